@@ -1,0 +1,49 @@
+"""Backends and recipes by name, for the benchmarks and the tests; what cannot run here is a skip with its reason.
+
+RELUFIT_REQUIRE=cupy,torch-cuda turns those skips into failures, so that a GPU run cannot pass by skipping.
+"""
+
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+
+import pytest
+
+from bench.recipes import RECIPES
+from relufit import backends
+from relufit.backend import Backend
+
+
+def known_names() -> list[str]:
+    """Every backend and recipe, in the order of the tables."""
+    return [*backends.table(), *RECIPES]
+
+
+@lru_cache
+def unavailable(name: str) -> str | None:
+    """None if the backend or recipe runs here, or the reason why not."""
+    if name not in RECIPES:
+        return backends.probe(name)
+    library = RECIPES[name][1]
+    return None if find_spec(library) else f"{library} is not installed: pip install {library}"
+
+
+@lru_cache
+def load(name: str) -> Backend:
+    """The backend or recipe of that name; raises as `relufit.backends.load` does."""
+    if name not in RECIPES:
+        return backends.load(name)
+    module, _, implementation = RECIPES[name][0].partition(":")
+    backend = getattr(import_module(module), implementation)()
+    assert isinstance(backend, Backend)
+    return backend
+
+
+def load_or_skip(name: str) -> Backend:
+    """The backend, or a pytest skip with the reason; a failure where RELUFIT_REQUIRE names it."""
+    reason = unavailable(name)
+    if reason is None:
+        return load(name)
+    if name in backends.required():
+        pytest.fail(f"RELUFIT_REQUIRE names {name}, which cannot run here: {reason}", pytrace=False)
+    pytest.skip(f"{name}: {reason}")

@@ -1,0 +1,121 @@
+"""The training loop as torch's tutorials write it: TensorDataset, random_split, DataLoader, nn.MSELoss, an optimizer."""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset, random_split
+
+from relufit.backend import Samples, check_shapes
+from relufit.backends.torch import TorchBackend
+from relufit.data import Plan
+from relufit.optim import SGD, Adam, Momentum, Optimizer, State
+from relufit.params import Array, Params, Sizes
+
+
+class TwoReLUNet(nn.Module):
+    """fc1, relu1, fc2."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(inputs, hidden)
+        self.relu1 = nn.ReLU()
+        self.fc2 = nn.Linear(hidden, outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, D) -> (N, O)."""
+        return self.fc2(self.relu1(self.fc1(x)))  # type: ignore[no-any-return]
+
+
+class TorchRecipe(TorchBackend):
+    """The tutorial's loop behind the verbs: modules, loaders and optimizers are torch's own."""
+
+    algorithm = "recipe"
+    order = "own"
+
+    def __init__(self, name: str = "torch-recipe", device: str = "cpu") -> None:
+        super().__init__(name, device)
+
+    def supports(
+        self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
+    ) -> str | None:
+        return super().supports(sizes, dtype, optimizer, plan)
+
+    def forward(self, params: Params, x: Array) -> Array:
+        model = _model(params)
+        model.eval()
+        with torch.no_grad():
+            return model(x)
+
+    def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
+        check_shapes(params, samples)
+        model = _model(params)
+        loss = nn.MSELoss()(model(samples.x), samples.y)
+        loss.backward()
+        fc1, fc2 = model.fc1, model.fc2
+        return loss.detach(), Params(fc1.weight.grad.T, fc1.bias.grad, fc2.weight.grad.T, fc2.bias.grad)
+
+    def train(
+        self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
+    ) -> tuple[State, Array]:
+        check_shapes(state.params, samples)
+        dataset = TensorDataset(samples.x, samples.y)
+        # The harness has already held the test samples out; the tutorial's Subset, and its cost, stay.
+        train_set, _ = random_split(dataset, [len(dataset), 0])
+        loader = DataLoader(train_set, batch_size=plan.batch, shuffle=plan.order is not None)
+        model, criterion = _model(state.params), nn.MSELoss()
+        optim = _optimizer(model, optimizer, state)
+        losses, steps = [], 0
+        for _ in epochs:
+            model.train()
+            total = 0.0
+            for inputs, targets in loader:
+                optim.zero_grad()
+                loss = criterion(model(inputs), targets)
+                loss.backward()
+                optim.step()
+                total += loss.item() * len(inputs)
+                steps += 1
+            losses.append(total / len(dataset))
+        return _state(model, optim, optimizer, state.step + steps), torch.as_tensor(np.asarray(losses))
+
+
+def _model(params: Params) -> TwoReLUNet:
+    (inputs, hidden), outputs = params.w1.shape, params.w2.shape[1]
+    with torch.device("meta"):  # the initial draw of nn.Linear is not what is measured
+        model = TwoReLUNet(inputs, hidden, outputs)
+    for layer, weight, bias in ((model.fc1, params.w1, params.b1), (model.fc2, params.w2, params.b2)):
+        layer.weight = nn.Parameter(weight.detach().T.clone(memory_format=torch.contiguous_format))
+        layer.bias = nn.Parameter(bias.detach().clone())
+    return model
+
+
+def _parameters(model: TwoReLUNet) -> tuple[nn.Parameter, ...]:
+    return model.fc1.weight, model.fc1.bias, model.fc2.weight, model.fc2.bias
+
+
+def _optimizer(model: TwoReLUNet, optimizer: Optimizer, state: State) -> torch.optim.Optimizer:
+    """torch's own optimizer, going on from the moments of `state`."""
+    optim: torch.optim.Optimizer
+    match optimizer:
+        case SGD():
+            return torch.optim.SGD(model.parameters(), lr=optimizer.learning_rate)
+        case Momentum():
+            optim = torch.optim.SGD(model.parameters(), lr=optimizer.learning_rate, momentum=optimizer.momentum)
+            names = ("momentum_buffer",)
+        case Adam():
+            betas = optimizer.beta1, optimizer.beta2
+            optim = torch.optim.Adam(model.parameters(), lr=optimizer.learning_rate, betas=betas, eps=optimizer.eps)
+            names = ("exp_avg", "exp_avg_sq")
+    for index, parameter in enumerate(_parameters(model)):
+        for name, moment in zip(names, state.moments, strict=True):
+            optim.state[parameter][name] = moment[index].T.clone(memory_format=torch.contiguous_format)
+        if isinstance(optimizer, Adam):
+            optim.state[parameter]["step"] = torch.tensor(float(state.step))
+    return optim
+
+
+def _state(model: TwoReLUNet, optim: torch.optim.Optimizer, optimizer: Optimizer, step: int) -> State:
+    names = {SGD: (), Momentum: ("momentum_buffer",), Adam: ("exp_avg", "exp_avg_sq")}[type(optimizer)]
+    parameters = _parameters(model)
+    moments = (Params(*(optim.state[p][name].detach().T for p in parameters)) for name in names)
+    return State(Params(*(p.detach().T for p in parameters)), tuple(moments), step)

@@ -1,0 +1,166 @@
+"""What a backend is: one array library, on one device, with one algorithm, behind these verbs.
+
+The seam is the whole network, not the single operation, so that a backend may be one compiled loop or one kernel that
+runs every step. To write one: subclass Backend, implement the abstract verbs, add a row to the table in
+relufit/backends/__init__.py (or an entry point in the group `relufit.backends`). The rules:
+
+- parameters and states are values: no verb modifies what it is given;
+- nothing waits for the device on its own account; whoever holds the clock calls `synchronize`;
+- dtypes are kept; `float32` in is `float32` out;
+- `train` is the one verb to override for speed.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from relufit.data import Plan
+from relufit.errors import RelufitError
+from relufit.optim import Optimizer, State
+from relufit.params import DTYPES, Array, Params, Sizes
+
+
+class BackendUnavailable(RelufitError):
+    """This backend cannot run here. `reason` says why in words: not installed, no driver, no device, ..."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Data on a backend's device, x (N, D) and y (N, O); a subclass may hold what the data alone determines."""
+
+    x: Array  # (N, D)
+    y: Array  # (N, O)
+
+    def __len__(self) -> int:
+        return int(self.x.shape[0])
+
+    def take(self, index: Any) -> "Samples":
+        """The samples at `index`: a slice, or a 1-d array of integers on the device."""
+        return Samples(self.x[index], self.y[index])
+
+
+class Backend(ABC):
+    """One array library, on one device, with one algorithm. See the module's docstring for the rules."""
+
+    name: str  # "torch-cuda"
+    device: str  # "cpu", "cuda", "mps", ...
+    algorithm: str = "dense"
+
+    def supports(
+        self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
+    ) -> str | None:
+        """None if this backend can do the work, or the reason why not, in words."""
+        return None if dtype in DTYPES else f"{self.name} computes in {' or '.join(DTYPES)}, not {dtype}"
+
+    @abstractmethod
+    def to_device(self, array: np.ndarray) -> Array:
+        """Copy a host array to the device (on a CPU it may be shared); the dtype is kept."""
+
+    @abstractmethod
+    def to_host(self, array: Array) -> np.ndarray:
+        """Copy a device array, 0-d ones too, to a numpy array; the dtype is kept. Waits until it is computed."""
+
+    @abstractmethod
+    def forward(self, params: Params, x: Array) -> Array:
+        """The network's output, (N, D) -> (N, O), keeping nothing for a gradient."""
+
+    @abstractmethod
+    def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
+        """The mean squared error, a 0-d array on the device, and its gradients."""
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all that was asked of it."""
+        return None  # a CPU library has finished when its call returns
+
+    def samples(self, x: Any, y: Any) -> Samples:
+        """Put data x (N, D), y (N, O) on the device, once, and precompute what the data alone determines.
+
+        Takes host arrays, or arrays that `to_device` made. Raises RelufitError for wrong shapes or dtypes, for no
+        samples, and for nan or inf in host arrays (device arrays are not read back).
+        """
+        check_samples(x, y)
+        return Samples(*(self.to_device(a) if isinstance(a, np.ndarray) else a for a in (x, y)))
+
+    def train(
+        self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
+    ) -> tuple[State, Array]:
+        """Run the given epochs of a plan; returns the state and losses (len(epochs),).
+
+        The loss of an epoch is the mean of each batch's loss before its update, weighted by samples. This default
+        takes each batch, calls `loss_and_grads` and updates.
+        """
+        check_shapes(state.params, samples)
+        order = None if plan.order is None else self.to_device(np.ascontiguousarray(plan.order[epochs.start : epochs.stop]))
+        pieces = plan.slices(len(samples))
+        losses = []
+        for row in range(len(epochs)):
+            # One gather an epoch, then views of it: an index operation a batch would cost as much as the batch.
+            epoch_samples = samples if order is None else samples.take(order[row])
+            total = 0.0
+            for piece in pieces:
+                batch = epoch_samples if len(pieces) == 1 else epoch_samples.take(piece)
+                loss, grads = self.loss_and_grads(state.params, batch)
+                state = optimizer.update(state, grads)
+                total = total + loss * ((piece.stop - piece.start) / len(samples))
+            losses.append(total)
+        return state, self.to_device(np.asarray([self.to_host(loss) for loss in losses]))
+
+    def device_clock(self) -> Callable[[], Any] | None:
+        """None, or a function that marks a moment on the device's own stream.
+
+        The difference of two marks, taken after `synchronize`, is the device time between them in seconds.
+        """
+        return None
+
+    def memory(self) -> dict[str, int] | None:
+        """None where the device shares the host's memory, or bytes: `free`, and `peak` since the last call."""
+        return None
+
+    def facts(self) -> dict[str, str]:
+        """What a reader of a measurement needs to know of this library: versions, device, threads, modes."""
+        return {}
+
+    def pinned(self) -> AbstractContextManager[Any]:
+        """Settings under which measurements are comparable (TF32 off, ...). The library alone changes nothing."""
+        return nullcontext()
+
+
+def check_samples(x: Any, y: Any) -> None:
+    """Raise RelufitError unless x (N, D) and y (N, O) are floating-point arrays of one dtype, N at least 1, finite."""
+    for name, array in (("x", x), ("y", y)):
+        if not hasattr(array, "shape") or not hasattr(array, "dtype"):
+            raise RelufitError(f"{name} must be an array, not {type(array).__name__}")
+        if len(array.shape) != 2 or 0 in array.shape:
+            raise RelufitError(f"{name} must have shape (N, columns) with N at least 1, not {tuple(array.shape)}")
+        if dtype_name(array) not in DTYPES:
+            raise RelufitError(f"{name} must be {' or '.join(DTYPES)}, not {dtype_name(array)}; convert it with astype")
+        if isinstance(array, np.ndarray) and not np.isfinite(array).all():
+            raise RelufitError(f"{name} holds nan or inf; remove or replace those samples")
+    if x.shape[0] != y.shape[0]:
+        raise RelufitError(f"x has {x.shape[0]} samples and y has {y.shape[0]}; they must be as long")
+    if dtype_name(x) != dtype_name(y):
+        raise RelufitError(f"x is {dtype_name(x)} and y is {dtype_name(y)}; they must have one dtype")
+
+
+def check_shapes(params: Params, samples: Samples) -> None:
+    """Raise RelufitError unless the network takes these samples: same D, O and dtype."""
+    w1, w2, x, y = params.w1, params.w2, samples.x, samples.y
+    if w1.shape[0] != x.shape[1] or w2.shape[1] != y.shape[1]:
+        raise RelufitError(
+            f"the network maps {w1.shape[0]} inputs to {w2.shape[1]} outputs, the samples {x.shape[1]} to {y.shape[1]}"
+        )
+    if w1.dtype != x.dtype:
+        raise RelufitError(f"the weights are {dtype_name(w1)} and the samples {dtype_name(x)}; convert one of them")
+
+
+def dtype_name(array: Any) -> str:
+    """The name of an array's dtype, whatever its library: "float32"."""
+    return str(array.dtype).rsplit(".", 1)[-1]

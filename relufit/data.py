@@ -1,0 +1,117 @@
+"""Where the numbers come from: sampling, the 80/20 split and the order of every minibatch, all from a seed.
+
+Drawn once on the host and outside every clock, so that each backend trains on the same samples in the same order.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from relufit.errors import RelufitError
+from relufit.params import check_count, check_seed
+from relufit.targets import Target, resolve
+
+
+class Plan(NamedTuple):
+    """The minibatches of a run: row e of `order` lists the samples of epoch e, cut into pieces of `batch`.
+
+    The last piece of an epoch is shorter where `batch` does not divide N. `order` None means full batch: every epoch
+    is one step on all samples.
+    """
+
+    order: np.ndarray | None  # (epochs, N) integers
+    batch: int
+    epochs: int
+
+    def steps_per_epoch(self, samples: int) -> int:
+        """Number of updates in one epoch over `samples` samples."""
+        return 1 if self.order is None else -(-samples // self.batch)
+
+    def slices(self, samples: int) -> list[slice]:
+        """The pieces of one epoch, the ragged last one included."""
+        batch = samples if self.order is None else self.batch
+        return [slice(start, min(start + batch, samples)) for start in range(0, samples, batch)]
+
+
+def draw_plan(samples: int, *, batch: int = 32, epochs: int = 1, seed: int = 0, first_epoch: int = 0) -> Plan:
+    """Draw the order of `epochs` epochs over N = `samples` samples; a batch of N or more is the full batch.
+
+    Each epoch has a generator of its own, seeded by (seed, epoch), so a longer run begins with the order of a shorter
+    one, and `first_epoch` continues a run where it stopped. Raises RelufitError for a count below 1.
+    """
+    check_count("samples", samples)
+    check_count("batch size", batch)
+    check_count("epochs", epochs)
+    check_count("first_epoch", first_epoch, least=0)
+    check_seed(seed)
+    if batch >= samples:
+        return Plan(None, samples, epochs)
+    # 32 bits where they suffice: the order of a long run is the largest array that training needs.
+    order = np.empty((epochs, samples), np.int32 if samples < 2**31 else np.int64)
+    for row, epoch in zip(order, range(first_epoch, first_epoch + epochs), strict=True):
+        row[:] = np.random.default_rng([seed, epoch]).permutation(samples)
+    return Plan(order, batch, epochs)
+
+
+def sample(target: Target | str | Any, n: int = 1000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Sample a target: x and y, float64, both (n, 1); x is `linspace` over the domain, shuffled.
+
+    The seed drives the shuffle and the target's noise only. Raises RelufitError for n below 1, an unknown target, or
+    a function that is not finite somewhere on the samples.
+    """
+    target = resolve(target)
+    rng = np.random.default_rng(check_seed(seed))
+    x = rng.permutation(np.linspace(*target.domain, check_count("n", n)))[:, None]  # (n, 1)
+    y = target(x)
+    return x, y + rng.normal(0, target.noise, y.shape) if target.noise else y
+
+
+def split(samples: int, *, test_fraction: float = 0.2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (train, test) of a random split; at least one sample stays in train, and test may be empty.
+
+    Raises RelufitError where test_fraction is not in [0, 1).
+    """
+    check_count("samples", samples)
+    if not 0 <= test_fraction < 1:
+        raise RelufitError(f"test_fraction must be at least 0 and below 1, not {test_fraction!r}")
+    tests = min(round(samples * test_fraction), samples - 1)
+    shuffled = np.random.default_rng(check_seed(seed)).permutation(samples)
+    return shuffled[tests:], shuffled[:tests]
+
+
+def check_table(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return data as float64 x (N, D) and y (N, O); vectors become one column.
+
+    Raises RelufitError where a column is not real numbers, has nan or inf, is empty, or the lengths differ.
+    """
+    columns = _as_columns("x", x), _as_columns("y", y)
+    if len(columns[0]) != len(columns[1]):
+        raise RelufitError(f"x has {len(columns[0])} samples and y has {len(columns[1])}; they must be as long")
+    return columns
+
+
+def _as_columns(name: str, values: Any) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+    except ValueError:  # a ragged list
+        raise RelufitError(f"{name} is not a table of numbers: its rows differ in length") from None
+    if array.dtype.kind == "O":
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError):
+            raise RelufitError(f"{name} holds something that is not a number") from None
+    if array.dtype.kind not in "fiub":
+        raise RelufitError(f"{name} must hold real numbers, not {array.dtype}")
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2:
+        raise RelufitError(f"{name} must have shape (N,) or (N, columns), not {array.shape}")
+    if 0 in array.shape:
+        raise RelufitError(f"{name} is empty: shape {array.shape}")
+    array = array.astype(np.float64)
+    bad = ~np.isfinite(array)
+    if bad.any():
+        raise RelufitError(
+            f"{name} holds nan or inf at row {np.argwhere(bad)[0][0]} ({bad.sum()} in all); remove or replace them"
+        )
+    return array

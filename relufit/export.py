@@ -1,0 +1,42 @@
+"""Keeping a network: a .safetensors file with the four arrays. Needs safetensors (relufit[export])."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from relufit.errors import RelufitError
+from relufit.params import Params
+
+
+def save_params(params: Params, path: str | Path) -> None:
+    """Write `params` (numpy arrays) to `path`. Raises RelufitError without safetensors or where it cannot be written."""
+    library = _safetensors()
+    try:
+        library.save_file({k: np.ascontiguousarray(v) for k, v in params._asdict().items()}, path, {"format": "relufit"})
+    except (OSError, library.SafetensorError) as error:
+        raise RelufitError(f"cannot write {path}: {error}") from None
+
+
+def load_params(path: str | Path) -> Params:
+    """Read what `save_params` wrote; nothing is unpickled. Raises RelufitError for a missing, foreign or damaged file."""
+    library = _safetensors()
+    try:
+        arrays = library.load_file(path)
+    except (OSError, library.SafetensorError) as error:
+        raise RelufitError(f"cannot read {path}: {error}") from None
+    if set(arrays) != set(Params._fields):
+        raise RelufitError(f"{path} holds {', '.join(sorted(arrays))}, not a relufit network ({', '.join(Params._fields)})")
+    params = Params(**arrays)
+    d, h, o = params.w1.shape[0], *params.w2.shape[-2:]
+    if [p.shape for p in params] != [(d, h), (h,), (h, o), (o,)]:
+        raise RelufitError(f"{path} holds arrays of shapes {[p.shape for p in params]}, which are no network")
+    return params
+
+
+def _safetensors() -> Any:
+    try:
+        import safetensors.numpy
+    except ImportError:
+        raise RelufitError("safetensors is not installed: pip install relufit[export]") from None
+    return safetensors.numpy

@@ -1,0 +1,135 @@
+"""The network as values: its four arrays, its sizes, and how the initial weights are drawn.
+
+    y = relu(x W1 + b1) W2 + b2
+
+Shape legend, used everywhere: N samples, D inputs, H hidden units, O outputs.
+Everything random is drawn here on the host, in float64, from one seed: every backend starts from the same weights.
+"""
+
+from collections.abc import Callable
+from math import pi
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from relufit.errors import RelufitError
+
+Array = Any  # numpy.ndarray, cupy.ndarray, torch.Tensor, jax.Array, ...: a backend knows, nobody else does
+
+DOMAIN = (-2 * pi, 2 * pi)
+DTYPES = ("float32", "float64")
+
+
+class Params(NamedTuple):
+    """The weights of the network, and equally the gradients: same tree, same order."""
+
+    w1: Array  # (D, H)
+    b1: Array  # (H,)
+    w2: Array  # (H, O)
+    b2: Array  # (O,)
+
+
+class Sizes(NamedTuple):
+    """The four numbers that every cost is a function of."""
+
+    samples: int  # N
+    inputs: int  # D
+    hidden: int  # H
+    outputs: int  # O
+
+
+def init_params(
+    hidden: int = 512,
+    inputs: int = 1,
+    outputs: int = 1,
+    *,
+    seed: int = 0,
+    scheme: str = "spread",
+    domain: tuple[float, float] = DOMAIN,
+    dtype: str = "float32",
+) -> Params:
+    """Draw initial weights on the host: `Params` of numpy arrays w1 (D, H), b1 (H,), w2 (H, O), b2 (O,).
+
+    `scheme` is one of
+    - `spread`: w1 ~ N(0, 2/D) and w2 ~ N(0, 2/H) (He et al. 2015, arXiv:1502.01852), b1 = -w1 . u with u uniform over
+      `domain`, so that for D = 1 every knot -b1/w1 lies inside the data; b2 = 0;
+    - `torch`: what `torch.nn.Linear` draws, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights and biases;
+    - `he`: the weights of `spread`, all biases 0;
+    - `textbook`: standard normal weights, all biases 0.
+    With zero biases every knot starts at x = 0, which is why `he` and `textbook` hardly fit sin: kept to show it.
+
+    `domain` is the interval (low, high) that `spread` puts knots in, the same for each input. Draws are made in
+    float64 and rounded to `dtype`, so float32 and float64 runs start from the same network.
+
+    Raises RelufitError for a size below 1, an unknown scheme or dtype, or an empty domain.
+    """
+    for name, value in {"hidden": hidden, "inputs": inputs, "outputs": outputs}.items():
+        check_count(name, value)
+    check_dtype(dtype)
+    if scheme not in SCHEMES:
+        raise RelufitError(f"unknown init scheme {scheme!r}; choose one of {', '.join(SCHEMES)}")
+    low, high = check_domain(domain)
+    rng = np.random.default_rng(check_seed(seed))
+    drawn = SCHEMES[scheme](rng, inputs, hidden, outputs, low, high)
+    return Params(*(array.astype(dtype) for array in drawn))
+
+
+def _spread(rng: np.random.Generator, d: int, h: int, o: int, low: float, high: float) -> Params:
+    w1 = rng.normal(0, np.sqrt(2 / d), (d, h))
+    knots = rng.uniform(low, high, (d, h))
+    return Params(w1, -(w1 * knots).sum(axis=0), rng.normal(0, np.sqrt(2 / h), (h, o)), np.zeros(o))
+
+
+def _torch(rng: np.random.Generator, d: int, h: int, o: int, low: float, high: float) -> Params:
+    first, second = 1 / np.sqrt(d), 1 / np.sqrt(h)
+    return Params(
+        rng.uniform(-first, first, (d, h)),
+        rng.uniform(-first, first, h),
+        rng.uniform(-second, second, (h, o)),
+        rng.uniform(-second, second, o),
+    )
+
+
+def _he(rng: np.random.Generator, d: int, h: int, o: int, low: float, high: float) -> Params:
+    return Params(rng.normal(0, np.sqrt(2 / d), (d, h)), np.zeros(h), rng.normal(0, np.sqrt(2 / h), (h, o)), np.zeros(o))
+
+
+def _textbook(rng: np.random.Generator, d: int, h: int, o: int, low: float, high: float) -> Params:
+    return Params(rng.standard_normal((d, h)), np.zeros(h), rng.standard_normal((h, o)), np.zeros(o))
+
+
+SCHEMES: dict[str, Callable[..., Params]] = {"spread": _spread, "torch": _torch, "he": _he, "textbook": _textbook}
+
+
+def check_count(name: str, value: object, least: int = 1) -> int:
+    """Return `value` as an int of at least `least`, or raise RelufitError naming it."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise RelufitError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    return int(value)
+
+
+def check_seed(seed: object) -> int:
+    """Return `seed` as an int of at least 0, or raise RelufitError."""
+    return check_count("seed", seed, least=0)
+
+
+def check_dtype(dtype: object) -> str:
+    """Return the name of a supported floating-point type, or raise RelufitError."""
+    try:
+        name = np.dtype(dtype).name  # type: ignore[call-overload]  # anything may come in: that is what is checked
+    except TypeError:
+        name = None
+    if name not in DTYPES:
+        raise RelufitError(f"dtype must be {' or '.join(DTYPES)}, not {dtype!r}")
+    return name
+
+
+def check_domain(domain: object) -> tuple[float, float]:
+    """Return (low, high) as finite floats with low < high, or raise RelufitError."""
+    try:
+        low, high = (float(end) for end in domain)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        raise RelufitError(f"a domain is a pair (low, high) of numbers, not {domain!r}") from None
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        raise RelufitError(f"a domain needs finite ends with low < high, not ({low}, {high})")
+    return low, high

@@ -1,0 +1,60 @@
+"""The picture of a fit: data, network and knots above, residual below. Needs matplotlib (relufit[plot])."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from relufit.errors import RelufitError
+
+if TYPE_CHECKING:
+    from relufit.training import Fit
+
+
+def plot_fit(fit: "Fit", path: str | Path | None = None) -> Any:
+    """Draw a fit with D = O = 1; save it where `path` is given. Returns the matplotlib Figure.
+
+    Raises RelufitError for other D and O, without matplotlib, and where the file cannot be written.
+    """
+    if fit.x.shape[1] != 1 or fit.y.shape[1] != 1:
+        raise RelufitError(f"only one input and one output can be drawn, not {fit.x.shape[1]} and {fit.y.shape[1]}")
+    try:
+        from matplotlib.figure import Figure  # not pyplot: no global state, no window system
+    except ImportError:
+        raise RelufitError("matplotlib is not installed: pip install relufit[plot]") from None
+
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    low, high = float(fit.x.min()), float(fit.x.max())
+    grid = np.linspace(low, high, 2001)
+
+    above.plot(fit.x, fit.y, ".", color="0.6", markersize=3, label=f"data, N = {len(fit.x)}")
+    if fit.target is not None:
+        above.plot(grid, fit.target(grid), color="black", linewidth=1, label=fit.target.name)
+    above.plot(grid, fit.predict(grid), color="tab:red", label=f"network, H = {fit.params.b1.shape[0]}")
+    knots = _knots(fit, low, high)
+    above.plot(knots, fit.predict(knots), "|", color="tab:blue", markersize=8, label=f"{len(knots)} knots inside")
+    above.set(ylabel="y", title=f"mean squared error {fit.metrics['mse']:.3g}, max {fit.metrics['max_error']:.3g}")
+    above.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+
+    order = np.argsort(fit.x[:, 0])
+    below.plot(fit.x[order], fit.predict(fit.x)[order] - fit.y[order], color="tab:red", linewidth=0.8)
+    below.axhline(0, color="0.6", linewidth=0.5)
+    below.set(xlabel="x", ylabel="network - data")
+    if path is not None:
+        _save(figure, path)
+    return figure
+
+
+def _knots(fit: "Fit", low: float, high: float) -> np.ndarray:
+    """Where units switch, -b1/w1, inside the data."""
+    w1, b1 = fit.params.w1[0], fit.params.b1
+    knots = -b1[w1 != 0] / w1[w1 != 0]
+    return np.sort(knots[(knots > low) & (knots < high)])
+
+
+def _save(figure: Any, path: str | Path) -> None:
+    try:
+        figure.savefig(path, dpi=120)
+    except (OSError, ValueError) as error:  # no such folder, no permission; a format that matplotlib does not know
+        raise RelufitError(f"cannot write the figure {path}: {error}") from None

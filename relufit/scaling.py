@@ -1,0 +1,51 @@
+"""Standardising x and y for training, and folding that back into the weights, so that they act on raw x.
+
+Scales are powers of two: dividing by one is exact, and so is folding one back. What remains is the rounding of the
+shift of x, in float64: timestamps near 1.7e9 and values near 1e6 are as well off as numbers near 1.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from relufit.params import Params
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """x' = (x - x_shift) / x_scale, one value for each column; y' likewise, with one scale for all outputs."""
+
+    x_shift: np.ndarray  # (D,)
+    x_scale: np.ndarray  # (D,), powers of two
+    y_shift: np.ndarray  # (O,)
+    y_scale: float  # a power of two; one for all outputs, so that the loss keeps their weights
+
+    @classmethod
+    def of(cls, x: np.ndarray, y: np.ndarray) -> "Scaling":
+        """The scaling that gives x (N, D) and y (N, O) mean 0 and a standard deviation between 0.7 and 1.5."""
+        return cls(x.mean(axis=0), _power_of_two(x.std(axis=0)), y.mean(axis=0), float(_power_of_two(y.std())))
+
+    @property
+    def loss_unit(self) -> float:
+        """What a mean square of standardised outputs is in the units of y."""
+        return self.y_scale**2
+
+    def scale_x(self, x: np.ndarray) -> np.ndarray:
+        """(N, D) -> (N, D)."""
+        return (x - self.x_shift) / self.x_scale
+
+    def scale_y(self, y: np.ndarray) -> np.ndarray:
+        """(N, O) -> (N, O)."""
+        return (y - self.y_shift) / self.y_scale
+
+    def unscale(self, params: Params) -> Params:
+        """The float64 parameters that do on raw x, for raw y, what `params` do on standardised ones."""
+        w1, b1, w2, b2 = (np.asarray(p, dtype=np.float64) for p in params)
+        w1 = w1 / self.x_scale[:, None]  # (D, H)
+        return Params(w1, b1 - self.x_shift @ w1, w2 * self.y_scale, b2 * self.y_scale + self.y_shift)
+
+
+def _power_of_two(spread: np.ndarray) -> np.ndarray:
+    """The power of two nearest in ratio to each spread; 1 where there is none."""
+    safe = np.where(spread > 0, spread, 1.0)
+    return np.asarray(np.exp2(np.round(np.log2(safe))))

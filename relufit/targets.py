@@ -1,0 +1,209 @@
+"""What to fit: sin, x^2, a zoo of harder functions, any Python callable, and a safe parser for expressions.
+
+The parser is a whitelist over Python's own `ast`: x, numbers, pi, e, + - * / ** % and a table of functions. All
+arithmetic is float64 numpy, never Python integers, so `9**9**9**9` answers at once (with inf).
+"""
+
+import ast
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from relufit.errors import RelufitError
+from relufit.params import DOMAIN, check_domain
+
+MAX_CHARACTERS = 1000
+MAX_DEPTH = 50
+
+
+@dataclass(frozen=True)
+class Target:
+    """A function to fit over an interval.
+
+    `function` is vectorised: an array of any shape in, real values of the same shape out. `noise` is the standard
+    deviation of the normal noise that `sample` adds to it; errors are measured against the function without it.
+    """
+
+    name: str
+    function: Callable[[np.ndarray], np.ndarray]
+    domain: tuple[float, float] = DOMAIN
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_domain(self.domain)
+        if not callable(self.function):
+            raise RelufitError(f"the function of target {self.name!r} cannot be called: {self.function!r}")
+
+    def __call__(self, x: Any) -> np.ndarray:
+        """Evaluate at x (any shape) in float64; same shape out.
+
+        Raises RelufitError where the function gives another shape, or values that are not real and finite.
+        """
+        x = np.asarray(x, dtype=np.float64)
+        with np.errstate(all="ignore"):
+            y = np.asarray(self.function(x))
+        if y.shape == ():
+            y = np.broadcast_to(y, x.shape)  # a callable may return one number for all x
+        if y.shape != x.shape:
+            raise RelufitError(
+                f"{self.name!r} gave shape {y.shape} for an x of shape {x.shape}; it must work elementwise on arrays"
+            )
+        if y.dtype.kind not in "fiub" or not np.isfinite(y).all():
+            finite = np.isfinite(y) if y.dtype.kind in "fc" else np.zeros(y.shape, bool)
+            where = f" at x = {x[~finite].flat[0]:.6g}" if not finite.all() else ""
+            raise RelufitError(f"{self.name!r} is not a finite real number{where}; choose a domain where it is")
+        return y.astype(np.float64)
+
+
+SIN = Target("sin", np.sin)
+SQUARE = Target("square", np.square)
+ABS = Target("abs", np.abs)
+EXP = Target("exp", np.exp)
+RUNGE = Target("runge", lambda x: 1 / (1 + 25 * x * x), (-1.0, 1.0))
+STEP = Target("step", lambda x: np.where(x < 0, 0.0, 1.0))
+NOISY_SINE = Target("noisy_sine", np.sin, noise=0.1)
+SINES = Target("sines", lambda x: np.sin(x) + np.sin(3 * x) / 3 + np.sin(7 * x) / 7)
+
+ZOO = {target.name: target for target in (SIN, SQUARE, ABS, EXP, RUNGE, STEP, NOISY_SINE, SINES)}
+
+
+def resolve(target: object, domain: tuple[float, float] | None = None) -> Target:
+    """Turn a Target, a zoo name, an expression in x or a vectorised callable into a Target over `domain`.
+
+    Without `domain` a Target keeps its own and everything else gets [-2 pi, 2 pi] (zoo entries: theirs).
+    Raises RelufitError for anything else, and what `parse` raises.
+    """
+    if isinstance(target, str):
+        found = ZOO.get(target.strip()) or parse(target)
+    elif isinstance(target, Target):
+        found = target
+    elif callable(target):
+        found = Target(getattr(target, "__name__", type(target).__name__), target)
+    else:
+        raise RelufitError(f"cannot fit {target!r}: give a Target, one of {', '.join(ZOO)}, an expression or a function")
+    return found if domain is None else Target(found.name, found.function, check_domain(domain), found.noise)
+
+
+def parse(text: str, domain: tuple[float, float] = DOMAIN) -> Target:
+    """Parse an expression in x, such as "sin(3*x) + x**2", into a Target over `domain`.
+
+    Allowed: x, numbers, pi, e, + - * / ** %, parentheses and the functions of `FUNCTIONS`; at most 1000 characters,
+    nested at most 50 deep (a long sum is not deep). Raises RelufitError for everything else.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise RelufitError(f"an expression in x is a text such as 'sin(3*x) + x**2', not {text!r}")
+    if len(text) > MAX_CHARACTERS:
+        raise RelufitError(f"the expression has {len(text)} characters; at most {MAX_CHARACTERS} are allowed")
+    if _parenthesis_depth(text) > MAX_DEPTH:  # before ast.parse, whose own limits end in MemoryError
+        raise RelufitError(f"the expression is nested deeper than {MAX_DEPTH} levels")
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise RelufitError(f"{_shorten(text)!r} is not an expression in x: {getattr(error, 'msg', error)}") from None
+    _check(tree, text.strip())
+
+    def function(x: np.ndarray) -> np.ndarray:
+        x = np.asarray(x, dtype=np.float64)
+        with np.errstate(all="ignore"):  # what is not finite is named by whoever needs it finite
+            return np.zeros_like(x) + _evaluate(tree, x)  # so that a constant is a function of x
+
+    return Target(text.strip(), function, check_domain(domain))
+
+
+CONSTANTS = {"pi": np.float64(np.pi), "e": np.float64(np.e)}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{name: getattr(np, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "log", "log2", "log10")},
+    **{"asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "sqrt": np.sqrt, "cbrt": np.cbrt},
+    **{"abs": np.abs, "sign": np.sign, "floor": np.floor, "ceil": np.ceil, "min": np.minimum, "max": np.maximum},
+    **{"relu": lambda x: np.maximum(x, 0.0), "step": lambda x: np.where(x < 0, 0.0, 1.0)},
+}
+_TWO_ARGUMENTS = {"min", "max"}
+_BINARY: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+    ast.Mod: operator.mod,
+}
+_UNARY: dict[type, Callable[[Any], Any]] = {ast.UAdd: operator.pos, ast.USub: operator.neg}
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _parenthesis_depth(text: str) -> int:
+    depth = deepest = 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _check(tree: ast.expr, text: str) -> None:
+    """Refuse every node that is not on the whitelist, and nesting deeper than MAX_DEPTH, without recursing."""
+    pending: list[tuple[ast.expr, int]] = [(tree, 1)]
+    while pending:
+        node, depth = pending.pop()
+        if depth > MAX_DEPTH:
+            raise RelufitError(f"the expression is nested deeper than {MAX_DEPTH} levels")
+        match node:
+            case ast.Name(id=name):
+                if name != "x" and name not in CONSTANTS:
+                    hint = f"{name} is a function: write {name}(x)" if name in FUNCTIONS else "use x, pi and e"
+                    raise RelufitError(f"unknown name {_shorten(name)!r} in the expression; {hint}")
+            case ast.Constant(value=value):
+                if type(value) not in (int, float):
+                    raise RelufitError(f"{_shorten(repr(value))} is not a real number")
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
+                # `a + b + c + ...` leans to the left: its length is not depth, and _evaluate walks it in a loop.
+                pending += [(left, depth), (right, depth + 1)]
+            case ast.BinOp(op=ast.BitXor()):
+                raise RelufitError("^ is not a power here; write x**2 instead of x^2")
+            case ast.UnaryOp(op=op, operand=operand) if type(op) in _UNARY:
+                pending.append((operand, depth + 1))
+            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
+                wanted = 2 if name in _TWO_ARGUMENTS else 1
+                if len(arguments) != wanted:
+                    raise RelufitError(f"{name} takes {wanted} argument(s), not {len(arguments)}")
+                pending += [(argument, depth + 1) for argument in arguments]
+            case ast.Call(func=ast.Name(id=name)):
+                raise RelufitError(f"unknown function {_shorten(name)!r}; known: {', '.join(FUNCTIONS)}")
+            case _:
+                part = _shorten(ast.get_source_segment(text, node) or text)
+                raise RelufitError(
+                    f"{part!r} is not allowed in an expression; use x, numbers, pi, e, + - * / ** % and the functions "
+                    + ", ".join(FUNCTIONS)
+                )
+
+
+def _evaluate(tree: ast.expr, x: np.ndarray) -> Any:
+    """Evaluate a checked tree at x; the left spine in a loop, so that a sum of 400 terms needs no deep stack."""
+    spine: list[ast.BinOp] = []
+    while isinstance(tree, ast.BinOp):
+        spine.append(tree)
+        tree = tree.left
+    value: Any
+    match tree:
+        case ast.Name(id=name):
+            value = x if name == "x" else CONSTANTS[name]
+        case ast.Constant(value=number):
+            value = _as_float(number)
+        case ast.UnaryOp(op=op, operand=operand):
+            value = _UNARY[type(op)](_evaluate(operand, x))
+        case ast.Call(func=ast.Name(id=name), args=arguments):
+            value = FUNCTIONS[name](*(_evaluate(argument, x) for argument in arguments))
+    for node in reversed(spine):
+        value = _BINARY[type(node.op)](value, _evaluate(node.right, x))
+    return value
+
+
+def _as_float(number: Any) -> np.float64:
+    try:
+        return np.float64(number)
+    except OverflowError:  # an integer literal of more than 308 digits
+        return np.float64("inf")

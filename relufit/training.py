@@ -1,0 +1,304 @@
+"""Fitting a function or a table of data: standardise, train in slices of whole epochs, fold the scaling back.
+
+Training never calls back. Between slices, off the clock, there is time for progress, Ctrl-C, divergence and the test
+error; `train_in_slices` is what `fit` and the convergence benchmark share.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from relufit import backprop
+from relufit.backend import Backend, Samples
+from relufit.backends import load
+from relufit.data import Plan, check_table, draw_plan, sample, split
+from relufit.errors import RelufitError
+from relufit.optim import OPTIMIZERS, Optimizer, State
+from relufit.params import DTYPES, Params, Sizes, check_count, check_dtype, init_params
+from relufit.progress import progress_bar
+from relufit.scaling import Scaling
+from relufit.targets import Target, resolve
+
+SLICE_SECONDS = 0.2
+BLOW_UP = 1e8  # a loss this many times the first one has diverged, long before it overflows
+GRID = 10_001  # points at which a fit is compared with its function
+
+
+class Slice(NamedTuple):
+    """A stretch of training between two looks at it."""
+
+    state: State
+    losses: np.ndarray  # (epochs in this slice,), on the host
+    epochs: range
+    seconds: float  # training only: from a synchronized start to a synchronized end
+
+
+class Diverged(RelufitError):
+    """The loss left the finite numbers, or grew without bound. `fit` holds the last state before that."""
+
+    def __init__(self, message: str, fit: "Fit | None" = None) -> None:
+        super().__init__(message)
+        self.fit = fit
+
+
+def train_in_slices(
+    backend: Backend,
+    state: State,
+    samples: Samples,
+    optimizer: Optimizer,
+    plan: Plan,
+    *,
+    epochs_per_slice: int | None = None,
+) -> Iterator[Slice]:
+    """Train a plan in slices, yielding after each one; the caller's time is not counted.
+
+    A slice is `epochs_per_slice` epochs, or as many as take about 0.2 s: then lengths are powers of two (and what is
+    left over), so that a backend that compiles for a number of epochs compiles a handful of times.
+    """
+    start, length = 0, epochs_per_slice or 1
+    while start < plan.epochs:
+        epochs = range(start, min(start + length, plan.epochs))
+        backend.synchronize()
+        begin = time.perf_counter()
+        with np.errstate(over="ignore", invalid="ignore"):  # divergence is looked for in the losses, not warned of
+            state, losses = backend.train(state, samples, optimizer, plan, epochs)
+            backend.synchronize()
+        elapsed = time.perf_counter() - begin
+        yield Slice(state, backend.to_host(losses), epochs, elapsed)
+        start = epochs.stop
+        if epochs_per_slice is None and elapsed / len(epochs) * 2 * length <= SLICE_SECONDS:
+            length *= 2
+
+
+def has_diverged(losses: np.ndarray, first_loss: float) -> bool:
+    """Whether a loss is not finite or more than BLOW_UP times the first one."""
+    return not bool(np.all(np.isfinite(losses)) and np.all(losses <= BLOW_UP * max(first_loss, 1e-30)))
+
+
+@dataclass
+class History:
+    """How a fit went, in the units of y: errors are mean squares over the samples."""
+
+    loss: list[float] = field(default_factory=list)  # of each epoch: the mean over its batches, before their updates
+    epoch: list[int] = field(default_factory=list)  # epochs done at each look
+    seconds: list[float] = field(default_factory=list)  # of training, at each look
+    test_mse: list[float] = field(default_factory=list)  # at each look; nan where no samples are held out
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained network. `params` are float64 numpy arrays that act on x as it was given."""
+
+    params: Params
+    history: History
+    metrics: dict[str, Any]
+    state: State  # to go on from: fit(..., state=this); in standardised coordinates, numpy arrays
+    x: np.ndarray  # (N, D) the samples
+    y: np.ndarray  # (N, O)
+    target: Target | None = None
+
+    def predict(self, x: Any) -> np.ndarray:
+        """The network's output in float64: x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1."""
+        values = np.asarray(x, dtype=np.float64)
+        inputs = values.reshape(-1, 1) if values.ndim <= 1 else values
+        if inputs.ndim != 2 or inputs.shape[1] != self.params.w1.shape[0]:
+            raise RelufitError(f"the network takes {self.params.w1.shape[0]} column(s) of x, not shape {values.shape}")
+        outputs = backprop.forward(self.params, inputs, xp=np)
+        return outputs.reshape(values.shape) if values.ndim <= 1 and outputs.shape[1] == 1 else outputs
+
+    def plot(self, path: str | Path | None = None) -> Any:
+        """Draw data, fit and residual with matplotlib (D = O = 1); saved where `path` is given. Returns the figure."""
+        from relufit.plotting import plot_fit
+
+        return plot_fit(self, path)
+
+    def save(self, path: str | Path) -> None:
+        """Write the parameters to a .safetensors file. Raises RelufitError where that cannot be done."""
+        from relufit.export import save_params
+
+        save_params(self.params, path)
+
+
+def fit(
+    target_or_x: Any,
+    y: Any = None,
+    *,
+    hidden: int = 512,
+    solver: str = "adam",
+    backend: str | Backend = "numpy",
+    optimizer: Optimizer | None = None,
+    learning_rate: float | None = None,
+    epochs: int = 200,
+    batch_size: int = 32,
+    seed: int = 0,
+    dtype: str = "float32",
+    n: int = 1000,
+    domain: tuple[float, float] | None = None,
+    test_fraction: float = 0.2,
+    scheme: str = "spread",
+    state: State | None = None,
+    progress: bool | None = None,
+) -> Fit:
+    """Fit a two-layer ReLU network to a function or to data.
+
+    `target_or_x` is a Target, the name of one ("sin"), an expression in x ("sin(3*x) + x**2") or a vectorised
+    callable, sampled at `n` points of `domain`; or the inputs x, (N,) or (N, D), with `y`, (N,) or (N, O).
+
+    `solver` names the optimizer ("sgd", "momentum", "adam") at `learning_rate` (default 1e-3); or give an `optimizer`.
+    x and y are standardised for training in `dtype` and the scaling is folded back into float64 parameters. `epochs`
+    are run from `state` where one is given (the `.state` of an earlier fit of the same data), continuing its order of
+    minibatches. `progress` shows a bar; None shows it where stderr is a terminal.
+
+    Ctrl-C ends training and returns the state reached, with metrics["status"] "interrupted".
+
+    Returns a Fit. metrics: `mse` and `max_error` against the function over the domain (against all samples, for
+    data), `train_mse` and `test_mse` on the samples, `seconds` of training, epochs, steps, hidden, solver, backend.
+
+    Raises RelufitError for bad input, BackendUnavailable where the backend cannot run here, and Diverged, with the
+    last good fit as `.fit`, where the loss leaves the finite numbers.
+    """
+    x, y, target = _data(target_or_x, y, n, domain, seed)
+    optimizer, solver = _optimizer(solver, optimizer, learning_rate)
+    hidden, dtype, epochs = check_count("hidden", hidden), check_dtype(dtype), check_count("epochs", epochs)
+    backend = backend if isinstance(backend, Backend) else load(backend)
+
+    scaling = Scaling.of(x, y)
+    train, test = split(len(x), test_fraction=test_fraction, seed=seed)
+    sizes = Sizes(len(train), x.shape[1], hidden, y.shape[1])
+    inputs, outputs = scaling.scale_x(x), scaling.scale_y(y)
+    if state is None:
+        box = float(inputs.min()), max(float(inputs.max()), float(inputs.min()) + 1e-6)
+        state = optimizer.init(init_params(hidden, *sizes[1::2], seed=seed, scheme=scheme, domain=box, dtype=dtype))
+    _check_state(state, sizes, dtype, optimizer)
+
+    steps = 1 if batch_size >= len(train) else -(-len(train) // check_count("batch_size", batch_size))
+    first_epoch = state.step // steps
+    plan = draw_plan(len(train), batch=batch_size, epochs=epochs, seed=seed, first_epoch=first_epoch)
+    reason = backend.supports(sizes, dtype, optimizer, plan)
+    if reason is not None:
+        raise RelufitError(f"backend {backend.name} cannot do this: {reason}")
+
+    run = _Run(backend, optimizer, plan, scaling, x, y, train, test, target, solver)
+    samples = backend.samples(inputs[train].astype(dtype), outputs[train].astype(dtype))
+    with progress_bar(epochs, sys.stderr.isatty() if progress is None else progress) as show:
+        return run.train(state, samples, show)
+
+
+@dataclass
+class _Run:
+    """One call of `fit` after its input is checked: what does not change while it trains."""
+
+    backend: Backend
+    optimizer: Optimizer
+    plan: Plan
+    scaling: Scaling
+    x: np.ndarray
+    y: np.ndarray
+    train_index: np.ndarray
+    test_index: np.ndarray
+    target: Target | None
+    solver: str
+
+    def train(self, state: State, samples: Samples, show: Callable[[int, float], None]) -> Fit:
+        history, reached, status = History(), state, "finished"
+        try:
+            on_device = map_arrays(self.backend.to_device, state)
+            for part in train_in_slices(self.backend, on_device, samples, self.optimizer, self.plan):
+                losses = part.losses * self.scaling.loss_unit
+                first = history.loss[0] if history.loss else float(losses[0])
+                if has_diverged(losses, first):
+                    bad = int(np.argmin(np.isfinite(losses) & (losses <= BLOW_UP * max(first, 1e-30))))
+                    raise self._diverged(part.epochs[bad] + 1, self._finish(reached, history, "diverged"))
+                reached = map_arrays(self.backend.to_host, part.state)
+                history.loss += losses.tolist()
+                history.epoch.append(part.epochs.stop)
+                history.seconds.append(part.seconds + (history.seconds[-1] if history.seconds else 0.0))
+                history.test_mse.append(self._mse(self.scaling.unscale(reached.params), self.test_index))
+                show(part.epochs.stop, history.loss[-1])
+        except KeyboardInterrupt:
+            status = "interrupted"
+        return self._finish(reached, history, status)
+
+    def _finish(self, state: State, history: History, status: str) -> Fit:
+        params = self.scaling.unscale(state.params)
+        fit = Fit(params, history, {}, state, self.x, self.y, self.target)
+        if self.target is None:
+            x, y = self.x, self.y
+        else:
+            x = np.linspace(*self.target.domain, GRID)[:, None]
+            y = self.target(x)
+        error = fit.predict(x) - y
+        fit.metrics.update(
+            status=status,
+            mse=float(np.mean(error**2)),
+            max_error=float(np.abs(error).max()),
+            train_mse=self._mse(params, self.train_index),
+            test_mse=self._mse(params, self.test_index),
+            seconds=history.seconds[-1] if history.seconds else 0.0,
+            epochs=len(history.loss),
+            steps=state.step,
+            hidden=params.b1.shape[0],
+            solver=self.solver,
+            backend=self.backend.name,
+        )
+        return fit
+
+    def _mse(self, params: Params, index: np.ndarray) -> float:
+        if not len(index):
+            return float("nan")
+        return float(np.mean((backprop.forward(params, self.x[index], xp=np) - self.y[index]) ** 2))
+
+    def _diverged(self, epoch: int, last: Fit) -> Diverged:
+        rate = self.optimizer.learning_rate
+        return Diverged(
+            f"training diverged in epoch {epoch} with {type(self.optimizer).__name__} at learning rate {rate:g}; "
+            f"try {rate / 10:g}" + ("" if self.solver == "adam" else " or solver='adam'"),
+            last,
+        )
+
+
+def map_arrays(function: Callable[[Any], Any], state: State) -> State:
+    """A State with `function` applied to each of its arrays: to move it to a device, or to the host."""
+    params, *moments = (Params(*map(function, tree)) for tree in (state.params, *state.moments))
+    return State(params, tuple(moments), state.step)
+
+
+def _data(
+    target_or_x: Any, y: Any, n: int, domain: tuple[float, float] | None, seed: int
+) -> tuple[np.ndarray, np.ndarray, Target | None]:
+    if y is not None:
+        if domain is not None:
+            raise RelufitError("domain belongs to a function; data bring their own x")
+        return *check_table(target_or_x, y), None
+    if not isinstance(target_or_x, (str, Target)) and not callable(target_or_x):
+        raise RelufitError("data need both x and y; without y, give a Target, a name, an expression or a function")
+    target = resolve(target_or_x, domain)
+    return *sample(target, n, seed), target
+
+
+def _optimizer(solver: str, optimizer: Optimizer | None, learning_rate: float | None) -> tuple[Optimizer, str]:
+    if optimizer is not None:
+        if learning_rate is not None:
+            raise RelufitError("give the learning rate to the optimizer, not to fit")
+        if not isinstance(optimizer, Optimizer):
+            raise RelufitError(f"an optimizer is one of {', '.join(c.__name__ for c in OPTIMIZERS.values())}, not {optimizer!r}")
+        return optimizer, next(name for name, kind in OPTIMIZERS.items() if isinstance(optimizer, kind))
+    if solver not in OPTIMIZERS:
+        raise RelufitError(f"unknown solver {solver!r}; choose one of {', '.join(OPTIMIZERS)}")
+    kind = OPTIMIZERS[solver]
+    return (kind() if learning_rate is None else kind(learning_rate)), solver
+
+
+def _check_state(state: State, sizes: Sizes, dtype: str, optimizer: Optimizer) -> None:
+    shape = state.params.w1.shape[0], state.params.w1.shape[1], state.params.w2.shape[1]
+    if shape != tuple(sizes[1:]):
+        raise RelufitError(f"the state is of a network with (inputs, hidden, outputs) = {shape}, not {tuple(sizes[1:])}")
+    if state.params.w1.dtype != np.dtype(dtype) or dtype not in DTYPES:
+        raise RelufitError(f"the state is {state.params.w1.dtype}; pass dtype={str(state.params.w1.dtype)!r} to go on")
+    if len(state.moments) != len(optimizer.init(state.params).moments):
+        raise RelufitError(f"the state is not one of {type(optimizer).__name__}: it has {len(state.moments)} moments")
