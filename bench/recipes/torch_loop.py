@@ -9,7 +9,7 @@ from relufit.backend import Samples, check_shapes
 from relufit.backends.torch import TorchBackend
 from relufit.data import Plan
 from relufit.optim import SGD, Adam, Momentum, Optimizer, State
-from relufit.params import Array, Params, Sizes
+from relufit.params import Array, Params
 
 
 class TwoReLUNet(nn.Module):
@@ -34,21 +34,23 @@ class TorchRecipe(TorchBackend):
 
     def __init__(self, name: str = "torch-recipe", device: str = "cpu") -> None:
         super().__init__(name, device)
+        self._built: tuple[Params, TwoReLUNet] | None = None
 
-    def supports(
-        self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
-    ) -> str | None:
-        return super().supports(sizes, dtype, optimizer, plan)
+    def _model(self, params: Params) -> TwoReLUNet:
+        """The module with these weights; the last one is kept, as whoever writes this loop keeps theirs."""
+        if self._built is None or self._built[0] is not params:
+            self._built = params, _module(params)
+        return self._built[1]
 
     def forward(self, params: Params, x: Array) -> Array:
-        model = _model(params)
-        model.eval()
+        model = self._model(params)
         with torch.no_grad():
             return model(x)
 
     def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
         check_shapes(params, samples)
-        model = _model(params)
+        model = self._model(params)
+        model.zero_grad()
         loss = nn.MSELoss()(model(samples.x), samples.y)
         loss.backward()
         fc1, fc2 = model.fc1, model.fc2
@@ -62,7 +64,7 @@ class TorchRecipe(TorchBackend):
         # The harness has already held the test samples out; the tutorial's Subset, and its cost, stay.
         train_set, _ = random_split(dataset, [len(dataset), 0])
         loader = DataLoader(train_set, batch_size=plan.batch, shuffle=plan.order is not None)
-        model, criterion = _model(state.params), nn.MSELoss()
+        model, criterion = _module(state.params), nn.MSELoss()
         optim = _optimizer(model, optimizer, state)
         losses, steps = [], 0
         for _ in epochs:
@@ -79,7 +81,7 @@ class TorchRecipe(TorchBackend):
         return _state(model, optim, optimizer, state.step + steps), torch.as_tensor(np.asarray(losses))
 
 
-def _model(params: Params) -> TwoReLUNet:
+def _module(params: Params) -> TwoReLUNet:
     (inputs, hidden), outputs = params.w1.shape, params.w2.shape[1]
     with torch.device("meta"):  # the initial draw of nn.Linear is not what is measured
         model = TwoReLUNet(inputs, hidden, outputs)
@@ -108,7 +110,7 @@ def _optimizer(model: TwoReLUNet, optimizer: Optimizer, state: State) -> torch.o
             names = ("exp_avg", "exp_avg_sq")
     for index, parameter in enumerate(_parameters(model)):
         for name, moment in zip(names, state.moments, strict=True):
-            optim.state[parameter][name] = moment[index].T.clone(memory_format=torch.contiguous_format)
+            optim.state[parameter][name] = moment[index].t().clone(memory_format=torch.contiguous_format)
         if isinstance(optimizer, Adam):
             optim.state[parameter]["step"] = torch.tensor(float(state.step))
     return optim
@@ -117,5 +119,5 @@ def _optimizer(model: TwoReLUNet, optimizer: Optimizer, state: State) -> torch.o
 def _state(model: TwoReLUNet, optim: torch.optim.Optimizer, optimizer: Optimizer, step: int) -> State:
     names = {SGD: (), Momentum: ("momentum_buffer",), Adam: ("exp_avg", "exp_avg_sq")}[type(optimizer)]
     parameters = _parameters(model)
-    moments = (Params(*(optim.state[p][name].detach().T for p in parameters)) for name in names)
-    return State(Params(*(p.detach().T for p in parameters)), tuple(moments), step)
+    moments = (Params(*(optim.state[p][name].detach().t() for p in parameters)) for name in names)
+    return State(Params(*(p.detach().t() for p in parameters)), tuple(moments), step)

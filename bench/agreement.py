@@ -1,0 +1,172 @@
+"""Is the answer right? Every timing is gated on this comparison with float64 numpy, on the same weights and batch.
+
+A backend's output, loss and gradients may differ from the exact ones by rounding and by nothing else. How much that can
+be is computed, not guessed: for a sum of k terms rounded to unit u in any order, the error is below g(k) u times the
+sum of the terms' magnitudes, with g(k) = min(k, 6 sqrt(k)): k is the worst case, 6 sqrt(k) fails with a probability
+below 4e-8 a sum where rounding errors are as good as independent (Higham and Mary 2019, SIAM J. Sci. Comput. 41(5),
+A2815-A2835, theorem 2.4 with lambda = 6). Rounding of z carries through relu, output, residual and gradient; where |z|
+is below its own rounding error the mask may rightly flip, and that unit's whole contribution is allowed for.
+"""
+
+from dataclasses import dataclass, replace
+from math import sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from relufit import Params
+from relufit.backend import Backend
+from relufit.errors import RelufitError
+from relufit.optim import Optimizer, State
+from relufit.data import Plan
+
+BLOCK_ELEMENTS = 2**20
+QUANTITIES = ("output", "loss", "w1", "b1", "w2", "b2")
+
+
+class Disagreement(RelufitError):
+    """A backend's answer is further from float64 numpy than rounding can explain."""
+
+
+class Check(NamedTuple):
+    """One quantity of one backend against the reference, at the element where the error is the largest share."""
+
+    error: float
+    bound: float
+    share: float  # error / bound, the largest over the elements: at most 1 where the backend agrees
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Exact values (to float64) and how far a result rounded to `unit` may be from them, element by element."""
+
+    unit: float
+    values: dict[str, np.ndarray]  # by the names in QUANTITIES
+    bounds: dict[str, np.ndarray]
+
+    @property
+    def grads(self) -> Params:
+        """The gradients."""
+        return Params(*(self.values[name] for name in Params._fields))
+
+
+def growth(terms: int) -> float:
+    """How many units of rounding a sum of that many terms can collect, of the sum of their magnitudes."""
+    return min(terms, 6 * sqrt(terms))
+
+
+def reference(params: Params, x: np.ndarray, y: np.ndarray) -> Reference:
+    """Evaluate network, loss and gradients in float64, block by block, with the error that each may carry.
+
+    `params` and x (N, D), y (N, O) are host arrays in the dtype under test; its rounding unit enters the bounds.
+    """
+    # Half the spacing of 1, plus the same of the reference itself, which counts where the test is in float64.
+    unit = float(np.finfo(x.dtype).eps) / 2 + 2.0**-53
+    w1, b1, w2, b2 = (np.asarray(p, np.float64) for p in params)
+    n, (d, h), o = len(x), w1.shape, w2.shape[1]
+    z_unit, y_unit, back_unit = (unit * growth(k) for k in (d + 1, h + 1, o + 2))
+
+    sums = {name: np.zeros(s) for name, s in zip(Params._fields, (w1.shape, b1.shape, w2.shape, b2.shape), strict=True)}
+    magnitudes, slack = ({k: np.zeros_like(v) for k, v in sums.items()} for _ in range(2))
+    outputs, output_errors, loss, loss_error = np.empty((n, o)), np.empty((n, o)), 0.0, 0.0
+    rows = max(1, BLOCK_ELEMENTS // h)
+    for start in range(0, n, rows):
+        block = slice(start, start + rows)
+        xb, yb = x[block].astype(np.float64), y[block].astype(np.float64)
+        size = np.abs(xb) @ np.abs(w1) + np.abs(b1)  # (n, H): magnitudes of the terms of z
+        z = xb @ w1 + b1  # (n, H)
+        z_error = z_unit * size
+        active, doubtful = z > 0, np.abs(z) <= 2 * z_error
+        hidden = np.where(active, z, 0)
+        z_error = np.where(active | doubtful, z_error, 0)
+
+        out = hidden @ w2 + b2  # (n, O)
+        out_error = z_error @ np.abs(w2) + y_unit * (hidden @ np.abs(w2) + np.abs(b2))
+        error = out - yb
+        loss += float(np.sum(error**2))
+        loss_error += float(np.sum(2 * np.abs(error) * out_error + out_error**2))
+        outputs[block], output_errors[block] = out, out_error
+
+        dy = error * (2 / (n * o))  # (n, O)
+        dy_error = (out_error + 3 * unit * np.abs(error)) * (2 / (n * o))
+        dh, dh_size = dy @ w2.T, np.abs(dy) @ np.abs(w2.T)  # (n, H)
+        dz, dz_size = np.where(active, dh, 0), np.where(active, dh_size, 0)
+        dz_error = np.where(active | doubtful, dy_error @ np.abs(w2.T) + back_unit * dh_size, 0)
+        dz_error += np.where(doubtful, dh_size, 0)  # a flipped mask adds or removes the whole term
+
+        for name, left, right in (("w1", xb, dz), ("b1", np.ones((len(xb), 1)), dz), ("w2", hidden, dy)):
+            sums[name] += (left.T @ right).reshape(sums[name].shape)
+        sums["b2"] += dy.sum(axis=0)
+        reach = np.where(active | doubtful, size, 0)  # terms of h before they cancel: S0 and S1 are summed apart
+        magnitudes["w1"] += np.abs(xb).T @ dz_size
+        magnitudes["b1"] += dz_size.sum(axis=0)
+        magnitudes["w2"] += reach.T @ np.abs(dy)
+        magnitudes["b2"] += np.abs(dy).sum(axis=0)
+        slack["w1"] += np.abs(xb).T @ dz_error
+        slack["b1"] += dz_error.sum(axis=0)
+        slack["w2"] += reach.T @ dy_error + z_error.T @ np.abs(dy)
+        slack["b2"] += dy_error.sum(axis=0)
+
+    terms = n * o
+    sum_unit = unit * growth(n + d + 3)
+    values = {"output": outputs, "loss": np.asarray(loss / terms), **sums}
+    bounds = {"output": output_errors, "loss": np.asarray((loss_error + unit * growth(terms + 2) * loss) / terms)}
+    bounds |= {name: slack[name] + sum_unit * magnitudes[name] for name in sums}
+    return Reference(unit, values, bounds)
+
+
+def compare(backend: Backend, params: Params, x: np.ndarray, y: np.ndarray, exact: Reference) -> dict[str, Check]:
+    """Run the backend once on host arrays and measure each quantity against the reference."""
+    on_device = Params(*map(backend.to_device, params))
+    samples = backend.samples(x, y)
+    loss, grads = backend.loss_and_grads(on_device, samples)
+    found = {"output": backend.forward(on_device, backend.to_device(x)), "loss": loss, **grads._asdict()}
+    return {name: check(backend.to_host(found[name]), exact.values[name], exact.bounds[name]) for name in QUANTITIES}
+
+
+def compare_step(backend: Backend, params: Params, x: np.ndarray, y: np.ndarray, exact: Reference, rule: Optimizer) -> dict[str, Check]:
+    """Let the backend train one full-batch step and measure the new weights against the reference.
+
+    The first update of SGD, Momentum and Adam is monotone in each gradient, so the ends of a gradient's interval give
+    the interval of its weight. At learning rate 1 the update is not lost in the rounding of the weight.
+    """
+    rule = replace(rule, learning_rate=1.0)
+    start = State(Params(*map(backend.to_device, params)), *rule.init(Params(*map(backend.to_device, params)))[1:])
+    state, _ = backend.train(start, backend.samples(x, y), rule, Plan(None, len(x), 1), range(1))
+    before = rule.init(Params(*(np.asarray(p, np.float64) for p in params)))
+    bounds = Params(*(exact.bounds[name] for name in Params._fields))
+    centre, low, high = (
+        rule.update(before, Params(*(g + side * b for g, b in zip(exact.grads, bounds, strict=True)))).params
+        for side in (0, -1, 1)
+    )
+    checks = {}
+    for name, found, middle, below, above, old in zip(Params._fields, state.params, centre, low, high, before.params, strict=True):
+        rounding = 10 * exact.unit * (np.abs(old) + np.abs(middle - old))
+        bound = np.maximum(np.abs(below - middle), np.abs(above - middle)) + rounding
+        checks[f"step {name}"] = check(backend.to_host(found), middle, bound)
+    return checks
+
+
+def check(found: np.ndarray, exact: np.ndarray, bound: np.ndarray) -> Check:
+    """Compare element by element. A shape that differs, nan and inf count as an infinite error."""
+    if found.shape != exact.shape or not np.isfinite(found).all():
+        return Check(float("inf"), float(np.max(bound)), float("inf"))
+    error = np.abs(found.astype(np.float64) - exact)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(error == 0, 0.0, error / bound)
+    at = int(np.argmax(share))
+    return Check(float(error.flat[at]), float(bound.flat[at]), float(share.flat[at]))
+
+
+def worst(checks: dict[str, Check]) -> tuple[str, Check]:
+    """The quantity whose error is the largest share of its bound."""
+    return max(checks.items(), key=lambda item: item[1].share)
+
+
+def demand(checks: dict[str, Check]) -> None:
+    """Raise Disagreement naming the worst quantity, unless each error is within its bound."""
+    name, found = worst(checks)
+    if not found.share <= 1:
+        raise Disagreement(
+            f"{name} is off by {found.error:.3g} where rounding explains {found.bound:.3g} ({found.share:.3g} times)"
+        )

@@ -1,0 +1,133 @@
+"""The grid: what is measured, at which sizes, in which order. The most valuable cases come first.
+
+A case says nothing of a backend; every case is run with every backend, one after the other, so that a machine that
+drifts drifts for all.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from relufit import init_params, sample, targets
+from relufit.errors import RelufitError
+from relufit.optim import SGD, Adam, Optimizer
+from relufit.params import DTYPES, SCHEMES, Params, Sizes
+
+PROFILES = ("quick", "full")
+BATCHES = (800, 32, 8192, 65536)
+HIDDEN = (512, 64, 2048)
+LATENCY_BATCHES = (1, 800)
+TRANSFER_BATCH = 65536
+MINIBATCH = 32
+TRAIN_SAMPLES = 800  # of the 1000 that a target is sampled at
+SCHEDULE = {"quick": 100, "full": 400}  # epochs of a convergence case
+RULES = {"adam": Adam(1e-3), "sgd": SGD(1e-3)}  # the usual rates; SGD diverges from some of the schemes, and rows say so
+
+
+@dataclass(frozen=True)
+class Case:
+    """One piece of work at one size. Every field stands in the journal under its own name."""
+
+    work: str  # forward, gradient, step, latency, to_device, to_host, memory, agreement, convergence
+    batch: int  # N of one call; of one minibatch, for step and convergence
+    hidden: int = 512
+    dtype: str = "float32"
+    inputs: int = 1
+    outputs: int = 1
+    optimizer: str = ""  # step, convergence
+    target: str = "sin"
+    scheme: str = "spread"
+    epochs: int = 0  # convergence
+
+    @property
+    def id(self) -> str:
+        """The case in a test's name: only what differs from the usual case."""
+        usual = Case(self.work, self.batch)
+        parts = [f"{f.name}={getattr(self, f.name)}" for f in fields(self)[2:] if getattr(self, f.name) != getattr(usual, f.name)]
+        return ",".join([f"batch={self.batch}", *parts])
+
+    @property
+    def samples(self) -> int:
+        """N of the data behind the case: minibatch work runs over the 800 training samples."""
+        minibatch = self.work == "convergence" or (self.work == "step" and self.batch == MINIBATCH)
+        return TRAIN_SAMPLES if minibatch else self.batch
+
+    @property
+    def sizes(self) -> Sizes:
+        """(N, D, H, O) of one call of the backend."""
+        return Sizes(self.batch, self.inputs, self.hidden, self.outputs)
+
+    def rule(self) -> Optimizer | None:
+        """The optimizer of the case, at a rate that cannot diverge within a timed call of `train`."""
+        if not self.optimizer:
+            return None
+        rule = RULES[self.optimizer]
+        return rule if self.work == "convergence" else replace(rule, learning_rate=1e-6)
+
+
+def draw(case: Case, samples: int | None = None) -> tuple[Params, np.ndarray, np.ndarray]:
+    """Weights, x (N, D) and y (N, O) of a case on the host, in its dtype: a function of the case alone."""
+    target, n = targets.ZOO[case.target], case.batch if samples is None else samples
+    params = init_params(
+        case.hidden, case.inputs, case.outputs, scheme=case.scheme, domain=target.domain, dtype=case.dtype
+    )
+    columns = [sample(target, n, seed) for seed in range(max(case.inputs, case.outputs))]
+    x = np.concatenate([x for x, _ in columns[: case.inputs]], axis=1)
+    y = np.concatenate([y for _, y in columns[: case.outputs]], axis=1)
+    return params, x.astype(case.dtype), y.astype(case.dtype)
+
+
+def grid(profile: str) -> list[Case]:
+    """The cases of a profile, most valuable first. Raises RelufitError for an unknown profile."""
+    if profile not in PROFILES:
+        raise RelufitError(f"unknown profile {profile!r}; choose {' or '.join(PROFILES)}")
+    return list(dict.fromkeys(_quick() if profile == "quick" else [*_quick(epochs=SCHEDULE["full"]), *_rest()]))
+
+
+def _quick(epochs: int = SCHEDULE["quick"]) -> Iterable[Case]:
+    for batch in BATCHES[:2]:
+        yield Case("gradient", batch)
+        yield Case("step", batch, optimizer="adam")
+        yield Case("step", batch, optimizer="sgd")
+        yield Case("forward", batch)
+    for target in ("sin", "square"):
+        yield Case("convergence", MINIBATCH, optimizer="adam", target=target, epochs=epochs)
+    yield Case("convergence", MINIBATCH, optimizer="sgd", scheme="torch", epochs=epochs)
+    for batch in BATCHES[:2]:
+        yield Case("agreement", batch)
+        yield Case("agreement", batch, dtype="float64")
+    yield Case("agreement", 800, hidden=64, inputs=3, outputs=2)
+    yield Case("latency", 1)
+    for batch in BATCHES[2:]:
+        yield Case("gradient", batch)
+        yield Case("forward", batch)
+        yield Case("step", batch, optimizer="adam")
+    for hidden in HIDDEN[1:]:
+        yield Case("gradient", 800, hidden)
+    for work in ("to_device", "to_host"):
+        yield Case(work, TRANSFER_BATCH)
+    for batch in (800, 65536):
+        yield Case("memory", batch)
+
+
+def _rest() -> Iterable[Case]:
+    """What the full profile adds: every width, both dtypes, both optimizers, every initialisation."""
+    for target in ("sin", "square"):
+        for optimizer in RULES:
+            for scheme in SCHEMES:
+                yield Case(
+                    "convergence", MINIBATCH, optimizer=optimizer, target=target, scheme=scheme, epochs=SCHEDULE["full"]
+                )
+    for dtype in DTYPES:
+        for hidden in HIDDEN:
+            for batch in BATCHES:
+                yield Case("agreement", batch, hidden, dtype)
+                for work in ("gradient", "forward", "memory"):
+                    yield Case(work, batch, hidden, dtype)
+                for optimizer in RULES:
+                    yield Case("step", batch, hidden, dtype, optimizer=optimizer)
+            for batch in LATENCY_BATCHES:
+                yield Case("latency", batch, hidden, dtype)
+        for work in ("to_device", "to_host"):
+            yield Case(work, TRANSFER_BATCH, dtype=dtype)

@@ -1,0 +1,253 @@
+"""Options, fixtures and the journal of `pytest bench`.
+
+    pytest bench --benchmark-only                     the quick profile: 150 s shared over the cases
+    pytest bench --benchmark-only --profile full      the whole grid, without a limit
+    pytest bench --benchmark-disable                  every body once, nothing timed or written: the smoke test
+
+Cases run most valuable first; within a case the backends follow each other in a seeded, recorded order.
+"""
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from bench import machine, timing
+from bench.cases import PROFILES, Case, grid
+from bench.journal import RESULTS, Journal
+from bench.loading import known_names, load, load_or_skip, unavailable
+from bench.trial import Trial, Unsuitable, row, status_of
+from relufit import Backend, targets
+from relufit.errors import RelufitError
+from relufit.params import DTYPES
+
+QUICK_SECONDS = 150.0
+FULL_CASE_SECONDS = 2.0
+MAX_CASE_SECONDS = 2.0
+ORDER_SEED = 0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of the harness; all selections are comma-separated lists."""
+    group = parser.getgroup("relufit bench")
+    group.addoption("--profile", default="quick", help="quick (default) or full")
+    group.addoption("--seconds", type=float, help=f"time budget; quick: {QUICK_SECONDS:g}, full: none")
+    group.addoption("--backend", help="only these backends and recipes")
+    group.addoption("--target", help="only these functions, for convergence")
+    group.addoption("--batch", help="only these batch sizes; an own size is added to the grid")
+    group.addoption("--hidden", help="only these widths; an own width is added to the grid")
+    group.addoption("--dtype", help="only float32 or float64")
+    group.addoption("--threads", type=int, help="threads of the CPU libraries; default: as installed")
+    group.addoption("--results", default=str(RESULTS), help="folder for the journal")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check every option before any work, and set the table of pytest-benchmark to what can be read here."""
+    config.addinivalue_line("markers", "work(name): the kind of work that a benchmark measures")
+    # A warning of a library is no reason to lose a measurement, and a skipped case need not use its fixture.
+    config.addinivalue_line("filterwarnings", "default")
+    config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
+    try:
+        config.stash[SELECTED] = select(config.option)
+        if config.option.threads is not None and config.option.threads < 1:
+            raise RelufitError(f"--threads must be at least 1, not {config.option.threads}")
+        if config.option.seconds is not None and not config.option.seconds > 0:
+            raise RelufitError(f"--seconds must be positive, not {config.option.seconds}")
+    except RelufitError as error:
+        raise pytest.UsageError(str(error)) from None
+    machine.limit_threads(config.option.threads)
+    config.option.benchmark_disable_gc = True
+    if not config.option.benchmark_columns:
+        config.option.benchmark_columns = ["median", "iqr", "min", "rounds", "iterations"]
+    if config.option.benchmark_sort == "min":
+        config.option.benchmark_sort = "mean"
+
+
+SELECTED: pytest.StashKey[tuple[list[Case], list[str]]] = pytest.StashKey()
+JOURNAL: pytest.StashKey[Journal] = pytest.StashKey()
+
+
+def select(option: Any) -> tuple[list[Case], list[str]]:
+    """The cases and backends that the options ask for. Raises RelufitError for what does not exist."""
+    batches, widths = (_numbers(name, getattr(option, name)) for name in ("batch", "hidden"))
+    cases = widen(grid(option.profile), batches, widths)
+    chosen = {
+        "batch": batches,
+        "hidden": widths,
+        "dtype": _names("dtype", option.dtype, DTYPES),
+        "target": _names("target", option.target, targets.ZOO),
+    }
+    kept = [case for case in cases if all(not wanted or _matches(case, name, wanted) for name, wanted in chosen.items())]
+    return kept, _names("backend", option.backend, known_names()) or known_names()
+
+
+def widen(cases: list[Case], batches: list[int], widths: list[int]) -> list[Case]:
+    """Add the sizes that were asked for and are not in the grid, each in place of the usual size of its kind."""
+    for name, wanted, usual in (("batch", batches, 800), ("hidden", widths, 512)):
+        missing = [value for value in wanted if all(getattr(case, name) != value for case in cases)]
+        cases = [
+            copy
+            for case in cases
+            for copy in (case, *(replace(case, **{name: value}) for value in missing if getattr(case, name) == usual))
+        ]
+    return cases
+
+
+def _matches(case: Case, name: str, wanted: list[Any]) -> bool:
+    if name == "target":
+        return case.work != "convergence" or case.target in wanted
+    if name == "batch" and case.work in ("convergence", "latency", "to_device", "to_host"):
+        return True
+    return getattr(case, name) in wanted
+
+
+def _names(option: str, text: str | None, known: Any) -> list[str]:
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    for name in names:
+        if name not in known:
+            raise RelufitError(f"--{option}: unknown {name!r}; choose from {', '.join(known)}")
+    return names
+
+
+def _numbers(option: str, text: str | None) -> list[int]:
+    parts = [part.strip() for part in (text or "").split(",") if part.strip()]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise RelufitError(f"--{option} takes whole numbers above 0, separated by commas, not {text!r}")
+    return [int(part) for part in parts]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each case of the marked kind of work and each backend."""
+    marker = metafunc.definition.get_closest_marker("work")
+    if marker is None:
+        return
+    cases, names = metafunc.config.stash[SELECTED]
+    own = [case for case in cases if case.work == marker.args[0]]
+    pairs = [(case, name) for case in own for name in names]
+    metafunc.parametrize(("case", "name"), pairs, ids=[f"{case.id}-{name}" for case, name in pairs])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Most valuable case first; within a case the backends in a seeded order."""
+    cases, names = config.stash[SELECTED]
+    rank = {case: (place, random.Random(f"{ORDER_SEED} {case}").sample(names, len(names))) for place, case in enumerate(cases)}
+
+    def key(item: pytest.Item) -> tuple[int, int]:
+        if not hasattr(item, "callspec") or "case" not in item.callspec.params:
+            return (-1, 0)
+        place, order = rank[item.callspec.params["case"]]
+        return place, order.index(item.callspec.params["name"])
+
+    items.sort(key=key)
+
+
+class Budget:
+    """The time that is left, shared evenly over the cases that are left."""
+
+    def __init__(self, seconds: float | None, cases: int) -> None:
+        self.seconds, self.cases_left, self.start = seconds, cases, time.monotonic()
+
+    def next_share(self) -> float:
+        """Seconds for the next case. Raises Unsuitable when the budget is spent."""
+        if self.seconds is None:
+            return FULL_CASE_SECONDS
+        left = self.seconds - (time.monotonic() - self.start)
+        if left <= 0:
+            raise Unsuitable(f"the time budget of {self.seconds:g} s was spent; --seconds or --profile full gives more")
+        share = left / max(1, self.cases_left)
+        self.cases_left -= 1
+        return min(share, MAX_CASE_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def budget(request: pytest.FixtureRequest) -> Budget:
+    """The budget of this run; what cannot run here takes none of it."""
+    config = request.config
+    runnable = [
+        item
+        for item in request.session.items
+        if hasattr(item, "callspec") and unavailable(item.callspec.params.get("name", "numpy")) is None
+    ]
+    quick = QUICK_SECONDS if config.option.profile == PROFILES[0] else None
+    return Budget(config.option.seconds or quick, len(runnable))
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest, name: str) -> Iterator[Backend]:
+    """The backend with its modes pinned; it sets the clock of the `benchmark` fixture, which must come after it."""
+    loaded = load_or_skip(name)
+    request.node.add_marker(pytest.mark.benchmark(timer=timing.synchronized_clock(loaded)))
+    with loaded.pinned():
+        yield loaded
+
+
+@pytest.fixture
+def trial(
+    request: pytest.FixtureRequest, case: Case, budget: Budget, backend: Backend, benchmark: BenchmarkFixture
+) -> Trial:
+    """The case with its backend, its clock and its share of the time."""
+    benchmark.group = f"{case.work} {case.id}"
+    try:
+        run = Trial(case, backend, benchmark, lambda line: journal_of(request.config).write(line), budget.next_share())
+        run.demand_support()
+    except Unsuitable as error:
+        pytest.skip(str(error))
+    return run
+
+
+def journal_of(config: pytest.Config) -> Journal:
+    """The journal of this run, begun with its first case."""
+    if JOURNAL not in config.stash:
+        config.stash[JOURNAL] = Journal(Path(config.option.results), header(config))
+    return config.stash[JOURNAL]
+
+
+def header(config: pytest.Config) -> dict[str, Any]:
+    """The first line of the journal: the machine, the code, the settings and every backend's state."""
+    names = config.stash[SELECTED][1]
+    ready = [name for name in names if unavailable(name) is None]
+    return {
+        "machine": machine.describe(),
+        "code": machine.commit(),
+        "settings": {
+            "profile": config.option.profile,
+            "seconds": config.option.seconds,
+            "threads": config.option.threads,
+            "order_seed": ORDER_SEED,
+            "garbage_collector": "off while timing",
+            "environment": machine.environment(),
+        },
+        "backends": {name: {"reason": unavailable(name), "facts": load(name).facts() if name in ready else {}} for name in names},
+        "threads_in_force": machine.threads_in_force(),
+    }
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """A case that did not end well is a row with its status and reason, never an absence."""
+    if call.excinfo is not None and call.when != "teardown" and hasattr(item, "callspec") and "case" in item.callspec.params:
+        status, reason = status_of(call.excinfo.value)
+        name = item.callspec.params["name"]
+        # What is not installed stands in the first line of the journal, once, and not with every case.
+        if not item.config._benchmarksession.disabled and unavailable(name) is None:  # type: ignore[attr-defined]
+            line = row(item.callspec.params["case"], name)
+            journal_of(item.config).write({**line, "status": status, "reason": reason})
+    yield
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say where the journal is and what to do with it."""
+    if JOURNAL in terminalreporter.config.stash:
+        path = terminalreporter.config.stash[JOURNAL].path
+        terminalreporter.write_line(f"journal: {path}; python -m bench.report makes the tables and figures")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Close the journal."""
+    if JOURNAL in config.stash:
+        config.stash[JOURNAL].close()

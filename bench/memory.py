@@ -1,0 +1,76 @@
+"""Peak memory of a call, measured in a pass of its own: watching memory slows what is watched."""
+
+import ctypes
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from relufit.backend import Backend
+
+CLEAR_REFS, STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+
+
+def peak_bytes(backend: Backend, call: Callable[[], Any]) -> tuple[int, str]:
+    """Bytes that one call needs at once beyond what is held before it, and how that was measured.
+
+    On a device with its own memory, its allocator's peak. On the host, the kernel's high-water mark of resident memory
+    where it can be reset (Linux), else the largest of readings a millisecond apart, which can miss a short peak.
+    """
+    call()  # what is allocated once and kept is not the call's
+    backend.synchronize()
+    if backend.memory() is not None:
+        call()
+        backend.synchronize()
+        held = backend.memory()
+        assert held is not None
+        return held["peak"], "device allocator"
+    _return_free_memory()
+    if _reset_high_water_mark():
+        before = _status_bytes("VmRSS")
+        call()
+        return max(0, _status_bytes("VmHWM") - before), "resident high-water mark"
+    return _largest_reading(call), "resident, read every ms"
+
+
+def _return_free_memory() -> None:
+    """Give what malloc keeps for later back to the system, so that the call's own need shows."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl has not
+        if trim is not None:
+            trim(0)
+
+
+def _reset_high_water_mark() -> bool:
+    try:
+        CLEAR_REFS.write_text("5")  # proc(5): reset the peak resident set size to the current one
+    except OSError:
+        return False
+    return True
+
+
+def _status_bytes(field: str) -> int:
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(field + ":"))
+    return int(line.split()[1]) * 1024
+
+
+def _largest_reading(call: Callable[[], Any]) -> int:
+    process, done = psutil.Process(), threading.Event()
+    before = largest = process.memory_info().rss
+
+    def watch() -> None:
+        nonlocal largest
+        while not done.wait(1e-3):
+            largest = max(largest, process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        call()
+    finally:
+        done.set()
+        watcher.join()
+    return max(0, largest - before)

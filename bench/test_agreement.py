@@ -1,0 +1,19 @@
+"""Is it right: each quantity's error and the bound that rounding puts on it, in float32 and float64.
+
+    pytest bench/test_agreement.py --benchmark-only
+
+The rows are the comparison; the clock runs over one gradient only because pytest-benchmark wants one.
+"""
+
+import pytest
+
+from bench.trial import Trial
+
+
+@pytest.mark.work("agreement")
+def test_agreement(trial: Trial) -> None:
+    """Output, loss and four gradients against float64 numpy on the same weights and batch."""
+    trial.gate()
+    params, samples = trial.on_device()
+    trial.benchmark.pedantic(trial.backend.loss_and_grads, (params, samples))
+    trial.record()

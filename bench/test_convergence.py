@@ -1,0 +1,95 @@
+"""How fast it learns: loss against steps and seconds, from the same weights over the same minibatches.
+
+    pytest bench/test_convergence.py --benchmark-only --target sin
+
+Inside the clock: `train`, in slices of a few epochs, the same for all. Off the clock, between slices: the test error.
+A recipe shuffles for itself; its rows say "own order".
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.cases import TRAIN_SAMPLES, draw
+from bench.trial import Trial
+from relufit import Params, backprop, targets
+from relufit.data import split
+from relufit.optim import State
+from relufit.training import Slice, has_diverged, train_in_slices
+
+SLICES = 50
+CURVE_POINTS = 201
+
+
+class Diverging(Exception):
+    """The loss left the finite numbers."""
+
+
+@pytest.mark.work("convergence")
+def test_convergence(trial: Trial) -> None:
+    """Train 800 of 1000 samples in batches of 32, and look at the 200 others after every slice."""
+    trial.gate()
+    run = Run(trial)
+    status, reason = "OK", None
+    try:
+        trial.benchmark.pedantic(run.train_slice, setup=run.look, rounds=SLICES if trial.benchmark.enabled else 1)
+        run.look()
+    except Diverging as error:
+        trial.benchmark.has_error = False
+        status, reason = "DIVERGED", str(error)
+    trial.record(status=status, reason=reason, **run.result())
+
+
+class Run:
+    """One training run in slices: the state reached, and what was seen at each look."""
+
+    def __init__(self, trial: Trial) -> None:
+        case, self.backend = trial.case, trial.backend
+        params, self.x, self.y = draw(case, 1000)
+        train, self.test = split(1000)
+        assert len(train) == TRAIN_SAMPLES
+        rule = case.rule()
+        assert rule is not None
+        state = rule.init(Params(*map(self.backend.to_device, params)))
+        samples = self.backend.samples(self.x[train], self.y[train])
+        self.case, self.plan = case, trial.plan()
+        self.slices = train_in_slices(
+            self.backend, state, samples, rule, self.plan, epochs_per_slice=self.plan.epochs // SLICES
+        )
+        self.last: Slice | None = None
+        self.seen: dict[str, list[Any]] = {"step": [], "train_seconds": [], "loss": [], "test_mse": []}
+
+    def train_slice(self) -> None:
+        """The timed part."""
+        self.last = next(self.slices)
+
+    def look(self) -> None:
+        """Off the clock: test error, divergence. Raises Diverging."""
+        if self.last is None:
+            return
+        seconds = self.last.seconds + (self.seen["train_seconds"][-1] if self.seen["train_seconds"] else 0.0)
+        loss = float(self.last.losses[-1])
+        diverged = has_diverged(self.last.losses, self.seen["loss"][0] if self.seen["loss"] else float(self.last.losses[0]))
+        values = (self.last.state.step, seconds, loss, float("nan") if diverged else self.test_mse(self.last.state))
+        for name, value in zip(self.seen, values, strict=True):
+            self.seen[name].append(value)
+        if diverged:
+            raise Diverging(f"the loss was {loss:.3g} after {self.last.epochs.stop} epochs")
+
+    def test_mse(self, state: State) -> float:
+        """Mean squared error on the held-out samples, evaluated in float64 by numpy for every backend."""
+        return float(np.mean((self.predict(state, self.x[self.test]) - self.y[self.test]) ** 2))
+
+    def predict(self, state: State, x: np.ndarray) -> np.ndarray:
+        """The network's output in float64."""
+        params = Params(*(self.backend.to_host(p).astype(np.float64) for p in state.params))
+        return backprop.forward(params, x.astype(np.float64), xp=np)
+
+    def result(self) -> dict[str, Any]:
+        """What the journal keeps: the curves, and the function that was learned."""
+        assert self.last is not None
+        grid = np.linspace(*targets.ZOO[self.case.target].domain, CURVE_POINTS)[:, None]
+        with np.errstate(all="ignore"):
+            curve = self.predict(self.last.state, grid)[:, 0]
+        return {**self.seen, "curve": curve.tolist()}

@@ -1,0 +1,67 @@
+"""How fast: forward, gradient, training step, latency and transfer.
+
+    pytest bench/test_throughput.py --benchmark-only --backend numpy,torch-cpu --batch 800
+
+Inside the clock: K calls and one synchronization, divided by K; nothing else. Weights and data are on the device
+before it starts, except where moving them is what is measured. A step calls `train` from the same state each time.
+"""
+
+import numpy as np
+import pytest
+
+from bench.cases import draw
+from bench.trial import Trial
+
+
+@pytest.mark.work("forward")
+def test_forward(trial: Trial) -> None:
+    """The network's output for samples on the device, without recording for a gradient."""
+    trial.gate()
+    params, samples = trial.on_device()
+    trial.time(lambda: trial.backend.forward(params, samples.x))
+
+
+@pytest.mark.work("gradient")
+def test_gradient(trial: Trial) -> None:
+    """Loss and all gradients: forward and backward."""
+    trial.gate()
+    params, samples = trial.on_device()
+    trial.time(lambda: trial.backend.loss_and_grads(params, samples))
+
+
+@pytest.mark.work("step")
+def test_step(trial: Trial) -> None:
+    """Forward, backward and update, as often as one call of `train` does them; the time is of one step."""
+    trial.gate()
+    params, samples = trial.on_device()
+    rule, plan = trial.case.rule(), trial.plan()
+    assert rule is not None
+    state, epochs = rule.init(params), range(plan.epochs)
+    steps = plan.epochs * plan.steps_per_epoch(len(samples))
+    trial.time(lambda: trial.backend.train(state, samples, rule, plan, epochs), steps=steps)
+    _, losses = trial.backend.train(state, samples, rule, plan, epochs)
+    assert np.isfinite(trial.backend.to_host(losses)).all(), "the timed steps diverged"
+
+
+@pytest.mark.work("latency")
+def test_latency(trial: Trial) -> None:
+    """One forward from a host array to a host array, the clock read around each call."""
+    trial.gate()
+    params, _ = trial.on_device()
+    _, x, _ = draw(trial.case)
+    backend = trial.backend
+    trial.time(lambda: backend.to_host(backend.forward(params, backend.to_device(x))), once=True)
+
+
+@pytest.mark.work("to_device")
+def test_to_device(trial: Trial) -> None:
+    """One column of samples from the host to the device. A CPU library may share the memory: then it is no copy."""
+    x = np.zeros((trial.case.batch, 1), trial.case.dtype)
+    trial.time(lambda: trial.backend.to_device(x))
+
+
+@pytest.mark.work("to_host")
+def test_to_host(trial: Trial) -> None:
+    """One column of outputs from the device to the host."""
+    y = trial.backend.to_device(np.zeros((trial.case.batch, 1), trial.case.dtype))
+    trial.time(lambda: trial.backend.to_host(y))
