@@ -16,9 +16,9 @@ import numpy as np
 
 from relufit import Params
 from relufit.backend import Backend
+from relufit.data import Plan
 from relufit.errors import RelufitError
 from relufit.optim import Optimizer, State
-from relufit.data import Plan
 
 BLOCK_ELEMENTS = 2**20
 QUANTITIES = ("output", "loss", "w1", "b1", "w2", "b2")
@@ -124,7 +124,9 @@ def compare(backend: Backend, params: Params, x: np.ndarray, y: np.ndarray, exac
     return {name: check(backend.to_host(found[name]), exact.values[name], exact.bounds[name]) for name in QUANTITIES}
 
 
-def compare_step(backend: Backend, params: Params, x: np.ndarray, y: np.ndarray, exact: Reference, rule: Optimizer) -> dict[str, Check]:
+def compare_step(
+    backend: Backend, params: Params, x: np.ndarray, y: np.ndarray, exact: Reference, rule: Optimizer
+) -> dict[str, Check]:
     """Let the backend train one full-batch step and measure the new weights against the reference.
 
     The first update of SGD, Momentum and Adam is monotone in each gradient, so the ends of a gradient's interval give
@@ -140,7 +142,9 @@ def compare_step(backend: Backend, params: Params, x: np.ndarray, y: np.ndarray,
         for side in (0, -1, 1)
     )
     checks = {}
-    for name, found, middle, below, above, old in zip(Params._fields, state.params, centre, low, high, before.params, strict=True):
+    for name, found, middle, below, above, old in zip(
+        Params._fields, state.params, centre, low, high, before.params, strict=True
+    ):
         rounding = 10 * exact.unit * (np.abs(old) + np.abs(middle - old))
         bound = np.maximum(np.abs(below - middle), np.abs(above - middle)) + rounding
         checks[f"step {name}"] = check(backend.to_host(found), middle, bound)

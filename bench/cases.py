@@ -6,6 +6,7 @@ drifts drifts for all.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,10 @@ TRANSFER_BATCH = 65536
 MINIBATCH = 32
 TRAIN_SAMPLES = 800  # of the 1000 that a target is sampled at
 SCHEDULE = {"quick": 100, "full": 400}  # epochs of a convergence case
-RULES = {"adam": Adam(1e-3), "sgd": SGD(1e-3)}  # the usual rates; SGD diverges from some of the schemes, and rows say so
+RULES = {
+    "adam": Adam(1e-3),
+    "sgd": SGD(1e-3),
+}  # the usual rates; SGD diverges from some of the schemes, and rows say so
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,11 @@ class Case:
     def id(self) -> str:
         """The case in a test's name: only what differs from the usual case."""
         usual = Case(self.work, self.batch)
-        parts = [f"{f.name}={getattr(self, f.name)}" for f in fields(self)[2:] if getattr(self, f.name) != getattr(usual, f.name)]
+        parts = [
+            f"{f.name}={getattr(self, f.name)}"
+            for f in fields(self)[2:]
+            if getattr(self, f.name) != getattr(usual, f.name)
+        ]
         return ",".join([f"batch={self.batch}", *parts])
 
     @property
@@ -62,7 +70,7 @@ class Case:
         """The optimizer of the case, at a rate that cannot diverge within a timed call of `train`."""
         if not self.optimizer:
             return None
-        rule = RULES[self.optimizer]
+        rule: Any = RULES[self.optimizer]
         return rule if self.work == "convergence" else replace(rule, learning_rate=1e-6)
 
 

@@ -76,13 +76,15 @@ def select(option: Any) -> tuple[list[Case], list[str]]:
     """The cases and backends that the options ask for. Raises RelufitError for what does not exist."""
     batches, widths = (_numbers(name, getattr(option, name)) for name in ("batch", "hidden"))
     cases = widen(grid(option.profile), batches, widths)
-    chosen = {
+    chosen: dict[str, list[Any]] = {
         "batch": batches,
         "hidden": widths,
         "dtype": _names("dtype", option.dtype, DTYPES),
         "target": _names("target", option.target, targets.ZOO),
     }
-    kept = [case for case in cases if all(not wanted or _matches(case, name, wanted) for name, wanted in chosen.items())]
+    kept = [
+        case for case in cases if all(not wanted or _matches(case, name, wanted) for name, wanted in chosen.items())
+    ]
     return kept, _names("backend", option.backend, known_names()) or known_names()
 
 
@@ -93,9 +95,13 @@ def widen(cases: list[Case], batches: list[int], widths: list[int]) -> list[Case
         cases = [
             copy
             for case in cases
-            for copy in (case, *(replace(case, **{name: value}) for value in missing if getattr(case, name) == usual))
+            for copy in (case, *(_resized(case, name, value) for value in missing if getattr(case, name) == usual))
         ]
     return cases
+
+
+def _resized(case: Case, name: str, value: int) -> Case:
+    return replace(case, batch=value) if name == "batch" else replace(case, hidden=value)
 
 
 def _matches(case: Case, name: str, wanted: list[Any]) -> bool:
@@ -135,7 +141,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Most valuable case first; within a case the backends in a seeded order."""
     cases, names = config.stash[SELECTED]
-    rank = {case: (place, random.Random(f"{ORDER_SEED} {case}").sample(names, len(names))) for place, case in enumerate(cases)}
+    rank = {
+        case: (place, random.Random(f"{ORDER_SEED} {case}").sample(names, len(names)))
+        for place, case in enumerate(cases)
+    }
 
     def key(item: pytest.Item) -> tuple[int, int]:
         if not hasattr(item, "callspec") or "case" not in item.callspec.params:
@@ -222,7 +231,9 @@ def header(config: pytest.Config) -> dict[str, Any]:
             "garbage_collector": "off while timing",
             "environment": machine.environment(),
         },
-        "backends": {name: {"reason": unavailable(name), "facts": load(name).facts() if name in ready else {}} for name in names},
+        "backends": {
+            name: {"reason": unavailable(name), "facts": load(name).facts() if name in ready else {}} for name in names
+        },
         "threads_in_force": machine.threads_in_force(),
     }
 
@@ -230,7 +241,12 @@ def header(config: pytest.Config) -> dict[str, Any]:
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """A case that did not end well is a row with its status and reason, never an absence."""
-    if call.excinfo is not None and call.when != "teardown" and hasattr(item, "callspec") and "case" in item.callspec.params:
+    if (
+        call.excinfo is not None
+        and call.when != "teardown"
+        and hasattr(item, "callspec")
+        and "case" in item.callspec.params
+    ):
         status, reason = status_of(call.excinfo.value)
         name = item.callspec.params["name"]
         # What is not installed stands in the first line of the journal, once, and not with every case.

@@ -27,7 +27,9 @@ class Journal:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("x", encoding="utf-8")
         except OSError as error:
-            raise RelufitError(f"cannot write results to {folder}: {error.strerror}; choose another --results") from None
+            raise RelufitError(
+                f"cannot write results to {folder}: {error.strerror}; choose another --results"
+            ) from None
         self.write({"kind": "run", "schema": SCHEMA, "run": self.run, **header})
 
     def write(self, line: dict[str, Any]) -> None:

@@ -14,7 +14,16 @@ import psutil
 import threadpoolctl
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("relufit", "numpy", "torch", "cupy-cuda12x", "cupy-cuda13x", "array-api-compat", "pytest", "pytest-benchmark")
+PACKAGES = (
+    "relufit",
+    "numpy",
+    "torch",
+    "cupy-cuda12x",
+    "cupy-cuda13x",
+    "array-api-compat",
+    "pytest",
+    "pytest-benchmark",
+)
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 ALLOCATOR_VARIABLES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX", "LD_PRELOAD")
 
@@ -64,7 +73,10 @@ def limit_threads(threads: int | None) -> None:
 
 def threads_in_force() -> dict[str, int]:
     """Threads that each native library will use, as it says itself."""
-    return {Path(pool["filepath"]).name.partition(".")[0].partition("-")[0]: pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
+    return {
+        Path(pool["filepath"]).name.partition(".")[0].partition("-")[0]: pool["num_threads"]
+        for pool in threadpoolctl.threadpool_info()
+    }
 
 
 def environment() -> dict[str, str]:

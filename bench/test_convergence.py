@@ -70,7 +70,9 @@ class Run:
             return
         seconds = self.last.seconds + (self.seen["train_seconds"][-1] if self.seen["train_seconds"] else 0.0)
         loss = float(self.last.losses[-1])
-        diverged = has_diverged(self.last.losses, self.seen["loss"][0] if self.seen["loss"] else float(self.last.losses[0]))
+        diverged = has_diverged(
+            self.last.losses, self.seen["loss"][0] if self.seen["loss"] else float(self.last.losses[0])
+        )
         values = (self.last.state.step, seconds, loss, float("nan") if diverged else self.test_mse(self.last.state))
         for name, value in zip(self.seen, values, strict=True):
             self.seen[name].append(value)

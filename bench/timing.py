@@ -11,7 +11,8 @@ from typing import Any
 from relufit.backend import Backend
 
 ROUND_SECONDS = 1e-3
-MIN_ROUNDS, MAX_ROUNDS = 5, 60
+# Six is the least that gives the median a 95 % interval from order statistics.
+MIN_ROUNDS, MAX_ROUNDS = 6, 60
 
 
 def synchronized_clock(backend: Backend) -> Callable[[], float]:

@@ -96,6 +96,7 @@ class Trial:
         self.benchmark.pedantic(call, rounds=rounds, iterations=calls)
         faults = None if faults is None else (timing.minor_faults() or 0) - faults
         mark = self.backend.device_clock()
+        assert self.benchmark.stats is not None
         self.record(
             seconds=list(self.benchmark.stats.stats.data),
             device_seconds=None
@@ -124,7 +125,6 @@ class Trial:
                 **measured,
             }
         )
-
 
     def _agreement(self) -> dict[str, Any] | None:
         """The worst quantity; the rows whose subject is agreement list them all."""

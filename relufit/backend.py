@@ -78,7 +78,7 @@ class Backend(ABC):
 
     def synchronize(self) -> None:
         """Wait until the device has done all that was asked of it."""
-        return None  # a CPU library has finished when its call returns
+        return  # a CPU library has finished when its call returns
 
     def samples(self, x: Any, y: Any) -> Samples:
         """Put data x (N, D), y (N, O) on the device, once, and precompute what the data alone determines.
@@ -98,7 +98,9 @@ class Backend(ABC):
         takes each batch, calls `loss_and_grads` and updates.
         """
         check_shapes(state.params, samples)
-        order = None if plan.order is None else self.to_device(np.ascontiguousarray(plan.order[epochs.start : epochs.stop]))
+        order = (
+            None if plan.order is None else self.to_device(np.ascontiguousarray(plan.order[epochs.start : epochs.stop]))
+        )
         pieces = plan.slices(len(samples))
         losses = []
         for row in range(len(epochs)):

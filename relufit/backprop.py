@@ -20,9 +20,7 @@ def forward(params: Params, x: Array, *, xp: Any) -> Array:
     return _hidden(params, x, xp) @ params.w2 + params.b2
 
 
-def loss_and_grads(
-    params: Params, x: Array, y: Array, *, xp: Any, count: int | None = None
-) -> tuple[Array, Params]:
+def loss_and_grads(params: Params, x: Array, y: Array, *, xp: Any, count: int | None = None) -> tuple[Array, Params]:
     """Loss (0-d) and gradients for x (N, D) and targets y (N, O), by the cheaper form for the number of outputs."""
     form = loss_and_grads_one_output if y.shape[1] == 1 else loss_and_grads_textbook
     return form(params, x, y, xp=xp, count=count)

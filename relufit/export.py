@@ -10,27 +10,32 @@ from relufit.params import Params
 
 
 def save_params(params: Params, path: str | Path) -> None:
-    """Write `params` (numpy arrays) to `path`. Raises RelufitError without safetensors or where it cannot be written."""
+    """Write `params` (numpy arrays) to `path`. Raises RelufitError where that cannot be done."""
     library = _safetensors()
     try:
-        library.save_file({k: np.ascontiguousarray(v) for k, v in params._asdict().items()}, path, {"format": "relufit"})
+        library.save_file(
+            {k: np.ascontiguousarray(v) for k, v in params._asdict().items()}, path, {"format": "relufit"}
+        )
     except (OSError, library.SafetensorError) as error:
         raise RelufitError(f"cannot write {path}: {error}") from None
 
 
 def load_params(path: str | Path) -> Params:
-    """Read what `save_params` wrote; nothing is unpickled. Raises RelufitError for a missing, foreign or damaged file."""
+    """Read what `save_params` wrote, unpickling nothing. Raises RelufitError for a missing, foreign or damaged file."""
     library = _safetensors()
     try:
         arrays = library.load_file(path)
     except (OSError, library.SafetensorError) as error:
         raise RelufitError(f"cannot read {path}: {error}") from None
     if set(arrays) != set(Params._fields):
-        raise RelufitError(f"{path} holds {', '.join(sorted(arrays))}, not a relufit network ({', '.join(Params._fields)})")
+        raise RelufitError(
+            f"{path} holds {', '.join(sorted(arrays))}, not a relufit network ({', '.join(Params._fields)})"
+        )
     params = Params(**arrays)
-    d, h, o = params.w1.shape[0], *params.w2.shape[-2:]
-    if [p.shape for p in params] != [(d, h), (h,), (h, o), (o,)]:
-        raise RelufitError(f"{path} holds arrays of shapes {[p.shape for p in params]}, which are no network")
+    shapes = [p.shape for p in params]
+    d, h, o = (shapes[0] + shapes[2][-1:])[-3:] if len(shapes[0]) == len(shapes[2]) == 2 else (0, 0, 0)
+    if shapes != [(d, h), (h,), (h, o), (o,)]:
+        raise RelufitError(f"{path} holds arrays of shapes {shapes}, which are no network")
     return params
 
 

@@ -107,8 +107,7 @@ class Adam:
         first = Params(*(self.beta1 * m + (1 - self.beta1) * g for m, g in zip(first, grads, strict=True)))
         second = Params(*(self.beta2 * v + (1 - self.beta2) * (g * g) for v, g in zip(second, grads, strict=True)))
         params = (
-            p - rate * m / (v**0.5 * root_scale + self.eps)
-            for p, m, v in zip(state.params, first, second, strict=True)
+            p - rate * m / (v**0.5 * root_scale + self.eps) for p, m, v in zip(state.params, first, second, strict=True)
         )
         return State(Params(*params), (first, second), state.step + 1)
 

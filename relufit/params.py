@@ -91,7 +91,9 @@ def _torch(rng: np.random.Generator, d: int, h: int, o: int, low: float, high: f
 
 
 def _he(rng: np.random.Generator, d: int, h: int, o: int, low: float, high: float) -> Params:
-    return Params(rng.normal(0, np.sqrt(2 / d), (d, h)), np.zeros(h), rng.normal(0, np.sqrt(2 / h), (h, o)), np.zeros(o))
+    return Params(
+        rng.normal(0, np.sqrt(2 / d), (d, h)), np.zeros(h), rng.normal(0, np.sqrt(2 / h), (h, o)), np.zeros(o)
+    )
 
 
 def _textbook(rng: np.random.Generator, d: int, h: int, o: int, low: float, high: float) -> Params:

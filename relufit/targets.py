@@ -83,7 +83,9 @@ def resolve(target: object, domain: tuple[float, float] | None = None) -> Target
     elif callable(target):
         found = Target(getattr(target, "__name__", type(target).__name__), target)
     else:
-        raise RelufitError(f"cannot fit {target!r}: give a Target, one of {', '.join(ZOO)}, an expression or a function")
+        raise RelufitError(
+            f"cannot fit {target!r}: give a Target, one of {', '.join(ZOO)}, an expression or a function"
+        )
     return found if domain is None else Target(found.name, found.function, check_domain(domain), found.noise)
 
 
@@ -115,7 +117,9 @@ def parse(text: str, domain: tuple[float, float] = DOMAIN) -> Target:
 
 CONSTANTS = {"pi": np.float64(np.pi), "e": np.float64(np.e)}
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(np, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "log", "log2", "log10")},
+    **{
+        name: getattr(np, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "log", "log2", "log10")
+    },
     **{"asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "sqrt": np.sqrt, "cbrt": np.cbrt},
     **{"abs": np.abs, "sign": np.sign, "floor": np.floor, "ceil": np.ceil, "min": np.minimum, "max": np.maximum},
     **{"relu": lambda x: np.maximum(x, 0.0), "step": lambda x: np.where(x < 0, 0.0, 1.0)},

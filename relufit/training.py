@@ -286,7 +286,9 @@ def _optimizer(solver: str, optimizer: Optimizer | None, learning_rate: float | 
         if learning_rate is not None:
             raise RelufitError("give the learning rate to the optimizer, not to fit")
         if not isinstance(optimizer, Optimizer):
-            raise RelufitError(f"an optimizer is one of {', '.join(c.__name__ for c in OPTIMIZERS.values())}, not {optimizer!r}")
+            raise RelufitError(
+                f"an optimizer is one of {', '.join(c.__name__ for c in OPTIMIZERS.values())}, not {optimizer!r}"
+            )
         return optimizer, next(name for name, kind in OPTIMIZERS.items() if isinstance(optimizer, kind))
     if solver not in OPTIMIZERS:
         raise RelufitError(f"unknown solver {solver!r}; choose one of {', '.join(OPTIMIZERS)}")
@@ -297,7 +299,9 @@ def _optimizer(solver: str, optimizer: Optimizer | None, learning_rate: float | 
 def _check_state(state: State, sizes: Sizes, dtype: str, optimizer: Optimizer) -> None:
     shape = state.params.w1.shape[0], state.params.w1.shape[1], state.params.w2.shape[1]
     if shape != tuple(sizes[1:]):
-        raise RelufitError(f"the state is of a network with (inputs, hidden, outputs) = {shape}, not {tuple(sizes[1:])}")
+        raise RelufitError(
+            f"the state is of a network with (inputs, hidden, outputs) = {shape}, not {tuple(sizes[1:])}"
+        )
     if state.params.w1.dtype != np.dtype(dtype) or dtype not in DTYPES:
         raise RelufitError(f"the state is {state.params.w1.dtype}; pass dtype={str(state.params.w1.dtype)!r} to go on")
     if len(state.moments) != len(optimizer.init(state.params).moments):

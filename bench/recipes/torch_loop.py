@@ -1,4 +1,4 @@
-"""The training loop as torch's tutorials write it: TensorDataset, random_split, DataLoader, nn.MSELoss, an optimizer."""
+"""The training loop as torch's tutorials write it: TensorDataset, random_split, DataLoader, nn.MSELoss, optim."""
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ class TwoReLUNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, D) -> (N, O)."""
-        return self.fc2(self.relu1(self.fc1(x)))  # type: ignore[no-any-return]
+        return self.fc2(self.relu1(self.fc1(x)))
 
 
 class TorchRecipe(TorchBackend):
@@ -53,8 +53,7 @@ class TorchRecipe(TorchBackend):
         model.zero_grad()
         loss = nn.MSELoss()(model(samples.x), samples.y)
         loss.backward()
-        fc1, fc2 = model.fc1, model.fc2
-        return loss.detach(), Params(fc1.weight.grad.T, fc1.bias.grad, fc2.weight.grad.T, fc2.bias.grad)
+        return loss.detach(), Params(*(p.grad.t() for p in _parameters(model) if p.grad is not None))
 
     def train(
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
@@ -62,8 +61,9 @@ class TorchRecipe(TorchBackend):
         check_shapes(state.params, samples)
         dataset = TensorDataset(samples.x, samples.y)
         # The harness has already held the test samples out; the tutorial's Subset, and its cost, stay.
-        train_set, _ = random_split(dataset, [len(dataset), 0])
-        loader = DataLoader(train_set, batch_size=plan.batch, shuffle=plan.order is not None)
+        generator = torch.Generator().manual_seed(state.step)
+        train_set, _ = random_split(dataset, [len(dataset), 0], generator)
+        loader = DataLoader(train_set, batch_size=plan.batch, shuffle=plan.order is not None, generator=generator)
         model, criterion = _module(state.params), nn.MSELoss()
         optim = _optimizer(model, optimizer, state)
         losses, steps = [], 0
@@ -91,13 +91,14 @@ def _module(params: Params) -> TwoReLUNet:
     return model
 
 
-def _parameters(model: TwoReLUNet) -> tuple[nn.Parameter, ...]:
+def _parameters(model: TwoReLUNet) -> tuple[torch.Tensor, ...]:
     return model.fc1.weight, model.fc1.bias, model.fc2.weight, model.fc2.bias
 
 
 def _optimizer(model: TwoReLUNet, optimizer: Optimizer, state: State) -> torch.optim.Optimizer:
-    """torch's own optimizer, going on from the moments of `state`."""
+    """Torch's own optimizer, going on from the moments of `state`."""
     optim: torch.optim.Optimizer
+    names: tuple[str, ...]
     match optimizer:
         case SGD():
             return torch.optim.SGD(model.parameters(), lr=optimizer.learning_rate)

@@ -46,7 +46,9 @@ def table() -> dict[str, Row]:
     rows = dict(TABLE)
     for point in entry_points(group="relufit.backends"):
         device = point.name.partition("-")[2] or "cpu"
-        rows.setdefault(point.name, Row(point.value, device, point.value.partition(".")[0].partition(":")[0], point.name))
+        rows.setdefault(
+            point.name, Row(point.value, device, point.value.partition(".")[0].partition(":")[0], point.name)
+        )
     return rows
 
 

@@ -25,5 +25,5 @@ class NumpyBackend(ArrayBackend):
         return np.asarray(array)
 
     def facts(self) -> dict[str, str]:
-        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[index]
+        blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
         return {"numpy": np.__version__, "blas": f"{blas.get('name')} {blas.get('version')}"}

@@ -1,0 +1,147 @@
+"""From raw journals to tidy frames: the only reader of results/raw.
+
+A line that cannot be used (truncated, foreign, of wrong types) is skipped with a complaint that names file and line,
+and the rest of the file counts. Backends that could not run stand in the frame with their reason.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.cases import Case
+from relufit.errors import RelufitError
+
+CASE_FIELDS = [f.name for f in fields(Case)]
+REQUIRED: dict[str, Any] = {"backend": str, "status": str, **{f.name: f.type for f in fields(Case)}}
+NUMBER_LISTS = ("seconds", "device_seconds", "step", "train_seconds", "loss", "test_mse", "curve")
+NUMBERS = ("iterations", "steps", "first_call_seconds", "minor_faults_per_call", "peak_bytes", "load_average")
+TEXTS = ("device", "algorithm", "order", "reason", "method")
+
+Complain = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One journal: its first line and a frame with one row for each case and backend."""
+
+    path: Path
+    header: dict[str, Any]
+    cases: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        """The run's identifier, which begins with its date."""
+        return self.path.stem
+
+    @property
+    def machine(self) -> str:
+        """The hardware, in words."""
+        machine = _mapping(self.header, "machine")
+        gpus = [str(gpu.get("name")) for gpu in machine.get("gpus") or [] if isinstance(gpu, dict)]
+        return ", ".join([*gpus, str(machine.get("cpu", self.path.parent.name)), f"{machine.get('cores', '?')} cores"])
+
+    @property
+    def threads(self) -> str:
+        """The thread setting, in words."""
+        asked = _mapping(self.header, "settings").get("threads")
+        return "threads as installed" if asked is None else f"{asked} thread" + ("s" if asked != 1 else "")
+
+    @property
+    def slug(self) -> str:
+        """Machine and threads as part of a file's name."""
+        asked = _mapping(self.header, "settings").get("threads")
+        return self.path.parent.name + ("" if asked is None else f"-threads-{asked}")
+
+
+def runs(results: Path, names: list[str] | None = None, complain: Complain = lambda text: None) -> list[Run]:
+    """The runs of these names or files; without names, the newest of each machine and thread setting.
+
+    Raises RelufitError where there is none, or a name is unknown.
+    """
+    found = {path.stem: path for path in sorted((results / "raw").glob("*/*.jsonl"))}
+    for name in names or []:
+        if name not in found and not Path(name).is_file():
+            raise RelufitError(
+                f"there is no run {name!r} under {results / 'raw'}; there are {', '.join(found) or 'none'}"
+            )
+    chosen = [found.get(name, Path(name)) for name in names] if names else sorted(found.values(), key=lambda p: p.stem)
+    loaded = [run for run in (read(path, complain) for path in chosen) if not run.cases.empty]
+    if not loaded:
+        raise RelufitError(
+            f"there are no finished cases under {results / 'raw'}; run pytest bench --benchmark-only first"
+        )
+    newest = {run.path if names else run.slug: run for run in loaded}
+    return sorted(newest.values(), key=lambda run: (run.slug, run.name))
+
+
+def read(path: Path, complain: Complain = lambda text: None) -> Run:
+    """Read one journal. Raises RelufitError where the file cannot be read at all."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise RelufitError(f"cannot read {path}: {error.strerror}") from None
+    header: dict[str, Any] = {}
+    cases = []
+    for number, line in enumerate(lines, 1):
+        try:
+            value = json.loads(line)
+            if isinstance(value, dict) and value.get("kind") == "run":
+                header = value
+            else:
+                cases.append(_case(value))
+        except (ValueError, TypeError, RecursionError) as error:  # not JSON, not text, or not one of our lines
+            complain(f"{path}:{number}: skipped: {str(error).splitlines()[0][:120]}")
+    if not header:
+        complain(f"{path}: no line describes the run; its machine is taken from the folder's name")
+    frame = pd.DataFrame(cases).drop_duplicates([*CASE_FIELDS, "backend"], keep="last") if cases else pd.DataFrame()
+    return Run(path, header, _with_absent(frame, header) if cases else frame)
+
+
+def _case(value: Any) -> dict[str, Any]:
+    """The fields of one case, each of its type. Raises ValueError saying what is wrong."""
+    if not isinstance(value, dict) or value.get("kind") != "case":
+        raise ValueError("not a line of this journal")
+    for name, kind in REQUIRED.items():
+        if not isinstance(value.get(name), kind) or isinstance(value.get(name), bool):
+            raise ValueError(f"{name} is {value.get(name)!r:.40}, not {kind.__name__}")
+    case = {name: value[name] for name in REQUIRED}
+    for name in TEXTS:
+        case[name] = None if value.get(name) is None else str(value[name])
+    for name in NUMBERS:
+        case[name] = None if value.get(name) is None else float(value[name])
+    for name in NUMBER_LISTS:
+        case[name] = None if value.get(name) is None else [float(item) for item in value[name]]
+    case["agreement"] = _checks(value.get("agreement"))
+    if case["status"] == "OK" and case["seconds"] == []:
+        raise ValueError("a finished case without a round")
+    return case
+
+
+def _checks(value: Any) -> dict[str, dict[str, float]]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(check, dict) for check in value.values()):
+        raise ValueError("agreement is not a table of checks")
+    return {str(name): {key: float(check[key]) for key in ("error", "bound", "share")} for name, check in value.items()
+            if {"error", "bound", "share"} <= set(check)}  # fmt: skip
+
+
+def _with_absent(frame: pd.DataFrame, header: dict[str, Any]) -> pd.DataFrame:
+    """Add a row for each case and each backend that could not run here, with the reason."""
+    absent = {
+        name: state["reason"]
+        for name, state in _mapping(header, "backends").items()
+        if isinstance(state, dict) and isinstance(state.get("reason"), str)
+    }
+    known = frame[CASE_FIELDS].drop_duplicates()
+    rows = [known.assign(backend=name, status="SKIPPED", reason=reason) for name, reason in absent.items()]
+    return pd.concat([frame, *rows], ignore_index=True) if rows else frame
+
+
+def _mapping(header: dict[str, Any], name: str) -> dict[str, Any]:
+    value = header.get(name)
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,148 @@
+"""From tidy frames to figures: throughput against batch, loss against seconds and steps, and what was learned.
+
+Figures are made without pyplot, and without dates or random identifiers: the same journal gives the same bytes.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench import tables
+from bench.frames import Run
+from relufit import targets
+
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "relufit",
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+COLOURS = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]
+PANELS = {"forward": "forward", "gradient": "forward + backward", "step": "training step, Adam"}
+
+
+def draw_all(run: Run, folder: Path) -> list[Path]:
+    """Draw every figure that the run has data for; returns the .png files. An .svg stands beside each."""
+    figures = {"throughput": throughput, "convergence": convergence, "fits": fits}
+    written = []
+    with mpl.rc_context(STYLE):
+        for name, draw in figures.items():
+            figure = draw(run)
+            if figure is not None:
+                path = folder / f"{name}-{run.slug}.png"
+                figure.savefig(path, dpi=110, metadata={"Software": None})
+                figure.savefig(path.with_suffix(".svg"), metadata={"Date": None, "Creator": None})
+                written.append(path)
+    return written
+
+
+def throughput(run: Run) -> Figure | None:
+    """Samples per second against batch size; one panel for each kind of work. H = 512, float32."""
+    frame = tables.throughput(run)
+    if frame.empty:
+        return None
+    frame = frame[
+        (frame.hidden == 512) & (frame.dtype == "float32") & (frame.status == "OK") & (frame.optimizer != "sgd")
+    ]
+    if frame.empty:
+        return None
+    figure = Figure(figsize=(12, 4.2), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(PANELS), sharey=True))
+    colours = _colours(run)
+    for panel, (work, title) in zip(panels, PANELS.items(), strict=True):
+        for name in tables.in_order(run):
+            rows = frame[(frame.work == work) & (frame.backend == name)].sort_values("batch")
+            if len(rows):
+                panel.plot(rows.batch, rows.samples_per_second, "o-", color=colours[name], label=name, markersize=4)
+        panel.set(xscale="log", yscale="log", xlabel="batch size N", title=title)
+    panels[0].set(ylabel="samples per second")
+    _legend(figure, panels[:2])
+    figure.suptitle(f"{run.machine}, {run.threads}; H = 512, float32", fontsize=10)
+    return figure
+
+
+def convergence(run: Run) -> Figure | None:
+    """Test error against seconds of training and against steps, for sin and x^2, Adam from the `spread` weights."""
+    cases = _learned(run)
+    names = [name for name in ("sin", "square") if (cases.target == name).any()] if len(cases) else []
+    if not names:
+        return None
+    figure = Figure(figsize=(12, 4 * len(names)), layout="constrained")
+    grid = figure.subplots(len(names), 2, sharey="row", squeeze=False)
+    colours = _colours(run)
+    for (left, right), target in zip(grid, names, strict=True):
+        shown = cases[cases.target == target].set_index("backend", drop=False)
+        for case in (shown.loc[name].to_dict() for name in tables.in_order(run) if name in shown.index):
+            own = " (own order)" if case["order"] == "own" else ""
+            style = {
+                "color": colours[case["backend"]],
+                "label": case["backend"] + own,
+                "linestyle": "--" if own else "-",
+            }
+            left.plot(case["train_seconds"], case["test_mse"], **style)
+            right.plot(case["step"], case["test_mse"], **style)
+        left.set(
+            yscale="log", xscale="log", xlabel="seconds of training", ylabel=f"test error on {target} (mean square)"
+        )
+        right.set(yscale="log", xlabel="steps of 32 samples")
+    _legend(figure, grid[0])
+    figure.suptitle(f"{run.machine}, {run.threads}; H = 512, float32, Adam at 1e-3", fontsize=10)
+    return figure
+
+
+def fits(run: Run) -> Figure | None:
+    """What each backend learned of sin and x^2, beside the function."""
+    cases = _learned(run)
+    names = [name for name in ("sin", "square") if (cases.target == name).any()] if len(cases) else []
+    backends = [name for name in tables.in_order(run) if (cases.backend == name).any()] if names else []
+    if not backends:
+        return None
+    figure = Figure(figsize=(2.6 * len(backends) + 0.6, 2.6 * len(names) + 0.5), layout="constrained")
+    grid = figure.subplots(len(names), len(backends), sharex="row", sharey="row", squeeze=False)
+    for row, target in zip(grid, names, strict=True):
+        for axes, name in zip(row, backends, strict=True):
+            error = _fit(axes, cases[(cases.target == target) & (cases.backend == name)].to_dict("records"), target)
+            axes.set_title(f"{name}: {error:.1e}", fontsize=9)
+        row[0].set_ylabel(target)
+    grid[0][0].legend(fontsize=8, frameon=False)
+    title = (
+        f"{run.machine}, {run.threads}; H = 512, float32, Adam at 1e-3, 800 samples; mean squared error in the titles"
+    )
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def _fit(axes: Axes, found: list[dict[str, object]], name: str) -> float:
+    """Draw one panel; returns the mean squared error of the curve against the function, nan where there is none."""
+    target, error = targets.ZOO[name], float("nan")
+    for case in found[:1]:
+        curve = np.asarray(case["curve"], dtype=float)
+        x = np.linspace(*target.domain, len(curve))
+        axes.plot(x, target(x), color="black", linewidth=2.5, alpha=0.35, label="function")
+        axes.plot(x, curve, color="tab:red", linewidth=1, label="network")
+        error = float(np.mean((curve - target(x)) ** 2))
+    return error
+
+
+def _learned(run: Run):  # type: ignore[no-untyped-def]  # a DataFrame; pandas has no types of its own
+    cases = run.cases[(run.cases.work == "convergence") & (run.cases.status == "OK")]
+    return cases[(cases.scheme == "spread") & (cases.optimizer == "adam")] if len(cases) else cases
+
+
+def _colours(run: Run) -> dict[str, tuple[float, float, float]]:
+    """One colour for each backend, the same in every figure of a run."""
+    names = [*(run.header.get("backends") or {}), *run.cases.backend]
+    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(dict.fromkeys(names))}
+
+
+def _legend(figure: Figure, panels: Any) -> None:
+    """One legend for the figure, to the right, of what the first panels show."""
+    handles = {
+        label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside right upper", frameon=False, fontsize=9)

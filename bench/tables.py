@@ -1,0 +1,238 @@
+"""From tidy frames to the tables that people read: every derived number is computed here, and nowhere else.
+
+Each function takes a Run and returns a frame in long form (what goes into the .csv); `markdown_*` lays it out.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binom
+
+from bench.frames import Run
+
+BASELINE = "torch-cpu"
+THRESHOLDS = (1e-2, 1e-3, 1e-4)
+TIMED = ("forward", "gradient", "step", "latency", "to_device", "to_host")
+UNITS = {"forward": "a call", "gradient": "a call", "backward": "a call", "step": "a step", "latency": "a call"}
+CONFIDENCE = 0.95
+
+
+def median_interval(values: list[float]) -> tuple[float, float, float]:
+    """Median and a 95 % interval for it from order statistics, which assume nothing of the distribution.
+
+    The interval runs from the k-th smallest to the k-th largest value, k as large as the binomial distribution allows
+    (David and Nagaraja, Order Statistics, 3rd ed., section 7.1); nan where fewer than six values allow none.
+    """
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    k = int(binom.ppf((1 - CONFIDENCE) / 2, len(ordered), 0.5))  # values left out on each side, at the most
+    if binom.cdf(k - 1, len(ordered), 0.5) > (1 - CONFIDENCE) / 2 or k < 1:
+        return float(np.median(ordered)), float("nan"), float("nan")
+    return float(np.median(ordered)), float(ordered[k - 1]), float(ordered[-k])
+
+
+def throughput(run: Run) -> pd.DataFrame:
+    """Times and rates of forward, gradient, their difference, step, latency and transfer."""
+    cases = run.cases[run.cases.work.isin(TIMED)]
+    rows = [_timed_row(case) for case in cases.to_dict("records")]
+    if not rows:
+        return pd.DataFrame()
+    frame = pd.DataFrame(rows)
+    frame = pd.concat([frame, _backward(frame)], ignore_index=True)
+    keys = ["work", "batch", "hidden", "dtype", "optimizer"]
+    base = frame[frame.backend == BASELINE].set_index(keys)["median_us"]
+    frame[f"times_faster_than_{BASELINE}"] = [
+        base.get(tuple(row[key] for key in keys), np.nan) / row["median_us"] for row in frame.to_dict("records")
+    ]
+    return frame
+
+
+def _timed_row(case: dict[str, Any]) -> dict[str, Any]:
+    timed = case["status"] == "OK" and isinstance(case["seconds"], list)
+    steps = case["steps"] if timed else 1
+    median, low, high = median_interval(case["seconds"]) if timed else (np.nan,) * 3
+    device = case.get("device_seconds")
+    return {
+        **{key: case[key] for key in ("work", "batch", "hidden", "dtype", "optimizer", "backend")},
+        "status": case["status"],
+        "median_us": median / steps * 1e6,
+        "low_us": low / steps * 1e6,
+        "high_us": high / steps * 1e6,
+        "device_us": np.median(device) / steps * 1e6 if isinstance(device, list) else np.nan,
+        "samples_per_second": case["batch"] * steps / median if timed else np.nan,
+        "error_share_of_bound": _worst_share(case["agreement"]),
+        "rounds": len(case["seconds"]) if timed else 0,
+        "calls_per_round": case["iterations"],
+        "first_call_ms": case["first_call_seconds"] * 1e3 if timed else np.nan,
+        "minor_faults_per_call": case["minor_faults_per_call"],
+        "order": case["order"],
+        "reason": case["reason"],
+    }
+
+
+def _worst_share(checks: Any) -> float:
+    return max((check["share"] for check in checks.values()), default=np.nan) if isinstance(checks, dict) else np.nan
+
+
+def _backward(frame: pd.DataFrame) -> pd.DataFrame:
+    """Gradient minus forward: a difference of two measurements, and said so; it has no interval of its own."""
+    keys = ["batch", "hidden", "dtype", "backend"]
+    forward, gradient = (frame[frame.work == work].set_index(keys) for work in ("forward", "gradient"))
+    both = gradient.index.intersection(forward.index)
+    gradient, forward = gradient.loc[both], forward.loc[both]
+    rows = gradient.assign(
+        work="backward",
+        median_us=gradient.median_us - forward.median_us,
+        low_us=np.nan,
+        high_us=np.nan,
+        device_us=gradient.device_us - forward.device_us,
+        rounds=0,
+        calls_per_round=np.nan,
+        first_call_ms=np.nan,
+        minor_faults_per_call=np.nan,
+        status=np.where(gradient.status == "OK", forward.status, gradient.status),
+    )
+    rows["samples_per_second"] = rows.index.get_level_values("batch") / rows.median_us * 1e6
+    return rows.reset_index()[frame.columns]
+
+
+def convergence(run: Run) -> pd.DataFrame:
+    """Seconds of training until the test error is first seen below each threshold, and where each run ended."""
+    rows = []
+    for case in run.cases[run.cases.work == "convergence"].to_dict("records"):
+        seen = isinstance(case.get("test_mse"), list) and len(case["test_mse"]) > 0
+        errors = np.asarray(case["test_mse"]) if seen else np.asarray([np.nan])
+        seconds = np.asarray(case["train_seconds"]) if seen else np.asarray([np.nan])
+        reached = {f"seconds_to_{limit:g}": _first(seconds, errors <= limit) for limit in THRESHOLDS}
+        rows.append(
+            {
+                **{key: case[key] for key in ("target", "scheme", "optimizer", "hidden", "dtype", "backend", "status")},
+                **reached,
+                "test_mse": errors[-1],
+                "lowest_test_mse": np.nanmin(errors) if np.isfinite(errors).any() else np.nan,
+                "train_seconds": seconds[-1],
+                "steps": case["step"][-1] if seen else np.nan,
+                "order": case["order"],
+                "reason": case["reason"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _first(seconds: np.ndarray, reached: np.ndarray) -> float:
+    return float(seconds[int(np.argmax(reached))]) if reached.any() else np.nan
+
+
+def agreement(run: Run) -> pd.DataFrame:
+    """Error and computed bound of each quantity, where the error is the largest share of the bound."""
+    rows = []
+    for case in run.cases[run.cases.work == "agreement"].to_dict("records"):
+        common = {key: case[key] for key in ("dtype", "batch", "inputs", "hidden", "outputs", "backend", "status")}
+        checks = case["agreement"] if isinstance(case["agreement"], dict) else {}
+        for quantity, check in checks.items():
+            rows.append({**common, "quantity": quantity, **check, "reason": case["reason"]})
+        if not checks:
+            rows.append({**common, "quantity": None, "reason": case["reason"]})
+    return pd.DataFrame(rows, columns=[*AGREEMENT_COLUMNS])
+
+
+AGREEMENT_COLUMNS = ("dtype", "batch", "inputs", "hidden", "outputs", "backend", "status", "quantity", "error", "bound",
+                     "share", "reason")  # fmt: skip
+
+
+def memory(run: Run) -> pd.DataFrame:
+    """Peak bytes of one gradient beyond its inputs."""
+    cases = run.cases[run.cases.work == "memory"]
+    columns = ["dtype", "hidden", "batch", "backend", "status", "peak_bytes", "method", "reason"]
+    return cases[columns].reset_index(drop=True)
+
+
+def backends(run: Run) -> pd.DataFrame:
+    """Every backend and recipe: whether it ran, or why not, and what it is."""
+    rows = []
+    for name, state in (run.header.get("backends") or {}).items():
+        facts = ", ".join(f"{key} {value}" for key, value in (state.get("facts") or {}).items())
+        rows.append({"backend": name, "state": absence(run, name) or "ran", "facts": facts})
+    return pd.DataFrame(rows, columns=["backend", "state", "facts"])
+
+
+SUMMARY = {  # title -> (work, batch, optimizer, microseconds in the column's unit)
+    "forward\nN=800\nus": ("forward", 800, "", 1),
+    "gradient\nN=800\nus": ("gradient", 800, "", 1),
+    "gradient\nN=65536\nms": ("gradient", 65536, "", 1e3),
+    "Adam step\nN=32\nus": ("step", 32, "adam", 1),
+    "SGD step\nN=32\nus": ("step", 32, "sgd", 1),
+}
+SUMMARY_LEARNING = "Adam, sin\nto 1e-2\ns"
+
+
+def summary(run: Run) -> pd.DataFrame:
+    """The main table: a row for each backend that ran, the columns that decide most questions; H = 512, float32."""
+    times, learned = throughput(run), convergence(run)
+    rows = []
+    for name in in_order(run):
+        if absence(run, name) is not None:
+            continue
+        cells = {"backend": name}
+        for title, (work, batch, optimizer, unit) in SUMMARY.items():
+            found = _pick(times, work=work, batch=batch, optimizer=optimizer, backend=name, hidden=512, dtype="float32")
+            cells[title] = "" if found is None else time_cell(found, unit)
+        found = _pick(learned, target="sin", optimizer="adam", scheme="spread", backend=name)
+        cells[SUMMARY_LEARNING] = "" if found is None else seconds_cell(found, f"seconds_to_{1e-2:g}")
+        rows.append(cells)
+    return pd.DataFrame(rows, columns=["backend", *SUMMARY, SUMMARY_LEARNING])
+
+
+def in_order(run: Run) -> list[str]:
+    """Every backend of the run: first those that could run, in the order of the journal's first line."""
+    names = dict.fromkeys([*(run.header.get("backends") or {}), *run.cases.backend])
+    return sorted(names, key=lambda name: absence(run, name) is not None)
+
+
+def absent(run: Run) -> list[str]:
+    """The backends that could not run on this machine."""
+    return [name for name in in_order(run) if absence(run, name) is not None]
+
+
+def sorted_by_backend(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows in the order of `in_order`, otherwise as they were."""
+    places = {name: place for place, name in enumerate(in_order(run))}
+    return frame.sort_values("backend", key=lambda names: names.map(places), kind="stable")
+
+
+def absence(run: Run, backend: str) -> str | None:
+    """Why a backend could not run on this machine; None where it could."""
+    state = (run.header.get("backends") or {}).get(backend)
+    return state.get("reason") if isinstance(state, dict) else None
+
+
+def _pick(frame: pd.DataFrame, **wanted: Any) -> dict[str, Any] | None:
+    for name, value in wanted.items():
+        if frame.empty:
+            return None
+        frame = frame[frame[name] == value]
+    return None if frame.empty else frame.to_dict("records")[0]
+
+
+def time_cell(row: dict[str, Any], unit: float = 1) -> str:
+    """Lay out a time as "1 020±3%": the median and half the width of its interval; a status where there is none."""
+    if row["status"] != "OK":
+        return str(row["status"])
+    text = digits(row["median_us"] / unit)
+    half = (row["high_us"] - row["low_us"]) / 2 / row["median_us"]
+    return text if np.isnan(half) else f"{text}±{100 * half:.0f}%"
+
+
+def digits(value: float) -> str:
+    """Three digits, with spaces between thousands: "364 000"."""
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}".replace(",", " ") if abs(rounded) >= 100 else f"{rounded:.3g}"
+
+
+def seconds_cell(row: dict[str, Any], column: str) -> str:
+    """Lay out seconds as "0.45", or say what became of them."""
+    if row["status"] not in ("OK", "DIVERGED"):
+        return str(row["status"])
+    if np.isnan(row[column]):
+        return "DIVERGED" if row["status"] == "DIVERGED" else "not reached"
+    return f"{row[column]:.3g}"
