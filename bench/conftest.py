@@ -27,7 +27,7 @@ from relufit.errors import RelufitError
 from relufit.params import DTYPES
 
 QUICK_SECONDS = 150.0
-FULL_CASE_SECONDS = 2.0
+FULL_CASE_SECONDS = 1.5
 MAX_CASE_SECONDS = 2.0
 ORDER_SEED = 0
 
@@ -210,10 +210,20 @@ def trial(
 
 
 def journal_of(config: pytest.Config) -> Journal:
-    """The journal of this run, begun with its first case."""
+    """The journal of this run."""
     if JOURNAL not in config.stash:
         config.stash[JOURNAL] = Journal(Path(config.option.results), header(config))
     return config.stash[JOURNAL]
+
+
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Begin the journal before anything is measured, so that a folder that cannot be written costs no time."""
+    benchmarks = session.config._benchmarksession  # type: ignore[attr-defined]
+    if not (benchmarks.disabled or benchmarks.skip or session.config.option.collectonly):
+        try:
+            journal_of(session.config)
+        except RelufitError as error:
+            raise pytest.UsageError(str(error)) from None
 
 
 def header(config: pytest.Config) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def _case(value: Any) -> dict[str, Any]:
     for name in TEXTS:
         case[name] = None if value.get(name) is None else str(value[name])
     for name in NUMBERS:
-        case[name] = None if value.get(name) is None else float(value[name])
+        case[name] = float("nan") if value.get(name) is None else float(value[name])
     for name in NUMBER_LISTS:
         case[name] = None if value.get(name) is None else [float(item) for item in value[name]]
     case["agreement"] = _checks(value.get("agreement"))

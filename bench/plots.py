@@ -109,7 +109,7 @@ def fits(run: Run) -> Figure | None:
             error = _fit(axes, cases[(cases.target == target) & (cases.backend == name)].to_dict("records"), target)
             axes.set_title(f"{name}: {error:.1e}", fontsize=9)
         row[0].set_ylabel(target)
-    grid[0][0].legend(fontsize=8, frameon=False)
+    _legend(figure, grid.flat)
     title = (
         f"{run.machine}, {run.threads}; H = 512, float32, Adam at 1e-3, 800 samples; mean squared error in the titles"
     )

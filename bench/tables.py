@@ -49,7 +49,7 @@ def throughput(run: Run) -> pd.DataFrame:
 
 def _timed_row(case: dict[str, Any]) -> dict[str, Any]:
     timed = case["status"] == "OK" and isinstance(case["seconds"], list)
-    steps = case["steps"] if timed else 1
+    steps = 1 if np.isnan(case["steps"]) else case["steps"]
     median, low, high = median_interval(case["seconds"]) if timed else (np.nan,) * 3
     device = case.get("device_seconds")
     return {
@@ -63,7 +63,7 @@ def _timed_row(case: dict[str, Any]) -> dict[str, Any]:
         "error_share_of_bound": _worst_share(case["agreement"]),
         "rounds": len(case["seconds"]) if timed else 0,
         "calls_per_round": case["iterations"],
-        "first_call_ms": case["first_call_seconds"] * 1e3 if timed else np.nan,
+        "first_call_ms": case["first_call_seconds"] * 1e3,
         "minor_faults_per_call": case["minor_faults_per_call"],
         "order": case["order"],
         "reason": case["reason"],

@@ -13,7 +13,7 @@ def save_params(params: Params, path: str | Path) -> None:
     """Write `params` (numpy arrays) to `path`. Raises RelufitError where that cannot be done."""
     library = _safetensors()
     try:
-        library.save_file(
+        library.numpy.save_file(
             {k: np.ascontiguousarray(v) for k, v in params._asdict().items()}, path, {"format": "relufit"}
         )
     except (OSError, library.SafetensorError) as error:
@@ -24,7 +24,7 @@ def load_params(path: str | Path) -> Params:
     """Read what `save_params` wrote, unpickling nothing. Raises RelufitError for a missing, foreign or damaged file."""
     library = _safetensors()
     try:
-        arrays = library.load_file(path)
+        arrays = library.numpy.load_file(path)
     except (OSError, library.SafetensorError) as error:
         raise RelufitError(f"cannot read {path}: {error}") from None
     if set(arrays) != set(Params._fields):
@@ -44,4 +44,4 @@ def _safetensors() -> Any:
         import safetensors.numpy
     except ImportError:
         raise RelufitError("safetensors is not installed: pip install relufit[export]") from None
-    return safetensors.numpy
+    return safetensors

@@ -1,0 +1,341 @@
+"""What every backend must do, as functions of a backend: run on all of them, and on broken ones.
+
+The references are written here from the definitions, on their own: a mistake in relufit/backprop.py or
+relufit/optim.py cannot hide by being on both sides.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bench import agreement
+from relufit import SGD, Adam, Backend, Momentum, Params, Plan, RelufitError, Sizes, State, draw_plan, init_params
+from relufit.optim import Optimizer
+
+SIZES = [  # N, D, H, O
+    Sizes(800, 1, 512, 1),
+    Sizes(32, 1, 512, 1),
+    Sizes(1, 1, 1, 1),
+    Sizes(5, 1, 1, 1),
+    Sizes(1, 3, 7, 2),
+    Sizes(33, 3, 17, 2),
+    Sizes(50, 2, 8, 1),
+    Sizes(40, 1, 16, 3),
+]
+RULES: list[Optimizer] = [SGD(1e-2), Momentum(1e-3), Adam(1e-3)]
+DTYPES = ["float32", "float64"]
+
+
+def problem(sizes: Sizes, dtype: str, seed: int = 0) -> tuple[Params, np.ndarray, np.ndarray]:
+    """Weights and data of the given sizes on the host."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-3, 3, (sizes.samples, sizes.inputs))
+    y = np.sin(x.sum(axis=1, keepdims=True) + np.arange(sizes.outputs))
+    params = init_params(sizes.hidden, sizes.inputs, sizes.outputs, seed=seed, domain=(-3, 3), dtype=dtype)
+    return params, x.astype(dtype), y.astype(dtype)
+
+
+def on_device(backend: Backend, params: Params) -> Params:
+    """Weights on the backend's device."""
+    return Params(*map(backend.to_device, params))
+
+
+def on_host(backend: Backend, params: Params) -> Params:
+    """Weights or gradients on the host."""
+    return Params(*map(backend.to_host, params))
+
+
+def skip_unsupported(backend: Backend, sizes: Sizes, dtype: str, rule: Optimizer | None = None) -> None:
+    """Skip, with the reason, what the backend says that it does not do."""
+    reason = backend.supports(sizes, dtype, rule)
+    if reason is not None:
+        pytest.skip(f"{backend.name}: {reason}")
+
+
+def exact_loss(params: Params, x: np.ndarray, y: np.ndarray) -> float:
+    """The definition, sample by sample and unit by unit."""
+    total = 0.0
+    for sample, wanted in zip(x, y, strict=True):
+        hidden = [max(0.0, float(sample @ w + b)) for w, b in zip(params.w1.T, params.b1, strict=True)]
+        total += sum(
+            (float(np.dot(hidden, w) + b) - t) ** 2 for w, b, t in zip(params.w2.T, params.b2, wanted, strict=True)
+        )
+    return total / y.size
+
+
+def exact_grads(params: Params, x: np.ndarray, y: np.ndarray) -> Params:
+    """The chain rule sample by sample, in float64."""
+    w1, b1, w2, b2 = params
+    grads = [np.zeros_like(p) for p in params]
+    for sample, wanted in zip(x, y, strict=True):
+        z = sample @ w1 + b1
+        h = np.where(z > 0, z, 0)
+        dy = 2 * (h @ w2 + b2 - wanted) / y.size
+        dz = np.where(z > 0, w2 @ dy, 0)
+        for grad, part in zip(grads, (np.outer(sample, dz), dz, np.outer(h, dy), dy), strict=True):
+            grad += part
+    return Params(*grads)
+
+
+def exact_training(
+    params: Params, x: np.ndarray, y: np.ndarray, rule: Optimizer, plan: Plan
+) -> tuple[Params, list[float]]:
+    """Train in float64 by the formulas of the papers, written out."""
+    values = [p.astype(np.float64) for p in params]
+    first, second = ([np.zeros_like(v) for v in values] for _ in range(2))
+    losses, step = [], 0
+    for epoch in range(plan.epochs):
+        order = np.arange(len(x)) if plan.order is None else plan.order[epoch]
+        total, batch = 0.0, len(x) if plan.order is None else plan.batch
+        for start in range(0, len(x), batch):
+            chosen = order[start : start + batch]
+            xb, yb = x[chosen], y[chosen]
+            z = xb @ values[0] + values[1]
+            h = np.maximum(z, 0)
+            error = h @ values[2] + values[3] - yb
+            total += float(np.mean(error**2)) * len(chosen)
+            dy = 2 * error / error.size
+            dz = (dy @ values[2].T) * (z > 0)
+            step += 1
+            for i, g in enumerate((xb.T @ dz, dz.sum(0), h.T @ dy, dy.sum(0))):
+                if isinstance(rule, SGD):
+                    values[i] = values[i] - rule.learning_rate * g
+                elif isinstance(rule, Momentum):
+                    first[i] = rule.momentum * first[i] + g
+                    values[i] = values[i] - rule.learning_rate * first[i]
+                else:
+                    first[i] = rule.beta1 * first[i] + (1 - rule.beta1) * g
+                    second[i] = rule.beta2 * second[i] + (1 - rule.beta2) * g * g
+                    mhat, vhat = first[i] / (1 - rule.beta1**step), second[i] / (1 - rule.beta2**step)
+                    values[i] = values[i] - rule.learning_rate * mhat / (np.sqrt(vhat) + rule.eps)
+        losses.append(total / len(x))
+    return Params(*values), losses
+
+
+def agrees_with_float64(backend: Backend, sizes: Sizes, dtype: str) -> None:
+    """Output, loss and four gradients are within the computed bound of float64 numpy."""
+    skip_unsupported(backend, sizes, dtype)
+    params, x, y = problem(sizes, dtype)
+    reference = agreement.reference(params, x, y)
+    checks = agreement.compare(backend, params, x, y, reference)
+    assert set(checks) == set(agreement.QUANTITIES)
+    worst, found = agreement.worst(checks)
+    assert found.share <= 1, f"{worst}: {found}"
+
+
+def agrees_with_the_definition(backend: Backend, sizes: Sizes) -> None:
+    """In float64, loss and gradients equal those computed sample by sample to 1e-12."""
+    skip_unsupported(backend, sizes, "float64")
+    params, x, y = problem(sizes, "float64")
+    loss, grads = backend.loss_and_grads(on_device(backend, params), backend.samples(x, y))
+    assert float(backend.to_host(loss)) == pytest.approx(exact_loss(params, x, y), rel=1e-12)
+    for found, wanted in zip(on_host(backend, grads), exact_grads(params, x, y), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12 * (1 + np.abs(wanted).max()))
+
+
+def agrees_with_finite_differences(backend: Backend) -> None:
+    """In float64, the gradient along random directions equals the change of the loss, to 1e-6."""
+    sizes = Sizes(20, 2, 9, 2)
+    skip_unsupported(backend, sizes, "float64")
+    params, x, y = problem(sizes, "float64")
+    samples = backend.samples(x, y)
+    _, grads = backend.loss_and_grads(on_device(backend, params), samples)
+    rng, width = np.random.default_rng(1), 1e-6
+    for _ in range(10):
+        direction = Params(*(rng.standard_normal(p.shape) for p in params))
+        ends = []
+        for side in (width, -width):
+            moved = Params(*(p + side * d for p, d in zip(params, direction, strict=True)))
+            ends.append(float(backend.to_host(backend.loss_and_grads(on_device(backend, moved), samples)[0])))
+        slope = sum(float(np.sum(g * d)) for g, d in zip(on_host(backend, grads), direction, strict=True))
+        assert (ends[0] - ends[1]) / (2 * width) == pytest.approx(slope, rel=1e-6, abs=1e-7)
+
+
+def keeps_dtypes(backend: Backend, dtype: str) -> None:
+    """What goes in as float32 comes out as float32: outputs, losses, gradients, trained states."""
+    sizes = Sizes(12, 1, 5, 1)
+    skip_unsupported(backend, sizes, dtype, SGD())
+    params, x, y = problem(sizes, dtype)
+    start, samples = on_device(backend, params), backend.samples(x, y)
+    loss, grads = backend.loss_and_grads(start, samples)
+    state, _ = backend.train(SGD().init(start), samples, SGD(), Plan(None, 12, 2), range(2))
+    arrays = [backend.forward(start, samples.x), loss, *grads, *state.params, backend.to_device(x)]
+    assert {str(backend.to_host(array).dtype) for array in arrays} == {dtype}
+    assert backend.to_host(loss).shape == ()
+
+
+def leaves_inputs_unchanged(backend: Backend) -> None:
+    """No verb modifies weights, samples or states; host arrays may be read-only."""
+    params, x, y = problem(Sizes(12, 1, 5, 1), "float32")
+    for array in (*params, x, y):
+        array.setflags(write=False)
+    start, samples = on_device(backend, params), backend.samples(x, y)
+    state = SGD(0.1).init(start)
+    backend.forward(start, samples.x)
+    backend.loss_and_grads(start, samples)
+    backend.train(state, samples, SGD(0.1), Plan(None, 12, 3), range(3))
+    for now, before in zip((*state.params, samples.x, samples.y), (*params, x, y), strict=True):
+        np.testing.assert_array_equal(backend.to_host(now), before)
+
+
+def repeats_itself(backend: Backend) -> None:
+    """A second call with the same values gives the same bits."""
+    params, x, y = problem(Sizes(100, 1, 64, 1), "float32")
+    start, samples = on_device(backend, params), backend.samples(x, y)
+    runs = [backend.loss_and_grads(start, samples) for _ in range(2)]
+    for first, second in zip((runs[0][0], *runs[0][1]), (runs[1][0], *runs[1][1]), strict=True):
+        np.testing.assert_array_equal(backend.to_host(first), backend.to_host(second))
+
+
+def is_zero_at_the_kink(backend: Backend, dtype: str) -> None:
+    """Where z = 0 exactly, the unit is off: its gradients are exactly zero, relu'(0) = 0."""
+    skip_unsupported(backend, Sizes(4, 1, 6, 1), dtype)
+    x = np.full((4, 1), 2.0, dtype)
+    w1 = np.array([[1.0, -1.0, 0.5, 0.0, -0.0, 4.0]], dtype)
+    params = Params(w1, (-2.0 * w1[0]).astype(dtype), np.ones((6, 1), dtype), np.full(1, 3.0, dtype))
+    loss, grads = backend.loss_and_grads(on_device(backend, params), backend.samples(x, np.zeros_like(x)))
+    assert float(backend.to_host(loss)) == 9.0
+    for name, grad in on_host(backend, grads)._asdict().items():
+        np.testing.assert_array_equal(grad, np.full_like(grad, 6.0 if name == "b2" else 0.0), err_msg=name)
+
+
+def takes_any_layout(backend: Backend) -> None:
+    """Strided, transposed and Fortran-ordered host arrays give what contiguous ones give."""
+    params, x, y = problem(Sizes(30, 2, 8, 2), "float64")
+    skip_unsupported(backend, Sizes(30, 2, 8, 2), "float64")
+    wide = np.repeat(x, 2, axis=0)[::2]
+    strange = Params(*(np.asfortranarray(p) for p in params))
+    plain = backend.loss_and_grads(on_device(backend, params), backend.samples(x, y))
+    other = backend.loss_and_grads(on_device(backend, strange), backend.samples(wide, np.asfortranarray(y)))
+    for found, wanted in zip((other[0], *other[1]), (plain[0], *plain[1]), strict=True):
+        np.testing.assert_allclose(backend.to_host(found), backend.to_host(wanted), rtol=1e-12)
+
+
+def trains_as_the_formulas_say(backend: Backend, rule: Optimizer) -> None:
+    """500 steps in float64, ragged minibatches, agree with the formulas written out: weights to 1e-9, losses too."""
+    sizes = Sizes(90, 1, 32, 1)
+    skip_unsupported(backend, sizes, "float64", rule)
+    params, x, y = problem(sizes, "float64")
+    # A recipe shuffles for itself; in full batches there is nothing to shuffle.
+    own_order = getattr(backend, "order", "shared") == "own"
+    plan = Plan(None, 90, 500) if own_order else draw_plan(90, batch=20, epochs=100, seed=3)
+    wanted, wanted_losses = exact_training(params, x, y, rule, plan)
+    start = rule.init(on_device(backend, params))
+    state, losses = backend.train(start, backend.samples(x, y), rule, plan, range(plan.epochs))
+    assert state.step == 500
+    np.testing.assert_allclose(backend.to_host(losses), wanted_losses, rtol=1e-9)
+    for found, expected in zip(on_host(backend, state.params), wanted, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def trains_in_slices(backend: Backend, rule: Optimizer) -> None:
+    """A run in two slices ends in the same bits as one run: the state is all that training knows."""
+    sizes = Sizes(50, 1, 16, 1)
+    skip_unsupported(backend, sizes, "float64", rule)
+    params, x, y = problem(sizes, "float64")
+    own_order = getattr(backend, "order", "shared") == "own"
+    plan = Plan(None, 50, 6) if own_order else draw_plan(50, batch=16, epochs=6)
+    tolerance = 1e-10 if own_order else 0  # a recipe may even shuffle the full batch, and sums it in another order
+    samples = backend.samples(x, y)
+    whole, losses = backend.train(rule.init(on_device(backend, params)), samples, rule, plan, range(6))
+    part, early = backend.train(rule.init(on_device(backend, params)), samples, rule, plan, range(2))
+    part, late = backend.train(part, samples, rule, plan, range(2, 6))
+    assert part.step == whole.step
+    in_slices = np.concatenate([backend.to_host(early), backend.to_host(late)])
+    np.testing.assert_allclose(in_slices, backend.to_host(losses), rtol=tolerance)
+    for a, b in zip(leaves(part), leaves(whole), strict=True):
+        np.testing.assert_allclose(backend.to_host(a), backend.to_host(b), rtol=tolerance, atol=tolerance)
+
+
+def leaves(state: State) -> list[object]:
+    """Every array of a state."""
+    return [array for tree in (state.params, *state.moments) for array in tree]
+
+
+def refuses_bad_samples(backend: Backend) -> None:
+    """Wrong shapes, dtypes, nan and nothing at all end in a RelufitError, before any work."""
+    good = np.zeros((3, 1), np.float32)
+    bad: list[tuple[object, object]] = [
+        (good, good[:2]),
+        (good[:, 0], good),
+        (good, good.astype(np.float64)),
+        (good.astype(np.int64), good),
+        (good[:0], good[:0]),
+        (np.full_like(good, np.nan), good),
+        (good, np.full_like(good, np.inf)),
+        ([[0.0]], good),
+    ]
+    for x, y in bad:
+        with pytest.raises(RelufitError):
+            backend.samples(x, y)
+
+
+def refuses_a_network_that_does_not_fit(backend: Backend) -> None:
+    """Weights of other sizes or another dtype than the samples end in a RelufitError."""
+    _, x, y = problem(Sizes(6, 1, 4, 1), "float32")
+    samples = backend.samples(x, y)
+    for sizes, dtype in (
+        (Sizes(6, 2, 4, 1), "float32"),
+        (Sizes(6, 1, 4, 2), "float32"),
+        (Sizes(6, 1, 4, 1), "float64"),
+    ):
+        params, _, _ = problem(sizes, dtype)
+        with pytest.raises(RelufitError):
+            backend.loss_and_grads(on_device(backend, params), samples)
+
+
+def shows_divergence(backend: Backend) -> None:
+    """Weights that are nan, or so large that the loss overflows, give a loss that is not finite."""
+    params, x, y = problem(Sizes(8, 1, 4, 1), "float32")
+    samples = backend.samples(x, y)
+    for broken in (params._replace(w1=params.w1 * np.float32("nan")), params._replace(w2=params.w2 * np.float32(1e38))):
+        with np.errstate(all="ignore"):
+            loss, _ = backend.loss_and_grads(on_device(backend, broken), samples)
+        assert not np.isfinite(backend.to_host(loss))
+
+
+def moves_arrays_faithfully(backend: Backend) -> None:
+    """to_host undoes to_device, for any shape and for integers too."""
+    for array in (np.float32(2.5) * np.ones(()), np.arange(6.0).reshape(2, 3), np.arange(5, dtype=np.int32)):
+        back = backend.to_host(backend.to_device(array))
+        assert isinstance(back, np.ndarray)
+        np.testing.assert_array_equal(back, array)
+
+
+def takes_samples(backend: Backend) -> None:
+    """Samples.take gives the chosen samples in the chosen order."""
+    _, x, y = problem(Sizes(9, 1, 4, 1), "float32")
+    samples, index = backend.samples(x, y), np.array([7, 0, 3])
+    chosen = samples.take(backend.to_device(index))
+    assert len(chosen) == 3
+    np.testing.assert_array_equal(backend.to_host(chosen.x), x[index])
+    np.testing.assert_array_equal(backend.to_host(chosen.y), y[index])
+
+
+Requirement = Callable[[Backend], None]
+REQUIREMENTS: dict[str, Requirement] = {}  # every requirement with its cases bound: what a mutant has to get past
+
+
+def _bind() -> None:
+    def bound(function: Callable[..., None], *arguments: object) -> None:
+        REQUIREMENTS[f"{function.__name__}{arguments}"] = lambda backend: function(backend, *arguments)
+
+    for dtype in DTYPES:
+        for sizes in SIZES:
+            bound(agrees_with_float64, sizes, dtype)
+        bound(keeps_dtypes, dtype)
+        bound(is_zero_at_the_kink, dtype)
+    for sizes in SIZES:
+        bound(agrees_with_the_definition, sizes)
+    for rule in RULES:
+        bound(trains_as_the_formulas_say, rule)
+        bound(trains_in_slices, rule)
+    for function in (
+        agrees_with_finite_differences, leaves_inputs_unchanged, repeats_itself, takes_any_layout, refuses_bad_samples,
+        refuses_a_network_that_does_not_fit, shows_divergence, moves_arrays_faithfully, takes_samples,
+    ):  # fmt: skip
+        bound(function)
+
+
+_bind()

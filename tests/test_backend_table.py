@@ -1,0 +1,133 @@
+"""The table of backends: what is known, what works, and how what does not work is said."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import loading
+from relufit import BackendUnavailable, RelufitError, backends
+from relufit.backends import PROBE_SECONDS, Row
+
+
+@pytest.fixture(autouse=True)
+def _fresh_caches() -> object:
+    yield _clear()
+    _clear()
+
+
+def _clear() -> None:
+    for cached in (backends.table, backends.create, backends.probe, loading.unavailable, loading.load):
+        cached.cache_clear()
+
+
+def test_numpy_always_works() -> None:
+    """And load gives a backend of that name, the same one each time."""
+    assert backends.status()["numpy"] is None
+    assert backends.load("numpy") is backends.load("numpy")
+
+
+@pytest.mark.parametrize("name", ["nosuch", "", None, 3, "torch-", "torch-/x"])
+def test_unknown_names_list_the_known_ones(name: object) -> None:
+    """Raised as a RelufitError, not as BackendUnavailable."""
+    with pytest.raises(RelufitError, match="known: numpy") as caught:
+        backends.load(name)  # type: ignore[arg-type]
+    assert not isinstance(caught.value, BackendUnavailable)
+
+
+def test_any_device_of_torch_is_a_name() -> None:
+    """With the reason where there is none here."""
+    assert backends.load("torch-cpu").device == "cpu"
+    with pytest.raises(BackendUnavailable, match="no device 'nosuch'"):
+        backends.load("torch-nosuch")
+
+
+def test_what_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason is in the exception and in status."""
+    monkeypatch.setitem(
+        backends.TABLE, "absent", Row("absent.module:Class", "cpu", "no_such_library", "no-such[extra]")
+    )
+    with pytest.raises(BackendUnavailable, match=r"pip install no-such\[extra\]") as caught:
+        backends.load("absent")
+    assert backends.status()["absent"] == caught.value.reason
+
+
+def _module(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "planted_backend.py").write_text(text)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.delitem(sys.modules, "planted_backend", raising=False)
+
+
+PLANTED = """
+import os, time
+from relufit.backends.numpy import NumpyBackend
+class Planted(NumpyBackend):
+    def __init__(self, name, device):
+        super().__init__(name, device)
+    def loss_and_grads(self, params, samples):
+        {body}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "device", "says"),
+    [
+        ("raise RuntimeError('no kernel image')", "cpu", "RuntimeError: no kernel image"),
+        ("return float('nan'), params", "cpu", "nan"),
+        ("raise RuntimeError('no kernel image')", "gpu", "RuntimeError: no kernel image"),
+        ("os.abort()", "gpu", "crashed its process"),
+        ("time.sleep(999)", "gpu", "did not answer"),
+        ("return super().loss_and_grads(params, samples)", "gpu", None),
+    ],
+)
+def test_importing_is_not_working(
+    body: str, device: str, says: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that raises, computes nonsense, crashes or hangs is found out by a real gradient, in bounded time."""
+    _module(tmp_path, PLANTED.format(body=body), monkeypatch)
+    # Through the entry-point group, as another package would register it: the child process has to find it too.
+    info = tmp_path / "planted-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: planted\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[relufit.backends]\nplanted-{device} = planted_backend:Planted\n")
+    monkeypatch.setattr(backends, "PROBE_SECONDS", 5 if says == "did not answer" else PROBE_SECONDS)
+    reason = backends.status()[f"planted-{device}"]
+    assert (reason is None) if says is None else (reason is not None and says in reason)
+
+
+def test_a_library_that_does_not_import_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installed, but its own libraries do not match."""
+    _module(tmp_path, "raise ImportError('libmissing.so.13: cannot open shared object file')", monkeypatch)
+    monkeypatch.setitem(backends.TABLE, "planted", Row("planted_backend:Planted", "cpu", "planted_backend", "planted"))
+    reason = backends.status()["planted"]
+    assert reason is not None
+    assert "libmissing" in reason
+
+
+@pytest.mark.parametrize("name", loading.known_names())
+def test_skips_turn_into_failures_where_required(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RELUFIT_REQUIRE: a run that must use a GPU cannot pass by skipping."""
+    monkeypatch.delenv("RELUFIT_REQUIRE", raising=False)
+    if loading.unavailable(name) is None:
+        assert loading.load_or_skip(name).name == name
+        return
+    with pytest.raises(pytest.skip.Exception):
+        loading.load_or_skip(name)
+    monkeypatch.setenv("RELUFIT_REQUIRE", f"numpy, {name}")
+    with pytest.raises(pytest.fail.Exception, match="RELUFIT_REQUIRE"):
+        loading.load_or_skip(name)
+
+
+def test_the_suite_fails_where_a_required_backend_is_missing() -> None:
+    """Seen from outside, on the real suite."""
+    missing = [name for name in loading.known_names() if loading.unavailable(name) is not None]
+    if not missing:
+        pytest.skip("every backend works here")
+    command = [sys.executable, "-m", "pytest", "-q", "tests/test_backends.py", "-k", f"{missing[0]}-takes_samples"]
+    import os
+
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "RELUFIT_REQUIRE": missing[0]})
+    assert done.returncode == 1
+    assert "RELUFIT_REQUIRE names" in done.stdout

@@ -1,0 +1,105 @@
+"""The gate's bounds: rigorous enough that right answers pass, tight enough that wrong ones do not."""
+
+import numpy as np
+import pytest
+from conformance import exact_grads, exact_loss, problem
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.agreement import QUANTITIES, Check, Disagreement, check, compare, demand, growth, reference, worst
+from relufit import Params, Sizes
+from relufit.backends.numpy import NumpyBackend
+
+
+@pytest.mark.parametrize("sizes", [Sizes(30, 1, 9, 1), Sizes(17, 3, 5, 2)])
+def test_the_reference_is_the_definition(sizes: Sizes) -> None:
+    """Its values equal those computed sample by sample, over several blocks."""
+    params, x, y = problem(sizes, "float64")
+    exact = reference(params, x, y)
+    assert float(exact.values["loss"]) == pytest.approx(exact_loss(params, x, y), rel=1e-13)
+    for found, wanted in zip(exact.grads, exact_grads(params, x, y), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-13)
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reference of a large batch is worked off in blocks, bounds included."""
+    params, x, y = problem(Sizes(50, 2, 8, 2), "float32")
+    whole = reference(params, x, y)
+    monkeypatch.setattr("bench.agreement.BLOCK_ELEMENTS", 8 * 7)
+    parts = reference(params, x, y)
+    for name in QUANTITIES:
+        np.testing.assert_allclose(parts.values[name], whole.values[name], rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(parts.bounds[name], whole.bounds[name], rtol=1e-12)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(1, 300), st.integers(1, 3), st.integers(1, 64), st.integers(1, 3), st.integers(0, 10**6),
+    st.sampled_from([1e-3, 1.0, 1e3]), st.sampled_from(["float32", "float64"]),
+)  # fmt: skip
+def test_right_answers_pass(n: int, d: int, h: int, o: int, seed: int, scale: float, dtype: str) -> None:
+    """Random networks and data, large and small, with samples on knots: numpy in either precision is within bounds."""
+    params, x, y = problem(Sizes(n, d, h, o), dtype, seed)
+    x = (np.round(x, 1) * scale).astype(dtype)
+    params = params._replace(b1=-np.sum(params.w1 * x[np.arange(h) % n].T, axis=0).astype(dtype))  # knots on samples
+    checks = compare(NumpyBackend(), params, x, y, reference(params, x, y))
+    assert worst(checks)[1].share <= 1
+
+
+def test_sequential_float32_sums_pass() -> None:
+    """The worst order of summation that anyone would write, one term after the other, is within the bound."""
+    params, x, y = problem(Sizes(20_000, 1, 16, 1), "float32")
+    exact = reference(params, x, y)
+    z = x * params.w1 + params.b1
+    error = np.cumsum(np.maximum(z, 0) * params.w2[:, 0], axis=1, dtype=np.float32)[:, -1:] + params.b2 - y
+    dz = np.where(z > 0, np.float32(2 / 20_000) * error * params.w2[:, 0], np.float32(0))
+    found = np.cumsum(dz, axis=0, dtype=np.float32)[-1]
+    assert 0.001 < check(found, exact.values["b1"], exact.bounds["b1"]).share <= 1
+
+
+@pytest.mark.parametrize(
+    "change", [lambda g: g * 1.001, lambda g: np.where(np.arange(g.size) == 3, g * 1.03, g), lambda g: -g]
+)
+def test_wrong_gradients_do_not_pass(change: object) -> None:
+    """All of them by a thousandth, one of them by three hundredths, the sign."""
+    params, x, y = problem(Sizes(800, 1, 64, 1), "float32")
+    exact = reference(params, x, y)
+    wrong = change(exact.values["b1"]).astype(np.float32)  # type: ignore[operator]
+    assert check(wrong, exact.values["b1"], exact.bounds["b1"]).share > 1
+
+
+def test_what_is_not_a_number_or_has_another_shape_never_passes() -> None:
+    """nan, inf and a missing axis are infinitely wrong."""
+    exact, bound = np.ones((3, 1)), np.full((3, 1), 1e9)
+    for found in (np.full((3, 1), np.nan), np.full((3, 1), np.inf), np.ones(3), np.ones((3, 2))):
+        assert check(found, exact, bound).share == float("inf")
+        with pytest.raises(Disagreement):
+            demand({"output": check(found, exact, bound)})
+
+
+def test_the_worst_quantity_is_named() -> None:
+    """With error, bound and how many times too large."""
+    checks = {"loss": Check(1.0, 2.0, 0.5), "w1": Check(3.0, 1.0, 3.0)}
+    with pytest.raises(Disagreement, match=r"w1 is off by 3 where rounding explains 1 \(3 times\)"):
+        demand(checks)
+    demand({"loss": checks["loss"]})
+
+
+def test_growth_is_the_smaller_of_the_two_bounds() -> None:
+    """Linear for short sums, by the square root for long ones."""
+    assert growth(1) == 1
+    assert growth(36) == 36
+    assert growth(10_000) == 600
+
+
+def test_a_flipped_mask_is_allowed_only_at_the_kink() -> None:
+    """Where z rounds to the other side of 0 the unit's whole contribution may go; elsewhere it may not."""
+    x, y = np.full((1, 1), 3.0, np.float32), np.zeros((1, 1), np.float32)
+    w1 = np.full((1, 1), 1 / 3, np.float32)
+    at_kink = Params(w1, -w1[0] * x[0], np.ones((1, 1), np.float32), np.ones(1, np.float32))
+    exact = reference(at_kink, x, y)
+    contribution = 2 * float(exact.values["output"][0, 0])
+    assert check(np.array([contribution]), exact.values["b1"], exact.bounds["b1"]).share <= 1
+    away = at_kink._replace(b1=at_kink.b1 - np.float32(0.1))
+    exact = reference(away, x, y)
+    assert check(np.array([contribution]), exact.values["b1"], exact.bounds["b1"]).share > 1

@@ -1,0 +1,158 @@
+"""The only reader of journals: damaged and foreign lines cost themselves and nothing else."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.cases import Case
+from bench.frames import read, runs
+from bench.journal import Journal
+from relufit import RelufitError
+
+MACHINE = {"slug": "a-machine", "cpu": "A CPU", "cores": 2, "gpus": []}
+HEADER = {
+    "machine": MACHINE,
+    "settings": {"profile": "quick", "threads": None},
+    "backends": {"numpy": {"reason": None, "facts": {}}, "cupy": {"reason": "no driver", "facts": {}}},
+}
+
+
+def line(backend: str = "numpy", **changes: Any) -> dict[str, Any]:
+    """A finished case."""
+    usual = {
+        "kind": "case", "backend": backend, "status": "OK", "reason": None, "seconds": [1e-3, 2e-3], "iterations": 3,
+        "steps": 1, "order": "shared", "agreement": {"w1": {"error": 1.0, "bound": 2.0, "share": 0.5}},
+    }  # fmt: skip
+    return {**usual, **asdict(Case("gradient", 800)), **changes}
+
+
+def write(path: Path, *lines: Any) -> Path:
+    """A journal of these lines, after a first line that describes the run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    texts = [text if isinstance(text, str) else json.dumps(text) for text in ({"kind": "run", **HEADER}, *lines)]
+    path.write_text("\n".join(texts) + "\n", encoding="utf-8", errors="surrogatepass")
+    return path
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    """A journal's lines come back with their types, and absent backends with their reason."""
+    journal = Journal(tmp_path, HEADER)
+    journal.write(line(seconds=[0.123456789, 1e-9]))
+    journal.close()
+    run = runs(tmp_path)[0]
+    assert (run.name, run.machine, run.threads) == (journal.run, "A CPU, 2 cores", "threads as installed")
+    case = run.cases.set_index("backend").loc["numpy"]
+    assert case.seconds == [0.123457, 1e-9]
+    assert case.agreement == {"w1": {"error": 1.0, "bound": 2.0, "share": 0.5}}
+    absent = run.cases.set_index("backend").loc["cupy"]
+    assert (absent.status, absent.reason, absent.batch) == ("SKIPPED", "no driver", 800)
+
+
+BAD_LINES = [
+    '{"kind":"case","backend":"numpy","status":"OK","sec',
+    "not json at all",
+    "",
+    "null",
+    "[1,2]",
+    '{"kind":"other"}',
+    json.dumps(line(batch="800")),
+    json.dumps(line(hidden=None)),
+    json.dumps(line(batch=True)),
+    json.dumps(line(seconds=["x"])),
+    json.dumps(line(seconds={"a": 1})),
+    json.dumps(line(seconds=[])),
+    json.dumps(line(iterations=[1])),
+    json.dumps(line(agreement=[1])),
+    json.dumps(line(agreement={"w1": 3})),
+    json.dumps(line(agreement={"w1": {"error": "x", "bound": 1, "share": 1}})),
+    json.dumps({k: v for k, v in line().items() if k != "backend"}),
+    "[" * 5000,
+    "\x00\x01",
+]
+
+
+@pytest.mark.parametrize("bad", BAD_LINES)
+def test_a_bad_line_costs_itself_and_is_named(bad: str, tmp_path: Path) -> None:
+    """The complaint names file and line; the other cases are there."""
+    complaints: list[str] = []
+    path = write(tmp_path / "raw" / "m" / "r.jsonl", line(), bad, line(batch=32))
+    run = read(path, complaints.append)
+    assert sorted(run.cases[run.cases.backend == "numpy"].batch) == [32, 800]
+    assert len(complaints) == 1
+    assert complaints[0].startswith(f"{path}:3: skipped: ")
+    assert "\n" not in complaints[0]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.binary(max_size=200), st.integers(0, 600))
+def test_no_bytes_break_the_reader(tmp_path_factory: pytest.TempPathFactory, rubbish: bytes, cut: int) -> None:
+    """Cut anywhere, with anything behind it."""
+    path = write(tmp_path_factory.mktemp("fuzz") / "raw" / "m" / "r.jsonl", line())
+    path.write_bytes(path.read_bytes()[:cut] + rubbish)
+    assert len(read(path).cases) <= 4
+
+
+def test_a_repeated_case_counts_once(tmp_path: Path) -> None:
+    """The last line of a case is its result."""
+    path = write(tmp_path / "raw" / "m" / "r.jsonl", line(seconds=[1.0]), line(seconds=[2.0]))
+    numpy_rows = read(path).cases.query("backend == 'numpy'")
+    assert numpy_rows.seconds.tolist() == [[2.0]]
+
+
+def test_without_a_first_line_the_folder_names_the_machine(tmp_path: Path) -> None:
+    """And the reader complains, but reads on."""
+    complaints: list[str] = []
+    path = tmp_path / "raw" / "some-machine" / "r.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(line()) + "\n")
+    run = read(path, complaints.append)
+    assert run.machine.startswith("some-machine")
+    assert len(run.cases) == 1
+    assert len(complaints) == 1
+
+
+def test_the_newest_run_of_each_machine_and_thread_setting_is_taken(tmp_path: Path) -> None:
+    """Unless runs are named."""
+    for machine, name, threads in (("a", "2026", None), ("a", "2027", None), ("a", "2025", 1), ("b", "2020", None)):
+        header = {"kind": "run", **HEADER, "settings": {"threads": threads}}
+        path = tmp_path / "raw" / machine / f"{name}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(header) + "\n" + json.dumps(line()) + "\n")
+    assert [(run.slug, run.name) for run in runs(tmp_path)] == [("a", "2027"), ("a-threads-1", "2025"), ("b", "2020")]
+    assert [run.name for run in runs(tmp_path, ["2026", "2027"])] == ["2026", "2027"]
+    with pytest.raises(RelufitError, match="no run '1999'"):
+        runs(tmp_path, ["1999"])
+
+
+def test_no_cases_is_a_sentence(tmp_path: Path) -> None:
+    """With what to do."""
+    with pytest.raises(RelufitError, match="run pytest bench"):
+        runs(tmp_path)
+    write(tmp_path / "raw" / "m" / "r.jsonl")
+    with pytest.raises(RelufitError, match="run pytest bench"):
+        runs(tmp_path)
+
+
+def test_a_journal_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    """Before any work."""
+    (tmp_path / "raw").write_text("a file where a folder should be")
+    with pytest.raises(RelufitError, match="choose another --results"):
+        Journal(tmp_path, HEADER)
+
+
+def test_floats_that_are_no_numbers_survive(tmp_path: Path) -> None:
+    """JSON has no nan and inf: they are text in the file and numbers in the frame."""
+    journal = Journal(tmp_path, HEADER)
+    journal.write(line(test_mse=[float("nan"), float("inf")]))
+    journal.close()
+    text = journal.path.read_text()
+    assert all(json.loads(part, parse_constant=lambda name: pytest.fail(name)) for part in text.splitlines())
+    values = runs(tmp_path)[0].cases.query("backend == 'numpy'").test_mse.iloc[0]
+    assert np.isnan(values[0])
+    assert values[1] == np.inf

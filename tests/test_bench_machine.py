@@ -1,0 +1,80 @@
+"""The machine's description, and peak memory."""
+
+import re
+import socket
+import subprocess
+
+import numpy as np
+import pytest
+
+from bench import machine
+from bench.memory import _largest_reading, peak_bytes
+from relufit.backends.numpy import NumpyBackend
+
+
+def test_a_machine_is_described_without_its_name() -> None:
+    """Hardware, software and versions."""
+    found = machine.describe()
+    assert {"slug", "cpu", "cores", "memory_bytes", "gpus", "python", "packages"} <= set(found)
+    assert found["packages"]["numpy"] == np.__version__
+    host = socket.gethostname()
+    assert len(host) < 4 or host not in str(found)
+
+
+def test_slugs_are_names_of_folders() -> None:
+    """GPU first; marks and clock rates are left out."""
+    gpu = [{"name": "NVIDIA H200", "driver": "580", "memory": "1"}]
+    assert (
+        machine.slug("Intel(R) Xeon(R) Gold 6130 CPU @ 2.10GHz", 16, gpu) == "nvidia-h200-intel-xeon-gold-6130-16-cores"
+    )
+    assert machine.slug("AMD EPYC", 2, []) == "amd-epyc-2-cores"
+    assert re.fullmatch(r"[a-z0-9-]+", machine.describe()["slug"])
+
+
+def test_the_code_is_identified() -> None:
+    """By commit where there is one, always by the contents of the sources."""
+    found = machine.commit()
+    assert re.fullmatch(r"[0-9a-f]{16}", found["content_hash"])
+    assert found["content_hash"] == machine.content_hash()
+
+
+def test_without_git_the_contents_identify(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copied tree has no commit, and says nothing of one."""
+
+    def no_git(*words: str) -> str:
+        raise subprocess.CalledProcessError(128, "git")
+
+    monkeypatch.setattr(machine, "_git", no_git)
+    assert set(machine.commit()) == {"content_hash"}
+
+
+def test_threads_are_those_in_force() -> None:
+    """As the libraries say themselves, after the limit was set."""
+    import threadpoolctl
+
+    with threadpoolctl.threadpool_limits(1):
+        assert set(machine.threads_in_force().values()) == {1}
+
+
+@pytest.mark.parametrize("mebibytes", [16, 200])
+def test_the_peak_is_what_a_call_held_at_once(mebibytes: int) -> None:
+    """A buffer that comes and goes is seen, to a few MiB."""
+
+    def call() -> None:
+        np.ones(mebibytes << 17)  # 8 bytes each
+
+    peak, method = peak_bytes(NumpyBackend(), call)
+    assert method
+    assert mebibytes - 8 < peak / 2**20 < mebibytes + 8
+
+
+def test_the_fallback_reads_resident_memory() -> None:
+    """Where there is no high-water mark to reset, readings a millisecond apart see what lasts longer."""
+    import time
+
+    def call() -> None:
+        held = np.ones(100 << 17)
+        time.sleep(0.05)
+        del held
+
+    assert _largest_reading(call) / 2**20 > 80

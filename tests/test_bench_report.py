@@ -1,0 +1,149 @@
+"""The report: every file from raw journals alone, the same bytes each time, whatever the journals hold."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_bench_frames import BAD_LINES, line, write
+from test_bench_tables import learned
+
+from bench import report
+
+CURVE = np.sin(np.linspace(-6, 6, 201)).tolist()
+
+
+def journal(results: Path, name: str = "20260101T000000Z-aaaa", *extra: Any) -> Path:
+    """A small run with every kind of work."""
+    checks = {q: {"error": 1e-7, "bound": 1e-5, "share": 0.01} for q in ("output", "loss", "w1")}
+    lines: list[Any] = []
+    for backend in ("numpy", "torch-cpu"):
+        lines += [line(backend, batch=n, seconds=[n * 1e-6 * (1 + k / 50) for k in range(8)]) for n in (32, 800, 65536)]
+        lines += [
+            line(backend, work="forward", seconds=[1e-4] * 8),
+            line(backend, work="latency", batch=1, seconds=[1e-5] * 8),
+        ]
+        lines += [
+            line(backend, work="step", batch=32, optimizer=o, seconds=[1e-3] * 8, steps=25) for o in ("adam", "sgd")
+        ]
+        lines += [line(backend, work="agreement", seconds=None, agreement=checks)]
+        lines += [line(backend, work="memory", seconds=None, peak_bytes=3e6, method="read")]
+        lines += [learned(backend=backend, target=t, curve=CURVE) for t in ("sin", "square")]
+    return write(results / "raw" / "a-machine" / f"{name}.jsonl", *lines, *extra)
+
+
+def digest(results: Path) -> dict[str, str]:
+    """A hash of every file that the report wrote."""
+    files = [p for p in results.rglob("*") if p.is_file() and "raw" not in p.relative_to(results).parts]
+    return {str(p.relative_to(results)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def test_every_file_is_written_and_the_main_table_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tables in two formats, figures in two formats, a page; a backend that could not run is there with its reason."""
+    journal(tmp_path)
+    report.main(["--results", str(tmp_path)])
+    names = set(digest(tmp_path))
+    assert {f"tables/{n}.{e}" for n in report.LONG for e in ("md", "csv")} <= names
+    assert {
+        f"figures/{n}-a-machine.{e}" for n in ("throughput", "convergence", "fits") for e in ("png", "svg")
+    } <= names
+    page = (tmp_path / "README.md").read_text()
+    assert "| numpy" in page
+    assert "cupy | SKIPPED: no driver" in page
+    assert all(
+        (tmp_path / link).is_file() for link in ("tables/throughput.md", "figures/fits-a-machine.png") if link in page
+    )
+    printed = capsys.readouterr().out
+    assert "numpy" in printed
+    assert "cupy: SKIPPED: no driver" in printed
+    assert "DISAGREES" not in page
+
+
+def test_the_same_journals_give_the_same_bytes(tmp_path: Path) -> None:
+    """Figures too: no dates, no random identifiers."""
+    for folder in ("a", "b"):
+        journal(tmp_path / folder)
+        report.report(tmp_path / folder)
+    assert digest(tmp_path / "a") == digest(tmp_path / "b")
+
+
+def test_results_are_not_edited(tmp_path: Path) -> None:
+    """The raw journal is only read."""
+    path = journal(tmp_path)
+    before = path.read_bytes()
+    report.report(tmp_path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        BAD_LINES,
+        [line(work="unheard-of")],
+        [line(status="CRASHED", reason="<script>alert(1)</script>|\n`x`", seconds=None, iterations=None, steps=None)],
+        [
+            learned(target="unknown", curve=None),
+            learned(target="sin", status="SKIPPED", test_mse=None, train_seconds=None),
+        ],
+        [line(batch=10**12), line(seconds=[float(f"1e-{k}") for k in range(8)])],
+        [line("a backend with | and *", batch=5)],
+    ],
+)
+def test_odd_lines_never_break_the_report(lines: list[Any], tmp_path: Path) -> None:
+    """Neither alone nor among good ones; a reason cannot break a table."""
+    journal(tmp_path / "both", "20260101T000000Z-aaaa", *lines)
+    report.report(tmp_path / "both")
+    for text in (tmp_path / "both" / "tables").glob("*.md"):
+        rows = [row for row in text.read_text().splitlines() if row.startswith("|")]
+        assert all(row.endswith("|") for row in rows), text
+    good = [value for value in lines if not isinstance(value, str)]
+    if good:
+        write(tmp_path / "alone" / "raw" / "m" / "r.jsonl", *good)
+        report.report(tmp_path / "alone")
+
+
+@pytest.mark.parametrize("work", ["forward", "gradient", "step", "latency", "agreement", "memory", "convergence"])
+def test_a_run_of_one_kind_of_work_is_reported(work: str, tmp_path: Path) -> None:
+    """A run that was killed early, or that was asked for one thing, still has its tables."""
+    if work == "convergence":
+        only = learned(curve=CURVE)
+    else:
+        only = line(work=work, optimizer="adam" if work == "step" else "")
+    write(tmp_path / "raw" / "m" / "r.jsonl", only)
+    report.report(tmp_path)
+    assert "numpy" in (tmp_path / "tables" / "summary.md").read_text()
+
+
+@pytest.mark.parametrize("words", [["--run", "nosuch"], ["--results", "/nonexistent"], ["--nosuch"]])
+def test_bad_input_is_a_sentence_and_exit_code_2(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback."""
+    journal(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        report.main([*(["--results", str(tmp_path)] if "--results" not in words else []), *words])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err
+
+
+def test_results_that_cannot_be_written_are_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file stands where a folder should be."""
+    journal(tmp_path)
+    (tmp_path / "tables").write_text("in the way")
+    with pytest.raises(SystemExit) as caught:
+        report.main(["--results", str(tmp_path)])
+    assert caught.value.code == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_complaints_go_to_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With file and line, and the report goes on."""
+    path = journal(tmp_path, "20260101T000000Z-aaaa", "broken {")
+    report.main(["--results", str(tmp_path)])
+    captured = capsys.readouterr()
+    number = len(path.read_text().splitlines())
+    assert f"{path}:{number}: skipped" in captured.err
+    assert "numpy" in captured.out
+    assert json.loads(path.read_text().splitlines()[0])["kind"] == "run"

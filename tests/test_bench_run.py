@@ -1,0 +1,171 @@
+"""`pytest bench` as a user runs it, in a process of its own: journals, options, skips, and being killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def command(results: Path, *words: str) -> list[str]:
+    """The command line of a short run."""
+    return [sys.executable, "-m", "pytest", "bench", "-q", "-p", "no:cacheprovider", "--results", str(results), *words]
+
+
+def bench(results: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run it to its end."""
+    words = words or ("--benchmark-only",)
+    return subprocess.run(
+        command(results, *words),
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def lines(results: Path) -> list[dict[str, object]]:
+    """Every line of every journal."""
+    return [json.loads(text) for path in results.rglob("*.jsonl") for text in path.read_text().splitlines()]
+
+
+def test_a_short_run_writes_gated_times(tmp_path: Path) -> None:
+    """One line for the run, one for each case; each time stands beside its agreement, rounds and faults."""
+    done = bench(
+        tmp_path, "--benchmark-only", "--backend", "numpy,textbook-numpy,cupy", "--batch", "40", "--hidden", "8"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "python -m bench.report" in done.stdout
+    head, *cases = lines(tmp_path)
+    assert head["kind"] == "run"
+    assert {"machine", "code", "settings", "backends", "threads_in_force"} <= set(head)
+    timed = [case for case in cases if case["work"] in ("forward", "gradient", "step") and case["status"] == "OK"]
+    assert {case["backend"] for case in timed} >= {"numpy", "textbook-numpy"}
+    for case in timed:
+        assert (case["batch"], case["hidden"]) == (40, 8)
+        assert len(case["seconds"]) >= 6  # type: ignore[arg-type]
+        assert all(0 < second < 1 for second in case["seconds"])  # type: ignore[attr-defined]
+        (check,) = case["agreement"].values()  # type: ignore[attr-defined]
+        assert 0 <= check["share"] <= 1
+    learned = [case for case in cases if case["work"] == "convergence" and case["status"] == "OK"]
+    assert learned
+    assert all(len(case["test_mse"]) == len(case["train_seconds"]) == 50 for case in learned)  # type: ignore[arg-type]
+    assert {case["order"] for case in timed} == {"shared", "own"}
+    refused = [case for case in cases if case["status"] == "SKIPPED"]
+    assert {case["reason"] for case in refused} == {"the textbook class has plain gradient descent only"}
+    report = subprocess.run(
+        [sys.executable, "-m", "bench.report", "--results", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert report.returncode == 0, report.stderr
+
+
+def test_disabled_it_runs_every_body_and_writes_nothing(tmp_path: Path) -> None:
+    """The smoke test of CI."""
+    done = bench(tmp_path, "--benchmark-disable", "--backend", "numpy", "--batch", "33", "--hidden", "4")
+    assert done.returncode == 0, done.stdout
+    assert "passed" in done.stdout
+    assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--profile", "huge"), ("--backend", "nosuch"), ("--target", "nosuch"), ("--batch", "0"), ("--hidden", "x"),
+     ("--dtype", "int8"), ("--threads", "0"), ("--seconds", "-1")],
+)  # fmt: skip
+def test_bad_options_are_a_sentence(words: tuple[str, str], tmp_path: Path) -> None:
+    """Before any work, with pytest's own exit code for wrong usage."""
+    done = bench(tmp_path, "--benchmark-only", *words)
+    assert done.returncode == 4
+    assert words[1] in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_results_that_cannot_be_written_are_a_sentence(tmp_path: Path) -> None:
+    """Before anything is timed."""
+    (tmp_path / "raw").write_text("a file")
+    done = bench(tmp_path, "--benchmark-only", "--backend", "numpy")
+    assert done.returncode == 4
+    assert "choose another --results" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_spent_budget_is_a_reason(tmp_path: Path) -> None:
+    """Cases that the time did not suffice for are rows."""
+    done = bench(tmp_path, "--benchmark-only", "--backend", "numpy", "--seconds", "0.5")
+    assert done.returncode == 0, done.stdout
+    cases = lines(tmp_path)[1:]
+    assert any("time budget of 0.5 s" in str(case["reason"]) for case in cases)
+
+
+def test_a_backend_that_disagrees_gets_no_time(tmp_path: Path) -> None:
+    """The run fails, and the row says by how much."""
+    plugin = tmp_path / "plant.py"
+    plugin.write_text(
+        "from relufit.backends.numpy import NumpyBackend\n"
+        "from relufit import Params\n"
+        "right = NumpyBackend.loss_and_grads\n"
+        "def wrong(self, params, samples):\n"
+        "    loss, grads = right(self, params, samples)\n"
+        "    return loss, Params(*(g * g.dtype.type(1.001) for g in grads))\n"
+        "NumpyBackend.loss_and_grads = wrong\n"
+    )
+    words = (
+        "--benchmark-only",
+        "-p",
+        "plant",
+        "--backend",
+        "numpy",
+        "--batch",
+        "800",
+        "--hidden",
+        "512",
+        "-k",
+        "test_gradient",
+    )
+    done = bench(tmp_path / "results", *words, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    (case,) = lines(tmp_path / "results")[1:]
+    assert case["status"] == "DISAGREES"
+    assert "where rounding explains" in str(case["reason"])
+    assert "seconds" not in case
+
+
+def test_required_backends_fail_where_they_are_missing(tmp_path: Path) -> None:
+    """RELUFIT_REQUIRE in the benchmarks as in the tests."""
+    words = ("--benchmark-only", "--backend", "torch-mps", "-k", "test_latency")
+    if sys.platform == "darwin":
+        pytest.skip("torch-mps may work here")
+    assert bench(tmp_path, *words).returncode == 0
+    assert bench(tmp_path, *words, RELUFIT_REQUIRE="torch-mps").returncode == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGKILL")
+@pytest.mark.parametrize("after", [1, 4])
+def test_killed_it_loses_the_case_in_flight_only(after: int, tmp_path: Path) -> None:
+    """What had finished is on disk, whole, and can be reported."""
+    child = subprocess.Popen(
+        command(tmp_path, "--benchmark-only", "--backend", "numpy"), cwd=ROOT, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while (
+        sum(path.read_text().count("\n") for path in tmp_path.rglob("*.jsonl")) <= after and time.monotonic() < deadline
+    ):
+        time.sleep(0.02)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    (path,) = tmp_path.rglob("*.jsonl")
+    whole = [json.loads(text) for text in path.read_text().splitlines(keepends=True) if text.endswith("\n")]
+    assert len(whole) > after
+    assert all(case["status"] == "OK" for case in whole[1:])
+    report = [sys.executable, "-m", "bench.report", "--results", str(tmp_path)]
+    done = subprocess.run(report, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "numpy" in done.stdout

@@ -1,0 +1,122 @@
+"""Derived numbers: intervals that cover, differences that are labelled, cells that say what happened."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_bench_frames import line, write
+
+from bench import tables
+from bench.frames import Run, read
+
+
+def make(tmp_path: Path, *lines: dict[str, Any]) -> Run:
+    """A run with these cases."""
+    return read(write(tmp_path / "raw" / "m" / "r.jsonl", *lines))
+
+
+@pytest.mark.parametrize("rounds", [6, 7, 20, 60])
+@pytest.mark.parametrize("draw", ["normal", "lognormal", "exponential"])
+def test_the_interval_covers_the_median(rounds: int, draw: str) -> None:
+    """In at least 95 % of 2000 simulated cases (to sampling error), whatever the distribution."""
+    rng = np.random.default_rng(rounds)
+    true = {"normal": 0.0, "lognormal": 1.0, "exponential": np.log(2)}[draw]
+    inside = 0
+    for _ in range(2000):
+        _, low, high = tables.median_interval(getattr(rng, draw)(size=rounds).tolist())
+        inside += low <= true <= high
+    assert 0.935 < inside / 2000 <= 1
+    if rounds >= 20:
+        assert inside / 2000 < 0.985  # and it is no wider than it must be
+
+
+def test_the_interval_is_made_of_values() -> None:
+    """The extremes of six; the 3rd from each end of eleven less one; nothing where five do not allow one."""
+    assert tables.median_interval([3, 1, 2, 6, 5, 4]) == (3.5, 1, 6)
+    assert tables.median_interval(list(range(11))) == (5, 1, 9)
+    median, low, high = tables.median_interval([1, 2, 3, 4, 5])
+    assert median == 3
+    assert np.isnan(low)
+    assert np.isnan(high)
+
+
+def test_times_rates_and_speed_ups(tmp_path: Path) -> None:
+    """Seconds of a call become microseconds of a step, samples per second, and a ratio to the named baseline."""
+    run = make(
+        tmp_path,
+        line(seconds=[2e-3] * 6, steps=2),
+        line("torch-cpu", seconds=[4e-3] * 6),
+        line(work="forward", seconds=[4e-4] * 6, device_seconds=[1e-4]),
+    )
+    frame = tables.throughput(run).set_index(["work", "backend"])
+    ours = frame.loc[("gradient", "numpy")]
+    assert ours.median_us == pytest.approx(1000)
+    assert ours.samples_per_second == pytest.approx(800_000)
+    assert ours["times_faster_than_torch-cpu"] == pytest.approx(4)
+    assert ours.error_share_of_bound == 0.5
+    assert frame.loc[("forward", "numpy")].device_us == pytest.approx(100)
+    assert frame.loc[("gradient", "cupy")].status == "SKIPPED"
+
+
+def test_backward_is_a_difference_without_an_interval(tmp_path: Path) -> None:
+    """Gradient minus forward, only where both were measured."""
+    run = make(
+        tmp_path,
+        line(seconds=[3e-3] * 6),
+        line(work="forward", seconds=[1e-3] * 6),
+        line("torch-cpu", seconds=[3e-3] * 6),
+        line("torch-cpu", work="forward", status="DISAGREES", reason="w1 is off", seconds=None),
+    )
+    frame = tables.throughput(run).query("work == 'backward'").set_index("backend")
+    assert frame.loc["numpy"].median_us == pytest.approx(2000)
+    assert np.isnan(frame.loc["numpy"].low_us)
+    assert frame.loc["torch-cpu"].status == "DISAGREES"
+
+
+def learned(**changes: Any) -> dict[str, Any]:
+    """A convergence case."""
+    usual = {
+        "work": "convergence", "optimizer": "adam", "seconds": None, "step": [25, 50, 75],
+        "train_seconds": [0.5, 1.0, 1.5], "loss": [1.0, 0.1, 0.01], "test_mse": [1.0, 5e-3, 2e-2], "curve": [0.0],
+    }  # fmt: skip
+    return line(**{**usual, **changes})
+
+
+def test_thresholds_are_reached_when_first_seen(tmp_path: Path) -> None:
+    """Seconds at the first look below each; the last and the lowest error stand apart."""
+    row = tables.convergence(make(tmp_path, learned())).query("backend == 'numpy'").iloc[0]
+    assert row["seconds_to_0.01"] == 1.0
+    assert np.isnan(row["seconds_to_0.001"])
+    assert (row.test_mse, row.lowest_test_mse, row.train_seconds, row.steps) == (2e-2, 5e-3, 1.5, 75)
+    assert tables.seconds_cell(dict(row), "seconds_to_0.01") == "1"
+    assert tables.seconds_cell(dict(row), "seconds_to_0.001") == "not reached"
+
+
+def test_a_diverged_run_says_so(tmp_path: Path) -> None:
+    """And keeps what it reached before."""
+    run = make(
+        tmp_path, learned(status="DIVERGED", reason="the loss was nan", test_mse=[5e-3, "nan"], train_seconds=[1, 2])
+    )
+    row = dict(tables.convergence(run).query("backend == 'numpy'").iloc[0])
+    assert tables.seconds_cell(row, "seconds_to_0.01") == "1"
+    assert tables.seconds_cell(row, "seconds_to_0.0001") == "DIVERGED"
+
+
+@pytest.mark.parametrize("status", ["SKIPPED", "DISAGREES", "CRASHED", "OOM"])
+def test_a_case_without_a_time_shows_its_status(status: str, tmp_path: Path) -> None:
+    """In the matrix and in the main table; never a time, never a speed-up."""
+    run = make(tmp_path, line(status=status, reason="why", seconds=None, iterations=None, steps=None))
+    row = tables.throughput(run).query("backend == 'numpy'").to_dict("records")[0]
+    assert tables.time_cell(row) == status
+    assert np.isnan(row["times_faster_than_torch-cpu"])
+    assert status in tables.summary(run).to_string()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.1234, "0.123"), (7.0, "7"), (99.96, "100"), (985.4, "985"), (1019, "1 020"), (364_123, "364 000")],
+)
+def test_digits(value: float, text: str) -> None:
+    """Three of them, thousands apart."""
+    assert tables.digits(value) == text

@@ -1,0 +1,110 @@
+"""The engine, by a fake clock: what is counted, how often, and that the device is waited for."""
+
+import pytest
+
+from bench import timing
+from relufit.backends.numpy import NumpyBackend
+
+
+class FakeClock:
+    """A clock that only moves when a call takes time."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("seconds", [1e-7, 3e-6, 1e-4, 0.9e-3, 1e-3, 0.5])
+def test_a_round_lasts_a_millisecond(seconds: float) -> None:
+    """Whatever a call takes; a slow call is made once."""
+    clock, calls = FakeClock(), 0
+
+    def call() -> None:
+        nonlocal calls
+        calls += 1
+        clock.now += seconds
+
+    found = timing.choose_iterations(call, clock)
+    assert found * seconds >= 0.999e-3
+    assert found == 1 or (found - 1) * seconds < 20e-3
+    if seconds >= 1e-3:
+        assert calls == 1
+
+
+def test_a_clock_that_does_not_move_at_first_is_survived() -> None:
+    """A coarse timer gives zeros for short rounds; the search goes on."""
+    clock = FakeClock()
+    hidden = 0.0
+
+    def call() -> None:
+        nonlocal hidden
+        hidden += 1e-7
+        clock.now = hidden // 1e-3 * 1e-3
+
+    assert timing.choose_iterations(call, clock) > 1000
+
+
+def test_seconds_per_call_divides_by_the_calls() -> None:
+    """K calls between two readings."""
+    clock = FakeClock()
+
+    def call() -> None:
+        clock.now += 0.25
+
+    assert timing.seconds_per_call(call, clock, 4) == 0.25
+
+
+@pytest.mark.parametrize(("seconds", "budget", "wanted"), [(1, 0, 6), (1, 20, 20), (1e-3, 20, 60), (0, 1, 60)])
+def test_rounds_follow_the_budget(seconds: float, budget: float, wanted: int) -> None:
+    """Between the least that allows an interval and what keeps journals small."""
+    assert timing.choose_rounds(seconds, budget) == wanted
+
+
+class Asynchronous(NumpyBackend):
+    """A fake device: work is queued at once and takes its time when it is waited for."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self.clock, self.queued = clock, 0.0
+
+    def submit(self) -> None:
+        """Queue a millisecond of work."""
+        self.queued += 1e-3
+
+    def synchronize(self) -> None:
+        self.clock.now += self.queued
+        self.queued = 0.0
+
+
+def test_the_clock_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten queued calls of a millisecond take ten milliseconds, not nothing."""
+    fake = FakeClock()
+    monkeypatch.setattr(timing.time, "perf_counter", fake)
+    backend = Asynchronous(fake)
+    clock = timing.synchronized_clock(backend)
+    assert timing.seconds_per_call(backend.submit, clock, 10) == pytest.approx(1e-3)
+
+
+def test_device_time_is_read_between_marks() -> None:
+    """On the device's own clock, synchronized before the difference is taken."""
+    fake = FakeClock()
+    backend = Asynchronous(fake)
+
+    def mark() -> float:
+        return fake.now + backend.queued  # when the device will have done what was asked so far
+
+    readings = timing.device_seconds(backend.submit, mark, backend.synchronize, calls=4, rounds=3)
+    assert readings == pytest.approx([1e-3] * 3)
+
+
+def test_page_faults_are_counted() -> None:
+    """Touching fresh memory faults; where the system does not count, None."""
+    before = timing.minor_faults()
+    if before is None:
+        pytest.skip("this system does not count page faults")
+    bytearray(64 << 20)[:: 1 << 12] = b"x" * (64 << 8)
+    after = timing.minor_faults()
+    assert after is not None
+    assert after > before

@@ -1,0 +1,38 @@
+"""What importing costs and pulls in, seen from a fresh process."""
+
+import subprocess
+import sys
+
+FRAMEWORKS = ("torch", "cupy", "jax", "numba", "scipy", "pandas", "matplotlib", "rich", "typer", "sympy", "safetensors")
+
+
+def run(code: str) -> str:
+    """Standard output of a fresh interpreter."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+def test_importing_loads_numpy_only() -> None:
+    """No framework, no command line, no plotting."""
+    loaded = run(f"import relufit, sys; print([name for name in {FRAMEWORKS} if name in sys.modules])")
+    assert loaded.strip() == "[]"
+
+
+def test_fitting_with_numpy_loads_no_framework() -> None:
+    """The numpy backend needs numpy."""
+    code = "import relufit, sys; relufit.fit('sin', hidden=4, epochs=1); "
+    assert run(code + f"print([name for name in {FRAMEWORKS} if name in sys.modules])").strip() == "[]"
+
+
+def test_importing_is_fast() -> None:
+    """Under 0.15 s beyond numpy, the best of five."""
+    code = "import numpy, time; t = time.perf_counter(); import relufit; print(time.perf_counter() - t)"
+    assert min(float(run(code)) for _ in range(5)) < 0.15
+
+
+def test_the_public_names_are_there() -> None:
+    """Everything in __all__ can be imported."""
+    import relufit
+
+    assert all(hasattr(relufit, name) for name in relufit.__all__)
+    assert relufit.backends.load("numpy").name == "numpy"
+    assert relufit.targets.parse("x").name == "x"

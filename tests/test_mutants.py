@@ -1,0 +1,154 @@
+"""A suite that cannot fail proves nothing: backends with one planted mistake each, all of which it must catch."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from conformance import REQUIREMENTS
+
+from bench import agreement
+from bench.cases import Case, draw
+from relufit import Adam, Params, State, optim
+from relufit.backend import Backend, Samples
+from relufit.backends.numpy import NumpyBackend
+
+
+class ScaledGradient(NumpyBackend):
+    """Every gradient is 1.001 times too large."""
+
+    def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Any, Params]:
+        loss, grads = super().loss_and_grads(params, samples)
+        return loss, Params(*(g * g.dtype.type(1.001) for g in grads))
+
+
+class ActiveAtTheKink(NumpyBackend):
+    """relu'(0) = 1."""
+
+    def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Any, Params]:
+        x, y = samples.x, samples.y
+        z = x @ params.w1 + params.b1
+        error = np.maximum(z, 0) @ params.w2 + params.b2 - y
+        dy = error * (2 / error.size)
+        dz = np.where(z >= 0, dy @ params.w2.T, 0)
+        return np.mean(error**2), Params(x.T @ dz, dz.sum(0), np.maximum(z, 0).T @ dy, dy.sum(0))
+
+
+class SummedLoss(NumpyBackend):
+    """The loss, and so its gradients, is a sum over the samples."""
+
+    def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Any, Params]:
+        loss, grads = super().loss_and_grads(params, samples)
+        return loss * len(samples), Params(*(g * len(samples) for g in grads))
+
+
+class WritesThrough(NumpyBackend):
+    """The update is written into the weights that were given."""
+
+    def to_device(self, array: Any) -> Any:
+        return np.array(array)
+
+    def train(self, state: State, samples: Samples, *rest: Any) -> Any:
+        after, losses = super().train(state, samples, *rest)
+        for old, new in zip(state.params, after.params, strict=True):
+            old[...] = new
+        return after, losses
+
+
+class Double(NumpyBackend):
+    """Everything is computed in float64, whatever came in."""
+
+    def forward(self, params: Params, x: Any) -> Any:
+        return super().forward(Params(*(p.astype(np.float64) for p in params)), x)
+
+
+class DropsTheRaggedBatch(NumpyBackend):
+    """The last, shorter batch of an epoch is left out."""
+
+    def train(self, state: State, samples: Samples, optimizer: Any, plan: Any, epochs: range) -> Any:
+        if plan.order is None:
+            return super().train(state, samples, optimizer, plan, epochs)
+        losses = []
+        for epoch in epochs:
+            chosen = samples.take(plan.order[epoch, : len(samples) // plan.batch * plan.batch])
+            in_turn = plan._replace(order=np.arange(len(chosen))[None])
+            state, loss = super().train(state, chosen, optimizer, in_turn, range(1))
+            losses.append(loss[0])
+        return state, np.asarray(losses)
+
+
+def caught(backend: Backend) -> list[str]:
+    """The requirements that the backend fails."""
+    failed = []
+    for name, requirement in REQUIREMENTS.items():
+        try:
+            with np.errstate(all="ignore"):  # a mutant may well overflow on its way to being caught
+                requirement(backend)
+        except pytest.skip.Exception:
+            continue
+        except (Exception, pytest.fail.Exception):  # whatever a mutant ends in, it has not met the requirement
+            failed.append(name)
+    return failed
+
+
+def test_the_real_backend_passes() -> None:
+    """What the mutants are derived from fails nothing."""
+    assert caught(NumpyBackend()) == []
+
+
+@pytest.mark.parametrize(
+    ("mutant", "by"),
+    [
+        (ScaledGradient, "agrees_with_the_definition"),
+        (ScaledGradient, "agrees_with_float64(Sizes(samples=800, inputs=1, hidden=512, outputs=1), 'float32')"),
+        (ActiveAtTheKink, "is_zero_at_the_kink"),
+        (SummedLoss, "agrees_with_float64"),
+        (WritesThrough, "leaves_inputs_unchanged"),
+        (Double, "keeps_dtypes"),
+        (DropsTheRaggedBatch, "trains_as_the_formulas_say"),
+    ],
+)
+def test_a_mutant_is_caught(mutant: type[NumpyBackend], by: str) -> None:
+    """The planted mistake fails the requirement that is meant for it."""
+    assert any(name.startswith(by) for name in caught(mutant()))
+
+
+@dataclass(frozen=True)
+class UncorrectedAdam(Adam):
+    """Adam without the correction of the bias."""
+
+    def coefficients(self, first: int, last: int) -> np.ndarray:
+        return np.tile([self.learning_rate, 1.0], (last - first, 1))
+
+
+def test_adam_without_bias_correction_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted in the optimizer itself, it fails the training requirement of every backend that uses it."""
+    monkeypatch.setattr(optim.Adam, "coefficients", UncorrectedAdam.coefficients)
+    assert any(name.startswith("trains_as_the_formulas_say(Adam") for name in caught(NumpyBackend()))
+
+
+@pytest.mark.parametrize("batch", [32, 800, 8192, 65536])
+@pytest.mark.parametrize("mutant", [ScaledGradient, SummedLoss])
+def test_the_gate_catches_a_mutant_at_every_size_of_the_grid(mutant: type[NumpyBackend], batch: int) -> None:
+    """The bound grows with the reduction length, and stays below a thousandth."""
+    params, x, y = draw(Case("gradient", batch))
+    exact = agreement.reference(params, x, y)
+    agreement.demand(agreement.compare(NumpyBackend(), params, x, y, exact))
+    with pytest.raises(agreement.Disagreement):
+        agreement.demand(agreement.compare(mutant(), params, x, y, exact))
+
+
+@pytest.mark.parametrize("rule", [optim.SGD(), optim.Momentum(), optim.Adam()])
+def test_the_gate_of_a_step_catches_a_wrong_update(rule: optim.Optimizer) -> None:
+    """One step is compared with what the formulas give: a rate that is off by a thousandth is seen."""
+
+    class WrongRate(NumpyBackend):
+        def train(self, state: State, samples: Samples, optimizer: Any, plan: Any, epochs: range) -> Any:
+            wrong = replace(optimizer, learning_rate=optimizer.learning_rate * 1.001)
+            return super().train(state, samples, wrong, plan, epochs)
+
+    params, x, y = draw(Case("step", 32, optimizer="adam"))
+    exact = agreement.reference(params, x, y)
+    agreement.demand(agreement.compare_step(NumpyBackend(), params, x, y, exact, rule))
+    with pytest.raises(agreement.Disagreement):
+        agreement.demand(agreement.compare_step(WrongRate(), params, x, y, exact, rule))

@@ -1,0 +1,81 @@
+"""Initial weights: sizes, seeds, schemes and what is refused."""
+
+import numpy as np
+import pytest
+
+from relufit import RelufitError, init_params
+from relufit.params import SCHEMES
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_shapes_and_dtype(scheme: str) -> None:
+    """Each scheme draws the four arrays in the dtype asked for."""
+    params = init_params(7, 3, 2, scheme=scheme, dtype="float64")
+    assert [p.shape for p in params] == [(3, 7), (7,), (7, 2), (2,)]
+    assert {p.dtype.name for p in params} == {"float64"}
+
+
+def test_float32_is_float64_rounded() -> None:
+    """Both precisions start from the same network."""
+    for single, double in zip(init_params(50), init_params(50, dtype="float64"), strict=True):
+        np.testing.assert_array_equal(single, double.astype(np.float32))
+
+
+def test_the_seed_decides() -> None:
+    """The same seed gives the same weights, another seed others."""
+    np.testing.assert_array_equal(init_params(9, seed=4).w1, init_params(9, seed=4).w1)
+    assert not np.array_equal(init_params(9, seed=4).w1, init_params(9, seed=5).w1)
+
+
+@pytest.mark.parametrize("domain", [(-2 * np.pi, 2 * np.pi), (10.0, 11.0)])
+def test_spread_puts_every_knot_inside_the_domain(domain: tuple[float, float]) -> None:
+    """For D = 1 the knots -b1/w1 are uniform over the domain."""
+    params = init_params(4000, domain=domain, dtype="float64")
+    knots = -params.b1 / params.w1[0]
+    assert knots.min() >= domain[0] - 1e-9
+    assert knots.max() <= domain[1] + 1e-9
+    assert knots.mean() == pytest.approx(sum(domain) / 2, abs=0.03 * (domain[1] - domain[0]))
+    assert params.w1.var() == pytest.approx(2, rel=0.1)
+    assert params.w2.var() == pytest.approx(2 / 4000, rel=0.1)
+
+
+def test_torch_draws_what_linear_draws() -> None:
+    """Uniform within 1/sqrt(fan_in), biases too."""
+    params = init_params(900, 4, 3, scheme="torch", dtype="float64")
+    for array, fan_in in zip(params, (4, 4, 900, 900), strict=True):
+        assert 0.8 / fan_in**0.5 < np.abs(array).max() <= 1 / fan_in**0.5 or array.size < 10
+
+
+@pytest.mark.parametrize("scheme", ["he", "textbook"])
+def test_zero_biases_put_every_knot_at_zero(scheme: str) -> None:
+    """Which is why these schemes hardly fit sin."""
+    params = init_params(30, scheme=scheme)
+    assert not params.b1.any()
+    assert not params.b2.any()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"hidden": 0},
+        {"hidden": -3},
+        {"hidden": 2.5},
+        {"hidden": True},
+        {"inputs": 0},
+        {"outputs": 0},
+        {"scheme": "xavier"},
+        {"dtype": "float16"},
+        {"dtype": "no such"},
+        {"seed": -1},
+        {"seed": "a"},
+        {"domain": (1, 1)},
+        {"domain": (0, float("inf"))},
+        {"domain": 3},
+        {"domain": "ab"},
+    ],
+)
+def test_bad_input_is_one_sentence(bad: dict[str, object]) -> None:
+    """Nothing else than a RelufitError, which says what was given."""
+    with pytest.raises(RelufitError) as caught:
+        init_params(**bad)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,42 @@
+"""Standardising and folding back."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relufit import backprop, init_params
+from relufit.scaling import Scaling
+
+
+@given(st.floats(-1e9, 1e9), st.floats(1e-3, 1e6), st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
+def test_folding_back_changes_nothing(x_shift: float, x_scale: float, y_shift: float, y_scale: float) -> None:
+    """The raw network on raw x is the scaled one on scaled x, to the rounding that the shift allows."""
+    rng = np.random.default_rng(0)
+    x, y = x_shift + x_scale * rng.standard_normal((50, 1)), y_shift + y_scale * rng.standard_normal((50, 1))
+    scaling = Scaling.of(x, y)
+    params = init_params(20, domain=(-2, 2), dtype="float64")
+    scaled = backprop.forward(params, scaling.scale_x(x), xp=np)
+    raw = backprop.forward(scaling.unscale(params), x, xp=np)
+    ratio = 1 + np.abs(x).max() / x.std()  # how much the shift costs
+    np.testing.assert_allclose(scaling.scale_y(raw), scaled, atol=1e-13 * ratio * (1 + np.abs(y).max() / y.std()))
+
+
+def test_scales_are_powers_of_two_near_the_spread() -> None:
+    """So that dividing by them is exact."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1000, 2)) * [3.0, 1e5] + [7, -2]
+    scaling = Scaling.of(x, x)
+    assert np.all(np.log2(scaling.x_scale) % 1 == 0)
+    assert np.log2(scaling.y_scale) % 1 == 0
+    scaled = scaling.scale_x(x)
+    assert scaled.mean(axis=0) == pytest.approx([0, 0], abs=1e-9)
+    assert np.all((scaled.std(axis=0) > 0.7) & (scaled.std(axis=0) < 1.5))
+    assert scaling.loss_unit == scaling.y_scale**2
+
+
+def test_constant_columns_have_scale_one() -> None:
+    """There is no spread to divide by."""
+    scaling = Scaling.of(np.full((4, 1), 5.0), np.zeros((4, 1)))
+    assert scaling.x_scale.tolist() == [1.0]
+    assert scaling.y_scale == 1.0

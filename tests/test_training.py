@@ -1,0 +1,208 @@
+"""`fit` as people use it: functions, data, resuming, divergence, Ctrl-C, and what is refused."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from relufit import SGD, Adam, Diverged, Fit, Momentum, RelufitError, State, fit, sample, targets
+from relufit.backend import Samples
+from relufit.backends.numpy import NumpyBackend
+from relufit.training import train_in_slices
+
+QUICK: dict[str, Any] = {"hidden": 64, "epochs": 20, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def sine() -> Fit:
+    """A good fit of sin, made once."""
+    return fit(targets.SIN, epochs=100, progress=False)
+
+
+def test_a_sine_is_learned(sine: Fit) -> None:
+    """100 epochs of the defaults reach a mean squared error below 5e-4, and the metrics say what predict does."""
+    assert sine.metrics["mse"] < 5e-4
+    x = np.linspace(-2 * np.pi, 2 * np.pi, 10_001)
+    error = sine.predict(x) - np.sin(x)
+    assert np.mean(error**2) == pytest.approx(sine.metrics["mse"], rel=1e-9)
+    assert np.abs(error).max() == pytest.approx(sine.metrics["max_error"], rel=1e-9)
+    assert sine.metrics | {"status": "finished", "solver": "adam", "backend": "numpy", "hidden": 512} == sine.metrics
+    assert (sine.metrics["epochs"], sine.metrics["steps"]) == (100, 2500)
+
+
+def test_history_tells_how_it_went(sine: Fit) -> None:
+    """One loss an epoch, falling; looks at rising epochs and seconds, the last at the end."""
+    history = sine.history
+    assert len(history.loss) == 100
+    assert np.mean(history.loss[-10:]) < 0.01 * history.loss[0]
+    assert history.epoch[-1] == 100
+    assert len(history.epoch) == len(history.seconds) == len(history.test_mse)
+    assert np.all(np.diff(history.epoch) > 0)
+    assert np.all(np.diff(history.seconds) > 0)
+    assert history.test_mse[-1] == sine.metrics["test_mse"]
+
+
+def test_the_same_seed_gives_the_same_fit() -> None:
+    """Bit for bit; another seed gives another."""
+    first, second, other = (fit("sin", **QUICK, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.params.w1, second.params.w1)
+    assert not np.array_equal(first.params.w1, other.params.w1)
+
+
+@pytest.mark.parametrize("target", ["square", "sin(3*x) + x**2/10", np.cos, targets.RUNGE, lambda x: 5.0])
+def test_anything_that_is_a_function_can_be_fitted(target: Any) -> None:
+    """Names, expressions, callables, Targets and constants: better than the best constant."""
+    result = fit(target, **QUICK)
+    assert result.target is not None
+    grid = np.linspace(*result.target.domain, 999)
+    assert result.metrics["mse"] <= 0.5 * np.var(result.target(grid)) + 1e-3
+
+
+@pytest.mark.parametrize("rule", [SGD(0.005), Momentum(0.001), Adam(3e-3)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_optimizer_learns(rule: Any, dtype: str) -> None:
+    """In both precisions; parameters are float64 in the end."""
+    result = fit("square", hidden=64, epochs=60, optimizer=rule, dtype=dtype, progress=False)
+    assert result.metrics["mse"] < 0.05 * 138
+    assert {p.dtype for p in result.params} == {np.dtype(np.float64)}
+
+
+def test_a_run_can_be_resumed_from_its_state() -> None:
+    """Twice 15 epochs are 30 epochs, bit for bit."""
+    whole = fit("sin", hidden=32, epochs=30, progress=False)
+    half = fit("sin", hidden=32, epochs=15, progress=False)
+    rest = fit("sin", hidden=32, epochs=15, progress=False, state=half.state)
+    for found, wanted in zip(rest.params, whole.params, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    assert rest.state.step == whole.state.step
+    assert half.history.loss + rest.history.loss == whole.history.loss
+
+
+def test_data_are_fitted_on_raw_coordinates() -> None:
+    """Timestamps and values near a million just work: the parameters act on x as given."""
+    x = 1.7e9 + np.linspace(0, 86_400, 500)
+    y = 2e6 + 1e5 * np.sin((x - x[0]) / 10_000)
+    result = fit(x, y, hidden=128, epochs=150, progress=False)
+    assert result.metrics["mse"] < 0.005 * np.var(y)
+    assert np.mean((result.predict(x) - y) ** 2) == pytest.approx(result.metrics["mse"])
+
+
+def test_several_inputs_and_outputs() -> None:
+    """D = 2, O = 2; predict gives (N, O)."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (400, 2))
+    y = np.stack([x[:, 0] * x[:, 1], np.abs(x[:, 0])], axis=1)
+    result = fit(x, y, hidden=64, epochs=100, progress=False)
+    assert result.predict(x).shape == (400, 2)
+    assert result.metrics["mse"] < 0.1 * np.var(y)
+
+
+def test_one_sample_and_constant_data() -> None:
+    """The smallest data there are; a constant column has no spread to divide by."""
+    assert np.isfinite(fit([1.0], [2.0], hidden=1, epochs=2, progress=False).metrics["mse"])
+    result = fit([3.0] * 10, [5.0] * 10, hidden=4, epochs=50, progress=False)
+    assert result.metrics["max_error"] < 0.5
+
+
+def test_divergence_is_named_and_nothing_is_lost() -> None:
+    """A sentence with the rate and what to try, and the last good fit."""
+    with pytest.raises(Diverged, match=r"SGD at learning rate 5.*try 0\.5 or solver='adam'") as caught:
+        fit("square", hidden=64, epochs=50, solver="sgd", learning_rate=5, progress=False)
+    last = caught.value.fit
+    assert last is not None
+    assert all(np.isfinite(p).all() for p in last.params)
+    assert last.metrics["status"] == "diverged"
+
+
+class InterruptedAfter(NumpyBackend):
+    """Ctrl-C arrives in the middle of the third slice."""
+
+    calls = 0
+
+    def train(self, state: State, samples: Samples, *rest: Any) -> Any:
+        self.calls += 1
+        if self.calls == 3:
+            raise KeyboardInterrupt
+        return super().train(state, samples, *rest)
+
+
+def test_ctrl_c_returns_the_state_reached() -> None:
+    """With its history, and it says so."""
+    result = fit("sin", hidden=16, epochs=1000, backend=InterruptedAfter(), progress=False)
+    assert result.metrics["status"] == "interrupted"
+    assert result.metrics["epochs"] == len(result.history.loss) == result.history.epoch[-1] > 0
+    assert np.isfinite(result.metrics["mse"])
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch-cpu", "torch-manual"])
+def test_every_backend_gives_the_same_fit(backend: str) -> None:
+    """The same weights over the same batches: equal to rounding in float64."""
+    result = fit("sin", **QUICK, dtype="float64", backend=backend)
+    wanted = fit("sin", **QUICK, dtype="float64")
+    assert result.metrics["mse"] == pytest.approx(wanted.metrics["mse"], rel=1e-6)
+
+
+def test_predict_keeps_the_shape_of_x(sine: Fit) -> None:
+    """A number, a vector, a column; and refuses what does not fit."""
+    assert np.shape(sine.predict(0.5)) == ()
+    assert sine.predict([0.0, 1.0]).shape == (2,)
+    assert sine.predict(np.zeros((5, 1))).shape == (5, 1)
+    with pytest.raises(RelufitError):
+        sine.predict(np.zeros((5, 2)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        (("nosuch",), {}),
+        (("1/x",), {"domain": (-1, 1), "n": 3}),
+        (([1, 2, 3],), {}),
+        (([1, 2, 3], [1, 2]), {}),
+        (([1, np.nan], [1, 2]), {}),
+        (([], []), {}),
+        (([1, 2], [1, 2]), {"domain": (0, 1)}),
+        (("sin",), {"hidden": 0}),
+        (("sin",), {"hidden": 10.5}),
+        (("sin",), {"backend": "nosuch"}),
+        (("sin",), {"solver": "newton"}),
+        (("sin",), {"optimizer": "adam"}),
+        (("sin",), {"optimizer": Adam(), "learning_rate": 1e-3}),
+        (("sin",), {"learning_rate": -1}),
+        (("sin",), {"epochs": 0}),
+        (("sin",), {"batch_size": 0}),
+        (("sin",), {"dtype": "int32"}),
+        (("sin",), {"n": 0}),
+        (("sin",), {"seed": -1}),
+        (("sin",), {"scheme": "none"}),
+        (("sin",), {"domain": (1, -1)}),
+        (("sin",), {"test_fraction": 1}),
+    ],
+)
+def test_bad_input_is_one_sentence(arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+    """Before any training."""
+    with pytest.raises(RelufitError) as caught:
+        fit(*arguments, **{**QUICK, **options})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_state_of_another_network_is_refused() -> None:
+    """Other sizes, another dtype, another optimizer."""
+    state = fit("sin", hidden=8, epochs=1, progress=False).state
+    for options in ({"hidden": 9}, {"hidden": 8, "dtype": "float64"}, {"hidden": 8, "solver": "sgd"}):
+        with pytest.raises(RelufitError):
+            fit("sin", epochs=1, progress=False, state=state, **options)
+
+
+def test_slices_cover_the_plan_and_count_only_training() -> None:
+    """Every epoch once, in order; fixed lengths where they are asked for."""
+    from relufit import draw_plan, init_params
+
+    backend, plan = NumpyBackend(), draw_plan(100, batch=10, epochs=23)
+    x, y = (a.astype(np.float32) for a in sample("sin", 100))
+    start = SGD(1e-4).init(init_params(8))
+    for length in (None, 5):
+        parts = list(train_in_slices(backend, start, backend.samples(x, y), SGD(1e-4), plan, epochs_per_slice=length))
+        assert [epoch for part in parts for epoch in part.epochs] == list(range(23))
+        assert all(len(part.losses) == len(part.epochs) and part.seconds > 0 for part in parts)
+        assert parts[-1].state.step == 230
+    assert [len(part.epochs) for part in parts] == [5, 5, 5, 5, 3]
