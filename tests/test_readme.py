@@ -1,0 +1,46 @@
+"""The README does what it says: its Python runs, its backend conforms, its numbers stand in a journal."""
+
+import re
+from pathlib import Path
+
+import pytest
+from conformance import REQUIREMENTS
+
+from bench import report
+from bench.frames import runs
+from relufit import Backend
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every block, in order."""
+    names: dict[str, object] = {}
+    for snippet in SNIPPETS:
+        exec(snippet, names)
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_the_example_backend_conforms() -> None:
+    """It meets every requirement of the suite."""
+    names: dict[str, object] = {}
+    exec(SNIPPETS[1], names)
+    backend = names["Einsum"]("einsum", "cpu")  # type: ignore[operator]
+    assert isinstance(backend, Backend)
+    for requirement in REQUIREMENTS.values():
+        requirement(backend)
+
+
+def test_the_table_is_that_of_the_run_it_names() -> None:
+    """Made again from the raw journal, line by line."""
+    name, table = re.findall(r"<!-- table: run (\S+) -->\n(.*?)\n<!-- end of table -->", README, flags=re.DOTALL)[0]
+    assert table.strip() == report.lay_out_summary(runs(ROOT / "results", [name])[0]).strip()
+
+
+def test_every_link_leads_somewhere() -> None:
+    """Files that the README links to or shows exist."""
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
