@@ -164,7 +164,7 @@ def check(found: np.ndarray, exact: np.ndarray, bound: np.ndarray) -> Check:
 
 def worst(checks: dict[str, Check]) -> tuple[str, Check]:
     """The quantity whose error is the largest share of its bound."""
-    return max(checks.items(), key=lambda item: item[1].share)
+    return max(checks.items(), key=lambda item: float("inf") if np.isnan(item[1].share) else item[1].share)
 
 
 def demand(checks: dict[str, Check]) -> None:

@@ -21,6 +21,7 @@ HIDDEN = (512, 64, 2048)
 LATENCY_BATCHES = (1, 800)
 TRANSFER_BATCH = 65536
 MINIBATCH = 32
+SIZED_BY_BATCH = ("forward", "gradient", "step", "memory", "agreement")  # work whose N is the grid's batch size
 TRAIN_SAMPLES = 800  # of the 1000 that a target is sampled at
 SCHEDULE = {"quick": 100, "full": 400}  # epochs of a convergence case
 RULES = {

@@ -9,7 +9,7 @@ Cases run most valuable first; within a case the backends follow each other in a
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import machine, timing
-from bench.cases import PROFILES, Case, grid
+from bench.cases import PROFILES, SIZED_BY_BATCH, Case, grid
 from bench.journal import RESULTS, Journal
 from bench.loading import known_names, load, load_or_skip, unavailable
 from bench.trial import Trial, Unsuitable, row, status_of
-from relufit import Backend, targets
+from relufit import Backend, backends, targets
 from relufit.errors import RelufitError
 from relufit.params import DTYPES
 
@@ -73,49 +73,55 @@ JOURNAL: pytest.StashKey[Journal] = pytest.StashKey()
 
 
 def select(option: Any) -> tuple[list[Case], list[str]]:
-    """The cases and backends that the options ask for. Raises RelufitError for what does not exist."""
-    batches, widths = (_numbers(name, getattr(option, name)) for name in ("batch", "hidden"))
-    cases = widen(grid(option.profile), batches, widths)
-    chosen: dict[str, list[Any]] = {
-        "batch": batches,
-        "hidden": widths,
-        "dtype": _names("dtype", option.dtype, DTYPES),
-        "target": _names("target", option.target, targets.ZOO),
+    """The cases and backends that the options ask for. Raises RelufitError for what does not exist.
+
+    A value that is asked for takes the place of the usual one in every case that it concerns; the other values of the
+    grid stay only where they were asked for.
+    """
+    cases = grid(option.profile)
+    wanted: dict[str, list[Any]] = {
+        "batch": _numbers("batch", option.batch),
+        "hidden": _numbers("hidden", option.hidden),
+        "dtype": _names("dtype", option.dtype, DTYPES.__contains__, DTYPES),
+        "target": _names("target", option.target, targets.ZOO.__contains__, targets.ZOO),
     }
-    kept = [
-        case for case in cases if all(not wanted or _matches(case, name, wanted) for name, wanted in chosen.items())
-    ]
-    return kept, _names("backend", option.backend, known_names()) or known_names()
+    for name, values in wanted.items():
+        if values:
+            cases = [chosen for case in cases for chosen in _with_values(case, name, values)]
+    names = _names("backend", option.backend, _is_backend, known_names()) or known_names()
+    missing = sorted(backends.required() - set(names))
+    if missing:
+        raise RelufitError(f"RELUFIT_REQUIRE names {', '.join(missing)}, which is not among the backends of this run")
+    return list(dict.fromkeys(cases)), names
 
 
-def widen(cases: list[Case], batches: list[int], widths: list[int]) -> list[Case]:
-    """Add the sizes that were asked for and are not in the grid, each in place of the usual size of its kind."""
-    for name, wanted, usual in (("batch", batches, 800), ("hidden", widths, 512)):
-        missing = [value for value in wanted if all(getattr(case, name) != value for case in cases)]
-        cases = [
-            copy
-            for case in cases
-            for copy in (case, *(_resized(case, name, value) for value in missing if getattr(case, name) == usual))
-        ]
-    return cases
+USUAL = {"batch": 800, "hidden": 512, "dtype": "float32", "target": "sin"}
 
 
-def _resized(case: Case, name: str, value: int) -> Case:
-    return replace(case, batch=value) if name == "batch" else replace(case, hidden=value)
+def _with_values(case: Case, name: str, values: list[Any]) -> list[Case]:
+    """The cases that this one stands for, where an option asks for `values` of the field `name`."""
+    concerns_learning = case.work == "convergence"
+    if (name == "target" and not concerns_learning) or (name == "batch" and case.work not in SIZED_BY_BATCH):
+        return [case]
+    if getattr(case, name) == USUAL[name]:
+        return [replace(case, **{name: value}) for value in values]
+    return [case] if getattr(case, name) in values else []
 
 
-def _matches(case: Case, name: str, wanted: list[Any]) -> bool:
-    if name == "target":
-        return case.work != "convergence" or case.target in wanted
-    if name == "batch" and case.work in ("convergence", "latency", "to_device", "to_host"):
+def _is_backend(name: str) -> bool:
+    """Whether the name is in a table, or is a device of torch that no table lists."""
+    if name in known_names():
         return True
-    return getattr(case, name) in wanted
+    try:
+        return bool(backends.row(name))
+    except RelufitError:
+        return False
 
 
-def _names(option: str, text: str | None, known: Any) -> list[str]:
-    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+def _names(option: str, text: str | None, exists: Callable[[str], bool], known: Iterable[str]) -> list[str]:
+    names = list(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
     for name in names:
-        if name not in known:
+        if not exists(name):
             raise RelufitError(f"--{option}: unknown {name!r}; choose from {', '.join(known)}")
     return names
 
@@ -124,7 +130,7 @@ def _numbers(option: str, text: str | None) -> list[int]:
     parts = [part.strip() for part in (text or "").split(",") if part.strip()]
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise RelufitError(f"--{option} takes whole numbers above 0, separated by commas, not {text!r}")
-    return [int(part) for part in parts]
+    return list(dict.fromkeys(int(part) for part in parts))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -183,7 +189,9 @@ def budget(request: pytest.FixtureRequest) -> Budget:
         if hasattr(item, "callspec") and unavailable(item.callspec.params.get("name", "numpy")) is None
     ]
     quick = QUICK_SECONDS if config.option.profile == PROFILES[0] else None
-    return Budget(config.option.seconds or quick, len(runnable))
+    # Where nothing is timed every body runs once, however long that takes.
+    disabled = config._benchmarksession.disabled  # type: ignore[attr-defined]
+    return Budget(None if disabled else config.option.seconds or quick, len(runnable))
 
 
 @pytest.fixture
@@ -226,10 +234,17 @@ def pytest_runtestloop(session: pytest.Session) -> None:
             raise pytest.UsageError(str(error)) from None
 
 
+def facts(name: str) -> dict[str, str]:
+    """What the backend says of itself under the settings that it is measured with."""
+    if unavailable(name) is not None:
+        return {}
+    with load(name).pinned():
+        return load(name).facts()
+
+
 def header(config: pytest.Config) -> dict[str, Any]:
     """The first line of the journal: the machine, the code, the settings and every backend's state."""
     names = config.stash[SELECTED][1]
-    ready = [name for name in names if unavailable(name) is None]
     return {
         "machine": machine.describe(),
         "code": machine.commit(),
@@ -241,9 +256,7 @@ def header(config: pytest.Config) -> dict[str, Any]:
             "garbage_collector": "off while timing",
             "environment": machine.environment(),
         },
-        "backends": {
-            name: {"reason": unavailable(name), "facts": load(name).facts() if name in ready else {}} for name in names
-        },
+        "backends": {name: {"reason": unavailable(name), "facts": facts(name)} for name in names},
         "threads_in_force": machine.threads_in_force(),
     }
 

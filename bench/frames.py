@@ -18,7 +18,7 @@ from relufit.errors import RelufitError
 CASE_FIELDS = [f.name for f in fields(Case)]
 REQUIRED: dict[str, Any] = {"backend": str, "status": str, **{f.name: f.type for f in fields(Case)}}
 NUMBER_LISTS = ("seconds", "device_seconds", "step", "train_seconds", "loss", "test_mse", "curve")
-NUMBERS = ("iterations", "steps", "first_call_seconds", "minor_faults_per_call", "peak_bytes", "load_average")
+NUMBERS = ("iterations", "steps", "minor_faults_per_call", "peak_bytes", "load_average")
 TEXTS = ("device", "algorithm", "order", "reason", "method")
 
 Complain = Callable[[str], None]
@@ -40,20 +40,20 @@ class Run:
     @property
     def machine(self) -> str:
         """The hardware, in words."""
-        machine = _mapping(self.header, "machine")
-        gpus = [str(gpu.get("name")) for gpu in machine.get("gpus") or [] if isinstance(gpu, dict)]
+        machine = self.header["machine"]
+        gpus = [str(gpu.get("name")) for gpu in machine["gpus"]]
         return ", ".join([*gpus, str(machine.get("cpu", self.path.parent.name)), f"{machine.get('cores', '?')} cores"])
 
     @property
     def threads(self) -> str:
         """The thread setting, in words."""
-        asked = _mapping(self.header, "settings").get("threads")
+        asked = self.header["settings"].get("threads")
         return "threads as installed" if asked is None else f"{asked} thread" + ("s" if asked != 1 else "")
 
     @property
     def slug(self) -> str:
         """Machine and threads as part of a file's name."""
-        asked = _mapping(self.header, "settings").get("threads")
+        asked = self.header["settings"].get("threads")
         return self.path.parent.name + ("" if asked is None else f"-threads-{asked}")
 
 
@@ -93,11 +93,18 @@ def read(path: Path, complain: Complain = lambda text: None) -> Run:
                 header = value
             else:
                 cases.append(_case(value))
-        except (ValueError, TypeError, RecursionError) as error:  # not JSON, not text, or not one of our lines
-            complain(f"{path}:{number}: skipped: {str(error).splitlines()[0][:120]}")
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            OverflowError,
+            RecursionError,
+        ) as error:  # not JSON, not text, or not one of our lines
+            complain(f"{path}:{number}: skipped: {(str(error).splitlines() or [''])[0][:120]}")
     if not header:
         complain(f"{path}: no line describes the run; its machine is taken from the folder's name")
     frame = pd.DataFrame(cases).drop_duplicates([*CASE_FIELDS, "backend"], keep="last") if cases else pd.DataFrame()
+    header = _normal(header)
     return Run(path, header, _with_absent(frame, header) if cases else frame)
 
 
@@ -116,9 +123,22 @@ def _case(value: Any) -> dict[str, Any]:
     for name in NUMBER_LISTS:
         case[name] = None if value.get(name) is None else [float(item) for item in value[name]]
     case["agreement"] = _checks(value.get("agreement"))
-    if case["status"] == "OK" and case["seconds"] == []:
-        raise ValueError("a finished case without a round")
+    _check_values(case)
     return case
+
+
+def _check_values(case: dict[str, Any]) -> None:
+    """Raise ValueError for numbers that no run can have written."""
+    if not all(1 <= case[name] < 2**53 for name in ("batch", "hidden", "inputs", "outputs")):
+        raise ValueError("a size is out of range")
+    if case["seconds"] is not None and not (case["seconds"] and all(0 < s < float("inf") for s in case["seconds"])):
+        raise ValueError("a finished case needs rounds of positive seconds")
+    if case["steps"] < 1:
+        raise ValueError(f"a call of {case['steps']} steps")
+    if case["work"] == "convergence" and case["status"] in ("OK", "DIVERGED"):
+        curves = [case[name] for name in ("step", "train_seconds", "test_mse")]
+        if not (all(curves) and len({len(curve) for curve in curves}) == 1 and case["curve"]):
+            raise ValueError("the curves of a training run are missing or differ in length")
 
 
 def _checks(value: Any) -> dict[str, dict[str, float]]:
@@ -130,13 +150,23 @@ def _checks(value: Any) -> dict[str, dict[str, float]]:
             if {"error", "bound", "share"} <= set(check)}  # fmt: skip
 
 
+def _normal(header: dict[str, Any]) -> dict[str, Any]:
+    """The header with every part that is read later present and of its type, whatever the file held."""
+    parts = {name: _mapping(header, name) for name in ("machine", "code", "settings", "threads_in_force", "backends")}
+    parts["machine"] = {**parts["machine"], "packages": _mapping(parts["machine"], "packages")}
+    gpus = parts["machine"].get("gpus")
+    parts["machine"]["gpus"] = [gpu for gpu in gpus if isinstance(gpu, dict)] if isinstance(gpus, list) else []
+    parts["backends"] = {
+        str(name): {"reason": reason if isinstance(reason := state.get("reason"), str) else None,
+                    "facts": _mapping(state, "facts")}
+        for name, state in parts["backends"].items() if isinstance(state, dict)
+    }  # fmt: skip
+    return parts
+
+
 def _with_absent(frame: pd.DataFrame, header: dict[str, Any]) -> pd.DataFrame:
     """Add a row for each case and each backend that could not run here, with the reason."""
-    absent = {
-        name: state["reason"]
-        for name, state in _mapping(header, "backends").items()
-        if isinstance(state, dict) and isinstance(state.get("reason"), str)
-    }
+    absent = {name: state["reason"] for name, state in header["backends"].items() if state["reason"] is not None}
     known = frame[CASE_FIELDS].drop_duplicates()
     rows = [known.assign(backend=name, status="SKIPPED", reason=reason) for name, reason in absent.items()]
     return pd.concat([frame, *rows], ignore_index=True) if rows else frame

@@ -22,17 +22,18 @@ def peak_bytes(backend: Backend, call: Callable[[], Any]) -> tuple[int, str]:
     """
     call()  # what is allocated once and kept is not the call's
     backend.synchronize()
-    if backend.memory() is not None:
+    before = backend.memory()
+    if before is not None:
         call()
         backend.synchronize()
-        held = backend.memory()
-        assert held is not None
-        return held["peak"], "device allocator"
+        after = backend.memory()
+        assert after is not None
+        return after["peak"] - before["held"], "device allocator"
     _return_free_memory()
     if _reset_high_water_mark():
-        before = _status_bytes("VmRSS")
+        resident = _status_bytes("VmRSS")
         call()
-        return max(0, _status_bytes("VmHWM") - before), "resident high-water mark"
+        return max(0, _status_bytes("VmHWM") - resident), "resident high-water mark"
     return _largest_reading(call), "resident, read every ms"
 
 

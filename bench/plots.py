@@ -1,4 +1,4 @@
-"""From tidy frames to figures: throughput against batch, loss against seconds and steps, and what was learned.
+"""From tidy frames to figures: throughput against batch, loss and test error against seconds and steps, and the fits.
 
 Figures are made without pyplot, and without dates or random identifiers: the same journal gives the same bytes.
 """
@@ -26,15 +26,15 @@ COLOURS = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]
 PANELS = {"forward": "forward", "gradient": "forward + backward", "step": "training step, Adam"}
 
 
-def draw_all(run: Run, folder: Path) -> list[Path]:
-    """Draw every figure that the run has data for; returns the .png files. An .svg stands beside each."""
+def draw_all(run: Run, folder: Path, label: str) -> list[Path]:
+    """Draw every figure that the run has data for, `label` in its name; returns the .png files, each beside an .svg."""
     figures = {"throughput": throughput, "convergence": convergence, "fits": fits}
     written = []
     with mpl.rc_context(STYLE):
         for name, draw in figures.items():
             figure = draw(run)
             if figure is not None:
-                path = folder / f"{name}-{run.slug}.png"
+                path = folder / f"{name}-{label}.png"
                 figure.savefig(path, dpi=110, metadata={"Software": None})
                 figure.savefig(path.with_suffix(".svg"), metadata={"Date": None, "Creator": None})
                 written.append(path)
@@ -42,12 +42,12 @@ def draw_all(run: Run, folder: Path) -> list[Path]:
 
 
 def throughput(run: Run) -> Figure | None:
-    """Samples per second against batch size; one panel for each kind of work. H = 512, float32."""
-    frame = tables.throughput(run)
+    """Samples per second against batch size; one panel for each kind of work."""
+    frame, (hidden, dtype) = tables.throughput(run), tables.focus(run)
     if frame.empty:
         return None
     frame = frame[
-        (frame.hidden == 512) & (frame.dtype == "float32") & (frame.status == "OK") & (frame.optimizer != "sgd")
+        (frame.hidden == hidden) & (frame.dtype == dtype) & (frame.status == "OK") & (frame.optimizer != "sgd")
     ]
     if frame.empty:
         return None
@@ -62,21 +62,21 @@ def throughput(run: Run) -> Figure | None:
         panel.set(xscale="log", yscale="log", xlabel="batch size N", title=title)
     panels[0].set(ylabel="samples per second")
     _legend(figure, panels[:2])
-    figure.suptitle(f"{run.machine}, {run.threads}; H = 512, float32", fontsize=10)
+    figure.suptitle(_title(run), fontsize=10)
     return figure
 
 
 def convergence(run: Run) -> Figure | None:
-    """Test error against seconds of training and against steps, for sin and x^2, Adam from the `spread` weights."""
+    """Loss and test error against seconds of training, test error against steps, of sin and x^2 by Adam."""
     cases = _learned(run)
-    names = [name for name in ("sin", "square") if (cases.target == name).any()] if len(cases) else []
+    names = [name for name in ("sin", "square") if (cases.target == name).any()]
     if not names:
         return None
-    figure = Figure(figsize=(12, 4 * len(names)), layout="constrained")
-    grid = figure.subplots(len(names), 2, sharey="row", squeeze=False)
+    figure = Figure(figsize=(14, 4 * len(names)), layout="constrained")
+    grid = figure.subplots(len(names), 3, sharey="row", squeeze=False)
     colours = _colours(run)
-    for (left, right), target in zip(grid, names, strict=True):
-        shown = cases[cases.target == target].set_index("backend", drop=False)
+    for row, target in zip(grid, names, strict=True):
+        shown = cases[cases.target == target].drop_duplicates("backend").set_index("backend", drop=False)
         for case in (shown.loc[name].to_dict() for name in tables.in_order(run) if name in shown.index):
             own = " (own order)" if case["order"] == "own" else ""
             style = {
@@ -84,21 +84,23 @@ def convergence(run: Run) -> Figure | None:
                 "label": case["backend"] + own,
                 "linestyle": "--" if own else "-",
             }
-            left.plot(case["train_seconds"], case["test_mse"], **style)
-            right.plot(case["step"], case["test_mse"], **style)
-        left.set(
-            yscale="log", xscale="log", xlabel="seconds of training", ylabel=f"test error on {target} (mean square)"
-        )
-        right.set(yscale="log", xlabel="steps of 32 samples")
+            for axes, x, y in zip(
+                row, ("train_seconds", "train_seconds", "step"), ("loss", "test_mse", "test_mse"), strict=True
+            ):
+                if case[x] and case[y]:
+                    axes.plot(case[x], case[y], **style)
+        row[0].set(yscale="log", xscale="log", xlabel="seconds of training", ylabel=target, title="training loss")
+        row[1].set(xscale="log", xlabel="seconds of training", title="test error")
+        row[2].set(xlabel="steps of 32 samples", title="test error")
     _legend(figure, grid[0])
-    figure.suptitle(f"{run.machine}, {run.threads}; H = 512, float32, Adam at 1e-3", fontsize=10)
+    figure.suptitle(f"{_title(run)}, Adam at 1e-3; mean squares", fontsize=10)
     return figure
 
 
 def fits(run: Run) -> Figure | None:
     """What each backend learned of sin and x^2, beside the function."""
     cases = _learned(run)
-    names = [name for name in ("sin", "square") if (cases.target == name).any()] if len(cases) else []
+    names = [name for name in ("sin", "square") if (cases.target == name).any()]
     backends = [name for name in tables.in_order(run) if (cases.backend == name).any()] if names else []
     if not backends:
         return None
@@ -110,9 +112,7 @@ def fits(run: Run) -> Figure | None:
             axes.set_title(f"{name}: {error:.1e}", fontsize=9)
         row[0].set_ylabel(target)
     _legend(figure, grid.flat)
-    title = (
-        f"{run.machine}, {run.threads}; H = 512, float32, Adam at 1e-3, 800 samples; mean squared error in the titles"
-    )
+    title = f"{_title(run)}, Adam at 1e-3, 800 samples; mean squared error in the titles"
     figure.suptitle(title, fontsize=10)
     return figure
 
@@ -131,12 +131,19 @@ def _fit(axes: Axes, found: list[dict[str, object]], name: str) -> float:
 
 def _learned(run: Run):  # type: ignore[no-untyped-def]  # a DataFrame; pandas has no types of its own
     cases = run.cases[(run.cases.work == "convergence") & (run.cases.status == "OK")]
-    return cases[(cases.scheme == "spread") & (cases.optimizer == "adam")] if len(cases) else cases
+    hidden, dtype = tables.focus(run)
+    usual = (cases.scheme == "spread") & (cases.optimizer == "adam") & (cases.hidden == hidden) & (cases.dtype == dtype)
+    return cases[usual]
+
+
+def _title(run: Run) -> str:
+    hidden, dtype = tables.focus(run)
+    return f"{run.machine}, {run.threads}; H = {hidden}, {dtype}"
 
 
 def _colours(run: Run) -> dict[str, tuple[float, float, float]]:
     """One colour for each backend, the same in every figure of a run."""
-    names = [*(run.header.get("backends") or {}), *run.cases.backend]
+    names = [*run.header["backends"], *run.cases.backend]
     return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(dict.fromkeys(names))}
 
 

@@ -66,7 +66,9 @@ def write(results: Path, chosen: list[Run]) -> None:
         long.to_csv(results / "tables" / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
         sections = [f"# {name.capitalize()}", *(section(run, name) for run in chosen)]
         _write_text(results / "tables" / f"{name}.md", "\n\n".join(sections))
-    figures = {run.name: plots.draw_all(run, results / "figures") for run in chosen}
+    slugs = [run.slug for run in chosen]
+    labels = {run.name: run.slug if slugs.count(run.slug) == 1 else f"{run.slug}-{run.name}" for run in chosen}
+    figures = {run.name: plots.draw_all(run, results / "figures", labels[run.name]) for run in chosen}
     page = [PAGE_TITLE, *(page_section(run, figures[run.name]) for run in chosen)]
     _write_text(results / "README.md", "\n\n".join(page))
 
@@ -92,14 +94,17 @@ def page_section(run: Run, figures: list[Path]) -> str:
 
 def ledger(run: Run) -> str:
     """What a reader needs in order to trust a table, in a line or two."""
-    head = run.header
-    machine, code, settings = (head.get(key) or {} for key in ("machine", "code", "settings"))
-    packages = ", ".join(f"{name} {version}" for name, version in (machine.get("packages") or {}).items())
-    forced = ", ".join(f"{name} {count}" for name, count in (head.get("threads_in_force") or {}).items())
+    machine, code, settings = (run.header[key] for key in ("machine", "code", "settings"))
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    forced = ", ".join(f"{name} {count}" for name, count in run.header["threads_in_force"].items())
+    modes = {
+        f"{name} {f['tf32']}" for name, f in ((n, s["facts"]) for n, s in run.header["backends"].items()) if "tf32" in f
+    }
     commit = str(code.get("commit", "no commit"))[:12] + (", with uncommitted changes" if code.get("dirty") else "")
     return (
         f"Run {run.name}, profile {settings.get('profile')}, commit {commit} (sources {code.get('content_hash')}). "
-        f"{machine.get('system')}, {machine.get('python')}; {packages}. Threads in force: {forced}. TF32 off. "
+        f"{machine.get('system')}, {machine.get('python')}; {packages}. Threads in force: {forced}. "
+        f"TF32: {', '.join(sorted(modes)) or 'no device that has it'}. "
         f"Variables: {settings.get('environment') or 'none that matter'}."
     )
 
@@ -144,9 +149,8 @@ def lay_out_convergence(run: Run) -> str:
     """One table for each target, scheme and optimizer."""
     frame = tables.convergence(run)
     parts = []
-    for (target, scheme, optimizer), rows in (
-        frame.groupby(["target", "scheme", "optimizer"], sort=True) if len(frame) else ()
-    ):
+    keys = ["target", "scheme", "optimizer", "hidden", "dtype"]
+    for (target, scheme, optimizer, hidden, dtype), rows in frame.groupby(keys, sort=True) if len(frame) else ():
         rows = tables.sorted_by_backend(run, rows)
         shown = rows[["backend"]].copy()
         for limit in tables.THRESHOLDS:
@@ -159,7 +163,7 @@ def lay_out_convergence(run: Run) -> str:
         ]
         shown["status"] = rows.status
         shown["note"] = [_note(row) for row in rows.to_dict("records")]
-        parts.append(f"### {target}, {optimizer}, {scheme} weights\n\n{markdown(shown)}")
+        parts.append(f"### {target}, {optimizer}, {scheme} weights; H = {hidden}, {dtype}\n\n{markdown(shown)}")
     return "\n\n".join(parts) or "No cases."
 
 
@@ -171,7 +175,9 @@ def _note(row: dict[str, Any]) -> str:
 def lay_out_agreement(run: Run) -> str:
     """Backends down, quantities across: the error as a share of what rounding explains; above 1 disagrees."""
     frame = tables.agreement(run)
-    parts = ["Each cell: the largest error of the quantity, and in brackets its share of the computed bound."]
+    parts: list[str] = [
+        "Each cell: the largest error of the quantity, and in brackets its share of the computed bound."
+    ]
     keys = ["dtype", "batch", "inputs", "hidden", "outputs"]
     for values, rows in frame.groupby(keys, sort=True) if len(frame) else ():
         rows = tables.sorted_by_backend(run, rows)
@@ -199,7 +205,7 @@ def lay_out_summary(run: Run) -> str:
     frame = tables.summary(run).rename(columns=lambda title: title.replace("\n", ", "))
     absent = [f"| {name} | SKIPPED: {tables.absence(run, name)} |" for name in tables.absent(run)]
     reasons = "\n".join(["| not here | reason |", "|:--|:--|", *absent]) if absent else ""
-    return "\n\n".join(part for part in ("H = 512, float32.", markdown(frame), reasons) if part)
+    return "\n\n".join(part for part in (focus(run) + ".", markdown(frame), reasons) if part)
 
 
 LAYOUTS = {
@@ -212,9 +218,15 @@ LAYOUTS = {
 }
 
 
+def focus(run: Run) -> str:
+    """The width and dtype of the main table, in words."""
+    hidden, dtype = tables.focus(run)
+    return f"H = {hidden}, {dtype}"
+
+
 def show(run: Run) -> None:
     """Print the main table, and why the other backends are not in it."""
-    table = Table(title=f"{run.machine}, {run.threads}; H = 512, float32", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=f"{run.machine}, {run.threads}; {focus(run)}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     frame = tables.summary(run)
     for name in frame.columns:
         table.add_column(

@@ -1,6 +1,6 @@
 """From tidy frames to the tables that people read: every derived number is computed here, and nowhere else.
 
-Each function takes a Run and returns a frame in long form (what goes into the .csv); `markdown_*` lays it out.
+Each function takes a Run and returns a frame in long form, which is what goes into the .csv; report.py lays it out.
 """
 
 from typing import Any
@@ -12,9 +12,9 @@ from scipy.stats import binom
 from bench.frames import Run
 
 BASELINE = "torch-cpu"
+BASELINE_PEER = "torch-recipe"  # what people write; a ratio to the baseline is fair where the two are level
 THRESHOLDS = (1e-2, 1e-3, 1e-4)
 TIMED = ("forward", "gradient", "step", "latency", "to_device", "to_host")
-UNITS = {"forward": "a call", "gradient": "a call", "backward": "a call", "step": "a step", "latency": "a call"}
 CONFIDENCE = 0.95
 
 
@@ -25,8 +25,9 @@ def median_interval(values: list[float]) -> tuple[float, float, float]:
     (David and Nagaraja, Order Statistics, 3rd ed., section 7.1); nan where fewer than six values allow none.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64))
-    k = int(binom.ppf((1 - CONFIDENCE) / 2, len(ordered), 0.5))  # values left out on each side, at the most
-    if binom.cdf(k - 1, len(ordered), 0.5) > (1 - CONFIDENCE) / 2 or k < 1:
+    # The least k whose tail P(X <= k) exceeds 2.5 %: the k-th smallest value leaves out no more than that.
+    k = int(binom.ppf((1 - CONFIDENCE) / 2, len(ordered), 0.5))
+    if k < 1:
         return float(np.median(ordered)), float("nan"), float("nan")
     return float(np.median(ordered)), float(ordered[k - 1]), float(ordered[-k])
 
@@ -43,6 +44,11 @@ def throughput(run: Run) -> pd.DataFrame:
     base = frame[frame.backend == BASELINE].set_index(keys)["median_us"]
     frame[f"times_faster_than_{BASELINE}"] = [
         base.get(tuple(row[key] for key in keys), np.nan) / row["median_us"] for row in frame.to_dict("records")
+    ]
+    peer = frame[frame.backend == BASELINE_PEER].set_index(keys)["median_us"]
+    frame["baseline_over_recipe"] = [
+        base.get(key, np.nan) / peer.get(key, np.nan)
+        for key in (tuple(row[k] for k in keys) for row in frame.to_dict("records"))
     ]
     return frame
 
@@ -63,7 +69,6 @@ def _timed_row(case: dict[str, Any]) -> dict[str, Any]:
         "error_share_of_bound": _worst_share(case["agreement"]),
         "rounds": len(case["seconds"]) if timed else 0,
         "calls_per_round": case["iterations"],
-        "first_call_ms": case["first_call_seconds"] * 1e3,
         "minor_faults_per_call": case["minor_faults_per_call"],
         "order": case["order"],
         "reason": case["reason"],
@@ -88,7 +93,6 @@ def _backward(frame: pd.DataFrame) -> pd.DataFrame:
         device_us=gradient.device_us - forward.device_us,
         rounds=0,
         calls_per_round=np.nan,
-        first_call_ms=np.nan,
         minor_faults_per_call=np.nan,
         status=np.where(gradient.status == "OK", forward.status, gradient.status),
     )
@@ -150,8 +154,8 @@ def memory(run: Run) -> pd.DataFrame:
 def backends(run: Run) -> pd.DataFrame:
     """Every backend and recipe: whether it ran, or why not, and what it is."""
     rows = []
-    for name, state in (run.header.get("backends") or {}).items():
-        facts = ", ".join(f"{key} {value}" for key, value in (state.get("facts") or {}).items())
+    for name, state in run.header["backends"].items():
+        facts = ", ".join(f"{key} {value}" for key, value in state["facts"].items())
         rows.append({"backend": name, "state": absence(run, name) or "ran", "facts": facts})
     return pd.DataFrame(rows, columns=["backend", "state", "facts"])
 
@@ -167,25 +171,35 @@ SUMMARY_LEARNING = "Adam, sin\nto 1e-2\ns"
 
 
 def summary(run: Run) -> pd.DataFrame:
-    """The main table: a row for each backend that ran, the columns that decide most questions; H = 512, float32."""
+    """The main table: a row for each backend that ran, the columns that decide most questions, at `focus(run)`."""
     times, learned = throughput(run), convergence(run)
+    hidden, dtype = focus(run)
     rows = []
     for name in in_order(run):
         if absence(run, name) is not None:
             continue
         cells = {"backend": name}
         for title, (work, batch, optimizer, unit) in SUMMARY.items():
-            found = _pick(times, work=work, batch=batch, optimizer=optimizer, backend=name, hidden=512, dtype="float32")
+            found = _pick(times, work=work, batch=batch, optimizer=optimizer, backend=name, hidden=hidden, dtype=dtype)
             cells[title] = "" if found is None else time_cell(found, unit)
-        found = _pick(learned, target="sin", optimizer="adam", scheme="spread", backend=name)
+        found = _pick(
+            learned, target="sin", optimizer="adam", scheme="spread", backend=name, hidden=hidden, dtype=dtype
+        )
         cells[SUMMARY_LEARNING] = "" if found is None else seconds_cell(found, f"seconds_to_{1e-2:g}")
         rows.append(cells)
     return pd.DataFrame(rows, columns=["backend", *SUMMARY, SUMMARY_LEARNING])
 
 
+def focus(run: Run) -> tuple[int, str]:
+    """The width and dtype that the main table and the figures show: 512 and float32, or the most frequent ones."""
+    counts = run.cases.groupby(["hidden", "dtype"]).size()
+    hidden, dtype = (512, "float32") if (512, "float32") in counts.index else counts.idxmax()
+    return int(hidden), str(dtype)
+
+
 def in_order(run: Run) -> list[str]:
     """Every backend of the run: first those that could run, in the order of the journal's first line."""
-    names = dict.fromkeys([*(run.header.get("backends") or {}), *run.cases.backend])
+    names = dict.fromkeys([*run.header["backends"], *run.cases.backend])
     return sorted(names, key=lambda name: absence(run, name) is not None)
 
 
@@ -202,8 +216,8 @@ def sorted_by_backend(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
 
 def absence(run: Run, backend: str) -> str | None:
     """Why a backend could not run on this machine; None where it could."""
-    state = (run.header.get("backends") or {}).get(backend)
-    return state.get("reason") if isinstance(state, dict) else None
+    reason = run.header["backends"].get(backend, {}).get("reason")
+    return None if reason is None else str(reason)
 
 
 def _pick(frame: pd.DataFrame, **wanted: Any) -> dict[str, Any] | None:
@@ -220,7 +234,8 @@ def time_cell(row: dict[str, Any], unit: float = 1) -> str:
         return str(row["status"])
     text = digits(row["median_us"] / unit)
     half = (row["high_us"] - row["low_us"]) / 2 / row["median_us"]
-    return text if np.isnan(half) else f"{text}±{100 * half:.0f}%"
+    text += "" if np.isnan(half) else f"±{100 * half:.0f}%"
+    return text if np.isnan(row["device_us"]) else f"{text} ({digits(row['device_us'] / unit)} on device)"
 
 
 def digits(value: float) -> str:

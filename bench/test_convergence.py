@@ -16,7 +16,7 @@ from bench.trial import Trial
 from relufit import Params, backprop, targets
 from relufit.data import split
 from relufit.optim import State
-from relufit.training import Slice, has_diverged, train_in_slices
+from relufit.training import Slice, first_divergence, train_in_slices
 
 SLICES = 50
 CURVE_POINTS = 201
@@ -69,19 +69,19 @@ class Run:
         if self.last is None:
             return
         seconds = self.last.seconds + (self.seen["train_seconds"][-1] if self.seen["train_seconds"] else 0.0)
-        loss = float(self.last.losses[-1])
-        diverged = has_diverged(
-            self.last.losses, self.seen["loss"][0] if self.seen["loss"] else float(self.last.losses[0])
-        )
-        values = (self.last.state.step, seconds, loss, float("nan") if diverged else self.test_mse(self.last.state))
-        for name, value in zip(self.seen, values, strict=True):
+        loss, error = float(self.last.losses[-1]), self.test_mse(self.last.state)
+        for name, value in zip(self.seen, (self.last.state.step, seconds, loss, error), strict=True):
             self.seen[name].append(value)
-        if diverged:
-            raise Diverging(f"the loss was {loss:.3g} after {self.last.epochs.stop} epochs")
+        # The losses were taken before each update; what the last update did shows in the test error.
+        if first_divergence(np.append(self.last.losses, error), self.seen["loss"][0]) is not None:
+            raise Diverging(
+                f"the loss was {loss:.3g} and the test error {error:.3g} after {self.last.epochs.stop} epochs"
+            )
 
     def test_mse(self, state: State) -> float:
         """Mean squared error on the held-out samples, evaluated in float64 by numpy for every backend."""
-        return float(np.mean((self.predict(state, self.x[self.test]) - self.y[self.test]) ** 2))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(np.mean((self.predict(state, self.x[self.test]) - self.y[self.test]) ** 2))
 
     def predict(self, state: State, x: np.ndarray) -> np.ndarray:
         """The network's output in float64."""

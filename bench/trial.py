@@ -85,7 +85,6 @@ class Trial:
         `steps` is the number of training steps in a call; `once` reads the clock around every call (latency).
         """
         clock = timing.synchronized_clock(self.backend)
-        first_call_seconds = timing.seconds_per_call(call, clock, 1)
         if self.benchmark.disabled:
             self.benchmark.pedantic(call)
             return
@@ -104,7 +103,6 @@ class Trial:
             else timing.device_seconds(call, mark, self.backend.synchronize, calls, rounds),
             iterations=calls,
             steps=steps,
-            first_call_seconds=first_call_seconds,
             minor_faults_per_call=None if faults is None else faults / (calls * rounds),
         )
 

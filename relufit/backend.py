@@ -70,11 +70,11 @@ class Backend(ABC):
 
     @abstractmethod
     def forward(self, params: Params, x: Array) -> Array:
-        """The network's output, (N, D) -> (N, O), keeping nothing for a gradient."""
+        """The network's output, (N, D) -> (N, O), keeping nothing for a gradient. Call `check_input` first."""
 
     @abstractmethod
     def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
-        """The mean squared error, a 0-d array on the device, and its gradients."""
+        """The mean squared error, a 0-d array on the device, and its gradients. Call `check_shapes` first."""
 
     def synchronize(self) -> None:
         """Wait until the device has done all that was asked of it."""
@@ -98,9 +98,8 @@ class Backend(ABC):
         takes each batch, calls `loss_and_grads` and updates.
         """
         check_shapes(state.params, samples)
-        order = (
-            None if plan.order is None else self.to_device(np.ascontiguousarray(plan.order[epochs.start : epochs.stop]))
-        )
+        check_plan(plan, len(samples), epochs)
+        order = None if plan.order is None else self.to_device(plan.order[epochs.start : epochs.stop])
         pieces = plan.slices(len(samples))
         losses = []
         for row in range(len(epochs)):
@@ -113,7 +112,11 @@ class Backend(ABC):
                 state = optimizer.update(state, grads)
                 total = total + loss * ((piece.stop - piece.start) / len(samples))
             losses.append(total)
-        return state, self.to_device(np.asarray([self.to_host(loss) for loss in losses]))
+        return state, self.stack(losses)
+
+    def stack(self, losses: list[Array]) -> Array:
+        """The 0-d arrays as one, (len(losses),). This default reads them back, which waits: override it."""
+        return self.to_device(np.asarray([self.to_host(loss) for loss in losses]))
 
     def device_clock(self) -> Callable[[], Any] | None:
         """None, or a function that marks a moment on the device's own stream.
@@ -123,7 +126,7 @@ class Backend(ABC):
         return None
 
     def memory(self) -> dict[str, int] | None:
-        """None where the device shares the host's memory, or bytes: `free`, and `peak` since the last call."""
+        """None where the device shares the host's memory, or bytes: `free`, `held`, `peak` since the last call."""
         return None
 
     def facts(self) -> dict[str, str]:
@@ -150,6 +153,22 @@ def check_samples(x: Any, y: Any) -> None:
         raise RelufitError(f"x has {x.shape[0]} samples and y has {y.shape[0]}; they must be as long")
     if dtype_name(x) != dtype_name(y):
         raise RelufitError(f"x is {dtype_name(x)} and y is {dtype_name(y)}; they must have one dtype")
+
+
+def check_input(params: Params, x: Array) -> None:
+    """Raise RelufitError unless x is (N, D) with the D and the dtype of the network."""
+    if len(x.shape) != 2 or x.shape[1] != params.w1.shape[0]:
+        raise RelufitError(f"the network takes x of shape (N, {params.w1.shape[0]}), not {tuple(x.shape)}")
+    if x.dtype != params.w1.dtype:
+        raise RelufitError(f"the weights are {dtype_name(params.w1)} and x is {dtype_name(x)}; convert one of them")
+
+
+def check_plan(plan: Plan, samples: int, epochs: range) -> None:
+    """Raise RelufitError unless the plan was drawn for that many samples and holds these epochs."""
+    if plan.order is not None and plan.order.shape[1] != samples:
+        raise RelufitError(f"the plan is for {plan.order.shape[1]} samples, not {samples}; draw one for these")
+    if epochs.step != 1 or epochs.start < 0 or epochs.stop > plan.epochs:
+        raise RelufitError(f"epochs {epochs} are not among the {plan.epochs} of the plan")
 
 
 def check_shapes(params: Params, samples: Samples) -> None:

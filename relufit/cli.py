@@ -4,6 +4,7 @@ Bad input ends in one sentence on stderr and exit code 2; results go to stdout, 
 """
 
 import json
+import math
 import sys
 from typing import Annotated
 
@@ -12,7 +13,9 @@ import typer
 import relufit
 from relufit import backends, training
 from relufit.errors import RelufitError
+from relufit.export import check_can_save
 from relufit.params import SCHEMES
+from relufit.plotting import check_can_plot
 from relufit.targets import ZOO, parse
 
 app = typer.Typer(
@@ -42,6 +45,9 @@ def fit_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Fit a function of x and print how good the fit is."""
+    for path, check in ((save, check_can_save), (plot, check_can_plot)):
+        if path is not None:
+            check(path)  # before the training that would be lost
     fit = relufit.fit(
         target,
         domain=None if domain is None else _domain(domain),
@@ -56,15 +62,16 @@ def fit_command(
         scheme=scheme,
         seed=seed,
     )
-    if as_json:
-        # JSON has no nan: an error that does not exist (no test samples) is null.
-        print(json.dumps({k: None if v != v else v for k, v in fit.metrics.items()}))
-    else:
-        print(_sentence(fit))
     if save is not None:
         fit.save(save)
     if plot is not None:
         fit.plot(plot)
+    if as_json:
+        # JSON has no nan and no inf: an error that does not exist (no test samples) is null.
+        finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in fit.metrics.items()}
+        print(json.dumps(finite))
+    else:
+        print(_sentence(fit))
 
 
 @app.command("backends")
@@ -88,14 +95,19 @@ def main() -> None:
     except RelufitError as error:
         print(f"relufit: {error}", file=sys.stderr)
         sys.exit(2)
+    except MemoryError:
+        print("relufit: this does not fit in memory; take fewer samples or hidden units", file=sys.stderr)
+        sys.exit(2)
 
 
 def _domain(text: str) -> tuple[float, float]:
     ends = text.split(",")
     if len(ends) != 2:
         raise RelufitError(f"--domain takes LOW,HIGH, such as --domain=-2*pi,2*pi, not {text!r}")
-    low, high = (float(parse(end)([0.0])[0]) for end in ends)
-    return low, high
+    low, high = (parse(end)([0.0, 1.0]) for end in ends)
+    if low[0] != low[1] or high[0] != high[1]:
+        raise RelufitError(f"the ends of a domain are numbers, not expressions in x: {text!r}")
+    return float(low[0]), float(high[0])
 
 
 def _sentence(fit: training.Fit) -> str:

@@ -98,7 +98,7 @@ def _as_columns(name: str, values: Any) -> np.ndarray:
     if array.dtype.kind == "O":
         try:
             array = array.astype(np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise RelufitError(f"{name} holds something that is not a number") from None
     if array.dtype.kind not in "fiub":
         raise RelufitError(f"{name} must hold real numbers, not {array.dtype}")

@@ -9,6 +9,18 @@ from relufit.errors import RelufitError
 from relufit.params import Params
 
 
+def check_can_save(path: str | Path) -> None:
+    """Raise RelufitError where `save_params` would fail for want of the library or the folder."""
+    _safetensors()
+    check_folder(path)
+
+
+def check_folder(path: str | Path) -> None:
+    """Raise RelufitError unless the folder of `path` exists."""
+    if not Path(path).absolute().parent.is_dir():
+        raise RelufitError(f"cannot write {path}: there is no folder {Path(path).parent}")
+
+
 def save_params(params: Params, path: str | Path) -> None:
     """Write `params` (numpy arrays) to `path`. Raises RelufitError where that cannot be done."""
     library = _safetensors()

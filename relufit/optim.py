@@ -6,6 +6,7 @@ training loop translates an optimizer by its type, takes the numbers that change
 and refuses the types that it does not know.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,7 +31,7 @@ class SGD:
     learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
-        _check_positive("learning_rate", self.learning_rate)
+        _set_positive(self, "learning_rate")
 
     def init(self, params: Params) -> State:
         """The state before the first update."""
@@ -54,8 +55,8 @@ class Momentum:
     momentum: float = 0.9
 
     def __post_init__(self) -> None:
-        _check_positive("learning_rate", self.learning_rate)
-        _check_decay("momentum", self.momentum)
+        _set_positive(self, "learning_rate")
+        _set_decay(self, "momentum")
 
     def init(self, params: Params) -> State:
         """The state before the first update: zero velocity."""
@@ -86,10 +87,10 @@ class Adam:
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        _check_positive("learning_rate", self.learning_rate)
-        _check_decay("beta1", self.beta1)
-        _check_decay("beta2", self.beta2)
-        _check_positive("eps", self.eps)
+        _set_positive(self, "learning_rate")
+        _set_decay(self, "beta1")
+        _set_decay(self, "beta2")
+        _set_positive(self, "eps")
 
     def init(self, params: Params) -> State:
         """The state before the first update: zero moments."""
@@ -120,11 +121,21 @@ def _zeros(params: Params) -> Params:
     return Params(*(p * 0 for p in params))
 
 
-def _check_positive(name: str, value: float) -> None:
-    if not (np.isfinite(value) and value > 0):
-        raise RelufitError(f"{name} must be a positive number, not {value!r}")
+def _set_number(rule: object, name: str, valid: Callable[[float], bool], range_: str) -> None:
+    """Make the setting a Python float: a numpy scalar would promote float32 arrays to its own dtype."""
+    given = getattr(rule, name)
+    try:
+        value = float(given)
+    except (TypeError, ValueError):
+        value = float("nan")
+    if isinstance(given, str) or not valid(value):
+        raise RelufitError(f"{name} must be {range_}, not {given!r}")
+    object.__setattr__(rule, name, value)
 
 
-def _check_decay(name: str, value: float) -> None:
-    if not 0 <= value < 1:
-        raise RelufitError(f"{name} must be at least 0 and below 1, not {value!r}")
+def _set_positive(rule: object, name: str) -> None:
+    _set_number(rule, name, lambda value: 0 < value < float("inf"), "a positive number")
+
+
+def _set_decay(rule: object, name: str) -> None:
+    _set_number(rule, name, lambda value: 0 <= value < 1, "at least 0 and below 1")

@@ -70,7 +70,10 @@ def init_params(
         raise RelufitError(f"unknown init scheme {scheme!r}; choose one of {', '.join(SCHEMES)}")
     low, high = check_domain(domain)
     rng = np.random.default_rng(check_seed(seed))
-    drawn = SCHEMES[scheme](rng, inputs, hidden, outputs, low, high)
+    try:
+        drawn = SCHEMES[scheme](rng, inputs, hidden, outputs, low, high)
+    except (MemoryError, ValueError):  # numpy raises ValueError where not even the size can be expressed
+        raise RelufitError(f"weights of {inputs} x {hidden} x {outputs} do not fit in memory") from None
     return Params(*(array.astype(dtype) for array in drawn))
 
 
@@ -118,7 +121,7 @@ def check_seed(seed: object) -> int:
 def check_dtype(dtype: object) -> str:
     """Return the name of a supported floating-point type, or raise RelufitError."""
     try:
-        name = np.dtype(dtype).name  # type: ignore[call-overload]  # anything may come in: that is what is checked
+        name = None if dtype is None else np.dtype(dtype).name  # type: ignore[call-overload]  # anything may come in: that is what is checked
     except TypeError:
         name = None
     if name not in DTYPES:

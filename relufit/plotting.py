@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relufit.errors import RelufitError
+from relufit.export import check_folder
 
 if TYPE_CHECKING:
     from relufit.training import Fit
+
+
+def check_can_plot(path: str | Path) -> None:
+    """Raise RelufitError where `plot_fit` would fail for want of the library, the folder or a known format."""
+    supported = _figure_class()().canvas.get_supported_filetypes()
+    if Path(path).suffix[1:].lower() not in supported:
+        raise RelufitError(f"cannot write {path}: its name must end in one of {', '.join(sorted(supported))}")
+    check_folder(path)
 
 
 def plot_fit(fit: "Fit", path: str | Path | None = None) -> Any:
@@ -18,12 +27,7 @@ def plot_fit(fit: "Fit", path: str | Path | None = None) -> Any:
     """
     if fit.x.shape[1] != 1 or fit.y.shape[1] != 1:
         raise RelufitError(f"only one input and one output can be drawn, not {fit.x.shape[1]} and {fit.y.shape[1]}")
-    try:
-        from matplotlib.figure import Figure  # not pyplot: no global state, no window system
-    except ImportError:
-        raise RelufitError("matplotlib is not installed: pip install relufit[plot]") from None
-
-    figure = Figure(figsize=(8, 6), layout="constrained")
+    figure = _figure_class()(figsize=(8, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     low, high = float(fit.x.min()), float(fit.x.max())
     grid = np.linspace(low, high, 2001)
@@ -44,6 +48,14 @@ def plot_fit(fit: "Fit", path: str | Path | None = None) -> Any:
     if path is not None:
         _save(figure, path)
     return figure
+
+
+def _figure_class() -> Any:
+    try:
+        from matplotlib.figure import Figure  # not pyplot: no global state, no window system
+    except ImportError:
+        raise RelufitError("matplotlib is not installed: pip install relufit[plot]") from None
+    return Figure
 
 
 def _knots(fit: "Fit", low: float, high: float) -> np.ndarray:

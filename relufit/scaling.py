@@ -22,8 +22,12 @@ class Scaling:
 
     @classmethod
     def of(cls, x: np.ndarray, y: np.ndarray) -> "Scaling":
-        """The scaling that gives x (N, D) and y (N, O) mean 0 and a standard deviation between 0.7 and 1.5."""
-        return cls(x.mean(axis=0), _power_of_two(x.std(axis=0)), y.mean(axis=0), float(_power_of_two(y.std())))
+        """The scaling that gives x (N, D) and y (N, O) mean 0; each x, and y as a whole, a deviation of 0.7 to 1.5."""
+        x_shift, y_shift = x.mean(axis=0), y.mean(axis=0)
+        x_scale = _power_of_two(x.std(axis=0), np.abs(x).max(axis=0))
+        # One scale for y, about the means of the columns: an offset of one column is no spread of another.
+        y_scale = _power_of_two(np.asarray((y - y_shift).std()), np.abs(y).max())
+        return cls(x_shift, x_scale, y_shift, float(y_scale))
 
     @property
     def loss_unit(self) -> float:
@@ -45,7 +49,7 @@ class Scaling:
         return Params(w1, b1 - self.x_shift @ w1, w2 * self.y_scale, b2 * self.y_scale + self.y_shift)
 
 
-def _power_of_two(spread: np.ndarray) -> np.ndarray:
-    """The power of two nearest in ratio to each spread; 1 where there is none."""
-    safe = np.where(spread > 0, spread, 1.0)
+def _power_of_two(spread: np.ndarray, largest: np.ndarray) -> np.ndarray:
+    """The power of two nearest in ratio to each spread; 1 where there is none beyond the rounding of a constant."""
+    safe = np.where(spread > 4 * np.finfo(np.float64).eps * largest, spread, 1.0)
     return np.asarray(np.exp2(np.round(np.log2(safe))))

@@ -28,23 +28,25 @@ class Target:
     """
 
     name: str
-    function: Callable[[np.ndarray], np.ndarray]
+    function: Callable[[Any], Any]
     domain: tuple[float, float] = DOMAIN
     noise: float = 0.0
 
     def __post_init__(self) -> None:
         check_domain(self.domain)
+        if not (isinstance(self.noise, (int, float)) and 0 <= self.noise < float("inf")):
+            raise RelufitError(f"the noise of target {self.name!r} must be a number of at least 0, not {self.noise!r}")
         if not callable(self.function):
             raise RelufitError(f"the function of target {self.name!r} cannot be called: {self.function!r}")
 
     def __call__(self, x: Any) -> np.ndarray:
         """Evaluate at x (any shape) in float64; same shape out.
 
-        Raises RelufitError where the function gives another shape, or values that are not real and finite.
+        A function of one number (math.sin, or one with an `if`) is called for each. Raises RelufitError where the
+        function fails, gives another shape, or values that are not real and finite.
         """
         x = np.asarray(x, dtype=np.float64)
-        with np.errstate(all="ignore"):
-            y = np.asarray(self.function(x))
+        y = self._call(x)
         if y.shape == ():
             y = np.broadcast_to(y, x.shape)  # a callable may return one number for all x
         if y.shape != x.shape:
@@ -57,13 +59,23 @@ class Target:
             raise RelufitError(f"{self.name!r} is not a finite real number{where}; choose a domain where it is")
         return y.astype(np.float64)
 
+    def _call(self, x: np.ndarray) -> np.ndarray:
+        try:
+            with np.errstate(all="ignore"):
+                try:
+                    return np.asarray(self.function(x.copy()))  # a copy: the function may write into what it is given
+                except (TypeError, ValueError):  # not made for arrays
+                    return np.asarray([self.function(float(value)) for value in x.flat]).reshape(x.shape)
+        except Exception as error:  # a function of the user's may raise anything
+            raise RelufitError(f"{self.name!r} cannot be evaluated: {type(error).__name__}: {error}") from error
+
 
 SIN = Target("sin", np.sin)
 SQUARE = Target("square", np.square)
 ABS = Target("abs", np.abs)
 EXP = Target("exp", np.exp)
 RUNGE = Target("runge", lambda x: 1 / (1 + 25 * x * x), (-1.0, 1.0))
-STEP = Target("step", lambda x: np.where(x < 0, 0.0, 1.0))
+STEP = Target("step", lambda x: np.heaviside(x, 1.0))
 NOISY_SINE = Target("noisy_sine", np.sin, noise=0.1)
 SINES = Target("sines", lambda x: np.sin(x) + np.sin(3 * x) / 3 + np.sin(7 * x) / 7)
 
@@ -122,7 +134,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     },
     **{"asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "sqrt": np.sqrt, "cbrt": np.cbrt},
     **{"abs": np.abs, "sign": np.sign, "floor": np.floor, "ceil": np.ceil, "min": np.minimum, "max": np.maximum},
-    **{"relu": lambda x: np.maximum(x, 0.0), "step": lambda x: np.where(x < 0, 0.0, 1.0)},
+    **{"relu": lambda x: np.maximum(x, 0.0), "step": lambda x: np.heaviside(x, 1.0)},
 }
 _TWO_ARGUMENTS = {"min", "max"}
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {

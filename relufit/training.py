@@ -13,19 +13,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from relufit import backprop
 from relufit.backend import Backend, Samples
 from relufit.backends import load
 from relufit.data import Plan, check_table, draw_plan, sample, split
 from relufit.errors import RelufitError
 from relufit.optim import OPTIMIZERS, Optimizer, State
-from relufit.params import DTYPES, Params, Sizes, check_count, check_dtype, init_params
+from relufit.params import Params, Sizes, check_count, check_dtype, init_params
 from relufit.progress import progress_bar
 from relufit.scaling import Scaling
 from relufit.targets import Target, resolve
 
 SLICE_SECONDS = 0.2
 BLOW_UP = 1e8  # a loss this many times the first one has diverged, long before it overflows
+ORDER_ELEMENTS = 2**24  # of the order of minibatches that is drawn at once: 64 MB
 GRID = 10_001  # points at which a fit is compared with its function
 
 
@@ -75,9 +75,13 @@ def train_in_slices(
             length *= 2
 
 
-def has_diverged(losses: np.ndarray, first_loss: float) -> bool:
-    """Whether a loss is not finite or more than BLOW_UP times the first one."""
-    return not bool(np.all(np.isfinite(losses)) and np.all(losses <= BLOW_UP * max(first_loss, 1e-30)))
+def first_divergence(losses: np.ndarray, first_loss: float) -> int | None:
+    """The place of the first loss that is not finite or more than BLOW_UP times `first_loss`; None without one.
+
+    Losses are of standardised data, where anything below a thousandth counts as a good start.
+    """
+    good = np.isfinite(losses) & (losses <= BLOW_UP * max(first_loss, 1e-3))
+    return None if good.all() else int(np.argmin(good))
 
 
 @dataclass
@@ -108,7 +112,7 @@ class Fit:
         inputs = values.reshape(-1, 1) if values.ndim <= 1 else values
         if inputs.ndim != 2 or inputs.shape[1] != self.params.w1.shape[0]:
             raise RelufitError(f"the network takes {self.params.w1.shape[0]} column(s) of x, not shape {values.shape}")
-        outputs = backprop.forward(self.params, inputs, xp=np)
+        outputs = evaluate(self.params, inputs)
         return outputs.reshape(values.shape) if values.ndim <= 1 and outputs.shape[1] == 1 else outputs
 
     def plot(self, path: str | Path | None = None) -> Any:
@@ -176,14 +180,12 @@ def fit(
         state = optimizer.init(init_params(hidden, *sizes[1::2], seed=seed, scheme=scheme, domain=box, dtype=dtype))
     _check_state(state, sizes, dtype, optimizer)
 
-    steps = 1 if batch_size >= len(train) else -(-len(train) // check_count("batch_size", batch_size))
-    first_epoch = state.step // steps
-    plan = draw_plan(len(train), batch=batch_size, epochs=epochs, seed=seed, first_epoch=first_epoch)
-    reason = backend.supports(sizes, dtype, optimizer, plan)
+    batch_size = check_count("batch_size", batch_size)
+    reason = backend.supports(sizes, dtype, optimizer, draw_plan(len(train), batch=batch_size, seed=seed))
     if reason is not None:
         raise RelufitError(f"backend {backend.name} cannot do this: {reason}")
 
-    run = _Run(backend, optimizer, plan, scaling, x, y, train, test, target, solver)
+    run = _Run(backend, optimizer, batch_size, epochs, seed, scaling, x, y, train, test, target, solver)
     samples = backend.samples(inputs[train].astype(dtype), outputs[train].astype(dtype))
     with progress_bar(epochs, sys.stderr.isatty() if progress is None else progress) as show:
         return run.train(state, samples, show)
@@ -195,7 +197,9 @@ class _Run:
 
     backend: Backend
     optimizer: Optimizer
-    plan: Plan
+    batch_size: int
+    epochs: int
+    seed: int
     scaling: Scaling
     x: np.ndarray
     y: np.ndarray
@@ -205,24 +209,41 @@ class _Run:
     solver: str
 
     def train(self, state: State, samples: Samples, show: Callable[[int, float], None]) -> Fit:
-        history, reached, status = History(), state, "finished"
+        history, reached, before, status = History(), state, state, "finished"
+        unit = self.scaling.loss_unit
         try:
-            on_device = map_arrays(self.backend.to_device, state)
-            for part in train_in_slices(self.backend, on_device, samples, self.optimizer, self.plan):
-                losses = part.losses * self.scaling.loss_unit
-                first = history.loss[0] if history.loss else float(losses[0])
-                if has_diverged(losses, first):
-                    bad = int(np.argmin(np.isfinite(losses) & (losses <= BLOW_UP * max(first, 1e-30))))
+            for part in self._slices(state, samples):
+                first = history.loss[0] / unit if history.loss else float(part.losses[0])
+                bad = first_divergence(part.losses, first)
+                if bad is not None:
                     raise self._diverged(part.epochs[bad] + 1, self._finish(reached, history, "diverged"))
-                reached = map_arrays(self.backend.to_host, part.state)
-                history.loss += losses.tolist()
+                before, reached = reached, map_arrays(self.backend.to_host, part.state)
+                history.loss += (part.losses * unit).tolist()
                 history.epoch.append(part.epochs.stop)
                 history.seconds.append(part.seconds + (history.seconds[-1] if history.seconds else 0.0))
                 history.test_mse.append(self._mse(self.scaling.unscale(reached.params), self.test_index))
                 show(part.epochs.stop, history.loss[-1])
         except KeyboardInterrupt:
             status = "interrupted"
-        return self._finish(reached, history, status)
+        fit = self._finish(reached, history, status)
+        # Losses are taken before each update: what the last one did shows in the final error only.
+        final = np.asarray([fit.metrics["train_mse"] / unit])
+        if history.loss and first_divergence(final, history.loss[0] / unit) is not None:
+            raise self._diverged(len(history.loss), self._finish(before, history, "diverged"))
+        return fit
+
+    def _slices(self, state: State, samples: Samples) -> Iterator[Slice]:
+        """Slices of all epochs, which are counted from 0; the order is drawn for a stretch of epochs at a time."""
+        n, state = len(samples), map_arrays(self.backend.to_device, state)
+        steps = draw_plan(n, batch=self.batch_size).steps_per_epoch(n)
+        stretch = self.epochs if steps == 1 else max(1, ORDER_ELEMENTS // n)
+        first_epoch = state.step // steps
+        for start in range(0, self.epochs, stretch):
+            epochs = min(stretch, self.epochs - start)
+            plan = draw_plan(n, batch=self.batch_size, epochs=epochs, seed=self.seed, first_epoch=first_epoch + start)
+            for part in train_in_slices(self.backend, state, samples, self.optimizer, plan):
+                state = part.state
+                yield part._replace(epochs=range(start + part.epochs.start, start + part.epochs.stop))
 
     def _finish(self, state: State, history: History, status: str) -> Fit:
         params = self.scaling.unscale(state.params)
@@ -232,7 +253,8 @@ class _Run:
         else:
             x = np.linspace(*self.target.domain, GRID)[:, None]
             y = self.target(x)
-        error = fit.predict(x) - y
+        with np.errstate(over="ignore", invalid="ignore"):
+            error = fit.predict(x) - y
         fit.metrics.update(
             status=status,
             mse=float(np.mean(error**2)),
@@ -251,7 +273,8 @@ class _Run:
     def _mse(self, params: Params, index: np.ndarray) -> float:
         if not len(index):
             return float("nan")
-        return float(np.mean((backprop.forward(params, self.x[index], xp=np) - self.y[index]) ** 2))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(np.mean((evaluate(params, self.x[index]) - self.y[index]) ** 2))
 
     def _diverged(self, epoch: int, last: Fit) -> Diverged:
         rate = self.optimizer.learning_rate
@@ -260,6 +283,11 @@ class _Run:
             f"try {rate / 10:g}" + ("" if self.solver == "adam" else " or solver='adam'"),
             last,
         )
+
+
+def evaluate(params: Params, x: np.ndarray) -> np.ndarray:
+    """The network in numpy, in blocks: a million samples need no more memory than the answer."""
+    return load("numpy").forward(params, x)
 
 
 def map_arrays(function: Callable[[Any], Any], state: State) -> State:
@@ -297,12 +325,14 @@ def _optimizer(solver: str, optimizer: Optimizer | None, learning_rate: float | 
 
 
 def _check_state(state: State, sizes: Sizes, dtype: str, optimizer: Optimizer) -> None:
+    if not isinstance(state, State):
+        raise RelufitError(f"state must be the .state of an earlier fit, not {type(state).__name__}")
     shape = state.params.w1.shape[0], state.params.w1.shape[1], state.params.w2.shape[1]
     if shape != tuple(sizes[1:]):
         raise RelufitError(
             f"the state is of a network with (inputs, hidden, outputs) = {shape}, not {tuple(sizes[1:])}"
         )
-    if state.params.w1.dtype != np.dtype(dtype) or dtype not in DTYPES:
+    if state.params.w1.dtype != np.dtype(dtype):
         raise RelufitError(f"the state is {state.params.w1.dtype}; pass dtype={str(state.params.w1.dtype)!r} to go on")
     if len(state.moments) != len(optimizer.init(state.params).moments):
         raise RelufitError(f"the state is not one of {type(optimizer).__name__}: it has {len(state.moments)} moments")

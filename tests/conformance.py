@@ -205,11 +205,14 @@ def takes_any_layout(backend: Backend) -> None:
     params, x, y = problem(Sizes(30, 2, 8, 2), "float64")
     skip_unsupported(backend, Sizes(30, 2, 8, 2), "float64")
     wide = np.repeat(x, 2, axis=0)[::2]
+    backwards = np.ascontiguousarray(x[::-1])[::-1]
     strange = Params(*(np.asfortranarray(p) for p in params))
     plain = backend.loss_and_grads(on_device(backend, params), backend.samples(x, y))
     other = backend.loss_and_grads(on_device(backend, strange), backend.samples(wide, np.asfortranarray(y)))
-    for found, wanted in zip((other[0], *other[1]), (plain[0], *plain[1]), strict=True):
-        np.testing.assert_allclose(backend.to_host(found), backend.to_host(wanted), rtol=1e-12)
+    third = backend.loss_and_grads(on_device(backend, params), backend.samples(backwards, y))
+    for result in (other, third):
+        for found, wanted in zip((result[0], *result[1]), (plain[0], *plain[1]), strict=True):
+            np.testing.assert_allclose(backend.to_host(found), backend.to_host(wanted), rtol=1e-12)
 
 
 def trains_as_the_formulas_say(backend: Backend, rule: Optimizer) -> None:
@@ -283,6 +286,18 @@ def refuses_a_network_that_does_not_fit(backend: Backend) -> None:
         params, _, _ = problem(sizes, dtype)
         with pytest.raises(RelufitError):
             backend.loss_and_grads(on_device(backend, params), samples)
+        if sizes.outputs == 1:
+            with pytest.raises(RelufitError):
+                backend.forward(on_device(backend, params), samples.x)
+
+
+def refuses_a_plan_that_does_not_fit(backend: Backend) -> None:
+    """A plan for another number of samples, and epochs that it does not hold, end in a RelufitError."""
+    params, x, y = problem(Sizes(6, 1, 4, 1), "float32")
+    state, samples = SGD().init(on_device(backend, params)), backend.samples(x, y)
+    for plan, epochs in ((draw_plan(7, batch=2), range(1)), (draw_plan(6, batch=2), range(2))):
+        with pytest.raises(RelufitError):
+            backend.train(state, samples, SGD(), plan, epochs)
 
 
 def shows_divergence(backend: Backend) -> None:
@@ -333,7 +348,8 @@ def _bind() -> None:
         bound(trains_in_slices, rule)
     for function in (
         agrees_with_finite_differences, leaves_inputs_unchanged, repeats_itself, takes_any_layout, refuses_bad_samples,
-        refuses_a_network_that_does_not_fit, shows_divergence, moves_arrays_faithfully, takes_samples,
+        refuses_a_network_that_does_not_fit, refuses_a_plan_that_does_not_fit, shows_divergence,
+        moves_arrays_faithfully, takes_samples,
     ):  # fmt: skip
         bound(function)
 

@@ -2,4 +2,14 @@
 
 import pytest
 
+from bench.loading import known_names
+from relufit import backends
+
 pytest.register_assert_rewrite("conformance")
+
+
+def pytest_configure() -> None:
+    """A mistyped RELUFIT_REQUIRE must not pass for a fulfilled one."""
+    unknown = sorted(backends.required() - set(known_names()))
+    if unknown:
+        raise pytest.UsageError(f"RELUFIT_REQUIRE names {', '.join(unknown)}; known: {', '.join(known_names())}")

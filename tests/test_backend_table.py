@@ -1,5 +1,6 @@
 """The table of backends: what is known, what works, and how what does not work is said."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,14 @@ def _fresh_caches() -> object:
 
 
 def _clear() -> None:
-    for cached in (backends.table, backends.create, backends.probe, loading.unavailable, loading.load):
+    for cached in (
+        backends.table,
+        backends.create,
+        backends.probe,
+        backends._try_out_in_children,
+        loading.unavailable,
+        loading.load,
+    ):
         cached.cache_clear()
 
 
@@ -78,6 +86,7 @@ class Planted(NumpyBackend):
         ("return float('nan'), params", "cpu", "nan"),
         ("raise RuntimeError('no kernel image')", "gpu", "RuntimeError: no kernel image"),
         ("os.abort()", "gpu", "crashed its process"),
+        ("print('a banner'); return super().loss_and_grads(params, samples)", "gpu", None),
         ("time.sleep(999)", "gpu", "did not answer"),
         ("return super().loss_and_grads(params, samples)", "gpu", None),
     ],
@@ -95,6 +104,34 @@ def test_importing_is_not_working(
     monkeypatch.setattr(backends, "PROBE_SECONDS", 5 if says == "did not answer" else PROBE_SECONDS)
     reason = backends.status()[f"planted-{device}"]
     assert (reason is None) if says is None else (reason is not None and says in reason)
+
+
+def test_one_that_crashes_costs_the_others_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Devices of one library are tried in one process; after a crash the rest are tried in another."""
+    _module(
+        tmp_path,
+        PLANTED.format(body="os.abort() if self.name == 'b' else 0; return super().loss_and_grads(params, samples)"),
+        monkeypatch,
+    )
+    for name in "abc":
+        monkeypatch.setitem(backends.TABLE, name, Row("planted_backend:Planted", "gpu", "planted_backend", "planted"))
+    site = tmp_path / "sitecustomize.py"  # the child has to know the rows too
+    rows = "{n: Row('planted_backend:Planted', 'gpu', 'planted_backend', 'planted') for n in 'abc'}"
+    site.write_text(f"from relufit.backends import TABLE, Row\nTABLE.update({rows})\n")
+    found = backends.status()
+    assert found["a"] is None
+    assert "crashed" in str(found["b"])
+    assert found["c"] is None
+
+
+@pytest.mark.parametrize("body", ["raise KeyError('x')", "return None"])
+def test_a_class_that_is_no_backend_is_a_reason(body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever another package registers, status answers for all the others."""
+    _module(tmp_path, f"def Planted(name, device):\n    {body}", monkeypatch)
+    monkeypatch.setitem(backends.TABLE, "planted", Row("planted_backend:Planted", "cpu", "planted_backend", "planted"))
+    found = backends.status()
+    assert found["planted"]
+    assert found["numpy"] is None
 
 
 def test_a_library_that_does_not_import_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,8 +163,9 @@ def test_the_suite_fails_where_a_required_backend_is_missing() -> None:
     if not missing:
         pytest.skip("every backend works here")
     command = [sys.executable, "-m", "pytest", "-q", "tests/test_backends.py", "-k", f"{missing[0]}-takes_samples"]
-    import os
-
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "RELUFIT_REQUIRE": missing[0]})
     assert done.returncode == 1
     assert "RELUFIT_REQUIRE names" in done.stdout
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "RELUFIT_REQUIRE": "torch-cdua"})
+    assert done.returncode == 4
+    assert "torch-cdua" in done.stderr

@@ -1,4 +1,4 @@
-"""The conformance suite: every backend and recipe, every requirement; what cannot run here is a skip with its reason."""
+"""The conformance suite: every backend, every requirement; what cannot run here is skipped with its reason."""
 
 import pytest
 from conformance import REQUIREMENTS

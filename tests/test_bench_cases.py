@@ -30,9 +30,7 @@ def test_the_full_grid_holds_what_is_promised() -> None:
         } <= found
     learned = {(c.target, c.scheme, c.optimizer) for c in cases if c.work == "convergence"}
     assert len(learned) == 2 * 4 * 2
-    assert {c.work for c in cases} == {
-        "forward", "gradient", "step", "latency", "to_device", "to_host", "memory", "agreement", "convergence",
-    }  # fmt: skip
+    assert {c.work for c in cases} == EVERY_WORK
     assert len(cases) == len(set(cases))
     timed = [c for c in grid("quick") if c.work != "convergence"]
     assert [c for c in cases[: len(grid("quick"))] if c.work != "convergence"] == timed
@@ -45,21 +43,55 @@ def test_an_unknown_profile_is_named() -> None:
     assert PROFILES == ("quick", "full")
 
 
-def test_options_choose() -> None:
-    """Each option keeps the cases that it names, and the work that it does not concern."""
-    cases, names = select(backend="numpy, torch-cpu", batch="800", hidden="512", dtype="float64")
+EVERY_WORK = {
+    "forward", "gradient", "step", "latency", "to_device", "to_host", "memory", "agreement", "convergence",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dtype": "float64"}, {"hidden": "64"}, {"hidden": "77"}, {"batch": "1"}, {"batch": "8192"}, {"batch": "1234"},
+        {"target": "abs"}, {"hidden": "77", "batch": "99", "dtype": "float64", "target": "step"},
+    ],
+)  # fmt: skip
+def test_a_value_that_is_asked_for_is_measured_in_every_kind_of_work(profile: str, options: dict[str, str]) -> None:
+    """In the grid or not: it takes the place of the usual one, and nothing else is left of that option."""
+    cases, _ = select(profile=profile, **options)
+    assert {case.work for case in cases} == EVERY_WORK
+    assert len(cases) == len(set(cases))
+    for name, value in options.items():
+        concerned = (
+            [c for c in cases if name in ("dtype", "hidden") or c.work == "convergence"]
+            if name != "batch"
+            else [c for c in cases if c.work in ("forward", "gradient", "step", "memory", "agreement")]
+        )
+        assert {str(getattr(case, name)) for case in concerned} == {value}
+
+
+def test_several_values_are_all_measured_once() -> None:
+    """Repeated values count once; an option keeps what it does not concern."""
+    cases, names = select(backend="numpy, torch-cpu,numpy", batch="5000,5000,32", target="sin,square")
     assert names == ["numpy", "torch-cpu"]
-    assert {c.batch for c in cases if c.work in ("forward", "gradient", "step", "agreement")} == {800}
-    assert {(c.hidden, c.dtype) for c in cases} == {(512, "float64")}
-    assert {c.target for c in select(target="square")[0] if c.work == "convergence"} == {"square"}
+    assert {c.batch for c in cases if c.work == "gradient"} == {5000, 32}
+    assert {c.target for c in cases if c.work == "convergence"} == {"sin", "square"}
+    assert len(cases) == len(set(cases))
 
 
-def test_an_own_size_is_added_to_the_grid() -> None:
-    """A batch or width that the grid does not have takes the place of the usual one."""
-    cases, _ = select(batch="1234")
-    assert {c.work for c in cases if c.batch == 1234} >= {"forward", "gradient", "step", "memory"}
-    cases, _ = select(hidden="77", batch="99")
-    assert {(c.batch, c.hidden) for c in cases if c.work == "gradient"} == {(99, 77)}
+def test_any_device_of_torch_can_be_asked_for() -> None:
+    """As `relufit.backends.load` takes it."""
+    assert select(backend="torch-xpu")[1] == ["torch-xpu"]
+
+
+def test_a_required_backend_must_be_among_those_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RELUFIT_REQUIRE cannot be passed by leaving the backend out, or by a slip of the pen."""
+    monkeypatch.setenv("RELUFIT_REQUIRE", "torch-cuda")
+    with pytest.raises(RelufitError, match="torch-cuda"):
+        select(backend="numpy")
+    monkeypatch.setenv("RELUFIT_REQUIRE", "torch-cdua")
+    with pytest.raises(RelufitError, match="torch-cdua"):
+        select()
 
 
 @pytest.mark.parametrize(

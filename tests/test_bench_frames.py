@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench import report, tables
 from bench.cases import Case
 from bench.frames import read, runs
 from bench.journal import Journal
@@ -72,6 +73,15 @@ BAD_LINES = [
     json.dumps(line(agreement={"w1": 3})),
     json.dumps(line(agreement={"w1": {"error": "x", "bound": 1, "share": 1}})),
     json.dumps({k: v for k, v in line().items() if k != "backend"}),
+    json.dumps(line(seconds=[0.0, 1.0])),
+    json.dumps(line(seconds=[-1.0])),
+    json.dumps(line(steps=0)),
+    json.dumps(line(batch=-3)),
+    '{"kind":"case","batch":' + "9" * 400 + "}",
+    json.dumps(line(batch=10**17)),
+    json.dumps(line(iterations=10**400)).replace("Infinity", "1"),
+    json.dumps(line(work="convergence")),
+    json.dumps(line(work="convergence", step=[1, 2], train_seconds=[1.0], test_mse=[1.0, 2.0], curve=[0.0])),
     "[" * 5000,
     "\x00\x01",
 ]
@@ -96,6 +106,21 @@ def test_no_bytes_break_the_reader(tmp_path_factory: pytest.TempPathFactory, rub
     path = write(tmp_path_factory.mktemp("fuzz") / "raw" / "m" / "r.jsonl", line())
     path.write_bytes(path.read_bytes()[:cut] + rubbish)
     assert len(read(path).cases) <= 4
+
+
+@pytest.mark.parametrize("part", ["machine", "code", "settings", "backends", "threads_in_force"])
+@pytest.mark.parametrize("value", [None, 3, "x", [1], {"numpy": 1, "packages": 2, "gpus": 3, "facts": []}])
+def test_a_damaged_first_line_costs_the_reader_nothing(part: str, value: object, tmp_path: Path) -> None:
+    """Whatever stands where a table should be."""
+    path = tmp_path / "raw" / "m" / "r.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"kind": "run", **HEADER, part: value}) + "\n" + json.dumps(line()) + "\n")
+    run = read(path)
+    assert run.machine
+    assert run.threads
+    assert run.slug
+    assert report.ledger(run)
+    assert "numpy" in tables.in_order(run)
 
 
 def test_a_repeated_case_counts_once(tmp_path: Path) -> None:
@@ -149,10 +174,10 @@ def test_a_journal_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
 def test_floats_that_are_no_numbers_survive(tmp_path: Path) -> None:
     """JSON has no nan and inf: they are text in the file and numbers in the frame."""
     journal = Journal(tmp_path, HEADER)
-    journal.write(line(test_mse=[float("nan"), float("inf")]))
+    journal.write(line(loss=[float("nan"), float("inf")]))
     journal.close()
     text = journal.path.read_text()
     assert all(json.loads(part, parse_constant=lambda name: pytest.fail(name)) for part in text.splitlines())
-    values = runs(tmp_path)[0].cases.query("backend == 'numpy'").test_mse.iloc[0]
+    values = runs(tmp_path)[0].cases.query("backend == 'numpy'").loss.iloc[0]
     assert np.isnan(values[0])
     assert values[1] == np.inf

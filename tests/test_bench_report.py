@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,9 @@ def test_every_file_is_written_and_the_main_table_printed(tmp_path: Path, capsys
     page = (tmp_path / "README.md").read_text()
     assert "| numpy" in page
     assert "cupy | SKIPPED: no driver" in page
-    assert all(
-        (tmp_path / link).is_file() for link in ("tables/throughput.md", "figures/fits-a-machine.png") if link in page
-    )
+    links = re.findall(r"\]\(([^)]+)\)", page)
+    assert {"tables/throughput.md", "figures/fits-a-machine.png"} <= set(links)
+    assert all((tmp_path / link).exists() for link in links if not link.startswith("../"))
     printed = capsys.readouterr().out
     assert "numpy" in printed
     assert "cupy: SKIPPED: no driver" in printed
@@ -83,10 +84,9 @@ def test_results_are_not_edited(tmp_path: Path) -> None:
         BAD_LINES,
         [line(work="unheard-of")],
         [line(status="CRASHED", reason="<script>alert(1)</script>|\n`x`", seconds=None, iterations=None, steps=None)],
-        [
-            learned(target="unknown", curve=None),
-            learned(target="sin", status="SKIPPED", test_mse=None, train_seconds=None),
-        ],
+        [learned(target="unknown"), learned(target="sin", status="SKIPPED", test_mse=None, train_seconds=None)],
+        [learned(curve=CURVE, hidden=77), learned(curve=CURVE, dtype="float64"), line(hidden=77)],
+        [learned(loss=None), learned(status="CRASHED", test_mse=None, step=None, curve=None)],
         [line(batch=10**12), line(seconds=[float(f"1e-{k}") for k in range(8)])],
         [line("a backend with | and *", batch=5)],
     ],
@@ -114,6 +114,25 @@ def test_a_run_of_one_kind_of_work_is_reported(work: str, tmp_path: Path) -> Non
     write(tmp_path / "raw" / "m" / "r.jsonl", only)
     report.report(tmp_path)
     assert "numpy" in (tmp_path / "tables" / "summary.md").read_text()
+
+
+def test_two_runs_of_one_machine_have_figures_of_their_own(tmp_path: Path) -> None:
+    """Named after the run, so that neither overwrites the other's."""
+    names = ["20260101T000000Z-aaaa", "20260102T000000Z-bbbb"]
+    for name in names:
+        journal(tmp_path, name)
+    report.main(["--results", str(tmp_path), "--run", *names])
+    drawn = {path.name for path in (tmp_path / "figures").glob("fits-*.png")}
+    assert drawn == {f"fits-a-machine-{name}.png" for name in names}
+
+
+def test_an_own_width_is_not_published_as_another(tmp_path: Path) -> None:
+    """A run at H = 77 alone says H = 77 over its main table and figures."""
+    write(tmp_path / "raw" / "m" / "r.jsonl", line(hidden=77), learned(hidden=77, curve=CURVE))
+    report.report(tmp_path)
+    page = (tmp_path / "README.md").read_text()
+    assert "H = 77, float32." in page
+    assert "H = 512" not in page
 
 
 @pytest.mark.parametrize("words", [["--run", "nosuch"], ["--results", "/nonexistent"], ["--nosuch"]])

@@ -69,7 +69,10 @@ def test_backends_lists_every_name_with_its_reason() -> None:
         ("fit", "sin", "--dtype", "int8"),
         ("fit", "sin", "--epochs", "-1"),
         ("fit", "square", "--solver", "sgd", "--learning-rate", "9"),
+        ("fit", "sin", "--domain=x,1"),
         ("fit", "sin", "--epochs", "1", "--plot", "no/such/folder.png"),
+        ("fit", "sin", "--epochs", "1", "--plot", "fit.nosuch"),
+        ("fit", "sin", "--epochs", "1", "--save", "no/such/folder.safetensors"),
         ("fit",),
         ("nosuch",),
     ],
@@ -81,6 +84,7 @@ def test_bad_input_is_a_sentence_and_exit_code_2(words: tuple[str, ...]) -> None
     assert "Traceback" not in done.stderr + done.stdout
     assert "Warning" not in done.stderr
     assert done.stderr.strip()
+    assert done.stdout == ""
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")

@@ -56,9 +56,17 @@ def test_coefficients_are_one_row_an_update() -> None:
 @pytest.mark.parametrize(
     "make",
     [lambda: SGD(0), lambda: SGD(-1), lambda: SGD(float("nan")), lambda: Momentum(1, 1.0), lambda: Momentum(1, -0.1),
-     lambda: Adam(1, 1.0), lambda: Adam(1, 0.9, 1.5), lambda: Adam(1, eps=0)],
+     lambda: Adam(1, 1.0), lambda: Adam(1, 0.9, 1.5), lambda: Adam(1, eps=0), lambda: SGD("0.1"), lambda: SGD(None)],
 )  # fmt: skip
 def test_settings_without_meaning_are_refused(make: object) -> None:
     """Rates are positive, decays are in [0, 1)."""
     with pytest.raises(RelufitError):
         make()  # type: ignore[operator]
+
+
+def test_numpy_numbers_do_not_change_dtypes() -> None:
+    """A float64 scalar as learning rate leaves float32 weights float32."""
+    for rule in (SGD(np.float64(0.1)), Momentum(np.float64(0.1), np.float64(0.5)), Adam(np.float64(0.1))):
+        params = init_params(4)
+        state = rule.update(rule.init(params), params)
+        assert {p.dtype for p in state.params} == {np.dtype(np.float32)}

@@ -35,8 +35,18 @@ def test_scales_are_powers_of_two_near_the_spread() -> None:
     assert scaling.loss_unit == scaling.y_scale**2
 
 
-def test_constant_columns_have_scale_one() -> None:
-    """There is no spread to divide by."""
-    scaling = Scaling.of(np.full((4, 1), 5.0), np.zeros((4, 1)))
+@pytest.mark.parametrize("constant", [0.0, 5.0, 0.1, -1e9 / 3])
+def test_constant_columns_have_scale_one(constant: float) -> None:
+    """There is no spread to divide by, not even where the mean of equal numbers rounds."""
+    column = np.full((7, 1), constant)
+    scaling = Scaling.of(column, column)
     assert scaling.x_scale.tolist() == [1.0]
     assert scaling.y_scale == 1.0
+
+
+def test_an_offset_of_one_output_is_no_spread_of_another() -> None:
+    """Columns near 0 and near a million keep their own variation."""
+    x = np.linspace(-3, 3, 100)[:, None]
+    y = np.concatenate([np.sin(x), 1e6 + np.cos(x)], axis=1)
+    scaled = Scaling.of(x, y).scale_y(y)
+    assert np.all(scaled.std(axis=0) > 0.5)

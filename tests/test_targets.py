@@ -50,8 +50,8 @@ def test_every_function_of_the_table_can_be_called(name: str) -> None:
     [
         "", "   ", "y", "x y", "x +", "sin", "sin x", "sin()", "sin(x, x)", "max(x)", "f(x)", "x^2", "x == 1",
         "x if x else 1", "lambda: x", "[x]", "x[0]", "x.real", "x.__class__", "().__class__.__bases__",
-        "__import__('os')", "'x'", "1j*x", "True", "None", "x @ x", "x // 2", "x & 1", "~x", "not x", "x and x", "(x, x)",
-        "{x}", "sin(x=1)", "sin(*x)", "x := 1", "f'{x}'", "...", "x\0", "\ud800", "x; x", "x\nx", "import os",
+        "__import__('os')", "'x'", "1j*x", "True", "None", "x @ x", "x // 2", "x & 1", "~x", "not x", "x and x",
+        "(x, x)", "{x}", "sin(x=1)", "sin(*x)", "x := 1", "f'{x}'", "...", "x\0", "\ud800", "x; x", "x\nx", "import os",
         "(" * 60 + "x" + ")" * 60, "-" * 60 + "x", "x**" * 60 + "x", "sin(" * 51 + "x" + ")" * 51, "x" + "+x" * 500,
         "(" * 900, "not " * 200 + "x", "9" * 1001,
     ],
@@ -126,9 +126,35 @@ def test_a_callable_that_is_no_real_function_is_named(function: object) -> None:
         Target("odd", function)(X)  # type: ignore[arg-type]
 
 
+def test_functions_of_one_number_are_called_for_each() -> None:
+    """math.sin, and functions with an `if`."""
+    np.testing.assert_allclose(resolve(math.sin)(X), np.sin(X))
+    np.testing.assert_array_equal(resolve(lambda x: 1.0 if x > 0 else 0.0)(X), X > 0)
+
+
+def test_a_function_cannot_change_x() -> None:
+    """Whatever it does with what it is given."""
+
+    def doubles(x: np.ndarray) -> np.ndarray:
+        x *= 2
+        return x
+
+    x = X.copy()
+    np.testing.assert_array_equal(resolve(doubles)(x), 2 * X)
+    np.testing.assert_array_equal(x, X)
+
+
+def test_a_function_that_fails_is_named() -> None:
+    """With what it raised."""
+    with pytest.raises(RelufitError, match="ZeroDivisionError"):
+        resolve(lambda x: 1 / 0)(X)
+
+
 def test_a_target_needs_a_function_and_a_domain() -> None:
     """Both are checked when it is made."""
     with pytest.raises(RelufitError):
         Target("bad", None)  # type: ignore[arg-type]
     with pytest.raises(RelufitError):
         Target("bad", np.sin, (1, 0))
+    with pytest.raises(RelufitError):
+        Target("bad", np.sin, noise=-1)

@@ -114,6 +114,38 @@ def test_divergence_is_named_and_nothing_is_lost() -> None:
     assert last.metrics["status"] == "diverged"
 
 
+@pytest.mark.parametrize("rate", [1e30, 1e38])
+def test_divergence_in_the_last_update_is_seen(rate: float) -> None:
+    """Losses are taken before each update; what the last one did is looked at too."""
+    with pytest.raises(Diverged) as caught:
+        fit("sin", hidden=8, epochs=1, n=50, batch_size=1000, solver="sgd", learning_rate=rate, progress=False)
+    assert caught.value.fit is not None
+    assert np.isfinite(caught.value.fit.metrics["mse"])
+
+
+def test_a_long_run_draws_its_order_in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And ends in the same bits: ten thousand million epochs are no reason to draw them all first."""
+    whole = fit("sin", hidden=8, epochs=12, n=50, progress=False)
+    monkeypatch.setattr("relufit.training.ORDER_ELEMENTS", 40 * 5)
+    parts = fit("sin", hidden=8, epochs=12, n=50, progress=False)
+    np.testing.assert_array_equal(parts.params.w1, whole.params.w1)
+    assert parts.history.epoch[-1] == 12
+    result = fit("sin", hidden=16, epochs=10**10, n=50, backend=InterruptedAfter(), progress=False)
+    assert result.metrics["status"] == "interrupted"
+
+
+def test_a_large_fit_is_evaluated_in_blocks() -> None:
+    """200 000 samples at H = 512 would be 800 MB as one array; predict needs a fraction of that."""
+    import tracemalloc
+
+    result = fit("sin", epochs=1, progress=False)
+    tracemalloc.start()
+    result.predict(np.linspace(-6, 6, 200_000))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100e6
+
+
 class InterruptedAfter(NumpyBackend):
     """Ctrl-C arrives in the middle of the third slice."""
 
@@ -170,6 +202,13 @@ def test_predict_keeps_the_shape_of_x(sine: Fit) -> None:
         (("sin",), {"learning_rate": -1}),
         (("sin",), {"epochs": 0}),
         (("sin",), {"batch_size": 0}),
+        (("sin",), {"batch_size": None}),
+        (("sin",), {"batch_size": "32"}),
+        (("sin",), {"state": 3}),
+        (("sin",), {"learning_rate": "0.1"}),
+        (("sin",), {"dtype": None}),
+        (("sin",), {"hidden": 10**13}),
+        (([10**400, 1], [1, 2]), {}),
         (("sin",), {"dtype": "int32"}),
         (("sin",), {"n": 0}),
         (("sin",), {"seed": -1}),

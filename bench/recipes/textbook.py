@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from relufit.backend import Backend, Samples, check_shapes
+from relufit.backend import Backend, Samples, check_input, check_plan, check_shapes
 from relufit.data import Plan
 from relufit.optim import SGD, Optimizer, State
 from relufit.params import Array, Params, Sizes
@@ -67,6 +67,7 @@ class TextbookNumpy(Backend):
         return np.asarray(array)
 
     def forward(self, params: Params, x: Array) -> Array:
+        check_input(params, x)
         return TwoLayerNet(*params).forward(x)
 
     def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
@@ -79,6 +80,7 @@ class TextbookNumpy(Backend):
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
     ) -> tuple[State, Array]:
         check_shapes(state.params, samples)
+        check_plan(plan, len(samples), epochs)
         net = TwoLayerNet(*(p.copy() for p in state.params))
         x, y, rng = samples.x, samples.y, np.random.default_rng(state.step)
         losses, steps = [], 0

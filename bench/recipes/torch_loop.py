@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset, random_split
 
-from relufit.backend import Samples, check_shapes
+from relufit.backend import Samples, check_input, check_plan, check_shapes
 from relufit.backends.torch import TorchBackend
 from relufit.data import Plan
 from relufit.optim import SGD, Adam, Momentum, Optimizer, State
@@ -43,6 +43,7 @@ class TorchRecipe(TorchBackend):
         return self._built[1]
 
     def forward(self, params: Params, x: Array) -> Array:
+        check_input(params, x)
         model = self._model(params)
         with torch.no_grad():
             return model(x)
@@ -59,6 +60,7 @@ class TorchRecipe(TorchBackend):
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
     ) -> tuple[State, Array]:
         check_shapes(state.params, samples)
+        check_plan(plan, len(samples), epochs)
         dataset = TensorDataset(samples.x, samples.y)
         # The harness has already held the test samples out; the tutorial's Subset, and its cost, stay.
         generator = torch.Generator().manual_seed(state.step)

@@ -14,9 +14,13 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import NamedTuple
 
+import numpy as np
+
 from relufit.backend import Backend, BackendUnavailable
 from relufit.errors import RelufitError
+from relufit.params import init_params
 
+MARK = "relufit-probe"
 PROBE_SECONDS = 60  # a first CUDA context on a cold machine takes seconds; a broken driver takes for ever
 
 
@@ -56,7 +60,7 @@ def row(name: str) -> Row:
     """The row of a name; `torch-<device>` is known for every device of torch. Raises RelufitError for other names."""
     if not isinstance(name, str) or name not in table():
         device = name.removeprefix("torch-") if isinstance(name, str) else ""
-        if isinstance(name, str) and name.startswith("torch-") and device.replace(":", "").isalnum():
+        if isinstance(name, str) and name.startswith("torch-") and device.isalnum():
             return TABLE["torch-cpu"]._replace(device=device)
         raise RelufitError(f"unknown backend {name!r}; known: {', '.join(table())}")
     return table()[name]
@@ -93,9 +97,14 @@ def create(name: str) -> Backend:
     module, _, implementation = found.implementation.partition(":")
     try:
         backend = getattr(import_module(module), implementation)(name, found.device)
+    except BackendUnavailable:
+        raise
     except (ImportError, OSError) as error:  # installed, but its own libraries are missing or do not match
         raise BackendUnavailable(f"{found.library} does not import: {_first_line(error)}") from error
-    assert isinstance(backend, Backend)
+    except Exception as error:  # another package's backend, or a driver, may raise anything
+        raise BackendUnavailable(f"{type(error).__name__}: {_first_line(error)}") from error
+    if not isinstance(backend, Backend):
+        raise BackendUnavailable(f"{found.implementation} is not a relufit.Backend")
     return backend
 
 
@@ -106,42 +115,59 @@ def probe(name: str) -> str | None:
     "It imports" is not "it works": an accelerator is tried with a real allocation and a real kernel, in a process of
     its own, because a broken driver may hang or crash instead of raising.
     """
-    try:
-        backend = create(name)
-    except BackendUnavailable as error:
-        return error.reason
-    return _probe_in_child(name) if backend.device != "cpu" else try_out(backend)
+    found = row(name)
+    if find_spec(found.library) is None:
+        return f"{found.library} is not installed: pip install {found.install}"
+    if found.device == "cpu":
+        return try_out(name)
+    # What imports the same library is tried in the same process: the import takes longer than all the rest.
+    beside = tuple(n for n, r in table().items() if r.library == found.library and r.device != "cpu")
+    return _try_out_in_children(beside if name in beside else (name,))[name]
 
 
-def try_out(backend: Backend) -> str | None:
-    """None if a tiny gradient can be computed and read back, or the first line of what the library said."""
-    import numpy as np
-
-    from relufit.params import init_params
-
+def try_out(name: str) -> str | None:
+    """None if the backend computes a tiny gradient that can be read back, or the reason why not."""
     x = np.ones((2, 1), np.float32)
     try:
+        backend = create(name)
         params = init_params(4)
         on_device = type(params)(*map(backend.to_device, params))
         loss, _ = backend.loss_and_grads(on_device, backend.samples(x, x))
         value = float(backend.to_host(loss))
+    except BackendUnavailable as error:
+        return error.reason
     except Exception as error:  # whatever a broken device raises is the answer
         return f"{type(error).__name__}: {_first_line(error)}"
     return None if np.isfinite(value) else f"a first gradient gave the loss {value}"
 
 
-def _probe_in_child(name: str) -> str | None:
-    script = f"from relufit.backends import create, try_out; print(try_out(create({name!r})) or '')"
-    try:
-        child = subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, timeout=PROBE_SECONDS, check=False
+@lru_cache
+def _try_out_in_children(names: tuple[str, ...]) -> dict[str, str | None]:
+    """Try the backends one after the other in a child; where one takes the child down, the rest get a new one."""
+    answers: dict[str, str | None] = {}
+    while left := [name for name in names if name not in answers]:
+        script = (
+            "from relufit.backends import try_out\n"
+            f"for name in {left!r}: print({MARK!r}, name, try_out(name) or '', sep='\\t', flush=True)"
         )
-    except subprocess.TimeoutExpired:
-        return f"the device did not answer within {PROBE_SECONDS} s"
-    if child.returncode != 0:
-        last = child.stderr.strip().splitlines()[-1:] or [""]
-        return f"the device crashed its process (exit {child.returncode}): {last[0][:200]}"
-    return child.stdout.strip() or None
+        try:
+            child = subprocess.run(
+                [sys.executable, "-c", script], capture_output=True, timeout=PROBE_SECONDS * len(left), check=False
+            )
+            output, end = child.stdout, f"crashed its process (exit {child.returncode}): {_last_line(child.stderr)}"
+        except subprocess.TimeoutExpired as error:
+            output, end = error.stdout or b"", f"did not answer within {PROBE_SECONDS * len(left)} s"
+        for line in output.decode(errors="replace").splitlines():
+            if line.startswith(MARK + "\t"):  # libraries print banners
+                _, name, reason = line.split("\t", 2)
+                answers[name] = reason or None
+        if (silent := next((name for name in left if name not in answers), None)) is not None:
+            answers[silent] = f"the device {end}"
+    return answers
+
+
+def _last_line(output: bytes) -> str:
+    return (output.decode(errors="replace").strip().splitlines() or [""])[-1][:200]
 
 
 def _first_line(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from relufit import backprop
-from relufit.backend import Backend, Samples, check_shapes
+from relufit.backend import Backend, Samples, check_input, check_shapes
 from relufit.params import Array, Params
 
 
@@ -20,6 +20,7 @@ class ArrayBackend(Backend):
         self.name, self.device, self.xp = name, device, xp
 
     def forward(self, params: Params, x: Array) -> Array:
+        check_input(params, x)
         rows = self._rows_per_block(params)
         if rows is None or x.shape[0] <= rows:
             return backprop.forward(params, x, xp=self.xp)
@@ -39,6 +40,9 @@ class ArrayBackend(Backend):
             grads = more if grads is None else Params(*(a + b for a, b in zip(grads, more, strict=True)))
         assert grads is not None
         return loss, grads
+
+    def stack(self, losses: list[Array]) -> Array:
+        return self.xp.stack(losses)
 
     def _rows_per_block(self, params: Params) -> int | None:
         return None if self.block_elements is None else max(32, self.block_elements // params.b1.shape[0])

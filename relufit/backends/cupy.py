@@ -49,7 +49,7 @@ class CupyBackend(ArrayBackend):
         pool = cp.get_default_memory_pool()
         peak = pool.total_bytes()
         pool.free_all_blocks()
-        return {"free": int(cp.cuda.runtime.memGetInfo()[0]), "peak": int(peak)}
+        return {"free": int(cp.cuda.runtime.memGetInfo()[0]), "held": int(pool.used_bytes()), "peak": int(peak)}
 
     def facts(self) -> dict[str, str]:
         runtime = cp.cuda.runtime

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from relufit.backend import Backend, BackendUnavailable, Samples, check_shapes
+from relufit.backend import Backend, BackendUnavailable, Samples, check_input, check_shapes
 from relufit.backends.array import ArrayBackend
 from relufit.data import Plan
 from relufit.optim import Optimizer, State
@@ -46,11 +46,15 @@ class _TorchDevice(Backend):
 
     def to_device(self, array: np.ndarray) -> Array:
         host = np.asarray(array)
-        # torch shares host memory and has no read-only tensors, so what may not be written is copied.
-        return torch.as_tensor(host if host.flags.writeable else host.copy(), device=self.device)
+        # torch shares host memory, but has neither read-only tensors nor negative strides: those are copied.
+        shared = host.flags.writeable and all(stride >= 0 for stride in host.strides)
+        return torch.as_tensor(host if shared else host.copy(), device=self.device)
 
     def to_host(self, array: Array) -> np.ndarray:
         return array.detach().cpu().numpy() if isinstance(array, torch.Tensor) else np.asarray(array)
+
+    def stack(self, losses: list[Array]) -> Array:
+        return torch.stack(losses)
 
     def synchronize(self) -> None:
         if self._module is not None:
@@ -65,7 +69,7 @@ class _TorchDevice(Backend):
         peak = torch.cuda.max_memory_allocated()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-        return {"free": int(torch.cuda.mem_get_info()[0]), "peak": int(peak)}
+        return {"free": torch.cuda.mem_get_info()[0], "held": torch.cuda.memory_allocated(), "peak": peak}
 
     def facts(self) -> dict[str, str]:
         facts = {"torch": torch.__version__, "threads": str(torch.get_num_threads())}
@@ -91,6 +95,7 @@ class TorchBackend(_TorchDevice):
     algorithm = "autograd"
 
     def forward(self, params: Params, x: Array) -> Array:
+        check_input(params, x)
         with torch.no_grad():
             return _network(params, x)
 
