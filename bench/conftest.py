@@ -9,8 +9,7 @@ Cases run most valuable first; within a case the backends follow each other in a
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,13 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import machine, timing
-from bench.cases import PROFILES, SIZED_BY_BATCH, Case, grid
+from bench.cases import PROFILES, Case
 from bench.journal import RESULTS, Journal
-from bench.loading import known_names, load, load_or_skip, unavailable
+from bench.loading import load, load_or_skip, unavailable
+from bench.selection import select
 from bench.trial import Trial, Unsuitable, row, status_of
-from relufit import Backend, backends, targets
+from relufit import Backend
 from relufit.errors import RelufitError
-from relufit.params import DTYPES
 
 QUICK_SECONDS = 150.0
 FULL_CASE_SECONDS = 1.5
@@ -70,67 +69,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 SELECTED: pytest.StashKey[tuple[list[Case], list[str]]] = pytest.StashKey()
 JOURNAL: pytest.StashKey[Journal] = pytest.StashKey()
-
-
-def select(option: Any) -> tuple[list[Case], list[str]]:
-    """The cases and backends that the options ask for. Raises RelufitError for what does not exist.
-
-    A value that is asked for takes the place of the usual one in every case that it concerns; the other values of the
-    grid stay only where they were asked for.
-    """
-    cases = grid(option.profile)
-    wanted: dict[str, list[Any]] = {
-        "batch": _numbers("batch", option.batch),
-        "hidden": _numbers("hidden", option.hidden),
-        "dtype": _names("dtype", option.dtype, DTYPES.__contains__, DTYPES),
-        "target": _names("target", option.target, targets.ZOO.__contains__, targets.ZOO),
-    }
-    for name, values in wanted.items():
-        if values:
-            cases = [chosen for case in cases for chosen in _with_values(case, name, values)]
-    names = _names("backend", option.backend, _is_backend, known_names()) or known_names()
-    missing = sorted(backends.required() - set(names))
-    if missing:
-        raise RelufitError(f"RELUFIT_REQUIRE names {', '.join(missing)}, which is not among the backends of this run")
-    return list(dict.fromkeys(cases)), names
-
-
-USUAL = {"batch": 800, "hidden": 512, "dtype": "float32", "target": "sin"}
-
-
-def _with_values(case: Case, name: str, values: list[Any]) -> list[Case]:
-    """The cases that this one stands for, where an option asks for `values` of the field `name`."""
-    concerns_learning = case.work == "convergence"
-    if (name == "target" and not concerns_learning) or (name == "batch" and case.work not in SIZED_BY_BATCH):
-        return [case]
-    if getattr(case, name) == USUAL[name]:
-        return [replace(case, **{name: value}) for value in values]
-    return [case] if getattr(case, name) in values else []
-
-
-def _is_backend(name: str) -> bool:
-    """Whether the name is in a table, or is a device of torch that no table lists."""
-    if name in known_names():
-        return True
-    try:
-        return bool(backends.row(name))
-    except RelufitError:
-        return False
-
-
-def _names(option: str, text: str | None, exists: Callable[[str], bool], known: Iterable[str]) -> list[str]:
-    names = list(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
-    for name in names:
-        if not exists(name):
-            raise RelufitError(f"--{option}: unknown {name!r}; choose from {', '.join(known)}")
-    return names
-
-
-def _numbers(option: str, text: str | None) -> list[int]:
-    parts = [part.strip() for part in (text or "").split(",") if part.strip()]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise RelufitError(f"--{option} takes whole numbers above 0, separated by commas, not {text!r}")
-    return list(dict.fromkeys(int(part) for part in parts))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

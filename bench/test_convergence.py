@@ -16,7 +16,7 @@ from bench.trial import Trial
 from relufit import Params, backprop, targets
 from relufit.data import split
 from relufit.optim import State
-from relufit.training import Slice, first_divergence, train_in_slices
+from relufit.slices import Slice, first_divergence, train_in_slices
 
 SLICES = 50
 CURVE_POINTS = 201

@@ -1,41 +1,26 @@
-"""Fitting a function or a table of data: standardise, train in slices of whole epochs, fold the scaling back.
-
-Training never calls back. Between slices, off the clock, there is time for progress, Ctrl-C, divergence and the test
-error; `train_in_slices` is what `fit` and the convergence benchmark share.
-"""
+"""Fitting a function or a table of data: standardise, train in slices of whole epochs, fold the scaling back."""
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from relufit.backend import Backend, Samples
 from relufit.backends import load
-from relufit.data import Plan, check_table, draw_plan, sample, split
+from relufit.data import check_table, draw_plan, sample, split
 from relufit.errors import RelufitError
 from relufit.optim import OPTIMIZERS, Optimizer, State
 from relufit.params import Params, Sizes, check_count, check_dtype, init_params
 from relufit.progress import progress_bar
 from relufit.scaling import Scaling
+from relufit.slices import Slice, first_divergence, map_arrays, train_in_slices
 from relufit.targets import Target, resolve
 
-SLICE_SECONDS = 0.2
-BLOW_UP = 1e8  # a loss this many times the first one has diverged, long before it overflows
 ORDER_ELEMENTS = 2**24  # of the order of minibatches that is drawn at once: 64 MB
 GRID = 10_001  # points at which a fit is compared with its function
-
-
-class Slice(NamedTuple):
-    """A stretch of training between two looks at it."""
-
-    state: State
-    losses: np.ndarray  # (epochs in this slice,), on the host
-    epochs: range
-    seconds: float  # training only: from a synchronized start to a synchronized end
 
 
 class Diverged(RelufitError):
@@ -46,44 +31,6 @@ class Diverged(RelufitError):
         self.fit = fit
 
 
-def train_in_slices(
-    backend: Backend,
-    state: State,
-    samples: Samples,
-    optimizer: Optimizer,
-    plan: Plan,
-    *,
-    epochs_per_slice: int | None = None,
-) -> Iterator[Slice]:
-    """Train a plan in slices, yielding after each one; the caller's time is not counted.
-
-    A slice is `epochs_per_slice` epochs, or as many as take about 0.2 s: then lengths are powers of two (and what is
-    left over), so that a backend that compiles for a number of epochs compiles a handful of times.
-    """
-    start, length = 0, epochs_per_slice or 1
-    while start < plan.epochs:
-        epochs = range(start, min(start + length, plan.epochs))
-        backend.synchronize()
-        begin = time.perf_counter()
-        with np.errstate(over="ignore", invalid="ignore"):  # divergence is looked for in the losses, not warned of
-            state, losses = backend.train(state, samples, optimizer, plan, epochs)
-            backend.synchronize()
-        elapsed = time.perf_counter() - begin
-        yield Slice(state, backend.to_host(losses), epochs, elapsed)
-        start = epochs.stop
-        if epochs_per_slice is None and elapsed / len(epochs) * 2 * length <= SLICE_SECONDS:
-            length *= 2
-
-
-def first_divergence(losses: np.ndarray, first_loss: float) -> int | None:
-    """The place of the first loss that is not finite or more than BLOW_UP times `first_loss`; None without one.
-
-    Losses are of standardised data, where anything below a thousandth counts as a good start.
-    """
-    good = np.isfinite(losses) & (losses <= BLOW_UP * max(first_loss, 1e-3))
-    return None if good.all() else int(np.argmin(good))
-
-
 @dataclass
 class History:
     """How a fit went, in the units of y: errors are mean squares over the samples."""
@@ -92,6 +39,13 @@ class History:
     epoch: list[int] = field(default_factory=list)  # epochs done at each look
     seconds: list[float] = field(default_factory=list)  # of training, at each look
     test_mse: list[float] = field(default_factory=list)  # at each look; nan where no samples are held out
+
+    def record(self, losses: np.ndarray, epoch: int, seconds: float, test_mse: float) -> None:
+        """Add a slice: its losses, the epochs done, what it took, and the error seen after it."""
+        self.loss += losses.tolist()
+        self.epoch.append(epoch)
+        self.seconds.append(seconds + (self.seconds[-1] if self.seconds else 0.0))
+        self.test_mse.append(test_mse)
 
 
 @dataclass(frozen=True)
@@ -217,11 +171,10 @@ class _Run:
                 bad = first_divergence(part.losses, first)
                 if bad is not None:
                     raise self._diverged(part.epochs[bad] + 1, self._finish(reached, history, "diverged"))
-                before, reached = reached, map_arrays(self.backend.to_host, part.state)
-                history.loss += (part.losses * unit).tolist()
-                history.epoch.append(part.epochs.stop)
-                history.seconds.append(part.seconds + (history.seconds[-1] if history.seconds else 0.0))
-                history.test_mse.append(self._mse(self.scaling.unscale(reached.params), self.test_index))
+                now = map_arrays(self.backend.to_host, part.state)
+                error = self._mse(self.scaling.unscale(now.params), self.test_index)
+                before, reached = reached, now
+                history.record(part.losses * unit, part.epochs.stop, part.seconds, error)
                 show(part.epochs.stop, history.loss[-1])
         except KeyboardInterrupt:
             status = "interrupted"
@@ -255,9 +208,10 @@ class _Run:
             y = self.target(x)
         with np.errstate(over="ignore", invalid="ignore"):
             error = fit.predict(x) - y
+            mse = float(np.mean(error**2))
         fit.metrics.update(
             status=status,
-            mse=float(np.mean(error**2)),
+            mse=mse,
             max_error=float(np.abs(error).max()),
             train_mse=self._mse(params, self.train_index),
             test_mse=self._mse(params, self.test_index),
@@ -288,12 +242,6 @@ class _Run:
 def evaluate(params: Params, x: np.ndarray) -> np.ndarray:
     """The network in numpy, in blocks: a million samples need no more memory than the answer."""
     return load("numpy").forward(params, x)
-
-
-def map_arrays(function: Callable[[Any], Any], state: State) -> State:
-    """A State with `function` applied to each of its arrays: to move it to a device, or to the host."""
-    params, *moments = (Params(*map(function, tree)) for tree in (state.params, *state.moments))
-    return State(params, tuple(moments), state.step)
 
 
 def _data(

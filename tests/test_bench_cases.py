@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import conftest
+from bench import conftest, selection
 from bench.cases import PROFILES, Case, draw, grid
 from bench.cost import working_bytes
 from bench.trial import Unsuitable
@@ -17,7 +17,7 @@ NONE: dict[str, Any] = dict.fromkeys(("backend", "target", "batch", "hidden", "d
 
 def select(**options: Any) -> tuple[list[Case], list[str]]:
     """What the command line would choose."""
-    return conftest.select(SimpleNamespace(**{**NONE, "profile": "quick", **options}))
+    return selection.select(SimpleNamespace(**{**NONE, "profile": "quick", **options}))
 
 
 def test_the_full_grid_holds_what_is_promised() -> None:

@@ -8,7 +8,7 @@ import pytest
 from relufit import SGD, Adam, Diverged, Fit, Momentum, RelufitError, State, fit, sample, targets
 from relufit.backend import Samples
 from relufit.backends.numpy import NumpyBackend
-from relufit.training import train_in_slices
+from relufit.slices import train_in_slices
 
 QUICK: dict[str, Any] = {"hidden": 64, "epochs": 20, "progress": False}
 
