@@ -73,13 +73,7 @@ def reference(params: Params, x: np.ndarray, y: np.ndarray) -> Reference:
     for start in range(0, n, rows):
         block = slice(start, start + rows)
         xb, yb = x[block].astype(np.float64), y[block].astype(np.float64)
-        size = np.abs(xb) @ np.abs(w1) + np.abs(b1)  # (n, H): magnitudes of the terms of z
-        z = xb @ w1 + b1  # (n, H)
-        z_error = z_unit * size
-        active, doubtful = z > 0, np.abs(z) <= 2 * z_error
-        hidden = np.where(active, z, 0)
-        z_error = np.where(active | doubtful, z_error, 0)
-
+        hidden, z_error, size, active, doubtful = _hidden_with_errors(xb, w1, b1, z_unit)
         out = hidden @ w2 + b2  # (n, O)
         out_error = z_error @ np.abs(w2) + y_unit * (hidden @ np.abs(w2) + np.abs(b2))
         error = out - yb
@@ -113,6 +107,16 @@ def reference(params: Params, x: np.ndarray, y: np.ndarray) -> Reference:
     bounds = {"output": output_errors, "loss": np.asarray((loss_error + unit * growth(terms + 2) * loss) / terms)}
     bounds |= {name: slack[name] + sum_unit * magnitudes[name] for name in sums}
     return Reference(unit, values, bounds)
+
+
+def _hidden_with_errors(
+    x: np.ndarray, w1: np.ndarray, b1: np.ndarray, z_unit: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """For x (n, D), each (n, H): h, its error, the magnitudes of the terms of z, where it is on, where it may flip."""
+    size = np.abs(x) @ np.abs(w1) + np.abs(b1)
+    z = x @ w1 + b1
+    active, doubtful = z > 0, np.abs(z) <= 2 * z_unit * size
+    return np.where(active, z, 0), np.where(active | doubtful, z_unit * size, 0), size, active, doubtful
 
 
 def compare(backend: Backend, params: Params, x: np.ndarray, y: np.ndarray, exact: Reference) -> dict[str, Check]:

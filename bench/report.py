@@ -192,10 +192,10 @@ def lay_out_agreement(run: Run) -> str:
 
 
 def lay_out_memory(run: Run) -> str:
-    """Peak memory in MiB."""
+    """Peak memory in MiB; resident memory tells less than one apart from what the heap had kept."""
     frame = tables.sorted_by_backend(run, tables.memory(run)).sort_values(["dtype", "hidden", "batch"], kind="stable")
     shown = frame.drop(columns="peak_bytes").assign(
-        peak=[f"{b / 2**20:.1f} MiB" if b == b else "" for b in frame.peak_bytes]
+        peak=["" if b != b else f"{b / 2**20:.1f} MiB" if b >= 2**20 else "< 1 MiB" for b in frame.peak_bytes]
     )
     return markdown(shown[["dtype", "hidden", "batch", "backend", "peak", "status", "method", "reason"]])
 
