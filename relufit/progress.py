@@ -17,9 +17,9 @@ def progress_bar(epochs: int, shown: bool) -> Iterator[Callable[[int, float], No
         TextColumn("training"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("epochs, loss {task.fields[loss]:.3g},"),
+        TextColumn("epochs{task.fields[loss]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=epochs, loss=float("nan"))
-        yield lambda done, loss: progress.update(task, completed=done, loss=loss)
+        task = progress.add_task("", total=epochs, loss="")
+        yield lambda done, loss: progress.update(task, completed=done, loss=f", loss {loss:.3g}")

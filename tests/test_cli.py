@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -87,14 +86,39 @@ def test_bad_input_is_a_sentence_and_exit_code_2(words: tuple[str, ...]) -> None
     assert done.stdout == ""
 
 
+TRAINING_SAYS_SO = """
+import sys
+from relufit import cli, training
+original = training._Run.train
+def train(self, state, samples, show):
+    def and_say_so(done, loss):
+        print("training", file=sys.stderr, flush=True)
+        show(done, loss)
+    return original(self, state, samples, and_say_so)
+training._Run.train = train
+cli.main()
+"""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 def test_ctrl_c_prints_the_state_reached() -> None:
     """The fit so far is the result."""
-    command = [sys.executable, "-m", "relufit", "fit", "sin", "--epochs", "1000000", "--n", "40"]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(4)
-    child.send_signal(signal.SIGINT)
-    out, error = child.communicate(timeout=60)
-    assert child.returncode == 0, error
+    child = subprocess.Popen(
+        [sys.executable, "-c", TRAINING_SAYS_SO, "fit", "sin", "--epochs", "1000000", "--n", "40"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A job in the background, as CI may be, has inherited that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        assert child.stderr is not None
+        assert child.stderr.readline() == "training\n"
+        child.send_signal(signal.SIGINT)
+        out, _ = child.communicate(timeout=60)
+    finally:
+        child.kill()
+        child.wait()
+    assert child.returncode == 0
     assert "stopped by Ctrl-C" in out
     assert "mean squared error" in out
