@@ -75,8 +75,8 @@ def write(results: Path, chosen: list[Run]) -> None:
 
 PAGE_TITLE = """# Results
 
-Made by `python -m bench.report` from [raw](raw). Times are medians in microseconds, ± half the width of a 95 % interval
-of the median. [What is inside the clock](../README.md#what-is-inside-the-clock)."""
+Made by `python -m bench.report` from [raw](raw). Times are medians, ± half the width of a 95 % interval of the median.
+[What is inside the clock](../README.md#what-is-inside-the-clock)."""
 
 
 def section(run: Run, name: str) -> str:
@@ -105,7 +105,9 @@ def ledger(run: Run) -> str:
         f"Run {run.name}, profile {settings.get('profile')}, commit {commit} (sources {code.get('content_hash')}). "
         f"{machine.get('system')}, {machine.get('python')}; {packages}. Threads in force: {forced}. "
         f"TF32: {', '.join(sorted(modes)) or 'no device that has it'}. "
-        f"Variables: {settings.get('environment') or 'none that matter'}."
+        f"Variables: {settings.get('environment') or 'none that matter'}. "
+        f"Load average while it ran: {run.cases.load_average.median():.2g}, "
+        f"at most {run.cases.load_average.max():.2g}."
     )
 
 
@@ -139,7 +141,7 @@ def lay_out_throughput(run: Run) -> str:
             matrix = matrix[sorted(matrix.columns)].rename(columns=lambda n: f"N = {n:,}".replace(",", " "))
             matrix = matrix.reindex([name for name in tables.in_order(run) if name in matrix.index])
             reasons = rows[rows.status != "OK"].groupby("backend").reason.first()
-            matrix["note"] = matrix.index.map(reasons).fillna("")
+            matrix["note"] = [reasons.get(name, "") for name in matrix.index]
             rule = f", {optimizer}" if optimizer else ""
             parts.append(f"### {title}{rule}, us; H = {hidden}, {dtype}\n\n{markdown(matrix.reset_index())}")
     return "\n\n".join(parts)
@@ -238,7 +240,11 @@ def show(run: Run) -> None:
     console.print(table)
     for name in tables.absent(run):
         console.print(f"{name}: SKIPPED: {tables.absence(run, name)}", markup=False)
-    console.print(f"run {run.name}; ± is half a 95 % interval of the median", markup=False)
+    console.print(
+        f"run {run.name}; ± is half a 95 % interval of the median; load average {run.cases.load_average.median():.2g}; "
+        "every case is in tables/",
+        markup=False,
+    )
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -187,7 +187,8 @@ def summary(run: Run) -> pd.DataFrame:
         )
         cells[SUMMARY_LEARNING] = "" if found is None else seconds_cell(found, f"seconds_to_{1e-2:g}")
         rows.append(cells)
-    return pd.DataFrame(rows, columns=["backend", *SUMMARY, SUMMARY_LEARNING])
+    frame = pd.DataFrame(rows, columns=["backend", *SUMMARY, SUMMARY_LEARNING])
+    return frame.loc[:, [name for name in frame.columns if (frame[name] != "").any()]]  # what was not asked for
 
 
 def focus(run: Run) -> tuple[int, str]:

@@ -73,7 +73,7 @@ class Run:
         for name, value in zip(self.seen, (self.last.state.step, seconds, loss, error), strict=True):
             self.seen[name].append(value)
         # The losses were taken before each update; what the last update did shows in the test error.
-        if first_divergence(np.append(self.last.losses, error), self.seen["loss"][0]) is not None:
+        if first_divergence(np.append(self.last.losses, error)) is not None:
             raise Diverging(
                 f"the loss was {loss:.3g} and the test error {error:.3g} after {self.last.epochs.stop} epochs"
             )

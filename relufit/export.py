@@ -10,8 +10,10 @@ from relufit.params import Params
 
 
 def check_can_save(path: str | Path) -> None:
-    """Raise RelufitError where `save_params` would fail for want of the library or the folder."""
+    """Raise RelufitError where `save_params` would fail for want of the library, the folder or the right name."""
     _safetensors()
+    if Path(path).suffix != ".safetensors":
+        raise RelufitError(f"cannot write {str(path)!r}: its name must end in .safetensors")
     check_folder(path)
 
 
@@ -24,6 +26,7 @@ def check_folder(path: str | Path) -> None:
 def save_params(params: Params, path: str | Path) -> None:
     """Write `params` (numpy arrays) to `path`. Raises RelufitError where that cannot be done."""
     library = _safetensors()
+    check_can_save(path)
     try:
         library.numpy.save_file(
             {k: np.ascontiguousarray(v) for k, v in params._asdict().items()}, path, {"format": "relufit"}

@@ -37,7 +37,9 @@ def plot_fit(fit: "Fit", path: str | Path | None = None) -> Any:
         above.plot(grid, fit.target(grid), color="black", linewidth=1, label=fit.target.name)
     above.plot(grid, fit.predict(grid), color="tab:red", label=f"network, H = {fit.params.b1.shape[0]}")
     knots = _knots(fit, low, high)
-    above.plot(knots, fit.predict(knots), "|", color="tab:blue", markersize=8, label=f"{len(knots)} knots inside")
+    at_the_foot = above.get_xaxis_transform()  # x in data, y as a fraction of the panel
+    rug = np.full(len(knots), 0.02)
+    above.plot(knots, rug, "|", color="tab:blue", transform=at_the_foot, label=f"{len(knots)} knots inside")
     above.set(ylabel="y", title=f"mean squared error {fit.metrics['mse']:.3g}, max {fit.metrics['max_error']:.3g}")
     above.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 

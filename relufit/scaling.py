@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from relufit.errors import RelufitError
 from relufit.params import Params
 
 
@@ -22,11 +23,17 @@ class Scaling:
 
     @classmethod
     def of(cls, x: np.ndarray, y: np.ndarray) -> "Scaling":
-        """The scaling that gives x (N, D) and y (N, O) mean 0; each x, and y as a whole, a deviation of 0.7 to 1.5."""
-        x_shift, y_shift = x.mean(axis=0), y.mean(axis=0)
-        x_scale = _power_of_two(x.std(axis=0), np.abs(x).max(axis=0))
-        # One scale for y, about the means of the columns: an offset of one column is no spread of another.
-        y_scale = _power_of_two(np.asarray((y - y_shift).std()), np.abs(y).max())
+        """The scaling that gives x (N, D) and y (N, O) mean 0; each x, and y as a whole, a deviation of 0.7 to 1.5.
+
+        Raises RelufitError for numbers whose squares overflow.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            x_shift, y_shift = x.mean(axis=0), y.mean(axis=0)
+            x_scale = _power_of_two(x.std(axis=0), np.abs(x).max(axis=0))
+            # One scale for y, about the means of the columns: an offset of one column is no spread of another.
+            y_scale = _power_of_two(np.asarray((y - y_shift).std()), np.abs(y).max())
+        if not (np.isfinite(x_shift).all() and np.isfinite(x_scale).all() and np.isfinite(y_scale)):
+            raise RelufitError("the numbers are too large: their squares overflow; divide them by a constant first")
         return cls(x_shift, x_scale, y_shift, float(y_scale))
 
     @property

@@ -15,7 +15,7 @@ from relufit.optim import Optimizer, State
 from relufit.params import Params
 
 SLICE_SECONDS = 0.2
-BLOW_UP = 1e8  # a loss this many times the first one has diverged, long before it overflows
+DIVERGED_LOSS = 1e8  # of standardised data, where a constant has the loss 1: this is lost long before it overflows
 
 
 class Slice(NamedTuple):
@@ -56,12 +56,9 @@ def train_in_slices(
             length *= 2
 
 
-def first_divergence(losses: np.ndarray, first_loss: float) -> int | None:
-    """The place of the first loss that is not finite or more than BLOW_UP times `first_loss`; None without one.
-
-    Losses are of standardised data, where anything below a thousandth counts as a good start.
-    """
-    good = np.isfinite(losses) & (losses <= BLOW_UP * max(first_loss, 1e-3))
+def first_divergence(losses: np.ndarray) -> int | None:
+    """The place of the first loss, of data near 1, that is not finite or above DIVERGED_LOSS; None without one."""
+    good = np.isfinite(losses) & (losses <= DIVERGED_LOSS)
     return None if good.all() else int(np.argmin(good))
 
 

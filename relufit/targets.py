@@ -137,6 +137,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{"relu": lambda x: np.maximum(x, 0.0), "step": lambda x: np.heaviside(x, 1.0)},
 }
 _TWO_ARGUMENTS = {"min", "max"}
+_KNOWN_NAMES = f"use x, pi, e and functions such as sin(x); named targets are {', '.join(ZOO)}"
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -170,7 +171,7 @@ def _check(tree: ast.expr, text: str) -> None:
         match node:
             case ast.Name(id=name):
                 if name != "x" and name not in CONSTANTS:
-                    hint = f"{name} is a function: write {name}(x)" if name in FUNCTIONS else "use x, pi and e"
+                    hint = f"{name} is a function: write {name}(x)" if name in FUNCTIONS else _KNOWN_NAMES
                     raise RelufitError(f"unknown name {_shorten(name)!r} in the expression; {hint}")
             case ast.Constant(value=value):
                 if type(value) not in (int, float):

@@ -62,7 +62,10 @@ class Fit:
 
     def predict(self, x: Any) -> np.ndarray:
         """The network's output in float64: x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1."""
-        values = np.asarray(x, dtype=np.float64)
+        try:
+            values = np.asarray(x, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise RelufitError(f"predict takes numbers, not {x!r:.60}") from None
         inputs = values.reshape(-1, 1) if values.ndim <= 1 else values
         if inputs.ndim != 2 or inputs.shape[1] != self.params.w1.shape[0]:
             raise RelufitError(f"the network takes {self.params.w1.shape[0]} column(s) of x, not shape {values.shape}")
@@ -109,8 +112,8 @@ def fit(
 
     `solver` names the optimizer ("sgd", "momentum", "adam") at `learning_rate` (default 1e-3); or give an `optimizer`.
     x and y are standardised for training in `dtype` and the scaling is folded back into float64 parameters. `epochs`
-    are run from `state` where one is given (the `.state` of an earlier fit of the same data), continuing its order of
-    minibatches. `progress` shows a bar; None shows it where stderr is a terminal.
+    are run from `state` where one is given (the `.state` of an earlier fit of the same data; of other data it is a warm
+    start), continuing its order of minibatches. `progress` shows a bar; None shows it where stderr is a terminal.
 
     Ctrl-C ends training and returns the state reached, with metrics["status"] "interrupted".
 
@@ -167,8 +170,7 @@ class _Run:
         unit = self.scaling.loss_unit
         try:
             for part in self._slices(state, samples):
-                first = history.loss[0] / unit if history.loss else float(part.losses[0])
-                bad = first_divergence(part.losses, first)
+                bad = first_divergence(part.losses)
                 if bad is not None:
                     raise self._diverged(part.epochs[bad] + 1, self._finish(reached, history, "diverged"))
                 now = map_arrays(self.backend.to_host, part.state)
@@ -180,8 +182,7 @@ class _Run:
             status = "interrupted"
         fit = self._finish(reached, history, status)
         # Losses are taken before each update: what the last one did shows in the final error only.
-        final = np.asarray([fit.metrics["train_mse"] / unit])
-        if history.loss and first_divergence(final, history.loss[0] / unit) is not None:
+        if history.loss and first_divergence(np.asarray([fit.metrics["train_mse"] / unit])) is not None:
             raise self._diverged(len(history.loss), self._finish(before, history, "diverged"))
         return fit
 
@@ -248,6 +249,8 @@ def _data(
     target_or_x: Any, y: Any, n: int, domain: tuple[float, float] | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray, Target | None]:
     if y is not None:
+        if isinstance(target_or_x, (str, Target)):
+            raise RelufitError(f"{target_or_x!r:.60} is a function and brings its own y; give data as x and y, or no y")
         if domain is not None:
             raise RelufitError("domain belongs to a function; data bring their own x")
         return *check_table(target_or_x, y), None

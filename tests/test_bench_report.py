@@ -104,6 +104,24 @@ def test_odd_lines_never_break_the_report(lines: list[Any], tmp_path: Path) -> N
         report.report(tmp_path / "alone")
 
 
+def test_a_run_without_anything_missing_is_reported(tmp_path: Path) -> None:
+    """Every backend there, every case OK: no column of reasons to fill."""
+    path = journal(tmp_path)
+    head, *rest = path.read_text().splitlines()
+    whole = json.loads(head) | {"backends": {"numpy": {"reason": None, "facts": {}}}}
+    path.write_text("\n".join([json.dumps(whole), *rest]) + "\n")
+    report.report(tmp_path)
+    assert "SKIPPED" not in (tmp_path / "README.md").read_text()
+
+
+def test_every_target_that_was_learned_is_drawn(tmp_path: Path) -> None:
+    """Not only sin and x^2."""
+    write(tmp_path / "raw" / "m" / "r.jsonl", learned(target="abs", curve=CURVE))
+    report.report(tmp_path)
+    assert (tmp_path / "figures" / "fits-m.png").is_file()
+    assert (tmp_path / "figures" / "convergence-m.png").is_file()
+
+
 @pytest.mark.parametrize("work", ["forward", "gradient", "step", "latency", "agreement", "memory", "convergence"])
 def test_a_run_of_one_kind_of_work_is_reported(work: str, tmp_path: Path) -> None:
     """A run that was killed early, or that was asked for one thing, still has its tables."""

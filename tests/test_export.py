@@ -44,5 +44,6 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     """One sentence."""
-    with pytest.raises(RelufitError, match="cannot write"):
-        save_params(init_params(3), tmp_path / "no" / "such" / "x.safetensors")
+    for name in ("no/such/x.safetensors", "x.pt", "nosuffix"):
+        with pytest.raises(RelufitError, match="cannot write"):
+            save_params(init_params(3), tmp_path / name)

@@ -114,6 +114,12 @@ def test_divergence_is_named_and_nothing_is_lost() -> None:
     assert last.metrics["status"] == "diverged"
 
 
+def test_a_blow_up_within_the_first_epoch_is_seen() -> None:
+    """However large the first loss is already: it is judged by the scale of the data."""
+    with pytest.raises(Diverged):
+        fit("x", learning_rate=1e6, epochs=5, progress=False)
+
+
 @pytest.mark.parametrize("rate", [1e30, 1e38])
 def test_divergence_in_the_last_update_is_seen(rate: float) -> None:
     """Losses are taken before each update; what the last one did is looked at too."""
@@ -179,8 +185,9 @@ def test_predict_keeps_the_shape_of_x(sine: Fit) -> None:
     assert np.shape(sine.predict(0.5)) == ()
     assert sine.predict([0.0, 1.0]).shape == (2,)
     assert sine.predict(np.zeros((5, 1))).shape == (5, 1)
-    with pytest.raises(RelufitError):
-        sine.predict(np.zeros((5, 2)))
+    for bad in (np.zeros((5, 2)), "a", [[1], [2, 3]]):
+        with pytest.raises(RelufitError):
+            sine.predict(bad)
 
 
 @pytest.mark.parametrize(
@@ -190,6 +197,8 @@ def test_predict_keeps_the_shape_of_x(sine: Fit) -> None:
         (("1/x",), {"domain": (-1, 1), "n": 3}),
         (([1, 2, 3],), {}),
         (([1, 2, 3], [1, 2]), {}),
+        (("sin", [1, 2, 3]), {}),
+        (([1e300, -1e308], [1, 2]), {}),
         (([1, np.nan], [1, 2]), {}),
         (([], []), {}),
         (([1, 2], [1, 2]), {"domain": (0, 1)}),
