@@ -3,7 +3,7 @@
 A backend's output, loss and gradients may differ from the exact ones by rounding and by nothing else. How much that can
 be is computed, not guessed: for a sum of k terms rounded to unit u in any order, the error is below g(k) u times the
 sum of the terms' magnitudes, with g(k) = min(k, 6 sqrt(k)): k is the worst case, 6 sqrt(k) fails with a probability
-below 4e-8 a sum where rounding errors are as good as independent (Higham and Mary 2019, SIAM J. Sci. Comput. 41(5),
+below 4e-8 a term where rounding errors are as good as independent (Higham and Mary 2019, SIAM J. Sci. Comput. 41(5),
 A2815-A2835, theorem 2.4 with lambda = 6). Rounding of z carries through relu, output, residual and gradient; where |z|
 is below its own rounding error the mask may rightly flip, and that unit's whole contribution is allowed for.
 """
@@ -88,18 +88,18 @@ def reference(params: Params, x: np.ndarray, y: np.ndarray) -> Reference:
         dz_error = np.where(active | doubtful, dy_error @ np.abs(w2.T) + back_unit * dh_size, 0)
         dz_error += np.where(doubtful, dh_size, 0)  # a flipped mask adds or removes the whole term
 
-        for name, left, right in (("w1", xb, dz), ("b1", np.ones((len(xb), 1)), dz), ("w2", hidden, dy)):
-            sums[name] += (left.T @ right).reshape(sums[name].shape)
-        sums["b2"] += dy.sum(axis=0)
         reach = np.where(active | doubtful, size, 0)  # terms of h before they cancel: S0 and S1 are summed apart
-        magnitudes["w1"] += np.abs(xb).T @ dz_size
-        magnitudes["b1"] += dz_size.sum(axis=0)
-        magnitudes["w2"] += reach.T @ np.abs(dy)
-        magnitudes["b2"] += np.abs(dy).sum(axis=0)
-        slack["w1"] += np.abs(xb).T @ dz_error
-        slack["b1"] += dz_error.sum(axis=0)
-        slack["w2"] += reach.T @ dy_error + z_error.T @ np.abs(dy)
-        slack["b2"] += dy_error.sum(axis=0)
+        ones, x_size, dy_size = np.ones((len(xb), 1)), np.abs(xb), np.abs(dy)
+        products = {  # of each gradient: its value, the magnitudes of its terms, what its factors' errors can do
+            "w1": ((xb, dz), (x_size, dz_size), (x_size, dz_error)),
+            "b1": ((ones, dz), (ones, dz_size), (ones, dz_error)),
+            "w2": ((hidden, dy), (reach, dy_size), (reach, dy_error)),
+            "b2": ((ones, dy), (ones, dy_size), (ones, dy_error)),
+        }
+        for name, pairs in products.items():
+            for total, (left, right) in zip((sums, magnitudes, slack), pairs, strict=True):
+                total[name] += (left.T @ right).reshape(total[name].shape)
+        slack["w2"] += z_error.T @ dy_size
 
     terms = n * o
     sum_unit = unit * growth(n + d + 3)

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from conformance import exact_grads, exact_loss, problem
+from conformance import problem
+from exact import exact_grads, exact_loss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
