@@ -100,6 +100,8 @@ def test_the_real_backend_passes() -> None:
     ("mutant", "by"),
     [
         (ScaledGradient, "agrees_with_the_definition"),
+        (ScaledGradient, "agrees_with_finite_differences(Sizes(samples=20, inputs=1, hidden=9, outputs=1)"),
+        (ScaledGradient, "agrees_with_finite_differences(Sizes(samples=20, inputs=2, hidden=9, outputs=2)"),
         (ScaledGradient, "agrees_with_float64(Sizes(samples=800, inputs=1, hidden=512, outputs=1), 'float32')"),
         (ActiveAtTheKink, "is_zero_at_the_kink"),
         (SummedLoss, "agrees_with_float64"),
