@@ -37,6 +37,7 @@ TABLE: dict[str, Row] = {
     "numpy": Row("relufit.backends.numpy:NumpyBackend", "cpu", "numpy", "numpy"),
     "torch-cpu": Row("relufit.backends.torch:TorchBackend", "cpu", "torch", "relufit[torch]"),
     "torch-manual": Row("relufit.backends.torch:TorchManualBackend", "cpu", "torch", "relufit[torch]"),
+    "numba": Row("relufit.backends.numba:NumbaBackend", "cpu", "numba", "relufit[numba]"),
     "cupy": Row("relufit.backends.cupy:CupyBackend", "cuda", "cupy", "relufit[cuda13] (or cuda12)"),
     "torch-cuda": Row("relufit.backends.torch:TorchBackend", "cuda", "torch", "relufit[torch]"),
     "torch-manual-cuda": Row("relufit.backends.torch:TorchManualBackend", "cuda", "torch", "relufit[torch]"),

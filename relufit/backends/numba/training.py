@@ -1,0 +1,78 @@
+"""A whole slice of training inside one compiled call: gather, gradient, update, for every batch of every epoch."""
+
+import numpy as np
+from numba import njit
+
+from relufit.backends.numba.dense import OPTIONS, gradient
+from relufit.optim import SGD, Adam, Momentum, Optimizer
+
+RULES: dict[type, int] = {SGD: 0, Momentum: 1, Adam: 2}
+
+
+def compiled(optimizer: Optimizer, step: int, steps: int, dtype: np.dtype) -> tuple[int, np.ndarray, np.ndarray]:
+    """An optimizer as `update` takes it: its number, constants, and a row of coefficients for each step (steps, k).
+
+    The constants are Adam's beta1, beta2, eps, 1 - beta1 and 1 - beta2, subtracted before they are rounded.
+    """
+    constants = np.zeros(0, dtype)
+    if isinstance(optimizer, Adam):
+        beta1, beta2 = optimizer.beta1, optimizer.beta2
+        constants = np.array([beta1, beta2, optimizer.eps, 1 - beta1, 1 - beta2], dtype)
+    return RULES[type(optimizer)], constants, optimizer.coefficients(step, step + steps).astype(dtype)
+
+
+@njit(**OPTIONS)
+def update(rule, constants, coefficients, flat, moments, grads):
+    """One update in place, by the formulas of relufit/optim.py: flat (P,), moments (number, P), grads (P,).
+
+    `coefficients` is the step's row of the optimizer's table, in the dtype of the parameters.
+    """
+    rate = coefficients[0]
+    if rule == 0:
+        for j in range(len(flat)):
+            flat[j] -= rate * grads[j]
+    elif rule == 1:
+        velocity = moments[0]
+        for j in range(len(flat)):
+            velocity[j] = coefficients[1] * velocity[j] + grads[j]
+            flat[j] -= rate * velocity[j]
+    else:
+        first, second, root_scale = moments[0], moments[1], coefficients[1]
+        beta1, beta2, eps, rest1, rest2 = constants[0], constants[1], constants[2], constants[3], constants[4]
+        for j in range(len(flat)):
+            first[j] = beta1 * first[j] + rest1 * grads[j]
+            second[j] = beta2 * second[j] + rest2 * (grads[j] * grads[j])
+            flat[j] -= rate * first[j] / (np.sqrt(second[j]) * root_scale + eps)
+
+
+@njit(**OPTIONS)
+def train(x, t, order, batch, losses, rule, constants, coefficients, d, h, o, flat, moments, threads):
+    """Train in place: x (N, D), t (N, O), coefficients (steps, k); order (epochs, N), or (0, 0) for full batches.
+
+    Writes losses (epochs,): the mean of each batch's loss before its update, weighted by samples.
+    """
+    n, step = len(x), 0
+    grads = np.empty_like(flat)
+    xb, tb = np.empty((batch, d), x.dtype), np.empty((batch, o), x.dtype)
+    for epoch in range(len(losses)):
+        losses[epoch] = 0.0
+        for start in range(0, n, batch):
+            size = min(batch, n - start)
+            if len(order) == 0:
+                loss = gradient(x, t, d, h, o, flat, grads, threads)
+            else:
+                gather(x, t, order[epoch, start : start + size], xb, tb)
+                loss = gradient(xb[:size], tb[:size], d, h, o, flat, grads, threads)
+            update(rule, constants, coefficients[step], flat, moments, grads)
+            losses[epoch] += loss * size / n
+            step += 1
+
+
+@njit(**OPTIONS)
+def gather(x, t, index, xb, tb):
+    """Copy the samples at `index` to the first rows of xb (batch, D) and tb (batch, O)."""
+    for i in range(len(index)):
+        for k in range(x.shape[1]):
+            xb[i, k] = x[index[i], k]
+        for k in range(t.shape[1]):
+            tb[i, k] = t[index[i], k]
