@@ -35,9 +35,11 @@ class Row(NamedTuple):
 
 TABLE: dict[str, Row] = {
     "numpy": Row("relufit.backends.numpy:NumpyBackend", "cpu", "numpy", "numpy"),
+    "numpy-hinge": Row("relufit.backends.numpy:NumpyHingeBackend", "cpu", "numpy", "numpy"),
+    "numba": Row("relufit.backends.numba:NumbaBackend", "cpu", "numba", "relufit[numba]"),
+    "numba-hinge": Row("relufit.backends.numba:NumbaHingeBackend", "cpu", "numba", "relufit[numba]"),
     "torch-cpu": Row("relufit.backends.torch:TorchBackend", "cpu", "torch", "relufit[torch]"),
     "torch-manual": Row("relufit.backends.torch:TorchManualBackend", "cpu", "torch", "relufit[torch]"),
-    "numba": Row("relufit.backends.numba:NumbaBackend", "cpu", "numba", "relufit[numba]"),
     "cupy": Row("relufit.backends.cupy:CupyBackend", "cuda", "cupy", "relufit[cuda13] (or cuda12)"),
     "torch-cuda": Row("relufit.backends.torch:TorchBackend", "cuda", "torch", "relufit[torch]"),
     "torch-manual-cuda": Row("relufit.backends.torch:TorchManualBackend", "cuda", "torch", "relufit[torch]"),

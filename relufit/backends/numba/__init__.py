@@ -3,13 +3,16 @@
 The first call of each loop in a process loads it from a cache on disk, or compiles it (seconds) and stores it there.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
 
-from relufit.backend import Backend, Samples, check_input, check_plan, check_shapes
-from relufit.backends.numba import dense, training
+from relufit.backend import Backend, Samples, check_input, check_plan, check_samples, check_shapes
+from relufit.backends.numba import dense, hinge, knots, training
+from relufit.backends.sorted import SortedSamples, demand_one_input, refusal, sort_samples
 from relufit.data import Plan
 from relufit.optim import Optimizer, State
 from relufit.params import Array, Params, Sizes
@@ -63,11 +66,7 @@ class NumbaBackend(Backend):
         check_plan(plan, len(samples), epochs)
         d, h, o = sizes_of(state.params)
         x, y, flat, moments = self.to_device(samples.x), self.to_device(samples.y), *flatten_state(state)
-        batch, order = (
-            (len(x), NO_ORDER)
-            if plan.order is None
-            else (plan.batch, self.to_device(plan.order[epochs.start : epochs.stop]))
-        )
+        batch, order = batches(plan, len(x), epochs)
         steps = len(epochs) * plan.steps_per_epoch(len(x))
         rule = training.compiled(optimizer, state.step, steps, flat.dtype)
         losses = np.empty(len(epochs))
@@ -78,7 +77,95 @@ class NumbaBackend(Backend):
         return {"numba": numba.__version__, "threads": str(numba.get_num_threads())}
 
 
-NO_ORDER = np.zeros((0, 0), np.int32)
+@dataclass(frozen=True)
+class GuidedSamples(SortedSamples):
+    """Sorted samples with the guide that the compiled search begins from; see knots.make_guide."""
+
+    guide: np.ndarray | None = None
+
+    def arguments(self) -> tuple[Any, ...]:
+        """The table as the compiled loops take it, and the places of the samples in it: none for all of them."""
+        places = self.places if self.chosen is not None else self.places[:0]
+        return *self.table, self.guide, places
+
+
+class NumbaHingeBackend(NumbaBackend):
+    """relufit/hinge.py in compiled loops, on one core; small batches in the dense form, which is faster for them."""
+
+    algorithm = "hinge"
+    # Measured at H = 512: minibatches, and forward passes, below which the dense form is faster.
+    dense_samples, dense_forward_samples = 160, 1024
+
+    def __init__(self, name: str = "numba-hinge", device: str = "cpu") -> None:
+        super().__init__(name, device)
+
+    def supports(
+        self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
+    ) -> str | None:
+        return refusal(self.name, sizes.inputs) or super().supports(sizes, dtype, optimizer, plan)
+
+    def samples(self, x: Any, y: Any) -> Samples:
+        check_samples(x, y)
+        demand_one_input(self.name, x.shape[1])
+        known = sort_samples(self.to_device(x), self.to_device(y))
+        cells = max(1, len(known) // knots.SAMPLES_PER_CELL)
+        return GuidedSamples(known.x, known.y, known.table, known.order, None, knots.make_guide(known.table.x, cells))
+
+    def forward(self, params: Params, x: Array) -> Array:
+        check_input(params, x)
+        demand_one_input(self.name, params.w1.shape[0])
+        if len(x) < self.dense_forward_samples:
+            return super().forward(params, x)
+        _, h, o = sizes_of(params)
+        y = np.empty((len(x), o), x.dtype)
+        hinge.forward(self.to_device(x)[:, 0], h, o, flatten(params), y)
+        return y
+
+    def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
+        check_shapes(params, samples)
+        if self._is_dense(samples, len(samples)):
+            return super().loss_and_grads(params, samples)
+        assert isinstance(samples, GuidedSamples)
+        d, h, o = sizes_of(params)
+        flat = flatten(params)
+        grads = np.empty_like(flat)
+        loss = hinge.gradient(*samples.arguments(), h, o, flat, grads)
+        return np.asarray(loss, flat.dtype), unflatten(grads, d, h, o)
+
+    def train(
+        self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
+    ) -> tuple[State, Array]:
+        check_shapes(state.params, samples)
+        check_plan(plan, len(samples), epochs)
+        batch, order = batches(plan, len(samples), epochs)
+        if self._is_dense(samples, batch):
+            return super().train(state, samples, optimizer, plan, epochs)
+        assert isinstance(samples, GuidedSamples)
+        *table, places = samples.arguments()
+        places = places if plan.order is None else samples.places
+        d, h, o = sizes_of(state.params)
+        flat, moments = flatten_state(state)
+        steps = len(epochs) * plan.steps_per_epoch(len(samples))
+        rule = training.compiled(optimizer, state.step, steps, flat.dtype)
+        losses = np.empty(len(epochs))
+        hinge.train(*table, places, order, batch, losses, *rule, h, o, flat, moments)
+        return unflatten_state(flat, moments, state.step + steps, d, h, o), losses.astype(flat.dtype)
+
+    def facts(self) -> dict[str, str]:
+        return {**super().facts(), "threads": "1", f"batches below {self.dense_samples}": "dense"}
+
+    def _is_dense(self, samples: Samples, batch: int) -> bool:
+        """Whether batches of that many of the samples are worked off in the dense form."""
+        part = batch < len(samples) or not isinstance(samples, SortedSamples) or samples.chosen is not None
+        return not isinstance(samples, GuidedSamples) or (part and batch < self.dense_samples)
+
+
+def batches(plan: Plan, samples: int, epochs: range) -> tuple[int, np.ndarray]:
+    """Batch size and order (epochs, N) as the compiled loops take them; the order of full batches is (0, 0)."""
+    if plan.order is None:
+        return samples, np.zeros((0, 0), np.int32)
+    small = samples < 2**31
+    return plan.batch, np.ascontiguousarray(plan.order[epochs.start : epochs.stop], np.int32 if small else np.int64)
 
 
 def threads_for(elements: int) -> int:

@@ -1,0 +1,269 @@
+"""Compiled loops for relufit/hinge.py: the exact gradient for one input in some ten microseconds, however many samples.
+
+The steps are those of the readable form: ranks (knots.py), lines, residual sums of each segment, running sums, and
+from these the gradient of each unit. All sums are in float64; parameters and gradients are flat vectors as in dense.py.
+"""
+
+import numpy as np
+from numba import njit
+
+from relufit.backends.numba.dense import EXACT, OPTIONS, parts
+from relufit.backends.numba.knots import find_ranks, find_segments, sorted_inner
+from relufit.backends.numba.training import update
+from relufit.moments import LEAF
+
+CHUNK = 2**16  # samples of a forward pass whose segments are looked up at once
+LEAF_BITS = LEAF.bit_length() - 1
+SAMPLES_PER_UNIT = 4  # up to which a segment for each sample is less work than to sort the ranks
+
+
+@njit(**OPTIONS)
+def cut(x, ranks, inner, edges, start, knots):
+    """Write the segments that begin at the inner ranks: edges and start (K + 1,), and for each unit knots (H,)."""
+    n, last = len(x), len(inner) + 1
+    edges[0], edges[last] = 0, n
+    for j in range(len(ranks)):
+        knots[j] = 0 if ranks[j] == 0 else last
+    for k in range(last - 1):
+        edges[k + 1] = ranks[inner[k]]
+        knots[inner[k]] = k + 1
+    for k in range(last):
+        start[k] = x[edges[k]]
+    start[last] = x[n - 1]
+
+
+@njit(**OPTIONS)
+def lines(w1, b1, w2, b2, start, knots, value, slope):
+    """Write value at its start and slope of each segment, (K + 1,); that of the last edge is of no use."""
+    value[:] = 0
+    slope[:] = 0
+    v, a, broken, x0 = np.float64(b2), 0.0, 0.0, start[0]
+    for j in range(len(w1)):
+        w, b, u, k = np.float64(w1[j]), np.float64(b1[j]), np.float64(w2[j]), knots[j]
+        broken += 0 * w + 0 * b + 0 * u  # nan or inf shows in the loss, whatever side of its knot the samples are on
+        falling = w <= 0 and k > 0  # on before the first sample, if samples went on to the left
+        v += u * (w * x0 + b) if falling else 0.0
+        a += u * w if falling else 0.0
+        turn = u if w > 0 else (-u if falling else 0.0)
+        slope[k] += turn * w
+        value[k] += turn * (w * start[k] + b)
+    value[0] += v + broken
+    slope[0] += a
+    for k in range(1, len(start)):
+        value[k] += value[k - 1] + slope[k - 1] * (start[k] - start[k - 1])
+        slope[k] += slope[k - 1]
+
+
+@njit(**EXACT)
+def add_samples(x, y, first, last, start, value, slope):
+    """Sums of e, e (x - start) and e^2 over the samples from `first` up to `last`, e = value + slope (x - start) - y.
+
+    A scalar loop: there are a few dozen samples at most, too few to fill a vector loop.
+    """
+    e_sum, ex_sum, squares = 0.0, 0.0, 0.0
+    for i in range(first, last):
+        dx = np.float64(x[i]) - start
+        e = value + slope * dx - np.float64(y[i])
+        e_sum += e
+        ex_sum += e * dx
+        squares += e * e
+    return e_sum, ex_sum, squares
+
+
+@njit(**OPTIONS)
+def add_node(node, o, size, start, value, slope):
+    """The same over the run of `size` samples that `node` describes, for output o."""
+    dx, sxx, mean_y, sxy, syy = node[0] - start, node[1], node[2 + 3 * o], node[3 + 3 * o], node[4 + 3 * o]
+    e = value + slope * dx - mean_y
+    spread = slope * sxx - sxy
+    return size * e, spread + dx * (size * e), size * e * e + slope * spread + (syy - slope * sxy)
+
+
+@njit(**OPTIONS)
+def add_nodes(x, y, nodes, offsets, o, first, last, start, value, slope):
+    """The same over a segment of a leaf at least: the largest nodes inside it, and its ends sample by sample."""
+    low, high = (first + LEAF - 1) >> LEAF_BITS, last >> LEAF_BITS
+    if low > high:  # both ends in one leaf
+        return add_samples(x, y, first, last, start, value, slope)
+    e_sum, ex_sum, squares = add_samples(x, y, first, low << LEAF_BITS, start, value, slope)
+    e, ex, ee = add_samples(x, y, high << LEAF_BITS, last, start, value, slope)
+    e_sum, ex_sum, squares = e_sum + e, ex_sum + ex, squares + ee
+    level = 0
+    while low < high:
+        base, size = offsets[level], np.float64(LEAF << level)
+        if low & 1:
+            e, ex, ee = add_node(nodes[base + low], o, size, start, value, slope)
+            e_sum, ex_sum, squares = e_sum + e, ex_sum + ex, squares + ee
+        if high & 1:
+            e, ex, ee = add_node(nodes[base + high - 1], o, size, start, value, slope)
+            e_sum, ex_sum, squares = e_sum + e, ex_sum + ex, squares + ee
+        low, high, level = (low + 1) >> 1, high >> 1, level + 1
+    return e_sum, ex_sum, squares
+
+
+@njit(**OPTIONS)
+def add_segments(x, y, nodes, offsets, o, edges, start, value, slope, e, ex):
+    """Write the sums of e and e (x - start) of each segment; returns that of e^2 over all."""
+    squares = 0.0
+    for k in range(len(edges) - 1):
+        first, last = edges[k], edges[k + 1]
+        if last - first < LEAF:
+            e[k], ex[k], ee = add_samples(x, y, first, last, start[k], value[k], slope[k])
+        else:
+            e[k], ex[k], ee = add_nodes(x, y, nodes, offsets, o, first, last, start[k], value[k], slope[k])
+        squares += ee
+    return squares
+
+
+@njit(**OPTIONS)
+def add_places(x, y, places, segments, start, value, slope, e, ex):
+    """The same over the samples at `places` (n,) alone, whose segments (n,) are given."""
+    squares = 0.0
+    e[:] = 0
+    ex[:] = 0
+    for i in range(len(places)):
+        k = segments[i]
+        dx = np.float64(x[places[i]]) - start[k]
+        residual = value[k] + slope[k] * dx - np.float64(y[places[i]])
+        e[k] += residual
+        ex[k] += residual * dx
+        squares += residual * residual
+    return squares
+
+
+@njit(**OPTIONS)
+def running_sums(e, ex, start, left, left_x, right, right_x):
+    """For each edge k write the sums of e and of e (x - start[k]) over all samples left of it, and right: (K + 1,).
+
+    Each moves from edge to edge with the point that it is taken about, so nothing is subtracted from a total.
+    """
+    last, s0, s1 = len(start) - 1, 0.0, 0.0
+    left[0], left_x[0], right[last], right_x[last] = 0.0, 0.0, 0.0, 0.0
+    for k in range(last):
+        s0 += e[k]
+        s1 += ex[k] - (start[k + 1] - start[k]) * s0
+        left[k + 1], left_x[k + 1] = s0, s1
+    s0, s1 = 0.0, 0.0
+    for k in range(last - 1, -1, -1):
+        s1 += ex[k] + (start[k + 1] - start[k]) * s0
+        s0 += e[k]
+        right[k], right_x[k] = s0, s1
+
+
+@njit(**OPTIONS)
+def add_unit_gradients(w1, b1, w2, start, knots, left, left_x, right, right_x, scale, dw1, db1, dw2):
+    """Add one output's share to dw1 (H,) and db1 (H,), and write its dw2 (H,)."""
+    for j in range(len(w1)):
+        w, b, v, k = np.float64(w1[j]), np.float64(b1[j]), np.float64(w2[j]), knots[j]
+        s0 = right[k] if w > 0 else left[k]
+        s1 = right_x[k] if w > 0 else left_x[k]
+        dw1[j] += scale * v * (s1 + start[k] * s0)
+        db1[j] += scale * v * s0
+        dw2[j] = scale * (w * s1 + (w * start[k] + b) * s0)
+
+
+@njit(**OPTIONS)
+def gradient(x, y, nodes, offsets, guide, places, h, o, flat, grads):
+    """Return the loss over the samples at `places`, or over all if there are none, and write the flat gradient.
+
+    x (N,) sorted, y (O, N), nodes and offsets: see relufit.moments.Table; guide: see knots.make_guide.
+    """
+    n, whole = len(x), len(places) == 0
+    by_sample = whole and n <= SAMPLES_PER_UNIT * h
+    w1, b1, w2, b2 = parts(flat, 1, h, o)
+    ranks = np.empty(h, np.int64)
+    find_ranks(x, guide, w1[0], b1, ranks)
+    if by_sample:  # a segment for each sample: no sorting
+        knots, edges, start = ranks, np.empty(0, np.int64), np.empty(n + 1)
+        for i in range(n):
+            start[i] = x[i]
+        start[n] = x[n - 1]
+    else:
+        inner = sorted_inner(ranks, n)
+        knots, edges, start = np.empty(h, np.int64), np.empty(len(inner) + 2, np.int64), np.empty(len(inner) + 2)
+        cut(x, ranks, inner, edges, start, knots)
+    segments = np.empty(len(places), np.int32)
+    if not whole:
+        find_segments(edges[1:-1], places, segments)
+    value, slope, e, ex, left, left_x, right, right_x = np.empty((8, len(start)))
+    dw1, db1, dw2 = np.zeros(h), np.zeros(h), np.empty(h)
+    count, squares = n if whole else len(places), 0.0
+    scale = 2.0 / (count * o)
+    for out in range(o):
+        lines(w1[0], b1, w2[out], b2[out], start, knots, value, slope)
+        if by_sample:
+            ex[:] = 0
+            for i in range(n):
+                e[i] = value[i] - np.float64(y[out, i])
+                squares += e[i] * e[i]
+        elif whole:
+            squares += add_segments(x, y[out], nodes, offsets, out, edges, start, value, slope, e, ex)
+        else:
+            squares += add_places(x, y[out], places, segments, start, value, slope, e, ex)
+        running_sums(e, ex, start, left, left_x, right, right_x)
+        add_unit_gradients(w1[0], b1, w2[out], start, knots, left, left_x, right, right_x, scale, dw1, db1, dw2)
+        grads[(2 + out) * h : (3 + out) * h] = dw2
+        grads[(2 + o) * h + out] = scale * right[0]
+    grads[:h] = dw1
+    grads[h : 2 * h] = db1
+    return squares / (count * o)
+
+
+@njit(**OPTIONS)
+def forward(x, h, o, flat, y):
+    """Write y (N, O) for x (N,), by the segment that each sample lies in; see relufit.hinge.forward."""
+    w1, b1, w2, b2 = parts(flat, 1, h, o)
+    low, high = np.float64(x.min()), np.float64(x.max())
+    positions, inner, count = np.empty(h), np.empty(h, np.int64), 0
+    for j in range(h):
+        positions[j] = -np.float64(b1[j]) / np.float64(w1[0, j])
+        inner[count] = j
+        count += low < positions[j] < high
+    inner = inner[:count][np.argsort(positions[inner[:count]])]
+    start, knots = np.empty(count + 2), np.empty(h, np.int64)
+    start[0], start[count + 1] = low, high
+    for j in range(h):
+        w, b = np.float64(w1[0, j]), np.float64(b1[j])
+        on = max(w * low + b, w * high + b) > 0
+        knots[j] = 0 if on == (w > 0) else count + 1
+    for k in range(count):
+        start[k + 1] = positions[inner[k]]
+        knots[inner[k]] = k + 1
+    value, slope = np.empty((2, o, count + 2))
+    for out in range(o):
+        lines(w1[0], b1, w2[out], b2[out], start, knots, value[out], slope[out])
+    segments = np.empty(CHUNK, np.int32)
+    for first in range(0, len(x), CHUNK):
+        piece = x[first : first + CHUNK]
+        find_segments(start[1:-1], piece, segments)
+        for i in range(len(piece)):
+            k = segments[i]
+            for out in range(o):
+                y[first + i, out] = value[out, k] + slope[out, k] * (np.float64(piece[i]) - start[k])
+
+
+@njit(**OPTIONS)
+def train(
+    x, y, nodes, offsets, guide, places, order, batch, losses, rule, constants, coefficients, h, o, flat, moments
+):
+    """Train in place as training.train does, on the samples that stand at `places` (n,) of the table.
+
+    order (epochs, n) picks from `places`; where it is (0, 0) every step is a full batch, of all samples of the table if
+    `places` is empty.
+    """
+    n, step = (len(places) if len(places) else len(x)), 0
+    grads = np.empty_like(flat)
+    chosen = np.empty(batch, places.dtype)
+    for epoch in range(len(losses)):
+        losses[epoch] = 0.0
+        for first in range(0, n, batch):
+            size = min(batch, n - first)
+            if len(order) == 0:
+                loss = gradient(x, y, nodes, offsets, guide, places, h, o, flat, grads)
+            else:
+                for i in range(size):
+                    chosen[i] = places[order[epoch, first + i]]
+                loss = gradient(x, y, nodes, offsets, guide, chosen[:size], h, o, flat, grads)
+            update(rule, constants, coefficients[step], flat, moments, grads)
+            losses[epoch] += loss * size / n
+            step += 1

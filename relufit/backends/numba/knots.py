@@ -1,0 +1,113 @@
+"""Compiled searches of relufit/hinge.py: where among sorted samples the knots lie, and in which order.
+
+A guide to the sorted samples lets the search for a knot begin a few samples from its end, wherever it is.
+"""
+
+import numpy as np
+from numba import njit
+
+from relufit.backends.numba.dense import EXACT, OPTIONS, is_on
+
+SAMPLES_PER_CELL = 8  # of the guide to a table
+DIGIT = 8  # bits that the radix sort works off at once
+
+
+@njit(**OPTIONS)
+def make_guide(x, cells):
+    """Where each cell of [x[0], x[-1]], cut into `cells` of equal length, begins in sorted x (N,): (cells + 1,)."""
+    guide, cell = np.empty(cells + 1, np.int64), 0
+    scale = cells_per_unit(x, cells)
+    guide[0] = 0
+    for i in range(len(x)):
+        while cell < cell_of(x[i], x[0], scale, cells):
+            cell += 1
+            guide[cell] = i
+    guide[cell + 1 :] = len(x)
+    return guide
+
+
+@njit(**OPTIONS)
+def cells_per_unit(x, cells):
+    """How many cells there are to a unit of x; 0 where all samples are equal."""
+    width = np.float64(x[-1]) - np.float64(x[0])
+    return cells / width if width > 0 else 0.0
+
+
+@njit(**OPTIONS)
+def cell_of(x, low, scale, cells):
+    """The cell that x lies in, or the nearest one; any cell where x is nan."""
+    place = (np.float64(x) - np.float64(low)) * scale
+    return int(place) if 0 < place < cells else (cells - 1 if place > 0 else 0)
+
+
+@njit(**EXACT)
+def is_left(x, w, b):
+    """Whether x lies left of the knot: the unit is off there and rising, or on and not rising."""
+    return is_on(x, w, b) != (w > 0)
+
+
+@njit(**OPTIONS)
+def find_ranks(x, guide, w1, b1, ranks):
+    """Write how many of the sorted samples x (N,) lie left of each unit's knot: ranks (H,)."""
+    n, cells = len(x), len(guide) - 1
+    scale = cells_per_unit(x, cells)
+    for j in range(len(w1)):
+        ranks[j] = cell_of(-np.float64(b1[j]) / np.float64(w1[j]), x[0], scale, cells)
+    for j in range(len(w1)):
+        w, b = w1[j], b1[j]
+        low, high = guide[ranks[j]], guide[ranks[j] + 1]
+        # The cell is a guess. The predicate at its ends confirms it, or the search is over all samples.
+        if low > 0 and not is_left(x[low - 1], w, b):
+            low = 0
+        if high < n and is_left(x[high], w, b):
+            high = n
+        while low < high:
+            middle = (low + high) >> 1
+            if is_left(x[middle], w, b):
+                low = middle + 1
+            else:
+                high = middle
+        ranks[j] = low
+
+
+@njit(**OPTIONS)
+def sorted_inner(ranks, n):
+    """The units whose knots lie between samples, 0 < rank < N, by rank: a radix sort, least significant digit first."""
+    units, other, count = np.empty(len(ranks), np.int32), np.empty(len(ranks), np.int32), 0
+    for j in range(len(ranks)):
+        units[count] = j
+        count += 0 < ranks[j] < n
+    places, shift = np.empty(1 << DIGIT, np.int32), 0
+    while n >> shift > 0:
+        places[:] = 0
+        for i in range(count):
+            places[(ranks[units[i]] >> shift) & ((1 << DIGIT) - 1)] += 1
+        total = 0
+        for digit in range(1 << DIGIT):
+            places[digit], total = total, total + places[digit]
+        for i in range(count):
+            digit = (ranks[units[i]] >> shift) & ((1 << DIGIT) - 1)
+            other[places[digit]] = units[i]
+            places[digit] += 1
+        units, other, shift = other, units, shift + DIGIT
+    return units[:count]
+
+
+@njit(**OPTIONS)
+def find_segments(ends, values, segments):
+    """Write how many of the sorted `ends` are at most each of `values` (n,): by a guide to the ends, and bisection."""
+    segments[:] = 0
+    if len(ends) == 0:
+        return
+    cells = 2 * len(ends)
+    guide, scale = make_guide(ends, cells), cells_per_unit(ends, cells)
+    for i in range(len(values)):
+        cell = cell_of(values[i], ends[0], scale, cells)
+        low, high = guide[cell], guide[cell + 1]
+        while low < high:
+            middle = (low + high) >> 1
+            if ends[middle] <= values[i]:
+                low = middle + 1
+            else:
+                high = middle
+        segments[i] = low

@@ -1,0 +1,78 @@
+"""Samples of one input kept in order, with what relufit/hinge.py needs of them: what the hinge backends share."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from relufit.backend import Samples
+from relufit.errors import RelufitError
+from relufit.moments import LEAF, Table, tabulate
+
+
+@dataclass(frozen=True)
+class SortedSamples(Samples):
+    """Data x (N, 1), y (N, O) as it was given, and where each sample stands in the table of all."""
+
+    table: Table
+    order: np.ndarray | None  # (N,) the samples in the order of the table; None where they came in order
+    chosen: np.ndarray | None = None  # (n,) where the samples stand in the table; None: they are the whole table
+
+    @cached_property
+    def places(self) -> np.ndarray:
+        """Where each sample stands in the table, (n,) integers."""
+        if self.chosen is not None:
+            return self.chosen
+        index = np.arange(len(self), dtype=np.int32 if len(self) < 2**31 else np.int64)
+        if self.order is None:
+            return index
+        places = np.empty_like(index)
+        places[self.order] = index
+        return places
+
+    def take(self, index: Any) -> "SortedSamples":
+        return replace(self, x=self.x[index], y=self.y[index], chosen=self.places[index])
+
+
+def sort_samples(x: np.ndarray, y: np.ndarray) -> SortedSamples:
+    """Sort x (N, 1), y (N, O) and tabulate their moments. Raises RelufitError where memory is short."""
+    check_memory(len(x), y.shape[1], x.dtype.itemsize)
+    column = np.ascontiguousarray(x[:, 0])
+    if np.all(column[:-1] <= column[1:]):
+        return SortedSamples(x, y, tabulate(column, np.ascontiguousarray(y.T)), None)
+    order = np.argsort(column).astype(np.int32 if len(x) < 2**31 else np.int64)
+    table = tabulate(column[order], np.stack([row[order] for row in y.T]))
+    return SortedSamples(x, y, table, order)
+
+
+def check_memory(samples: int, outputs: int, item_bytes: int) -> None:
+    """Raise RelufitError where the sorted samples and their table would not fit in the memory that is free."""
+    if samples < 2**20:
+        return
+    import psutil
+
+    # Sorted copies, the order as it is made (64 bits, then 32), the places of minibatches, and the tree of moments.
+    per_sample = (1 + outputs) * item_bytes + 8 + 4 + 4 + 8 * (2 + 3 * outputs) * 2 / LEAF
+    need, free = samples * per_sample, psutil.virtual_memory().available
+    if need > free:
+        raise RelufitError(
+            f"sorting {samples} samples needs {need / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free; "
+            "take fewer samples or a dense backend"
+        )
+
+
+def refusal(name: str, inputs: int) -> str | None:
+    """Why a hinge backend cannot do a network of so many inputs; None for one."""
+    if inputs == 1:
+        return None
+    return (
+        f"{name} needs one input (D = 1), not {inputs}; numpy, numba, torch-cpu and the other dense backends take any"
+    )
+
+
+def demand_one_input(name: str, inputs: int) -> None:
+    """Raise RelufitError unless there is one input."""
+    reason = refusal(name, inputs)
+    if reason is not None:
+        raise RelufitError(reason)

@@ -1,0 +1,239 @@
+"""The same network for one input by sorted knots and moments: exact gradients without touching every sample.
+
+With the samples sorted by x, a unit is on for those on one side of its knot: n >= rank where w1 > 0, n < rank where
+not. Between neighbouring ranks the output is one line, so all that a gradient needs of the samples of such a segment
+is the sum of their residuals and the sum of residual times x. Those come sample by sample, O(N + H log N) for a batch,
+or from a tree of moments built once for the data: O(H log N) for all samples, however many they are.
+
+Nothing is lost to cancellation: a line is a value and a slope at the sample where its segment begins, sums run towards
+each knot from the side where the unit is on, and moments are centred on the means of the runs that they describe. A fit
+with a loss of 1e-9 gets gradients as good as those of the dense form.
+
+This is the readable form, in numpy; relufit/backends/numba/hinge.py is the same in compiled loops.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from relufit.moments import LEAF, Table
+from relufit.params import Params
+
+CHUNK = 2**20  # samples of a forward pass worked off at once
+
+
+class Spline(NamedTuple):
+    """The network over a table's samples: from edges[k] up to edges[k + 1] it is a line, segment k."""
+
+    edges: np.ndarray  # (K + 1,) integers from 0 to N
+    start: np.ndarray  # (K + 1,) x of the first sample of each segment, and once more that of the last, float64
+    knots: np.ndarray  # (H,) integers from 0 to K: the segment that begins at each unit's knot
+    value: np.ndarray  # (O, K) output at `start`
+    slope: np.ndarray  # (O, K)
+
+
+class Sums(NamedTuple):
+    """Sums over the samples of each segment, of the residual e = output - y."""
+
+    e: np.ndarray  # (O, K)
+    ex: np.ndarray  # (O, K) of e (x - start)
+    squares: float  # of e^2, over all segments and outputs
+
+
+def forward(params: Params, x: np.ndarray) -> np.ndarray:
+    """The network's output, x (N, 1) -> (N, O), by the segment that each sample lies in: O(N log H)."""
+    w1, b1, w2, b2 = (np.asarray(p, np.float64) for p in params)
+    w1, low, high = w1[0], float(x.min()), float(x.max())
+    with np.errstate(all="ignore"):
+        positions = -b1 / w1
+    inner = np.flatnonzero((low < positions) & (positions < high))
+    ends, places = np.unique(positions[inner], return_inverse=True)
+    start = np.concatenate([[low], ends, [high]])
+    # A unit without a knot among the samples is on for all of them, or off: its knot is put at one end.
+    on = np.maximum(w1 * low + b1, w1 * high + b1) > 0
+    knots = np.where(on == (w1 > 0), 0, len(ends) + 1)
+    knots[inner] = places + 1
+    value, slope = lines(w1, b1, w2, b2, start, knots)
+    y = np.empty((len(x), len(b2)), x.dtype)
+    for first in range(0, len(x), CHUNK):
+        piece = x[first : first + CHUNK, 0].astype(np.float64)
+        segment = np.searchsorted(ends, piece, side="right")
+        y[first : first + CHUNK] = (value[:, segment] + slope[:, segment] * (piece - start[segment])).T
+    return y
+
+
+def loss_and_grads(params: Params, table: Table, places: np.ndarray | None = None) -> tuple[np.ndarray, Params]:
+    """Loss (0-d) and gradients over the samples of the table that stand at `places`, or over all by their moments."""
+    ranks = find_ranks(params.w1[0], params.b1, table.x)
+    edges, knots = np.unique(np.concatenate([ranks, [0, len(table.x)]]), return_inverse=True)
+    spline = network_as_spline(params, table.x, edges, knots[:-2])
+    if places is None:
+        return gradients(params, spline, sums_by_moments(spline, table), len(table.x))
+    segment = np.searchsorted(edges, places, side="right") - 1
+    return gradients(params, spline, sums_by_sample(spline, table, places, segment), len(places))
+
+
+def loss_and_grads_by_sample(params: Params, table: Table) -> tuple[np.ndarray, Params]:
+    """The same with a segment for each sample of the table: less work where samples are few."""
+    ranks = find_ranks(params.w1[0], params.b1, table.x)
+    spline = network_as_spline(params, table.x, np.arange(len(table.x) + 1), ranks)
+    e = spline.value - table.y
+    return gradients(params, spline, Sums(e, np.zeros_like(e), float(np.sum(e * e))), len(table.x))
+
+
+def find_ranks(w1: np.ndarray, b1: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """How many of the sorted samples x (N,) lie left of each unit's knot: (H,) integers from 0 to N.
+
+    Decided by the very predicate of the dense form, w1 x + b1 > 0 in the working precision: rounding is monotone, so it
+    changes once along sorted x, and the masks are identical. The place of the knot is a guess, which the predicate has
+    to confirm; where it does not (ties, overflow, w1 = 0) the rank is found by bisection.
+    """
+    with np.errstate(all="ignore"):
+        knots = -b1 / w1
+        ranks = np.searchsorted(x, knots, side="right")
+        open_ = np.flatnonzero(~_confirmed(ranks, w1, b1, x))
+        if len(open_):  # the samples that equal a knot lie on one side of it or on the other
+            ranks[open_] = np.searchsorted(x, knots[open_], side="left")
+            open_ = open_[~_confirmed(ranks[open_], w1[open_], b1[open_], x)]
+            ranks[open_] = _bisect(w1[open_], b1[open_], x)
+    return ranks
+
+
+def _confirmed(ranks: np.ndarray, w1: np.ndarray, b1: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Whether the sample before each rank lies left of the knot, and the sample at the rank does not."""
+    last = len(x) - 1
+    before = (ranks == 0) | _is_left(w1, b1, x[np.maximum(ranks - 1, 0)])
+    return before & ((ranks > last) | ~_is_left(w1, b1, x[np.minimum(ranks, last)]))
+
+
+def _is_left(w1: np.ndarray, b1: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Whether x lies left of the knot: the unit is off there and rising, or on and not rising."""
+    return (x * w1 + b1 > 0) != (w1 > 0)
+
+
+def _bisect(w1: np.ndarray, b1: np.ndarray, x: np.ndarray) -> np.ndarray:
+    low, high = np.zeros(len(w1), np.intp), np.full(len(w1), len(x))
+    while (low < high).any():
+        middle = np.minimum((low + high) // 2, len(x) - 1)  # where low = high = N, whatever is found changes nothing
+        left = _is_left(w1, b1, x[middle]) & (low < high)
+        low, high = np.where(left, middle + 1, low), np.where(left | (low == high), high, middle)
+    return low
+
+
+def network_as_spline(params: Params, x: np.ndarray, edges: np.ndarray, knots: np.ndarray) -> Spline:
+    """The network over sorted x (N,), cut at `edges`, where unit j turns on or off as segment knots[j] begins."""
+    w1, b1, w2, b2 = (np.asarray(p, np.float64) for p in params)
+    start = x.take(edges, mode="clip").astype(np.float64)
+    return Spline(edges, start, knots, *lines(w1[0], b1, w2, b2, start, knots))
+
+
+def lines(
+    w1: np.ndarray, b1: np.ndarray, w2: np.ndarray, b2: np.ndarray, start: np.ndarray, knots: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Value at its start and slope of each segment, (O, K), from w1 (H,), b1 (H,), w2 (H, O), b2 (O,), all float64."""
+    rising, segments = w1 > 0, len(start) - 1
+    falling_on = ~rising & (knots > 0)  # on before the first sample, if samples went on to the left
+    z = w1 * start[knots] + b1  # at the unit's knot: zero but for the distance from the knot to a sample
+    bend = np.where(rising | falling_on, np.abs(w1), 0)
+    jump = np.where(rising, z, np.where(falling_on, -z, 0))
+    first_slope, first_value = w1 * falling_on, (w1 * start[0] + b1) * falling_on
+    # A weight that is not finite must show in the loss, whatever side of its knot the samples are on.
+    broken, step = 0 * (w1.sum() + b1.sum()), np.diff(start)[:-1]
+    value, slope = np.empty((len(b2), segments)), np.empty((len(b2), segments))
+    for o, v in enumerate(w2.T):
+        bends: np.ndarray = np.bincount(knots, v * bend, segments + 1)[:-1]
+        rises: np.ndarray = np.bincount(knots, v * jump, segments + 1)[:-1]
+        bends[0] += float(first_slope @ v)
+        np.cumsum(bends, out=slope[o])
+        rises[0] += float(first_value @ v + b2[o] + broken + 0 * v.sum())
+        rises[1:] += slope[o, :-1] * step
+        np.cumsum(rises, out=value[o])
+    return value, slope
+
+
+def sums_by_sample(spline: Spline, table: Table, places: np.ndarray, segment: np.ndarray) -> Sums:
+    """Residual sums over the samples at `places` (n,) of the table, whose segments (n,) are given."""
+    segments, squares = len(spline.start) - 1, 0.0
+    dx = table.x[places] - spline.start[segment]
+    e_sums, ex_sums = np.empty_like(spline.value), np.empty_like(spline.value)
+    for o, y in enumerate(table.y):
+        e = spline.slope[o][segment] * dx + spline.value[o][segment] - y[places]
+        e_sums[o] = np.bincount(segment, e, segments)
+        ex_sums[o] = np.bincount(segment, e * dx, segments)
+        squares += float(e @ e)
+    return Sums(e_sums, ex_sums, squares)
+
+
+def sums_by_moments(spline: Spline, table: Table) -> Sums:
+    """Residual sums over all samples: from the largest nodes inside each segment, and sample by sample at its ends."""
+    first, last = spline.edges[:-1], spline.edges[1:]
+    low, high = -(-first // LEAF), last // LEAF  # leaves from low up to high lie wholly inside
+    whole = low < high
+    pieces = [(first, np.where(whole, low * LEAF, last)), (np.where(whole, high * LEAF, last), last)]
+    places, segment = _ragged(*map(np.concatenate, zip(*pieces, strict=True)))
+    total = sums_by_sample(spline, table, places, segment % len(first))
+    squares = total.squares
+    for level, base in enumerate(table.offsets[:-1].tolist()):
+        whole = low < high
+        odd_low, odd_high = np.flatnonzero(whole & (low % 2 == 1)), np.flatnonzero(whole & (high % 2 == 1))
+        rows = base + np.concatenate([low[odd_low], high[odd_high] - 1])
+        squares += _add_nodes(total, spline, table, LEAF << level, rows, np.concatenate([odd_low, odd_high]))
+        low, high = (low + 1) // 2, high // 2
+    return total._replace(squares=squares)
+
+
+def _add_nodes(total: Sums, spline: Spline, table: Table, size: int, rows: np.ndarray, segment: np.ndarray) -> float:
+    """Add to `total` the sums over the runs of `size` samples that stand in `rows` (n,); returns those of squares."""
+    mean_x, sxx, *moments = table.nodes[rows].T
+    dx, squares = mean_x - spline.start[segment], 0.0
+    for o in range(len(table.y)):
+        mean_y, sxy, syy = moments[3 * o : 3 * o + 3]
+        slope = spline.slope[o][segment]
+        e = spline.value[o][segment] + slope * dx - mean_y  # mean residual of the run
+        spread = slope * sxx - sxy  # sum of (x - mean_x) e
+        np.add.at(total.e[o], segment, size * e)
+        np.add.at(total.ex[o], segment, spread + dx * (size * e))
+        squares += float(np.sum(size * e * e + slope * spread + (syy - slope * sxy)))
+    return squares
+
+
+def _ragged(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The integers from first[i] up to last[i] for every i, one after the other, and the i of each."""
+    lengths = last - first
+    owner = np.repeat(np.arange(len(first)), lengths)
+    return np.arange(len(owner)) + (first - np.cumsum(lengths) + lengths)[owner], owner
+
+
+def gradients(params: Params, spline: Spline, sums: Sums, count: int) -> tuple[np.ndarray, Params]:
+    """Loss and gradients from the residual sums of each segment, as means over `count` samples."""
+    w1, b1, w2, _ = (np.asarray(p, np.float64) for p in params)
+    w1, rising, dtype = w1[0], w1[0] > 0, params.w1.dtype
+    knots, outputs = spline.knots, len(sums.e)
+    x = spline.start[knots]  # (H,) the sample that a unit's sums are taken about
+    z, scale = w1 * x + b1, 2 / (count * outputs)
+    dw1, db1, dw2, db2 = np.zeros(len(w1)), np.zeros(len(w1)), np.empty_like(w2), np.empty(outputs)
+    for o, v in enumerate(w2.T):
+        left, left_x, right, right_x = _running_sums(sums.e[o], sums.ex[o], np.diff(spline.start))
+        s0 = np.where(rising, right[knots], left[knots])  # sums of e and of e (x - knot) where the unit is on
+        s1 = np.where(rising, right_x[knots], left_x[knots])
+        dw1 += v * (s1 + x * s0)
+        db1 += v * s0
+        dw2[:, o] = w1 * s1 + z * s0
+        db2[o] = right[0]
+    loss = np.asarray(sums.squares / (count * outputs), dtype)
+    return loss, Params(*((g * scale).astype(dtype) for g in (dw1[None], db1, dw2, db2)))
+
+
+def _running_sums(
+    e: np.ndarray, ex: np.ndarray, step: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """For each edge k = 0 ... K the sums of e and of e (x - start[k]) over all samples left of it, and right of it.
+
+    Each moves from edge to edge with the point that it is taken about, so nothing is subtracted from a total.
+    """
+    left, left_x, right, right_x = np.zeros((4, len(e) + 1))
+    np.cumsum(e, out=left[1:])
+    np.cumsum(ex - step * left[1:], out=left_x[1:])
+    np.cumsum(e[::-1], out=right[-2::-1])
+    np.cumsum((ex + step * right[1:])[::-1], out=right_x[-2::-1])
+    return left, left_x, right, right_x
