@@ -36,7 +36,8 @@ class Sums(NamedTuple):
     """Sums over the samples of each segment, of the residual e = output - y."""
 
     e: np.ndarray  # (O, K)
-    ex: np.ndarray  # (O, K) of e (x - start)
+    ex: np.ndarray  # (O, K) of e x
+    edx: np.ndarray  # (O, K) of e (x - start)
     squares: float  # of e^2, over all segments and outputs
 
 
@@ -78,7 +79,8 @@ def loss_and_grads_by_sample(params: Params, table: Table) -> tuple[np.ndarray, 
     ranks = find_ranks(params.w1[0], params.b1, table.x)
     spline = network_as_spline(params, table.x, np.arange(len(table.x) + 1), ranks)
     e = spline.value - table.y
-    return gradients(params, spline, Sums(e, np.zeros_like(e), float(np.sum(e * e))), len(table.x))
+    sums = Sums(e, e * spline.start[:-1], np.zeros_like(e), float(np.sum(e * e)))
+    return gradients(params, spline, sums, len(table.x))
 
 
 def find_ranks(w1: np.ndarray, b1: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -153,15 +155,15 @@ def lines(
 
 def sums_by_sample(spline: Spline, table: Table, places: np.ndarray, segment: np.ndarray) -> Sums:
     """Residual sums over the samples at `places` (n,) of the table, whose segments (n,) are given."""
-    segments, squares = len(spline.start) - 1, 0.0
-    dx = table.x[places] - spline.start[segment]
-    e_sums, ex_sums = np.empty_like(spline.value), np.empty_like(spline.value)
+    segments, squares, x = len(spline.start) - 1, 0.0, table.x[places]
+    dx = x - spline.start[segment]
+    sums = np.empty((3, len(table.y), segments))
     for o, y in enumerate(table.y):
         e = spline.slope[o][segment] * dx + spline.value[o][segment] - y[places]
-        e_sums[o] = np.bincount(segment, e, segments)
-        ex_sums[o] = np.bincount(segment, e * dx, segments)
+        for total, terms in zip(sums[:, o], (e, e * x, e * dx), strict=True):
+            total[:] = np.bincount(segment, terms, segments)
         squares += float(e @ e)
-    return Sums(e_sums, ex_sums, squares)
+    return Sums(sums[0], sums[1], sums[2], squares)
 
 
 def sums_by_moments(spline: Spline, table: Table) -> Sums:
@@ -192,7 +194,8 @@ def _add_nodes(total: Sums, spline: Spline, table: Table, size: int, rows: np.nd
         e = spline.value[o][segment] + slope * dx - mean_y  # mean residual of the run
         spread = slope * sxx - sxy  # sum of (x - mean_x) e
         np.add.at(total.e[o], segment, size * e)
-        np.add.at(total.ex[o], segment, spread + dx * (size * e))
+        np.add.at(total.ex[o], segment, spread + mean_x * (size * e))
+        np.add.at(total.edx[o], segment, spread + dx * (size * e))
         squares += float(np.sum(size * e * e + slope * spread + (syy - slope * sxy)))
     return squares
 
@@ -213,27 +216,26 @@ def gradients(params: Params, spline: Spline, sums: Sums, count: int) -> tuple[n
     z, scale = w1 * x + b1, 2 / (count * outputs)
     dw1, db1, dw2, db2 = np.zeros(len(w1)), np.zeros(len(w1)), np.empty_like(w2), np.empty(outputs)
     for o, v in enumerate(w2.T):
-        left, left_x, right, right_x = _running_sums(sums.e[o], sums.ex[o], np.diff(spline.start))
-        s0 = np.where(rising, right[knots], left[knots])  # sums of e and of e (x - knot) where the unit is on
-        s1 = np.where(rising, right_x[knots], left_x[knots])
-        dw1 += v * (s1 + x * s0)
+        left, right = _running_sums(sums.e[o], sums.ex[o], sums.edx[o], np.diff(spline.start))
+        s0, s1, s1_about_knot = np.where(rising, right[:, knots], left[:, knots])  # where the unit is on, (H,) each
+        dw1 += v * s1
         db1 += v * s0
-        dw2[:, o] = w1 * s1 + z * s0
-        db2[o] = right[0]
+        dw2[:, o] = w1 * s1_about_knot + z * s0
+        db2[o] = right[0, 0]
     loss = np.asarray(sums.squares / (count * outputs), dtype)
     return loss, Params(*((g * scale).astype(dtype) for g in (dw1[None], db1, dw2, db2)))
 
 
-def _running_sums(
-    e: np.ndarray, ex: np.ndarray, step: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """For each edge k = 0 ... K the sums of e and of e (x - start[k]) over all samples left of it, and right of it.
+def _running_sums(e: np.ndarray, ex: np.ndarray, edx: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of e, of e x and of e (x - start[k]) over all samples left of edge k = 0 ... K, and right of it: (3, K + 1).
 
-    Each moves from edge to edge with the point that it is taken about, so nothing is subtracted from a total.
+    The last moves from edge to edge with the point that it is taken about, so nothing is subtracted from a total.
     """
-    left, left_x, right, right_x = np.zeros((4, len(e) + 1))
-    np.cumsum(e, out=left[1:])
-    np.cumsum(ex - step * left[1:], out=left_x[1:])
-    np.cumsum(e[::-1], out=right[-2::-1])
-    np.cumsum((ex + step * right[1:])[::-1], out=right_x[-2::-1])
-    return left, left_x, right, right_x
+    left, right = np.zeros((2, 3, len(e) + 1))
+    np.cumsum(e, out=left[0, 1:])
+    np.cumsum(ex, out=left[1, 1:])
+    np.cumsum(edx - step * left[0, 1:], out=left[2, 1:])
+    np.cumsum(e[::-1], out=right[0, -2::-1])
+    np.cumsum(ex[::-1], out=right[1, -2::-1])
+    np.cumsum((edx + step * right[0, 1:])[::-1], out=right[2, -2::-1])
+    return left, right

@@ -56,27 +56,29 @@ def lines(w1, b1, w2, b2, start, knots, value, slope):
 
 @njit(**EXACT)
 def add_samples(x, y, first, last, start, value, slope):
-    """Sums of e, e (x - start) and e^2 over the samples from `first` up to `last`, e = value + slope (x - start) - y.
+    """Sums of e, e x, e (x - start) and e^2 over samples from `first` up to `last`, e = value + slope (x - start) - y.
 
     A scalar loop: there are a few dozen samples at most, too few to fill a vector loop.
     """
-    e_sum, ex_sum, squares = 0.0, 0.0, 0.0
+    e_sum, ex_sum, edx_sum, squares = 0.0, 0.0, 0.0, 0.0
     for i in range(first, last):
         dx = np.float64(x[i]) - start
         e = value + slope * dx - np.float64(y[i])
         e_sum += e
-        ex_sum += e * dx
+        ex_sum += e * np.float64(x[i])
+        edx_sum += e * dx
         squares += e * e
-    return e_sum, ex_sum, squares
+    return e_sum, ex_sum, edx_sum, squares
 
 
 @njit(**OPTIONS)
 def add_node(node, o, size, start, value, slope):
     """The same over the run of `size` samples that `node` describes, for output o."""
-    dx, sxx, mean_y, sxy, syy = node[0] - start, node[1], node[2 + 3 * o], node[3 + 3 * o], node[4 + 3 * o]
+    mean_x, sxx, mean_y, sxy, syy = node[0], node[1], node[2 + 3 * o], node[3 + 3 * o], node[4 + 3 * o]
+    dx = mean_x - start
     e = value + slope * dx - mean_y
-    spread = slope * sxx - sxy
-    return size * e, spread + dx * (size * e), size * e * e + slope * spread + (syy - slope * sxy)
+    spread, total = slope * sxx - sxy, size * e
+    return total, spread + mean_x * total, spread + dx * total, total * e + slope * spread + (syy - slope * sxy)
 
 
 @njit(**OPTIONS)
@@ -85,81 +87,95 @@ def add_nodes(x, y, nodes, offsets, o, first, last, start, value, slope):
     low, high = (first + LEAF - 1) >> LEAF_BITS, last >> LEAF_BITS
     if low > high:  # both ends in one leaf
         return add_samples(x, y, first, last, start, value, slope)
-    e_sum, ex_sum, squares = add_samples(x, y, first, low << LEAF_BITS, start, value, slope)
-    e, ex, ee = add_samples(x, y, high << LEAF_BITS, last, start, value, slope)
-    e_sum, ex_sum, squares = e_sum + e, ex_sum + ex, squares + ee
+    a0, a1, a2, a3 = add_samples(x, y, first, low << LEAF_BITS, start, value, slope)
+    b0, b1, b2, b3 = add_samples(x, y, high << LEAF_BITS, last, start, value, slope)
     level = 0
     while low < high:
         base, size = offsets[level], np.float64(LEAF << level)
         if low & 1:
-            e, ex, ee = add_node(nodes[base + low], o, size, start, value, slope)
-            e_sum, ex_sum, squares = e_sum + e, ex_sum + ex, squares + ee
+            e, ex, edx, squares = add_node(nodes[base + low], o, size, start, value, slope)
+            a0, a1, a2, a3 = a0 + e, a1 + ex, a2 + edx, a3 + squares
         if high & 1:
-            e, ex, ee = add_node(nodes[base + high - 1], o, size, start, value, slope)
-            e_sum, ex_sum, squares = e_sum + e, ex_sum + ex, squares + ee
+            e, ex, edx, squares = add_node(nodes[base + high - 1], o, size, start, value, slope)
+            b0, b1, b2, b3 = b0 + e, b1 + ex, b2 + edx, b3 + squares
         low, high, level = (low + 1) >> 1, high >> 1, level + 1
-    return e_sum, ex_sum, squares
+    return a0 + b0, a1 + b1, a2 + b2, a3 + b3
 
 
 @njit(**OPTIONS)
-def add_segments(x, y, nodes, offsets, o, edges, start, value, slope, e, ex):
-    """Write the sums of e and e (x - start) of each segment; returns that of e^2 over all."""
-    squares = 0.0
+def add_segments(x, y, nodes, offsets, o, edges, start, value, slope, sums):
+    """Write the sums of e, e x and e (x - start) of each segment, (3, K); returns that of e^2 over all."""
+    total = 0.0
     for k in range(len(edges) - 1):
         first, last = edges[k], edges[k + 1]
         if last - first < LEAF:
-            e[k], ex[k], ee = add_samples(x, y, first, last, start[k], value[k], slope[k])
+            e, ex, edx, squares = add_samples(x, y, first, last, start[k], value[k], slope[k])
         else:
-            e[k], ex[k], ee = add_nodes(x, y, nodes, offsets, o, first, last, start[k], value[k], slope[k])
-        squares += ee
-    return squares
+            e, ex, edx, squares = add_nodes(x, y, nodes, offsets, o, first, last, start[k], value[k], slope[k])
+        sums[0, k], sums[1, k], sums[2, k] = e, ex, edx
+        total += squares
+    return total
 
 
 @njit(**OPTIONS)
-def add_places(x, y, places, segments, start, value, slope, e, ex):
+def add_each(x, y, value, sums):
+    """The same where each sample is a segment."""
+    total = 0.0
+    for i in range(len(x)):
+        e = value[i] - np.float64(y[i])
+        sums[0, i], sums[1, i], sums[2, i] = e, e * np.float64(x[i]), 0.0
+        total += e * e
+    return total
+
+
+@njit(**OPTIONS)
+def add_places(x, y, places, segments, start, value, slope, sums):
     """The same over the samples at `places` (n,) alone, whose segments (n,) are given."""
-    squares = 0.0
-    e[:] = 0
-    ex[:] = 0
+    total = 0.0
+    sums[:] = 0
     for i in range(len(places)):
-        k = segments[i]
-        dx = np.float64(x[places[i]]) - start[k]
-        residual = value[k] + slope[k] * dx - np.float64(y[places[i]])
-        e[k] += residual
-        ex[k] += residual * dx
-        squares += residual * residual
-    return squares
+        k, at = segments[i], np.float64(x[places[i]])
+        e = value[k] + slope[k] * (at - start[k]) - np.float64(y[places[i]])
+        sums[0, k] += e
+        sums[1, k] += e * at
+        sums[2, k] += e * (at - start[k])
+        total += e * e
+    return total
 
 
 @njit(**OPTIONS)
-def running_sums(e, ex, start, left, left_x, right, right_x):
-    """For each edge k write the sums of e and of e (x - start[k]) over all samples left of it, and right: (K + 1,).
+def running_sums(sums, start, left, right):
+    """For each edge k write the sums of e, e x and e (x - start[k]) over all samples left of it, and right: (3, K + 1).
 
-    Each moves from edge to edge with the point that it is taken about, so nothing is subtracted from a total.
+    The last moves from edge to edge with the point that it is taken about, so nothing is subtracted from a total.
     """
-    last, s0, s1 = len(start) - 1, 0.0, 0.0
-    left[0], left_x[0], right[last], right_x[last] = 0.0, 0.0, 0.0, 0.0
+    last, s0, s1, s2 = len(start) - 1, 0.0, 0.0, 0.0
+    left[:, 0] = 0
+    right[:, last] = 0
     for k in range(last):
-        s0 += e[k]
-        s1 += ex[k] - (start[k + 1] - start[k]) * s0
-        left[k + 1], left_x[k + 1] = s0, s1
-    s0, s1 = 0.0, 0.0
+        s0 += sums[0, k]
+        s1 += sums[1, k]
+        s2 += sums[2, k] - (start[k + 1] - start[k]) * s0
+        left[0, k + 1], left[1, k + 1], left[2, k + 1] = s0, s1, s2
+    s0, s1, s2 = 0.0, 0.0, 0.0
     for k in range(last - 1, -1, -1):
-        s1 += ex[k] + (start[k + 1] - start[k]) * s0
-        s0 += e[k]
-        right[k], right_x[k] = s0, s1
+        s2 += sums[2, k] + (start[k + 1] - start[k]) * s0
+        s1 += sums[1, k]
+        s0 += sums[0, k]
+        right[0, k], right[1, k], right[2, k] = s0, s1, s2
 
 
 @njit(**OPTIONS)
-def add_unit_gradients(w1, b1, w2, start, knots, left, left_x, right, right_x, scale, dw1, db1, dw2):
+def add_unit_gradients(w1, b1, w2, start, knots, left, right, scale, dw1, db1, dw2):
     """Add one output's share to dw1 (H,) and db1 (H,), and write its dw2 (H,)."""
     for j in range(len(w1)):
         w, b, v, k = np.float64(w1[j]), np.float64(b1[j]), np.float64(w2[j]), knots[j]
-        s0 = right[k] if w > 0 else left[k]
-        s1 = right_x[k] if w > 0 else left_x[k]
-        dw1[j] += scale * v * (s1 + start[k] * s0)
+        s0 = right[0, k] if w > 0 else left[0, k]
+        s1 = right[1, k] if w > 0 else left[1, k]
+        s2 = right[2, k] if w > 0 else left[2, k]
+        dw1[j] += scale * v * s1
         db1[j] += scale * v * s0
-        dw2[j] = scale * (w * s1 + (w * start[k] + b) * s0)
+        dw2[j] = scale * (w * s2 + (w * start[k] + b) * s0)
 
 
 @njit(**OPTIONS)
@@ -185,25 +201,23 @@ def gradient(x, y, nodes, offsets, guide, places, h, o, flat, grads):
     segments = np.empty(len(places), np.int32)
     if not whole:
         find_segments(edges[1:-1], places, segments)
-    value, slope, e, ex, left, left_x, right, right_x = np.empty((8, len(start)))
+    value, slope = np.empty((2, len(start)))
+    sums, left, right = np.empty((3, 3, len(start)))
     dw1, db1, dw2 = np.zeros(h), np.zeros(h), np.empty(h)
     count, squares = n if whole else len(places), 0.0
     scale = 2.0 / (count * o)
     for out in range(o):
         lines(w1[0], b1, w2[out], b2[out], start, knots, value, slope)
         if by_sample:
-            ex[:] = 0
-            for i in range(n):
-                e[i] = value[i] - np.float64(y[out, i])
-                squares += e[i] * e[i]
+            squares += add_each(x, y[out], value, sums)
         elif whole:
-            squares += add_segments(x, y[out], nodes, offsets, out, edges, start, value, slope, e, ex)
+            squares += add_segments(x, y[out], nodes, offsets, out, edges, start, value, slope, sums)
         else:
-            squares += add_places(x, y[out], places, segments, start, value, slope, e, ex)
-        running_sums(e, ex, start, left, left_x, right, right_x)
-        add_unit_gradients(w1[0], b1, w2[out], start, knots, left, left_x, right, right_x, scale, dw1, db1, dw2)
+            squares += add_places(x, y[out], places, segments, start, value, slope, sums)
+        running_sums(sums, start, left, right)
+        add_unit_gradients(w1[0], b1, w2[out], start, knots, left, right, scale, dw1, db1, dw2)
         grads[(2 + out) * h : (3 + out) * h] = dw2
-        grads[(2 + o) * h + out] = scale * right[0]
+        grads[(2 + o) * h + out] = scale * right[0, 0]
     grads[:h] = dw1
     grads[h : 2 * h] = db1
     return squares / (count * o)

@@ -1,0 +1,225 @@
+"""Sorted knots against the dense form: the same masks, the same loss, the same gradients, on data made to hurt."""
+
+import numpy as np
+import pytest
+from conformance import on_device, on_host
+from exact import exact_training
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench import agreement
+from bench.loading import load_or_skip
+from relufit import Adam, Backend, Params, Plan, RelufitError, Sizes, backprop, draw_plan, hinge, init_params
+from relufit.moments import tabulate
+
+HINGE = ("numpy-hinge", "numba-hinge")
+VALUES = (0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 3.0, 1e-30, -1e-30, 1e-300, -1e-300, 1e3)
+
+
+@pytest.fixture(params=HINGE)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Each of the hinge backends, made to take the short cut for batches of any size."""
+    loaded = load_or_skip(request.param)
+    for threshold in ("dense_samples", "dense_forward_samples"):
+        if hasattr(loaded, threshold):
+            setattr(loaded, threshold, 0)
+    yield loaded
+    for threshold in ("dense_samples", "dense_forward_samples"):
+        loaded.__dict__.pop(threshold, None)
+
+
+def masks(params: Params, x: np.ndarray) -> np.ndarray:
+    """Which unit is on for which sample, (N, H), by the dense form in the working precision."""
+    with np.errstate(all="ignore"):
+        return x * params.w1 + params.b1 > 0
+
+
+def dense(params: Params, x: np.ndarray, y: np.ndarray) -> tuple[float, Params]:
+    """Loss and gradients in float64, under the masks of the working precision."""
+    on = masks(params, x)
+    w1, b1, w2, b2 = (p.astype(np.float64) for p in params)
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    hidden = np.where(on, x * w1 + b1, 0)
+    error = hidden @ w2 + b2 - y
+    dy = 2 * error / error.size
+    dz = np.where(on, dy @ w2.T, 0)
+    return float(np.mean(error**2)), Params(x.T @ dz, dz.sum(axis=0), hidden.T @ dy, dy.sum(axis=0))
+
+
+def size_of_terms(params: Params, x: np.ndarray, y: np.ndarray) -> Params:
+    """The sum of the magnitudes of what each gradient is a sum of: what its rounding errors are measured by."""
+    w1, b1, w2, b2 = (np.abs(p.astype(np.float64)) for p in params)
+    size = np.abs(x).astype(np.float64) * w1 + b1  # (N, H)
+    dy = 2 * (size @ w2 + b2 + np.abs(y)) / y.size
+    dz = dy @ w2.T
+    return Params(np.abs(x).T @ dz, dz.sum(axis=0), size.T @ dy, dy.sum(axis=0))
+
+
+def demand_agreement(backend: Backend, params: Params, x: np.ndarray, y: np.ndarray) -> None:
+    """Loss, gradients and output are those of the dense form to rounding, for all samples and for some of them."""
+    unit = 64 * float(np.finfo(x.dtype).eps)
+    samples = backend.samples(x, y)
+    index = np.arange(len(x))[:: -2 if len(x) > 1 else 1]
+    for chosen, part in ((slice(None), samples), (index, samples.take(index))):
+        loss, grads = backend.loss_and_grads(on_device(backend, params), part)
+        wanted, exact = dense(params, x[chosen], y[chosen])
+        sizes = size_of_terms(params, x[chosen], y[chosen])
+        total = float(np.max(np.abs(x * params.w1.astype(np.float64)) + np.abs(params.b1), initial=0.0))
+        scale = (total * np.abs(params.w2.astype(np.float64)).sum() + np.abs(params.b2).sum() + np.abs(y).max()) ** 2
+        assert abs(float(loss) - wanted) <= unit * scale
+        for name, found, right, size in zip(Params._fields, on_host(backend, grads), exact, sizes, strict=True):
+            assert np.all(np.abs(found - right) <= unit * size + 1e-300), name
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), dtype=st.sampled_from(["float32", "float64"]), name=st.sampled_from(HINGE))
+def test_agrees_with_dense_on_adversarial_data(data: st.DataObject, dtype: str, name: str) -> None:
+    """Ties, knots on samples, w1 = 0 and tiny, one unit, one sample, unsorted x, several outputs."""
+    backend = load_or_skip(name)
+    numbers = st.sampled_from(VALUES) | st.floats(-4, 4, width=32)
+    n, h, o = (data.draw(st.integers(1, most)) for most in (80, 12, 3))
+    draw = lambda count: np.array(data.draw(st.lists(numbers, min_size=count, max_size=count)))  # noqa: E731
+    x, w1, w2 = draw(n), draw(h), draw(h * o).reshape(h, o)
+    on_samples = np.array(data.draw(st.lists(st.integers(0, n - 1), min_size=h, max_size=h)))
+    b1 = np.where(draw(h) > 0, -w1 * x[on_samples], draw(h))
+    params = Params(w1[None], b1, w2, np.zeros(o))
+    params, x = Params(*(p.astype(dtype) for p in params)), x.astype(dtype)[:, None]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(backend), "dense_samples", 0)
+        demand_agreement(backend, params, x, np.sin(x) + np.arange(o, dtype=dtype))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), dtype=st.sampled_from(["float32", "float64"]))
+def test_masks_are_those_of_the_dense_form(data: st.DataObject, dtype: str) -> None:
+    """Whatever the weights, infinite products included: a unit is on from its rank, or up to it."""
+    numbers = st.sampled_from((*VALUES, 1e30, -1e30, 3e38, 1e-45)) | st.floats(-1e3, 1e3, width=32)
+    draw = lambda most: np.array(data.draw(st.lists(numbers, min_size=1, max_size=most)), dtype)  # noqa: E731
+    x, w1 = np.sort(draw(40)), draw(20)
+    b1 = np.array(data.draw(st.lists(numbers, min_size=len(w1), max_size=len(w1))), dtype)
+    with np.errstate(all="ignore"):
+        ranks = hinge.find_ranks(w1, b1, x)
+        on = x[:, None] * w1 + b1 > 0
+    place = np.arange(len(x))[:, None]
+    np.testing.assert_array_equal(np.where(w1 > 0, place >= ranks, place < ranks), on)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.random.default_rng(0).uniform(-3, 3, 5000),
+        np.random.default_rng(1).integers(-5, 6, 5000) / 2,  # ties
+        np.random.default_rng(2).uniform(-3, 3, 5000) + 1000,
+        np.random.default_rng(3).standard_cauchy(5000),  # most samples in one cell of the guide
+        np.full(100, 2.5),
+        np.repeat(np.random.default_rng(4).uniform(-3, 3, 300), 40),
+    ],
+    ids=["uniform", "ties", "offset", "cauchy", "constant", "repeated"],
+)
+def test_agrees_with_dense_on_many_samples(backend: Backend, x: np.ndarray, dtype: str) -> None:
+    """Thousands of samples: every level of the tree; half of the knots lie on samples."""
+    rng, h, o = np.random.default_rng(5), 60, 2
+    w1 = rng.normal(size=h)
+    w1[:6] = 0, -0.0, 1e-300, -1e-300, 1e-30, -1e-30
+    spread = rng.uniform(x.min(), x.max(), h)
+    b1 = -w1 * np.where(np.arange(h) % 2, rng.choice(x, h), spread)
+    b1[:4] = 1, -1, 1, 1
+    params = Params(w1[None], b1, rng.normal(size=(h, o)), rng.normal(size=o))
+    params, x = Params(*(p.astype(dtype) for p in params)), rng.permutation(x).astype(dtype)[:, None]
+    demand_agreement(backend, params, x, (np.sin(x) + np.arange(o)).astype(dtype))
+
+
+def test_a_fit_as_good_as_it_gets_has_gradients_as_good_as_dense(backend: Backend) -> None:
+    """At a loss of 1e-9 residuals are the difference of numbers a hundred thousand times their size."""
+    rng, h = np.random.default_rng(0), 600
+    knots = np.linspace(-6, 6, h + 1)[:-1]
+    slopes = np.diff(np.sin(np.append(knots, 6.0))) / np.diff(np.append(knots, 6.0))
+    w1 = rng.uniform(0.5, 2, h)
+    params = Params(w1[None], -w1 * knots, (np.diff(slopes, prepend=0) / w1)[:, None], np.sin(knots[:1]))
+    x = rng.uniform(-6, 6, (20_000, 1))
+    loss, grads = backend.loss_and_grads(params, backend.samples(x, np.sin(x)))
+    wanted, exact = backprop.loss_and_grads_textbook(params, x, np.sin(x), xp=np)
+    assert wanted < 1e-9
+    assert float(loss) == pytest.approx(float(wanted), rel=1e-9)
+    for found, right, size in zip(grads, exact, size_of_terms(params, x, np.sin(x)), strict=True):
+        assert np.all(np.abs(found - right) <= 1e-15 * size)
+
+
+@pytest.mark.parametrize("name", HINGE)
+def test_400_steps_of_adam_agree_with_dense(name: str) -> None:
+    """Full batches in float64, weights and losses to 1e-12: the masks never part."""
+    backend = load_or_skip(name)
+    params = init_params(64, dtype="float64", seed=1)
+    x = np.random.default_rng(0).uniform(-6, 6, (800, 1))
+    plan, rule = Plan(None, 800, 400), Adam(1e-3)
+    state, losses = backend.train(
+        rule.init(on_device(backend, params)), backend.samples(x, np.sin(x)), rule, plan, range(400)
+    )
+    wanted, wanted_losses = exact_training(params, x, np.sin(x), rule, plan)
+    np.testing.assert_allclose(losses, wanted_losses, rtol=1e-12)
+    for found, right in zip(state.params, wanted, strict=True):
+        np.testing.assert_allclose(found, right, rtol=1e-12, atol=1e-12)
+
+
+def test_minibatches_agree_with_dense(backend: Backend) -> None:
+    """The short cut for batches of any size, the ragged last one included."""
+    params = init_params(40, dtype="float64", seed=2)
+    x = np.random.default_rng(0).uniform(-6, 6, (500, 1))
+    plan, rule = draw_plan(500, batch=70, epochs=20), Adam(1e-3)
+    state, losses = backend.train(rule.init(params), backend.samples(x, np.sin(x)), rule, plan, range(20))
+    wanted, wanted_losses = exact_training(params, x, np.sin(x), rule, plan)
+    np.testing.assert_allclose(losses, wanted_losses, rtol=1e-12)
+    for found, right in zip(state.params, wanted, strict=True):
+        np.testing.assert_allclose(found, right, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("samples", [1, 3, 100, 5000])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_forward_by_segments_is_the_network(backend: Backend, samples: int, dtype: str) -> None:
+    """Within the bound of float64, for samples among the knots, beyond them and all in one place."""
+    params = init_params(50, 1, 2, seed=3, domain=(-2, 2), dtype=dtype)
+    for x in (np.linspace(-3, 3, samples), np.full(samples, 0.7), np.linspace(50, 60, samples)):
+        x = x.astype(dtype)[:, None]
+        exact = agreement.reference(params, x, np.zeros((samples, 2), dtype))
+        found = backend.forward(on_device(backend, params), backend.to_device(x))
+        assert found.dtype == dtype
+        assert agreement.check(found, exact.values["output"], exact.bounds["output"]).share <= 1
+
+
+@pytest.mark.parametrize("where", Params._fields)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_broken_weight_shows_in_loss_and_output(backend: Backend, where: str, value: float) -> None:
+    """Even where the unit would be off for every sample."""
+    params = Params(np.array([[1.0, 1.0]]), np.array([-100.0, 0.5]), np.array([[1.0], [2.0]]), np.zeros(1))
+    getattr(params, where).flat[0] = value
+    x = np.linspace(-1, 1, 2000)[:, None]
+    with np.errstate(all="ignore"):
+        loss, _ = backend.loss_and_grads(params, backend.samples(x, x))
+        assert not np.isfinite(loss)
+        assert not np.isfinite(backend.forward(params, x)).all()
+
+
+@pytest.mark.parametrize("name", HINGE)
+def test_more_than_one_input_is_refused(name: str) -> None:
+    """With the names of the backends that take it, before any work."""
+    backend = load_or_skip(name)
+    reason = backend.supports(Sizes(10, 2, 4, 1), "float32")
+    assert reason is not None
+    assert "numba" in reason
+    with pytest.raises(RelufitError, match="one input"):
+        backend.samples(np.zeros((5, 2)), np.zeros((5, 1)))
+    with pytest.raises(RelufitError, match="one input"):
+        backend.forward(init_params(4, 2, dtype="float64"), np.zeros((5, 2)))
+
+
+def test_the_two_forms_of_the_readable_reference_agree() -> None:
+    """A segment for each sample, and moments between neighbouring ranks."""
+    rng = np.random.default_rng(0)
+    x = np.sort(rng.uniform(-6, 6, 3000))
+    table, params = tabulate(x, np.stack([np.sin(x), x**2])), init_params(100, 1, 2, dtype="float64")
+    loss, grads = hinge.loss_and_grads(params, table)
+    other_loss, others = hinge.loss_and_grads_by_sample(params, table)
+    assert float(loss) == pytest.approx(float(other_loss), rel=1e-13)
+    for a, b in zip(grads, others, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-13 * np.abs(b).max())
