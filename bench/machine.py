@@ -18,6 +18,7 @@ PACKAGES = (
     "relufit",
     "numpy",
     "torch",
+    "numba",
     "cupy-cuda12x",
     "cupy-cuda13x",
     "array-api-compat",

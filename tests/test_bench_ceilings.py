@@ -1,0 +1,110 @@
+"""The ceilings: plausible, made of the instructions that they name, and honest where they are not measured."""
+
+import builtins
+import math
+from typing import Any
+
+import pytest
+
+from bench import ceilings
+from bench.frames import ROOFS
+
+numba = pytest.importorskip("numba")
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short bursts and small copies: the tests look at what is counted, not at how well."""
+    monkeypatch.setattr(ceilings, "BURST_SECONDS", 5e-4)
+    monkeypatch.setattr(ceilings, "BURSTS", 3)
+    monkeypatch.setattr(ceilings, "COPY_BYTES", 2**22)
+    monkeypatch.setattr(ceilings, "CACHES", ceilings.CACHES / "nowhere")
+
+
+def test_every_roof_is_measured_on_one_core_and_on_all() -> None:
+    """Under the names that frames.py reads; a gradient's mix is no faster than ten instructions a clock of 10 GHz."""
+    found = ceilings.measure(2)
+    assert set(found["one_core"]) == set(found["all_cores"]) == set(ROOFS)
+    for cores in ("one_core", "all_cores"):
+        assert all(1e8 < value < 1e13 for value in found[cores].values()), found
+    assert found["cores"] == 2
+    assert found["independent_loops_scaling"] > 0
+    assert found["reason"] is None
+
+
+def test_one_thread_has_one_set_of_ceilings() -> None:
+    """What is measured at one thread is not measured again as all cores."""
+    found = ceilings.measure(1)
+    assert {k: v for k, v in found["one_core"].items() if "copy" not in k} == {
+        k: v for k, v in found["all_cores"].items() if "copy" not in k
+    }
+    assert found["independent_loops_scaling"] == 1
+
+
+@pytest.mark.parametrize("mix", ceilings.MIXES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_nothing_was_removed_or_merged(mix: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compiled loop holds every instruction of the mix, on vectors, for every chain."""
+    compiled: list[Any] = []
+    original = numba.njit
+
+    def keep(**options: Any) -> Any:
+        def decorate(function: Any) -> Any:
+            compiled.append(original(**options)(function))
+            return compiled[-1]
+
+        return decorate
+
+    monkeypatch.setattr(numba, "njit", keep)
+    ceilings.vector_loop(mix, dtype)
+    text = next(iter(compiled[0].inspect_asm().values()))
+    if "ymm" not in text:
+        pytest.skip("names of AVX2 registers and instructions")
+    wanted = {
+        "multiply_adds": {"vfmadd": 1},
+        "forward_instructions": {"vfmadd": 2, "vmax": 1},
+        "gradient_instructions": {"vfmadd": 3, "vmax": 1, "vcmp": 1, "vand": 2, "vadd": 2},
+    }[mix]
+    pieces = text.split(".p2align\t4\n")[1:]  # the unrolled loop is the piece with most vector instructions
+    body = max((piece.split("\tj")[0] for piece in pieces), key=lambda piece: piece.count("%ymm"))
+    turns, rest = divmod(body.count("vfmadd"), ceilings.CHAINS[mix] * wanted["vfmadd"])
+    assert turns >= 1
+    assert rest == 0
+    counts = {name: body.count(f"\t{name}") for name in wanted}
+    assert counts == {name: turns * ceilings.CHAINS[mix] * times for name, times in wanted.items()}
+    assert body.count("%ymm") > 0
+    assert not any(f"%{part}mm" in body for part in ("x", "z"))
+    assert "rsp" not in body  # nothing spilled
+
+
+def test_twice_the_links_take_twice_the_time() -> None:
+    """So that the loop does run as often as it says."""
+    loop = ceilings.vector_loop("multiply_adds", "float32")
+    assert loop(20) == 2 * loop(10)
+    short, long = (min(ceilings._together(loop, [links]) for _ in range(20)) for links in (100_000, 400_000))
+    assert 2.5 < long / short < 6
+
+
+def test_without_numba_the_copy_is_still_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the reason stands where the other rates would."""
+    real = builtins.__import__
+
+    def no_numba(name: str, *rest: Any, **words: Any) -> Any:
+        if name.partition(".")[0] == "numba":
+            raise ImportError("No module named 'numba'")
+        return real(name, *rest, **words)
+
+    monkeypatch.setattr(builtins, "__import__", no_numba)
+    found = ceilings.measure(1)
+    assert found["one_core"]["copy_bytes_per_second"] > 1e8
+    assert found["one_core"].get("multiply_adds_per_second_float32") is None
+    assert found["independent_loops_scaling"] is None
+    assert "numba" in found["reason"]
+
+
+def test_threads_work_at_once() -> None:
+    """Two sleeps at once take as long as one."""
+    import time
+
+    assert 0.04 < ceilings._together(time.sleep, [0.05, 0.05]) < 0.09
+    assert math.isfinite(ceilings._together(time.sleep, [0.0]))
