@@ -1,14 +1,148 @@
-"""What a piece of work needs, as a function of (N, D, H, O)."""
+"""What a piece of work needs, as a function of (N, D, H, O): the other half of every roof.
+
+Dense work is the network's own arithmetic, whoever runs it: a library of separate operations, autograd, a compiler or
+a fused kernel. With a product of k terms counted as k multiplications and k additions (sums start from 0):
+
+| operations | forward | backward, beyond it |
+|:--|:--|:--|
+| per sample and unit | 2 D (z) + 1 (relu) + 2 O (output) | 2 O (dw2) + 2 O (dh) + 1 (mask) + 2 D (dw1) + 1 (db1) |
+| per sample and output | | 5: residual, its scale, db2, square and sum of the loss |
+
+Least vector instructions, lane by lane, of the best fused form known (hidden values never leave registers, z is
+computed twice, relu' is a mask and no factor): forward D fma, max, O fma = D + O + 1. Backward, O = 1, by two masked
+sums: D fma, compare, and then for D = 1 and, and, add, add (g and g x; 6 in all, 9 with forward); for D > 1 and, add,
+D fma (2 D + 3). O > 1, the textbook form: D fma, compare, O for dh, and, add, D fma, max, O fma = 2 D + 2 O + 4.
+
+Compulsory bytes: inputs, targets, outputs, parameters and gradients, each once. What an unfused library moves through
+(N, H) arrays is more: z written, relu read and written, the output's product reading h: 4 passes; the gradient adds h
+read for dw2, dh written, the mask's two reads and a write, and two reads for dw1 and db1: 11 passes, 22.5 kB a sample
+at H = 512 in float32. A bias added apart and a mask kept as an array make it 13.5 (27.6 kB): the 11 are the least.
+
+Hinge work (D = 1: by sorted knots and moments of the data) does not depend on N but for the search: each
+unit finds its rank among N sorted samples in log2 N probes of 3 operations (multiply, add, compare), and then takes
+
+    1 order of the knots + 3 moments of x + O (4 slope and intercept + 3 moments with t + 4 sum g + 4 sum g x + 9 loss
+    + 2 running sums + 8 gradients) = 4 + 34 O operations.
+
+Its forward takes 4 O + log2 H a unit (slope, intercept, sorting) and log2 H + 2 O a sample. Its compulsory bytes are
+parameters, gradients and the table entries touched (the segment moments of each unit: 3 + 3 O in float64, and the x of
+each probe); building the table is a one-off that stands beside its rows.
+"""
+
+from dataclasses import dataclass
+from math import log2
 
 import numpy as np
 
 from relufit.params import Sizes
 
+PROBE_OPERATIONS = 3
+FORWARD_PASSES, GRADIENT_PASSES = 4, 11
+# Of each parameter (relufit/optim.py), factors that do not change with it folded: operations; the least instructions.
+UPDATES = {"": (0, 0), "sgd": (2, 1), "momentum": (4, 2), "adam": (13, 9)}
 
-def working_bytes(sizes: Sizes, dtype: str, work: str) -> int:
-    """Bytes that an unfused library allocates at once beyond its inputs, at the most.
 
-    Forward keeps z and h; the gradient keeps them, their gradients and a mask or a temporary: (N, H) arrays all.
+@dataclass(frozen=True)
+class Cost:
+    """What one call needs at the least. Instructions and multiply-adds count single lanes."""
+
+    operations: float  # floating-point operations of the algorithm
+    bytes: float  # compulsory traffic
+    instructions: float  # of the best fused form known; for hinge, its operations
+    multiply_adds: float  # those of the instructions that are fused multiply-adds
+
+
+def cost(work: str, sizes: Sizes, dtype: str, algorithm: str, optimizer: str = "") -> Cost:
+    """The cost of one `forward`, `gradient` or `step` (a gradient and an update by `optimizer`) at these sizes.
+
+    `algorithm` is a backend's own word; those that begin with "hinge" take the formulas of hinge, all others are dense.
     """
-    arrays = 2 if work in ("forward", "latency") else 0 if work in ("to_device", "to_host") else 5
+    of_network = _hinge if is_hinge(algorithm) else _dense
+    found = of_network(work == "forward", sizes, np.dtype(dtype).itemsize)
+    if work != "step":
+        return found
+    operations, instructions = (count * parameters(sizes) for count in UPDATES[optimizer])
+    # Parameters and moments are read and written; the gradient need not leave the kernel.
+    moments = {"": 0, "sgd": 0, "momentum": 1, "adam": 2}[optimizer]
+    return Cost(
+        found.operations + operations,
+        found.bytes + 2 * moments * parameters(sizes) * np.dtype(dtype).itemsize,
+        found.instructions + instructions,
+        found.multiply_adds,
+    )
+
+
+def parameters(sizes: Sizes) -> int:
+    """How many weights the network has."""
+    _, d, h, o = sizes
+    return d * h + h + h * o + o
+
+
+def _dense(forward_only: bool, sizes: Sizes, itemsize: int) -> Cost:
+    n, d, h, o = sizes
+    pairs, weights = n * h, parameters(sizes)
+    operations, instructions, multiply_adds = pairs * (2 * d + 1 + 2 * o), pairs * (d + o + 1), pairs * (d + o)
+    if forward_only:
+        return Cost(operations, itemsize * (n * d + n * o + weights), instructions, multiply_adds)
+    operations += pairs * (2 * d + 4 * o + 2) + 5 * n * o
+    backward, backward_multiply_adds = _backward(d, o)
+    return Cost(
+        operations,
+        itemsize * (n * d + n * o + 2 * weights),
+        instructions + pairs * backward,
+        multiply_adds + pairs * backward_multiply_adds,
+    )
+
+
+def _backward(d: int, o: int) -> tuple[int, int]:
+    """Instructions and multiply-adds a sample and unit of the fused backward pass, z computed again."""
+    if o == 1:
+        return (6, 1) if d == 1 else (2 * d + 3, 2 * d)
+    return 2 * d + 2 * o + 4, 2 * d + 2 * o - 1
+
+
+def _hinge(forward_only: bool, sizes: Sizes, itemsize: int) -> Cost:
+    n, _, h, o = sizes
+    if forward_only:
+        operations = h * (4 * o + log2(max(h, 2))) + n * (log2(max(h, 2)) + 2 * o)
+        return Cost(operations, itemsize * (n + n * o + parameters(sizes)), operations, 0)
+    probes = log2(max(n, 2))
+    operations = h * (PROBE_OPERATIONS * probes + 4 + 34 * o)
+    touched = h * (8 * (3 + 3 * o) + itemsize * probes)
+    return Cost(operations, itemsize * 2 * parameters(sizes) + touched, operations, 0)
+
+
+def is_hinge(algorithm: object) -> bool:
+    """Whether its gradients come from a table of the data: cost hardly depends on N, and samples are *effective*."""
+    return str(algorithm).startswith("hinge")
+
+
+def is_fused(algorithm: object) -> bool:
+    """Whether it keeps no (N, H) array."""
+    return "fused" in str(algorithm) or is_hinge(algorithm)
+
+
+def unfused_bytes(work: str, sizes: Sizes, dtype: str) -> int:
+    """Bytes that separate operations move through (N, H) arrays at the least: 4 passes forward, 11 with backward."""
+    passes = FORWARD_PASSES if work == "forward" else GRADIENT_PASSES
+    return passes * sizes.samples * sizes.hidden * np.dtype(dtype).itemsize
+
+
+def working_bytes(sizes: Sizes, dtype: str, work: str, algorithm: str = "dense") -> int:
+    """Bytes that a call allocates at once beyond its inputs, at the most.
+
+    Unfused, forward keeps z and h; the gradient keeps them, their gradients and a mask or a temporary: (N, H) arrays
+    all. Fused, a few columns of N stay; hinge builds its table with N sorted indices and moments in float64.
+    """
+    if work in ("to_device", "to_host"):
+        return 0
+    if is_hinge(algorithm):
+        return HINGE_BYTES_A_SAMPLE * sizes.samples
+    if is_fused(algorithm):
+        return FUSED_COLUMNS * sizes.samples * (sizes.inputs + sizes.outputs) * np.dtype(dtype).itemsize
+    arrays = 2 if work in ("forward", "latency") else 5
     return arrays * sizes.samples * sizes.hidden * np.dtype(dtype).itemsize
+
+
+HINGE_BYTES_A_SAMPLE = 96  # 64-bit indices of the sort, x and t in order, the moments' terms: 12 columns of 8 bytes
+FUSED_COLUMNS = 4  # output, residual, residual times x, and one to spare
