@@ -7,8 +7,9 @@ from exact import exact_grads, exact_loss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.agreement import QUANTITIES, Check, Disagreement, check, compare, demand, growth, reference, worst
+from bench.agreement import QUANTITIES, Check, Disagreement, check, compare, demand, growth, lost, reference, worst
 from relufit import Params, Sizes
+from relufit.backend import Samples
 from relufit.backends.numpy import NumpyBackend
 
 
@@ -91,6 +92,55 @@ def test_growth_is_the_smaller_of_the_two_bounds() -> None:
     assert growth(1) == 1
     assert growth(36) == 36
     assert growth(10_000) == 600
+
+
+def test_a_long_sum_may_lose_more_but_not_much() -> None:
+    """Nothing at the sizes of the grid; at a million a share of u k^2; at the most a hundredth of the magnitudes."""
+    unit = 2.0**-24
+    assert lost(65_536, unit) < 0.05 * growth(65_536)
+    assert growth(10**6) < lost(10**6, unit) < 3 * growth(10**6)
+    assert lost(10**9, unit) * unit == 0.01
+    assert lost(10**9, 2.0**-53) * 2.0**-53 < 1e-9
+
+
+@pytest.mark.parametrize("repeats", [1, 7])
+def test_repeated_samples_have_the_same_answer_and_a_wider_bound(repeats: int) -> None:
+    """Means over the samples again and again are those of once; numpy passes, and the bounds allow for equal errors."""
+    params, x, y = problem(Sizes(400, 1, 64, 1), "float32")
+    once, exact = reference(params, x, y), reference(params, x, y, repeats)
+    for name in QUANTITIES:
+        np.testing.assert_array_equal(exact.values[name], once.values[name])
+        assert (exact.bounds[name] >= once.bounds[name]).all()
+    tiled = np.tile(x, (repeats, 1)), np.tile(y, (repeats, 1))
+    assert worst(compare(NumpyBackend(), params, *tiled, exact))[1].share <= 1
+
+
+class Forgetful(NumpyBackend):
+    """A mutant that leaves out the last samples, as a loop over whole blocks would, or a thousandth of the output."""
+
+    def __init__(self, samples: int = 0, output: int = 0) -> None:
+        super().__init__()
+        self.samples_left_out, self.output_left_out = samples, output
+
+    def loss_and_grads(self, params: Params, samples: Samples) -> tuple[object, Params]:
+        return super().loss_and_grads(params, samples.take(slice(0, len(samples) - self.samples_left_out)))
+
+    def forward(self, params: Params, x: np.ndarray) -> np.ndarray:
+        y = super().forward(params, x)
+        y[len(y) - self.output_left_out :] = 0
+        return y
+
+
+def test_mutants_are_caught_over_repeated_samples() -> None:
+    """One that forgets the last samples of all, one whose output ends too early; the sound one passes."""
+    params, x, y = problem(Sizes(1000, 1, 64, 1), "float32")
+    exact = reference(params, x, y, 20)
+    tiled = np.tile(x, (20, 1)), np.tile(y, (20, 1))
+    demand(compare(Forgetful(), params, *tiled, exact))
+    with pytest.raises(Disagreement):
+        demand(compare(Forgetful(samples=500), params, *tiled, exact))
+    with pytest.raises(Disagreement, match="output"):
+        demand(compare(Forgetful(output=3), params, *tiled, exact))
 
 
 def test_a_flipped_mask_is_allowed_only_at_the_kink() -> None:
