@@ -14,11 +14,22 @@ import pandas as pd
 
 from bench.cases import Case
 from relufit.errors import RelufitError
+from relufit.params import DTYPES
 
 CASE_FIELDS = [f.name for f in fields(Case)]
 REQUIRED: dict[str, Any] = {"backend": str, "status": str, **{f.name: f.type for f in fields(Case)}}
 NUMBER_LISTS = ("seconds", "device_seconds", "step", "train_seconds", "loss", "test_mse", "curve")
-NUMBERS = ("iterations", "steps", "minor_faults_per_call", "peak_bytes", "load_average")
+NUMBERS = (
+    "iterations", "steps", "minor_faults_per_call", "peak_bytes", "load_average", "build_seconds", "first_call_seconds",
+)  # fmt: skip
+ROOFS = (
+    "copy_bytes_per_second",
+    *(
+        f"{kind}_per_second_{dtype}"
+        for kind in ("multiply_adds", "forward_instructions", "gradient_instructions")
+        for dtype in DTYPES
+    ),
+)
 TEXTS = ("device", "algorithm", "order", "reason", "method")
 
 Complain = Callable[[str], None]
@@ -51,14 +62,36 @@ class Run:
         return "threads as installed" if asked is None else f"{asked} thread" + ("s" if asked != 1 else "")
 
     @property
+    def allocations(self) -> str:
+        """Whether the C library keeps large blocks that were freed, in words: MALLOC_* variables make it do so.
+
+        As installed it returns them to the system, and every large array pays for its page faults again.
+        """
+        variables = _mapping(self.header["settings"], "environment")
+        kept = {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"} <= set(variables)
+        return "allocations kept" if kept else "allocations as installed"
+
+    @property
+    def setting(self) -> str:
+        """Under which settings of the process it was measured, in words."""
+        return f"{self.threads}, {self.allocations}"
+
+    @property
     def slug(self) -> str:
-        """Machine and threads as part of a file's name."""
+        """Machine and setting as part of a file's name; the headline profile is a run of its own kind."""
         asked = self.header["settings"].get("threads")
-        return self.path.parent.name + ("" if asked is None else f"-threads-{asked}")
+        return "".join(
+            [
+                self.path.parent.name,
+                "-headline" if self.header["settings"].get("profile") == "headline" else "",
+                "" if asked is None else f"-threads-{asked}",
+                "-kept" if self.allocations == "allocations kept" else "",
+            ]
+        )
 
 
 def runs(results: Path, names: list[str] | None = None, complain: Complain = lambda text: None) -> list[Run]:
-    """The runs of these names or files; without names, the newest of each machine and thread setting.
+    """The runs of these names or files; without names, the newest of each machine and setting (`Run.slug`).
 
     Raises RelufitError where there is none, or a name is unknown.
     """
@@ -154,6 +187,7 @@ def _normal(header: dict[str, Any]) -> dict[str, Any]:
     """The header with every part that is read later present and of its type, whatever the file held."""
     parts = {name: _mapping(header, name) for name in ("machine", "code", "settings", "threads_in_force", "backends")}
     parts["machine"] = {**parts["machine"], "packages": _mapping(parts["machine"], "packages")}
+    parts["ceilings"] = _ceilings(_mapping(header, "ceilings"))
     gpus = parts["machine"].get("gpus")
     parts["machine"]["gpus"] = [gpu for gpu in gpus if isinstance(gpu, dict)] if isinstance(gpus, list) else []
     parts["backends"] = {
@@ -162,6 +196,21 @@ def _normal(header: dict[str, Any]) -> dict[str, Any]:
         for name, state in parts["backends"].items() if isinstance(state, dict)
     }  # fmt: skip
     return parts
+
+
+def _ceilings(found: dict[str, Any]) -> dict[str, Any]:
+    """The ceilings with every rate a number, nan where it was not measured: journals before them have none."""
+    one, every = (
+        {name: _number(_mapping(found, cores).get(name)) for name in ROOFS} for cores in ("one_core", "all_cores")
+    )
+    numbers = {name: _number(found.get(name)) for name in ("cores", "independent_loops_scaling", "cache_bytes")}
+    reason = found.get("reason")
+    return {"one_core": one, "all_cores": every, **numbers, "reason": reason if isinstance(reason, str) else None}
+
+
+def _number(value: Any) -> float:
+    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
+    return float(value) if usable else float("nan")
 
 
 def _with_absent(frame: pd.DataFrame, header: dict[str, Any]) -> pd.DataFrame:

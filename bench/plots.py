@@ -1,4 +1,4 @@
-"""From tidy frames to figures: throughput against batch, loss and test error against seconds and steps, and the fits.
+"""From tidy frames to figures: throughput against batch, seconds against N, training curves, and the fits.
 
 Figures are made without pyplot, and without dates or random identifiers: the same journal gives the same bytes.
 """
@@ -12,7 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench import tables
+from bench.cost import is_hinge
 from bench.frames import Run
+from bench.styles import Style, styles
 from relufit import targets
 
 STYLE: dict[Any, Any] = {
@@ -22,13 +24,13 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-COLOURS = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]
+FITS_ACROSS = 6  # panels in a row
 PANELS = {"forward": "forward", "gradient": "forward + backward", "step": "training step, Adam"}
 
 
 def draw_all(run: Run, folder: Path, label: str) -> list[Path]:
     """Draw every figure that the run has data for, `label` in its name; returns the .png files, each beside an .svg."""
-    figures = {"throughput": throughput, "convergence": convergence, "fits": fits}
+    figures = {"throughput": throughput, "scaling": scaling, "convergence": convergence, "fits": fits}
     written = []
     with mpl.rc_context(STYLE):
         for name, draw in figures.items():
@@ -53,16 +55,35 @@ def throughput(run: Run) -> Figure | None:
         return None
     figure = Figure(figsize=(12, 4.2), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(PANELS), sharey=True))
-    colours = _colours(run)
+    style = _styles(run)
     for panel, (work, title) in zip(panels, PANELS.items(), strict=True):
         for name in tables.in_order(run):
             rows = frame[(frame.work == work) & (frame.backend == name)].sort_values("batch")
             if len(rows):
-                panel.plot(rows.batch, rows.samples_per_second, "o-", color=colours[name], label=name, markersize=4)
+                panel.plot(rows.batch, rows.samples_per_second, label=name, **_marked(style[name]))
         panel.set(xscale="log", yscale="log", xlabel="batch size N", title=title)
     panels[0].set(ylabel="samples per second")
-    _legend(figure, panels[:2])
+    _legend(figure, panels)
     figure.suptitle(_title(run), fontsize=10)
+    return figure
+
+
+def scaling(run: Run) -> Figure | None:
+    """Seconds of one full-batch gradient against N, at the width and dtype of the figures."""
+    frame, (hidden, dtype) = tables.scaling(run), tables.focus(run)
+    frame = frame[(frame.hidden == hidden) & (frame.dtype == dtype) & (frame.status == "OK")]
+    if frame.empty:
+        return None
+    figure = Figure(figsize=(9.5, 5), layout="constrained")
+    axes, style = figure.subplots(), _styles(run)
+    for name in tables.in_order(run):
+        rows = frame[frame.backend == name].sort_values("batch")
+        if len(rows):
+            label = f"{name} (hinge)" if is_hinge(rows.algorithm.iloc[0]) else name
+            axes.plot(rows.batch, rows.median_seconds, label=label, **_marked(style[name]))
+    axes.set(xscale="log", yscale="log", xlabel="samples N", ylabel="seconds of one gradient")
+    _legend(figure, [axes])
+    figure.suptitle(f"{_title(run)}; loss and gradients of all N samples", fontsize=10)
     return figure
 
 
@@ -75,15 +96,15 @@ def convergence(run: Run) -> Figure | None:
         return None
     figure = Figure(figsize=(14, 4 * len(names)), layout="constrained")
     grid = figure.subplots(len(names), 3, sharey="row", squeeze=False)
-    colours = _colours(run)
+    styled = _styles(run)
     for row, target in zip(grid, names, strict=True):
         shown = cases[cases.target == target].drop_duplicates("backend").set_index("backend", drop=False)
         for case in (shown.loc[name].to_dict() for name in tables.in_order(run) if name in shown.index):
             own = " (own order)" if case["order"] == "own" else ""
             style = {
-                "color": colours[case["backend"]],
+                "color": styled[case["backend"]].colour,
                 "label": case["backend"] + own,
-                "linestyle": "--" if own else "-",
+                "linestyle": styled[case["backend"]].line,
             }
             for axes, x, y in zip(
                 row, ("train_seconds", "train_seconds", "step"), ("loss", "test_mse", "test_mse"), strict=True
@@ -108,12 +129,20 @@ def fits(run: Run) -> Figure | None:
     backends = [name for name in tables.in_order(run) if (cases.backend == name).any()] if names else []
     if not backends:
         return None
-    figure = Figure(figsize=(2.7 * len(backends) + 0.6, 2.8 * len(names) + 0.5), layout="constrained")
-    grid = figure.subplots(len(names), len(backends), sharex="row", sharey="row", squeeze=False)
-    for row, target in zip(grid, names, strict=True):
-        for axes, name in zip(row, backends, strict=True):
+    across = min(len(backends), FITS_ACROSS)
+    down = -(-len(backends) // across)  # rows of panels for one target
+    figure = Figure(figsize=(2.7 * across + 0.6, 2.8 * down * len(names) + 0.5), layout="constrained")
+    grid = figure.subplots(down * len(names), across, squeeze=False)
+    for place, target in enumerate(names):
+        panels = grid[place * down : (place + 1) * down].ravel()
+        for axes, name in zip(panels, backends, strict=False):
+            axes.sharex(panels[0])
+            axes.sharey(panels[0])
             _fit(axes, cases[(cases.target == target) & (cases.backend == name)], target, name)
-        row[0].set_ylabel(target)
+        for axes in panels[::across]:
+            axes.set_ylabel(target)
+        for axes in panels[len(backends) :]:
+            axes.set_axis_off()
     for axes in grid[-1]:
         axes.set_xlabel("x")
     _legend(figure, grid.flat)
@@ -158,10 +187,14 @@ def _title(run: Run) -> str:
     return f"{run.machine}, {run.threads}; H = {hidden}, {dtype}"
 
 
-def _colours(run: Run) -> dict[str, tuple[float, float, float]]:
-    """One colour for each backend, the same in every figure of a run."""
-    names = [*run.header["backends"], *run.cases.backend]
-    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(dict.fromkeys(names))}
+def _styles(run: Run) -> dict[str, Style]:
+    """The style of each backend, the same in every figure of a run."""
+    return styles([*run.header["backends"], *run.cases.backend])
+
+
+def _marked(style: Style) -> dict[str, Any]:
+    """The words that Axes.plot knows a style by."""
+    return {"color": style.colour, "marker": style.marker, "linestyle": style.line, "markersize": 4, "linewidth": 1.3}
 
 
 def _legend(figure: Figure, panels: Any) -> None:

@@ -7,35 +7,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom
 
+from bench import roofs
+from bench.cells import ratio_cell, seconds_cell, time_cell
 from bench.frames import Run
+from bench.statistics import median_interval
 
 BASELINE = "torch-cpu"
 BASELINE_PEER = "torch-recipe"  # what people write; a ratio to the baseline is fair where the two are level
 THRESHOLDS = (1e-2, 1e-3, 1e-4)
 TIMED = ("forward", "gradient", "step", "latency", "to_device", "to_host")
-CONFIDENCE = 0.95
-
-
-def median_interval(values: list[float]) -> tuple[float, float, float]:
-    """Median and a 95 % interval for it from order statistics, which assume nothing of the distribution.
-
-    The interval runs from the k-th smallest to the k-th largest value, k as large as the binomial distribution allows
-    (David and Nagaraja, Order Statistics, 3rd ed., section 7.1); nan where fewer than six values allow none.
-    """
-    ordered = np.sort(np.asarray(values, dtype=np.float64))
-    # The least k whose tail P(X <= k) exceeds 2.5 %: the k-th smallest value leaves out no more than that.
-    k = int(binom.ppf((1 - CONFIDENCE) / 2, len(ordered), 0.5))
-    if k < 1:
-        return float(np.median(ordered)), float("nan"), float("nan")
-    return float(np.median(ordered)), float(ordered[k - 1]), float(ordered[-k])
 
 
 def throughput(run: Run) -> pd.DataFrame:
     """Times and rates of forward, gradient, their difference, step, latency and transfer."""
     cases = run.cases[run.cases.work.isin(TIMED)]
-    rows = [_timed_row(case) for case in cases.to_dict("records")]
+    rows = [_timed_row(run, case) for case in cases.to_dict("records")]
     if not rows:
         return pd.DataFrame()
     frame = pd.DataFrame(rows)
@@ -53,26 +40,46 @@ def throughput(run: Run) -> pd.DataFrame:
     return frame
 
 
-def _timed_row(case: dict[str, Any]) -> dict[str, Any]:
+def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
+    """One row of times; where the algorithm is hinge its samples per second are effective ones."""
     timed = case["status"] == "OK" and isinstance(case["seconds"], list)
     steps = 1 if np.isnan(case["steps"]) else case["steps"]
     median, low, high = median_interval(case["seconds"]) if timed else (np.nan,) * 3
     device = case.get("device_seconds")
     return {
-        **{key: case[key] for key in ("work", "batch", "hidden", "dtype", "optimizer", "backend")},
+        **{key: case[key] for key in ("work", "batch", "hidden", "dtype", "optimizer", "backend", "algorithm")},
         "status": case["status"],
         "median_us": median / steps * 1e6,
         "low_us": low / steps * 1e6,
         "high_us": high / steps * 1e6,
         "device_us": np.median(device) / steps * 1e6 if isinstance(device, list) else np.nan,
         "samples_per_second": case["batch"] * steps / median if timed else np.nan,
+        **roofs.shares(run, case, median / steps),
         "error_share_of_bound": _worst_share(case["agreement"]),
         "rounds": len(case["seconds"]) if timed else 0,
         "calls_per_round": case["iterations"],
         "minor_faults_per_call": case["minor_faults_per_call"],
+        "build_seconds": case["build_seconds"],
+        "first_call_seconds": case["first_call_seconds"],
         "order": case["order"],
         "reason": case["reason"],
     }
+
+
+def scaling(run: Run) -> pd.DataFrame:
+    """Seconds of one full-batch gradient against N, and what building the samples took."""
+    rows = [_timed_row(run, case) for case in run.cases[run.cases.work == "scaling"].to_dict("records")]
+    if not rows:
+        return pd.DataFrame(columns=[*SCALING_COLUMNS])
+    frame = pd.DataFrame(rows).sort_values(["dtype", "hidden", "batch"], kind="stable")
+    for name in ("median", "low", "high"):
+        frame[f"{name}_seconds"] = frame[f"{name}_us"] / 1e6
+    return frame[[*SCALING_COLUMNS]].reset_index(drop=True)
+
+
+SCALING_COLUMNS = ("dtype", "hidden", "batch", "backend", "algorithm", "status", "median_seconds", "low_seconds",
+                   "high_seconds", "samples_per_second", "share_of_roof", "share_of_copy", "build_seconds",
+                   "first_call_seconds", "rounds", "reason")  # fmt: skip
 
 
 def _worst_share(checks: Any) -> float:
@@ -94,6 +101,10 @@ def _backward(frame: pd.DataFrame) -> pd.DataFrame:
         rounds=0,
         calls_per_round=np.nan,
         minor_faults_per_call=np.nan,
+        share_of_roof=np.nan,
+        share_of_copy=np.nan,
+        build_seconds=np.nan,
+        first_call_seconds=np.nan,
         status=np.where(gradient.status == "OK", forward.status, gradient.status),
     )
     rows["samples_per_second"] = rows.index.get_level_values("batch") / rows.median_us * 1e6
@@ -191,6 +202,35 @@ def summary(run: Run) -> pd.DataFrame:
     return frame.loc[:, [name for name in frame.columns if (frame[name] != "").any()]]  # what was not asked for
 
 
+HEADLINE = {  # title -> (work, batch, optimizer)
+    "SGD step\nN=32": ("step", 32, "sgd"),
+    "Adam step\nN=32": ("step", 32, "adam"),
+    "gradient\nN=800": ("gradient", 800, ""),
+    "gradient\nN=65536": ("gradient", 65536, ""),
+    "gradient\nN=2^20": ("gradient", 2**20, ""),
+    "gradient\nN=10^7": ("gradient", 10**7, ""),
+}
+
+
+def headline(run: Run) -> pd.DataFrame:
+    """The times that ratios are quoted from, at `focus(run)`, each with how many times faster than BASELINE it is.
+
+    The ratio is to the baseline of the same run, and only where both were timed.
+    """
+    times = throughput(run)
+    hidden, dtype = focus(run)
+    rows = []
+    for name in in_order(run):
+        cells = {"backend": name}
+        for title, (work, batch, optimizer) in HEADLINE.items():
+            found = _pick(times, work=work, batch=batch, optimizer=optimizer, backend=name, hidden=hidden, dtype=dtype)
+            cells[title] = "" if found is None else ratio_cell(found, f"times_faster_than_{BASELINE}")
+        if absence(run, name) is None:
+            rows.append(cells)
+    frame = pd.DataFrame(rows, columns=["backend", *HEADLINE])
+    return frame.loc[:, [name for name in frame.columns if (frame[name] != "").any()]]
+
+
 def focus(run: Run) -> tuple[int, str]:
     """The width and dtype that the main table and the figures show: 512 and float32, or the most frequent ones."""
     counts = run.cases.groupby(["hidden", "dtype"]).size()
@@ -227,28 +267,3 @@ def _pick(frame: pd.DataFrame, **wanted: Any) -> dict[str, Any] | None:
             return None
         frame = frame[frame[name] == value]
     return None if frame.empty else frame.to_dict("records")[0]
-
-
-def time_cell(row: dict[str, Any], unit: float = 1) -> str:
-    """Lay out a time as "1 020±3%": the median and half the width of its interval; a status where there is none."""
-    if row["status"] != "OK":
-        return str(row["status"])
-    text = digits(row["median_us"] / unit)
-    half = (row["high_us"] - row["low_us"]) / 2 / row["median_us"]
-    text += "" if np.isnan(half) else f"±{100 * half:.0f}%"
-    return text if np.isnan(row["device_us"]) else f"{text} ({digits(row['device_us'] / unit)} on device)"
-
-
-def digits(value: float) -> str:
-    """Three digits, with spaces between thousands: "364 000"."""
-    rounded = float(f"{value:.3g}")
-    return f"{rounded:,.0f}".replace(",", " ") if abs(rounded) >= 100 else f"{rounded:.3g}"
-
-
-def seconds_cell(row: dict[str, Any], column: str) -> str:
-    """Lay out seconds as "0.45", or say what became of them."""
-    if row["status"] not in ("OK", "DIVERGED"):
-        return str(row["status"])
-    if np.isnan(row[column]):
-        return "DIVERGED" if row["status"] == "DIVERGED" else "not reached"
-    return f"{row[column]:.3g}"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_bench_frames import line, write
 
-from bench import tables
+from bench import cells, statistics, tables
 from bench.frames import Run, read
 
 
@@ -24,7 +24,7 @@ def test_the_interval_covers_the_median(rounds: int, draw: str) -> None:
     true = {"normal": 0.0, "lognormal": 1.0, "exponential": np.log(2)}[draw]
     inside = 0
     for _ in range(2000):
-        _, low, high = tables.median_interval(getattr(rng, draw)(size=rounds).tolist())
+        _, low, high = statistics.median_interval(getattr(rng, draw)(size=rounds).tolist())
         inside += low <= true <= high
     assert 0.935 < inside / 2000 <= 1
     if rounds >= 20:
@@ -33,9 +33,9 @@ def test_the_interval_covers_the_median(rounds: int, draw: str) -> None:
 
 def test_the_interval_is_made_of_values() -> None:
     """The extremes of six; the 3rd from each end of eleven less one; nothing where five do not allow one."""
-    assert tables.median_interval([3, 1, 2, 6, 5, 4]) == (3.5, 1, 6)
-    assert tables.median_interval(list(range(11))) == (5, 1, 9)
-    median, low, high = tables.median_interval([1, 2, 3, 4, 5])
+    assert statistics.median_interval([3, 1, 2, 6, 5, 4]) == (3.5, 1, 6)
+    assert statistics.median_interval(list(range(11))) == (5, 1, 9)
+    median, low, high = statistics.median_interval([1, 2, 3, 4, 5])
     assert median == 3
     assert np.isnan(low)
     assert np.isnan(high)
@@ -89,8 +89,8 @@ def test_thresholds_are_reached_when_first_seen(tmp_path: Path) -> None:
     assert row["seconds_to_0.01"] == 1.0
     assert np.isnan(row["seconds_to_0.001"])
     assert (row.test_mse, row.lowest_test_mse, row.train_seconds, row.steps) == (2e-2, 5e-3, 1.5, 75)
-    assert tables.seconds_cell(dict(row), "seconds_to_0.01") == "1"
-    assert tables.seconds_cell(dict(row), "seconds_to_0.001") == "not reached"
+    assert cells.seconds_cell(dict(row), "seconds_to_0.01") == "1"
+    assert cells.seconds_cell(dict(row), "seconds_to_0.001") == "not reached"
 
 
 def test_a_diverged_run_says_so(tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_a_diverged_run_says_so(tmp_path: Path) -> None:
     seen = {"step": [25, 50], "train_seconds": [1, 2], "test_mse": [5e-3, "nan"]}
     run = make(tmp_path, learned(status="DIVERGED", reason="the loss was nan", **seen))
     row = dict(tables.convergence(run).query("backend == 'numpy'").iloc[0])
-    assert tables.seconds_cell(row, "seconds_to_0.01") == "1"
-    assert tables.seconds_cell(row, "seconds_to_0.0001") == "DIVERGED"
+    assert cells.seconds_cell(row, "seconds_to_0.01") == "1"
+    assert cells.seconds_cell(row, "seconds_to_0.0001") == "DIVERGED"
 
 
 @pytest.mark.parametrize("status", ["SKIPPED", "DISAGREES", "CRASHED", "OOM"])
@@ -107,7 +107,7 @@ def test_a_case_without_a_time_shows_its_status(status: str, tmp_path: Path) -> 
     """In the matrix and in the main table; never a time, never a speed-up."""
     run = make(tmp_path, line(status=status, reason="why", seconds=None, iterations=None, steps=None))
     row = tables.throughput(run).query("backend == 'numpy'").to_dict("records")[0]
-    assert tables.time_cell(row) == status
+    assert cells.time_cell(row) == status
     assert np.isnan(row["times_faster_than_torch-cpu"])
     assert status in tables.summary(run).to_string()
 
@@ -118,4 +118,43 @@ def test_a_case_without_a_time_shows_its_status(status: str, tmp_path: Path) -> 
 )
 def test_digits(value: float, text: str) -> None:
     """Three of them, thousands apart."""
-    assert tables.digits(value) == text
+    assert cells.digits(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(7.8e-6, "7.8 us"), (6.5e-3, "6.5 ms"), (12.0, "12 s"), (1e-9, "0.001 us"), (np.nan, "")]
+)
+def test_durations_have_the_unit_that_fits(seconds: float, text: str) -> None:
+    """Microseconds to seconds."""
+    assert cells.duration(seconds) == text
+
+
+def test_the_headline_stands_beside_its_baseline(tmp_path: Path) -> None:
+    """Times, and how many times faster than torch-cpu of the same run; a status where there is no time."""
+    run = make(
+        tmp_path,
+        line(work="step", batch=32, optimizer="sgd", seconds=[25e-5] * 6, steps=25),
+        line("torch-cpu", work="step", batch=32, optimizer="sgd", seconds=[25e-4] * 6, steps=25),
+        line(batch=2**20, seconds=[1.5] * 3),
+        line("torch-cpu", batch=2**20, status="SKIPPED", reason="about 40 s a call, the limit is 10 s", seconds=None),
+    )
+    frame = tables.headline(run).set_index("backend")
+    assert list(frame.columns) == ["SGD step\nN=32", "gradient\nN=2^20"]
+    assert frame.loc["numpy"].tolist() == ["10 us, 10x", "1.5 s"]
+    assert frame.loc["torch-cpu"].tolist() == ["100 us, 1x", "SKIPPED"]
+
+
+def test_scaling_in_long_form(tmp_path: Path) -> None:
+    """Seconds of a call against N, with what was paid once; three rounds have no interval."""
+    run = make(
+        tmp_path,
+        line(work="scaling", batch=10**6, seconds=[2.0, 1.0, 3.0], algorithm="hinge", build_seconds=0.5),
+        line(work="scaling", batch=100, seconds=[1e-3] * 6, first_call_seconds=2.0),
+    )
+    frame = tables.scaling(run).query("backend == 'numpy'")
+    assert frame.batch.tolist() == [100, 10**6]
+    assert frame.median_seconds.tolist() == [1e-3, 2.0]
+    assert np.isnan(frame.low_seconds.iloc[1])
+    assert frame.samples_per_second.iloc[1] == 500_000
+    assert frame.build_seconds.iloc[1] == 0.5
+    assert frame.first_call_seconds.iloc[0] == 2.0

@@ -1,0 +1,54 @@
+"""Numbers as people read them in a cell: three digits, an interval, a share of the roof, or what became of the case."""
+
+from typing import Any
+
+import numpy as np
+
+
+def time_cell(row: dict[str, Any], unit: float = 1) -> str:
+    """Lay out a time as "1 020±3%": the median and half the width of its interval; a status where there is none."""
+    if row["status"] != "OK":
+        return str(row["status"])
+    text = digits(row["median_us"] / unit)
+    half = (row["high_us"] - row["low_us"]) / 2 / row["median_us"]
+    text += "" if np.isnan(half) else f"±{100 * half:.0f}%"
+    return text if np.isnan(row["device_us"]) else f"{text} ({digits(row['device_us'] / unit)} on device)"
+
+
+def roofed_cell(row: dict[str, Any]) -> str:
+    """The same with its share of the roof behind it: "985±3% [41%]"."""
+    share = row["share_of_roof"]
+    return time_cell(row) + ("" if np.isnan(share) or row["status"] != "OK" else f" [{100 * share:.2g}%]")
+
+
+def ratio_cell(row: dict[str, Any], column: str) -> str:
+    """A time and how many times faster than the baseline it is: "7.8 us, 54x"."""
+    if row["status"] != "OK":
+        return str(row["status"])
+    ratio = row[column]
+    return duration(row["median_us"] / 1e6) + ("" if np.isnan(ratio) else f", {digits(ratio)}x")
+
+
+def duration(seconds: float) -> str:
+    """Three digits in the unit that fits: "7.8 us", "6.5 ms", "12 s"; empty for nan."""
+    if np.isnan(seconds):
+        return ""
+    unit, name = next(
+        (unit, name) for unit, name in ((1, "s"), (1e-3, "ms"), (1e-6, "us")) if seconds >= unit or name == "us"
+    )
+    return f"{digits(seconds / unit)} {name}"
+
+
+def digits(value: float) -> str:
+    """Three digits, with spaces between thousands: "364 000"."""
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}".replace(",", " ") if abs(rounded) >= 100 else f"{rounded:.3g}"
+
+
+def seconds_cell(row: dict[str, Any], column: str) -> str:
+    """Lay out seconds as "0.45", or say what became of them."""
+    if row["status"] not in ("OK", "DIVERGED"):
+        return str(row["status"])
+    if np.isnan(row[column]):
+        return "DIVERGED" if row["status"] == "DIVERGED" else "not reached"
+    return f"{row[column]:.3g}"

@@ -1,0 +1,57 @@
+"""How far a row is from its roof: costs (bench/cost.py) over ceilings (bench/ceilings.py), both of one run.
+
+The roof of a case is the least time that the ceilings allow for its cost: the longest of its instructions, its
+multiply-adds and, where its compulsory bytes exceed the largest cache, its copy. One core's ceilings count where the
+run was limited to one thread, all cores' otherwise. The ceilings are the host's, so rows of another device have none.
+
+`share_of_copy` is another thing: the bandwidth that an unfused library must have moved if it went through its (N, H)
+arrays as bench/cost.py counts, over the measured copy rate. It exceeds 1 where the arrays stay in a cache, or where a
+compiler fused some of the passes after all.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from bench import cost
+from bench.frames import Run
+from relufit.params import DTYPES, Sizes
+
+COUNTED = {"forward": "forward", "gradient": "gradient", "step": "step", "scaling": "gradient"}
+NAN = float("nan")
+
+
+def shares(run: Run, case: dict[str, Any], seconds: float) -> dict[str, float]:
+    """`share_of_roof` and `share_of_copy` of one call that took `seconds`; nan where nothing was measured."""
+    sizes = Sizes(*(int(case[name]) for name in ("batch", "inputs", "hidden", "outputs")))
+    work, algorithm = COUNTED.get(case["work"]), case["algorithm"]
+    rule = case["optimizer"] if work == "step" else ""
+    if work is None or case["device"] != "cpu" or case["dtype"] not in DTYPES or rule not in cost.UPDATES:
+        return {"share_of_roof": NAN, "share_of_copy": NAN}
+    ceilings = in_force(run)
+    need = cost.cost(work, sizes, case["dtype"], algorithm, rule)
+    roof = roof_seconds(need, ceilings, work, case["dtype"], run.header["ceilings"]["cache_bytes"])
+    moved = NAN if cost.is_fused(algorithm) else cost.unfused_bytes(work, sizes, case["dtype"])
+    return {
+        "share_of_roof": roof / seconds,
+        "share_of_copy": moved / seconds / ceilings["copy_bytes_per_second"],
+    }
+
+
+def in_force(run: Run) -> dict[str, float]:
+    """The ceilings that this run's rows stand under."""
+    cores = "one_core" if run.header["settings"].get("threads") == 1 else "all_cores"
+    found: dict[str, float] = run.header["ceilings"][cores]
+    return found
+
+
+def roof_seconds(need: cost.Cost, ceilings: dict[str, float], work: str, dtype: str, cache_bytes: float) -> float:
+    """The least seconds that the ceilings allow for the cost; nan where one of them was not measured."""
+    mix = "forward" if work == "forward" else "gradient"
+    times = [
+        need.instructions / ceilings[f"{mix}_instructions_per_second_{dtype}"],
+        need.multiply_adds / ceilings[f"multiply_adds_per_second_{dtype}"],
+    ]
+    if need.bytes > cache_bytes:
+        times.append(need.bytes / ceilings["copy_bytes_per_second"])
+    return float(np.max(times))  # nan where one is nan

@@ -1,0 +1,125 @@
+"""Shares of the roof by hand, on made-up journals."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_bench_frames import HEADER, line
+
+from bench import layouts, report, tables
+from bench.frames import ROOFS, Run, read
+
+ONE = {**dict.fromkeys(ROOFS, 1e10), "gradient_instructions_per_second_float32": 9e10, "copy_bytes_per_second": 2e10}
+CEILINGS: dict[str, Any] = {
+    "one_core": ONE, "all_cores": {name: 2 * value for name, value in ONE.items()},
+    "cores": 2, "independent_loops_scaling": 1.9, "cache_bytes": 2**25, "reason": None,
+}  # fmt: skip
+
+
+def make(tmp_path: Path, *lines: dict[str, Any], threads: int | None = 1, ceilings: Any = CEILINGS) -> Run:
+    """A run at so many threads under these ceilings."""
+    head = {"kind": "run", **HEADER, "settings": {"profile": "full", "threads": threads}, "ceilings": ceilings}
+    path = tmp_path / "r.jsonl"
+    path.write_text("\n".join(map(json.dumps, (head, *lines))))
+    return read(path)
+
+
+def ours(run: Run) -> Any:
+    """The row of numpy."""
+    return tables.throughput(run).query("backend == 'numpy'").iloc[0]
+
+
+def case(**changes: Any) -> dict[str, Any]:
+    """A gradient of 800 samples in a millisecond on the host."""
+    return line(**{"device": "cpu", "algorithm": "dense", "seconds": [1e-3] * 6, **changes})
+
+
+def test_instructions_are_the_roof_of_a_gradient(tmp_path: Path) -> None:
+    """9 x 800 x 512 lane instructions at 9e10 a second are 41 us of a millisecond; at all cores half of that.
+
+    The 3 x 800 x 512 multiply-adds at 1e10 a second take longer: 123 us.
+    """
+    multiply_adds = 3 * 800 * 512 / 1e10
+    assert multiply_adds > 9 * 800 * 512 / 9e10
+    assert ours(make(tmp_path, case())).share_of_roof == pytest.approx(multiply_adds / 1e-3)
+    assert ours(make(tmp_path, case(), threads=None)).share_of_roof == pytest.approx(multiply_adds / 2 / 1e-3)
+    fast = {**CEILINGS, "one_core": {**ONE, "multiply_adds_per_second_float32": 1e12}}
+    row = ours(make(tmp_path, case(), ceilings=fast))
+    assert row.share_of_roof == pytest.approx(9 * 800 * 512 / 9e10 / 1e-3)
+    assert "[4.1%]" in layouts.lay_out_throughput(make(tmp_path, case(), ceilings=fast))
+
+
+def test_bytes_count_where_no_cache_holds_them(tmp_path: Path) -> None:
+    """A forward of 10^8 samples through one unit: 0.8 GB at 2e10 bytes a second are 40 ms; in a cache they are free."""
+    one = {**ONE, "forward_instructions_per_second_float32": 1e13, "multiply_adds_per_second_float32": 1e13}
+    big = case(work="forward", batch=10**8, hidden=1, seconds=[0.1] * 6)
+    run = make(tmp_path, big, ceilings={**CEILINGS, "one_core": one})
+    assert ours(run).share_of_roof == pytest.approx(0.4, rel=1e-3)
+    held = make(tmp_path, big, ceilings={**CEILINGS, "one_core": one, "cache_bytes": 2**40})
+    assert ours(held).share_of_roof == pytest.approx(3e8 / 1e13 / 0.1, rel=1e-3)
+
+
+def test_a_step_takes_its_update_too(tmp_path: Path) -> None:
+    """Of one step, whatever number of them a call made."""
+    step = case(work="step", batch=32, optimizer="adam", seconds=[25e-5] * 6, steps=25)
+    fast = {**CEILINGS, "one_core": {**ONE, "multiply_adds_per_second_float32": 1e13}}
+    instructions = 9 * 32 * 512 + 9 * 1537
+    assert ours(make(tmp_path, step, ceilings=fast)).share_of_roof == pytest.approx(instructions / 9e10 / 1e-5)
+
+
+def test_share_of_copy_is_of_unfused_rows(tmp_path: Path) -> None:
+    """Eleven passes over (800, 512) float32 in a millisecond are 18 GB/s of 20; fused rows and hinge have none."""
+    assert ours(make(tmp_path, case())).share_of_copy == pytest.approx(11 * 800 * 512 * 4 / 1e-3 / 2e10)
+    for algorithm in ("dense, fused", "hinge"):
+        assert np.isnan(ours(make(tmp_path, case(algorithm=algorithm))).share_of_copy)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"device": "cuda"}, {"work": "latency"}, {"dtype": "float16"}, {"work": "step", "optimizer": "lion"}]
+)
+def test_what_the_host_does_not_bound_has_no_share(changes: dict[str, str], tmp_path: Path) -> None:
+    """Another device, another kind of work, a rule that has no cost here."""
+    assert np.isnan(ours(make(tmp_path, case(**changes))).share_of_roof)
+
+
+@pytest.mark.parametrize("ceilings", [None, {}, 3, {"one_core": None}, {"one_core": {"copy_bytes_per_second": "x"}}])
+def test_without_ceilings_nothing_is_claimed(ceilings: Any, tmp_path: Path) -> None:
+    """Old journals have none, damaged ones may hold anything: empty cells, and the ledger says nothing of them."""
+    run = make(tmp_path, case(), ceilings=ceilings)
+    assert np.isnan(ours(run).share_of_roof)
+    assert np.isnan(ours(run).share_of_copy)
+    assert "Ceilings" not in report.ledger(run)
+    assert "[" not in layouts.lay_out_throughput(run)
+
+
+def test_the_ledger_tells_the_ceilings_with_units(tmp_path: Path) -> None:
+    """One core, all cores, and what independent loops gain from them."""
+    text = report.ledger(make(tmp_path, case()))
+    assert "one core: copy 20 GB/s, 10 G multiply-adds/s, 90 G lane instructions/s" in text
+    assert "2 cores: copy 40 GB/s" in text
+    assert "gain 1.90 times" in text
+    partly = {
+        **CEILINGS,
+        "one_core": {"copy_bytes_per_second": 2e10},
+        "reason": "numba does not import: no such module",
+    }
+    text = report.ledger(make(tmp_path, case(), ceilings=partly))
+    assert "one core: copy 20 GB/s;" in text
+    assert "numba does not import" in text
+
+
+def test_hinge_rows_say_what_they_are(tmp_path: Path) -> None:
+    """Effective samples, the build beside the steady state; a compiled row its first call."""
+    run = make(
+        tmp_path,
+        case(algorithm="hinge", build_seconds=0.012),
+        case(backend="torch-compile", algorithm="dense, compiled", first_call_seconds=3.1),
+        case(backend="torch-cpu", algorithm="autograd", first_call_seconds=2e-3, build_seconds=1e-5),
+    )
+    text = layouts.lay_out_throughput(run)
+    assert "hinge: effective samples; build 12 ms at N = 800" in text
+    assert "first call 3.1 s" in text
+    assert text.count("first call") == 1
+    assert text.count("build 12 ms") == 1
