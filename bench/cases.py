@@ -6,6 +6,7 @@ drifts drifts for all.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,24 @@ from relufit.errors import RelufitError
 from relufit.optim import SGD, Adam, Optimizer
 from relufit.params import DTYPES, SCHEMES, Params, Sizes
 
-PROFILES = ("quick", "full")
+PROFILES = ("quick", "full", "headline")
 BATCHES = (800, 32, 8192, 65536)
 HIDDEN = (512, 64, 2048)
 LATENCY_BATCHES = (1, 800)
 TRANSFER_BATCH = 65536
 MINIBATCH = 32
-SIZED_BY_BATCH = ("forward", "gradient", "step", "memory", "agreement")  # work whose N is the grid's batch size
+SCALING_BATCHES = tuple(10**power for power in range(2, 9))
+HEADLINE_BATCHES = (800, 65536, 2**20, 10**7)
+MANY_SAMPLES = 10**6  # above it data are drawn in pieces, and the gate takes the cheap way of bench/trial.py
+SIZED_BY_BATCH = (
+    "forward",
+    "gradient",
+    "step",
+    "memory",
+    "agreement",
+    "scaling",
+)  # work whose N is the grid's batch size
+PIECE = 2**20  # samples drawn at once
 TRAIN_SAMPLES = 800  # of the 1000 that a target is sampled at
 SCHEDULE = {"quick": 100, "full": 400}  # epochs of a convergence case
 RULES = {
@@ -34,7 +46,7 @@ RULES = {
 class Case:
     """One piece of work at one size. Every field stands in the journal under its own name."""
 
-    work: str  # forward, gradient, step, latency, to_device, to_host, memory, agreement, convergence
+    work: str  # forward, gradient, step, latency, to_device, to_host, memory, agreement, convergence, scaling
     batch: int  # N of one call; of one minibatch, for step and convergence
     hidden: int = 512
     dtype: str = "float32"
@@ -77,21 +89,63 @@ class Case:
 
 def draw(case: Case, samples: int | None = None) -> tuple[Params, np.ndarray, np.ndarray]:
     """Weights, x (N, D) and y (N, O) of a case on the host, in its dtype: a function of the case alone."""
-    target, n = targets.ZOO[case.target], case.batch if samples is None else samples
+    n = case.batch if samples is None else samples
     params = init_params(
-        case.hidden, case.inputs, case.outputs, scheme=case.scheme, domain=target.domain, dtype=case.dtype
+        case.hidden,
+        case.inputs,
+        case.outputs,
+        scheme=case.scheme,
+        domain=targets.ZOO[case.target].domain,
+        dtype=case.dtype,
     )
-    columns = [sample(target, n, seed) for seed in range(max(case.inputs, case.outputs))]
-    x = np.concatenate([x for x, _ in columns[: case.inputs]], axis=1)
-    y = np.concatenate([y for _, y in columns[: case.outputs]], axis=1)
-    return params, x.astype(case.dtype), y.astype(case.dtype)
+    draw_columns = _many_columns if n > MANY_SAMPLES else _columns
+    return params, *draw_columns(case.target, n, case.inputs, case.outputs, case.dtype)
+
+
+def _columns(target: str, n: int, inputs: int, outputs: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """Sample x (n, inputs) and y (n, outputs); column k with seed k."""
+    columns = [sample(targets.ZOO[target], n, seed) for seed in range(max(inputs, outputs))]
+    x = np.concatenate([x for x, _ in columns[:inputs]], axis=1)
+    y = np.concatenate([y for _, y in columns[:outputs]], axis=1)
+    return x.astype(dtype), y.astype(dtype)
+
+
+@lru_cache(maxsize=1)
+def _many_columns(target: str, n: int, inputs: int, outputs: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """The same for many samples: x uniform over the domain and in pieces, so that no float64 array of n exists.
+
+    Kept for the next backend of the same case; nobody may write into the arrays.
+    """
+    function = targets.ZOO[target]
+    x, y = np.empty((n, inputs), dtype), np.empty((n, outputs), dtype)
+    for column in range(max(inputs, outputs)):
+        rng = np.random.default_rng(column)
+        for start in range(0, n, PIECE):
+            piece = slice(start, min(start + PIECE, n))
+            values = rng.uniform(*function.domain, piece.stop - piece.start)
+            noise = rng.normal(0, function.noise, values.shape) if function.noise else 0.0
+            if column < inputs:
+                x[piece, column] = values
+            if column < outputs:
+                y[piece, column] = function(values) + noise
+    return x, y
 
 
 def grid(profile: str) -> list[Case]:
     """The cases of a profile, most valuable first. Raises RelufitError for an unknown profile."""
     if profile not in PROFILES:
-        raise RelufitError(f"unknown profile {profile!r}; choose {' or '.join(PROFILES)}")
+        raise RelufitError(f"unknown profile {profile!r}; choose {', '.join(PROFILES[:-1])} or {PROFILES[-1]}")
+    if profile == "headline":
+        return list(_headline())
     return list(dict.fromkeys(_quick() if profile == "quick" else [*_quick(epochs=SCHEDULE["full"]), *_rest()]))
+
+
+def _headline() -> Iterable[Case]:
+    """What the ratios that people quote are made of; the large sizes under the limits of bench/trial.py."""
+    yield Case("step", MINIBATCH, optimizer="sgd")
+    yield Case("step", MINIBATCH, optimizer="adam")
+    for batch in HEADLINE_BATCHES:
+        yield Case("gradient", batch)
 
 
 def _quick(epochs: int = SCHEDULE["quick"]) -> Iterable[Case]:
@@ -121,7 +175,7 @@ def _quick(epochs: int = SCHEDULE["quick"]) -> Iterable[Case]:
 
 
 def _rest() -> Iterable[Case]:
-    """What the full profile adds: every width, both dtypes, both optimizers, every initialisation."""
+    """What the full profile adds: every width, dtype, optimizer and initialisation; last, a gradient up to 10^8."""
     for target in ("sin", "square"):
         for optimizer in RULES:
             for scheme in SCHEMES:
@@ -140,3 +194,5 @@ def _rest() -> Iterable[Case]:
                 yield Case("latency", batch, hidden, dtype)
         for work in ("to_device", "to_host"):
             yield Case(work, TRANSFER_BATCH, dtype=dtype)
+    for batch in SCALING_BATCHES:
+        yield Case("scaling", batch)

@@ -2,6 +2,7 @@
 
     pytest bench --benchmark-only                     the quick profile: 150 s shared over the cases
     pytest bench --benchmark-only --profile full      the whole grid, without a limit
+    pytest bench --benchmark-only --profile headline  the cases of the headline ratios, at small and large N
     pytest bench --benchmark-disable                  every body once, nothing timed or written: the smoke test
 
 Cases run most valuable first; within a case the backends follow each other in a seeded, recorded order.
@@ -16,12 +17,12 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench import machine, timing
+from bench import ceilings, machine, timing
 from bench.cases import PROFILES, Case
 from bench.journal import RESULTS, Journal
 from bench.loading import load, load_or_skip, unavailable
 from bench.selection import select
-from bench.trial import Trial, Unsuitable, row, status_of
+from bench.trial import Pace, Trial, Unsuitable, row, status_of
 from relufit import Backend
 from relufit.errors import RelufitError
 
@@ -34,8 +35,8 @@ ORDER_SEED = 0
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of the harness; all selections are comma-separated lists."""
     group = parser.getgroup("relufit bench")
-    group.addoption("--profile", default="quick", help="quick (default) or full")
-    group.addoption("--seconds", type=float, help=f"time budget; quick: {QUICK_SECONDS:g}, full: none")
+    group.addoption("--profile", default="quick", help="quick (default), full or headline")
+    group.addoption("--seconds", type=float, help=f"time budget; quick: {QUICK_SECONDS:g}, others: none")
     group.addoption("--backend", help="only these backends and recipes")
     group.addoption("--target", help="only these functions, for convergence")
     group.addoption("--batch", help="only these batch sizes; an own size is added to the grid")
@@ -85,6 +86,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Most valuable case first; within a case the backends in a seeded order."""
     cases, names = config.stash[SELECTED]
+    # A kind of work that the profile has no case of is not a test that is skipped.
+    items[:] = [item for item in items if not hasattr(item, "callspec") or item.callspec.params.get("name") in names]
     rank = {
         case: (place, random.Random(f"{ORDER_SEED} {case}").sample(names, len(names)))
         for place, case in enumerate(cases)
@@ -132,6 +135,12 @@ def budget(request: pytest.FixtureRequest) -> Budget:
     return Budget(None if disabled else config.option.seconds or quick, len(runnable))
 
 
+@pytest.fixture(scope="session")
+def pace() -> Pace:
+    """What gradients took so far in this run."""
+    return Pace()
+
+
 @pytest.fixture
 def backend(request: pytest.FixtureRequest, name: str) -> Iterator[Backend]:
     """The backend with its modes pinned; it sets the clock of the `benchmark` fixture, which must come after it."""
@@ -143,12 +152,18 @@ def backend(request: pytest.FixtureRequest, name: str) -> Iterator[Backend]:
 
 @pytest.fixture
 def trial(
-    request: pytest.FixtureRequest, case: Case, budget: Budget, backend: Backend, benchmark: BenchmarkFixture
+    request: pytest.FixtureRequest,
+    case: Case,
+    budget: Budget,
+    pace: Pace,
+    backend: Backend,
+    benchmark: BenchmarkFixture,
 ) -> Trial:
     """The case with its backend, its clock and its share of the time."""
     benchmark.group = f"{case.work} {case.id}"
     try:
-        run = Trial(case, backend, benchmark, lambda line: journal_of(request.config).write(line), budget.next_share())
+        write = lambda line: journal_of(request.config).write(line)  # noqa: E731
+        run = Trial(case, backend, benchmark, write, budget.next_share(), pace)
         run.demand_support()
     except Unsuitable as error:
         pytest.skip(str(error))
@@ -164,12 +179,17 @@ def journal_of(config: pytest.Config) -> Journal:
 
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Begin the journal before anything is measured, so that a folder that cannot be written costs no time."""
-    benchmarks = session.config._benchmarksession  # type: ignore[attr-defined]
-    if not (benchmarks.disabled or benchmarks.skip or session.config.option.collectonly):
+    if measures(session.config) and not session.config.option.collectonly:
         try:
             journal_of(session.config)
         except RelufitError as error:
             raise pytest.UsageError(str(error)) from None
+
+
+def measures(config: pytest.Config) -> bool:
+    """Whether this run times anything: not with --benchmark-disable or --benchmark-skip."""
+    benchmarks = config._benchmarksession  # type: ignore[attr-defined]
+    return not (benchmarks.disabled or benchmarks.skip)
 
 
 def facts(name: str) -> dict[str, str]:
@@ -196,6 +216,7 @@ def header(config: pytest.Config) -> dict[str, Any]:
         },
         "backends": {name: {"reason": unavailable(name), "facts": facts(name)} for name in names},
         "threads_in_force": machine.threads_in_force(),
+        "ceilings": ceilings.measure(config.option.threads),
     }
 
 
@@ -211,7 +232,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         status, reason = status_of(call.excinfo.value)
         name = item.callspec.params["name"]
         # What is not installed stands in the first line of the journal, once, and not with every case.
-        if not item.config._benchmarksession.disabled and unavailable(name) is None:  # type: ignore[attr-defined]
+        if measures(item.config) and unavailable(name) is None:
             line = row(item.callspec.params["case"], name)
             journal_of(item.config).write({**line, "status": status, "reason": reason})
     yield

@@ -12,7 +12,8 @@ from relufit.backend import Backend
 
 ROUND_SECONDS = 1e-3
 # Six is the least that gives the median a 95 % interval from order statistics.
-MIN_ROUNDS, MAX_ROUNDS = 6, 60
+MIN_ROUNDS, MAX_ROUNDS = 6, 40  # forty keep the journal of a full run near 1 MB
+SLOW_SECONDS, SLOW_ROUNDS = 1.0, 3  # a slow round is seldom disturbed all through; three give no interval
 
 
 def synchronized_clock(backend: Backend) -> Callable[[], float]:
@@ -33,16 +34,23 @@ def seconds_per_call(call: Callable[[], Any], clock: Callable[[], float], calls:
     return (clock() - start) / calls
 
 
-def choose_iterations(call: Callable[[], Any], clock: Callable[[], float], least: float = ROUND_SECONDS) -> int:
-    """The calls to make between two readings so that they last `least` seconds; warms up on the way."""
+def choose_iterations(
+    call: Callable[[], Any], clock: Callable[[], float], least: float = ROUND_SECONDS
+) -> tuple[int, float]:
+    """The calls to make between two readings so that they last `least` seconds, and how long they lasted together.
+
+    Warms up on the way.
+    """
     calls = 1
     while (seconds := seconds_per_call(call, clock, calls)) * calls < least:
         calls = max(2 * calls, min(16 * calls, int(1.2 * least / max(seconds, 1e-9))))
-    return calls
+    return calls, seconds * calls
 
 
 def choose_rounds(seconds_per_round: float, budget_seconds: float) -> int:
-    """As many rounds as the budget allows, between MIN_ROUNDS and MAX_ROUNDS."""
+    """As many rounds as the budget allows, between MIN_ROUNDS and MAX_ROUNDS; SLOW_ROUNDS of slow ones."""
+    if seconds_per_round > SLOW_SECONDS:
+        return SLOW_ROUNDS
     return max(MIN_ROUNDS, min(MAX_ROUNDS, int(budget_seconds / max(seconds_per_round, 1e-9))))
 
 

@@ -2,22 +2,26 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import agreement, machine, timing
-from bench.cases import Case, draw
+from bench.cases import MANY_SAMPLES, Case, draw
 from bench.cost import working_bytes
 from relufit.backend import Backend, Samples
 from relufit.data import Plan, draw_plan
 from relufit.errors import RelufitError
 from relufit.params import Params
 
+GRADIENTS = ("gradient", "scaling")
 STEPS_PER_CALL = {800: 8}  # full-batch steps inside one call of train, where a step is short
+CALL_SECONDS_LIMIT = 10.0  # a gradient that would take longer is not begun
+DISTINCT_SAMPLES = range(1000, 250_001)  # what the gate repeats where the reference over all of N is out of reach
 SHARE_FOR_ROUNDS = 0.6  # of a case's time; the rest is for the reference, the gate and the warm-up
 
 
@@ -26,9 +30,48 @@ class Unsuitable(RelufitError):
 
 
 @lru_cache(maxsize=4)
-def exact(case: Case) -> agreement.Reference:
-    """The reference for the inputs of a case; cases that differ in the work only share it."""
-    return agreement.reference(*draw(case))
+def exact(case: Case, repeats: int = 1) -> agreement.Reference:
+    """The reference for the inputs of a case, `repeats` times over; cases that differ in the work only share it."""
+    return agreement.reference(*draw(case), repeats)
+
+
+def gate_inputs(case: Case) -> tuple[Params, np.ndarray, np.ndarray, agreement.Reference]:
+    """Weights, x (N, D), y (N, O) and their reference, at the N of the case.
+
+    Up to MANY_SAMPLES these are the case's own data. Above, float64 over every sample would take minutes: as many
+    distinct samples as divide N are repeated, whose mean loss and gradients are those of the distinct ones.
+    """
+    inputs, repeats = inputs_of(case), case.batch // distinct_samples(case.batch)
+    if repeats == 1:
+        return *draw(inputs), exact(inputs)
+    few = replace(inputs, batch=case.batch // repeats)
+    params, x, y = draw(few)
+    return params, np.tile(x, (repeats, 1)), np.tile(y, (repeats, 1)), exact(few, repeats)
+
+
+def distinct_samples(samples: int) -> int:
+    """How many samples of the gate differ: all of few; of many the largest divisor in DISTINCT_SAMPLES, or all."""
+    if samples <= MANY_SAMPLES:
+        return samples
+    return max((count for count in DISTINCT_SAMPLES if samples % count == 0), default=samples)
+
+
+class Pace:
+    """What each backend's last gradient took at which N, so that one that would take far too long is not begun."""
+
+    def __init__(self) -> None:
+        self.last: dict[tuple[str, int, str], tuple[int, float]] = {}
+
+    def learn(self, name: str, case: Case, seconds: float) -> None:
+        """Keep the seconds of a gradient of this backend."""
+        self.last[name, case.hidden, case.dtype] = case.batch, seconds
+
+    def demand(self, name: str, case: Case) -> None:
+        """Raise Unsuitable where N times the backend's own seconds a sample is over the limit."""
+        samples, seconds = self.last.get((name, case.hidden, case.dtype), (case.batch, 0.0))
+        predicted = seconds * case.batch / samples
+        if predicted > CALL_SECONDS_LIMIT:
+            raise Unsuitable(f"about {predicted:.0f} s a call, the limit is {CALL_SECONDS_LIMIT:g} s")
 
 
 def inputs_of(case: Case) -> Case:
@@ -45,33 +88,59 @@ class Trial:
     benchmark: BenchmarkFixture
     write: Callable[[dict[str, Any]], None]
     budget_seconds: float
+    pace: Pace = field(default_factory=Pace)
     checks: dict[str, agreement.Check] = field(default_factory=dict)
+    once: dict[str, float] = field(default_factory=dict)  # what is paid once: build_seconds, first_call_seconds
 
     def demand_support(self) -> None:
-        """Raise Unsuitable where the backend refuses the case, or it would not fit in the memory that is free."""
+        """Raise Unsuitable where the backend refuses the case, its memory is not free, or a call takes too long."""
         plan = self.plan() if self.case.optimizer else None
         reason = self.backend.supports(self.case.sizes, self.case.dtype, self.case.rule(), plan)
         if reason is not None:
             raise Unsuitable(reason)
         held = self.backend.memory()
         free = machine.available_bytes() if held is None else held["free"]
-        need = working_bytes(self.case.sizes, self.case.dtype, self.case.work)
+        need = working_bytes(self.case.sizes, self.case.dtype, self.case.work, self.backend.algorithm)
+        if self.case.batch > MANY_SAMPLES:  # the data count too: drawn, repeated for the gate, and on the device
+            need += 3 * self.case.batch * (self.case.inputs + self.case.outputs) * np.dtype(self.case.dtype).itemsize
         if need > 0.9 * free:
             raise Unsuitable(f"needs up to {need / 2**30:.1f} GiB at once and {free / 2**30:.1f} GiB are free")
+        if self.case.work in GRADIENTS:
+            self.pace.demand(self.backend.name, self.case)
 
     def gate(self) -> None:
         """Compare with float64 before any timing. Raises agreement.Disagreement, and the case gets no time."""
-        inputs = inputs_of(self.case)
-        rule, reference = self.case.rule(), exact(inputs)
-        self.checks = agreement.compare(self.backend, *draw(inputs), reference)
+        rule, inputs = self.case.rule(), gate_inputs(self.case)
+        self.checks = agreement.compare(self.backend, *inputs)
         if rule is not None:
-            self.checks |= agreement.compare_step(self.backend, *draw(inputs), reference, rule)
+            self.checks |= agreement.compare_step(self.backend, *inputs, rule)
         agreement.demand(self.checks)
 
     def on_device(self) -> tuple[Params, Samples]:
-        """Weights and samples of the case on the backend's device."""
+        """Weights and samples of the case on the backend's device; `build_seconds` is what its `samples` took.
+
+        That is the upload, and for hinge the sorting and the table of the data.
+        """
         params, x, y = draw(self.case, self.case.samples)
-        return Params(*map(self.backend.to_device, params)), self.backend.samples(x, y)
+        on_device = Params(*map(self.backend.to_device, params))
+        clock = timing.synchronized_clock(self.backend)
+        start = clock()
+        samples = self.backend.samples(x, y)
+        self.once["build_seconds"] = clock() - start
+        return on_device, samples
+
+    def measure(self, call: Callable[[], Any], *, steps: int = 1, once: bool = False) -> None:
+        """Make the first call apart, gate the case, time it.
+
+        `first_call_seconds` includes what a library compiles or loads for these shapes, unless an earlier case of the
+        process has had them: then the first call is warm.
+        """
+        clock = timing.synchronized_clock(self.backend)
+        start = clock()
+        call()
+        self.once["first_call_seconds"] = clock() - start
+        self.gate()
+        self.time(call, steps=steps, once=once)
 
     def plan(self) -> Plan:
         """The plan of one call of `train`: an epoch of minibatches, or a few full-batch steps."""
@@ -88,14 +157,15 @@ class Trial:
         if self.benchmark.disabled:
             self.benchmark.pedantic(call)
             return
-        calls = 1 if once else timing.choose_iterations(call, clock)
-        round_seconds = timing.seconds_per_call(call, clock, calls) * calls
+        calls, round_seconds = timing.choose_iterations(call, clock, 0.0 if once else timing.ROUND_SECONDS)
         rounds = timing.choose_rounds(round_seconds, SHARE_FOR_ROUNDS * self.budget_seconds)
         faults = timing.minor_faults()
         self.benchmark.pedantic(call, rounds=rounds, iterations=calls)
         faults = None if faults is None else (timing.minor_faults() or 0) - faults
         mark = self.backend.device_clock()
         assert self.benchmark.stats is not None
+        if self.case.work in GRADIENTS:
+            self.pace.learn(self.backend.name, self.case, self.benchmark.stats.stats.median)
         self.record(
             seconds=list(self.benchmark.stats.stats.data),
             device_seconds=None
@@ -120,6 +190,7 @@ class Trial:
                 "reason": reason,
                 "agreement": self._agreement(),
                 "load_average": machine.load_average(),
+                **self.once,
                 **measured,
             }
         )

@@ -8,9 +8,8 @@ import pytest
 
 from bench import conftest, selection
 from bench.cases import PROFILES, Case, draw, grid
-from bench.cost import working_bytes
 from bench.trial import Unsuitable
-from relufit import RelufitError, Sizes
+from relufit import RelufitError
 
 NONE: dict[str, Any] = dict.fromkeys(("backend", "target", "batch", "hidden", "dtype"))
 
@@ -30,7 +29,9 @@ def test_the_full_grid_holds_what_is_promised() -> None:
         } <= found
     learned = {(c.target, c.scheme, c.optimizer) for c in cases if c.work == "convergence"}
     assert len(learned) == 2 * 4 * 2
-    assert {c.work for c in cases} == EVERY_WORK
+    assert {c.work for c in cases} == {*EVERY_WORK, "scaling"}
+    assert [c.batch for c in cases[-7:]] == [10**power for power in range(2, 9)]
+    assert {c.work for c in cases[-7:]} == {"scaling"}
     assert len(cases) == len(set(cases))
     timed = [c for c in grid("quick") if c.work != "convergence"]
     assert [c for c in cases[: len(grid("quick"))] if c.work != "convergence"] == timed
@@ -38,9 +39,9 @@ def test_the_full_grid_holds_what_is_promised() -> None:
 
 def test_an_unknown_profile_is_named() -> None:
     """With those that exist."""
-    with pytest.raises(RelufitError, match="quick or full"):
+    with pytest.raises(RelufitError, match="quick, full or headline"):
         grid("huge")
-    assert PROFILES == ("quick", "full")
+    assert PROFILES == ("quick", "full", "headline")
 
 
 EVERY_WORK = {
@@ -48,7 +49,21 @@ EVERY_WORK = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+def test_the_headline_is_short() -> None:
+    """Both steps at batch 32, and a gradient up to 10^7 samples."""
+    assert [(c.work, c.batch, c.optimizer) for c in grid("headline")] == [
+        ("step", 32, "sgd"), ("step", 32, "adam"), ("gradient", 800, ""), ("gradient", 65536, ""),
+        ("gradient", 2**20, ""), ("gradient", 10**7, ""),
+    ]  # fmt: skip
+
+
+def test_a_size_of_the_scaling_can_be_asked_for() -> None:
+    """Alone; another size drops the long ones."""
+    assert {c.batch for c in select(profile="full", batch="1000000")[0] if c.work == "scaling"} == {10**6}
+    assert not [c for c in select(profile="full", batch="40")[0] if c.work == "scaling"]
+
+
+@pytest.mark.parametrize("profile", ["quick", "full"])
 @pytest.mark.parametrize(
     "options",
     [
@@ -59,7 +74,7 @@ EVERY_WORK = {
 def test_a_value_that_is_asked_for_is_measured_in_every_kind_of_work(profile: str, options: dict[str, str]) -> None:
     """In the grid or not: it takes the place of the usual one, and nothing else is left of that option."""
     cases, _ = select(profile=profile, **options)
-    assert {case.work for case in cases} == EVERY_WORK
+    assert {case.work for case in cases} - {"scaling"} == EVERY_WORK
     assert len(cases) == len(set(cases))
     for name, value in options.items():
         concerned = (
@@ -116,19 +131,25 @@ def test_a_case_draws_the_same_inputs_each_time() -> None:
     assert len(draw(case, 7)[1]) == 7
 
 
+def test_many_samples_are_drawn_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same values whatever comes after them, in the dtype asked for, and kept for the next backend."""
+    monkeypatch.setattr("bench.cases.MANY_SAMPLES", 100)
+    monkeypatch.setattr("bench.cases.PIECE", 64)
+    case = Case("scaling", 150, inputs=2)
+    _, x, y = draw(case)
+    assert (x.shape, y.shape, x.dtype, y.dtype) == ((150, 2), (150, 1), np.float32, np.float32)
+    np.testing.assert_allclose(y[:, 0], np.sin(x[:, 0]), atol=1e-6)
+    assert len(np.unique(x)) > 290
+    assert np.abs(x).max() <= np.float32(2 * np.pi)
+    assert draw(case)[1] is x
+    np.testing.assert_array_equal(draw(Case("scaling", 150))[1][:, 0], x[:, 0])
+
+
 def test_ids_tell_cases_apart() -> None:
     """No two tests of one kind have the same name."""
     for work in {c.work for c in grid("full")}:
         ids = [c.id for c in grid("full") if c.work == work]
         assert len(ids) == len(set(ids))
-
-
-def test_working_memory_is_estimated() -> None:
-    """Five (N, H) arrays for a gradient, two for a forward, none for a transfer."""
-    sizes = Sizes(1000, 1, 100, 1)
-    assert working_bytes(sizes, "float32", "gradient") == 5 * 400_000
-    assert working_bytes(sizes, "float64", "forward") == 2 * 800_000
-    assert working_bytes(sizes, "float32", "to_device") == 0
 
 
 def test_the_budget_is_shared_over_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

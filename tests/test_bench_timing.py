@@ -26,7 +26,8 @@ def test_a_round_lasts_a_millisecond(seconds: float) -> None:
         calls += 1
         clock.now += seconds
 
-    found = timing.choose_iterations(call, clock)
+    found, round_seconds = timing.choose_iterations(call, clock)
+    assert round_seconds == pytest.approx(found * seconds)
     assert found * seconds >= 0.999e-3
     assert found == 1 or (found - 1) * seconds < 20e-3
     if seconds >= 1e-3:
@@ -43,7 +44,7 @@ def test_a_clock_that_does_not_move_at_first_is_survived() -> None:
         hidden += 1e-7
         clock.now = hidden // 1e-3 * 1e-3
 
-    assert timing.choose_iterations(call, clock) > 1000
+    assert timing.choose_iterations(call, clock)[0] > 1000
 
 
 def test_seconds_per_call_divides_by_the_calls() -> None:
@@ -56,7 +57,9 @@ def test_seconds_per_call_divides_by_the_calls() -> None:
     assert timing.seconds_per_call(call, clock, 4) == 0.25
 
 
-@pytest.mark.parametrize(("seconds", "budget", "wanted"), [(1, 0, 6), (1, 20, 20), (1e-3, 20, 60), (0, 1, 60)])
+@pytest.mark.parametrize(
+    ("seconds", "budget", "wanted"), [(1, 0, 6), (1, 20, 20), (1e-3, 20, 40), (0, 1, 40), (1.5, 20, 3)]
+)
 def test_rounds_follow_the_budget(seconds: float, budget: float, wanted: int) -> None:
     """Between the least that allows an interval and what keeps journals small."""
     assert timing.choose_rounds(seconds, budget) == wanted

@@ -1,0 +1,19 @@
+"""How far it goes: seconds of one full-batch gradient against N, from 100 to 10^8 samples, H = 512, float32.
+
+    pytest bench/test_scaling.py --benchmark-only --profile full --backend numpy,torch-cpu
+
+Inside the clock: K calls of `loss_and_grads` and one synchronization, divided by K. Building the samples on the device
+(for hinge: sorting them and the table of their moments) is measured apart, once. A backend stops where its memory or
+ten seconds a call, foretold from its own previous size, do not suffice; the row says so.
+"""
+
+import pytest
+
+from bench.trial import Trial
+
+
+@pytest.mark.work("scaling")
+def test_scaling(trial: Trial) -> None:
+    """Loss and all gradients of the whole data set."""
+    params, samples = trial.on_device()
+    trial.measure(lambda: trial.backend.loss_and_grads(params, samples))
