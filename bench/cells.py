@@ -17,8 +17,10 @@ def time_cell(row: dict[str, Any], unit: float = 1) -> str:
 
 def roofed_cell(row: dict[str, Any]) -> str:
     """The same with its share of the roof behind it: "985±3% [41%]"."""
-    share = row["share_of_roof"]
-    return time_cell(row) + ("" if np.isnan(share) or row["status"] != "OK" else f" [{100 * share:.2g}%]")
+    percent = 100 * row["share_of_roof"]
+    if np.isnan(percent) or row["status"] != "OK":
+        return time_cell(row)
+    return f"{time_cell(row)} [{percent:.0f}%]" if percent >= 10 else f"{time_cell(row)} [{percent:.2g}%]"
 
 
 def ratio_cell(row: dict[str, Any], column: str) -> str:

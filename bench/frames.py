@@ -6,7 +6,7 @@ and the rest of the file counts. Backends that could not run stand in the frame 
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from relufit.params import DTYPES
 
 CASE_FIELDS = [f.name for f in fields(Case)]
 REQUIRED: dict[str, Any] = {"backend": str, "status": str, **{f.name: f.type for f in fields(Case)}}
+USUAL = {f.name: f.default for f in fields(Case) if f.default is not MISSING}  # what a line may leave out
 NUMBER_LISTS = ("seconds", "device_seconds", "step", "train_seconds", "loss", "test_mse", "curve")
 NUMBERS = (
     "iterations", "steps", "minor_faults_per_call", "peak_bytes", "load_average", "build_seconds", "first_call_seconds",
@@ -145,6 +146,7 @@ def _case(value: Any) -> dict[str, Any]:
     """The fields of one case, each of its type. Raises ValueError saying what is wrong."""
     if not isinstance(value, dict) or value.get("kind") != "case":
         raise ValueError("not a line of this journal")
+    value = {**USUAL, **value}
     for name, kind in REQUIRED.items():
         if not isinstance(value.get(name), kind) or isinstance(value.get(name), bool):
             raise ValueError(f"{name} is {value.get(name)!r:.40}, not {kind.__name__}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from relufit.errors import RelufitError
 
-SCHEMA = 1
+SCHEMA = 2  # since 2, fields of the usual case and None are left out
 RESULTS = Path("results")
 
 
@@ -34,7 +34,8 @@ class Journal:
 
     def write(self, line: dict[str, Any]) -> None:
         """Append one line and force it to disk."""
-        self._file.write(json.dumps(_compact(line), separators=(",", ":")) + "\n")
+        present = {key: value for key, value in line.items() if value is not None}
+        self._file.write(json.dumps(_compact(present), separators=(",", ":")) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -43,12 +44,12 @@ class Journal:
         self._file.close()
 
 
-def _compact(value: Any) -> Any:
-    """The same value with floats of 6 digits, which is more than any clock here resolves; nan and inf as text."""
+def _compact(value: Any, digits: int = 6) -> Any:
+    """The same value with floats of 6 digits, 4 in lists (no two rounds agree in the third); nan and inf as text."""
     if isinstance(value, dict):
-        return {key: _compact(item) for key, item in value.items()}
+        return {key: _compact(item, 3 if key == "agreement" else digits) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_compact(item) for item in value]
+        return [_compact(item, min(digits, 4)) for item in value]
     if isinstance(value, float):
-        return float(f"{value:.6g}") if abs(value) < float("inf") else str(value)
+        return float(f"{value:.{digits}g}") if abs(value) < float("inf") else str(value)
     return value

@@ -59,7 +59,7 @@ def _notes(rows: pd.DataFrame) -> str:
     if any(map(is_hinge, rows.algorithm)):
         parts.append("hinge: effective samples")
         built = rows[rows.build_seconds.notna()].sort_values("batch")[-1:]
-        parts += [f"build {duration(row.build_seconds)} at N = {row.batch}" for row in built.itertuples()]
+        parts += [f"build {duration(row.build_seconds)} at {_power(row.batch)}" for row in built.itertuples()]
     slow = rows[(rows.first_call_seconds > COMPILED_SECONDS)
                 & (rows.first_call_seconds > COMPILED_TIMES * rows.median_us / 1e6)]  # fmt: skip
     parts += [f"first call {duration(slow.first_call_seconds.max())}"] if len(slow) else []

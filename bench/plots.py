@@ -74,7 +74,7 @@ def scaling(run: Run) -> Figure | None:
     frame = frame[(frame.hidden == hidden) & (frame.dtype == dtype) & (frame.status == "OK")]
     if frame.empty:
         return None
-    figure = Figure(figsize=(9.5, 5), layout="constrained")
+    figure = Figure(figsize=(11, 5), layout="constrained")
     axes, style = figure.subplots(), _styles(run)
     for name in tables.in_order(run):
         rows = frame[frame.backend == name].sort_values("batch")
@@ -83,7 +83,7 @@ def scaling(run: Run) -> Figure | None:
             axes.plot(rows.batch, rows.median_seconds, label=label, **_marked(style[name]))
     axes.set(xscale="log", yscale="log", xlabel="samples N", ylabel="seconds of one gradient")
     _legend(figure, [axes])
-    figure.suptitle(f"{_title(run)}; loss and gradients of all N samples", fontsize=10)
+    figure.suptitle(f"{_title(run)}; loss and gradients of all N samples", fontsize=9)
     return figure
 
 

@@ -30,7 +30,7 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
     for place, members in enumerate(families.values()):
         colour = COLOURS[place % len(COLOURS)]
         for member, name in enumerate(members):
-            shade = 1 - 0.5 * member / len(members)
+            shade = 1 - 0.4 * member / len(members)
             red, green, blue = (shade * part for part in colour)
             found[name] = Style((red, green, blue), MARKERS[member % len(MARKERS)], LINES[member % len(LINES)])
     return found

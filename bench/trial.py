@@ -206,8 +206,9 @@ class Trial:
 
 
 def row(case: Case, backend: str) -> dict[str, Any]:
-    """What every line of a case begins with, whatever became of it."""
-    return {"kind": "case", "backend": backend, "at": round(time.time()), **asdict(case)}
+    """What every line of a case begins with, whatever became of it; fields of the usual case are left out."""
+    unusual = {name: value for name, value in asdict(case).items() if value != getattr(Case("", 0), name)}
+    return {"kind": "case", "backend": backend, "at": round(time.time()), **unusual}
 
 
 def status_of(error: BaseException) -> tuple[str, str]:

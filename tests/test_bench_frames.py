@@ -49,7 +49,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     run = runs(tmp_path)[0]
     assert (run.name, run.machine, run.threads) == (journal.run, "A CPU, 2 cores", "threads as installed")
     case = run.cases.set_index("backend").loc["numpy"]
-    assert case.seconds == [0.123457, 1e-9]
+    assert case.seconds == [0.1235, 1e-9]
     assert case.agreement == {"w1": {"error": 1.0, "bound": 2.0, "share": 0.5}}
     absent = run.cases.set_index("backend").loc["cupy"]
     assert (absent.status, absent.reason, absent.batch) == ("SKIPPED", "no driver", 800)
@@ -73,6 +73,7 @@ BAD_LINES = [
     json.dumps(line(agreement={"w1": 3})),
     json.dumps(line(agreement={"w1": {"error": "x", "bound": 1, "share": 1}})),
     json.dumps({k: v for k, v in line().items() if k != "backend"}),
+    json.dumps({k: v for k, v in line().items() if k != "batch"}),
     json.dumps(line(seconds=[0.0, 1.0])),
     json.dumps(line(seconds=[-1.0])),
     json.dumps(line(steps=0)),
@@ -153,6 +154,41 @@ def test_the_newest_run_of_each_machine_and_thread_setting_is_taken(tmp_path: Pa
     assert [run.name for run in runs(tmp_path, ["2026", "2027"])] == ["2026", "2027"]
     with pytest.raises(RelufitError, match="no run '1999'"):
         runs(tmp_path, ["1999"])
+
+
+def test_runs_of_other_settings_stand_side_by_side(tmp_path: Path) -> None:
+    """A full run as installed, the headline at one thread as installed, and with allocations kept: newest of each."""
+    kept = {"MALLOC_MMAP_THRESHOLD_": "1", "MALLOC_TRIM_THRESHOLD_": "1"}
+    made = {
+        "2025": {"profile": "full", "threads": None, "environment": {}},
+        "2026": {"profile": "headline", "threads": 1, "environment": {"OMP_NUM_THREADS": "1"}},
+        "2027": {"profile": "headline", "threads": 1, "environment": kept},
+        "2028": {"profile": "headline", "threads": 1, "environment": {"OMP_NUM_THREADS": "1"}},
+    }
+    for name, setting in made.items():
+        path = tmp_path / "raw" / "a" / f"{name}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"kind": "run", **HEADER, "settings": setting}) + "\n" + json.dumps(line()) + "\n")
+    found = runs(tmp_path)
+    assert [(run.name, run.slug) for run in found] == [
+        ("2025", "a"), ("2028", "a-headline-threads-1"), ("2027", "a-headline-threads-1-kept"),
+    ]  # fmt: skip
+    assert [run.setting for run in found] == [
+        "threads as installed, allocations as installed",
+        "1 thread, allocations as installed",
+        "1 thread, allocations kept",
+    ]
+    report.report(tmp_path)
+    page = (tmp_path / "README.md").read_text()
+    assert all(f"## A CPU, 2 cores, {run.setting}\n" in page for run in found)
+    assert len(list((tmp_path / "figures").glob("throughput-*.png"))) == 3
+
+
+def test_what_a_line_leaves_out_is_the_usual_case(tmp_path: Path) -> None:
+    """Only what differs from it is written; what is written is read back whole."""
+    short = {"kind": "case", "backend": "numpy", "status": "OK", "work": "gradient", "batch": 32, "seconds": [1.0]}
+    case = read(write(tmp_path / "raw" / "m" / "r.jsonl", short)).cases.query("backend == 'numpy'").iloc[0]
+    assert (case["hidden"], case["dtype"], case["target"], case["inputs"]) == (512, "float32", "sin", 1)
 
 
 def test_no_cases_is_a_sentence(tmp_path: Path) -> None:

@@ -1,0 +1,121 @@
+"""One case with one backend: what is paid once, limits of time and memory, and the gate over many samples."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import agreement, trial
+from bench.cases import Case
+from bench.trial import Pace, Trial, Unsuitable, distinct_samples, gate_inputs
+from relufit import Params
+from relufit.backend import Samples
+from relufit.backends.numpy import NumpyBackend
+
+
+class Slow(NumpyBackend):
+    """A backend on a clock of its own: building, the first call and later calls take known seconds."""
+
+    def __init__(self, build: float = 0.0, first: float = 0.0) -> None:
+        super().__init__()
+        self.build, self.first, self.calls, self.now = build, first, 0, 0.0
+
+    def samples(self, x: Any, y: Any) -> Samples:
+        self.now += self.build
+        return super().samples(x, y)
+
+    def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Any, Params]:
+        self.now += self.first if self.calls == 0 else 0.5
+        self.calls += 1
+        return super().loss_and_grads(params, samples)
+
+
+class Fixture:
+    """Stands in for pytest-benchmark's: one round."""
+
+    disabled, enabled = False, True
+
+    def pedantic(self, call: Any, rounds: int = 1, iterations: int = 1) -> None:
+        call()
+        self.stats = SimpleNamespace(stats=SimpleNamespace(data=[0.5] * rounds, median=0.5))
+
+
+def make(case: Case, backend: NumpyBackend, pace: Pace | None = None) -> tuple[Trial, list[dict[str, Any]]]:
+    """A trial and the lines that it writes."""
+    lines: list[dict[str, Any]] = []
+    return Trial(case, backend, Fixture(), lines.append, 1.0, pace or Pace()), lines  # type: ignore[arg-type]
+
+
+def test_what_is_paid_once_is_measured_before_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Building the samples and the first call, by the same clock; the steady state stands apart from them."""
+    backend = Slow(build=3.0, first=7.0)
+    monkeypatch.setattr(trial.timing.time, "perf_counter", lambda: backend.now)
+    run, lines = make(Case("gradient", 20, 4), backend)
+    params, samples = run.on_device()
+    run.measure(lambda: backend.loss_and_grads(params, samples))
+    (line,) = lines
+    assert (line["build_seconds"], line["first_call_seconds"]) == (3.0, 7.0)
+    assert set(line["seconds"]) == {0.5}
+    assert line["agreement"]
+
+
+def test_a_gradient_that_would_take_too_long_is_not_begun() -> None:
+    """Foretold from the backend's own last size, in proportion to N; others and other widths are not concerned."""
+    pace = Pace()
+    pace.learn("numpy", Case("scaling", 10**6), 4.0)
+    with pytest.raises(Unsuitable, match=r"about 40 s a call, the limit is 10 s"):
+        make(Case("scaling", 10**7), NumpyBackend(), pace)[0].pace.demand("numpy", Case("scaling", 10**7))
+    pace.demand("numpy", Case("scaling", 2 * 10**6))
+    pace.demand("torch-cpu", Case("scaling", 10**7))
+    pace.demand("numpy", Case("scaling", 10**7, hidden=64))
+
+
+def test_the_limits_are_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time by the pace, memory by what the algorithm keeps: a fused backend goes where an unfused one cannot."""
+    monkeypatch.setattr(trial.machine, "available_bytes", lambda: 8 * 2**30)
+    unfused, fused = NumpyBackend(), NumpyBackend()
+    fused.algorithm = "dense, fused"
+    with pytest.raises(Unsuitable, match=r"needs up to .* GiB at once and 8.0 GiB are free"):
+        make(Case("scaling", 10**7), unfused)[0].demand_support()
+    run, _ = make(Case("scaling", 10**7), fused)
+    run.demand_support()
+    run.pace.learn(fused.name, Case("scaling", 10**6), 2.0)
+    with pytest.raises(Unsuitable, match="about 20 s a call"):
+        run.demand_support()
+
+
+def test_a_timed_gradient_teaches_the_pace() -> None:
+    """The next size is judged by it."""
+    run, _ = make(Case("scaling", 20, 4), Slow())
+    params, samples = run.on_device()
+    run.measure(lambda: run.backend.loss_and_grads(params, samples))
+    with pytest.raises(Unsuitable, match="about 50 s a call"):
+        run.pace.demand(run.backend.name, Case("scaling", 2000, 4))
+
+
+@pytest.mark.parametrize(
+    ("samples", "distinct"),
+    [(800, 800), (10**6, 10**6), (2**20, 131_072), (10**7, 250_000), (10**8, 250_000), (1_000_003, 1_000_003)],
+)
+def test_the_gate_repeats_samples_above_a_million(samples: int, distinct: int) -> None:
+    """As many distinct ones as divide N; a prime number of samples is gated in full."""
+    assert distinct_samples(samples) == distinct
+
+
+def test_the_gate_of_many_samples_catches_a_mutant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The right backend passes at N samples; one that leaves out half of the last repetition does not."""
+    monkeypatch.setattr(trial, "MANY_SAMPLES", 1000)
+    case = Case("scaling", 20_000, 8)
+    monkeypatch.setattr(trial, "DISTINCT_SAMPLES", range(100, 1001))
+    _, x, y, exact = gate_inputs(case)
+    assert (len(x), len(y), exact.repeats) == (20_000, 20_000, 20)
+    np.testing.assert_array_equal(x[:1000], x[1000:2000])
+    make(case, NumpyBackend())[0].gate()
+
+    class Short(NumpyBackend):
+        def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Any, Params]:
+            return super().loss_and_grads(params, samples.take(slice(0, len(samples) - 500)))
+
+    with pytest.raises(agreement.Disagreement):
+        make(case, Short())[0].gate()
