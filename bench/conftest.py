@@ -61,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     except RelufitError as error:
         raise pytest.UsageError(str(error)) from None
     machine.limit_threads(config.option.threads)
+    machine.share_gpu_memory()
     config.option.benchmark_disable_gc = True
     if not config.option.benchmark_columns:
         config.option.benchmark_columns = ["median", "iqr", "min", "rounds", "iterations"]

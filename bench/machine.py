@@ -19,14 +19,25 @@ PACKAGES = (
     "numpy",
     "torch",
     "numba",
+    "jax",
+    "jaxlib",
     "cupy-cuda12x",
     "cupy-cuda13x",
+    "scikit-learn",
     "array-api-compat",
     "pytest",
     "pytest-benchmark",
 )
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-ALLOCATOR_VARIABLES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX", "LD_PRELOAD")
+# The last is XLA's, which has no other switch (--xla_cpu_multi_thread_eigen=false no longer limits it: measured).
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "PJRT_NPROC")
+PREALLOCATION = "XLA_PYTHON_CLIENT_PREALLOCATE"
+ALLOCATOR_VARIABLES = (
+    "MALLOC_MMAP_THRESHOLD_",
+    "MALLOC_TRIM_THRESHOLD_",
+    "MALLOC_ARENA_MAX",
+    "LD_PRELOAD",
+    PREALLOCATION,
+)
 
 
 def describe() -> dict[str, Any]:
@@ -70,6 +81,11 @@ def limit_threads(threads: int | None) -> None:
     if threads is not None:
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
         threadpoolctl.threadpool_limits(threads)
+
+
+def share_gpu_memory() -> None:
+    """Keep jax from taking three quarters of a GPU's memory at its first use; children inherit it."""
+    os.environ.setdefault(PREALLOCATION, "false")
 
 
 def threads_in_force() -> dict[str, int]:

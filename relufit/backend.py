@@ -126,7 +126,10 @@ class Backend(ABC):
         return None
 
     def memory(self) -> dict[str, int] | None:
-        """None where the device shares the host's memory, or bytes: `free`, `held`, `peak` since the last call."""
+        """None where the device shares the host's memory, or the library cannot say; else bytes.
+
+        `free`, `held`, and `peak` since the last call.
+        """
         return None
 
     def facts(self) -> dict[str, str]:

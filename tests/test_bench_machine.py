@@ -3,11 +3,13 @@
 import re
 import socket
 import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from bench import machine
+from bench.loading import unavailable
 from bench.memory import _largest_reading, peak_bytes
 from relufit.backends.numpy import NumpyBackend
 
@@ -54,6 +56,23 @@ def test_threads_are_those_in_force() -> None:
 
     with threadpoolctl.threadpool_limits(1):
         assert set(machine.threads_in_force().values()) == {1}
+
+
+@pytest.mark.parametrize("name", ["jax-cpu", "torch-cpu", "numpy"])
+def test_one_thread_is_one_thread(name: str) -> None:
+    """A backend that is limited to one thread before it is loaded takes no more processor time than wall time."""
+    if (reason := unavailable(name)) is not None:
+        pytest.skip(reason)
+    code = (
+        "import time, numpy as np; from bench import machine; machine.limit_threads(1)\n"
+        f"from relufit import Params, backends, init_params; b = backends.load({name!r})\n"
+        "p = Params(*map(b.to_device, init_params(2048, 64, 64))); x = b.to_device(np.ones((8192, 64), np.float32))\n"
+        "b.forward(p, x); b.synchronize(); wall, cpu = time.perf_counter(), time.process_time()\n"
+        "for _ in range(5): b.forward(p, x)\n"
+        "b.synchronize(); print((time.process_time() - cpu) / (time.perf_counter() - wall))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert float(done.stdout) < 1.2
 
 
 @pytest.mark.parametrize("mebibytes", [16, 200])

@@ -3,7 +3,20 @@
 import subprocess
 import sys
 
-FRAMEWORKS = ("torch", "cupy", "jax", "numba", "scipy", "pandas", "matplotlib", "rich", "typer", "sympy", "safetensors")
+FRAMEWORKS = (
+    "torch",
+    "cupy",
+    "jax",
+    "sklearn",
+    "numba",
+    "scipy",
+    "pandas",
+    "matplotlib",
+    "rich",
+    "typer",
+    "sympy",
+    "safetensors",
+)
 
 
 def run(code: str) -> str:

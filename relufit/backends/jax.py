@@ -1,0 +1,222 @@
+"""jax on the CPU or on a CUDA device: differentiated by autodiff and compiled by XLA, as jax users write it.
+
+`train` is one compiled call for all epochs that it is asked for: a scan over epochs around a scan over minibatches.
+What changes from call to call (learning rates, the step, the order) is data, so that only new shapes compile anew.
+
+jax rounds 64-bit numbers to 32 bits unless told otherwise. The verbs allow 64 where arrays have them, in a context of
+the calling thread; the process's own setting stays as its user left it.
+"""
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jaxlib.version
+import numpy as np
+from jax import lax
+
+from relufit.backend import Backend, BackendUnavailable, Samples, check_input, check_plan, check_shapes
+from relufit.data import Plan
+from relufit.optim import SGD, Adam, Momentum, Optimizer, State
+from relufit.params import Array, Params, Sizes
+
+Moments = tuple[Params, ...]
+Carry = tuple[Params, Moments]  # what a step takes over from the one before
+
+
+class _Samples(Samples):
+    """Samples whose indices may have 64 bits, as numpy's have."""
+
+    def take(self, index: Any) -> Samples:
+        with jax.enable_x64(True):
+            return _Samples(self.x[index], self.y[index])
+
+
+class JaxBackend(Backend):
+    """jit around autodiff; `train` by lax.scan."""
+
+    algorithm = "autograd"
+
+    def __init__(self, name: str = "jax-cpu", device: str = "cpu") -> None:
+        self.name, self.device = name, device
+        self._on = _first_device(device)
+        # What was asked for last. A device works off computations in order, and transfers likewise: the last ones
+        # stand for all before them. (On the CPU too, calls return before their results are there.)
+        self._computed: Any = None
+        self._moved: Any = None
+
+    def supports(
+        self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
+    ) -> str | None:
+        if optimizer is not None and type(optimizer) not in (SGD, Momentum, Adam):
+            return f"{self.name} compiles SGD, Momentum and Adam, not {type(optimizer).__name__}"
+        return super().supports(sizes, dtype, optimizer, plan)
+
+    def to_device(self, array: np.ndarray) -> Array:
+        with jax.enable_x64(True):
+            self._moved = jax.device_put(np.asarray(array), self._on)
+        return self._moved
+
+    def to_host(self, array: Array) -> np.ndarray:
+        return np.asarray(array)
+
+    def synchronize(self) -> None:
+        jax.block_until_ready((self._computed, self._moved))
+        self._computed = self._moved = None  # not to keep the memory
+
+    def samples(self, x: Any, y: Any) -> Samples:
+        plain = super().samples(x, y)
+        return _Samples(plain.x, plain.y)
+
+    def forward(self, params: Params, x: Array) -> Array:
+        check_input(params, x)
+        with _width_of(x):
+            self._computed = _network(params, x)
+        return self._computed
+
+    def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
+        check_shapes(params, samples)
+        with _width_of(samples.x):
+            loss, grads = _loss_and_grads(params, samples.x, samples.y)
+        self._computed = loss
+        return loss, grads
+
+    def train(
+        self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
+    ) -> tuple[State, Array]:
+        check_shapes(state.params, samples)
+        check_plan(plan, len(samples), epochs)
+        steps = plan.steps_per_epoch(len(samples))
+        table = optimizer.coefficients(state.step, state.step + len(epochs) * steps)
+        order = None if plan.order is None else plan.order[epochs.start : epochs.stop]
+        with _width_of(samples.x):
+            params, moments, losses = _train(
+                state.params,
+                state.moments,
+                samples.x,
+                samples.y,
+                order,
+                table.reshape(len(epochs), steps, -1).astype(samples.x.dtype),
+                _constants(optimizer).astype(samples.x.dtype),
+                rule=type(optimizer),
+                batch=len(samples) if order is None else min(plan.batch, len(samples)),
+            )
+        self._computed = losses
+        return State(params, moments, state.step + len(epochs) * steps), losses
+
+    def facts(self) -> dict[str, str]:
+        facts = {
+            "jax": jax.__version__,
+            "jaxlib": jaxlib.version.__version__,
+            "platform": self._on.client.platform_version,
+        }
+        if self.device == "cuda":
+            facts["gpu"] = self._on.device_kind
+            facts["preallocation"] = os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE", "true")
+        return facts
+
+    def memory(self) -> None:
+        return  # jax counts the peak of the process, which cannot be reset: the peak since a call is not known
+
+    def pinned(self) -> AbstractContextManager[Any]:
+        # Products ask for the highest precision themselves. 64 bits are allowed here also between the verbs, where the
+        # harness computes with their results.
+        return jax.enable_x64(True)
+
+
+def _width_of(array: Array) -> AbstractContextManager[Any]:
+    """The context that the array's numbers need: 64 bits are let through where it has them."""
+    return jax.enable_x64(True) if array.dtype == np.float64 else nullcontext()
+
+
+@jax.jit
+def _network(params: Params, x: Array) -> Array:
+    """(N, D) -> (N, O); jax.nn.relu has the derivative 0 at 0, where that of jnp.maximum is 1/2."""
+    hidden = jax.nn.relu(jnp.matmul(x, params.w1, precision=lax.Precision.HIGHEST) + params.b1)  # (N, H)
+    return jnp.matmul(hidden, params.w2, precision=lax.Precision.HIGHEST) + params.b2
+
+
+def _loss(params: Params, x: Array, y: Array) -> Array:
+    return jnp.mean((_network(params, x) - y) ** 2)
+
+
+_loss_and_grads = jax.jit(jax.value_and_grad(_loss))
+
+
+@partial(jax.jit, static_argnames=("rule", "batch"))
+def _train(
+    params: Params,
+    moments: Moments,
+    x: Array,
+    y: Array,
+    order: Array | None,  # (epochs, N)
+    table: Array,  # (epochs, steps, coefficients)
+    constants: Array,
+    *,
+    rule: type[Optimizer],
+    batch: int,
+) -> tuple[Params, Moments, Array]:
+    """All steps of all epochs; losses (epochs,). Pieces of `batch` samples are scanned, the rest is one step more."""
+    n = x.shape[0]
+    whole = 0 if batch == n else n // batch
+
+    def step(carry: Carry, piece: tuple[Array, Array, Array]) -> tuple[Carry, Array]:
+        (params, moments), (x, y, numbers) = carry, piece
+        loss, grads = jax.value_and_grad(_loss)(params, x, y)
+        return _updated(rule, params, moments, grads, numbers, constants), loss
+
+    def epoch(carry: Carry, given: tuple[Array | None, Array]) -> tuple[Carry, Array]:
+        order, numbers = given
+        drawn_x, drawn_y = (x, y) if order is None else (x[order], y[order])
+        head, total = whole * batch, 0.0
+        if whole:
+            pieces = (a[:head].reshape(whole, batch, -1) for a in (drawn_x, drawn_y))
+            carry, losses = lax.scan(step, carry, (*pieces, numbers[:whole]))
+            total = losses.sum() * (batch / n)
+        if head < n:
+            carry, loss = step(carry, (drawn_x[head:], drawn_y[head:], numbers[whole]))
+            total += loss * ((n - head) / n)
+        return carry, total
+
+    (params, moments), losses = lax.scan(epoch, (params, moments), (order, table))
+    return params, moments, losses
+
+
+def _updated(
+    rule: type[Optimizer], params: Params, moments: Moments, grads: Params, numbers: Array, constants: Array
+) -> Carry:
+    """One update by the formulas of optim.py; `numbers` is the step's row of `coefficients`."""
+    over = jax.tree.map
+    if rule is SGD:
+        return over(lambda p, g: p - numbers[0] * g, params, grads), ()
+    if rule is Momentum:
+        velocity = over(lambda v, g: numbers[1] * v + g, moments[0], grads)
+        return over(lambda p, v: p - numbers[0] * v, params, velocity), (velocity,)
+    beta1, rest1, beta2, rest2, eps = constants
+    first = over(lambda m, g: beta1 * m + rest1 * g, moments[0], grads)
+    second = over(lambda v, g: beta2 * v + rest2 * (g * g), moments[1], grads)
+    params = over(lambda p, m, v: p - numbers[0] * m / (jnp.sqrt(v) * numbers[1] + eps), params, first, second)
+    return params, (first, second)
+
+
+def _constants(rule: Optimizer) -> np.ndarray:
+    """The settings that are the same in every step, as an array: as Python numbers each value would compile anew."""
+    # 1 - beta is taken in float64, as optim.py does: in float32 it would be off by more than rounding.
+    return np.array([rule.beta1, 1 - rule.beta1, rule.beta2, 1 - rule.beta2, rule.eps] if type(rule) is Adam else [])
+
+
+def _first_device(kind: str) -> Any:
+    """The first device of that kind. Raises BackendUnavailable with the reason where jax has none."""
+    try:
+        return jax.devices(kind)[0]
+    except RuntimeError as error:  # jax raises nothing narrower
+        plugin = any(find_spec(f"jax_{kind}{version}_plugin") for version in (12, 13))
+        if kind == "cuda" and not plugin:
+            reason = f"this jax ({jax.__version__}) has no CUDA plugin: pip install jax[cuda13] (or cuda12)"
+        else:
+            reason = f"jax {jax.__version__} finds no usable {kind} device on this machine"
+        raise BackendUnavailable(reason) from error
