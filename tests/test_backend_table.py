@@ -61,6 +61,14 @@ def test_what_is_not_installed_says_how_to_install_it(monkeypatch: pytest.Monkey
     assert backends.status()["absent"] == caught.value.reason
 
 
+@pytest.mark.parametrize("name", ["jax-cpu", "jax-cuda", "torch-compile", "torch-compile-cuda"])
+def test_a_missing_library_is_named_with_its_extra(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU and for a device that would be tried in a child."""
+    monkeypatch.setattr(backends, "find_spec", lambda library: None)
+    wanted = backends.row(name)
+    assert backends.status()[name] == f"{wanted.library} is not installed: pip install {wanted.install}"
+
+
 def _module(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "planted_backend.py").write_text(text)
     monkeypatch.syspath_prepend(str(folder))

@@ -39,10 +39,14 @@ TABLE: dict[str, Row] = {
     "numba": Row("relufit.backends.numba:NumbaBackend", "cpu", "numba", "relufit[numba]"),
     "numba-hinge": Row("relufit.backends.numba:NumbaHingeBackend", "cpu", "numba", "relufit[numba]"),
     "torch-cpu": Row("relufit.backends.torch:TorchBackend", "cpu", "torch", "relufit[torch]"),
+    "torch-compile": Row("relufit.backends.torch:TorchCompileBackend", "cpu", "torch", "relufit[torch]"),
     "torch-manual": Row("relufit.backends.torch:TorchManualBackend", "cpu", "torch", "relufit[torch]"),
+    "jax-cpu": Row("relufit.backends.jax:JaxBackend", "cpu", "jax", "relufit[jax]"),
     "cupy": Row("relufit.backends.cupy:CupyBackend", "cuda", "cupy", "relufit[cuda13] (or cuda12)"),
     "torch-cuda": Row("relufit.backends.torch:TorchBackend", "cuda", "torch", "relufit[torch]"),
+    "torch-compile-cuda": Row("relufit.backends.torch:TorchCompileBackend", "cuda", "torch", "relufit[torch]"),
     "torch-manual-cuda": Row("relufit.backends.torch:TorchManualBackend", "cuda", "torch", "relufit[torch]"),
+    "jax-cuda": Row("relufit.backends.jax:JaxBackend", "cuda", "jax", "jax[cuda13] (or cuda12)"),
     "torch-mps": Row("relufit.backends.torch:TorchBackend", "mps", "torch", "relufit[torch]"),
 }
 
