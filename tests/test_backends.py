@@ -4,11 +4,12 @@ import pytest
 from conformance import REQUIREMENTS
 
 from bench.loading import known_names, load_or_skip
+from bench.recipes import RECIPES
 from relufit.backends import row
 
 
 def _mark(name: str) -> object:
-    gpu = name not in ("textbook-numpy", "torch-recipe") and row(name).device != "cpu"
+    gpu = name not in RECIPES and row(name).device != "cpu"
     return pytest.param(name, marks=pytest.mark.gpu if gpu else ())
 
 

@@ -6,5 +6,6 @@ A recipe is a Backend whose `train` runs its own code, with its own loader and i
 
 RECIPES: dict[str, tuple[str, str]] = {  # name -> ("module:Class", the library that must be importable)
     "textbook-numpy": ("bench.recipes.textbook:TextbookNumpy", "numpy"),
+    "sklearn-recipe": ("bench.recipes.sklearn_mlp:SklearnRecipe", "sklearn"),
     "torch-recipe": ("bench.recipes.torch_loop:TorchRecipe", "torch"),
 }
