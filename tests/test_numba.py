@@ -55,7 +55,7 @@ def test_divergence_is_seen_in_every_loop(backend: Backend) -> None:
 
 
 def test_a_loop_is_compiled_anew_after_a_change_in_a_file_that_it_calls(tmp_path: Path) -> None:
-    """numba looks at the file of the loop itself only; ours that are older than any of our files are dropped."""
+    """By itself the library looks at the file of the loop only; loops older than any of our files are dropped."""
     code = (
         "from relufit import backends; from relufit.backends.numba import dense; backends.create('numba');"
         "dense.relu(1.0); print(sum(dense.relu.stats.cache_hits.values()))"
