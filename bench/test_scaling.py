@@ -15,5 +15,6 @@ from bench.trial import Trial
 @pytest.mark.work("scaling")
 def test_scaling(trial: Trial) -> None:
     """Loss and all gradients of the whole data set."""
-    params, samples = trial.on_device()
-    trial.measure(lambda: trial.backend.loss_and_grads(params, samples))
+    _, samples = trial.on_device()
+    weights = trial.weights()
+    trial.measure(lambda: trial.backend.loss_and_grads(next(weights), samples))

@@ -1,9 +1,10 @@
 """One case with one backend: gated on agreement, timed, and written to the journal."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,20 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import agreement, machine, timing
-from bench.cases import MANY_SAMPLES, Case, draw
+from bench.cases import MANY_SAMPLES, MINIBATCH, TRAIN_SAMPLES, Case, draw
 from bench.cost import working_bytes
 from relufit.backend import Backend, Samples
+from relufit.backends.numpy import NumpyBackend
 from relufit.data import Plan, draw_plan
 from relufit.errors import RelufitError
+from relufit.optim import Adam
 from relufit.params import Params
 
 GRADIENTS = ("gradient", "scaling")
 STEPS_PER_CALL = {800: 8}  # full-batch steps inside one call of train, where a step is short
 CALL_SECONDS_LIMIT = 10.0  # a gradient that would take longer is not begun
 DISTINCT_SAMPLES = range(1000, 250_001)  # what the gate repeats where the reference over all of N is out of reach
+PARAMETER_SETS = 16  # that the calls of a timed gradient go round
 SHARE_FOR_ROUNDS = 0.6  # of a case's time; the rest is for the reference, the gate and the warm-up
 
 
@@ -47,6 +51,18 @@ def gate_inputs(case: Case) -> tuple[Params, np.ndarray, np.ndarray, agreement.R
     few = replace(inputs, batch=case.batch // repeats)
     params, x, y = draw(few)
     return params, np.tile(x, (repeats, 1)), np.tile(y, (repeats, 1)), exact(few, repeats)
+
+
+@lru_cache(maxsize=2)
+def along_a_run(case: Case) -> list[Params]:
+    """Weights of the case after 0, 25, 50, ... steps of Adam on 800 samples: PARAMETER_SETS of them, on the host."""
+    few, backend = replace(case, batch=TRAIN_SAMPLES), NumpyBackend()
+    params, x, y = draw(few)
+    samples, plan = backend.samples(x, y), draw_plan(TRAIN_SAMPLES, batch=MINIBATCH, epochs=PARAMETER_SETS)
+    states = [Adam(1e-3).init(params)]
+    for epoch in range(PARAMETER_SETS - 1):
+        states.append(backend.train(states[-1], samples, Adam(1e-3), plan, range(epoch, epoch + 1))[0])
+    return [state.params for state in states]
 
 
 def distinct_samples(samples: int) -> int:
@@ -128,6 +144,13 @@ class Trial:
         samples = self.backend.samples(x, y)
         self.once["build_seconds"] = clock() - start
         return on_device, samples
+
+    def weights(self) -> Iterator[Params]:
+        """Weights on the device, one set after the other and again from the first, as a training would bring them.
+
+        With the same weights in every call, the processor's branch predictor and caches know what it will ask for.
+        """
+        return cycle([Params(*map(self.backend.to_device, params)) for params in along_a_run(inputs_of(self.case))])
 
     def measure(self, call: Callable[[], Any], *, steps: int = 1, once: bool = False) -> None:
         """Make the first call apart, gate the case, time it.

@@ -12,6 +12,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.neural_network._stochastic_optimizers import SGDOptimizer
 from sklearn.utils import check_random_state
 
+from bench.recipes import Kept
 from relufit.backend import Backend, Samples, check_input, check_plan, check_shapes
 from relufit.data import Plan
 from relufit.optim import SGD, Momentum, Optimizer, State
@@ -26,7 +27,7 @@ class SklearnRecipe(Backend):
 
     def __init__(self, name: str = "sklearn-recipe", device: str = "cpu") -> None:
         self.name, self.device = name, device
-        self._built: tuple[Params, MLPRegressor] | None = None
+        self._model = Kept(_regressor)
 
     def supports(
         self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
@@ -40,12 +41,6 @@ class SklearnRecipe(Backend):
 
     def to_host(self, array: Array) -> np.ndarray:
         return np.asarray(array)
-
-    def _model(self, params: Params) -> MLPRegressor:
-        """The regressor with these weights; the last one is kept, as whoever writes this keeps theirs."""
-        if self._built is None or self._built[0] is not params:
-            self._built = params, _regressor(params)
-        return self._built[1]
 
     def forward(self, params: Params, x: Array) -> Array:
         check_input(params, x)
