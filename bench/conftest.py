@@ -27,7 +27,7 @@ from relufit import Backend
 from relufit.errors import RelufitError
 
 QUICK_SECONDS = 150.0
-FULL_CASE_SECONDS = 1.5
+FULL_CASE_SECONDS = 0.8
 MAX_CASE_SECONDS = 2.0
 ORDER_SEED = 0
 

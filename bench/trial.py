@@ -12,7 +12,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import agreement, machine, timing
-from bench.cases import MANY_SAMPLES, MINIBATCH, TRAIN_SAMPLES, Case, draw
+from bench.cases import MANY_SAMPLES, TRAIN_SAMPLES, Case, draw
 from bench.cost import working_bytes
 from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
@@ -55,13 +55,12 @@ def gate_inputs(case: Case) -> tuple[Params, np.ndarray, np.ndarray, agreement.R
 
 @lru_cache(maxsize=2)
 def along_a_run(case: Case) -> list[Params]:
-    """Weights of the case after 0, 25, 50, ... steps of Adam on 800 samples: PARAMETER_SETS of them, on the host."""
-    few, backend = replace(case, batch=TRAIN_SAMPLES), NumpyBackend()
-    params, x, y = draw(few)
-    samples, plan = backend.samples(x, y), draw_plan(TRAIN_SAMPLES, batch=MINIBATCH, epochs=PARAMETER_SETS)
-    states = [Adam(1e-3).init(params)]
-    for epoch in range(PARAMETER_SETS - 1):
-        states.append(backend.train(states[-1], samples, Adam(1e-3), plan, range(epoch, epoch + 1))[0])
+    """Weights of the case before each of PARAMETER_SETS steps in a row, of Adam on 800 samples; on the host."""
+    params, x, y = draw(replace(case, batch=TRAIN_SAMPLES))
+    backend, plan = NumpyBackend(), Plan(None, TRAIN_SAMPLES, PARAMETER_SETS - 1)
+    samples, states = backend.samples(x, y), [Adam(1e-3).init(params)]
+    for step in range(plan.epochs):
+        states.append(backend.train(states[-1], samples, Adam(1e-3), plan, range(step, step + 1))[0])
     return [state.params for state in states]
 
 

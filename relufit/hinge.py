@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.moments import LEAF, Table
+from relufit.moments import FAN, FROM, LEAF, OWN, UP_TO, Table
 from relufit.params import Params
 
 CHUNK = 2**20  # samples of a forward pass worked off at once
@@ -43,7 +43,7 @@ class Sums(NamedTuple):
 
 def forward(params: Params, x: np.ndarray) -> np.ndarray:
     """The network's output, x (N, 1) -> (N, O), by the segment that each sample lies in: O(N log H)."""
-    w1, b1, w2, b2 = (np.asarray(p, np.float64) for p in params)
+    w1, b1, w2, b2 = in_float64(params)
     w1, low, high = w1[0], float(x.min()), float(x.max())
     with np.errstate(all="ignore"):
         positions = -b1 / w1
@@ -54,7 +54,7 @@ def forward(params: Params, x: np.ndarray) -> np.ndarray:
     on = np.maximum(w1 * low + b1, w1 * high + b1) > 0
     knots = np.where(on == (w1 > 0), 0, len(ends) + 1)
     knots[inner] = places + 1
-    value, slope = lines(w1, b1, w2, b2, start, knots)
+    value, slope = lines(Params(w1[None], b1, w2, b2), start, knots)
     y = np.empty((len(x), len(b2)), x.dtype)
     for first in range(0, len(x), CHUNK):
         piece = x[first : first + CHUNK, 0].astype(np.float64)
@@ -67,20 +67,34 @@ def loss_and_grads(params: Params, table: Table, places: np.ndarray | None = Non
     """Loss (0-d) and gradients over the samples of the table that stand at `places`, or over all by their moments."""
     ranks = find_ranks(params.w1[0], params.b1, table.x)
     edges, knots = np.unique(np.concatenate([ranks, [0, len(table.x)]]), return_inverse=True)
-    spline = network_as_spline(params, table.x, edges, knots[:-2])
+    exact = in_float64(params)
+    spline = network_as_spline(exact, table.x, edges, knots[:-2])
     if places is None:
-        return gradients(params, spline, sums_by_moments(spline, table), len(table.x))
-    segment = np.searchsorted(edges, places, side="right") - 1
-    return gradients(params, spline, sums_by_sample(spline, table, places, segment), len(places))
+        sums, count = sums_by_moments(spline, table), len(table.x)
+    else:
+        segment = np.searchsorted(edges, places, side="right") - 1
+        sums, count = sums_by_sample(spline, table, places, segment), len(places)
+    return _rounded(params, *gradients(exact, spline, sums, count))
 
 
 def loss_and_grads_by_sample(params: Params, table: Table) -> tuple[np.ndarray, Params]:
     """The same with a segment for each sample of the table: less work where samples are few."""
-    ranks = find_ranks(params.w1[0], params.b1, table.x)
-    spline = network_as_spline(params, table.x, np.arange(len(table.x) + 1), ranks)
+    ranks, exact = find_ranks(params.w1[0], params.b1, table.x), in_float64(params)
+    spline = network_as_spline(exact, table.x, np.arange(len(table.x) + 1), ranks)
     e = spline.value - table.y
-    sums = Sums(e, e * spline.start[:-1], np.zeros_like(e), float(np.sum(e * e)))
-    return gradients(params, spline, sums, len(table.x))
+    sums = Sums(e, e * spline.start[:-1], np.zeros_like(e), float(np.vdot(e, e)))
+    return _rounded(params, *gradients(exact, spline, sums, len(table.x)))
+
+
+def in_float64(params: Params) -> Params:
+    """The same weights, for sums whose terms cancel."""
+    return Params(*(np.asarray(p, np.float64) for p in params))
+
+
+def _rounded(params: Params, loss: float, grads: Params) -> tuple[np.ndarray, Params]:
+    """Loss and gradients in the dtype of the weights."""
+    dtype = params.w1.dtype
+    return np.asarray(loss, dtype), Params(*(g.astype(dtype) for g in grads))
 
 
 def find_ranks(w1: np.ndarray, b1: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -93,8 +107,9 @@ def find_ranks(w1: np.ndarray, b1: np.ndarray, x: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         knots = -b1 / w1
         ranks = np.searchsorted(x, knots, side="right")
-        open_ = np.flatnonzero(~_confirmed(ranks, w1, b1, x))
-        if len(open_):  # the samples that equal a knot lie on one side of it or on the other
+        confirmed = _confirmed(ranks, w1, b1, x)
+        if not confirmed.all():  # the samples that equal a knot lie on one side of it or on the other
+            open_ = np.flatnonzero(~confirmed)
             ranks[open_] = np.searchsorted(x, knots[open_], side="left")
             open_ = open_[~_confirmed(ranks[open_], w1[open_], b1[open_], x)]
             ranks[open_] = _bisect(w1[open_], b1[open_], x)
@@ -103,9 +118,8 @@ def find_ranks(w1: np.ndarray, b1: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 def _confirmed(ranks: np.ndarray, w1: np.ndarray, b1: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Whether the sample before each rank lies left of the knot, and the sample at the rank does not."""
-    last = len(x) - 1
-    before = (ranks == 0) | _is_left(w1, b1, x[np.maximum(ranks - 1, 0)])
-    return before & ((ranks > last) | ~_is_left(w1, b1, x[np.minimum(ranks, last)]))
+    before, at = _is_left(w1, b1, x.take([ranks - 1, ranks], mode="clip"))
+    return (before | (ranks == 0)) & ~(at & (ranks < len(x)))
 
 
 def _is_left(w1: np.ndarray, b1: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -123,31 +137,27 @@ def _bisect(w1: np.ndarray, b1: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def network_as_spline(params: Params, x: np.ndarray, edges: np.ndarray, knots: np.ndarray) -> Spline:
-    """The network over sorted x (N,), cut at `edges`, where unit j turns on or off as segment knots[j] begins."""
-    w1, b1, w2, b2 = (np.asarray(p, np.float64) for p in params)
+    """The network, in float64, over sorted x (N,) cut at `edges`: unit j turns on or off as segment knots[j] begins."""
     start = x.take(edges, mode="clip").astype(np.float64)
-    return Spline(edges, start, knots, *lines(w1[0], b1, w2, b2, start, knots))
+    return Spline(edges, start, knots, *lines(params, start, knots))
 
 
-def lines(
-    w1: np.ndarray, b1: np.ndarray, w2: np.ndarray, b2: np.ndarray, start: np.ndarray, knots: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Value at its start and slope of each segment, (O, K), from w1 (H,), b1 (H,), w2 (H, O), b2 (O,), all float64."""
-    rising, segments = w1 > 0, len(start) - 1
-    falling_on = ~rising & (knots > 0)  # on before the first sample, if samples went on to the left
-    z = w1 * start[knots] + b1  # at the unit's knot: zero but for the distance from the knot to a sample
-    bend = np.where(rising | falling_on, np.abs(w1), 0)
-    jump = np.where(rising, z, np.where(falling_on, -z, 0))
+def lines(params: Params, start: np.ndarray, knots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Value at its start and slope of each segment, (O, K), of a network in float64."""
+    (w1,), b1, w2, b2 = params
+    rising, segments, step = w1 > 0, len(start) - 1, start[1:-1] - start[:-2]
+    falling_on = (knots > 0) > rising  # on before the first sample, if samples went on to the left
+    turn = rising * 1.0 - falling_on  # by which sign the unit's line is added where its knot is passed
+    bend, jump = turn * w1, turn * (w1 * start[knots] + b1)  # the jump is from the knot to the next sample
+    # Of all units, times 0 or 1: a weight that is not finite shows, whatever side of its knot the samples are on.
     first_slope, first_value = w1 * falling_on, (w1 * start[0] + b1) * falling_on
-    # A weight that is not finite must show in the loss, whatever side of its knot the samples are on.
-    broken, step = 0 * (w1.sum() + b1.sum()), np.diff(start)[:-1]
     value, slope = np.empty((len(b2), segments)), np.empty((len(b2), segments))
     for o, v in enumerate(w2.T):
         bends: np.ndarray = np.bincount(knots, v * bend, segments + 1)[:-1]
         rises: np.ndarray = np.bincount(knots, v * jump, segments + 1)[:-1]
         bends[0] += float(first_slope @ v)
         np.cumsum(bends, out=slope[o])
-        rises[0] += float(first_value @ v + b2[o] + broken + 0 * v.sum())
+        rises[0] += float(first_value @ v + b2[o])
         rises[1:] += slope[o, :-1] * step
         np.cumsum(rises, out=value[o])
     return value, slope
@@ -167,36 +177,44 @@ def sums_by_sample(spline: Spline, table: Table, places: np.ndarray, segment: np
 
 
 def sums_by_moments(spline: Spline, table: Table) -> Sums:
-    """Residual sums over all samples: from the largest nodes inside each segment, and sample by sample at its ends."""
+    """Residual sums over all samples: from the largest runs inside each segment, and sample by sample at its ends."""
     first, last = spline.edges[:-1], spline.edges[1:]
     low, high = -(-first // LEAF), last // LEAF  # leaves from low up to high lie wholly inside
     whole = low < high
     pieces = [(first, np.where(whole, low * LEAF, last)), (np.where(whole, high * LEAF, last), last)]
     places, segment = _ragged(*map(np.concatenate, zip(*pieces, strict=True)))
     total = sums_by_sample(spline, table, places, segment % len(first))
-    squares = total.squares
-    for level, base in enumerate(table.offsets[:-1].tolist()):
-        whole = low < high
-        odd_low, odd_high = np.flatnonzero(whole & (low % 2 == 1)), np.flatnonzero(whole & (high % 2 == 1))
-        rows = base + np.concatenate([low[odd_low], high[odd_high] - 1])
-        squares += _add_nodes(total, spline, table, LEAF << level, rows, np.concatenate([odd_low, odd_high]))
-        low, high = (low + 1) // 2, high // 2
+    squares, size = total.squares, LEAF
+    for base in table.offsets[:-1]:
+        # Where a parent begins between low and high, all up to it and from it on are a row each; else node by node.
+        begins, ends = -(-low // FAN), high // FAN
+        by_parents = (low < high) & (begins <= ends)
+        head, tail = np.flatnonzero(by_parents & (low % FAN > 0)), np.flatnonzero(by_parents & (high % FAN > 0))
+        alone = np.flatnonzero((low < high) & ~by_parents)
+        nodes, owner = _ragged(low[alone], high[alone])
+        for kind, rows, nodes_in_run, segment in (
+            (FROM, low[head], FAN - low[head] % FAN, head),
+            (UP_TO, high[tail] - 1, high[tail] % FAN, tail),
+            (OWN, nodes, 1, alone[owner]),
+        ):
+            squares += _add_runs(total, spline, table.nodes[base + rows, kind], size * nodes_in_run, segment)
+        low, high, size = np.where(by_parents, begins, 0), np.where(by_parents, ends, 0), size * FAN
     return total._replace(squares=squares)
 
 
-def _add_nodes(total: Sums, spline: Spline, table: Table, size: int, rows: np.ndarray, segment: np.ndarray) -> float:
-    """Add to `total` the sums over the runs of `size` samples that stand in `rows` (n,); returns those of squares."""
-    mean_x, sxx, *moments = table.nodes[rows].T
+def _add_runs(total: Sums, spline: Spline, moments: np.ndarray, size: int | np.ndarray, segment: np.ndarray) -> float:
+    """Add to `total` the sums over runs of `size` samples with these moments (n, 2 + 3 O); returns that of squares."""
+    mean_x, sxx, *of_outputs = moments.T
     dx, squares = mean_x - spline.start[segment], 0.0
-    for o in range(len(table.y)):
-        mean_y, sxy, syy = moments[3 * o : 3 * o + 3]
+    for o in range(len(total.e)):
+        mean_y, sxy, syy = of_outputs[3 * o : 3 * o + 3]
         slope = spline.slope[o][segment]
-        e = spline.value[o][segment] + slope * dx - mean_y  # mean residual of the run
+        e = size * (spline.value[o][segment] + slope * dx - mean_y)
         spread = slope * sxx - sxy  # sum of (x - mean_x) e
-        np.add.at(total.e[o], segment, size * e)
-        np.add.at(total.ex[o], segment, spread + mean_x * (size * e))
-        np.add.at(total.edx[o], segment, spread + dx * (size * e))
-        squares += float(np.sum(size * e * e + slope * spread + (syy - slope * sxy)))
+        np.add.at(total.e[o], segment, e)
+        np.add.at(total.ex[o], segment, spread + mean_x * e)
+        np.add.at(total.edx[o], segment, spread + dx * e)
+        squares += float(np.sum(e * e / size + slope * spread + (syy - slope * sxy)))
     return squares
 
 
@@ -207,35 +225,35 @@ def _ragged(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.arange(len(owner)) + (first - np.cumsum(lengths) + lengths)[owner], owner
 
 
-def gradients(params: Params, spline: Spline, sums: Sums, count: int) -> tuple[np.ndarray, Params]:
-    """Loss and gradients from the residual sums of each segment, as means over `count` samples."""
-    w1, b1, w2, _ = (np.asarray(p, np.float64) for p in params)
-    w1, rising, dtype = w1[0], w1[0] > 0, params.w1.dtype
-    knots, outputs = spline.knots, len(sums.e)
-    x = spline.start[knots]  # (H,) the sample that a unit's sums are taken about
-    z, scale = w1 * x + b1, 2 / (count * outputs)
+def gradients(params: Params, spline: Spline, sums: Sums, count: int) -> tuple[float, Params]:
+    """Loss and gradients from the residual sums of each segment, as means over `count` samples; all in float64."""
+    (w1,), b1, w2, _ = params
+    edges, outputs = len(spline.start), len(sums.e)
+    x, scale = spline.start[spline.knots], 2 / (count * outputs)  # (H,) the sample that a unit's sums are taken about
+    z, place = w1 * x + b1, spline.knots + edges * (w1 > 0)
     dw1, db1, dw2, db2 = np.zeros(len(w1)), np.zeros(len(w1)), np.empty_like(w2), np.empty(outputs)
     for o, v in enumerate(w2.T):
-        left, right = _running_sums(sums.e[o], sums.ex[o], sums.edx[o], np.diff(spline.start))
-        s0, s1, s1_about_knot = np.where(rising, right[:, knots], left[:, knots])  # where the unit is on, (H,) each
+        both = _running_sums(sums.e[o], sums.ex[o], sums.edx[o], spline.start[1:] - spline.start[:-1])
+        s0, s1, s1_about_knot = both.reshape(3, -1).take(place, axis=1)  # (H,) each, where the unit is on
         dw1 += v * s1
         db1 += v * s0
         dw2[:, o] = w1 * s1_about_knot + z * s0
-        db2[o] = right[0, 0]
-    loss = np.asarray(sums.squares / (count * outputs), dtype)
-    return loss, Params(*((g * scale).astype(dtype) for g in (dw1[None], db1, dw2, db2)))
+        db2[o] = both[0, 1, 0]
+    return sums.squares / (count * outputs), Params(dw1[None] * scale, db1 * scale, dw2 * scale, db2 * scale)
 
 
-def _running_sums(e: np.ndarray, ex: np.ndarray, edx: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of e, of e x and of e (x - start[k]) over all samples left of edge k = 0 ... K, and right of it: (3, K + 1).
+def _running_sums(e: np.ndarray, ex: np.ndarray, edx: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """For each edge k = 0 ... K the sums of e, of e x and of e (x - start[k]): left of it, and right of it.
 
-    The last moves from edge to edge with the point that it is taken about, so nothing is subtracted from a total.
+    Returns (3, 2, K + 1). The last sum moves from edge to edge with the point that it is taken about, so nothing is
+    subtracted from a total.
     """
-    left, right = np.zeros((2, 3, len(e) + 1))
-    np.cumsum(e, out=left[0, 1:])
-    np.cumsum(ex, out=left[1, 1:])
-    np.cumsum(edx - step * left[0, 1:], out=left[2, 1:])
-    np.cumsum(e[::-1], out=right[0, -2::-1])
-    np.cumsum(ex[::-1], out=right[1, -2::-1])
-    np.cumsum((edx + step * right[0, 1:])[::-1], out=right[2, -2::-1])
-    return left, right
+    both = np.zeros((3, 2, len(e) + 1))
+    left, right = both[:, 0, 1:], both[:, 1, -2::-1]
+    np.cumsum(e, out=left[0])
+    np.cumsum(ex, out=left[1])
+    np.cumsum(edx - step * left[0], out=left[2])
+    np.cumsum(e[::-1], out=right[0])
+    np.cumsum(ex[::-1], out=right[1])
+    np.cumsum((edx + step * both[0, 1, 1:])[::-1], out=right[2])
+    return both

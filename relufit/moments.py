@@ -1,43 +1,50 @@
-"""Sums that the data alone determines: moments of runs of sorted samples, as a binary tree, for relufit/hinge.py.
+"""Sums that the data alone determines: moments of runs of sorted samples, as a tree, for relufit/hinge.py.
 
 Moments are centred on the means of the run that they describe, so that a sum over any stretch of samples is made of
-numbers of its own size: nothing is subtracted from a total.
+numbers of its own size: nothing is subtracted from a total. Beside the moments of each node stand those of all that its
+parent holds up to it, and from it on, so that a stretch of any length takes two rows a level.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-LEAF = 32  # samples in the smallest run that has moments; shorter pieces are summed sample by sample
+LEAF = 16  # samples in the smallest run that has moments; shorter pieces are summed sample by sample
+FAN = 16  # nodes that a parent holds
 CHUNK = 2**20  # samples worked off at once
+OWN, UP_TO, FROM = 0, 1, 2  # which run a row of the table describes
 
 
 class Table(NamedTuple):
-    """What the data alone determines: samples sorted by x, and moments of runs of them as a binary tree.
+    """Samples sorted by x, and moments of runs of them.
 
-    Node i of level l describes the samples i LEAF 2^l <= n < (i + 1) LEAF 2^l and stands in row offsets[l] + i. Its
-    columns, in float64: mean of x, sum of (x - mean)^2, and for each output mean of y, sum of (x - mean) (y - mean) and
-    sum of (y - mean)^2. Runs that end beyond the data have no node.
+    Node i of level l is the run of LEAF FAN^l samples from i times as many on, and stands in row offsets[l] + i: at OWN
+    its moments, at UP_TO those of its parent's nodes up to it, at FROM those of its parent's nodes from it on. Columns,
+    in float64: mean of x, sum of (x - mean)^2, and for each output mean of y, sum of (x - mean) (y - mean) and sum of
+    (y - mean)^2. Runs that end beyond the data have no node; where a parent does, what stands at FROM means nothing.
     """
 
     x: np.ndarray  # (N,) sorted
     y: np.ndarray  # (O, N)
-    nodes: np.ndarray  # (nodes, 2 + 3 O)
+    nodes: np.ndarray  # (rows, 3, 2 + 3 O): what a segment's end asks for lies together
     offsets: np.ndarray  # (levels + 1,) integers
 
 
 def tabulate(x: np.ndarray, y: np.ndarray) -> Table:
-    """The table of samples sorted by x: x (N,), y (O, N). About 2.5 bytes a sample beyond them, for one output."""
-    leaves = len(x) // LEAF
-    levels = leaves.bit_length()
-    offsets = np.concatenate([[0], np.cumsum([leaves >> level for level in range(levels)], dtype=np.intp)])
-    nodes = np.empty((offsets[-1], 2 + 3 * len(y)))
-    for first in range(0, leaves, CHUNK // LEAF):
-        last = min(first + CHUNK // LEAF, leaves)
-        nodes[first:last] = _leaves(x[first * LEAF : last * LEAF], y[:, first * LEAF : last * LEAF])
-    for level in range(1, levels):
-        below = nodes[offsets[level - 1] : offsets[level]]
-        nodes[offsets[level] : offsets[level + 1]] = _merge(below, LEAF << (level - 1))
+    """The table of samples sorted by x: x (N,), y (O, N). About 8 bytes a sample beyond them, for one output."""
+    counts = [len(x) // LEAF]
+    while counts[-1] >= FAN:
+        counts.append(counts[-1] // FAN)
+    offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.intp)])
+    nodes = np.empty((offsets[-1], 3, 2 + 3 * len(y)))
+    for first in range(0, counts[0], CHUNK // LEAF):
+        last = min(first + CHUNK // LEAF, counts[0])
+        nodes[first:last, OWN] = _leaves(x[first * LEAF : last * LEAF], y[:, first * LEAF : last * LEAF])
+    for level, count in enumerate(counts):
+        rows = slice(offsets[level], offsets[level + 1])
+        _accumulate(nodes[rows], LEAF * FAN**level)
+        if level + 1 < len(counts):  # a parent is all that its last node has up to it
+            nodes[offsets[level + 1] : offsets[level + 2], OWN] = nodes[rows][FAN - 1 : count : FAN, UP_TO]
     return Table(x, y, nodes, offsets)
 
 
@@ -55,18 +62,30 @@ def _leaves(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def _merge(nodes: np.ndarray, size: int) -> np.ndarray:
-    """Moments of neighbouring runs of `size` samples taken together, by the parallel-axis theorem.
+def _accumulate(nodes: np.ndarray, size: int) -> None:
+    """Fill in UP_TO and FROM of nodes (rows, 3, columns) from OWN, which is of `size` samples each."""
+    own, up_to, from_ = (nodes[:, run] for run in (OWN, UP_TO, FROM))
+    up_to[:], from_[:] = own, own
+    for place in range(1, FAN):
+        later = up_to[place::FAN]
+        later[:] = _merge(up_to[place - 1 :: FAN][: len(later)], place * size, later, size)
+    for place in range(FAN - 2, -1, -1):
+        after = from_[place + 1 :: FAN]
+        earlier = from_[place::FAN][: len(after)]
+        earlier[:] = _merge(earlier, size, after, (FAN - 1 - place) * size)
 
-    Chan, Golub and LeVeque (1983), The American Statistician 37(3), 242-247, equation 2.1 for equal sizes.
+
+def _merge(left: np.ndarray, left_size: int, right: np.ndarray, right_size: int) -> np.ndarray:
+    """Moments of neighbouring runs taken together, (rows, columns), by the parallel-axis theorem.
+
+    Chan, Golub and LeVeque (1983), The American Statistician 37(3), 242-247, equation 2.1.
     """
-    whole = len(nodes) // 2 * 2
-    left, right = nodes[0:whole:2], nodes[1:whole:2]
-    merged = (left + right) / 2  # the means; the rest is put in its place below
-    gap_x, half = right[:, 0] - left[:, 0], size / 2
-    merged[:, 1] = left[:, 1] + right[:, 1] + half * gap_x**2
-    for column in range(2, nodes.shape[1], 3):
-        gap_y = right[:, column] - left[:, column]
-        merged[:, column + 1] = left[:, column + 1] + right[:, column + 1] + half * gap_x * gap_y
-        merged[:, column + 2] = left[:, column + 2] + right[:, column + 2] + half * gap_y**2
+    gap, share = right - left, right_size / (left_size + right_size)
+    merged, weight = left + right, left_size * share  # the sums; the means are put in their places below
+    merged[:, 0] = left[:, 0] + share * gap[:, 0]
+    merged[:, 1] += weight * gap[:, 0] ** 2
+    for column in range(2, left.shape[1], 3):
+        merged[:, column] = left[:, column] + share * gap[:, column]
+        merged[:, column + 1] += weight * gap[:, 0] * gap[:, column]
+        merged[:, column + 2] += weight * gap[:, column] ** 2
     return merged

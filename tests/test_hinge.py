@@ -68,7 +68,7 @@ def demand_agreement(backend: Backend, params: Params, x: np.ndarray, y: np.ndar
         scale = (total * np.abs(params.w2.astype(np.float64)).sum() + np.abs(params.b2).sum() + np.abs(y).max()) ** 2
         assert abs(float(loss) - wanted) <= unit * scale
         for name, found, right, size in zip(Params._fields, on_host(backend, grads), exact, sizes, strict=True):
-            assert np.all(np.abs(found - right) <= unit * size + 1e-300), name
+            assert np.all(np.abs(found - right) <= unit * size + np.finfo(x.dtype).tiny), name
 
 
 @settings(max_examples=150, deadline=None)

@@ -42,7 +42,7 @@ class NumpyHingeBackend(NumpyBackend):
 
     algorithm = "hinge"
     # Measured at H = 512: below the first the dense form is faster, up to the second a segment for each sample.
-    dense_samples, by_sample_samples = 160, 16_384
+    dense_samples, by_sample_samples = 256, 16_384
 
     def __init__(self, name: str = "numpy-hinge", device: str = "cpu") -> None:
         super().__init__(name, device)

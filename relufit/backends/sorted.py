@@ -8,7 +8,7 @@ import numpy as np
 
 from relufit.backend import Samples
 from relufit.errors import RelufitError
-from relufit.moments import LEAF, Table, tabulate
+from relufit.moments import FAN, LEAF, Table, tabulate
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class SortedSamples(Samples):
         """Where each sample stands in the table, (n,) integers."""
         if self.chosen is not None:
             return self.chosen
-        index = np.arange(len(self), dtype=np.int32 if len(self) < 2**31 else np.int64)
+        index = np.arange(len(self), dtype=index_type(len(self)))
         if self.order is None:
             return index
         places = np.empty_like(index)
@@ -41,9 +41,14 @@ def sort_samples(x: np.ndarray, y: np.ndarray) -> SortedSamples:
     column = np.ascontiguousarray(x[:, 0])
     if np.all(column[:-1] <= column[1:]):
         return SortedSamples(x, y, tabulate(column, np.ascontiguousarray(y.T)), None)
-    order = np.argsort(column).astype(np.int32 if len(x) < 2**31 else np.int64)
+    order = np.argsort(column).astype(index_type(len(x)))
     table = tabulate(column[order], np.stack([row[order] for row in y.T]))
     return SortedSamples(x, y, table, order)
+
+
+def index_type(samples: int) -> Any:
+    """Of the places of samples: 32 bits where they suffice."""
+    return np.int32 if samples < 2**31 else np.int64
 
 
 def check_memory(samples: int, outputs: int, item_bytes: int) -> None:
@@ -52,8 +57,9 @@ def check_memory(samples: int, outputs: int, item_bytes: int) -> None:
         return
     import psutil
 
-    # Sorted copies, the order as it is made (64 bits, then 32), the places of minibatches, and the tree of moments.
-    per_sample = (1 + outputs) * item_bytes + 8 + 4 + 4 + 8 * (2 + 3 * outputs) * 2 / LEAF
+    # Sorted copies, the order (made in 64 bits, kept in 32), the places of minibatches, a guide, the moments of runs.
+    moments = 3 * 8 * (2 + 3 * outputs) / LEAF * FAN / (FAN - 1)
+    per_sample = (1 + outputs) * item_bytes + 8 + 4 + 4 + 4 + moments
     need, free = samples * per_sample, psutil.virtual_memory().available
     if need > free:
         raise RelufitError(

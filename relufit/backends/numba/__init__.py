@@ -12,7 +12,7 @@ import numpy as np
 
 from relufit.backend import Backend, Samples, check_input, check_plan, check_samples, check_shapes
 from relufit.backends.numba import dense, hinge, knots, training
-from relufit.backends.sorted import SortedSamples, demand_one_input, refusal, sort_samples
+from relufit.backends.sorted import SortedSamples, demand_one_input, index_type, refusal, sort_samples
 from relufit.data import Plan
 from relufit.optim import Optimizer, State
 from relufit.params import Array, Params, Sizes
@@ -39,7 +39,8 @@ class NumbaBackend(Backend):
 
     def to_device(self, array: np.ndarray) -> Array:
         # One layout, and writable: numba compiles a loop anew for each kind of array.
-        return np.require(array, requirements=["C", "W"]) if np.ndim(array) else np.array(array)
+        array = np.asarray(array)
+        return array if array.flags.carray else array.copy(order="C")
 
     def to_host(self, array: Array) -> np.ndarray:
         return np.asarray(array)
@@ -94,7 +95,7 @@ class NumbaHingeBackend(NumbaBackend):
 
     algorithm = "hinge"
     # Measured at H = 512: minibatches, and forward passes, below which the dense form is faster.
-    dense_samples, dense_forward_samples = 160, 1024
+    dense_samples, dense_forward_samples = 300, 1500
 
     def __init__(self, name: str = "numba-hinge", device: str = "cpu") -> None:
         super().__init__(name, device)
@@ -108,8 +109,9 @@ class NumbaHingeBackend(NumbaBackend):
         check_samples(x, y)
         demand_one_input(self.name, x.shape[1])
         known = sort_samples(self.to_device(x), self.to_device(y))
-        cells = max(1, len(known) // knots.SAMPLES_PER_CELL)
-        return GuidedSamples(known.x, known.y, known.table, known.order, None, knots.make_guide(known.table.x, cells))
+        guide: np.ndarray = np.empty(len(known) // knots.SAMPLES_PER_CELL + 2, index_type(len(known)))
+        knots.fill_guide(known.table.x, guide)
+        return GuidedSamples(known.x, known.y, known.table, known.order, None, guide)
 
     def forward(self, params: Params, x: Array) -> Array:
         check_input(params, x)
@@ -164,8 +166,7 @@ def batches(plan: Plan, samples: int, epochs: range) -> tuple[int, np.ndarray]:
     """Batch size and order (epochs, N) as the compiled loops take them; the order of full batches is (0, 0)."""
     if plan.order is None:
         return samples, np.zeros((0, 0), np.int32)
-    small = samples < 2**31
-    return plan.batch, np.ascontiguousarray(plan.order[epochs.start : epochs.stop], np.int32 if small else np.int64)
+    return plan.batch, np.ascontiguousarray(plan.order[epochs.start : epochs.stop], index_type(samples))
 
 
 def threads_for(elements: int) -> int:
@@ -185,8 +186,8 @@ def flatten(params: Params) -> np.ndarray:
 
 def unflatten(flat: np.ndarray, d: int, h: int, o: int) -> Params:
     """The arrays again, as views of the vector."""
-    w1, b1, w2, b2 = np.split(flat, np.cumsum([d * h, h, h * o]))
-    return Params(w1.reshape(d, h), b1, w2.reshape(o, h).T, b2)
+    w1, b1, w2, b2 = dense.parts.py_func(flat, d, h, o)
+    return Params(w1, b1, w2.T, b2)
 
 
 def flatten_state(state: State) -> tuple[np.ndarray, np.ndarray]:

@@ -10,10 +10,10 @@ from numba import njit
 from relufit.backends.numba.dense import EXACT, OPTIONS, parts
 from relufit.backends.numba.knots import find_ranks, find_segments, sorted_inner
 from relufit.backends.numba.training import update
-from relufit.moments import LEAF
+from relufit.moments import FAN, FROM, LEAF, OWN, UP_TO
 
 CHUNK = 2**16  # samples of a forward pass whose segments are looked up at once
-LEAF_BITS = LEAF.bit_length() - 1
+LEAF_BITS, FAN_BITS = LEAF.bit_length() - 1, FAN.bit_length() - 1
 SAMPLES_PER_UNIT = 4  # up to which a segment for each sample is less work than to sort the ranks
 
 
@@ -37,21 +37,28 @@ def lines(w1, b1, w2, b2, start, knots, value, slope):
     """Write value at its start and slope of each segment, (K + 1,); that of the last edge is of no use."""
     value[:] = 0
     slope[:] = 0
-    v, a, broken, x0 = np.float64(b2), 0.0, 0.0, start[0]
+    v, a, x0 = np.float64(b2), 0.0, start[0]
     for j in range(len(w1)):
         w, b, u, k = np.float64(w1[j]), np.float64(b1[j]), np.float64(w2[j]), knots[j]
-        broken += 0 * w + 0 * b + 0 * u  # nan or inf shows in the loss, whatever side of its knot the samples are on
-        falling = w <= 0 and k > 0  # on before the first sample, if samples went on to the left
-        v += u * (w * x0 + b) if falling else 0.0
-        a += u * w if falling else 0.0
-        turn = u if w > 0 else (-u if falling else 0.0)
+        rising, falling = 1.0 if w > 0 else 0.0, 1.0 if w <= 0 and k > 0 else 0.0  # falling: on before the first sample
+        # Of all units, times 0 or 1: a weight that is not finite shows, whatever side of its knot the samples are on.
+        v += u * (w * x0 + b) * falling
+        a += u * w * falling
+        turn = u * (rising - falling)
         slope[k] += turn * w
         value[k] += turn * (w * start[k] + b)
-    value[0] += v + broken
+    value[0] += v
     slope[0] += a
+    accumulate(start, value, slope)
+
+
+@njit(**EXACT)
+def accumulate(start, value, slope):
+    """Turn jumps and bends at `start` into values and slopes; in this order, so that a step waits for one addition."""
+    v, a = value[0], slope[0]
     for k in range(1, len(start)):
-        value[k] += value[k - 1] + slope[k - 1] * (start[k] - start[k - 1])
-        slope[k] += slope[k - 1]
+        v, a = v + (value[k] + a * (start[k] - start[k - 1])), a + slope[k]
+        value[k], slope[k] = v, a
 
 
 @njit(**EXACT)
@@ -72,9 +79,30 @@ def add_samples(x, y, first, last, start, value, slope):
 
 
 @njit(**OPTIONS)
-def add_node(node, o, size, start, value, slope):
-    """The same over the run of `size` samples that `node` describes, for output o."""
-    mean_x, sxx, mean_y, sxy, syy = node[0], node[1], node[2 + 3 * o], node[3 + 3 * o], node[4 + 3 * o]
+def add_part_of_leaf(x, y, base, first, last, start, value, slope):
+    """The same over those of the LEAF samples from `base` on that lie from `first` up to `last`.
+
+    All of the leaf is worked off, without a branch: to guess where a short loop ends costs more than it saves, and
+    keeps the processor from waiting for several leaves at once.
+    """
+    xs, ys, first, last = x[base : base + LEAF], y[base : base + LEAF], first - base, last - base
+    e_sum, ex_sum, edx_sum, squares = 0.0, 0.0, 0.0, 0.0
+    for i in range(LEAF):
+        dx = np.float64(xs[i]) - start
+        e = value + slope * dx - np.float64(ys[i])
+        e = e if (first <= i) & (i < last) else 0.0
+        e_sum += e
+        ex_sum += e * np.float64(xs[i])
+        edx_sum += e * dx
+        squares += e * e
+    return e_sum, ex_sum, edx_sum, squares
+
+
+@njit(**OPTIONS)
+def add_run(moments, o, size, start, value, slope):
+    """The same over the run of `size` samples that has these moments (2 + 3 O,), for output o."""
+    mean_x, sxx, mean_y = moments[0], moments[1], moments[2 + 3 * o]
+    sxy, syy = moments[3 + 3 * o], moments[4 + 3 * o]
     dx = mean_x - start
     e = value + slope * dx - mean_y
     spread, total = slope * sxx - sxy, size * e
@@ -82,23 +110,30 @@ def add_node(node, o, size, start, value, slope):
 
 
 @njit(**OPTIONS)
-def add_nodes(x, y, nodes, offsets, o, first, last, start, value, slope):
-    """The same over a segment of a leaf at least: the largest nodes inside it, and its ends sample by sample."""
+def add_long(x, y, nodes, offsets, o, first, last, start, value, slope):
+    """The same over a segment of a leaf at least: the largest runs inside it, and its ends sample by sample."""
     low, high = (first + LEAF - 1) >> LEAF_BITS, last >> LEAF_BITS
-    if low > high:  # both ends in one leaf
-        return add_samples(x, y, first, last, start, value, slope)
-    a0, a1, a2, a3 = add_samples(x, y, first, low << LEAF_BITS, start, value, slope)
-    b0, b1, b2, b3 = add_samples(x, y, high << LEAF_BITS, last, start, value, slope)
-    level = 0
+    # Of at least LEAF samples, so low <= high. The leaf of the tail may end beyond the data: then it is moved.
+    head, tail = first & ~(LEAF - 1), min(high << LEAF_BITS, len(x) - LEAF)
+    a0, a1, a2, a3 = add_part_of_leaf(x, y, head, first, low << LEAF_BITS, start, value, slope)
+    b0, b1, b2, b3 = add_part_of_leaf(x, y, tail, high << LEAF_BITS, last, start, value, slope)
+    level, size = 0, np.float64(LEAF)
     while low < high:
-        base, size = offsets[level], np.float64(LEAF << level)
-        if low & 1:
-            e, ex, edx, squares = add_node(nodes[base + low], o, size, start, value, slope)
+        base, begins, ends = offsets[level], (low + FAN - 1) >> FAN_BITS, high >> FAN_BITS
+        if begins > ends:  # within one parent: node by node
+            for i in range(base + low, base + high):
+                e, ex, edx, squares = add_run(nodes[i, OWN], o, size, start, value, slope)
+                a0, a1, a2, a3 = a0 + e, a1 + ex, a2 + edx, a3 + squares
+            break
+        if low & (FAN - 1):
+            samples = size * (FAN - (low & (FAN - 1)))
+            e, ex, edx, squares = add_run(nodes[base + low, FROM], o, samples, start, value, slope)
             a0, a1, a2, a3 = a0 + e, a1 + ex, a2 + edx, a3 + squares
-        if high & 1:
-            e, ex, edx, squares = add_node(nodes[base + high - 1], o, size, start, value, slope)
+        if high & (FAN - 1):
+            samples = size * (high & (FAN - 1))
+            e, ex, edx, squares = add_run(nodes[base + high - 1, UP_TO], o, samples, start, value, slope)
             b0, b1, b2, b3 = b0 + e, b1 + ex, b2 + edx, b3 + squares
-        low, high, level = (low + 1) >> 1, high >> 1, level + 1
+        low, high, level, size = begins, ends, level + 1, size * FAN
     return a0 + b0, a1 + b1, a2 + b2, a3 + b3
 
 
@@ -111,7 +146,7 @@ def add_segments(x, y, nodes, offsets, o, edges, start, value, slope, sums):
         if last - first < LEAF:
             e, ex, edx, squares = add_samples(x, y, first, last, start[k], value[k], slope[k])
         else:
-            e, ex, edx, squares = add_nodes(x, y, nodes, offsets, o, first, last, start[k], value[k], slope[k])
+            e, ex, edx, squares = add_long(x, y, nodes, offsets, o, first, last, start[k], value[k], slope[k])
         sums[0, k], sums[1, k], sums[2, k] = e, ex, edx
         total += squares
     return total
@@ -149,20 +184,20 @@ def running_sums(sums, start, left, right):
 
     The last moves from edge to edge with the point that it is taken about, so nothing is subtracted from a total.
     """
-    last, s0, s1, s2 = len(start) - 1, 0.0, 0.0, 0.0
+    last = len(start) - 1
     left[:, 0] = 0
     right[:, last] = 0
-    for k in range(last):
+    s0, s1, s2, t0, t1, t2 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for k in range(last):  # both ways at once: each addition waits for the one before it
         s0 += sums[0, k]
         s1 += sums[1, k]
         s2 += sums[2, k] - (start[k + 1] - start[k]) * s0
         left[0, k + 1], left[1, k + 1], left[2, k + 1] = s0, s1, s2
-    s0, s1, s2 = 0.0, 0.0, 0.0
-    for k in range(last - 1, -1, -1):
-        s2 += sums[2, k] + (start[k + 1] - start[k]) * s0
-        s1 += sums[1, k]
-        s0 += sums[0, k]
-        right[0, k], right[1, k], right[2, k] = s0, s1, s2
+        j = last - 1 - k
+        t2 += sums[2, j] + (start[j + 1] - start[j]) * t0
+        t1 += sums[1, j]
+        t0 += sums[0, j]
+        right[0, j], right[1, j], right[2, j] = t0, t1, t2
 
 
 @njit(**OPTIONS)
@@ -182,7 +217,7 @@ def add_unit_gradients(w1, b1, w2, start, knots, left, right, scale, dw1, db1, d
 def gradient(x, y, nodes, offsets, guide, places, h, o, flat, grads):
     """Return the loss over the samples at `places`, or over all if there are none, and write the flat gradient.
 
-    x (N,) sorted, y (O, N), nodes and offsets: see relufit.moments.Table; guide: see knots.make_guide.
+    x (N,) sorted, y (O, N), nodes and offsets: see relufit.moments.Table; guide: see knots.fill_guide.
     """
     n, whole = len(x), len(places) == 0
     by_sample = whole and n <= SAMPLES_PER_UNIT * h

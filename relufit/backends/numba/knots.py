@@ -8,14 +8,14 @@ from numba import njit
 
 from relufit.backends.numba.dense import EXACT, OPTIONS, is_on
 
-SAMPLES_PER_CELL = 8  # of the guide to a table
+SAMPLES_PER_CELL = 2  # of the guide to a table
 DIGIT = 8  # bits that the radix sort works off at once
 
 
 @njit(**OPTIONS)
-def make_guide(x, cells):
-    """Where each cell of [x[0], x[-1]], cut into `cells` of equal length, begins in sorted x (N,): (cells + 1,)."""
-    guide, cell = np.empty(cells + 1, np.int64), 0
+def fill_guide(x, guide):
+    """Write where each cell of [x[0], x[-1]], cut into C of equal length, begins in sorted x (N,): guide (C + 1,)."""
+    cells, cell = len(guide) - 1, 0
     scale = cells_per_unit(x, cells)
     guide[0] = 0
     for i in range(len(x)):
@@ -23,7 +23,6 @@ def make_guide(x, cells):
             cell += 1
             guide[cell] = i
     guide[cell + 1 :] = len(x)
-    return guide
 
 
 @njit(**OPTIONS)
@@ -100,7 +99,8 @@ def find_segments(ends, values, segments):
     if len(ends) == 0:
         return
     cells = 2 * len(ends)
-    guide, scale = make_guide(ends, cells), cells_per_unit(ends, cells)
+    guide, scale = np.empty(cells + 1, np.int32), cells_per_unit(ends, cells)
+    fill_guide(ends, guide)
     for i in range(len(values)):
         cell = cell_of(values[i], ends[0], scale, cells)
         low, high = guide[cell], guide[cell + 1]
