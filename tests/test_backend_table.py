@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,11 @@ def test_the_suite_fails_where_a_required_backend_is_missing() -> None:
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "RELUFIT_REQUIRE": "torch-cdua"})
     assert done.returncode == 4
     assert "torch-cdua" in done.stderr
+
+
+def test_what_is_installed_for_the_cpu_works() -> None:
+    """A backend that no longer compiles is a failure, where each test of it alone would be skipped."""
+    usable = (None, "torch.compile finds no C++ compiler: install g++, or name one in CXX")
+    for name, row in backends.TABLE.items():
+        if row.device == "cpu" and find_spec(row.library):
+            assert backends.probe(name) in usable, name
