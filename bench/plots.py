@@ -38,6 +38,7 @@ def draw_all(run: Run, folder: Path, label: str) -> list[Path]:
             if figure is not None:
                 path = folder / f"{name}-{label}.png"
                 figure.savefig(path, dpi=110, metadata={"Software": None})
+                figure.set_layout_engine("none")  # keep it as laid out: to do it again takes longer than to draw
                 figure.savefig(path.with_suffix(".svg"), metadata={"Date": None, "Creator": None})
                 written.append(path)
     return written
