@@ -34,6 +34,7 @@ from math import log2
 
 import numpy as np
 
+from relufit.backends.sorted import table_bytes
 from relufit.params import Sizes
 
 PROBE_OPERATIONS = 3
@@ -132,17 +133,16 @@ def working_bytes(sizes: Sizes, dtype: str, work: str, algorithm: str = "dense")
     """Bytes that a call allocates at once beyond its inputs, at the most.
 
     Unfused, forward keeps z and h; the gradient keeps them, their gradients and a mask or a temporary: (N, H) arrays
-    all. Fused, a few columns of N stay; hinge builds its table with N sorted indices and moments in float64.
+    all. Fused, a few columns of N stay; hinge sorts the samples and builds its table.
     """
     if work in ("to_device", "to_host"):
         return 0
     if is_hinge(algorithm):
-        return HINGE_BYTES_A_SAMPLE * sizes.samples
+        return round(table_bytes(sizes.samples, sizes.outputs, np.dtype(dtype).itemsize))
     if is_fused(algorithm):
         return FUSED_COLUMNS * sizes.samples * (sizes.inputs + sizes.outputs) * np.dtype(dtype).itemsize
     arrays = 2 if work in ("forward", "latency") else 5
     return arrays * sizes.samples * sizes.hidden * np.dtype(dtype).itemsize
 
 
-HINGE_BYTES_A_SAMPLE = 96  # 64-bit indices of the sort, x and t in order, the moments' terms: 12 columns of 8 bytes
 FUSED_COLUMNS = 4  # output, residual, residual times x, and one to spare

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench import roofs
 from bench.cells import ratio_cell, seconds_cell, time_cell
+from bench.cost import is_hinge
 from bench.frames import Run
 from bench.statistics import median_interval
 
@@ -87,8 +88,12 @@ def _worst_share(checks: Any) -> float:
 
 
 def _backward(frame: pd.DataFrame) -> pd.DataFrame:
-    """Gradient minus forward: a difference of two measurements, and said so; it has no interval of its own."""
+    """Gradient minus forward: a difference of two measurements, and said so; it has no interval of its own.
+
+    None of hinge, whose forward is no part of its gradient.
+    """
     keys = ["batch", "hidden", "dtype", "backend"]
+    frame = frame[~frame.algorithm.map(is_hinge)]
     forward, gradient = (frame[frame.work == work].set_index(keys) for work in ("forward", "gradient"))
     both = gradient.index.intersection(forward.index)
     gradient, forward = gradient.loc[both], forward.loc[both]

@@ -51,7 +51,8 @@ def forward(params: Params, x: np.ndarray) -> np.ndarray:
     ends, places = np.unique(positions[inner], return_inverse=True)
     start = np.concatenate([[low], ends, [high]])
     # A unit without a knot among the samples is on for all of them, or off: its knot is put at one end.
-    on = np.maximum(w1 * low + b1, w1 * high + b1) > 0
+    # Half-way, because at an end itself rounding decides.
+    on = w1 * ((low + high) / 2) + b1 > 0
     knots = np.where(on == (w1 > 0), 0, len(ends) + 1)
     knots[inner] = places + 1
     value, slope = lines(Params(w1[None], b1, w2, b2), start, knots)

@@ -101,6 +101,13 @@ class Adam:
         t = np.arange(first + 1, last + 1, dtype=np.float64)
         return np.stack([self.learning_rate / (1 - self.beta1**t), 1 / np.sqrt(1 - self.beta2**t)], axis=1)
 
+    def constants(self) -> np.ndarray:
+        """What compiled loops need beside the coefficients: beta1, 1 - beta1, beta2, 1 - beta2, eps; float64, (5,).
+
+        The differences are taken before anything is rounded to float32, where they would lose half of their digits.
+        """
+        return np.array([self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2, self.eps])
+
     def update(self, state: State, grads: Params) -> State:
         """The state after one update with gradients at `state.params`."""
         rate, root_scale = (float(value) for value in self.coefficients(state.step, state.step + 1)[0])
@@ -114,6 +121,16 @@ class Adam:
 
 
 Optimizer = SGD | Momentum | Adam
+
+
+def uncompiled(name: str, optimizer: Optimizer | None) -> str | None:
+    """Why the compiled loops of the backend `name` cannot take this optimizer; None where they can."""
+    if optimizer is None or type(optimizer) in OPTIMIZERS.values():
+        return None
+    known = ", ".join(rule.__name__ for rule in OPTIMIZERS.values())
+    return f"{name} has compiled updates for {known}, not for {type(optimizer).__name__}"
+
+
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "momentum": Momentum, "adam": Adam}
 
 

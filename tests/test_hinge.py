@@ -16,16 +16,22 @@ HINGE = ("numpy-hinge", "numba-hinge")
 VALUES = (0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 3.0, 1e-30, -1e-30, 1e-300, -1e-300, 1e3)
 
 
+THRESHOLDS = ("dense_samples", "dense_forward_samples", "by_sample_samples")
+
+
 @pytest.fixture(params=HINGE)
-def backend(request: pytest.FixtureRequest) -> Backend:
-    """Each of the hinge backends, made to take the short cut for batches of any size."""
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """Each of the hinge backends, made to take the short cut for batches of any size, and moments for any table."""
     loaded = load_or_skip(request.param)
-    for threshold in ("dense_samples", "dense_forward_samples"):
-        if hasattr(loaded, threshold):
-            setattr(loaded, threshold, 0)
-    yield loaded
-    for threshold in ("dense_samples", "dense_forward_samples"):
-        loaded.__dict__.pop(threshold, None)
+    lower_thresholds(loaded, monkeypatch)
+    return loaded
+
+
+def lower_thresholds(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be too small for sorted knots."""
+    for name in THRESHOLDS:
+        if hasattr(backend, name):
+            monkeypatch.setattr(type(backend), name, 0)
 
 
 def masks(params: Params, x: np.ndarray) -> np.ndarray:
@@ -56,19 +62,34 @@ def size_of_terms(params: Params, x: np.ndarray, y: np.ndarray) -> Params:
 
 
 def demand_agreement(backend: Backend, params: Params, x: np.ndarray, y: np.ndarray) -> None:
-    """Loss, gradients and output are those of the dense form to rounding, for all samples and for some of them."""
-    unit = 64 * float(np.finfo(x.dtype).eps)
+    """Output, loss and gradients are those of the dense form to rounding, for all samples and for some of them.
+
+    Rounding is measured by the size of the terms at the largest |x|: lines are carried from sample to sample.
+    """
+    far = np.full_like(x, np.abs(x).max())
+    unit, tiny = 64 * float(np.finfo(x.dtype).eps), float(np.finfo(x.dtype).tiny)
     samples = backend.samples(x, y)
     index = np.arange(len(x))[:: -2 if len(x) > 1 else 1]
     for chosen, part in ((slice(None), samples), (index, samples.take(index))):
         loss, grads = backend.loss_and_grads(on_device(backend, params), part)
         wanted, exact = dense(params, x[chosen], y[chosen])
-        sizes = size_of_terms(params, x[chosen], y[chosen])
-        total = float(np.max(np.abs(x * params.w1.astype(np.float64)) + np.abs(params.b1), initial=0.0))
-        scale = (total * np.abs(params.w2.astype(np.float64)).sum() + np.abs(params.b2).sum() + np.abs(y).max()) ** 2
-        assert abs(float(loss) - wanted) <= unit * scale
-        for name, found, right, size in zip(Params._fields, on_host(backend, grads), exact, sizes, strict=True):
-            assert np.all(np.abs(found - right) <= unit * size + np.finfo(x.dtype).tiny), name
+        bound = size_of_outputs(params, far[chosen]) * unit  # (n, O): of an output's error
+        error = np.sqrt(np.mean(bound**2))
+        assert abs(float(loss) - wanted) <= 2 * error * np.sqrt(wanted) + error**2 + unit * wanted + tiny
+        for name, found, right, size in zip(
+            Params._fields, on_host(backend, grads), exact, size_of_terms(params, far[chosen], y[chosen]), strict=True
+        ):
+            assert np.all(np.abs(found - right) <= unit * size + tiny), name
+    outputs = backend.to_host(backend.forward(on_device(backend, params), backend.to_device(x)))
+    w1, b1, w2, b2 = (p.astype(np.float64) for p in params)
+    right = np.maximum(x.astype(np.float64) * w1 + b1, 0) @ w2 + b2
+    assert np.all(np.abs(outputs - right) <= unit * size_of_outputs(params, far) + tiny)
+
+
+def size_of_outputs(params: Params, x: np.ndarray) -> np.ndarray:
+    """The sum of the magnitudes of what each output is a sum of, (n, O)."""
+    w1, b1, w2, b2 = (np.abs(p.astype(np.float64)) for p in params)
+    return (np.abs(x.astype(np.float64)) * w1 + b1) @ w2 + b2
 
 
 @settings(max_examples=150, deadline=None)
@@ -85,7 +106,7 @@ def test_agrees_with_dense_on_adversarial_data(data: st.DataObject, dtype: str, 
     params = Params(w1[None], b1, w2, np.zeros(o))
     params, x = Params(*(p.astype(dtype) for p in params)), x.astype(dtype)[:, None]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(backend), "dense_samples", 0)
+        lower_thresholds(backend, patch)
         demand_agreement(backend, params, x, np.sin(x) + np.arange(o, dtype=dtype))
 
 
@@ -144,6 +165,19 @@ def test_a_fit_as_good_as_it_gets_has_gradients_as_good_as_dense(backend: Backen
     assert float(loss) == pytest.approx(float(wanted), rel=1e-9)
     for found, right, size in zip(grads, exact, size_of_terms(params, x, np.sin(x)), strict=True):
         assert np.all(np.abs(found - right) <= 1e-15 * size)
+
+
+@pytest.mark.parametrize("end", ["min", "max"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_knot_on_the_first_or_last_sample(backend: Backend, end: str, sign: int) -> None:
+    """Where rounding could put it on either side, the unit is still off, or on, for all others."""
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        x = rng.uniform(-3, 3, (50, 1))
+        w1 = sign * rng.uniform(0.5, 2, (1, 1))
+        knot = getattr(x, end)()
+        for b1 in (-w1[0] * knot, np.nextafter(-w1[0] * knot, np.inf), np.nextafter(-w1[0] * knot, -np.inf)):
+            demand_agreement(backend, Params(w1, b1, np.ones((1, 1)), np.zeros(1)), x, np.sin(x))
 
 
 @pytest.mark.parametrize("name", HINGE)

@@ -41,11 +41,14 @@ def test_all_cores_agree_with_one(backend: Backend, monkeypatch: pytest.MonkeyPa
             np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-13)
 
 
-def test_divergence_is_seen_in_every_loop(backend: Backend) -> None:
+@pytest.mark.parametrize("dense_samples", [0, 300])
+def test_divergence_is_seen_in_every_loop(monkeypatch: pytest.MonkeyPatch, dense_samples: int) -> None:
     """Training that overflows ends in losses that are not finite: no compiler flag may assume that there are none."""
     x = np.linspace(-6, 6, 100, dtype=np.float32)[:, None]
     for name in ("numba", "numba-hinge"):
         backend = load_or_skip(name)
+        if name == "numba-hinge":
+            monkeypatch.setattr(type(backend), "dense_samples", dense_samples)
         params, samples = init_params(64), backend.samples(x, x**2)
         for rule in (SGD(10.0), Adam(1e30)):
             for plan in (Plan(None, 100, 50), draw_plan(100, batch=32, epochs=50)):

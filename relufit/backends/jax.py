@@ -21,7 +21,7 @@ from jax import lax
 
 from relufit.backend import Backend, BackendUnavailable, Samples, check_input, check_plan, check_shapes
 from relufit.data import Plan
-from relufit.optim import SGD, Adam, Momentum, Optimizer, State
+from relufit.optim import SGD, Adam, Momentum, Optimizer, State, uncompiled
 from relufit.params import Array, Params, Sizes
 
 Moments = tuple[Params, ...]
@@ -52,9 +52,7 @@ class JaxBackend(Backend):
     def supports(
         self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
     ) -> str | None:
-        if optimizer is not None and type(optimizer) not in (SGD, Momentum, Adam):
-            return f"{self.name} compiles SGD, Momentum and Adam, not {type(optimizer).__name__}"
-        return super().supports(sizes, dtype, optimizer, plan)
+        return uncompiled(self.name, optimizer) or super().supports(sizes, dtype, optimizer, plan)
 
     def to_device(self, array: np.ndarray) -> Array:
         with jax.enable_x64(True):
@@ -101,7 +99,8 @@ class JaxBackend(Backend):
                 samples.y,
                 order,
                 table.reshape(len(epochs), steps, -1).astype(samples.x.dtype),
-                _constants(optimizer).astype(samples.x.dtype),
+                # An array: as Python numbers each value would compile anew.
+                (optimizer.constants() if isinstance(optimizer, Adam) else np.zeros(0)).astype(samples.x.dtype),
                 rule=type(optimizer),
                 batch=len(samples) if order is None else min(plan.batch, len(samples)),
             )
@@ -201,12 +200,6 @@ def _updated(
     second = over(lambda v, g: beta2 * v + rest2 * (g * g), moments[1], grads)
     params = over(lambda p, m, v: p - numbers[0] * m / (jnp.sqrt(v) * numbers[1] + eps), params, first, second)
     return params, (first, second)
-
-
-def _constants(rule: Optimizer) -> np.ndarray:
-    """The settings that are the same in every step, as an array: as Python numbers each value would compile anew."""
-    # 1 - beta is taken in float64, as optim.py does: in float32 it would be off by more than rounding.
-    return np.array([rule.beta1, 1 - rule.beta1, rule.beta2, 1 - rule.beta2, rule.eps] if type(rule) is Adam else [])
 
 
 def _first_device(kind: str) -> Any:

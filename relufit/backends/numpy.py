@@ -73,4 +73,4 @@ class NumpyHingeBackend(NumpyBackend):
         return hinge.loss_and_grads(params, samples.table)
 
     def facts(self) -> dict[str, str]:
-        return {**super().facts(), f"batches below {self.dense_samples}": "dense"}
+        return {**super().facts(), "dense": f"batches below {self.dense_samples}"}

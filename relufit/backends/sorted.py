@@ -32,7 +32,7 @@ class SortedSamples(Samples):
         return places
 
     def take(self, index: Any) -> "SortedSamples":
-        return replace(self, x=self.x[index], y=self.y[index], chosen=self.places[index])
+        return replace(self, x=self.x[index], y=self.y[index], chosen=np.ascontiguousarray(self.places[index]))
 
 
 def sort_samples(x: np.ndarray, y: np.ndarray) -> SortedSamples:
@@ -57,15 +57,19 @@ def check_memory(samples: int, outputs: int, item_bytes: int) -> None:
         return
     import psutil
 
-    # Sorted copies, the order (made in 64 bits, kept in 32), the places of minibatches, a guide, the moments of runs.
-    moments = 3 * 8 * (2 + 3 * outputs) / LEAF * FAN / (FAN - 1)
-    per_sample = (1 + outputs) * item_bytes + 8 + 4 + 4 + 4 + moments
-    need, free = samples * per_sample, psutil.virtual_memory().available
+    need, free = table_bytes(samples, outputs, item_bytes), psutil.virtual_memory().available
     if need > free:
         raise RelufitError(
             f"sorting {samples} samples needs {need / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free; "
             "take fewer samples or a dense backend"
         )
+
+
+def table_bytes(samples: int, outputs: int, item_bytes: int) -> float:
+    """Bytes that sorting and tabulating takes at the most: some 22 a sample stay, for one output in float32."""
+    # Sorted copies, the order (made in 64 bits, kept in 32), the places of minibatches, a guide, the moments of runs.
+    moments = 3 * 8 * (2 + 3 * outputs) / LEAF * FAN / (FAN - 1)
+    return samples * ((1 + outputs) * item_bytes + 8 + 4 + 4 + 2 + moments)
 
 
 def refusal(name: str, inputs: int) -> str | None:

@@ -16,7 +16,7 @@ from torch.nn import functional
 from relufit.backend import Backend, BackendUnavailable, Samples, check_input, check_shapes
 from relufit.backends.array import ArrayBackend
 from relufit.data import Plan
-from relufit.optim import SGD, Adam, Momentum, Optimizer, State
+from relufit.optim import SGD, Adam, Momentum, Optimizer, State, uncompiled
 from relufit.params import Array, Params, Sizes
 
 VARIANTS = 128  # of a compiled function, at most: far more than the sizes, dtypes and layouts of a run need
@@ -137,9 +137,7 @@ class TorchCompileBackend(TorchBackend):
     def supports(
         self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
     ) -> str | None:
-        if optimizer is not None and type(optimizer) not in _UPDATES:
-            return f"{self.name} compiles SGD, Momentum and Adam, not {type(optimizer).__name__}"
-        return super().supports(sizes, dtype, optimizer, plan)
+        return uncompiled(self.name, optimizer) or super().supports(sizes, dtype, optimizer, plan)
 
     def to_device(self, array: np.ndarray) -> Array:
         return super().to_device(np.asarray(array, order="C"))  # another layout is another compilation
@@ -165,7 +163,9 @@ class TorchCompileBackend(TorchBackend):
         torch gives up after 8 variants of a function (sizes of 1, dtypes, layouts). `fullgraph` makes it raise then,
         where it would go on uncompiled under this name.
         """
-        kind = function, params.w1.shape, params.w2.shape, rest[-1].shape, rest[-1].dtype
+        last = rest[-1]
+        layout = tuple(array.stride() for array in (*params, last))
+        kind = function, params.w1.shape, params.w2.shape, last.shape, last.dtype, layout
         with torch.no_grad():  # the mode is part of what is compiled for; torch.func records for itself
             if kind in self._seen:
                 return _compiled(function)(params, *rest)
@@ -182,8 +182,7 @@ class _CompiledRule:
         self.backend, self.function, self.first = backend, _UPDATES[type(rule)], state.step
         table = rule.coefficients(state.step, state.step + steps)
         if type(rule) is Adam:
-            constants = [rule.beta1, 1 - rule.beta1, rule.beta2, 1 - rule.beta2, rule.eps]
-            table = np.concatenate([table, np.tile(constants, (steps, 1))], axis=1)
+            table = np.concatenate([table, np.tile(rule.constants(), (steps, 1))], axis=1)
         w1 = state.params.w1
         self.rows = torch.as_tensor(table, dtype=w1.dtype, device=w1.device).unbind()
 

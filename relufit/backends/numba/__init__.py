@@ -3,6 +3,7 @@
 The first call of each loop in a process loads it from a cache on disk, or compiles it (seconds) and stores it there.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,15 @@ from typing import Any
 import numba
 import numpy as np
 
+from relufit import moments
 from relufit.backend import Backend, Samples, check_input, check_plan, check_samples, check_shapes
 from relufit.backends.numba import dense, hinge, knots, training
 from relufit.backends.sorted import SortedSamples, demand_one_input, index_type, refusal, sort_samples
 from relufit.data import Plan
-from relufit.optim import Optimizer, State
+from relufit.optim import Optimizer, State, uncompiled
 from relufit.params import Array, Params, Sizes
 
+DHO = tuple[int, int, int]  # D, H, O
 ELEMENTS_PER_THREAD = 2**19  # samples times units below which to wake a thread costs more than it saves
 
 
@@ -32,10 +35,7 @@ class NumbaBackend(Backend):
     def supports(
         self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
     ) -> str | None:
-        if optimizer is not None and type(optimizer) not in training.RULES:
-            known = ", ".join(rule.__name__ for rule in training.RULES)
-            return f"{self.name} has compiled updates for {known}, not for {type(optimizer).__name__}"
-        return super().supports(sizes, dtype, optimizer, plan)
+        return uncompiled(self.name, optimizer) or super().supports(sizes, dtype, optimizer, plan)
 
     def to_device(self, array: np.ndarray) -> Array:
         # One layout, and writable: numba compiles a loop anew for each kind of array.
@@ -54,25 +54,32 @@ class NumbaBackend(Backend):
 
     def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
         check_shapes(params, samples)
-        d, h, o = sizes_of(params)
-        x, y, flat = self.to_device(samples.x), self.to_device(samples.y), flatten(params)
+        sizes, flat = sizes_of(params), flatten(params)
         grads = np.empty_like(flat)
-        loss = dense.gradient(x, y, d, h, o, flat, grads, threads_for(len(x) * h))
-        return np.asarray(loss, flat.dtype), unflatten(grads, d, h, o)
+        loss = self._gradient(samples, sizes, flat, grads)
+        return np.asarray(loss, flat.dtype), unflatten(grads, *sizes)
 
     def train(
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
     ) -> tuple[State, Array]:
         check_shapes(state.params, samples)
         check_plan(plan, len(samples), epochs)
-        d, h, o = sizes_of(state.params)
-        x, y, flat, moments = self.to_device(samples.x), self.to_device(samples.y), *flatten_state(state)
-        batch, order = batches(plan, len(x), epochs)
-        steps = len(epochs) * plan.steps_per_epoch(len(x))
+        sizes, (flat, velocities) = sizes_of(state.params), flatten_state(state)
+        steps = len(epochs) * plan.steps_per_epoch(len(samples))
         rule = training.compiled(optimizer, state.step, steps, flat.dtype)
         losses = np.empty(len(epochs))
-        training.train(x, y, order, batch, losses, *rule, d, h, o, flat, moments, threads_for(batch * h))
-        return unflatten_state(flat, moments, state.step + steps, d, h, o), losses.astype(flat.dtype)
+        self._train(samples, sizes, *batches(plan, len(samples), epochs), losses, *rule, flat, velocities)
+        return unflatten_state(flat, velocities, state.step + steps, sizes), losses.astype(flat.dtype)
+
+    def _gradient(self, samples: Samples, sizes: DHO, flat: np.ndarray, grads: np.ndarray) -> float:
+        """Returns the loss and writes the flat gradient, by a compiled loop."""
+        x, y = self.to_device(samples.x), self.to_device(samples.y)
+        return float(dense.gradient(x, y, *sizes, flat, grads, threads_for(len(x) * sizes[1])))
+
+    def _train(self, samples: Samples, sizes: DHO, batch: int, order: np.ndarray, *rest: Any) -> None:
+        """Runs the steps of the `order` by a compiled loop, in place of the flat arrays in `rest`."""
+        x, y = self.to_device(samples.x), self.to_device(samples.y)
+        training.train(x, y, batch, order, *rest, *sizes, threads_for(batch * sizes[1]))
 
     def facts(self) -> dict[str, str]:
         return {"numba": numba.__version__, "threads": str(numba.get_num_threads())}
@@ -80,14 +87,9 @@ class NumbaBackend(Backend):
 
 @dataclass(frozen=True)
 class GuidedSamples(SortedSamples):
-    """Sorted samples with the guide that the compiled search begins from; see knots.make_guide."""
+    """Sorted samples with the guide that the compiled search begins from; see knots.fill_guide."""
 
     guide: np.ndarray | None = None
-
-    def arguments(self) -> tuple[Any, ...]:
-        """The table as the compiled loops take it, and the places of the samples in it: none for all of them."""
-        places = self.places if self.chosen is not None else self.places[:0]
-        return *self.table, self.guide, places
 
 
 class NumbaHingeBackend(NumbaBackend):
@@ -123,43 +125,31 @@ class NumbaHingeBackend(NumbaBackend):
         hinge.forward(self.to_device(x)[:, 0], h, o, flatten(params), y)
         return y
 
-    def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
-        check_shapes(params, samples)
-        if self._is_dense(samples, len(samples)):
-            return super().loss_and_grads(params, samples)
-        assert isinstance(samples, GuidedSamples)
-        d, h, o = sizes_of(params)
-        flat = flatten(params)
-        grads = np.empty_like(flat)
-        loss = hinge.gradient(*samples.arguments(), h, o, flat, grads)
-        return np.asarray(loss, flat.dtype), unflatten(grads, d, h, o)
+    def _gradient(self, samples: Samples, sizes: DHO, flat: np.ndarray, grads: np.ndarray) -> float:
+        if not isinstance(samples, GuidedSamples) or self._is_dense(samples, len(samples)):
+            return super()._gradient(samples, sizes, flat, grads)
+        # No places stand for all of the table.
+        places = np.zeros(0, index_type(len(samples))) if samples.chosen is None else samples.chosen
+        _, h, o = sizes
+        return float(hinge.gradient(*samples.table, samples.guide, places, h, o, flat, grads))
 
-    def train(
-        self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
-    ) -> tuple[State, Array]:
-        check_shapes(state.params, samples)
-        check_plan(plan, len(samples), epochs)
-        batch, order = batches(plan, len(samples), epochs)
-        if self._is_dense(samples, batch):
-            return super().train(state, samples, optimizer, plan, epochs)
-        assert isinstance(samples, GuidedSamples)
-        *table, places = samples.arguments()
-        places = places if plan.order is None else samples.places
-        d, h, o = sizes_of(state.params)
-        flat, moments = flatten_state(state)
-        steps = len(epochs) * plan.steps_per_epoch(len(samples))
-        rule = training.compiled(optimizer, state.step, steps, flat.dtype)
-        losses = np.empty(len(epochs))
-        hinge.train(*table, places, order, batch, losses, *rule, h, o, flat, moments)
-        return unflatten_state(flat, moments, state.step + steps, d, h, o), losses.astype(flat.dtype)
+    def _train(self, samples: Samples, sizes: DHO, batch: int, order: np.ndarray, *rest: Any) -> None:
+        if not isinstance(samples, GuidedSamples) or self._is_dense(samples, batch):
+            super()._train(samples, sizes, batch, order, *rest)
+            return
+        whole = samples.chosen is None and len(order) == 0
+        places = np.zeros(0, index_type(len(samples))) if whole else samples.places
+        _, h, o = sizes
+        hinge.train(*samples.table, samples.guide, places, batch, order, *rest, h, o)
 
     def facts(self) -> dict[str, str]:
-        return {**super().facts(), "threads": "1", f"batches below {self.dense_samples}": "dense"}
+        dense_below = f"minibatches below {self.dense_samples}, forward below {self.dense_forward_samples}"
+        return {**super().facts(), "threads": "1 where it is not dense", "dense": dense_below}
 
-    def _is_dense(self, samples: Samples, batch: int) -> bool:
+    def _is_dense(self, samples: GuidedSamples, batch: int) -> bool:
         """Whether batches of that many of the samples are worked off in the dense form."""
-        part = batch < len(samples) or not isinstance(samples, SortedSamples) or samples.chosen is not None
-        return not isinstance(samples, GuidedSamples) or (part and batch < self.dense_samples)
+        whole = samples.chosen is None and batch == len(samples)
+        return not whole and batch < self.dense_samples
 
 
 def batches(plan: Plan, samples: int, epochs: range) -> tuple[int, np.ndarray]:
@@ -174,7 +164,7 @@ def threads_for(elements: int) -> int:
     return max(1, min(int(numba.get_num_threads()), elements // ELEMENTS_PER_THREAD))
 
 
-def sizes_of(params: Params) -> tuple[int, int, int]:
+def sizes_of(params: Params) -> DHO:
     """D, H, O."""
     return *params.w1.shape, params.w2.shape[1]
 
@@ -196,17 +186,19 @@ def flatten_state(state: State) -> tuple[np.ndarray, np.ndarray]:
     return flat, np.array([flatten(moment) for moment in state.moments], flat.dtype).reshape(-1, len(flat))
 
 
-def unflatten_state(flat: np.ndarray, moments: np.ndarray, step: int, d: int, h: int, o: int) -> State:
+def unflatten_state(flat: np.ndarray, moments: np.ndarray, step: int, sizes: DHO) -> State:
     """The state again, its arrays views of the vectors."""
-    return State(unflatten(flat, d, h, o), tuple(unflatten(moment, d, h, o) for moment in moments), step)
+    return State(unflatten(flat, *sizes), tuple(unflatten(moment, *sizes) for moment in moments), step)
 
 
 def forget_outdated_loops() -> None:
     """Drop compiled loops that are older than one of our files.
 
-    numba looks at the file of the loop that is called, and not at those of the loops that it calls.
+    numba looks at the file of the loop that is called, and not at those of the loops and constants that it uses.
     """
-    newest = max(file.stat().st_mtime for file in Path(__file__).parent.glob("*.py"))
+    sources = [*Path(__file__).parent.glob("*.py"), Path(moments.__file__)]
+    newest = max(file.stat().st_mtime for file in sources)
     for index in Path(dense.gradient.stats.cache_path).glob("*.nbi"):
-        if index.stat().st_mtime < newest:
-            index.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process may drop it too
+            if index.stat().st_mtime < newest:
+                index.unlink()

@@ -1,7 +1,8 @@
 """Compiled loops for relufit/hinge.py: the exact gradient for one input in some ten microseconds, however many samples.
 
-The steps are those of the readable form: ranks (knots.py), lines, residual sums of each segment, running sums, and
-from these the gradient of each unit. All sums are in float64; parameters and gradients are flat vectors as in dense.py.
+The steps are those of the readable form: ranks (knots.py), lines, residual sums of each segment (residuals.py), running
+sums, and from these the gradient of each unit. All sums are in float64; parameters and gradients are flat vectors as in
+dense.py.
 """
 
 import numpy as np
@@ -9,11 +10,10 @@ from numba import njit
 
 from relufit.backends.numba.dense import EXACT, OPTIONS, parts
 from relufit.backends.numba.knots import find_ranks, find_segments, sorted_inner
+from relufit.backends.numba.residuals import add_each, add_places, add_segments, ask_for_ends
 from relufit.backends.numba.training import update
-from relufit.moments import FAN, FROM, LEAF, OWN, UP_TO
 
 CHUNK = 2**16  # samples of a forward pass whose segments are looked up at once
-LEAF_BITS, FAN_BITS = LEAF.bit_length() - 1, FAN.bit_length() - 1
 SAMPLES_PER_UNIT = 4  # up to which a segment for each sample is less work than to sort the ranks
 
 
@@ -59,123 +59,6 @@ def accumulate(start, value, slope):
     for k in range(1, len(start)):
         v, a = v + (value[k] + a * (start[k] - start[k - 1])), a + slope[k]
         value[k], slope[k] = v, a
-
-
-@njit(**EXACT)
-def add_samples(x, y, first, last, start, value, slope):
-    """Sums of e, e x, e (x - start) and e^2 over samples from `first` up to `last`, e = value + slope (x - start) - y.
-
-    A scalar loop: there are a few dozen samples at most, too few to fill a vector loop.
-    """
-    e_sum, ex_sum, edx_sum, squares = 0.0, 0.0, 0.0, 0.0
-    for i in range(first, last):
-        dx = np.float64(x[i]) - start
-        e = value + slope * dx - np.float64(y[i])
-        e_sum += e
-        ex_sum += e * np.float64(x[i])
-        edx_sum += e * dx
-        squares += e * e
-    return e_sum, ex_sum, edx_sum, squares
-
-
-@njit(**OPTIONS)
-def add_part_of_leaf(x, y, base, first, last, start, value, slope):
-    """The same over those of the LEAF samples from `base` on that lie from `first` up to `last`.
-
-    All of the leaf is worked off, without a branch: to guess where a short loop ends costs more than it saves, and
-    keeps the processor from waiting for several leaves at once.
-    """
-    xs, ys, first, last = x[base : base + LEAF], y[base : base + LEAF], first - base, last - base
-    e_sum, ex_sum, edx_sum, squares = 0.0, 0.0, 0.0, 0.0
-    for i in range(LEAF):
-        dx = np.float64(xs[i]) - start
-        e = value + slope * dx - np.float64(ys[i])
-        e = e if (first <= i) & (i < last) else 0.0
-        e_sum += e
-        ex_sum += e * np.float64(xs[i])
-        edx_sum += e * dx
-        squares += e * e
-    return e_sum, ex_sum, edx_sum, squares
-
-
-@njit(**OPTIONS)
-def add_run(moments, o, size, start, value, slope):
-    """The same over the run of `size` samples that has these moments (2 + 3 O,), for output o."""
-    mean_x, sxx, mean_y = moments[0], moments[1], moments[2 + 3 * o]
-    sxy, syy = moments[3 + 3 * o], moments[4 + 3 * o]
-    dx = mean_x - start
-    e = value + slope * dx - mean_y
-    spread, total = slope * sxx - sxy, size * e
-    return total, spread + mean_x * total, spread + dx * total, total * e + slope * spread + (syy - slope * sxy)
-
-
-@njit(**OPTIONS)
-def add_long(x, y, nodes, offsets, o, first, last, start, value, slope):
-    """The same over a segment of a leaf at least: the largest runs inside it, and its ends sample by sample."""
-    low, high = (first + LEAF - 1) >> LEAF_BITS, last >> LEAF_BITS
-    # Of at least LEAF samples, so low <= high. The leaf of the tail may end beyond the data: then it is moved.
-    head, tail = first & ~(LEAF - 1), min(high << LEAF_BITS, len(x) - LEAF)
-    a0, a1, a2, a3 = add_part_of_leaf(x, y, head, first, low << LEAF_BITS, start, value, slope)
-    b0, b1, b2, b3 = add_part_of_leaf(x, y, tail, high << LEAF_BITS, last, start, value, slope)
-    level, size = 0, np.float64(LEAF)
-    while low < high:
-        base, begins, ends = offsets[level], (low + FAN - 1) >> FAN_BITS, high >> FAN_BITS
-        if begins > ends:  # within one parent: node by node
-            for i in range(base + low, base + high):
-                e, ex, edx, squares = add_run(nodes[i, OWN], o, size, start, value, slope)
-                a0, a1, a2, a3 = a0 + e, a1 + ex, a2 + edx, a3 + squares
-            break
-        if low & (FAN - 1):
-            samples = size * (FAN - (low & (FAN - 1)))
-            e, ex, edx, squares = add_run(nodes[base + low, FROM], o, samples, start, value, slope)
-            a0, a1, a2, a3 = a0 + e, a1 + ex, a2 + edx, a3 + squares
-        if high & (FAN - 1):
-            samples = size * (high & (FAN - 1))
-            e, ex, edx, squares = add_run(nodes[base + high - 1, UP_TO], o, samples, start, value, slope)
-            b0, b1, b2, b3 = b0 + e, b1 + ex, b2 + edx, b3 + squares
-        low, high, level, size = begins, ends, level + 1, size * FAN
-    return a0 + b0, a1 + b1, a2 + b2, a3 + b3
-
-
-@njit(**OPTIONS)
-def add_segments(x, y, nodes, offsets, o, edges, start, value, slope, sums):
-    """Write the sums of e, e x and e (x - start) of each segment, (3, K); returns that of e^2 over all."""
-    total = 0.0
-    for k in range(len(edges) - 1):
-        first, last = edges[k], edges[k + 1]
-        if last - first < LEAF:
-            e, ex, edx, squares = add_samples(x, y, first, last, start[k], value[k], slope[k])
-        else:
-            e, ex, edx, squares = add_long(x, y, nodes, offsets, o, first, last, start[k], value[k], slope[k])
-        sums[0, k], sums[1, k], sums[2, k] = e, ex, edx
-        total += squares
-    return total
-
-
-@njit(**OPTIONS)
-def add_each(x, y, value, sums):
-    """The same where each sample is a segment."""
-    total = 0.0
-    for i in range(len(x)):
-        e = value[i] - np.float64(y[i])
-        sums[0, i], sums[1, i], sums[2, i] = e, e * np.float64(x[i]), 0.0
-        total += e * e
-    return total
-
-
-@njit(**OPTIONS)
-def add_places(x, y, places, segments, start, value, slope, sums):
-    """The same over the samples at `places` (n,) alone, whose segments (n,) are given."""
-    total = 0.0
-    sums[:] = 0
-    for i in range(len(places)):
-        k, at = segments[i], np.float64(x[places[i]])
-        e = value[k] + slope[k] * (at - start[k]) - np.float64(y[places[i]])
-        sums[0, k] += e
-        sums[1, k] += e * at
-        sums[2, k] += e * (at - start[k])
-        total += e * e
-    return total
 
 
 @njit(**OPTIONS)
@@ -230,6 +113,8 @@ def gradient(x, y, nodes, offsets, guide, places, h, o, flat, grads):
             start[i] = x[i]
         start[n] = x[n - 1]
     else:
+        if whole and len(nodes) > 0:
+            ask_for_ends(x, y, nodes, ranks)
         inner = sorted_inner(ranks, n)
         knots, edges, start = np.empty(h, np.int64), np.empty(len(inner) + 2, np.int64), np.empty(len(inner) + 2)
         cut(x, ranks, inner, edges, start, knots)
@@ -273,7 +158,7 @@ def forward(x, h, o, flat, y):
     start[0], start[count + 1] = low, high
     for j in range(h):
         w, b = np.float64(w1[0, j]), np.float64(b1[j])
-        on = max(w * low + b, w * high + b) > 0
+        on = w * ((low + high) / 2) + b > 0  # half-way, because at an end itself rounding decides
         knots[j] = 0 if on == (w > 0) else count + 1
     for k in range(count):
         start[k + 1] = positions[inner[k]]
@@ -281,10 +166,10 @@ def forward(x, h, o, flat, y):
     value, slope = np.empty((2, o, count + 2))
     for out in range(o):
         lines(w1[0], b1, w2[out], b2[out], start, knots, value[out], slope[out])
-    segments = np.empty(CHUNK, np.int32)
+    segments = np.empty(min(CHUNK, len(x)), np.int32)
     for first in range(0, len(x), CHUNK):
         piece = x[first : first + CHUNK]
-        find_segments(start[1:-1], piece, segments)
+        find_segments(start[1:-1], piece, segments[: len(piece)])
         for i in range(len(piece)):
             k = segments[i]
             for out in range(o):
@@ -293,7 +178,7 @@ def forward(x, h, o, flat, y):
 
 @njit(**OPTIONS)
 def train(
-    x, y, nodes, offsets, guide, places, order, batch, losses, rule, constants, coefficients, h, o, flat, moments
+    x, y, nodes, offsets, guide, places, batch, order, losses, rule, constants, coefficients, flat, moments, h, o
 ):
     """Train in place as training.train does, on the samples that stand at `places` (n,) of the table.
 
@@ -302,7 +187,7 @@ def train(
     """
     n, step = (len(places) if len(places) else len(x)), 0
     grads = np.empty_like(flat)
-    chosen = np.empty(batch, places.dtype)
+    chosen = np.empty(batch if len(order) > 0 else 0, places.dtype)
     for epoch in range(len(losses)):
         losses[epoch] = 0.0
         for first in range(0, n, batch):

@@ -4,7 +4,10 @@ A guide to the sorted samples lets the search for a knot begin a few samples fro
 """
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from relufit.backends.numba.dense import EXACT, OPTIONS, is_on
 
@@ -45,13 +48,38 @@ def is_left(x, w, b):
     return is_on(x, w, b) != (w > 0)
 
 
+@intrinsic
+def prefetch(typing_context, array, index):
+    """Ask for the cache line of array[index], of a contiguous array, without waiting for it."""
+
+    def codegen(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), cgutils.voidptr_t)
+        kinds = [cgutils.voidptr_t] + [ir.IntType(32)] * 3
+        llvm_prefetch = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), kinds), "llvm.prefetch.p0"
+        )
+        builder.call(
+            llvm_prefetch, [address, *(ir.IntType(32)(n) for n in (0, 3, 1))]
+        )  # to read, into all caches, data
+        return context.get_dummy_value()
+
+    return types.void(array, index), codegen
+
+
 @njit(**OPTIONS)
 def find_ranks(x, guide, w1, b1, ranks):
-    """Write how many of the sorted samples x (N,) lie left of each unit's knot: ranks (H,)."""
+    """Write how many of the sorted samples x (N,) lie left of each unit's knot: ranks (H,).
+
+    In three rounds, so that the memory of large tables is asked for many knots ahead.
+    """
     n, cells = len(x), len(guide) - 1
     scale = cells_per_unit(x, cells)
     for j in range(len(w1)):
         ranks[j] = cell_of(-np.float64(b1[j]) / np.float64(w1[j]), x[0], scale, cells)
+        prefetch(guide, ranks[j])
+    for j in range(len(w1)):
+        prefetch(x, guide[ranks[j]])
     for j in range(len(w1)):
         w, b = w1[j], b1[j]
         low, high = guide[ranks[j]], guide[ranks[j] + 1]

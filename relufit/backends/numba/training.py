@@ -12,12 +12,9 @@ RULES: dict[type, int] = {SGD: 0, Momentum: 1, Adam: 2}
 def compiled(optimizer: Optimizer, step: int, steps: int, dtype: np.dtype) -> tuple[int, np.ndarray, np.ndarray]:
     """An optimizer as `update` takes it: its number, constants, and a row of coefficients for each step (steps, k).
 
-    The constants are Adam's beta1, beta2, eps, 1 - beta1 and 1 - beta2, subtracted before they are rounded.
+    The constants are those of Adam.constants.
     """
-    constants = np.zeros(0, dtype)
-    if isinstance(optimizer, Adam):
-        beta1, beta2 = optimizer.beta1, optimizer.beta2
-        constants = np.array([beta1, beta2, optimizer.eps, 1 - beta1, 1 - beta2], dtype)
+    constants = optimizer.constants().astype(dtype) if isinstance(optimizer, Adam) else np.zeros(0, dtype)
     return RULES[type(optimizer)], constants, optimizer.coefficients(step, step + steps).astype(dtype)
 
 
@@ -38,7 +35,7 @@ def update(rule, constants, coefficients, flat, moments, grads):
             flat[j] -= rate * velocity[j]
     else:
         first, second, root_scale = moments[0], moments[1], coefficients[1]
-        beta1, beta2, eps, rest1, rest2 = constants[0], constants[1], constants[2], constants[3], constants[4]
+        beta1, rest1, beta2, rest2, eps = constants[0], constants[1], constants[2], constants[3], constants[4]
         for j in range(len(flat)):
             first[j] = beta1 * first[j] + rest1 * grads[j]
             second[j] = beta2 * second[j] + rest2 * (grads[j] * grads[j])
@@ -46,14 +43,15 @@ def update(rule, constants, coefficients, flat, moments, grads):
 
 
 @njit(**OPTIONS)
-def train(x, t, order, batch, losses, rule, constants, coefficients, d, h, o, flat, moments, threads):
+def train(x, t, batch, order, losses, rule, constants, coefficients, flat, moments, d, h, o, threads):
     """Train in place: x (N, D), t (N, O), coefficients (steps, k); order (epochs, N), or (0, 0) for full batches.
 
     Writes losses (epochs,): the mean of each batch's loss before its update, weighted by samples.
     """
     n, step = len(x), 0
     grads = np.empty_like(flat)
-    xb, tb = np.empty((batch, d), x.dtype), np.empty((batch, o), x.dtype)
+    rows = batch if len(order) > 0 else 0
+    xb, tb = np.empty((rows, d), x.dtype), np.empty((rows, o), x.dtype)
     for epoch in range(len(losses)):
         losses[epoch] = 0.0
         for start in range(0, n, batch):

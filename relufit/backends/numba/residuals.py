@@ -1,0 +1,144 @@
+"""Compiled sums over the samples of each segment, of the residual e = output - y: see relufit.hinge.Sums.
+
+From the samples themselves where they are few, and from the moments of runs of them (relufit/moments.py) where not.
+"""
+
+import numpy as np
+from numba import njit
+
+from relufit.backends.numba.dense import EXACT, OPTIONS
+from relufit.backends.numba.knots import prefetch
+from relufit.moments import FAN, FROM, LEAF, OWN, UP_TO
+
+LEAF_BITS, FAN_BITS = LEAF.bit_length() - 1, FAN.bit_length() - 1
+
+
+@njit(**OPTIONS)
+def ask_for_ends(x, y, nodes, ranks):
+    """Ask for what `add_long` will read where segments begin and end: leaves of x (N,) and y (O, N), rows of nodes."""
+    rows, width, samples = nodes.reshape(-1), nodes[0].size, y.reshape(-1)
+    for j in range(len(ranks)):
+        leaf = min(ranks[j] >> LEAF_BITS, len(nodes) - 1)
+        prefetch(x, leaf << LEAF_BITS)
+        for o in range(len(y)):
+            prefetch(samples, o * len(x) + (leaf << LEAF_BITS))
+        # The node before the leaf up to that after it: three rows of 8-byte numbers, in lines of 64 bytes.
+        for at in range(max(leaf - 1, 0) * width, min((leaf + 2) * width, len(rows)), 8):
+            prefetch(rows, at)
+
+
+@njit(**EXACT)
+def add_samples(x, y, first, last, start, value, slope):
+    """Sums of e, e x, e (x - start) and e^2 over samples from `first` up to `last`, e = value + slope (x - start) - y.
+
+    A scalar loop: there are a few dozen samples at most, too few to fill a vector loop.
+    """
+    e_sum, ex_sum, edx_sum, squares = 0.0, 0.0, 0.0, 0.0
+    for i in range(first, last):
+        dx = np.float64(x[i]) - start
+        e = value + slope * dx - np.float64(y[i])
+        e_sum += e
+        ex_sum += e * np.float64(x[i])
+        edx_sum += e * dx
+        squares += e * e
+    return e_sum, ex_sum, edx_sum, squares
+
+
+@njit(**OPTIONS)
+def add_part_of_leaf(x, y, base, first, last, start, value, slope):
+    """The same over those of the LEAF samples from `base` on that lie from `first` up to `last`.
+
+    All of the leaf is worked off, without a branch: to guess where a short loop ends costs more than it saves, and
+    keeps the processor from waiting for several leaves at once.
+    """
+    xs, ys, first, last = x[base : base + LEAF], y[base : base + LEAF], first - base, last - base
+    e_sum, ex_sum, edx_sum, squares = 0.0, 0.0, 0.0, 0.0
+    for i in range(LEAF):
+        dx = np.float64(xs[i]) - start
+        e = value + slope * dx - np.float64(ys[i])
+        e = e if (first <= i) & (i < last) else 0.0
+        e_sum += e
+        ex_sum += e * np.float64(xs[i])
+        edx_sum += e * dx
+        squares += e * e
+    return e_sum, ex_sum, edx_sum, squares
+
+
+@njit(**OPTIONS)
+def add_run(moments, o, size, start, value, slope):
+    """The same over the run of `size` samples that has these moments (2 + 3 O,), for output o."""
+    mean_x, sxx, mean_y = moments[0], moments[1], moments[2 + 3 * o]
+    sxy, syy = moments[3 + 3 * o], moments[4 + 3 * o]
+    dx = mean_x - start
+    e = value + slope * dx - mean_y
+    spread, total = slope * sxx - sxy, size * e
+    return total, spread + mean_x * total, spread + dx * total, total * e + slope * spread + (syy - slope * sxy)
+
+
+@njit(**OPTIONS)
+def add_long(x, y, nodes, offsets, o, first, last, start, value, slope):
+    """The same over a segment of a leaf at least: the largest runs inside it, and its ends sample by sample."""
+    low, high = (first + LEAF - 1) >> LEAF_BITS, last >> LEAF_BITS
+    # Of at least LEAF samples, so low <= high. The leaf of the tail may end beyond the data: then it is moved.
+    head, tail = first & ~(LEAF - 1), min(high << LEAF_BITS, len(x) - LEAF)
+    a0, a1, a2, a3 = add_part_of_leaf(x, y, head, first, low << LEAF_BITS, start, value, slope)
+    b0, b1, b2, b3 = add_part_of_leaf(x, y, tail, high << LEAF_BITS, last, start, value, slope)
+    level, size = 0, np.float64(LEAF)
+    while low < high:
+        base, begins, ends = offsets[level], (low + FAN - 1) >> FAN_BITS, high >> FAN_BITS
+        if begins > ends:  # within one parent: node by node
+            for i in range(base + low, base + high):
+                e, ex, edx, squares = add_run(nodes[i, OWN], o, size, start, value, slope)
+                a0, a1, a2, a3 = a0 + e, a1 + ex, a2 + edx, a3 + squares
+            break
+        if low & (FAN - 1):
+            samples = size * (FAN - (low & (FAN - 1)))
+            e, ex, edx, squares = add_run(nodes[base + low, FROM], o, samples, start, value, slope)
+            a0, a1, a2, a3 = a0 + e, a1 + ex, a2 + edx, a3 + squares
+        if high & (FAN - 1):
+            samples = size * (high & (FAN - 1))
+            e, ex, edx, squares = add_run(nodes[base + high - 1, UP_TO], o, samples, start, value, slope)
+            b0, b1, b2, b3 = b0 + e, b1 + ex, b2 + edx, b3 + squares
+        low, high, level, size = begins, ends, level + 1, size * FAN
+    return a0 + b0, a1 + b1, a2 + b2, a3 + b3
+
+
+@njit(**OPTIONS)
+def add_segments(x, y, nodes, offsets, o, edges, start, value, slope, sums):
+    """Write the sums of e, e x and e (x - start) of each segment, (3, K); returns that of e^2 over all."""
+    total = 0.0
+    for k in range(len(edges) - 1):
+        first, last = edges[k], edges[k + 1]
+        if last - first < LEAF:
+            e, ex, edx, squares = add_samples(x, y, first, last, start[k], value[k], slope[k])
+        else:
+            e, ex, edx, squares = add_long(x, y, nodes, offsets, o, first, last, start[k], value[k], slope[k])
+        sums[0, k], sums[1, k], sums[2, k] = e, ex, edx
+        total += squares
+    return total
+
+
+@njit(**OPTIONS)
+def add_each(x, y, value, sums):
+    """The same where each sample is a segment."""
+    total = 0.0
+    for i in range(len(x)):
+        e = value[i] - np.float64(y[i])
+        sums[0, i], sums[1, i], sums[2, i] = e, e * np.float64(x[i]), 0.0
+        total += e * e
+    return total
+
+
+@njit(**OPTIONS)
+def add_places(x, y, places, segments, start, value, slope, sums):
+    """The same over the samples at `places` (n,) alone, whose segments (n,) are given."""
+    total = 0.0
+    sums[:] = 0
+    for i in range(len(places)):
+        k, at = segments[i], np.float64(x[places[i]])
+        e = value[k] + slope[k] * (at - start[k]) - np.float64(y[places[i]])
+        sums[0, k] += e
+        sums[1, k] += e * at
+        sums[2, k] += e * (at - start[k])
+        total += e * e
+    return total
