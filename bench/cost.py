@@ -18,15 +18,17 @@ Compulsory bytes: inputs, targets, outputs, parameters and gradients, each once.
 read for dw2, dh written, the mask's two reads and a write, and two reads for dw1 and db1: 11 passes, 22.5 kB a sample
 at H = 512 in float32. A bias added apart and a mask kept as an array make it 13.5 (27.6 kB): the 11 are the least.
 
-Hinge work (D = 1: by sorted knots and moments of the data) does not depend on N but for the search: each
-unit finds its rank among N sorted samples in log2 N probes of 3 operations (multiply, add, compare), and then takes
+Hinge work (D = 1: by sorted knots and moments of the data) does not depend on N: each unit guesses its rank among the
+sorted samples from the place of its knot (divide, subtract, scale) and confirms it by the predicate at two samples
+(multiply, add, compare), 9 operations, and then takes
 
     1 order of the knots + 3 moments of x + O (4 slope and intercept + 3 moments with t + 4 sum g + 4 sum g x + 9 loss
     + 2 running sums + 8 gradients) = 4 + 34 O operations.
 
-Its forward takes 4 O + log2 H a unit (slope, intercept, sorting) and log2 H + 2 O a sample. Its compulsory bytes are
-parameters, gradients and the table entries touched (the segment moments of each unit: 3 + 3 O in float64, and the x of
-each probe); building the table is a one-off that stands beside its rows.
+All of them are in float64, whatever the dtype of the samples. Its forward takes 4 O + log2 H a unit (slope, intercept,
+sorting) and log2 H + 2 O a sample. Its compulsory bytes are parameters, gradients and the table entries touched (the
+segment moments of each unit: 3 + 3 O in float64, and two samples); building the table is a one-off that stands beside
+its rows.
 """
 
 from dataclasses import dataclass
@@ -37,7 +39,7 @@ import numpy as np
 from relufit.backends.sorted import table_bytes
 from relufit.params import Sizes
 
-PROBE_OPERATIONS = 3
+RANK_OPERATIONS, PROBES = 9, 2  # of hinge, for each unit
 FORWARD_PASSES, GRADIENT_PASSES = 4, 11
 # Of each parameter (relufit/optim.py), factors that do not change with it folded: operations; the least instructions.
 UPDATES = {"": (0, 0), "sgd": (2, 1), "momentum": (4, 2), "adam": (13, 9)}
@@ -107,14 +109,13 @@ def _hinge(forward_only: bool, sizes: Sizes, itemsize: int) -> Cost:
     if forward_only:
         operations = h * (4 * o + log2(max(h, 2))) + n * (log2(max(h, 2)) + 2 * o)
         return Cost(operations, itemsize * (n + n * o + parameters(sizes)), operations, 0)
-    probes = log2(max(n, 2))
-    operations = h * (PROBE_OPERATIONS * probes + 4 + 34 * o)
-    touched = h * (8 * (3 + 3 * o) + itemsize * probes)
+    operations = h * (RANK_OPERATIONS + 4 + 34 * o)
+    touched = h * (8 * (3 + 3 * o) + itemsize * PROBES)
     return Cost(operations, itemsize * 2 * parameters(sizes) + touched, operations, 0)
 
 
 def is_hinge(algorithm: object) -> bool:
-    """Whether its gradients come from a table of the data: cost hardly depends on N, and samples are *effective*."""
+    """Whether its gradients come from a table of the data: they cost as much for any N, and samples are *effective*."""
     return str(algorithm).startswith("hinge")
 
 

@@ -51,15 +51,21 @@ time. Columns of the .csv: `share_of_copy` is the bandwidth that going through (
 above 1 where they stay in a cache; `samples_per_second` counts *effective* samples where the algorithm is hinge."""
 COMPILED_SECONDS, COMPILED_TIMES = 0.1, 20  # a first call so long, and so many times the steady one, prepared something
 
+LOSSY = 1e-5  # relative error of the gradient from which on it is said: float32 has lost a third of its digits
+
 
 def _notes(rows: pd.DataFrame) -> str:
     """Of one backend in one table: why cells have no time, what its samples are, what it pays once."""
-    reasons = rows[rows.status != "OK"].reason
-    parts = [str(reason) for reason in reasons[:1] if isinstance(reason, str)]
-    if any(map(is_hinge, rows.algorithm)):
-        parts.append("hinge: effective samples")
-        built = rows[rows.build_seconds.notna()].sort_values("batch")[-1:]
-        parts += [f"build {duration(row.build_seconds)} at {_power(row.batch)}" for row in built.itertuples()]
+    reasons = rows[rows.status != "OK"].reason.dropna()
+    parts = [str(reason) for reason in dict.fromkeys(reasons)]
+    by_hinge = rows.algorithm.map(is_hinge)
+    if by_hinge.any():
+        dense = rows[~by_hinge & rows.algorithm.notna()].batch
+        parts.append("hinge: effective samples" + (f", dense up to {_power(dense.max())}" if len(dense) else ""))
+        built = rows[by_hinge & rows.build_seconds.notna()].sort_values("samples")[-1:]
+        parts += [f"build {duration(row.build_seconds)} at {_power(row.samples)}" for row in built.itertuples()]
+    lossy = rows[rows.gradient_error > LOSSY].sort_values("gradient_error")[-1:]
+    parts += [f"gradient off by {row.gradient_error:.0e} at {_power(row.samples)}" for row in lossy.itertuples()]
     slow = rows[(rows.first_call_seconds > COMPILED_SECONDS)
                 & (rows.first_call_seconds > COMPILED_TIMES * rows.median_us / 1e6)]  # fmt: skip
     parts += [f"first call {duration(slow.first_call_seconds.max())}"] if len(slow) else []
@@ -100,9 +106,11 @@ def lay_out_headline(run: Run) -> str:
     frame = tables.headline(run).rename(columns=lambda title: title.replace("\n", ", "))
     if len(frame.columns) < 2:
         return "No cases."
-    times = tables.throughput(run)
-    algorithms = times.dropna(subset="algorithm").groupby("backend").algorithm.first()
+    times, (hidden, dtype) = tables.throughput(run), tables.focus(run)
+    algorithms = times.dropna(subset="algorithm").groupby("backend").algorithm.unique().map(" / ".join)
     frame.insert(1, "algorithm", [algorithms.get(name, "") for name in frame.backend])
+    chosen = times[(times.hidden == hidden) & (times.dtype == dtype) & times.work.isin(("step", "gradient"))]
+    frame["note"] = [_notes(chosen[chosen.backend == name]) for name in frame.backend]
     level = times[(times.backend == tables.BASELINE) & times.baseline_over_recipe.notna()]
     peers = ", ".join(
         f"{row.baseline_over_recipe:.2f} ({row.work}{row.optimizer and ' ' + row.optimizer}, N = {row.batch})"

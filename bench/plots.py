@@ -59,9 +59,10 @@ def throughput(run: Run) -> Figure | None:
     style = _styles(run)
     for panel, (work, title) in zip(panels, PANELS.items(), strict=True):
         for name in tables.in_order(run):
-            rows = frame[(frame.work == work) & (frame.backend == name)].sort_values("batch")
+            own = frame[frame.backend == name]
+            rows = own[own.work == work].sort_values("batch")
             if len(rows):
-                panel.plot(rows.batch, rows.samples_per_second, label=name, **_marked(style[name]))
+                panel.plot(rows.batch, rows.samples_per_second, label=_label(name, own), **_marked(style[name]))
         panel.set(xscale="log", yscale="log", xlabel="batch size N", title=title)
     panels[0].set(ylabel="samples per second")
     _legend(figure, panels)
@@ -80,12 +81,16 @@ def scaling(run: Run) -> Figure | None:
     for name in tables.in_order(run):
         rows = frame[frame.backend == name].sort_values("batch")
         if len(rows):
-            label = f"{name} (hinge)" if is_hinge(rows.algorithm.iloc[0]) else name
-            axes.plot(rows.batch, rows.median_seconds, label=label, **_marked(style[name]))
+            axes.plot(rows.batch, rows.median_seconds, label=_label(name, rows), **_marked(style[name]))
     axes.set(xscale="log", yscale="log", xlabel="samples N", ylabel="seconds of one gradient")
     _legend(figure, [axes])
     figure.suptitle(f"{_title(run)}; loss and gradients of all N samples", fontsize=9)
     return figure
+
+
+def _label(name: str, rows: Any) -> str:
+    """The backend, and whether the samples of its rates are effective ones."""
+    return f"{name} (hinge)" if any(map(is_hinge, rows.algorithm)) else name
 
 
 def convergence(run: Run) -> Figure | None:

@@ -30,7 +30,8 @@ def shares(run: Run, case: dict[str, Any], seconds: float) -> dict[str, float]:
         return {"share_of_roof": NAN, "share_of_copy": NAN}
     ceilings = in_force(run)
     need = cost.cost(work, sizes, case["dtype"], algorithm, rule)
-    roof = roof_seconds(need, ceilings, work, case["dtype"], run.header["ceilings"]["cache_bytes"])
+    computed_in = "float64" if cost.is_hinge(algorithm) else case["dtype"]
+    roof = roof_seconds(need, ceilings, work, computed_in, run.header["ceilings"]["cache_bytes"])
     moved = NAN if cost.is_fused(algorithm) else cost.unfused_bytes(work, sizes, case["dtype"])
     return {
         "share_of_roof": roof / seconds,

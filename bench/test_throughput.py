@@ -3,8 +3,8 @@
     pytest bench/test_throughput.py --benchmark-only --backend numpy,torch-cpu --batch 800
 
 Inside the clock: K calls and one synchronization, divided by K; nothing else. Weights and data are on the device
-before it starts, except where moving them is what is measured. A gradient's calls go round 16 sets of weights along a
-run; a step calls `train` from the same state each time.
+before it starts, except where moving them is what is measured. The calls go round 16 sets of weights along a run, as a
+training would bring them.
 What is paid once, building the samples and the first call, is measured apart and stands beside the rows.
 """
 
@@ -18,8 +18,9 @@ from bench.trial import Trial
 @pytest.mark.work("forward")
 def test_forward(trial: Trial) -> None:
     """The network's output for samples on the device, without recording for a gradient."""
-    params, samples = trial.on_device()
-    trial.measure(lambda: trial.backend.forward(params, samples.x))
+    _, samples = trial.on_device()
+    weights = trial.weights()
+    trial.measure(lambda: trial.backend.forward(next(weights), samples.x))
 
 
 @pytest.mark.work("gradient")
@@ -36,20 +37,19 @@ def test_step(trial: Trial) -> None:
     params, samples = trial.on_device()
     rule, plan = trial.case.rule(), trial.plan()
     assert rule is not None
-    state, epochs = rule.init(params), range(plan.epochs)
-    steps = plan.epochs * plan.steps_per_epoch(len(samples))
-    trial.measure(lambda: trial.backend.train(state, samples, rule, plan, epochs), steps=steps)
-    _, losses = trial.backend.train(state, samples, rule, plan, epochs)
+    epochs, steps = range(plan.epochs), plan.epochs * plan.steps_per_epoch(len(samples))
+    states = trial.states(rule)
+    trial.measure(lambda: trial.backend.train(next(states), samples, rule, plan, epochs), steps=steps)
+    _, losses = trial.backend.train(rule.init(params), samples, rule, plan, epochs)
     assert np.isfinite(trial.backend.to_host(losses)).all(), "the timed steps diverged"
 
 
 @pytest.mark.work("latency")
 def test_latency(trial: Trial) -> None:
     """One forward from a host array to a host array, the clock read around each call."""
-    params, _ = trial.on_device()
     _, x, _ = draw(trial.case)
-    backend = trial.backend
-    trial.measure(lambda: backend.to_host(backend.forward(params, backend.to_device(x))), once=True)
+    backend, weights = trial.backend, trial.weights()
+    trial.measure(lambda: backend.to_host(backend.forward(next(weights), backend.to_device(x))), once=True)
 
 
 @pytest.mark.work("to_device")

@@ -12,20 +12,23 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import agreement, machine, timing
-from bench.cases import MANY_SAMPLES, TRAIN_SAMPLES, Case, draw
+from bench.cases import MANY_SAMPLES, RULES, TRAIN_SAMPLES, Case, draw
 from bench.cost import working_bytes
 from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
 from relufit.data import Plan, draw_plan
 from relufit.errors import RelufitError
-from relufit.optim import Adam
+from relufit.optim import SGD, Adam, Optimizer, State
 from relufit.params import Params
 
 GRADIENTS = ("gradient", "scaling")
+VERBS = {"forward": "forward", "latency": "forward", "step": "train", "convergence": "train"}  # others: a gradient
 STEPS_PER_CALL = {800: 8}  # full-batch steps inside one call of train, where a step is short
 CALL_SECONDS_LIMIT = 10.0  # a gradient that would take longer is not begun
 DISTINCT_SAMPLES = range(1000, 250_001)  # what the gate repeats where the reference over all of N is out of reach
-PARAMETER_SETS = 16  # that the calls of a timed gradient go round
+PARAMETER_SETS = 16  # that timed calls go round
+WARM_UP_SAMPLES = 64  # built before the build is timed
+STABLE_RATE = 0.02  # of gradient descent over H, from weights as they are drawn
 SHARE_FOR_ROUNDS = 0.6  # of a case's time; the rest is for the reference, the gate and the warm-up
 
 
@@ -107,6 +110,12 @@ class Trial:
     checks: dict[str, agreement.Check] = field(default_factory=dict)
     once: dict[str, float] = field(default_factory=dict)  # what is paid once: build_seconds, first_call_seconds
 
+    @property
+    def algorithm(self) -> str:
+        """What the backend computes this case by."""
+        case = self.case
+        return self.backend.algorithm_of(VERBS.get(case.work, "loss_and_grads"), case.batch, case.samples)
+
     def demand_support(self) -> None:
         """Raise Unsuitable where the backend refuses the case, its memory is not free, or a call takes too long."""
         plan = self.plan() if self.case.optimizer else None
@@ -115,7 +124,7 @@ class Trial:
             raise Unsuitable(reason)
         held = self.backend.memory()
         free = machine.available_bytes() if held is None else held["free"]
-        need = working_bytes(self.case.sizes, self.case.dtype, self.case.work, self.backend.algorithm)
+        need = working_bytes(self.case.sizes, self.case.dtype, self.case.work, self.algorithm)
         if self.case.batch > MANY_SAMPLES:  # the data count too: drawn, repeated for the gate, and on the device
             need += 3 * self.case.batch * (self.case.inputs + self.case.outputs) * np.dtype(self.case.dtype).itemsize
         if need > 0.9 * free:
@@ -129,15 +138,27 @@ class Trial:
         self.checks = agreement.compare(self.backend, *inputs)
         if rule is not None:
             self.checks |= agreement.compare_step(self.backend, *inputs, rule)
+            self.checks |= self._gate_training()
         agreement.demand(self.checks)
+
+    def _gate_training(self) -> dict[str, agreement.Check]:
+        """Compare a few steps in a row, by the very batches that are timed; one step alone is compared already."""
+        plan = self.plan()._replace(epochs=1) if self.case.work == "convergence" else self.plan()
+        if plan.epochs * plan.steps_per_epoch(self.case.samples) == 1:
+            return {}
+        rule: Any = RULES[self.case.optimizer]
+        if isinstance(rule, SGD):  # at the usual rate it diverges from wide networks' weights
+            rule = SGD(STABLE_RATE / self.case.hidden)
+        return agreement.compare_training(self.backend, *draw(self.case, self.case.samples), rule, plan)
 
     def on_device(self) -> tuple[Params, Samples]:
         """Weights and samples of the case on the backend's device; `build_seconds` is what its `samples` took.
 
-        That is the upload, and for hinge the sorting and the table of the data.
+        That is the upload, and for hinge the sorting and the table of the data; of few samples first, to compile.
         """
         params, x, y = draw(self.case, self.case.samples)
         on_device = Params(*map(self.backend.to_device, params))
+        self.backend.samples(x[:WARM_UP_SAMPLES], y[:WARM_UP_SAMPLES])
         clock = timing.synchronized_clock(self.backend)
         start = clock()
         samples = self.backend.samples(x, y)
@@ -149,7 +170,14 @@ class Trial:
 
         With the same weights in every call, the processor's branch predictor and caches know what it will ask for.
         """
-        return cycle([Params(*map(self.backend.to_device, params)) for params in along_a_run(inputs_of(self.case))])
+        return cycle(self._sets())
+
+    def _sets(self) -> list[Params]:
+        return [Params(*map(self.backend.to_device, params)) for params in along_a_run(inputs_of(self.case))]
+
+    def states(self, rule: Optimizer) -> Iterator[State]:
+        """The same, each with moments as training begins."""
+        return cycle([rule.init(params) for params in self._sets()])
 
     def measure(self, call: Callable[[], Any], *, steps: int = 1, once: bool = False) -> None:
         """Make the first call apart, gate the case, time it.
@@ -206,7 +234,7 @@ class Trial:
             {
                 **row(self.case, self.backend.name),
                 "device": self.backend.device,
-                "algorithm": self.backend.algorithm,
+                "algorithm": self.algorithm,
                 "order": getattr(self.backend, "order", "shared"),
                 "status": status,
                 "reason": reason,
@@ -218,13 +246,14 @@ class Trial:
         )
 
     def _agreement(self) -> dict[str, Any] | None:
-        """The worst quantity; the rows whose subject is agreement list them all."""
+        """The worst quantity, and the gradient as a whole; the rows whose subject is agreement list them all."""
         if not self.checks:
             return None
         if self.case.work == "agreement":
             return {name: check._asdict() for name, check in self.checks.items()}
         name, worst = agreement.worst(self.checks)
-        return {name: worst._asdict()}
+        kept = {name: worst, **({"gradient": self.checks["gradient"]} if self.case.work in GRADIENTS else {})}
+        return {name: check._asdict() for name, check in kept.items()}
 
 
 def row(case: Case, backend: str) -> dict[str, Any]:

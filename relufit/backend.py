@@ -60,6 +60,13 @@ class Backend(ABC):
         """None if this backend can do the work, or the reason why not, in words."""
         return None if dtype in DTYPES else f"{self.name} computes in {' or '.join(DTYPES)}, not {dtype}"
 
+    def algorithm_of(self, verb: str, batch: int, samples: int) -> str:
+        """What `verb`, "forward", "loss_and_grads" or "train", computes batches of `batch` of so many samples by.
+
+        `algorithm` is the usual one; a backend that takes another where that is faster says so here.
+        """
+        return self.algorithm
+
     @abstractmethod
     def to_device(self, array: np.ndarray) -> Array:
         """Copy a host array to the device (on a CPU it may be shared); the dtype is kept."""

@@ -1,6 +1,5 @@
 """Costs against a count made by hand, one scalar operation at a time."""
 
-import math
 from itertools import pairwise
 from typing import Any
 
@@ -217,23 +216,22 @@ def hinge(params: Params, x: np.ndarray, y: np.ndarray) -> tuple[int, Params]:
 
 
 def test_hinge_operations_are_those_of_the_moment_form() -> None:
-    """A form of it that is right and counts itself: 38 operations a unit, one is its place in order; probes apart."""
+    """A form of it that is right and counts itself: 38 operations a unit, one is its place in order; its rank apart."""
     params, (x, y) = init_params(6, dtype="float64", seed=3), (np.linspace(-6, 6, 40)[:, None],) * 2
     y = np.sin(y)
     counted, grads = hinge(params, x, y)
     for found, wanted in zip(grads, exact_grads(params, x, y), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-10)
     sizes = Sizes(40, 1, 6, 1)
-    order_of_knots, probes = 6, 6 * 3 * math.log2(40)
+    order_of_knots, ranks = 6, 6 * 9
     found = cost("gradient", sizes, "float64", "hinge").operations
-    assert found - probes - order_of_knots == pytest.approx(counted)
+    assert found - ranks - order_of_knots == pytest.approx(counted)
 
 
-def test_hinge_hardly_depends_on_n() -> None:
-    """A decade more samples costs log2 10 more probes a unit, and no more than a few touched entries."""
+def test_hinge_does_not_depend_on_n() -> None:
+    """A decade more samples costs nothing more."""
     one, ten = (cost("gradient", Sizes(n, 1, 512, 1), "float32", "hinge, moments") for n in (10**6, 10**7))
-    assert ten.operations - one.operations == pytest.approx(512 * 3 * math.log2(10))
-    assert ten.bytes < 1.1 * one.bytes
+    assert ten == one
     dense = cost("gradient", Sizes(10**7, 1, 512, 1), "float32", "dense")
     assert dense.operations > 1e5 * ten.operations
 

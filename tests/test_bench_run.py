@@ -52,8 +52,9 @@ def test_a_short_run_writes_gated_times(tmp_path: Path) -> None:
         assert (case["batch"], case["hidden"]) == (40, 8)
         assert len(case["seconds"]) >= 6  # type: ignore[arg-type]
         assert all(0 < second < 1 for second in case["seconds"])  # type: ignore[attr-defined]
-        (check,) = case["agreement"].values()  # type: ignore[attr-defined]
-        assert 0 <= check["share"] <= 1
+        checks = case["agreement"]
+        assert len(checks) == 1 or set(checks) > {"gradient"}  # type: ignore[arg-type,call-overload]
+        assert all(0 <= check["share"] <= 1 for check in checks.values())  # type: ignore[attr-defined]
     learned = [case for case in cases if case["work"] == "convergence" and case["status"] == "OK"]
     assert learned
     assert all(len(case["test_mse"]) == len(case["train_seconds"]) == 50 for case in learned)  # type: ignore[arg-type]
@@ -137,7 +138,7 @@ def test_a_backend_that_disagrees_gets_no_time(tmp_path: Path) -> None:
     assert done.returncode == 1
     (case,) = lines(tmp_path / "results")[1:]
     assert case["status"] == "DISAGREES"
-    assert "where rounding explains" in str(case["reason"])
+    assert "is allowed" in str(case["reason"])
     assert "seconds" not in case
 
 

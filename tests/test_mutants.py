@@ -12,6 +12,7 @@ from bench.cases import Case, draw
 from relufit import Adam, Params, State, optim
 from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
+from relufit.data import draw_plan
 
 
 class ScaledGradient(NumpyBackend):
@@ -142,15 +143,57 @@ def test_the_gate_catches_a_mutant_at_every_size_of_the_grid(mutant: type[NumpyB
 
 @pytest.mark.parametrize("rule", [optim.SGD(), optim.Momentum(), optim.Adam()])
 def test_the_gate_of_a_step_catches_a_wrong_update(rule: optim.Optimizer) -> None:
-    """One step is compared with what the formulas give: a rate that is off by a thousandth is seen."""
+    """A rate that is off by a thousandth is seen, and gradients that are N times too large, by Adam too."""
 
     class WrongRate(NumpyBackend):
         def train(self, state: State, samples: Samples, optimizer: Any, plan: Any, epochs: range) -> Any:
             wrong = replace(optimizer, learning_rate=optimizer.learning_rate * 1.001)
             return super().train(state, samples, wrong, plan, epochs)
 
+    class SummedGradients(NumpyBackend):
+        def train(self, state: State, samples: Samples, optimizer: Any, plan: Any, epochs: range) -> Any:
+            _, grads = self.loss_and_grads(state.params, samples)
+            return optimizer.update(state, Params(*(g * np.float32(len(samples)) for g in grads))), np.zeros(1)
+
     params, x, y = draw(Case("step", 32, optimizer="adam"))
     exact = agreement.reference(params, x, y)
     agreement.demand(agreement.compare_step(NumpyBackend(), params, x, y, exact, rule))
-    with pytest.raises(agreement.Disagreement):
-        agreement.demand(agreement.compare_step(WrongRate(), params, x, y, exact, rule))
+    for mutant in (WrongRate(), SummedGradients()):
+        with pytest.raises(agreement.Disagreement):
+            agreement.demand(agreement.compare_step(mutant, params, x, y, exact, rule))
+
+
+class TakesBatchesInTurn(NumpyBackend):
+    """The order of the plan is not looked at."""
+
+    def train(self, state: State, samples: Samples, optimizer: Any, plan: Any, epochs: range) -> Any:
+        in_turn = np.tile(np.arange(len(samples)), (plan.epochs, 1))
+        return super().train(state, samples, optimizer, plan._replace(order=in_turn), epochs)
+
+
+class LearnsNothing(NumpyBackend):
+    """It shuffles for itself, and gives the weights back as they were."""
+
+    order = "own"
+
+    def train(self, state: State, *rest: Any) -> Any:
+        return state, super().train(state, *rest)[1]
+
+
+class Recipe(TakesBatchesInTurn):
+    """The order is its own, and it says so."""
+
+    order = "own"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rule", [optim.SGD(4e-5), optim.Adam(1e-3)])
+def test_the_gate_of_training_catches_another_path(rule: optim.Optimizer, dtype: str) -> None:
+    """An epoch of minibatches ends where float64 does: not if a batch is left out, or the order is another one."""
+    params, x, y = draw(Case("step", 48, optimizer="adam", dtype=dtype), 800)
+    plan = draw_plan(800, batch=48, epochs=1)
+    for sound in (NumpyBackend(), Recipe()):
+        agreement.demand(agreement.compare_training(sound, params, x, y, rule, plan))
+    for mutant in (DropsTheRaggedBatch(), TakesBatchesInTurn(), LearnsNothing()):
+        with pytest.raises(agreement.Disagreement, match="trained"):
+            agreement.demand(agreement.compare_training(mutant, params, x, y, rule, plan))

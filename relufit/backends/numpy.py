@@ -52,6 +52,9 @@ class NumpyHingeBackend(NumpyBackend):
     ) -> str | None:
         return refusal(self.name, sizes.inputs) or super().supports(sizes, dtype, optimizer, plan)
 
+    def algorithm_of(self, verb: str, batch: int, samples: int) -> str:
+        return super().algorithm if batch < self.dense_samples else self.algorithm
+
     def samples(self, x: Any, y: Any) -> Samples:
         check_samples(x, y)
         demand_one_input(self.name, x.shape[1])

@@ -107,6 +107,13 @@ class NumbaHingeBackend(NumbaBackend):
     ) -> str | None:
         return refusal(self.name, sizes.inputs) or super().supports(sizes, dtype, optimizer, plan)
 
+    def algorithm_of(self, verb: str, batch: int, samples: int) -> str:
+        if verb == "forward":
+            dense_form = batch < self.dense_forward_samples
+        else:
+            dense_form = batch < min(self.dense_samples, samples)  # a full batch is all of the table, however few
+        return super().algorithm if dense_form else self.algorithm
+
     def samples(self, x: Any, y: Any) -> Samples:
         check_samples(x, y)
         demand_one_input(self.name, x.shape[1])
