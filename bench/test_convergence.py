@@ -20,7 +20,7 @@ from relufit.optim import State
 from relufit.slices import Slice, first_divergence, train_in_slices
 
 SLICES = 50
-CURVE_POINTS = 201
+CURVE_POINTS = 101
 
 
 class Diverging(Exception):

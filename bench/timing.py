@@ -12,7 +12,7 @@ from relufit.backend import Backend
 
 ROUND_SECONDS = 1e-3
 # Six is the least that gives the median a 95 % interval from order statistics.
-MIN_ROUNDS, MAX_ROUNDS = 6, 40  # forty keep the journal of a full run near 1 MB
+MIN_ROUNDS, MAX_ROUNDS = 6, 25  # more would narrow the interval little, and fill the journal
 SLOW_SECONDS, SLOW_ROUNDS = 1.0, 3  # a slow round is seldom disturbed all through; three give no interval
 
 
