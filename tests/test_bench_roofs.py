@@ -111,15 +111,38 @@ def test_the_ledger_tells_the_ceilings_with_units(tmp_path: Path) -> None:
 
 
 def test_hinge_rows_say_what_they_are(tmp_path: Path) -> None:
-    """Effective samples, the build beside the steady state; a compiled row its first call."""
+    """Effective samples, the build beside the steady state; a compiled row its first call; every reason once."""
     run = make(
         tmp_path,
         case(algorithm="hinge", build_seconds=0.012),
+        case(algorithm="dense", batch=32),
+        case(batch=8192, seconds=None, status="SKIPPED", reason="no time"),
+        case(batch=65536, seconds=None, status="SKIPPED", reason="no memory"),
+        case(batch=10**6, seconds=None, status="SKIPPED", reason="no time"),
         case(backend="torch-compile", algorithm="dense, compiled", first_call_seconds=3.1),
         case(backend="torch-cpu", algorithm="autograd", first_call_seconds=2e-3, build_seconds=1e-5),
     )
     text = layouts.lay_out_throughput(run)
-    assert "hinge: effective samples; build 12 ms at N = 800" in text
+    assert "no time; no memory; hinge: effective samples, dense up to N = 32; build 12 ms at N = 800" in text
     assert "first call 3.1 s" in text
     assert text.count("first call") == 1
     assert text.count("build 12 ms") == 1
+
+
+def test_a_step_of_minibatches_names_the_samples_that_were_built(tmp_path: Path) -> None:
+    """Batches of 300 come from a table of 800."""
+    run = make(tmp_path, case(work="step", optimizer="adam", batch=32, algorithm="hinge", build_seconds=0.012, steps=25))
+    assert "build 12 ms at N = 800" in layouts.lay_out_throughput(run)
+
+
+def test_what_a_long_sum_lost_is_said(tmp_path: Path) -> None:
+    """The relative error of the gradient, where a third of the digits of float32 are gone."""
+    checks = {"gradient": {"error": 4e-4, "bound": 1e-3, "share": 0.4}}
+    run = make(tmp_path, case(work="scaling", batch=10**6, agreement=checks))
+    assert "gradient off by 4e-04 at N = 10^6" in layouts.lay_out_scaling(run)
+
+
+def test_hinge_stands_under_the_roof_of_float64(tmp_path: Path) -> None:
+    """Whatever the dtype of the samples: (9 + 4 + 34) operations a unit at 1e10 a second."""
+    found = ours(make(tmp_path, case(algorithm="hinge")))
+    assert found.share_of_roof == pytest.approx(512 * 47 / 1e10 / 1e-3)

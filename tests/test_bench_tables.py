@@ -144,12 +144,30 @@ def test_the_headline_stands_beside_its_baseline(tmp_path: Path) -> None:
     assert frame.loc["torch-cpu"].tolist() == ["100 us, 1x", "SKIPPED"]
 
 
+@pytest.mark.parametrize(
+    ("baseline", "recipe", "published"),
+    [([4e-3] * 6, [9e-3] * 6, True), ([4e-3] * 6, [3.9e-3] * 6, True), ([4e-3] * 6, [3e-3] * 6, False),
+     ([3e-3, 3e-3, 3e-3, 5e-3, 5e-3, 5e-3], [3e-3] * 6, True), ([4e-3] * 3, [3e-3] * 3, False)],
+)  # fmt: skip
+def test_no_ratio_to_a_baseline_that_is_slower_than_the_recipe(
+    tmp_path: Path, baseline: list[float], recipe: list[float], published: bool
+) -> None:
+    """Five per cent slower beyond both intervals, or without intervals by the medians; a faster baseline is modest."""
+    run = make(
+        tmp_path, line(seconds=[1e-3] * 6), line("torch-cpu", seconds=baseline), line("torch-recipe", seconds=recipe)
+    )
+    ours = tables.throughput(run).query("backend == 'numpy'").iloc[0]
+    assert np.isfinite(ours["times_faster_than_torch-cpu"]) == published
+    assert np.isfinite(ours.baseline_over_recipe)
+
+
 def test_scaling_in_long_form(tmp_path: Path) -> None:
     """Seconds of a call against N, with what was paid once; three rounds have no interval."""
     run = make(
         tmp_path,
         line(work="scaling", batch=10**6, seconds=[2.0, 1.0, 3.0], algorithm="hinge", build_seconds=0.5),
-        line(work="scaling", batch=100, seconds=[1e-3] * 6, first_call_seconds=2.0),
+        line(work="scaling", batch=100, seconds=[1e-3] * 6, first_call_seconds=2.0,
+             agreement={"gradient": {"error": 4e-4, "bound": 1e-3, "share": 0.4}}),
     )
     frame = tables.scaling(run).query("backend == 'numpy'")
     assert frame.batch.tolist() == [100, 10**6]
@@ -158,3 +176,5 @@ def test_scaling_in_long_form(tmp_path: Path) -> None:
     assert frame.samples_per_second.iloc[1] == 500_000
     assert frame.build_seconds.iloc[1] == 0.5
     assert frame.first_call_seconds.iloc[0] == 2.0
+    assert frame.gradient_error.iloc[0] == 4e-4
+    assert frame.samples.tolist() == [100, 10**6]

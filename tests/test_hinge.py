@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bench import agreement
 from bench.loading import load_or_skip
 from relufit import Adam, Backend, Params, Plan, RelufitError, Sizes, backprop, draw_plan, hinge, init_params
+from relufit.backends.array import ArrayBackend
 from relufit.moments import tabulate
 
 HINGE = ("numpy-hinge", "numba-hinge")
@@ -232,6 +233,51 @@ def test_a_broken_weight_shows_in_loss_and_output(backend: Backend, where: str, 
         loss, _ = backend.loss_and_grads(params, backend.samples(x, x))
         assert not np.isfinite(loss)
         assert not np.isfinite(backend.forward(params, x)).all()
+
+
+class DenseRan(Exception):
+    """The dense form was called."""
+
+
+@pytest.mark.parametrize("name", HINGE)
+@pytest.mark.parametrize(
+    ("verb", "batch", "samples"),
+    [("forward", n, n) for n in (100, 1499, 1500)]
+    + [("loss_and_grads", n, n) for n in (100, 255, 256)]
+    + [("train", 100, 100), ("train", 32, 800), ("train", 299, 800), ("train", 300, 800), ("train", 800, 800)],
+)
+def test_the_algorithm_named_is_the_one_that_runs(
+    name: str, verb: str, batch: int, samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On both sides of every threshold: the dense form is called where `algorithm_of` says so, and only there."""
+
+    def dense_form(*arguments: object) -> None:
+        raise DenseRan
+
+    backend = load_or_skip(name)
+    if name == "numba-hinge":
+        from relufit.backends import numba as package
+
+        for module, function in ((package.dense, "forward"), (package.dense, "gradient"), (package.training, "train")):
+            monkeypatch.setattr(module, function, dense_form)
+    else:
+        for function in ("forward", "loss_and_grads"):
+            monkeypatch.setattr(ArrayBackend, function, dense_form)
+    params, x, y = init_params(8), *(np.linspace(-1, 1, samples, dtype=np.float32)[:, None],) * 2
+    calls = {
+        "forward": lambda: backend.forward(params, x),
+        "loss_and_grads": lambda: backend.loss_and_grads(params, backend.samples(x, y)),
+        "train": lambda: backend.train(
+            Adam().init(params), backend.samples(x, y), Adam(), draw_plan(samples, batch=batch, epochs=1), range(1)
+        ),
+    }
+    said = backend.algorithm_of(verb, batch, samples)
+    if said == "hinge":
+        calls[verb]()
+    else:
+        assert said == load_or_skip(name.removesuffix("-hinge")).algorithm
+        with pytest.raises(DenseRan):
+            calls[verb]()
 
 
 @pytest.mark.parametrize("name", HINGE)
