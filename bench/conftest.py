@@ -22,12 +22,12 @@ from bench.cases import PROFILES, Case
 from bench.journal import RESULTS, Journal
 from bench.loading import load, load_or_skip, unavailable
 from bench.selection import select
-from bench.trial import Pace, Trial, Unsuitable, row, status_of
+from bench.trial import SHARE_FOR_ROUNDS, Pace, Trial, Unsuitable, row, status_of
 from relufit import Backend
 from relufit.errors import RelufitError
 
 QUICK_SECONDS = 110.0  # with what is compiled and probed before, under 3 minutes
-FULL_CASE_SECONDS = 0.6
+CASE_SECONDS = {"full": 0.6, "headline": 3.0}
 MAX_CASE_SECONDS = 2.0
 ORDER_SEED = 0
 
@@ -104,15 +104,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class Budget:
-    """The time that is left, shared evenly over the cases that are left."""
+    """The time that is left, shared evenly over the cases that are left; without a limit, `case_seconds` for each."""
 
-    def __init__(self, seconds: float | None, cases: int) -> None:
+    def __init__(self, seconds: float | None, cases: int, case_seconds: float = MAX_CASE_SECONDS) -> None:
         self.seconds, self.cases_left, self.start = seconds, cases, time.monotonic()
+        self.case_seconds = case_seconds
+
+    @property
+    def round_seconds(self) -> float:
+        """How long a round lasts at least: without a limit, so long that the rounds fill the time of the case.
+
+        A machine that others use is disturbed for milliseconds at a time; rounds as short are all in or all out.
+        """
+        if self.seconds is not None:
+            return timing.ROUND_SECONDS
+        return max(timing.ROUND_SECONDS, SHARE_FOR_ROUNDS * self.case_seconds / timing.MAX_ROUNDS)
 
     def next_share(self) -> float:
         """Seconds for the next case. Raises Unsuitable when the budget is spent."""
         if self.seconds is None:
-            return FULL_CASE_SECONDS
+            return self.case_seconds
         left = self.seconds - (time.monotonic() - self.start)
         if left <= 0:
             raise Unsuitable(f"the time budget of {self.seconds:g} s was spent; --seconds or --profile full gives more")
@@ -133,7 +144,8 @@ def budget(request: pytest.FixtureRequest) -> Budget:
     quick = QUICK_SECONDS if config.option.profile == PROFILES[0] else None
     # Where nothing is timed every body runs once, however long that takes.
     disabled = config._benchmarksession.disabled  # type: ignore[attr-defined]
-    return Budget(None if disabled else config.option.seconds or quick, len(runnable))
+    seconds = None if disabled else config.option.seconds or quick
+    return Budget(seconds, len(runnable), CASE_SECONDS.get(config.option.profile, MAX_CASE_SECONDS))
 
 
 @pytest.fixture(scope="session")
@@ -164,7 +176,7 @@ def trial(
     benchmark.group = f"{case.work} {case.id}"
     try:
         write = lambda line: journal_of(request.config).write(line)  # noqa: E731
-        run = Trial(case, backend, benchmark, write, budget.next_share(), pace)
+        run = Trial(case, backend, benchmark, write, budget.next_share(), pace, budget.round_seconds)
         run.demand_support()
     except Unsuitable as error:
         pytest.skip(str(error))

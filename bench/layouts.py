@@ -60,8 +60,8 @@ def _notes(rows: pd.DataFrame) -> str:
     parts = [str(reason) for reason in dict.fromkeys(reasons)]
     by_hinge = rows.algorithm.map(is_hinge)
     if by_hinge.any():
-        dense = rows[~by_hinge & rows.algorithm.notna()].batch
-        parts.append("hinge: effective samples" + (f", dense up to {_power(dense.max())}" if len(dense) else ""))
+        dense = rows[~by_hinge & (rows.status == "OK")].batch
+        parts.append("hinge: effective samples" + (f", dense up to {_power(int(dense.max()))}" if len(dense) else ""))
         built = rows[by_hinge & rows.build_seconds.notna()].sort_values("samples")[-1:]
         parts += [f"build {duration(row.build_seconds)} at {_power(row.samples)}" for row in built.itertuples()]
     lossy = rows[rows.gradient_error > LOSSY].sort_values("gradient_error")[-1:]
@@ -96,9 +96,11 @@ def _us(rows: pd.DataFrame) -> pd.Series:
 
 
 def _power(samples: int) -> str:
-    """A power of ten as one: "N = 10^6"."""
-    power = len(str(samples)) - 1
-    return f"N = 10^{power}" if samples == 10**power else f"N = {samples}"
+    """A power of ten, or a large one of two, as one: "N = 10^6"."""
+    ten, two = len(str(samples)) - 1, samples.bit_length() - 1
+    if samples == 10**ten:
+        return f"N = 10^{ten}"
+    return f"N = 2^{two}" if samples == 2**two and two >= 20 else f"N = {samples}"
 
 
 def lay_out_headline(run: Run) -> str:

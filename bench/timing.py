@@ -1,7 +1,7 @@
 """What one timed call is: a clock that waits for the device, and how often to call between two readings of it.
 
 Inside the clock: K calls and one synchronization, divided by K. K is chosen so that a round lasts a millisecond at
-least; latency is K = 1 by definition.
+least, and longer where there is time; latency is K = 1 by definition.
 """
 
 import time

@@ -107,6 +107,7 @@ class Trial:
     write: Callable[[dict[str, Any]], None]
     budget_seconds: float
     pace: Pace = field(default_factory=Pace)
+    round_seconds: float = timing.ROUND_SECONDS
     checks: dict[str, agreement.Check] = field(default_factory=dict)
     once: dict[str, float] = field(default_factory=dict)  # what is paid once: build_seconds, first_call_seconds
 
@@ -207,7 +208,7 @@ class Trial:
         if self.benchmark.disabled:
             self.benchmark.pedantic(call)
             return
-        calls, round_seconds = timing.choose_iterations(call, clock, 0.0 if once else timing.ROUND_SECONDS)
+        calls, round_seconds = timing.choose_iterations(call, clock, 0.0 if once else self.round_seconds)
         rounds = timing.choose_rounds(round_seconds, SHARE_FOR_ROUNDS * self.budget_seconds)
         faults = timing.minor_faults()
         self.benchmark.pedantic(call, rounds=rounds, iterations=calls)

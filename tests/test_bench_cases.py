@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import conftest, selection
+from bench import conftest, selection, timing
 from bench.cases import PROFILES, Case, draw, grid
-from bench.trial import Unsuitable
+from bench.trial import SHARE_FOR_ROUNDS, Unsuitable
 from relufit import RelufitError
 
 NONE: dict[str, Any] = dict.fromkeys(("backend", "target", "batch", "hidden", "dtype"))
@@ -164,4 +164,11 @@ def test_the_budget_is_shared_over_what_is_left(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(Unsuitable, match="time budget of 10 s"):
         budget.next_share()
     assert conftest.Budget(1000, 1).next_share() == conftest.MAX_CASE_SECONDS
-    assert conftest.Budget(None, 5).next_share() == conftest.FULL_CASE_SECONDS
+    assert conftest.Budget(None, 5, 0.5).next_share() == 0.5
+
+
+def test_rounds_fill_the_time_where_there_is_no_limit() -> None:
+    """A millisecond under a limit; without one, as long as the rounds of a case together have."""
+    assert conftest.Budget(10, 20, 3.0).round_seconds == timing.ROUND_SECONDS
+    assert conftest.Budget(None, 20, 3.0).round_seconds * timing.MAX_ROUNDS == pytest.approx(SHARE_FOR_ROUNDS * 3.0)
+    assert conftest.Budget(None, 20, 1e-3).round_seconds == timing.ROUND_SECONDS

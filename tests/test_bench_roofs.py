@@ -131,7 +131,9 @@ def test_hinge_rows_say_what_they_are(tmp_path: Path) -> None:
 
 def test_a_step_of_minibatches_names_the_samples_that_were_built(tmp_path: Path) -> None:
     """Batches of 300 come from a table of 800."""
-    run = make(tmp_path, case(work="step", optimizer="adam", batch=32, algorithm="hinge", build_seconds=0.012, steps=25))
+    run = make(
+        tmp_path, case(work="step", optimizer="adam", batch=32, algorithm="hinge", build_seconds=0.012, steps=25)
+    )
     assert "build 12 ms at N = 800" in layouts.lay_out_throughput(run)
 
 

@@ -166,8 +166,13 @@ def test_scaling_in_long_form(tmp_path: Path) -> None:
     run = make(
         tmp_path,
         line(work="scaling", batch=10**6, seconds=[2.0, 1.0, 3.0], algorithm="hinge", build_seconds=0.5),
-        line(work="scaling", batch=100, seconds=[1e-3] * 6, first_call_seconds=2.0,
-             agreement={"gradient": {"error": 4e-4, "bound": 1e-3, "share": 0.4}}),
+        line(
+            work="scaling",
+            batch=100,
+            seconds=[1e-3] * 6,
+            first_call_seconds=2.0,
+            agreement={"gradient": {"error": 4e-4, "bound": 1e-3, "share": 0.4}},
+        ),
     )
     frame = tables.scaling(run).query("backend == 'numpy'")
     assert frame.batch.tolist() == [100, 10**6]

@@ -244,7 +244,7 @@ class DenseRan(Exception):
     ("verb", "batch", "samples"),
     [("forward", n, n) for n in (100, 1499, 1500)]
     + [("loss_and_grads", n, n) for n in (100, 255, 256)]
-    + [("train", 100, 100), ("train", 32, 800), ("train", 299, 800), ("train", 300, 800), ("train", 800, 800)],
+    + [("train", 100, 100), ("train", 32, 800), ("train", 299, 598), ("train", 300, 600), ("train", 800, 800)],
 )
 def test_the_algorithm_named_is_the_one_that_runs(
     name: str, verb: str, batch: int, samples: int, monkeypatch: pytest.MonkeyPatch
@@ -254,7 +254,7 @@ def test_the_algorithm_named_is_the_one_that_runs(
     def dense_form(*arguments: object) -> None:
         raise DenseRan
 
-    backend = load_or_skip(name)
+    backend, sibling = load_or_skip(name), load_or_skip(name.removesuffix("-hinge"))
     if name == "numba-hinge":
         from relufit.backends import numba as package
 
@@ -275,7 +275,7 @@ def test_the_algorithm_named_is_the_one_that_runs(
     if said == "hinge":
         calls[verb]()
     else:
-        assert said == load_or_skip(name.removesuffix("-hinge")).algorithm
+        assert said == sibling.algorithm
         with pytest.raises(DenseRan):
             calls[verb]()
 
