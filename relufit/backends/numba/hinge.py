@@ -62,35 +62,34 @@ def accumulate(start, value, slope):
 
 
 @njit(**OPTIONS)
-def running_sums(sums, start, left, right):
-    """For each edge k write the sums of e, e x and e (x - start[k]) over all samples left of it, and right: (3, K + 1).
+def running_sums(sums, start, both):
+    """For each edge k write the sums of e, e x and e (x - start[k]) over all samples left of it, and right of it.
 
-    The last moves from edge to edge with the point that it is taken about, so nothing is subtracted from a total.
+    Those of the left stand in both[k], those of the right in both[K + 1 + k]: (2 (K + 1), 4), a row a cache line. The
+    last sum moves from edge to edge with the point that it is taken about, so nothing is subtracted from a total.
     """
     last = len(start) - 1
-    left[:, 0] = 0
-    right[:, last] = 0
+    both[0], both[2 * last + 1] = 0, 0
     s0, s1, s2, t0, t1, t2 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for k in range(last):  # both ways at once: each addition waits for the one before it
-        s0 += sums[0, k]
-        s1 += sums[1, k]
-        s2 += sums[2, k] - (start[k + 1] - start[k]) * s0
-        left[0, k + 1], left[1, k + 1], left[2, k + 1] = s0, s1, s2
+        s0 += sums[k, 0]
+        s1 += sums[k, 1]
+        s2 += sums[k, 2] - (start[k + 1] - start[k]) * s0
+        both[k + 1, 0], both[k + 1, 1], both[k + 1, 2] = s0, s1, s2
         j = last - 1 - k
-        t2 += sums[2, j] + (start[j + 1] - start[j]) * t0
-        t1 += sums[1, j]
-        t0 += sums[0, j]
-        right[0, j], right[1, j], right[2, j] = t0, t1, t2
+        t2 += sums[j, 2] + (start[j + 1] - start[j]) * t0
+        t1 += sums[j, 1]
+        t0 += sums[j, 0]
+        both[last + 1 + j, 0], both[last + 1 + j, 1], both[last + 1 + j, 2] = t0, t1, t2
 
 
 @njit(**OPTIONS)
-def add_unit_gradients(w1, b1, w2, start, knots, left, right, scale, dw1, db1, dw2):
+def add_unit_gradients(w1, b1, w2, start, knots, both, scale, dw1, db1, dw2):
     """Add one output's share to dw1 (H,) and db1 (H,), and write its dw2 (H,)."""
     for j in range(len(w1)):
         w, b, v, k = np.float64(w1[j]), np.float64(b1[j]), np.float64(w2[j]), knots[j]
-        s0 = right[0, k] if w > 0 else left[0, k]
-        s1 = right[1, k] if w > 0 else left[1, k]
-        s2 = right[2, k] if w > 0 else left[2, k]
+        side = k + len(start) if w > 0 else k  # where the unit is on
+        s0, s1, s2 = both[side, 0], both[side, 1], both[side, 2]
         dw1[j] += scale * v * s1
         db1[j] += scale * v * s0
         dw2[j] = scale * (w * s2 + (w * start[k] + b) * s0)
@@ -122,7 +121,7 @@ def gradient(x, y, nodes, offsets, guide, places, h, o, flat, grads):
     if not whole:
         find_segments(edges[1:-1], places, segments)
     value, slope = np.empty((2, len(start)))
-    sums, left, right = np.empty((3, 3, len(start)))
+    sums, both = np.empty((len(start), 4)), np.empty((2 * len(start), 4))
     dw1, db1, dw2 = np.zeros(h), np.zeros(h), np.empty(h)
     count, squares = n if whole else len(places), 0.0
     scale = 2.0 / (count * o)
@@ -134,10 +133,10 @@ def gradient(x, y, nodes, offsets, guide, places, h, o, flat, grads):
             squares += add_segments(x, y[out], nodes, offsets, out, edges, start, value, slope, sums)
         else:
             squares += add_places(x, y[out], places, segments, start, value, slope, sums)
-        running_sums(sums, start, left, right)
-        add_unit_gradients(w1[0], b1, w2[out], start, knots, left, right, scale, dw1, db1, dw2)
+        running_sums(sums, start, both)
+        add_unit_gradients(w1[0], b1, w2[out], start, knots, both, scale, dw1, db1, dw2)
         grads[(2 + out) * h : (3 + out) * h] = dw2
-        grads[(2 + o) * h + out] = scale * right[0, 0]
+        grads[(2 + o) * h + out] = scale * both[len(start), 0]
     grads[:h] = dw1
     grads[h : 2 * h] = db1
     return squares / (count * o)

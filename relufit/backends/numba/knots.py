@@ -12,6 +12,7 @@ from numba.extending import intrinsic
 from relufit.backends.numba.dense import EXACT, OPTIONS, is_on
 
 SAMPLES_PER_CELL = 2  # of the guide to a table
+FAR_SAMPLES = 2**15  # from which on a table is no longer in the cache at hand
 DIGIT = 8  # bits that the radix sort works off at once
 
 
@@ -69,32 +70,50 @@ def prefetch(typing_context, array, index):
 
 @njit(**OPTIONS)
 def find_ranks(x, guide, w1, b1, ranks):
-    """Write how many of the sorted samples x (N,) lie left of each unit's knot: ranks (H,).
+    """Write how many of the sorted samples x (N,) lie left of each unit's knot: ranks (H,)."""
+    n = len(x)
+    find_cells(x, len(guide) - 1, w1, b1, ranks)
+    if n >= FAR_SAMPLES:  # the memory of large tables is asked for many knots ahead
+        for j in range(len(ranks)):
+            prefetch(guide, ranks[j])
+        for j in range(len(ranks)):
+            prefetch(x, guide[ranks[j]])
+    for j in range(len(ranks)):
+        w, b, cell = w1[j], b1[j], np.uint64(ranks[j])  # unsigned: numba then does not count from the end
+        first, last = np.int64(guide[cell]), np.int64(guide[cell + np.uint64(1)])
+        rank = first
+        if last - first > 2 * SAMPLES_PER_CELL:
+            rank = bisect(x, first, last, w, b)
+        else:
+            while rank < last and is_left(x[rank], w, b):
+                rank += 1
+        # The cell is a guess. Where the predicate at its ends does not confirm it, the search is over all samples.
+        begins_later = rank == last and last < n and is_left(x[last], w, b)
+        if begins_later or (rank == first and first > 0 and not is_left(x[first - 1], w, b)):
+            rank = bisect(x, 0, n, w, b)
+        ranks[j] = rank
 
-    In three rounds, so that the memory of large tables is asked for many knots ahead.
-    """
-    n, cells = len(x), len(guide) - 1
-    scale = cells_per_unit(x, cells)
-    for j in range(len(w1)):
-        ranks[j] = cell_of(-np.float64(b1[j]) / np.float64(w1[j]), x[0], scale, cells)
-        prefetch(guide, ranks[j])
-    for j in range(len(w1)):
-        prefetch(x, guide[ranks[j]])
-    for j in range(len(w1)):
-        w, b = w1[j], b1[j]
-        low, high = guide[ranks[j]], guide[ranks[j] + 1]
-        # The cell is a guess. The predicate at its ends confirms it, or the search is over all samples.
-        if low > 0 and not is_left(x[low - 1], w, b):
-            low = 0
-        if high < n and is_left(x[high], w, b):
-            high = n
-        while low < high:
-            middle = (low + high) >> 1
-            if is_left(x[middle], w, b):
-                low = middle + 1
-            else:
-                high = middle
-        ranks[j] = low
+
+@njit(**OPTIONS)
+def find_cells(x, cells, w1, b1, places):
+    """Write the cell of the guide to x that each unit's knot lies in, or the nearest: places (H,); a vector loop."""
+    scale, low = cells_per_unit(x, cells), np.float64(x[0])
+    for j in range(len(places)):
+        place = (-np.float64(b1[j]) / np.float64(w1[j]) - low) * scale
+        place = place if place > 0 else 0.0  # in this order nan becomes 0
+        places[j] = np.int64(place if place < cells - 1 else cells - 1.0)
+
+
+@njit(**OPTIONS)
+def bisect(x, low, high, w, b):
+    """The first sample from `low` up to `high` that does not lie left of the unit's knot, or `high`."""
+    while low < high:
+        middle = (low + high) >> 1
+        if is_left(x[middle], w, b):
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 @njit(**OPTIONS)

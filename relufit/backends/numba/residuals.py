@@ -105,7 +105,7 @@ def add_long(x, y, nodes, offsets, o, first, last, start, value, slope):
 
 @njit(**OPTIONS)
 def add_segments(x, y, nodes, offsets, o, edges, start, value, slope, sums):
-    """Write the sums of e, e x and e (x - start) of each segment, (3, K); returns that of e^2 over all."""
+    """Write a row of `sums` (K, 4) per segment: those of e, e x and e (x - start); returns that of e^2 over all."""
     total = 0.0
     for k in range(len(edges) - 1):
         first, last = edges[k], edges[k + 1]
@@ -113,7 +113,7 @@ def add_segments(x, y, nodes, offsets, o, edges, start, value, slope, sums):
             e, ex, edx, squares = add_samples(x, y, first, last, start[k], value[k], slope[k])
         else:
             e, ex, edx, squares = add_long(x, y, nodes, offsets, o, first, last, start[k], value[k], slope[k])
-        sums[0, k], sums[1, k], sums[2, k] = e, ex, edx
+        sums[k, 0], sums[k, 1], sums[k, 2] = e, ex, edx
         total += squares
     return total
 
@@ -124,7 +124,7 @@ def add_each(x, y, value, sums):
     total = 0.0
     for i in range(len(x)):
         e = value[i] - np.float64(y[i])
-        sums[0, i], sums[1, i], sums[2, i] = e, e * np.float64(x[i]), 0.0
+        sums[i, 0], sums[i, 1], sums[i, 2] = e, e * np.float64(x[i]), 0.0
         total += e * e
     return total
 
@@ -137,8 +137,8 @@ def add_places(x, y, places, segments, start, value, slope, sums):
     for i in range(len(places)):
         k, at = segments[i], np.float64(x[places[i]])
         e = value[k] + slope[k] * (at - start[k]) - np.float64(y[places[i]])
-        sums[0, k] += e
-        sums[1, k] += e * at
-        sums[2, k] += e * (at - start[k])
+        sums[k, 0] += e
+        sums[k, 1] += e * at
+        sums[k, 2] += e * (at - start[k])
         total += e * e
     return total
