@@ -8,7 +8,7 @@ A2815-A2835, theorem 2.4 with lambda = 6). Rounding of z carries through relu, o
 is below its own rounding error the mask may rightly flip, and that unit's whole contribution is allowed for.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from math import sqrt
@@ -22,7 +22,7 @@ from relufit.backends.numpy import NumpyBackend
 from relufit.data import Plan
 from relufit.errors import RelufitError
 from relufit.optim import Optimizer, State
-from relufit.params import Array
+from relufit.slices import map_arrays
 
 BLOCK_ELEMENTS = 2**20
 QUANTITIES = ("output", "loss", "w1", "b1", "w2", "b2")
@@ -216,9 +216,9 @@ def compare_step(
     rule = replace(rule, learning_rate=1.0)
     start = _under_way(rule, params, exact.grads)
     state, _ = backend.train(
-        _mapped(backend.to_device, start), backend.samples(x, y), rule, Plan(None, len(x), 1), range(1)
+        map_arrays(backend.to_device, start), backend.samples(x, y), rule, Plan(None, len(x), 1), range(1)
     )
-    before = _mapped(partial(np.asarray, dtype=np.float64), start)
+    before = map_arrays(partial(np.asarray, dtype=np.float64), start)
     bounds = Params(*(exact.bounds[name] for name in Params._fields))
     centre, low, high = (
         rule.update(before, Params(*(g + side * b for g, b in zip(exact.grads, bounds, strict=True)))).params
@@ -247,12 +247,6 @@ def _under_way(rule: Optimizer, params: Params, grads: Params) -> State:
     return State(params, (start.moments[0], second), 1)
 
 
-def _mapped(change: Callable[[np.ndarray], Array], state: State) -> State:
-    """The state with every array changed."""
-    params, *moments = (Params(*map(change, tree)) for tree in (state.params, *state.moments))
-    return State(params, tuple(moments), state.step)
-
-
 def compare_training(
     backend: Backend, params: Params, x: np.ndarray, y: np.ndarray, rule: Optimizer, plan: Plan
 ) -> dict[str, Check]:
@@ -265,9 +259,9 @@ def compare_training(
     to OWN_ORDER: it is to have learned as much.
     """
     state, losses = backend.train(
-        _mapped(backend.to_device, rule.init(params)), backend.samples(x, y), rule, plan, range(plan.epochs)
+        map_arrays(backend.to_device, rule.init(params)), backend.samples(x, y), rule, plan, range(plan.epochs)
     )
-    exact, start = NumpyBackend(), _mapped(partial(np.asarray, dtype=np.float64), rule.init(params))
+    exact, start = NumpyBackend(), map_arrays(partial(np.asarray, dtype=np.float64), rule.init(params))
     samples = exact.samples(x.astype(np.float64), y.astype(np.float64))
     wanted, wanted_losses = exact.train(start, samples, rule, plan, range(plan.epochs))
     found = [backend.to_host(p).astype(np.float64) for p in state.params]
