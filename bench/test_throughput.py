@@ -33,14 +33,15 @@ def test_gradient(trial: Trial) -> None:
 
 @pytest.mark.work("step")
 def test_step(trial: Trial) -> None:
-    """Forward, backward and update, as often as one call of `train` does them; the time is of one step."""
+    """Forward, backward and update, in calls of `train` that last 5 ms at least; the time is of one step."""
     params, samples = trial.on_device()
-    rule, plan = trial.case.rule(), trial.plan()
+    rule = trial.case.rule()
     assert rule is not None
-    epochs, steps = range(plan.epochs), plan.epochs * plan.steps_per_epoch(len(samples))
     states = trial.states(rule)
-    trial.measure(lambda: trial.backend.train(next(states), samples, rule, plan, epochs), steps=steps)
-    _, losses = trial.backend.train(rule.init(params), samples, rule, plan, epochs)
+    train = lambda plan: trial.backend.train(next(states), samples, rule, plan, range(plan.epochs))  # noqa: E731
+    plan = trial.lengthened(train)
+    trial.measure(lambda: train(plan), steps=plan.epochs * plan.steps_per_epoch(len(samples)))
+    _, losses = trial.backend.train(rule.init(params), samples, rule, plan, range(plan.epochs))
     assert np.isfinite(trial.backend.to_host(losses)).all(), "the timed steps diverged"
 
 

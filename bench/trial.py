@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from itertools import cycle
+from math import ceil, log2
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ STEPS_PER_CALL = {800: 8}  # full-batch steps inside one call of train, where a 
 CALL_SECONDS_LIMIT = 10.0  # a gradient that would take longer is not begun
 DISTINCT_SAMPLES = range(1000, 250_001)  # what the gate repeats where the reference over all of N is out of reach
 PARAMETER_SETS = 16  # that timed calls go round
+TRAIN_SECONDS, MOST_EPOCHS = 5e-3, 256  # a timed call of `train` lasts so long, or has so many epochs
 WARM_UP_SAMPLES = 64  # built before the build is timed
 STABLE_RATE = 0.02  # of gradient descent over H, from weights as they are drawn
 SHARE_FOR_ROUNDS = 0.6  # of a case's time; the rest is for the reference, the gate and the warm-up
@@ -186,18 +188,32 @@ class Trial:
         `first_call_seconds` includes what a library compiles or loads for these shapes, unless an earlier case of the
         process has had them: then the first call is warm.
         """
-        clock = timing.synchronized_clock(self.backend)
-        start = clock()
-        call()
-        self.once["first_call_seconds"] = clock() - start
+        self._call_first(call)
         self.gate()
         self.time(call, steps=steps, once=once)
 
-    def plan(self) -> Plan:
-        """The plan of one call of `train`: an epoch of minibatches, or a few full-batch steps."""
+    def _call_first(self, call: Callable[[], Any]) -> None:
+        seconds = timing.seconds_per_call(call, timing.synchronized_clock(self.backend), 1)
+        self.once.setdefault("first_call_seconds", seconds)
+
+    def lengthened(self, train: Callable[[Plan], Any]) -> Plan:
+        """The plan with so many epochs, a power of two, that one call of `train` lasts TRAIN_SECONDS.
+
+        A training does thousands of steps in a call: what a call costs beside its steps is not to count as one of 25.
+        """
+        plan = self.plan()
+        if self.benchmark.disabled:
+            return plan
+        self._call_first(lambda: train(plan))
+        seconds = timing.seconds_per_call(lambda: train(plan), timing.synchronized_clock(self.backend), 1)
+        times = 2 ** max(0, ceil(log2(TRAIN_SECONDS / seconds)))
+        return self.plan(min(MOST_EPOCHS, plan.epochs * times))
+
+    def plan(self, epochs: int | None = None) -> Plan:
+        """The plan of one call of `train`: an epoch of minibatches, or a few full-batch steps; or so many epochs."""
         if self.case.samples > self.case.batch:
-            return draw_plan(self.case.samples, batch=self.case.batch, epochs=max(1, self.case.epochs))
-        return Plan(None, self.case.batch, STEPS_PER_CALL.get(self.case.batch, 1))
+            return draw_plan(self.case.samples, batch=self.case.batch, epochs=epochs or max(1, self.case.epochs))
+        return Plan(None, self.case.batch, epochs or STEPS_PER_CALL.get(self.case.batch, 1))
 
     def time(self, call: Callable[[], Any], *, steps: int = 1, once: bool = False) -> None:
         """Time a call by pytest-benchmark's fixture, and on the device's clock where it has one, and record it.

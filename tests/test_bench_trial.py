@@ -119,3 +119,26 @@ def test_the_gate_of_many_samples_catches_a_mutant(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(agreement.Disagreement):
         make(case, Short())[0].gate()
+
+
+class PerStep(NumpyBackend):
+    """A backend on a clock of its own, with a known time for each call of `train` and each step in it."""
+
+    now, call_seconds, step_seconds = 0.0, 1e-4, 1e-5
+
+    def train(self, state: Any, samples: Samples, optimizer: Any, plan: Any, epochs: range) -> Any:
+        self.now += self.call_seconds + self.step_seconds * len(epochs) * plan.steps_per_epoch(len(samples))
+        return state, np.zeros(len(epochs))
+
+
+@pytest.mark.parametrize(("step_seconds", "epochs"), [(1e-5, 16), (1e-3, 1), (1e-9, 64), (1e-3 / 25, 8)])
+def test_a_timed_call_of_train_is_long(step_seconds: float, epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power of two of epochs, of which 25 steps and the call last 5 ms; the first call is kept apart."""
+    backend = PerStep()
+    backend.step_seconds = step_seconds
+    monkeypatch.setattr(trial.timing.time, "perf_counter", lambda: backend.now)
+    run, _ = make(Case("step", 32, 4, optimizer="sgd"), backend)
+    samples = run.on_device()[1]
+    plan = run.lengthened(lambda plan: backend.train(None, samples, None, plan, range(plan.epochs)))
+    assert (plan.batch, plan.epochs) == (32, epochs)
+    assert run.once["first_call_seconds"] == pytest.approx(1e-4 + 25 * step_seconds)

@@ -102,9 +102,11 @@ def add_masked_sums(x, dy, w1, b1, s0, s1):
 def gradient_one_to_one(x, t, count, w1, b1, w2, b2, grads):
     """Sum of squares and, in the flat `grads` (3 H + 1,), the gradient for D = O = 1; losses are means over `count`."""
     h, scale = len(w1), x.dtype.type(2.0 / count)
-    total0, total1, total_dy, squares = np.zeros(h), np.zeros(h), 0.0, 0.0
+    total_dy, squares = 0.0, 0.0
     s0, s1 = np.empty(h, x.dtype), np.empty(h, x.dtype)
     y, dy = np.empty(CHUNK, x.dtype), np.empty(CHUNK, x.dtype)
+    several = len(x) > CHUNK
+    total0, total1 = np.zeros(h if several else 0), np.zeros(h if several else 0)
     for start in range(0, len(x), CHUNK):
         xc, tc = x[start : start + CHUNK], t[start : start + CHUNK]
         outputs(xc, w1, b1, w2, b2, y)
@@ -116,15 +118,26 @@ def gradient_one_to_one(x, t, count, w1, b1, w2, b2, grads):
         s0[:] = 0
         s1[:] = 0
         add_masked_sums(xc, dy[: len(xc)], w1, b1, s0, s1)
-        for j in range(h):
-            total0[j] += np.float64(s0[j])
-            total1[j] += np.float64(s1[j])
-    for j in range(h):  # the identities of relufit/backprop.py, loss_and_grads_one_output
-        grads[j] = w2[j] * total1[j]
-        grads[h + j] = w2[j] * total0[j]
-        grads[2 * h + j] = w1[j] * total1[j] + b1[j] * total0[j]
+        if several:
+            for j in range(h):
+                total0[j] += np.float64(s0[j])
+                total1[j] += np.float64(s1[j])
+    if several:
+        unit_gradients(w1, b1, w2, total0, total1, grads)
+    else:
+        unit_gradients(w1, b1, w2, s0, s1, grads)
     grads[3 * h] = total_dy
     return squares
+
+
+@njit(**OPTIONS)
+def unit_gradients(w1, b1, w2, s0, s1, grads):
+    """Write the gradients of w1, b1 and w2 from the masked sums: relufit/backprop.py, loss_and_grads_one_output."""
+    h = len(w1)
+    for j in range(h):
+        grads[j] = w2[j] * s1[j]
+        grads[h + j] = w2[j] * s0[j]
+        grads[2 * h + j] = w1[j] * s1[j] + b1[j] * s0[j]
 
 
 @njit(**EXACT)
