@@ -29,7 +29,7 @@ def peak_bytes(backend: Backend, call: Callable[[], Any]) -> tuple[int, str]:
         after = backend.memory()
         assert after is not None
         return after["peak"] - before["held"], "device allocator"
-    _return_free_memory()
+    return_free_memory()
     if _reset_high_water_mark():
         resident = _status_bytes("VmRSS")
         call()
@@ -37,8 +37,8 @@ def peak_bytes(backend: Backend, call: Callable[[], Any]) -> tuple[int, str]:
     return _largest_reading(call), "resident, read every ms"
 
 
-def _return_free_memory() -> None:
-    """Give what malloc keeps for later back to the system, so that the call's own need shows."""
+def return_free_memory() -> None:
+    """Give what malloc keeps for later back to the system, so that it shows what is in use."""
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl has not
         if trim is not None:

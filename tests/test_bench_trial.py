@@ -85,6 +85,15 @@ def test_the_limits_are_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
         run.demand_support()
 
 
+def test_memory_kept_by_earlier_cases_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The C library may have been told to keep what was freed: that is no reason to refuse a case."""
+    free = [2 * 2**30]
+    monkeypatch.setattr(trial.machine, "available_bytes", lambda: free[0])
+    monkeypatch.setattr(trial.memory, "return_free_memory", lambda: free.append(free.pop() + 30 * 2**30))
+    make(Case("gradient", 2**20), NumpyBackend())[0].demand_support()
+    assert free == [32 * 2**30]
+
+
 def test_a_timed_gradient_teaches_the_pace() -> None:
     """The next size is judged by it."""
     run, _ = make(Case("scaling", 20, 4), Slow())
