@@ -3,6 +3,7 @@
 from relufit import backends, targets
 from relufit.backend import Backend, BackendUnavailable, Samples
 from relufit.data import Plan, draw_plan, sample, split
+from relufit.ensembles import fit_many
 from relufit.errors import RelufitError
 from relufit.optim import SGD, Adam, Momentum, State
 from relufit.params import Params, Sizes, init_params
@@ -12,5 +13,6 @@ from relufit.training import Diverged, Fit, fit
 __version__ = "0.1.0"
 __all__ = [
     "SGD", "Adam", "Backend", "BackendUnavailable", "Diverged", "Fit", "Momentum", "Params", "Plan", "RelufitError",
-    "Samples", "Sizes", "State", "Target", "backends", "draw_plan", "fit", "init_params", "sample", "split", "targets",
+    "Samples", "Sizes", "State", "Target", "backends", "draw_plan", "fit", "fit_many", "init_params", "sample",
+    "split", "targets",
 ]  # fmt: skip

@@ -11,16 +11,16 @@ relufit/backends/__init__.py (or an entry point in the group `relufit.backends`)
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Any, Protocol
 
 import numpy as np
 
 from relufit.data import Plan
 from relufit.errors import RelufitError
-from relufit.optim import Optimizer, State
+from relufit.optim import Optimizer, State, map_arrays, stack_states
 from relufit.params import DTYPES, Array, Params, Sizes
 
 
@@ -45,6 +45,16 @@ class Samples:
     def take(self, index: Any) -> "Samples":
         """The samples at `index`: a slice, or a 1-d array of integers on the device."""
         return Samples(self.x[index], self.y[index])
+
+
+class DeviceClock(Protocol):
+    """Time as the device's own stream sees it."""
+
+    def mark(self) -> Any:
+        """A moment on the stream. The difference of two, taken after `synchronize`, is in seconds."""
+
+    def hold(self, seconds: float) -> None:
+        """Keep the stream busy for about so long: what is asked of the device meanwhile queues up behind."""
 
 
 class Backend(ABC):
@@ -121,15 +131,42 @@ class Backend(ABC):
             losses.append(total)
         return state, self.stack(losses)
 
-    def stack(self, losses: list[Array]) -> Array:
-        """The 0-d arrays as one, (len(losses),). This default reads them back, which waits: override it."""
-        return self.to_device(np.asarray([self.to_host(loss) for loss in losses]))
+    def train_many(
+        self,
+        states: State,
+        samples: Samples,
+        optimizer: Optimizer,
+        plan: Plan,
+        epochs: range,
+        rates: np.ndarray | None = None,
+    ) -> tuple[State, Array]:
+        """Train M networks on the same batches; returns their states and losses (M, epochs).
 
-    def device_clock(self) -> Callable[[], Any] | None:
-        """None, or a function that marks a moment on the device's own stream.
-
-        The difference of two marks, taken after `synchronize`, is the device time between them in seconds.
+        Every array of `states` has a leading axis M. Where O = 1 the samples may have y (N, M): then network m fits
+        column m; else all fit y (N, O). `rates` (M,), on the host, multiply the learning rate of each network. This
+        default trains one after the other.
         """
+        check_many(states, samples, rates)
+        after, losses = [], []
+        for m in range(states.params.w1.shape[0]):
+            state = map_arrays(itemgetter(m), states)
+            rule = optimizer if rates is None else replace(optimizer, learning_rate=optimizer.learning_rate * rates[m])
+            fitted = samples if samples.y.shape[1] == state.params.w2.shape[1] else self.column(samples, m)
+            state, loss = self.train(state, fitted, rule, plan, epochs)
+            after.append(state)
+            losses.append(loss)
+        return stack_states(self.stack, after), self.stack(losses)
+
+    def column(self, samples: Samples, m: int) -> Samples:
+        """The samples with column m of y alone."""
+        return self.samples(samples.x, samples.y[:, m : m + 1])
+
+    def stack(self, arrays: list[Array]) -> Array:
+        """The arrays as one, with a new first axis. This default reads them back, which waits: override it."""
+        return self.to_device(np.stack([self.to_host(array) for array in arrays]))
+
+    def device_clock(self) -> DeviceClock | None:
+        """The clock of the device's own stream, where it has one that can be read."""
         return None
 
     def memory(self) -> dict[str, int] | None:
@@ -190,6 +227,18 @@ def check_shapes(params: Params, samples: Samples) -> None:
         )
     if w1.dtype != x.dtype:
         raise RelufitError(f"the weights are {dtype_name(w1)} and the samples {dtype_name(x)}; convert one of them")
+
+
+def check_many(states: State, samples: Samples, rates: np.ndarray | None) -> None:
+    """Raise RelufitError unless the states are of M networks that take these samples, and the rates M numbers."""
+    w1, w2 = states.params.w1, states.params.w2
+    if len(w1.shape) != 3 or len(w2.shape) != 3:
+        raise RelufitError(f"the arrays of many networks have a leading axis, w1 (M, D, H), not {tuple(w1.shape)}")
+    count, outputs, columns = w1.shape[0], w2.shape[2], samples.y.shape[1]
+    if columns != outputs and not (outputs == 1 and columns == count):
+        raise RelufitError(f"{count} networks of {outputs} outputs take y of {outputs} columns, not of {columns}")
+    if rates is not None and np.shape(rates) != (count,):
+        raise RelufitError(f"rates are one number for each of {count} networks, not of shape {np.shape(rates)}")
 
 
 def dtype_name(array: Any) -> str:

@@ -36,7 +36,9 @@ def fit_command(
     epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 200,
     batch_size: Annotated[int, typer.Option(help="Samples per update.")] = 32,
     n: Annotated[int, typer.Option(help="Samples of the function.")] = 1000,
-    backend: Annotated[str, typer.Option(help="See `relufit backends`.")] = "numpy",
+    backend: Annotated[
+        str, typer.Option(help="See `relufit backends`; several, with commas: the first that can.")
+    ] = "numpy",
     dtype: Annotated[str, typer.Option(help="float32 or float64, for training.")] = "float32",
     scheme: Annotated[str, typer.Option(help=f"Initial weights: {', '.join(SCHEMES)}.")] = "spread",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
@@ -57,7 +59,7 @@ def fit_command(
         epochs=epochs,
         batch_size=batch_size,
         n=n,
-        backend=backend,
+        backend=backend.split(",") if "," in backend else backend,
         dtype=dtype,
         scheme=scheme,
         seed=seed,

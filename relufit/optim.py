@@ -6,9 +6,9 @@ training loop translates an optimizer by its type, takes the numbers that change
 and refuses the types that it does not know.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -24,58 +24,99 @@ class State(NamedTuple):
     step: int  # updates made so far
 
 
+def map_arrays(function: Callable[[Any], Any], state: State) -> State:
+    """A State with `function` applied to each of its arrays: to move it to a device, or to the host."""
+    params, *moments = (Params(*map(function, tree)) for tree in (state.params, *state.moments))
+    return State(params, tuple(moments), state.step)
+
+
+def stack_states(stack: Callable[[list[Any]], Any], states: Sequence[State]) -> State:
+    """The states of M networks at one step as one State with a leading axis M; `stack` is the library's."""
+
+    def stacked(trees: Iterable[Params]) -> Params:
+        return Params(*(stack(list(arrays)) for arrays in zip(*trees, strict=True)))
+
+    moments = zip(*(state.moments for state in states), strict=True)
+    return State(stacked(state.params for state in states), tuple(map(stacked, moments)), states[0].step)
+
+
+class _Rule:
+    """What the optimizers share. Each says how many moments it keeps, its table of coefficients and its formula."""
+
+    moments: ClassVar[int]
+
+    def init(self, params: Params) -> State:
+        """The state before the first update: moments of zero."""
+        return State(params, tuple(_zeros(params) for _ in range(self.moments)), 0)
+
+    def coefficients(self, first: int, last: int) -> np.ndarray:
+        """A row of numbers for `updated` for each of the updates first + 1 ... last: float64, (last - first, k)."""
+        raise NotImplementedError
+
+    @staticmethod
+    def updated(
+        params: Params, moments: tuple[Params, ...], grads: Params, row: Any
+    ) -> tuple[Params, tuple[Params, ...]]:
+        """The next parameters and moments; `row` is the step's row of coefficients, numbers or 0-d arrays."""
+        raise NotImplementedError
+
+    def update(self, state: State, grads: Params) -> State:
+        """The state after one update with gradients at `state.params`."""
+        row = [float(value) for value in self.coefficients(state.step, state.step + 1)[0]]
+        return State(*self.updated(state.params, state.moments, grads, row), state.step + 1)
+
+
 @dataclass(frozen=True)
-class SGD:
+class SGD(_Rule):
     """p <- p - learning_rate * g."""
 
     learning_rate: float = 1e-3
+    moments: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         _set_positive(self, "learning_rate")
 
-    def init(self, params: Params) -> State:
-        """The state before the first update."""
-        return State(params, (), 0)
-
     def coefficients(self, first: int, last: int) -> np.ndarray:
-        """One row (learning_rate,) for each of the updates first + 1 ... last: float64, (last - first, 1)."""
+        """Rows (learning_rate,)."""
         return np.full((last - first, 1), self.learning_rate)
 
-    def update(self, state: State, grads: Params) -> State:
-        """The state after one update with gradients at `state.params`."""
-        params = (p - self.learning_rate * g for p, g in zip(state.params, grads, strict=True))
-        return State(Params(*params), (), state.step + 1)
+    @staticmethod
+    def updated(
+        params: Params, moments: tuple[Params, ...], grads: Params, row: Any
+    ) -> tuple[Params, tuple[Params, ...]]:
+        """The formula."""
+        (rate,) = row
+        return type(params)(*(p - rate * g for p, g in zip(params, grads, strict=True))), ()
 
 
 @dataclass(frozen=True)
-class Momentum:
+class Momentum(_Rule):
     """v <- momentum * v + g;  p <- p - learning_rate * v   (torch.optim.SGD with momentum, no dampening)."""
 
     learning_rate: float = 1e-3
     momentum: float = 0.9
+    moments: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         _set_positive(self, "learning_rate")
         _set_decay(self, "momentum")
 
-    def init(self, params: Params) -> State:
-        """The state before the first update: zero velocity."""
-        return State(params, (_zeros(params),), 0)
-
     def coefficients(self, first: int, last: int) -> np.ndarray:
-        """One row (learning_rate, momentum) for each of the updates first + 1 ... last: float64, (last - first, 2)."""
+        """Rows (learning_rate, momentum)."""
         return np.tile([self.learning_rate, self.momentum], (last - first, 1))
 
-    def update(self, state: State, grads: Params) -> State:
-        """The state after one update with gradients at `state.params`."""
-        (velocity,) = state.moments
-        velocity = Params(*(self.momentum * v + g for v, g in zip(velocity, grads, strict=True)))
-        params = (p - self.learning_rate * v for p, v in zip(state.params, velocity, strict=True))
-        return State(Params(*params), (velocity,), state.step + 1)
+    @staticmethod
+    def updated(
+        params: Params, moments: tuple[Params, ...], grads: Params, row: Any
+    ) -> tuple[Params, tuple[Params, ...]]:
+        """The formula."""
+        rate, momentum = row
+        velocity = type(params)(*(momentum * v + g for v, g in zip(moments[0], grads, strict=True)))
+        return type(params)(*(p - rate * v for p, v in zip(params, velocity, strict=True))), (velocity,)
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(_Rule):
     """m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2;  p <- p - learning_rate mhat / (sqrt(vhat) + eps).
 
     mhat = m / (1 - beta1^t) and vhat = v / (1 - beta2^t) undo the bias of the zero start at update t = 1, 2, ...
@@ -85,6 +126,7 @@ class Adam:
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
+    moments: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         _set_positive(self, "learning_rate")
@@ -92,32 +134,29 @@ class Adam:
         _set_decay(self, "beta2")
         _set_positive(self, "eps")
 
-    def init(self, params: Params) -> State:
-        """The state before the first update: zero moments."""
-        return State(params, (_zeros(params), _zeros(params)), 0)
-
     def coefficients(self, first: int, last: int) -> np.ndarray:
-        """Rows (learning_rate / (1 - beta1^t), 1 / sqrt(1 - beta2^t)) for t = first + 1 ... last: float64."""
-        t = np.arange(first + 1, last + 1, dtype=np.float64)
-        return np.stack([self.learning_rate / (1 - self.beta1**t), 1 / np.sqrt(1 - self.beta2**t)], axis=1)
+        """Rows (learning_rate / (1 - beta1^t), 1 / sqrt(1 - beta2^t), beta1, 1 - beta1, beta2, 1 - beta2, eps).
 
-    def constants(self) -> np.ndarray:
-        """What compiled loops need beside the coefficients: beta1, 1 - beta1, beta2, 1 - beta2, eps; float64, (5,).
-
-        The differences are taken before anything is rounded to float32, where they would lose half of their digits.
+        t = first + 1 ... last. The differences are taken before anything is rounded to float32, where they would lose
+        half of their digits.
         """
-        return np.array([self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2, self.eps])
+        table = np.empty((last - first, 7))
+        t = np.arange(first + 1, last + 1, dtype=np.float64)
+        table[:, 0], table[:, 1] = self.learning_rate / (1 - self.beta1**t), 1 / np.sqrt(1 - self.beta2**t)
+        table[:, 2:] = self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2, self.eps
+        return table
 
-    def update(self, state: State, grads: Params) -> State:
-        """The state after one update with gradients at `state.params`."""
-        rate, root_scale = (float(value) for value in self.coefficients(state.step, state.step + 1)[0])
-        first, second = state.moments
-        first = Params(*(self.beta1 * m + (1 - self.beta1) * g for m, g in zip(first, grads, strict=True)))
-        second = Params(*(self.beta2 * v + (1 - self.beta2) * (g * g) for v, g in zip(second, grads, strict=True)))
-        params = (
-            p - rate * m / (v**0.5 * root_scale + self.eps) for p, m, v in zip(state.params, first, second, strict=True)
-        )
-        return State(Params(*params), (first, second), state.step + 1)
+    @staticmethod
+    def updated(
+        params: Params, moments: tuple[Params, ...], grads: Params, row: Any
+    ) -> tuple[Params, tuple[Params, ...]]:
+        """The formula."""
+        rate, root_scale, beta1, rest1, beta2, rest2, eps = row
+        first, second = moments
+        first = type(params)(*(beta1 * m + rest1 * g for m, g in zip(first, grads, strict=True)))
+        second = type(params)(*(beta2 * v + rest2 * (g * g) for v, g in zip(second, grads, strict=True)))
+        moved = (p - rate * m / (v**0.5 * root_scale + eps) for p, m, v in zip(params, first, second, strict=True))
+        return type(params)(*moved), (first, second)
 
 
 Optimizer = SGD | Momentum | Adam

@@ -5,15 +5,18 @@ There are no callbacks. Between two slices, off the clock, the caller looks at p
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from relufit.backend import Backend, Samples
-from relufit.data import Plan
+from relufit.data import Plan, draw_plan
 from relufit.optim import Optimizer, State
-from relufit.params import Params
+from relufit.params import Array
 
+Train = Callable[[State, Samples, Optimizer, Plan, range], tuple[State, Array]]  # Backend.train, or one of many
+
+ORDER_ELEMENTS = 2**24  # of the order of minibatches that is drawn at once: 64 MB
 SLICE_SECONDS = 0.2
 DIVERGED_LOSS = 1e8  # of standardised data, where a constant has the loss 1: this is lost long before it overflows
 
@@ -22,7 +25,7 @@ class Slice(NamedTuple):
     """A stretch of training between two looks at it."""
 
     state: State
-    losses: np.ndarray  # (epochs in this slice,), on the host
+    losses: np.ndarray  # (epochs in this slice,), on the host; (M, epochs) of M networks
     epochs: range
     seconds: float  # training only: from a synchronized start to a synchronized end
 
@@ -35,19 +38,21 @@ def train_in_slices(
     plan: Plan,
     *,
     epochs_per_slice: int | None = None,
+    train: Train | None = None,
 ) -> Iterator[Slice]:
-    """Train a plan in slices, yielding after each one; the caller's time is not counted.
+    """Train a plan in slices, by `train` or backend.train, yielding after each one; the caller's time is not counted.
 
     A slice is `epochs_per_slice` epochs, or as many as take about 0.2 s: then lengths are powers of two (and what is
     left over), so that a backend that compiles for a number of epochs compiles a handful of times.
     """
+    train = train or backend.train
     start, length = 0, epochs_per_slice or 1
     while start < plan.epochs:
         epochs = range(start, min(start + length, plan.epochs))
         backend.synchronize()
         begin = time.perf_counter()
         with np.errstate(over="ignore", invalid="ignore"):  # divergence is looked for in the losses, not warned of
-            state, losses = backend.train(state, samples, optimizer, plan, epochs)
+            state, losses = train(state, samples, optimizer, plan, epochs)
             backend.synchronize()
         elapsed = time.perf_counter() - begin
         yield Slice(state, backend.to_host(losses), epochs, elapsed)
@@ -56,13 +61,34 @@ def train_in_slices(
             length *= 2
 
 
+def train_epochs(
+    backend: Backend,
+    state: State,
+    samples: Samples,
+    optimizer: Optimizer,
+    epochs: int,
+    *,
+    batch: int,
+    seed: int,
+    train: Train | None = None,
+) -> Iterator[Slice]:
+    """Train so many epochs in slices, whose epochs are counted from 0; the order goes on where the state stopped.
+
+    It is drawn for a stretch of epochs at a time, so that a long run on many samples needs no more memory for it.
+    """
+    n = len(samples)
+    steps = draw_plan(n, batch=batch).steps_per_epoch(n)
+    stretch = epochs if steps == 1 else max(1, ORDER_ELEMENTS // n)
+    first_epoch = state.step // steps
+    for start in range(0, epochs, stretch):
+        count = min(stretch, epochs - start)
+        plan = draw_plan(n, batch=batch, epochs=count, seed=seed, first_epoch=first_epoch + start)
+        for part in train_in_slices(backend, state, samples, optimizer, plan, train=train):
+            state = part.state
+            yield part._replace(epochs=range(start + part.epochs.start, start + part.epochs.stop))
+
+
 def first_divergence(losses: np.ndarray) -> int | None:
     """The place of the first loss, of data near 1, that is not finite or above DIVERGED_LOSS; None without one."""
     good = np.isfinite(losses) & (losses <= DIVERGED_LOSS)
     return None if good.all() else int(np.argmin(good))
-
-
-def map_arrays(function: Callable[[Any], Any], state: State) -> State:
-    """A State with `function` applied to each of its arrays: to move it to a device, or to the host."""
-    params, *moments = (Params(*map(function, tree)) for tree in (state.params, *state.moments))
-    return State(params, tuple(moments), state.step)

@@ -1,25 +1,24 @@
 """Fitting a function or a table of data: standardise, train in slices of whole epochs, fold the scaling back."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from relufit.backend import Backend, Samples
+from relufit.backend import Backend, BackendUnavailable, Samples
 from relufit.backends import load
-from relufit.data import check_table, draw_plan, sample, split
+from relufit.data import Plan, check_table, draw_plan, sample, split
 from relufit.errors import RelufitError
-from relufit.optim import OPTIMIZERS, Optimizer, State
+from relufit.optim import OPTIMIZERS, Optimizer, State, map_arrays
 from relufit.params import Params, Sizes, check_count, check_dtype, init_params
 from relufit.progress import progress_bar
 from relufit.scaling import Scaling
-from relufit.slices import Slice, first_divergence, map_arrays, train_in_slices
+from relufit.slices import first_divergence, train_epochs
 from relufit.targets import Target, resolve
 
-ORDER_ELEMENTS = 2**24  # of the order of minibatches that is drawn at once: 64 MB
 GRID = 10_001  # points at which a fit is compared with its function
 
 
@@ -91,7 +90,7 @@ def fit(
     *,
     hidden: int = 512,
     solver: str = "adam",
-    backend: str | Backend = "numpy",
+    backend: str | Backend | Sequence[str | Backend] = "numpy",
     optimizer: Optimizer | None = None,
     learning_rate: float | None = None,
     epochs: int = 200,
@@ -115,6 +114,9 @@ def fit(
     are run from `state` where one is given (the `.state` of an earlier fit of the same data; of other data it is a warm
     start), continuing its order of minibatches. `progress` shows a bar; None shows it where stderr is a terminal.
 
+    `backend` is a name, a Backend, or several in order of preference, such as ("cupy-train", "cupy", "numpy"): the
+    first that works on this machine and says that it supports the work.
+
     Ctrl-C ends training and returns the state reached, with metrics["status"] "interrupted".
 
     Returns a Fit. metrics: `mse` and `max_error` against the function over the domain (against all samples, for
@@ -124,82 +126,42 @@ def fit(
     last good fit as `.fit`, where the loss leaves the finite numbers.
     """
     x, y, target = _data(target_or_x, y, n, domain, seed)
-    optimizer, solver = _optimizer(solver, optimizer, learning_rate)
+    optimizer, solver = choose_optimizer(solver, optimizer, learning_rate)
     hidden, dtype, epochs = check_count("hidden", hidden), check_dtype(dtype), check_count("epochs", epochs)
-    backend = backend if isinstance(backend, Backend) else load(backend)
+    batch_size = check_count("batch_size", batch_size)
 
     scaling = Scaling.of(x, y)
     train, test = split(len(x), test_fraction=test_fraction, seed=seed)
     sizes = Sizes(len(train), x.shape[1], hidden, y.shape[1])
     inputs, outputs = scaling.scale_x(x), scaling.scale_y(y)
     if state is None:
-        box = float(inputs.min()), max(float(inputs.max()), float(inputs.min()) + 1e-6)
+        box = default_box(inputs)
         state = optimizer.init(init_params(hidden, *sizes[1::2], seed=seed, scheme=scheme, domain=box, dtype=dtype))
     _check_state(state, sizes, dtype, optimizer)
 
-    batch_size = check_count("batch_size", batch_size)
-    reason = backend.supports(sizes, dtype, optimizer, draw_plan(len(train), batch=batch_size, seed=seed))
-    if reason is not None:
-        raise RelufitError(f"backend {backend.name} cannot do this: {reason}")
+    chosen = choose_backend(backend, sizes, dtype, optimizer, draw_plan(len(train), batch=batch_size, seed=seed))
 
-    run = _Run(backend, optimizer, batch_size, epochs, seed, scaling, x, y, train, test, target, solver)
-    samples = backend.samples(inputs[train].astype(dtype), outputs[train].astype(dtype))
+    problem = Problem(x, y, target, scaling, train, test, solver, chosen.name)
+    samples = chosen.samples(inputs[train].astype(dtype), outputs[train].astype(dtype))
     with progress_bar(epochs, sys.stderr.isatty() if progress is None else progress) as show:
-        return run.train(state, samples, show)
+        return _train(problem, chosen, state, samples, optimizer, epochs, batch_size, seed, show)
 
 
-@dataclass
-class _Run:
-    """One call of `fit` after its input is checked: what does not change while it trains."""
+@dataclass(frozen=True)
+class Problem:
+    """What is fitted, and how well a state of training fits it."""
 
-    backend: Backend
-    optimizer: Optimizer
-    batch_size: int
-    epochs: int
-    seed: int
+    x: np.ndarray  # (N, D)
+    y: np.ndarray  # (N, O)
+    target: Target | None  # what y was sampled from
     scaling: Scaling
-    x: np.ndarray
-    y: np.ndarray
     train_index: np.ndarray
     test_index: np.ndarray
-    target: Target | None
     solver: str
+    backend: str
 
-    def train(self, state: State, samples: Samples, show: Callable[[int, float], None]) -> Fit:
-        history, reached, before, status = History(), state, state, "finished"
-        unit = self.scaling.loss_unit
-        try:
-            for part in self._slices(state, samples):
-                bad = first_divergence(part.losses)
-                if bad is not None:
-                    raise self._diverged(part.epochs[bad] + 1, self._finish(reached, history, "diverged"))
-                now = map_arrays(self.backend.to_host, part.state)
-                error = self._mse(self.scaling.unscale(now.params), self.test_index)
-                before, reached = reached, now
-                history.record(part.losses * unit, part.epochs.stop, part.seconds, error)
-                show(part.epochs.stop, history.loss[-1])
-        except KeyboardInterrupt:
-            status = "interrupted"
-        fit = self._finish(reached, history, status)
-        # Losses are taken before each update: what the last one did shows in the final error only.
-        if history.loss and first_divergence(np.asarray([fit.metrics["train_mse"] / unit])) is not None:
-            raise self._diverged(len(history.loss), self._finish(before, history, "diverged"))
-        return fit
-
-    def _slices(self, state: State, samples: Samples) -> Iterator[Slice]:
-        """Slices of all epochs, which are counted from 0; the order is drawn for a stretch of epochs at a time."""
-        n, state = len(samples), map_arrays(self.backend.to_device, state)
-        steps = draw_plan(n, batch=self.batch_size).steps_per_epoch(n)
-        stretch = self.epochs if steps == 1 else max(1, ORDER_ELEMENTS // n)
-        first_epoch = state.step // steps
-        for start in range(0, self.epochs, stretch):
-            epochs = min(stretch, self.epochs - start)
-            plan = draw_plan(n, batch=self.batch_size, epochs=epochs, seed=self.seed, first_epoch=first_epoch + start)
-            for part in train_in_slices(self.backend, state, samples, self.optimizer, plan):
-                state = part.state
-                yield part._replace(epochs=range(start + part.epochs.start, start + part.epochs.stop))
-
-    def _finish(self, state: State, history: History, status: str) -> Fit:
+    def fit(self, state: State, history: History, status: str) -> Fit:
+        """The Fit that has reached `state`, standardised and on the host."""
         params = self.scaling.unscale(state.params)
         fit = Fit(params, history, {}, state, self.x, self.y, self.target)
         if self.target is None:
@@ -214,35 +176,101 @@ class _Run:
             status=status,
             mse=mse,
             max_error=float(np.abs(error).max()),
-            train_mse=self._mse(params, self.train_index),
-            test_mse=self._mse(params, self.test_index),
+            train_mse=self.mse(params, self.train_index),
+            test_mse=self.mse(params, self.test_index),
             seconds=history.seconds[-1] if history.seconds else 0.0,
             epochs=len(history.loss),
             steps=state.step,
             hidden=params.b1.shape[0],
             solver=self.solver,
-            backend=self.backend.name,
+            backend=self.backend,
         )
         return fit
 
-    def _mse(self, params: Params, index: np.ndarray) -> float:
+    def has_diverged(self, fit: Fit) -> bool:
+        """Whether the last update went astray: losses are taken before each, so that only the final error shows it."""
+        error = np.asarray([fit.metrics["train_mse"] / self.scaling.loss_unit])
+        return bool(fit.history.loss) and first_divergence(error) is not None
+
+    def mse(self, params: Params, index: np.ndarray) -> float:
+        """The mean squared error over some of the samples; nan over none. `params` act on raw x."""
         if not len(index):
             return float("nan")
         with np.errstate(over="ignore", invalid="ignore"):
             return float(np.mean((evaluate(params, self.x[index]) - self.y[index]) ** 2))
 
-    def _diverged(self, epoch: int, last: Fit) -> Diverged:
-        rate = self.optimizer.learning_rate
+
+def _train(
+    problem: Problem,
+    backend: Backend,
+    state: State,
+    samples: Samples,
+    optimizer: Optimizer,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    show: Callable[[int, float], None],
+) -> Fit:
+    """Train from `state` and look at it after each slice, until the epochs, the loss or the user ends it."""
+
+    def diverged(epoch: int, last: Fit) -> Diverged:
+        rate, kind = optimizer.learning_rate, type(optimizer).__name__
+        other = "" if problem.solver == "adam" else " or solver='adam'"
         return Diverged(
-            f"training diverged in epoch {epoch} with {type(self.optimizer).__name__} at learning rate {rate:g}; "
-            f"try {rate / 10:g}" + ("" if self.solver == "adam" else " or solver='adam'"),
-            last,
+            f"training diverged in epoch {epoch} with {kind} at learning rate {rate:g}; try {rate / 10:g}{other}", last
         )
+
+    history, reached, before, status = History(), state, state, "finished"
+    start = map_arrays(backend.to_device, state)
+    try:
+        for part in train_epochs(backend, start, samples, optimizer, epochs, batch=batch_size, seed=seed):
+            bad = first_divergence(part.losses)
+            if bad is not None:
+                raise diverged(part.epochs[bad] + 1, problem.fit(reached, history, "diverged"))
+            before, reached = reached, map_arrays(backend.to_host, part.state)
+            error = problem.mse(problem.scaling.unscale(reached.params), problem.test_index)
+            history.record(part.losses * problem.scaling.loss_unit, part.epochs.stop, part.seconds, error)
+            show(part.epochs.stop, history.loss[-1])
+    except KeyboardInterrupt:
+        status = "interrupted"
+    fit = problem.fit(reached, history, status)
+    if problem.has_diverged(fit):
+        raise diverged(len(history.loss), problem.fit(before, history, "diverged"))
+    return fit
+
+
+def choose_backend(
+    wanted: str | Backend | Sequence[str | Backend], sizes: Sizes, dtype: str, optimizer: Optimizer, plan: Plan
+) -> Backend:
+    """The first of those wanted that works here and supports the work.
+
+    Raises RelufitError with every reason where none does; BackendUnavailable where the only one does not work here.
+    """
+    several = [wanted] if isinstance(wanted, (str, Backend)) else list(wanted)
+    reasons = []
+    for one in several:
+        try:
+            backend = one if isinstance(one, Backend) else load(one)
+        except BackendUnavailable as error:
+            if len(several) == 1:
+                raise
+            reasons.append(f"{one}: {error.reason}")
+            continue
+        reason = backend.supports(sizes, dtype, optimizer, plan)
+        if reason is None:
+            return backend
+        reasons.append(reason if len(several) == 1 else f"{backend.name}: {reason}")
+    if len(several) == 1:
+        raise RelufitError(f"backend {backend.name} cannot do this: {reasons[0]}")
+    raise RelufitError("none of these backends can do this: " + ("; ".join(reasons) or "none was named"))
 
 
 def evaluate(params: Params, x: np.ndarray) -> np.ndarray:
-    """The network in numpy, in blocks: a million samples need no more memory than the answer."""
-    return load("numpy").forward(params, x)
+    """The network in numpy: by segments where it has one input (a hundred times faster on a grid), else in blocks.
+
+    A million samples need no more memory than a few times the answer.
+    """
+    return load("numpy-hinge" if params.w1.shape[0] == 1 else "numpy").forward(params, x)
 
 
 def _data(
@@ -260,7 +288,14 @@ def _data(
     return *sample(target, n, seed), target
 
 
-def _optimizer(solver: str, optimizer: Optimizer | None, learning_rate: float | None) -> tuple[Optimizer, str]:
+def default_box(inputs: np.ndarray) -> tuple[float, float]:
+    """The interval that initial knots are drawn in: that of the standardised inputs, which may all be the same."""
+    low, high = float(inputs.min()), float(inputs.max())
+    return low, max(high, low + 1e-6)
+
+
+def choose_optimizer(solver: str, optimizer: Optimizer | None, learning_rate: float | None) -> tuple[Optimizer, str]:
+    """The optimizer and the name of its kind. Raises RelufitError for an unknown name, or a rate given twice."""
     if optimizer is not None:
         if learning_rate is not None:
             raise RelufitError("give the learning rate to the optimizer, not to fit")

@@ -11,7 +11,7 @@ from exact import exact_grads, exact_loss, exact_training
 
 from bench import agreement
 from relufit import SGD, Adam, Backend, Momentum, Params, Plan, RelufitError, Sizes, State, draw_plan, init_params
-from relufit.optim import Optimizer
+from relufit.optim import Optimizer, stack_states
 
 SIZES = [  # N, D, H, O
     Sizes(800, 1, 512, 1),
@@ -197,6 +197,31 @@ def trains_in_slices(backend: Backend, rule: Optimizer) -> None:
         np.testing.assert_allclose(backend.to_host(a), backend.to_host(b), rtol=tolerance, atol=tolerance)
 
 
+def trains_many(backend: Backend) -> None:
+    """Three networks on the same batches, each with a target and a rate of its own, end where each ends alone."""
+    sizes, rule, plan = Sizes(50, 1, 12, 1), SGD(1e-2), draw_plan(50, batch=16, epochs=2)
+    skip_unsupported(backend, sizes, "float32", rule)
+    networks = [problem(sizes, "float32", seed)[0] for seed in range(3)]
+    _, x, y = problem(sizes, "float32")
+    targets, rates = np.concatenate([y, -y, y * 2], axis=1), np.array([1.0, 0.5, 2.0])
+    states = stack_states(backend.stack, [rule.init(on_device(backend, params)) for params in networks])
+    for many in (targets, y):
+        after, losses = backend.train_many(states, backend.samples(x, many), rule, plan, range(2), rates)
+        assert after.step == 2 * plan.steps_per_epoch(50)
+        for m, params in enumerate(networks):
+            own = backend.samples(x, many[:, [m]] if many is targets else many)
+            scaled = SGD(1e-2 * rates[m])
+            alone, loss = backend.train(scaled.init(on_device(backend, params)), own, scaled, plan, range(2))
+            np.testing.assert_allclose(backend.to_host(losses)[m], backend.to_host(loss), rtol=1e-5)
+            for found, wanted in zip(after.params, alone.params, strict=True):
+                np.testing.assert_allclose(backend.to_host(found)[m], backend.to_host(wanted), rtol=1e-4, atol=1e-6)
+    for wrong in (rates[:2], rates[None]):
+        with pytest.raises(RelufitError, match="3 networks"):
+            backend.train_many(states, backend.samples(x, y), rule, plan, range(2), wrong)
+    with pytest.raises(RelufitError, match="not of 2"):
+        backend.train_many(states, backend.samples(x, targets[:, :2]), rule, plan, range(2))
+
+
 def leaves(state: State) -> list[object]:
     """Every array of a state."""
     return [array for tree in (state.params, *state.moments) for array in tree]
@@ -296,7 +321,7 @@ def _bind() -> None:
         bound(trains_in_slices, rule)
     for function in (
         leaves_inputs_unchanged, repeats_itself, takes_any_layout, refuses_bad_samples,
-        refuses_a_network_that_does_not_fit, refuses_a_plan_that_does_not_fit, shows_divergence,
+        refuses_a_network_that_does_not_fit, refuses_a_plan_that_does_not_fit, shows_divergence, trains_many,
         moves_arrays_faithfully, takes_samples,
     ):  # fmt: skip
         bound(function)

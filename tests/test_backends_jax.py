@@ -9,8 +9,7 @@ from conformance import on_device, problem
 import relufit
 from relufit import SGD, Adam, Backend, BackendUnavailable, Momentum, Sizes, State, draw_plan
 from relufit.backend import Samples
-from relufit.optim import Optimizer
-from relufit.slices import map_arrays
+from relufit.optim import Optimizer, map_arrays
 
 jax_backend = pytest.importorskip("relufit.backends.jax", reason="jax is not installed")
 

@@ -86,19 +86,28 @@ def test_bad_input_is_a_sentence_and_exit_code_2(words: tuple[str, ...]) -> None
     assert done.stdout == ""
 
 
+def test_backends_in_order_of_preference() -> None:
+    """The first that works here and can do the work."""
+    done = relufit(
+        "fit", "sin", "--epochs", "1", "--n", "20", "--hidden", "4", "--backend", "torch-mps,numpy", "--json"
+    )
+    assert json.loads(done.stdout)["backend"] in ("torch-mps", "numpy")
+
+
 TRAINING_SAYS_SO = """
 import signal, sys
 from relufit import cli, training
 # A job in the background, as CI may be, has inherited that SIGINT is ignored. (Set here and not between fork and exec:
 # jax, which other tests have loaded, warns of every fork.)
 signal.signal(signal.SIGINT, signal.default_int_handler)
-original = training._Run.train
-def train(self, state, samples, show):
+original = training._train
+def train(*arguments):
+    *others, show = arguments
     def and_say_so(done, loss):
         print("training", file=sys.stderr, flush=True)
         show(done, loss)
-    return original(self, state, samples, and_say_so)
-training._Run.train = train
+    return original(*others, and_say_so)
+training._train = train
 cli.main()
 """
 

@@ -121,7 +121,8 @@ class UncorrectedAdam(Adam):
     """Adam without the correction of the bias."""
 
     def coefficients(self, first: int, last: int) -> np.ndarray:
-        return np.tile([self.learning_rate, 1.0], (last - first, 1))
+        row = [self.learning_rate, 1.0, self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2, self.eps]
+        return np.tile(row, (last - first, 1))
 
 
 def test_adam_without_bias_correction_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,12 +43,13 @@ def test_an_update_modifies_nothing(rule: Optimizer) -> None:
 
 
 def test_coefficients_are_one_row_an_update() -> None:
-    """For compiled loops: the numbers that change with the step, in order."""
-    rule = Adam(0.02, 0.7, 0.95)
+    """For compiled loops: what changes with the step, then what does not."""
+    rule = Adam(0.02, 0.7, 0.95, 1e-7)
     table = rule.coefficients(3, 6)
-    assert table.shape == (3, 2)
+    assert table.shape == (3, 7)
     np.testing.assert_allclose(table[:, 0], [0.02 / (1 - 0.7**t) for t in (4, 5, 6)])
     np.testing.assert_allclose(table[:, 1], [1 / np.sqrt(1 - 0.95**t) for t in (4, 5, 6)])
+    assert (table[:, 2:] == [0.7, 1 - 0.7, 0.95, 1 - 0.95, 1e-7]).all()
     assert SGD(0.5).coefficients(0, 2).tolist() == [[0.5], [0.5]]
     assert Momentum(0.5, 0.25).coefficients(7, 8).tolist() == [[0.5, 0.25]]
 

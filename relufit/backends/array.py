@@ -1,10 +1,51 @@
 """Binds the hand-written backprop to an array namespace: all that numpy, cupy and torch-manual have in common."""
 
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
 from relufit import backprop
 from relufit.backend import Backend, Samples, check_input, check_shapes
+from relufit.data import Plan
+from relufit.optim import Optimizer, State
 from relufit.params import Array, Params
+
+
+class _Flat(NamedTuple):
+    """All weights of a network as one vector: what an optimizer updates as it does four arrays."""
+
+    weights: Array
+
+
+class _FlatRule:
+    """An optimizer that keeps weights and moments as vectors while it trains; what it gives out are views of them."""
+
+    def __init__(self, xp: Any, rule: Optimizer, state: State) -> None:
+        self.xp, self.rule, self.shapes = xp, rule, [array.shape for array in state.params]
+        packed: Any = self.packed  # a tree of one array, where a State has four
+        self.state = State(packed(state.params), tuple(map(packed, state.moments)), state.step)
+
+    def update(self, state: State, grads: Params) -> State:
+        """The state after one update with gradients at `state.params`, without moments."""
+        flat: Any = self.packed(grads)
+        self.state = self.rule.update(self.state, flat)
+        return State(self.views(self.state.params), (), self.state.step)
+
+    def unpacked(self, state: State) -> State:
+        """The state after the last update, with its moments."""
+        return state._replace(moments=tuple(map(self.views, self.state.moments)))
+
+    def packed(self, params: Params) -> _Flat:
+        """One vector."""
+        return _Flat(self.xp.concat([self.xp.reshape(array, (-1,)) for array in params]))
+
+    def views(self, flat: Any) -> Params:
+        """The arrays that the vector is made of."""
+        arrays, start = [], 0
+        for shape in self.shapes:
+            stop = start + prod(shape)
+            arrays.append(self.xp.reshape(flat.weights[start:stop], shape))
+            start = stop
+        return Params(*arrays)
 
 
 class ArrayBackend(Backend):
@@ -40,6 +81,16 @@ class ArrayBackend(Backend):
             grads = more if grads is None else Params(*(a + b for a, b in zip(grads, more, strict=True)))
         assert grads is not None
         return loss, grads
+
+    def train(
+        self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
+    ) -> tuple[State, Array]:
+        if len(state.moments) < 2:
+            return super().train(state, samples, optimizer, plan, epochs)
+        # At these sizes an update costs by the operation, and Adam has a dozen: on one array instead of four.
+        rule: Any = _FlatRule(self.xp, optimizer, state)
+        after, losses = super().train(state, samples, rule, plan, epochs)
+        return rule.unpacked(after), losses
 
     def stack(self, losses: list[Array]) -> Array:
         return self.xp.stack(losses)

@@ -1,6 +1,7 @@
 """jax on the CPU or on a CUDA device: differentiated by autodiff and compiled by XLA, as jax users write it.
 
-`train` is one compiled call for all epochs that it is asked for: a scan over epochs around a scan over minibatches.
+`train` is one compiled call for all epochs that it is asked for: a scan over epochs around a scan over minibatches;
+`train_many` maps that over networks by vmap.
 What changes from call to call (learning rates, the step, the order) is data, so that only new shapes compile anew.
 
 jax rounds 64-bit numbers to 32 bits unless told otherwise. The verbs allow 64 where arrays have them, in a context of
@@ -8,6 +9,7 @@ the calling thread; the process's own setting stays as its user left it.
 """
 
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib.util import find_spec
@@ -19,9 +21,9 @@ import jaxlib.version
 import numpy as np
 from jax import lax
 
-from relufit.backend import Backend, BackendUnavailable, Samples, check_input, check_plan, check_shapes
+from relufit.backend import Backend, BackendUnavailable, Samples, check_input, check_many, check_plan, check_shapes
 from relufit.data import Plan
-from relufit.optim import SGD, Adam, Momentum, Optimizer, State, uncompiled
+from relufit.optim import Optimizer, State, uncompiled
 from relufit.params import Array, Params, Sizes
 
 Moments = tuple[Params, ...]
@@ -63,8 +65,8 @@ class JaxBackend(Backend):
         return np.asarray(array)
 
     def synchronize(self) -> None:
-        jax.block_until_ready((self._computed, self._moved))
-        self._computed = self._moved = None  # not to keep the memory
+        asked, self._computed, self._moved = (self._computed, self._moved), None, None  # not to keep the memory
+        jax.block_until_ready(asked)
 
     def samples(self, x: Any, y: Any) -> Samples:
         plain = super().samples(x, y)
@@ -87,20 +89,44 @@ class JaxBackend(Backend):
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
     ) -> tuple[State, Array]:
         check_shapes(state.params, samples)
+        return self._train(_train, state, samples, optimizer, plan, epochs)
+
+    def train_many(
+        self,
+        states: State,
+        samples: Samples,
+        optimizer: Optimizer,
+        plan: Plan,
+        epochs: range,
+        rates: np.ndarray | None = None,
+    ) -> tuple[State, Array]:
+        check_many(states, samples, rates)
+        factors = np.ones(states.params.w1.shape[0]) if rates is None else np.asarray(rates)
+        function = partial(_train_many, rates=factors.astype(samples.x.dtype))
+        return self._train(function, states, samples, optimizer, plan, epochs)
+
+    def _train(
+        self,
+        function: Callable[..., tuple[Params, Moments, Array]],
+        state: State,
+        samples: Samples,
+        optimizer: Optimizer,
+        plan: Plan,
+        epochs: range,
+    ) -> tuple[State, Array]:
+        """Call `_train` or `_train_many`."""
         check_plan(plan, len(samples), epochs)
         steps = plan.steps_per_epoch(len(samples))
         table = optimizer.coefficients(state.step, state.step + len(epochs) * steps)
         order = None if plan.order is None else plan.order[epochs.start : epochs.stop]
         with _width_of(samples.x):
-            params, moments, losses = _train(
+            params, moments, losses = function(
                 state.params,
                 state.moments,
                 samples.x,
                 samples.y,
                 order,
                 table.reshape(len(epochs), steps, -1).astype(samples.x.dtype),
-                # An array: as Python numbers each value would compile anew.
-                (optimizer.constants() if isinstance(optimizer, Adam) else np.zeros(0)).astype(samples.x.dtype),
                 rule=type(optimizer),
                 batch=len(samples) if order is None else min(plan.batch, len(samples)),
             )
@@ -146,15 +172,14 @@ def _loss(params: Params, x: Array, y: Array) -> Array:
 _loss_and_grads = jax.jit(jax.value_and_grad(_loss))
 
 
-@partial(jax.jit, static_argnames=("rule", "batch"))
-def _train(
+def _run(
     params: Params,
     moments: Moments,
     x: Array,
     y: Array,
     order: Array | None,  # (epochs, N)
     table: Array,  # (epochs, steps, coefficients)
-    constants: Array,
+    rate: Array | None = None,
     *,
     rule: type[Optimizer],
     batch: int,
@@ -166,7 +191,9 @@ def _train(
     def step(carry: Carry, piece: tuple[Array, Array, Array]) -> tuple[Carry, Array]:
         (params, moments), (x, y, numbers) = carry, piece
         loss, grads = jax.value_and_grad(_loss)(params, x, y)
-        return _updated(rule, params, moments, grads, numbers, constants), loss
+        if rate is not None:
+            numbers = numbers.at[0].multiply(rate)  # every rule's first coefficient is proportional to its rate
+        return rule.updated(params, moments, grads, numbers), loss
 
     def epoch(carry: Carry, given: tuple[Array | None, Array]) -> tuple[Carry, Array]:
         order, numbers = given
@@ -185,21 +212,30 @@ def _train(
     return params, moments, losses
 
 
-def _updated(
-    rule: type[Optimizer], params: Params, moments: Moments, grads: Params, numbers: Array, constants: Array
-) -> Carry:
-    """One update by the formulas of optim.py; `numbers` is the step's row of `coefficients`."""
-    over = jax.tree.map
-    if rule is SGD:
-        return over(lambda p, g: p - numbers[0] * g, params, grads), ()
-    if rule is Momentum:
-        velocity = over(lambda v, g: numbers[1] * v + g, moments[0], grads)
-        return over(lambda p, v: p - numbers[0] * v, params, velocity), (velocity,)
-    beta1, rest1, beta2, rest2, eps = constants
-    first = over(lambda m, g: beta1 * m + rest1 * g, moments[0], grads)
-    second = over(lambda v, g: beta2 * v + rest2 * (g * g), moments[1], grads)
-    params = over(lambda p, m, v: p - numbers[0] * m / (jnp.sqrt(v) * numbers[1] + eps), params, first, second)
-    return params, (first, second)
+_train = partial(jax.jit, static_argnames=("rule", "batch"))(_run)
+
+
+@partial(jax.jit, static_argnames=("rule", "batch"))
+def _train_many(
+    params: Params,
+    moments: Moments,
+    x: Array,
+    y: Array,
+    order: Array | None,
+    table: Array,
+    *,
+    rates: Array,  # (M,)
+    rule: type[Optimizer],
+    batch: int,
+) -> tuple[Params, Moments, Array]:
+    """The same by vmap over M networks, whose arrays lead with M; y is for all, or (N, M), a column for each."""
+
+    def one(params: Params, moments: Moments, y: Array, rate: Array) -> tuple[Params, Moments, Array]:
+        return _run(params, moments, x, y, order, table, rate, rule=rule, batch=batch)
+
+    shared = y.shape[1] == params.w2.shape[2]
+    targets = y if shared else y.T[:, :, None]
+    return jax.vmap(one, in_axes=(0, 0, None if shared else 0, 0))(params, moments, targets, rates)
 
 
 def _first_device(kind: str) -> Any:

@@ -3,8 +3,10 @@
 The first call of each loop in a process loads it from a cache on disk, or compiles it (seconds) and stores it there.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,11 @@ import numba
 import numpy as np
 
 from relufit import moments
-from relufit.backend import Backend, Samples, check_input, check_plan, check_samples, check_shapes
+from relufit.backend import Backend, Samples, check_input, check_many, check_plan, check_samples, check_shapes
 from relufit.backends.numba import dense, hinge, knots, training
 from relufit.backends.sorted import SortedSamples, demand_one_input, index_type, refusal, sort_samples
 from relufit.data import Plan
-from relufit.optim import Optimizer, State, uncompiled
+from relufit.optim import Optimizer, State, map_arrays, stack_states, uncompiled
 from relufit.params import Array, Params, Sizes
 
 DHO = tuple[int, int, int]  # D, H, O
@@ -70,6 +72,39 @@ class NumbaBackend(Backend):
         losses = np.empty(len(epochs))
         self._train(samples, sizes, *batches(plan, len(samples), epochs), losses, *rule, flat, velocities)
         return unflatten_state(flat, velocities, state.step + steps, sizes), losses.astype(flat.dtype)
+
+    def train_many(
+        self,
+        states: State,
+        samples: Samples,
+        optimizer: Optimizer,
+        plan: Plan,
+        epochs: range,
+        rates: np.ndarray | None = None,
+    ) -> tuple[State, Array]:
+        check_many(states, samples, rates)
+        check_plan(plan, len(samples), epochs)
+        count, d, h = states.params.w1.shape
+        o, dtype = states.params.w2.shape[2], states.params.w1.dtype
+        check_shapes(map_arrays(itemgetter(0), states).params, Samples(samples.x, samples.y[:, :o]))
+        steps, losses = len(epochs) * plan.steps_per_epoch(len(samples)), np.empty((count, len(epochs)))
+        flat, velocities = flatten_states(states)
+        targets = np.ascontiguousarray(samples.y.reshape(len(samples), -1, o).swapaxes(0, 1))  # (M or 1, N, O)
+        rule, table = training.compiled(optimizer, states.step, steps, dtype)
+        factors = np.ones(count, dtype) if rates is None else np.asarray(rates, dtype)
+        x, order = self.to_device(samples.x), batches(plan, len(samples), epochs)
+
+        def one(m: int) -> None:
+            scaled = table.copy()
+            scaled[:, 0] *= factors[m]  # every rule's first coefficient is proportional to its rate
+            target = targets[m if len(targets) > 1 else 0]
+            training.train(x, target, *order, losses[m], rule, scaled, flat[m], velocities[m], d, h, o, 1)
+
+        # The loop holds no lock of Python, and is compiled already; a parallel one of numba takes half a minute more.
+        with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+            list(pool.map(one, range(count)))
+        rows = [unflatten_state(flat[m], velocities[m], states.step + steps, (d, h, o)) for m in range(count)]
+        return stack_states(np.stack, rows), losses.astype(dtype)
 
     def _gradient(self, samples: Samples, sizes: DHO, flat: np.ndarray, grads: np.ndarray) -> float:
         """Returns the loss and writes the flat gradient, by a compiled loop."""
@@ -191,6 +226,12 @@ def flatten_state(state: State) -> tuple[np.ndarray, np.ndarray]:
     """Parameters (P,) and moments (number, P)."""
     flat = flatten(state.params)
     return flat, np.array([flatten(moment) for moment in state.moments], flat.dtype).reshape(-1, len(flat))
+
+
+def flatten_states(states: State) -> tuple[np.ndarray, np.ndarray]:
+    """The same of M networks: (M, P) and (M, number, P)."""
+    networks = [flatten_state(map_arrays(itemgetter(m), states)) for m in range(states.params.w1.shape[0])]
+    return np.stack([flat for flat, _ in networks]), np.stack([moments for _, moments in networks])
 
 
 def unflatten_state(flat: np.ndarray, moments: np.ndarray, step: int, sizes: DHO) -> State:

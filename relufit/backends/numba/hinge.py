@@ -176,9 +176,7 @@ def forward(x, h, o, flat, y):
 
 
 @njit(**OPTIONS)
-def train(
-    x, y, nodes, offsets, guide, places, batch, order, losses, rule, constants, coefficients, flat, moments, h, o
-):
+def train(x, y, nodes, offsets, guide, places, batch, order, losses, rule, coefficients, flat, moments, h, o):
     """Train in place as training.train does, on the samples that stand at `places` (n,) of the table.
 
     order (epochs, n) picks from `places`; where it is (0, 0) every step is a full batch, of all samples of the table if
@@ -197,6 +195,6 @@ def train(
                 for i in range(size):
                     chosen[i] = places[order[epoch, first + i]]
                 loss = gradient(x, y, nodes, offsets, guide, chosen[:size], h, o, flat, grads)
-            update(rule, constants, coefficients[step], flat, moments, grads)
+            update(rule, coefficients[step], flat, moments, grads)
             losses[epoch] += loss * size / n
             step += 1

@@ -9,33 +9,29 @@ from relufit.optim import SGD, Adam, Momentum, Optimizer
 RULES: dict[type, int] = {SGD: 0, Momentum: 1, Adam: 2}
 
 
-def compiled(optimizer: Optimizer, step: int, steps: int, dtype: np.dtype) -> tuple[int, np.ndarray, np.ndarray]:
-    """An optimizer as `update` takes it: its number, constants, and a row of coefficients for each step (steps, k).
-
-    The constants are those of Adam.constants.
-    """
-    constants = optimizer.constants().astype(dtype) if isinstance(optimizer, Adam) else np.zeros(0, dtype)
-    return RULES[type(optimizer)], constants, optimizer.coefficients(step, step + steps).astype(dtype)
+def compiled(optimizer: Optimizer, step: int, steps: int, dtype: np.dtype) -> tuple[int, np.ndarray]:
+    """An optimizer as `update` takes it: its number, and a row of coefficients for each step (steps, k)."""
+    return RULES[type(optimizer)], optimizer.coefficients(step, step + steps).astype(dtype)
 
 
 @njit(**OPTIONS)
-def update(rule, constants, coefficients, flat, moments, grads):
+def update(rule, row, flat, moments, grads):
     """One update in place, by the formulas of relufit/optim.py: flat (P,), moments (number, P), grads (P,).
 
-    `coefficients` is the step's row of the optimizer's table, in the dtype of the parameters.
+    `row` is the step's row of the optimizer's coefficients, in the dtype of the parameters.
     """
-    rate = coefficients[0]
+    rate = row[0]
     if rule == 0:
         for j in range(len(flat)):
             flat[j] -= rate * grads[j]
     elif rule == 1:
         velocity = moments[0]
         for j in range(len(flat)):
-            velocity[j] = coefficients[1] * velocity[j] + grads[j]
+            velocity[j] = row[1] * velocity[j] + grads[j]
             flat[j] -= rate * velocity[j]
     else:
-        first, second, root_scale = moments[0], moments[1], coefficients[1]
-        beta1, rest1, beta2, rest2, eps = constants[0], constants[1], constants[2], constants[3], constants[4]
+        first, second = moments[0], moments[1]
+        root_scale, beta1, rest1, beta2, rest2, eps = row[1], row[2], row[3], row[4], row[5], row[6]
         for j in range(len(flat)):
             first[j] = beta1 * first[j] + rest1 * grads[j]
             second[j] = beta2 * second[j] + rest2 * (grads[j] * grads[j])
@@ -43,7 +39,7 @@ def update(rule, constants, coefficients, flat, moments, grads):
 
 
 @njit(**OPTIONS)
-def train(x, t, batch, order, losses, rule, constants, coefficients, flat, moments, d, h, o, threads):
+def train(x, t, batch, order, losses, rule, coefficients, flat, moments, d, h, o, threads):
     """Train in place: x (N, D), t (N, O), coefficients (steps, k); order (epochs, N), or (0, 0) for full batches.
 
     Writes losses (epochs,): the mean of each batch's loss before its update, weighted by samples.
@@ -61,7 +57,7 @@ def train(x, t, batch, order, losses, rule, constants, coefficients, flat, momen
             else:
                 gather(x, t, order[epoch, start : start + size], xb, tb)
                 loss = gradient(xb[:size], tb[:size], d, h, o, flat, grads, threads)
-            update(rule, constants, coefficients[step], flat, moments, grads)
+            update(rule, coefficients[step], flat, moments, grads)
             losses[epoch] += loss * size / n
             step += 1
 

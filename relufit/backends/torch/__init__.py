@@ -1,0 +1,160 @@
+"""torch on any of its devices: by autograd, as people use it, and by the hand-written backprop to compare.
+
+`torch-cpu`, `torch-cuda`, `torch-mps`, `torch-xpu`, ... record a graph and differentiate it; `torch-manual` runs
+relufit/backprop.py on torch tensors through array_api_compat. compiled.py has torch.compile do the same, graphs.py
+takes a whole step as one CUDA graph.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from relufit.backend import Backend, BackendUnavailable, Samples, check_input, check_shapes
+from relufit.backends.array import ArrayBackend
+from relufit.data import Plan
+from relufit.optim import Optimizer, State
+from relufit.params import Array, Params, Sizes
+
+
+class _Mark:
+    """A moment on torch's current stream; the difference of two is device time in seconds."""
+
+    def __init__(self) -> None:
+        self.event = torch.cuda.Event(enable_timing=True)
+        self.event.record()
+
+    def __sub__(self, earlier: "_Mark") -> float:
+        return float(earlier.event.elapsed_time(self.event)) * 1e-3  # torch gives milliseconds
+
+
+class _Clock:
+    """Events on torch's current stream, and torch's own kernel that waits."""
+
+    def mark(self) -> _Mark:
+        """A moment on the stream."""
+        return _Mark()
+
+    def hold(self, seconds: float) -> None:
+        """Keep the stream busy, at a clock of 2 GHz; a slower one keeps it busy for longer."""
+        torch.cuda._sleep(int(2e9 * seconds))
+
+
+class _TorchDevice(Backend):
+    """What both kinds have in common: moving arrays, waiting, and the state of the device."""
+
+    def __init__(self, name: str, device: str) -> None:
+        self.name, self.device = name, device
+        self._module = _device_module(device)
+
+    def supports(
+        self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
+    ) -> str | None:
+        if dtype == "float64" and self.device.startswith("mps"):
+            return "Apple's GPUs have no float64"
+        return super().supports(sizes, dtype, optimizer, plan)
+
+    def to_device(self, array: np.ndarray) -> Array:
+        host = np.asarray(array)
+        # torch shares host memory, but has neither read-only tensors nor negative strides: those are copied.
+        shared = host.flags.writeable and all(stride >= 0 for stride in host.strides)
+        return torch.as_tensor(host if shared else host.copy(), device=self.device)
+
+    def to_host(self, array: Array) -> np.ndarray:
+        return array.detach().cpu().numpy() if isinstance(array, torch.Tensor) else np.asarray(array)
+
+    def stack(self, losses: list[Array]) -> Array:
+        return torch.stack(losses)
+
+    def synchronize(self) -> None:
+        if self._module is not None:
+            self._module.synchronize()
+
+    def device_clock(self) -> "_Clock | None":
+        return _Clock() if self.device.startswith("cuda") else None
+
+    def memory(self) -> dict[str, int] | None:
+        if not self.device.startswith("cuda"):
+            return None
+        peak = torch.cuda.max_memory_allocated()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        return {"free": torch.cuda.mem_get_info()[0], "held": torch.cuda.memory_allocated(), "peak": peak}
+
+    def facts(self) -> dict[str, str]:
+        facts = {"torch": torch.__version__, "threads": str(torch.get_num_threads())}
+        if self.device.startswith("cuda"):
+            facts["gpu"] = torch.cuda.get_device_name()
+            facts["cuda runtime"] = str(torch.version.cuda)
+            facts["tf32"] = "on" if torch.backends.cuda.matmul.allow_tf32 else "off"
+        return facts
+
+    @contextmanager
+    def pinned(self) -> Iterator[None]:
+        before = torch.backends.cuda.matmul.allow_tf32
+        torch.backends.cuda.matmul.allow_tf32 = False
+        try:
+            yield
+        finally:
+            torch.backends.cuda.matmul.allow_tf32 = before
+
+
+class TorchBackend(_TorchDevice):
+    """Forward by torch.nn.functional, gradients by autograd, the update in plain tensor operations."""
+
+    algorithm = "autograd"
+
+    def forward(self, params: Params, x: Array) -> Array:
+        check_input(params, x)
+        with torch.no_grad():
+            return network(params, x)
+
+    def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
+        check_shapes(params, samples)
+        with torch.enable_grad():
+            leaves = Params(*(p.detach().requires_grad_() for p in params))
+            loss = functional.mse_loss(network(leaves, samples.x), samples.y)
+            grads = torch.autograd.grad(loss, leaves)
+        return loss.detach(), Params(*grads)
+
+    def train(
+        self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
+    ) -> tuple[State, Array]:
+        with torch.no_grad():  # the update is not differentiated; loss_and_grads turns recording on for itself
+            return super().train(state, samples, optimizer, plan, epochs)
+
+
+class TorchManualBackend(_TorchDevice, ArrayBackend):
+    """relufit/backprop.py over torch: what autograd costs is the difference to this."""
+
+    algorithm = "dense"
+
+    def __init__(self, name: str, device: str) -> None:
+        import array_api_compat.torch as xp
+
+        _TorchDevice.__init__(self, name, device)
+        self.xp = xp
+
+
+def network(params: Params, x: Array) -> Array:
+    """The functional twin of Linear, ReLU, Linear; torch keeps weights as (out, in), we as (in, out)."""
+    hidden = torch.relu(functional.linear(x, params.w1.T, params.b1))  # (N, H)
+    return functional.linear(hidden, params.w2.T, params.b2)  # (N, O)
+
+
+def _device_module(device: str) -> Any:
+    """torch.cuda, torch.mps, ... or None for the CPU. Raises BackendUnavailable with the reason where it has none."""
+    kind = device.partition(":")[0]
+    if kind == "cpu":
+        return None
+    if kind == "cuda" and torch.version.cuda is None and torch.version.hip is None:
+        raise BackendUnavailable(f"this torch ({torch.__version__}) was built without CUDA")
+    module = getattr(torch, kind, None)
+    if module is None or not hasattr(module, "is_available"):
+        raise BackendUnavailable(f"torch {torch.__version__} knows no device {kind!r}")
+    if not module.is_available():
+        raise BackendUnavailable(f"torch finds no usable {kind} device on this machine")
+    return module

@@ -1,0 +1,117 @@
+"""torch.compile (Inductor) over the network, over loss with gradients, and over the update."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from relufit.backend import BackendUnavailable, Samples, check_input, check_shapes
+from relufit.backends.torch import TorchBackend, network
+from relufit.data import Plan
+from relufit.optim import Optimizer, State, uncompiled
+from relufit.params import Array, Params, Sizes
+
+VARIANTS = 128  # of a compiled function, at most: far more than the sizes, dtypes and layouts of a run need
+
+
+class TorchCompileBackend(TorchBackend):
+    """Network, loss with all gradients, and update, each compiled whole by torch.compile (Inductor).
+
+    At H = 512 and N = 32, on one core, a gradient taken inside one graph (torch.func) takes 110 us, against 370 us
+    where autograd runs outside a compiled loss, which also compiles twice; an update of Adam 50 us instead of 170 us.
+
+    Sizes are symbols of the graph: compiled for each size, it was hardly faster, and each size takes seconds.
+    """
+
+    algorithm = "autograd, compiled"
+
+    def __init__(self, name: str, device: str) -> None:
+        super().__init__(name, device)
+        if self.device == "cpu":
+            _demand_compiler()
+        self._seen: set[tuple[Any, ...]] = set()
+
+    def supports(
+        self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
+    ) -> str | None:
+        return uncompiled(self.name, optimizer) or super().supports(sizes, dtype, optimizer, plan)
+
+    def to_device(self, array: np.ndarray) -> Array:
+        return super().to_device(np.asarray(array, order="C"))  # another layout is another compilation
+
+    def forward(self, params: Params, x: Array) -> Array:
+        check_input(params, x)
+        return self.call(network, params, x)
+
+    def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
+        check_shapes(params, samples)
+        return self.call(loss_and_grads, params, samples.x, samples.y)
+
+    def train(
+        self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
+    ) -> tuple[State, Array]:
+        steps = len(epochs) * plan.steps_per_epoch(len(samples))
+        rule: Any = _CompiledRule(self, optimizer, state, steps)
+        return super().train(state, samples, rule, plan, epochs)
+
+    def call(self, function: Callable[..., Any], params: Params, *rest: Any) -> Any:
+        """Call the compiled function; arguments of a kind not seen before are given the room to be compiled for.
+
+        torch gives up after 8 variants of a function (sizes of 1, dtypes, layouts). `fullgraph` makes it raise then,
+        where it would go on uncompiled under this name.
+        """
+        last = rest[-1]
+        layout = tuple(array.stride() for array in (*params, last))
+        kind = function, params.w1.shape, params.w2.shape, last.shape, last.dtype, layout
+        with torch.no_grad():  # the mode is part of what is compiled for; torch.func records for itself
+            if kind in self._seen:
+                return _compiled(function)(params, *rest)
+            with torch._dynamo.config.patch(recompile_limit=VARIANTS):
+                result = _compiled(function)(params, *rest)
+        self._seen.add(kind)
+        return result
+
+
+class _CompiledRule:
+    """An optimizer for some steps from `state`, whose update is compiled; all its numbers are data to the graph."""
+
+    def __init__(self, backend: TorchCompileBackend, rule: Optimizer, state: State, steps: int) -> None:
+        self.backend, self.function, self.first = backend, type(rule).updated, state.step
+        table, w1 = rule.coefficients(state.step, state.step + steps), state.params.w1
+        self.rows = torch.as_tensor(table, dtype=w1.dtype, device=w1.device).unbind()
+
+    def update(self, state: State, grads: Params) -> State:
+        """The state after one update with gradients at `state.params`."""
+        row = self.rows[state.step - self.first]
+        params, moments = self.backend.call(self.function, state.params, state.moments, grads, row)
+        return State(params, moments, state.step + 1)
+
+
+def loss_and_grads(params: Params, x: Array, y: Array) -> tuple[Array, Params]:
+    """Loss and gradients as one function of values, which is what can be compiled whole."""
+
+    def loss(params: Params) -> Array:
+        return functional.mse_loss(network(params, x), y)
+
+    grads, value = torch.func.grad_and_value(loss)(params)
+    return value, Params(*grads)
+
+
+@lru_cache
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function compiled without a break; torch keeps what it compiled with the function, so once is enough."""
+    return torch.compile(function, fullgraph=True, dynamic=True)
+
+
+def _demand_compiler() -> None:
+    """Raise BackendUnavailable where torch finds no C++ compiler, in fewer words than it has itself."""
+    from torch._inductor.cpp_builder import get_cpp_compiler
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler:
+        raise BackendUnavailable("torch.compile finds no C++ compiler: install g++, or name one in CXX") from None

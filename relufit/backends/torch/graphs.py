@@ -1,0 +1,162 @@
+"""A whole training step as one CUDA graph: captured from autograd, or compiled and captured by torch.compile."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from relufit.backend import Samples, check_plan, check_shapes
+from relufit.backends.torch import TorchBackend
+from relufit.backends.torch.compiled import VARIANTS, loss_and_grads
+from relufit.data import Plan
+from relufit.optim import Optimizer, State, map_arrays, uncompiled
+from relufit.params import Array, Params, Sizes
+
+WARM_UPS = 3  # steps before a capture
+KEPT = 4  # kinds of steps
+
+
+class TorchGraphBackend(TorchBackend):
+    """The same, and a whole step, from the next batch to the update, captured as a CUDA graph and replayed.
+
+    A graph is for fixed addresses: the last few are kept, for the next call of `train` of the same kind.
+    """
+
+    def __init__(self, name: str, device: str) -> None:
+        super().__init__(name, device)
+        self._kept: dict[Any, _StaticSteps] = {}
+
+    def train(
+        self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
+    ) -> tuple[State, Array]:
+        check_shapes(state.params, samples)
+        check_plan(plan, len(samples), epochs)
+        steps, order = len(epochs) * plan.steps_per_epoch(len(samples)), None
+        sizes = [piece.stop - piece.start for piece in plan.slices(len(samples))]
+        if plan.order is not None and len(sizes) > 1:
+            order = torch.as_tensor(plan.order[epochs.start : epochs.stop], dtype=torch.int64, device=self.device)
+        with torch.no_grad():
+            run = self._prepared(state, samples, optimizer, order, sizes, steps)
+            for size in sizes * len(epochs):
+                run.replay[size]()
+            weights = torch.as_tensor(sizes, dtype=run.losses.dtype, device=self.device) / len(samples)
+            losses = (run.losses[:steps].reshape(len(epochs), -1) * weights).sum(dim=1)
+            return map_arrays(torch.clone, run.state)._replace(step=state.step + steps), losses
+
+    def record(self, run: "_StaticSteps", size: int) -> Callable[[], None]:
+        """Capture a step; it is run some times before, on another stream, for what libraries set up at first use."""
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(WARM_UPS):
+                run.next.zero_()
+                run.step(size, self.loss_and_grads)
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            run.step(size, self.loss_and_grads)
+        replay: Callable[[], None] = graph.replay
+        return replay
+
+    def _prepared(
+        self, state: State, samples: Samples, optimizer: Optimizer, order: Array | None, sizes: list[int], steps: int
+    ) -> "_StaticSteps":
+        """The steps of this kind, captured, with this state and these data at their addresses."""
+        capacity = 1 << max(0, steps - 1).bit_length()  # so that runs of other lengths find it again
+        shapes = state.params.w1.shape, state.params.w2.shape, samples.x.shape
+        kind = type(optimizer), shapes, samples.x.dtype, tuple(sizes), capacity
+        table = torch.as_tensor(optimizer.coefficients(state.step, state.step + steps), dtype=samples.x.dtype)
+        if kind not in self._kept:
+            while len(self._kept) >= KEPT:
+                del self._kept[next(iter(self._kept))]
+            batch = 0 if order is None else sizes[0]
+            run = _StaticSteps(state, samples, type(optimizer), capacity, batch, table.shape[1])
+            run.replay = {size: self.record(run, size) for size in set(sizes)}
+            self._kept[kind] = run
+        self._kept[kind].load(state, samples, order, sizes, table)
+        return self._kept[kind]
+
+
+class TorchReduceOverheadBackend(TorchGraphBackend):
+    """The same step compiled by torch.compile(mode="reduce-overhead"), which fuses it and captures the graph itself."""
+
+    algorithm = "autograd, compiled"
+
+    def supports(
+        self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
+    ) -> str | None:
+        return uncompiled(self.name, optimizer) or super().supports(sizes, dtype, optimizer, plan)
+
+    def record(self, run: "_StaticSteps", size: int) -> Callable[[], None]:
+        """Compile a step, all that it reads and writes at addresses that stay; torch captures it in the third call."""
+        for array in run.arrays():
+            torch._dynamo.mark_static_address(array)
+
+        def step() -> None:
+            run.step(size, _step_gradient)
+
+        # Each kind has sizes of its own; all are the same code to torch, which would make symbols of what differs.
+        compiled = torch.compile(step, fullgraph=True, dynamic=False, mode="reduce-overhead")
+        with torch._dynamo.config.patch(recompile_limit=VARIANTS):
+            for _ in range(WARM_UPS):
+                run.next.zero_()
+                compiled()
+        return compiled
+
+
+class _StaticSteps:
+    """Steps whose every array has a place of its own: the state, the data, the order, and which step is next."""
+
+    replay: dict[int, Callable[[], None]]  # by the size of the batch
+
+    def __init__(
+        self, state: State, samples: Samples, rule: type[Optimizer], capacity: int, batch: int, columns: int
+    ) -> None:
+        x, device = samples.x, samples.x.device
+        self.rule, self.state = rule, map_arrays(torch.clone, state)
+        self.x, self.y = samples.x.clone(), samples.y.clone()
+        self.order = torch.zeros((capacity, batch), dtype=torch.int64, device=device)
+        self.table = torch.zeros((capacity, columns), dtype=x.dtype, device=device)
+        self.losses = torch.zeros(capacity, dtype=x.dtype, device=device)
+        self.next = torch.zeros(1, dtype=torch.int64, device=device)
+
+    def arrays(self) -> list[Array]:
+        """Everything that a step reads or writes."""
+        trees = (self.state.params, *self.state.moments)
+        return [*(a for tree in trees for a in tree), self.x, self.y, self.order, self.table, self.losses, self.next]
+
+    def load(self, state: State, samples: Samples, order: Array | None, sizes: list[int], table: Array) -> None:
+        """Begin anew from `state`, by the batches of `order` (epochs, N); None is the full batch."""
+        for place, array in zip(self.arrays(), _leaves(state), strict=False):
+            place.copy_(array)
+        self.x.copy_(samples.x)
+        self.y.copy_(samples.y)
+        self.table[: len(table)] = table
+        self.next.zero_()
+        if order is not None:
+            rows = self.order[: len(table)].reshape(len(order), len(sizes), -1)  # a view: what follows writes to it
+            for step, piece in enumerate(order.split(sizes, dim=1)):
+                rows[:, step, : sizes[step]] = piece
+
+    def step(self, size: int, gradient: Callable[[Params, Samples], tuple[Array, Params]]) -> None:
+        """The next batch, which has `size` samples; its loss, its gradients and the update."""
+        x, y = self.x, self.y
+        if size < len(x):
+            index = self.order.index_select(0, self.next)[0, :size]
+            x, y = x.index_select(0, index), y.index_select(0, index)
+        row = self.table.index_select(0, self.next)[0].unbind()
+        loss, grads = gradient(self.state.params, Samples(x, y))
+        params, moments = self.rule.updated(self.state.params, self.state.moments, grads, row)
+        for place, array in zip(self.arrays(), _leaves(State(params, moments, 0)), strict=False):
+            place.copy_(array)
+        self.losses.index_copy_(0, self.next, loss[None])
+        self.next.add_(1)
+
+
+def _leaves(state: State) -> list[Array]:
+    """Every array of a state, in order."""
+    return [array for tree in (state.params, *state.moments) for array in tree]
+
+
+def _step_gradient(params: Params, samples: Samples) -> tuple[Array, Params]:
+    return loss_and_grads(params, samples.x, samples.y)

@@ -1,0 +1,180 @@
+"""Many fits at once: networks that differ in their start, their learning rate or their target, trained side by side.
+
+They share the samples of x, the split and the order of minibatches, so that a backend can train them on the same
+batches: a block of a GPU for each, a core for each, or one after the other.
+"""
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from relufit.backend import Backend
+from relufit.data import check_table, draw_plan, sample, split
+from relufit.errors import RelufitError
+from relufit.optim import Optimizer, State, map_arrays, stack_states
+from relufit.params import Sizes, check_count, check_dtype, init_params
+from relufit.progress import progress_bar
+from relufit.scaling import Scaling
+from relufit.slices import Slice, first_divergence, train_epochs
+from relufit.targets import Target, resolve
+from relufit.training import Fit, History, Problem, choose_backend, choose_optimizer, default_box
+
+
+def fit_many(
+    targets_or_x: Any,
+    y: Any = None,
+    *,
+    seeds: int | Sequence[int] = 0,
+    learning_rates: float | Sequence[float] | None = None,
+    hidden: int = 512,
+    solver: str = "adam",
+    backend: str | Backend | Sequence[str | Backend] = "numpy",
+    optimizer: Optimizer | None = None,
+    epochs: int = 200,
+    batch_size: int = 32,
+    seed: int = 0,
+    dtype: str = "float32",
+    n: int = 1000,
+    domain: tuple[float, float] | None = None,
+    test_fraction: float = 0.2,
+    scheme: str = "spread",
+    progress: bool | None = None,
+) -> list[Fit]:
+    """Fit M networks of one output each, all at once; returns their Fits in order.
+
+    They differ in what is given as a sequence: the targets (a list of what `fit` takes as one; or data x, (N,) or
+    (N, D), with y (N, M), a column for each), the `seeds` of their initial weights, their `learning_rates`. What is
+    given once holds for all; sequences are equally long.
+
+    They share everything else, `seed` included: it draws the samples' noise, the split and the order of minibatches.
+    Functions are sampled at the same x, so they need one domain.
+
+    A network that diverges ends with metrics["status"] "diverged" and the last good state, and the others go on.
+    `seconds` are those of all of them together; `history.test_mse` is known at the end only. Ctrl-C ends the training
+    and returns the states reached.
+
+    Raises RelufitError for bad input, BackendUnavailable where the backend cannot run here.
+    """
+    x, columns, targets = _columns(targets_or_x, y, n, domain, seed)
+    starts, rates = _listed(seeds), _listed(learning_rates)
+    count = _common_length({"targets": columns, "seeds": starts, "learning_rates": rates})
+    hidden, dtype, epochs = check_count("hidden", hidden), check_dtype(dtype), check_count("epochs", epochs)
+    batch_size = check_count("batch_size", batch_size)
+    rules = [choose_optimizer(solver, optimizer, rate) for rate in rates]
+    rule, solver = rules[0]
+
+    train, test = split(len(x), test_fraction=test_fraction, seed=seed)
+    sizes = Sizes(len(train), x.shape[1], hidden, 1)
+    chosen = choose_backend(backend, sizes, dtype, rule, draw_plan(len(train), batch=batch_size, seed=seed))
+    problems = [
+        Problem(x, column, target, Scaling.of(x, column), train, test, solver, chosen.name)
+        for column, target in zip(columns, targets, strict=True)
+    ]
+    inputs = problems[0].scaling.scale_x(x)
+    box = default_box(inputs)
+    states = [
+        rule.init(init_params(hidden, x.shape[1], seed=start, scheme=scheme, domain=box, dtype=dtype))
+        for start in starts
+    ]
+    outputs = np.concatenate([problem.scaling.scale_y(problem.y)[train] for problem in problems], axis=1)
+    samples = chosen.samples(inputs[train].astype(dtype), outputs.astype(dtype))
+    factors = np.array([one.learning_rate for one, _ in rules]) / rule.learning_rate if len(rules) > 1 else None
+
+    networks = _Networks(_as_many(problems, count), stack_states(np.stack, _as_many(states, count)))
+    start = map_arrays(chosen.to_device, networks.reached)
+    train_many = partial(chosen.train_many, rates=factors)
+    with progress_bar(epochs, sys.stderr.isatty() if progress is None else progress) as show:
+        try:
+            for part in train_epochs(
+                chosen, start, samples, rule, epochs, batch=batch_size, seed=seed, train=train_many
+            ):
+                networks.look(part._replace(state=map_arrays(chosen.to_host, part.state)))
+                show(part.epochs.stop, float(np.median(np.nan_to_num(part.losses[:, -1], nan=np.inf))))
+        except KeyboardInterrupt:
+            networks.status = "interrupted"
+    return [networks.fit(m) for m in range(count)]
+
+
+class _Networks:
+    """What is known of each network while all of them train; states are on the host, with a leading axis."""
+
+    def __init__(self, problems: list[Problem], state: State) -> None:
+        self.problems, self.before, self.reached, self.status = problems, state, state, "finished"
+        self.histories = [History() for _ in problems]
+        self.diverged: dict[int, State] = {}  # the last good state
+
+    def look(self, part: Slice) -> None:
+        """Take note of a slice, and of which networks it has lost."""
+        for m, losses in enumerate(part.losses):
+            if m in self.diverged:
+                continue
+            if first_divergence(losses) is not None:
+                self.diverged[m] = _one(self.reached, m)
+                continue
+            unit = self.problems[m].scaling.loss_unit
+            self.histories[m].record(losses * unit, part.epochs.stop, part.seconds, float("nan"))
+        self.before, self.reached = self.reached, part.state
+
+    def fit(self, m: int) -> Fit:
+        """The Fit of network m."""
+        problem, history = self.problems[m], self.histories[m]
+        if m in self.diverged:
+            fit = problem.fit(self.diverged[m], history, "diverged")
+        else:
+            fit = problem.fit(_one(self.reached, m), history, self.status)
+            if problem.has_diverged(fit):
+                fit = problem.fit(_one(self.before, m), history, "diverged")
+        if history.test_mse:
+            history.test_mse[-1] = fit.metrics["test_mse"]
+        return fit
+
+
+def _one(states: State, m: int) -> State:
+    """Network m alone, without the memory of the others."""
+    return map_arrays(np.copy, map_arrays(itemgetter(m), states))
+
+
+def _columns(
+    targets_or_x: Any, y: Any, n: int, domain: tuple[float, float] | None, seed: int
+) -> tuple[np.ndarray, list[np.ndarray], list[Target | None]]:
+    """The shared x (N, D), and for each target y (N, 1) and its function."""
+    if y is not None:
+        if domain is not None:
+            raise RelufitError("domain belongs to functions; data bring their own x")
+        x, table = check_table(targets_or_x, y)
+        return x, [table[:, m : m + 1] for m in range(table.shape[1])], [None] * table.shape[1]
+    given = list(targets_or_x) if isinstance(targets_or_x, (list, tuple)) else [targets_or_x]
+    if not given:
+        raise RelufitError("fit_many needs at least one target")
+    if not all(isinstance(one, (str, Target)) or callable(one) for one in given):
+        raise RelufitError("targets are Targets, names, expressions or functions; data need both x and y")
+    targets = [resolve(one, domain) for one in given]
+    for target in targets:
+        if target.domain != targets[0].domain:
+            raise RelufitError(
+                f"targets share their samples, but {targets[0].name} is on {targets[0].domain} and {target.name} on "
+                f"{target.domain}; give a domain for all"
+            )
+    drawn = [sample(target, n, seed) for target in targets]
+    return drawn[0][0], [column for _, column in drawn], list(targets)
+
+
+def _listed(values: Any) -> list[Any]:
+    return [values] if values is None or np.ndim(values) == 0 else list(values)
+
+
+def _common_length(sequences: dict[str, list[Any]]) -> int:
+    """The number of networks: the length of every sequence that has not one element. Raises RelufitError otherwise."""
+    lengths = {name: len(values) for name, values in sequences.items() if len(values) != 1}
+    if len(set(lengths.values())) > 1 or 0 in lengths.values():
+        found = ", ".join(f"{count} {name}" for name, count in lengths.items())
+        raise RelufitError(f"one of each network's, or one for all: not {found}")
+    return next(iter(lengths.values()), 1)
+
+
+def _as_many(values: list[Any], count: int) -> list[Any]:
+    return values * count if len(values) == 1 else values
