@@ -1,8 +1,9 @@
-"""cupy on a CUDA device: the same hand-written backprop as numpy, one kernel launch an operation."""
+"""cupy on a CUDA device: the hand-written backprop of numpy, one launch an operation, and the raw kernels of cuda/."""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import cupy as cp
@@ -10,7 +11,20 @@ import numpy as np
 
 from relufit.backend import BackendUnavailable
 from relufit.backends.array import ArrayBackend
+from relufit.backends.cuda import FusedBackend, GraphBackend, HingeBackend, Kernel, TrainBackend
 from relufit.params import Array
+
+
+def _demand_driver() -> None:
+    """Raise BackendUnavailable where there is no driver, or one that is older than this cupy."""
+    driver, built = cp.cuda.runtime.driverGetVersion() // 10, cp.cuda.runtime.runtimeGetVersion() // 10
+    if driver == 0:
+        raise BackendUnavailable("this machine has no NVIDIA driver")
+    if driver // 100 < built // 100:
+        raise BackendUnavailable(
+            f"the NVIDIA driver is for CUDA {driver // 100}, and this cupy for CUDA {built // 100}: "
+            f"update the driver, or pip install relufit[cuda{driver // 100}]"
+        )
 
 
 class _Mark:
@@ -24,13 +38,68 @@ class _Mark:
         return float(cp.cuda.get_elapsed_time(earlier.event, self.event)) * 1e-3  # CUDA gives milliseconds
 
 
-class CupyBackend(ArrayBackend):
-    """relufit/backprop.py over cupy, on cupy's current device and stream."""
+class _Clock:
+    """Events on the current stream, and a kernel that waits."""
 
-    def __init__(self, name: str = "cupy", device: str = "cuda") -> None:
-        if cp.cuda.runtime.driverGetVersion() == 0:
-            raise BackendUnavailable("this machine has no NVIDIA driver")
-        super().__init__(name, device, cp)
+    def mark(self) -> _Mark:
+        """A moment on the stream."""
+        return _Mark()
+
+    def hold(self, seconds: float) -> None:
+        """Keep the stream busy by the device's own timer."""
+        _kernel(HOLD, (), "hold")((1,), (1,), (np.uint64(seconds * 1e9),))
+
+
+HOLD = """
+__device__ unsigned long long nanoseconds() {
+    unsigned long long now;
+    asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
+    return now;
+}
+extern "C" __global__ void hold(unsigned long long duration) {
+    const unsigned long long start = nanoseconds();
+    while (nanoseconds() - start < duration) {}
+}
+"""
+
+
+@lru_cache
+def _module(text: str, options: tuple[str, ...]) -> Any:
+    """Compiled kernels; cupy keeps them on disk too."""
+    return cp.RawModule(code=text, options=("--std=c++17", *options))
+
+
+@lru_cache
+def _kernel(text: str, options: tuple[str, ...], name: str) -> Kernel:
+    """One of them. cupy makes an object of it at each asking, which takes as long as a launch."""
+    kernel: Kernel = _module(text, options).get_function(name)
+    return kernel
+
+
+class _CupyDevice:
+    """cupy's current device and stream: what relufit.backends.cuda.Kernels asks for, and the verbs of a device."""
+
+    xp = cp
+
+    def __init__(self, name: str, device: str = "cuda") -> None:
+        _demand_driver()
+        self.name, self.device = name, device
+
+    def kernel(self, text: str, options: tuple[str, ...], name: str) -> Kernel:
+        """The kernel of that name, compiled once for these options."""
+        return _kernel(text, options, name)
+
+    def processors(self) -> int:
+        """How many multiprocessors the device has."""
+        return int(cp.cuda.Device().attributes["MultiProcessorCount"])
+
+    def record(self, launches: Callable[[], None]) -> Callable[[], None]:
+        """Capture the launches on a stream of their own, for the default one cannot; the graph runs on the current."""
+        with cp.cuda.Stream(non_blocking=True) as stream:
+            stream.begin_capture()
+            launches()
+            launch: Callable[[], None] = stream.end_capture().launch
+        return launch
 
     def to_device(self, array: Any) -> Array:
         return cp.asarray(array)
@@ -41,8 +110,8 @@ class CupyBackend(ArrayBackend):
     def synchronize(self) -> None:
         cp.cuda.get_current_stream().synchronize()
 
-    def device_clock(self) -> Callable[[], Any]:
-        return _Mark
+    def device_clock(self) -> _Clock:
+        return _Clock()
 
     def memory(self) -> dict[str, int]:
         # The pool never returns memory by itself: what it holds is the peak since it was last emptied.
@@ -73,3 +142,23 @@ class CupyBackend(ArrayBackend):
                 del os.environ["CUPY_TF32"]
             else:
                 os.environ["CUPY_TF32"] = before
+
+
+class CupyBackend(_CupyDevice, ArrayBackend):
+    """relufit/backprop.py over cupy."""
+
+
+class CupyFusedBackend(_CupyDevice, FusedBackend):
+    """Forward and gradients by one kernel each, for one input and one output."""
+
+
+class CupyGraphBackend(_CupyDevice, GraphBackend):
+    """The same, and a captured step replayed."""
+
+
+class CupyTrainBackend(_CupyDevice, TrainBackend):
+    """The same, and a whole slice of training by one kernel."""
+
+
+class CupyHingeBackend(_CupyDevice, HingeBackend):
+    """The same, and full batches by sorted knots and moments."""

@@ -1,0 +1,318 @@
+"""Backends of raw CUDA kernels for one input and one output: what launches them, whatever compiles and runs them.
+
+`Kernels` is what a device must provide. relufit/backends/cupy.py does so with cupy on a GPU; the tests do so with a
+C++ compiler on the host, and so run the very sources and the very code below without a GPU.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Protocol
+
+import numpy as np
+
+from relufit.backend import Backend, Samples, check_input, check_many, check_plan, check_samples, check_shapes
+from relufit.backends.cuda.sources import MOST_THREADS, UNITS_PER_THREAD, sizes, source, threads_for
+from relufit.backends.sorted import demand_one_input, sort_samples
+from relufit.data import Plan
+from relufit.errors import RelufitError
+from relufit.optim import SGD, Adam, Momentum, Optimizer, State, map_arrays, uncompiled
+from relufit.params import Array, Params, Sizes
+
+LANES = 32
+MOST_HIDDEN = MOST_THREADS * UNITS_PER_THREAD
+FORWARD_THREADS = 256  # as in dense.cuh
+ONE_BLOCK_BATCH = 256  # up to here one block takes a batch; above, all of the device does, in two launches a step
+RULES: dict[type[Optimizer], int] = {SGD: 0, Momentum: 1, Adam: 2}
+
+Kernel = Callable[[tuple[int], tuple[int], tuple[Any, ...]], None]  # (blocks,), (threads,), arguments
+
+
+class Kernels(Protocol):
+    """A device: its arrays, its compiler, and how many blocks it runs at once."""
+
+    xp: Any  # the namespace of its arrays
+
+    def kernel(self, text: str, options: tuple[str, ...], name: str) -> Kernel:
+        """The kernel of that name, compiled once for these options."""
+
+    def processors(self) -> int:
+        """How many multiprocessors it has."""
+
+    def record(self, launches: Callable[[], None]) -> Callable[[], None]:
+        """Keep the launches, without making them, as a graph; returns what launches that."""
+
+
+class FusedBackend(Kernels, Backend):
+    """Forward and gradients of any number of samples, each in one pass with hidden values in registers."""
+
+    algorithm = "dense, fused"
+    blocks_per_processor = 4
+    most_hidden = MOST_HIDDEN
+
+    def supports(
+        self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
+    ) -> str | None:
+        if (sizes.inputs, sizes.outputs) != (1, 1):
+            return f"{self.name} is for one input and one output, not {sizes.inputs} and {sizes.outputs}"
+        if dtype != "float32":
+            return f"{self.name} computes in float32, not {dtype}"
+        if sizes.hidden > self.most_hidden:
+            return f"{self.name} holds up to {self.most_hidden} units in one block, not {sizes.hidden}"
+        return super().supports(sizes, dtype, optimizer, plan)
+
+    def forward(self, params: Params, x: Array) -> Array:
+        check_input(params, x)
+        self._demand(params)
+        y = self.xp.empty((len(x), 1), np.float32)
+        wanted, resident = -(-len(x) // FORWARD_THREADS), 2048 // FORWARD_THREADS * self.processors()
+        name, blocks = ("forward_few", wanted) if wanted <= resident else ("forward_many", resident)
+        self._launch("dense", params, name, blocks, FORWARD_THREADS, x.ravel(), np.int64(len(x)), y)
+        return y
+
+    def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
+        check_shapes(params, samples)
+        self._demand(params)
+        h, n = params.b1.shape[0], len(samples)
+        threads, shares = threads_for(h), self._shares(h, n)
+        blocks = len(shares)
+        data = samples.x.ravel(), samples.y.ravel(), np.int64(n)
+        self._launch("dense", params, "gradient_shares", blocks, threads, *data, shares)
+        loss, grads = self.xp.empty((), np.float32), self.xp.empty(3 * h + 1, np.float32)
+        found, of_units = (shares, np.int32(blocks), np.int64(n), loss, grads), -(-(h + 1) // threads)
+        self._launch("dense", params, "gradient_from_shares", of_units, threads, *found)
+        return loss, unflatten(grads)
+
+    def stack(self, losses: list[Array]) -> Array:
+        return self.xp.stack(losses)
+
+    def _shares(self, hidden: int, samples: int) -> Array:
+        """Room for the share of each block, (blocks, 2 H + 2), of the gradient of so many samples."""
+        blocks = min(-(-samples // LANES), self.blocks_per_processor * self.processors())
+        return self.xp.empty((blocks, 2 * hidden + 2), np.float64)
+
+    def _demand(self, params: Params) -> None:
+        """Raise RelufitError where the kernels do not take these weights."""
+        sizes = Sizes(1, params.w1.shape[0], params.b1.shape[0], params.w2.shape[1])
+        reason = self.supports(sizes, str(params.w1.dtype))
+        if reason is not None:
+            raise RelufitError(reason)
+
+    def _launch(self, file: str, params: Params, name: str, blocks: int, threads: int, *arguments: Any) -> None:
+        """Launch a kernel whose first arguments are the network's arrays."""
+        kernel = self.kernel(source(file), sizes(params.b1.shape[0], keep_hidden=False), name)
+        network = (self.xp.ascontiguousarray(array) for array in params)
+        kernel((blocks,), (threads,), (*network, *arguments))
+
+
+class GraphBackend(FusedBackend):
+    """The same, and a whole step, update and next batch included, as one graph of two kernels for every step."""
+
+    def supports(
+        self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
+    ) -> str | None:
+        return uncompiled(self.name, optimizer) or super().supports(sizes, dtype, optimizer, plan)
+
+    def train(
+        self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
+    ) -> tuple[State, Array]:
+        check_shapes(state.params, samples)
+        check_plan(plan, len(samples), epochs)
+        self._demand(state.params)
+        h, xp, walk = state.params.b1.shape[0], self.xp, Walk.of(plan, len(samples), epochs)
+        threads, steps = threads_for(h), len(epochs) * walk.steps
+        flat = flatten(xp, map_arrays(lambda array: array[None], state))[0]
+        squares, shares = xp.empty((len(epochs), walk.steps), np.float64), self._shares(h, walk.batch)
+        cursor, table, order = map(
+            self.to_device, (np.zeros(2, np.int32), rows(optimizer, state.step, steps), walk.order)
+        )
+        options = sizes(h, RULES[type(optimizer)], keep_hidden=False)
+        add_up, update = (self.kernel(source("step"), options, name) for name in ("step_shares", "step_update"))
+        data = samples.x.ravel(), samples.y.ravel(), order, *walk.numbers
+
+        def step() -> None:
+            add_up((len(shares),), (threads,), (flat, *data, cursor, shares))
+            found = shares, np.int32(len(shares)), table, *constants(optimizer)
+            update((-(-(h + 1) // threads),), (threads,), (*found, cursor, flat, squares))
+
+        if steps:
+            self._graph = self.record(step)  # kept: the device may be at it after this returns
+            for _ in range(steps):
+                self._graph()
+        losses = squares.sum(axis=1) / len(samples)
+        return unflatten_state(flat, state.step + steps), losses.astype(np.float32)
+
+
+class TrainBackend(GraphBackend):
+    """`train` as one launch: all steps of all epochs, parameters and moments in registers; large batches by graph."""
+
+    most_hidden = 1024  # beyond, a block of as many threads leaves each too few registers; in hinge, a thread a unit
+
+    def train(
+        self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
+    ) -> tuple[State, Array]:
+        if min(plan.batch, len(samples)) > ONE_BLOCK_BATCH:
+            return super().train(state, samples, optimizer, plan, epochs)
+        check_shapes(state.params, samples)
+        one = map_arrays(lambda array: array[None], state)
+        after, losses = self._train(one, samples, optimizer, plan, epochs, np.ones(1))
+        return map_arrays(itemgetter(0), after), losses[0]
+
+    def train_many(
+        self,
+        states: State,
+        samples: Samples,
+        optimizer: Optimizer,
+        plan: Plan,
+        epochs: range,
+        rates: np.ndarray | None = None,
+    ) -> tuple[State, Array]:
+        check_many(states, samples, rates)
+        count = states.params.w1.shape[0]
+        return self._train(states, samples, optimizer, plan, epochs, np.ones(count) if rates is None else rates)
+
+    def _train(
+        self, states: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range, rates: np.ndarray
+    ) -> tuple[State, Array]:
+        """A block for each network; states and losses with a leading axis."""
+        check_plan(plan, len(samples), epochs)
+        self._demand(map_arrays(itemgetter(0), states).params)
+        n, h, xp, walk = len(samples), states.params.b1.shape[1], self.xp, Walk.of(plan, len(samples), epochs)
+        flat = flatten(xp, states)  # (M, 1 + moments, 3 H + 1)
+        losses, targets = xp.empty((len(rates), len(epochs)), np.float64), xp.ascontiguousarray(samples.y.T)
+        if len(epochs):
+            kernel = self.kernel(source("train"), sizes(h, RULES[type(optimizer)]), "train")
+            table = rows(optimizer, states.step, len(epochs) * walk.steps)
+            kernel((len(rates),), (threads_for(h),), (
+                samples.x.ravel(), targets, np.int64(n if len(targets) > 1 else 0), self.to_device(walk.order),
+                *walk.numbers, *map(np.int32, (n, len(epochs))),
+                *map(self.to_device, (table, rates.astype(np.float32))), *constants(optimizer), flat, losses,
+            ))  # fmt: skip
+        return unflatten_state(flat, states.step + len(epochs) * walk.steps), losses.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class TabledSamples(Samples):
+    """Samples on the device, and there too: sorted, with the table of their moments."""
+
+    table: tuple[Array, ...] = ()  # x (N,), y (N,), nodes, offsets
+
+
+class HingeBackend(TrainBackend):
+    """Full batches by sorted knots and moments in one launch, however many samples; minibatches in the fused form."""
+
+    algorithm = "hinge"
+
+    def supports(
+        self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
+    ) -> str | None:
+        if sizes.samples >= 2**31:
+            return f"{self.name} counts samples in 32 bits, up to 2^31 - 1, not {sizes.samples}"
+        return uncompiled(self.name, optimizer) or super().supports(sizes, dtype, optimizer, plan)
+
+    def algorithm_of(self, verb: str, batch: int, samples: int) -> str:
+        return self.algorithm if verb != "forward" and batch >= samples else super().algorithm
+
+    def samples(self, x: Any, y: Any) -> Samples:
+        check_samples(x, y)
+        demand_one_input(self.name, x.shape[1])
+        if y.shape[1] != 1:  # of many networks: they train in the fused form
+            return super().samples(x, y)
+        host_x, host_y = (array if isinstance(array, np.ndarray) else self.to_host(array) for array in (x, y))
+        table = sort_samples(host_x, host_y).table
+        on_device = (table.x, table.y[0], table.nodes, table.offsets.astype(np.int64))
+        return TabledSamples(self.to_device(host_x), self.to_device(host_y), tuple(map(self.to_device, on_device)))
+
+    def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
+        if not isinstance(samples, TabledSamples):
+            return super().loss_and_grads(params, samples)
+        check_shapes(params, samples)
+        self._demand(params)
+        h = params.b1.shape[0]
+        loss, grads = self.xp.empty((), np.float32), self.xp.empty(3 * h + 1, np.float32)
+        self._launch(
+            "hinge", params, "hinge_gradient", 1, whole_warps(h), *samples.table, np.uint32(len(samples)), loss, grads
+        )
+        return loss, unflatten(grads)
+
+    def train(
+        self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
+    ) -> tuple[State, Array]:
+        if not isinstance(samples, TabledSamples) or plan.steps_per_epoch(len(samples)) > 1 or not len(epochs):
+            return super().train(state, samples, optimizer, plan, epochs)
+        check_shapes(state.params, samples)
+        check_plan(plan, len(samples), epochs)
+        self._demand(state.params)
+        h, losses = state.params.b1.shape[0], self.xp.empty(len(epochs), np.float64)
+        flat = flatten(self.xp, map_arrays(lambda array: array[None], state))[0]
+        kernel = self.kernel(source("hinge"), sizes(h, RULES[type(optimizer)]), "hinge_train")
+        table = self.to_device(rows(optimizer, state.step, len(epochs)))
+        kernel((1,), (whole_warps(h),), (
+            *samples.table, np.uint32(len(samples)), np.int32(len(epochs)), table, *constants(optimizer), flat, losses
+        ))  # fmt: skip
+        return unflatten_state(flat, state.step + len(epochs)), losses.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The batches of some epochs, as kernels walk through them."""
+
+    order: np.ndarray  # (rows, groups, 32) int32: a row for each step, in groups of 32 samples, filled up with -1
+    steps: int  # of an epoch
+    batch: int
+    last_batch: int  # of each epoch
+
+    @classmethod
+    def of(cls, plan: Plan, samples: int, epochs: range) -> "Walk":
+        """The walk of a plan; of full batches it has one row, for every step."""
+        if plan.order is None:
+            order, batch = np.arange(samples)[None], samples
+        else:
+            order, batch = plan.order[epochs.start : epochs.stop], min(plan.batch, samples)
+        steps, whole = -(-samples // batch), samples // batch
+        walk = np.full((len(order), steps, whole_warps(batch)), -1, np.int32)
+        walk[:, :whole, :batch] = order[:, : whole * batch].reshape(-1, whole, batch)
+        if whole < steps:
+            walk[:, whole, : samples - whole * batch] = order[:, whole * batch :]
+        return cls(walk.reshape(len(order) * steps, -1, LANES), steps, batch, samples - (steps - 1) * batch)
+
+    @property
+    def numbers(self) -> tuple[np.int32, ...]:
+        """Rows, groups, steps an epoch, samples of a batch and of the last."""
+        rows, groups, _ = self.order.shape
+        return tuple(map(np.int32, (rows, groups, self.steps, self.batch, self.last_batch)))
+
+
+def whole_warps(count: int) -> int:
+    """The multiple of 32 that is next."""
+    return -(-count // LANES) * LANES
+
+
+def rows(optimizer: Optimizer, step: int, steps: int) -> np.ndarray:
+    """What changes with the step of the optimizer's coefficients, (steps, 2) float32, filled up with 0."""
+    table = optimizer.coefficients(step, step + steps)[:, :2]
+    return np.pad(table, ((0, 0), (0, 2 - table.shape[1]))).astype(np.float32)
+
+
+def constants(optimizer: Optimizer) -> tuple[np.float32, ...]:
+    """The five of Adam that do not change with the step; zeros for the others."""
+    values = optimizer.coefficients(0, 1)[0, 2:] if isinstance(optimizer, Adam) else np.zeros(5)
+    return tuple(np.float32(value) for value in values)
+
+
+def flatten(xp: Any, states: State) -> Array:
+    """Parameters and moments of M networks, a row each: (M, 1 + moments, 3 H + 1)."""
+    count, trees = states.params.w1.shape[0], (states.params, *states.moments)
+    return xp.stack([xp.concatenate([a.reshape(count, -1) for a in tree], axis=1) for tree in trees], axis=1)
+
+
+def unflatten(flat: Array) -> Params:
+    """The arrays of flat vectors (..., 3 H + 1), as views."""
+    h = flat.shape[-1] // 3
+    return Params(flat[..., None, :h], flat[..., h : 2 * h], flat[..., 2 * h : 3 * h, None], flat[..., 3 * h :])
+
+
+def unflatten_state(flat: Array, step: int) -> State:
+    """The state of the rows (..., 1 + moments, 3 H + 1), its arrays views."""
+    params, *moments = (unflatten(flat[..., row, :]) for row in range(flat.shape[-2]))
+    return State(params, tuple(moments), step)

@@ -1,0 +1,265 @@
+"""The CUDA sources without a GPU: compiled for the devices that people have, and run by the host against float64."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conformance import REQUIREMENTS
+from cuda_on_host import DEADLOCK, HostFused, HostGraph, HostHinge, HostKernels, HostTrain
+
+from bench import agreement, device_ceilings
+from bench.loading import load_or_skip
+from relufit import Backend, Params, Plan, Sizes, draw_plan, init_params
+from relufit.backends.cuda import sources
+from relufit.backends.cuda.sources import sizes, source
+from relufit.optim import SGD, Adam, Momentum, Optimizer
+
+pytestmark = pytest.mark.cuda_source
+HOST = {"cupy-fused": HostFused, "cupy-graph": HostGraph, "cupy-train": HostTrain, "cupy-hinge": HostHinge}
+RULES = [SGD(1e-4), Momentum(1e-4), Adam(1e-3)]
+# Of a kernel in the worst case of H = 64, 512 and 1024 and of all optimizers: registers a thread.
+REGISTERS = {
+    "forward_few": 64, "forward_many": 64, "gradient_shares": 104, "gradient_from_shares": 64, "step_shares": 104,
+    "step_update": 64, "train": 255, "hinge_gradient": 128, "hinge_train": 144,
+}  # fmt: skip
+USED = re.compile(
+    r"entry function '(\w+)'.*?(\d+) bytes stack frame, (\d+) bytes spill stores.*?Used (\d+) registers",
+    flags=re.DOTALL,
+)
+LARGEST = {"dense": 2048, "step": 2048, "train": 1024, "hinge": 1024}  # units that a kernel takes
+SPILLED = {"hinge_train": 128, "hinge_gradient": 32}  # bytes at H = 1024, where 1024 threads leave 64 registers each
+
+
+def compile_for(architecture: int, text: str, options: tuple[str, ...]) -> str:
+    """What the compiler of the CUDA run time says of the kernels of a source; fails where it does not compile."""
+    nvrtc = pytest.importorskip(
+        "cuda.bindings.nvrtc", reason="cuda-bindings is not installed: pip install relufit[dev]"
+    )
+
+    def result(answer: tuple[object, ...]) -> object:
+        assert answer[0] == nvrtc.nvrtcResult.NVRTC_SUCCESS, answer[0]
+        return answer[1] if len(answer) == 2 else None
+
+    program = result(nvrtc.nvrtcCreateProgram(text.encode(), b"kernels", 0, [], []))
+    asked = [*dict.fromkeys([*options, "--std=c++17"]), f"--gpu-architecture=sm_{architecture}"]
+    asked += ["--ftz=true", "--ptxas-options=-v"]  # cupy asks for the first of its own accord
+    (status,) = nvrtc.nvrtcCompileProgram(program, len(asked), [option.encode() for option in asked])
+    text = b" " * result(nvrtc.nvrtcGetProgramLogSize(program))  # type: ignore[operator]
+    result(nvrtc.nvrtcGetProgramLog(program, text))
+    assert status == nvrtc.nvrtcResult.NVRTC_SUCCESS, text.decode()
+    return text.decode()
+
+
+@pytest.mark.parametrize("architecture", [80, 90, 100])
+@pytest.mark.parametrize(
+    ("file", "hidden"),
+    [(file, hidden) for file, largest in LARGEST.items() for hidden in (64, 512, 1024, 2048) if hidden <= largest],
+)
+def test_compiles_within_its_registers(architecture: int, hidden: int, file: str) -> None:
+    """Every kernel for A100, H100/H200 and B200: nothing of it in local memory, but for what is said."""
+    for rule in range(len(RULES)) if architecture == 90 and file != "dense" else (len(RULES) - 1,):  # Adam has most
+        said = compile_for(architecture, source(file), sizes(hidden, rule, keep_hidden=file == "train"))
+        found = USED.findall(said)
+        assert {name for name, *_ in found} <= set(REGISTERS)
+        assert found, said
+        for name, stack, spills, registers in found:
+            allowed = SPILLED.get(name, 0) if hidden == 1024 else 0
+            assert max(int(stack), int(spills)) <= allowed, (name, said)
+            assert int(registers) <= REGISTERS[name], (name, said)
+
+
+@pytest.mark.parametrize("architecture", [80, 90, 100])
+@pytest.mark.parametrize("dtype", list(device_ceilings.NUMBERS))
+def test_ceilings_compile_without_memory(dtype: str, architecture: int) -> None:
+    """The loops that measure a device keep everything in registers."""
+    said = compile_for(architecture, device_ceilings.SOURCE.read_text(), device_ceilings.options(dtype))
+    found = {name: (int(stack), int(spills)) for name, stack, spills, _ in USED.findall(said)}
+    assert set(found) == {*device_ceilings.MIXES, "nothing"}
+    assert set(found.values()) == {(0, 0)}
+
+
+@pytest.mark.parametrize("requirement", list(REQUIREMENTS))
+@pytest.mark.parametrize("name", list(HOST))
+def test_conforms(name: str, requirement: str) -> None:
+    """The suite that every backend passes, with the kernels on the host."""
+    REQUIREMENTS[requirement](HOST[name](name))
+
+
+def adversarial(hidden: int, samples: int) -> tuple[Params, np.ndarray, np.ndarray]:
+    """Knots on samples, zero biases, w1 = 0, units that are never on, repeated x, a target that is not smooth."""
+    params = init_params(hidden)
+    rng = np.random.default_rng(1)
+    x = rng.uniform(-6, 6, (samples, 1)).astype(np.float32)
+    x[: samples // 4] = np.round(x[: samples // 4])
+    w1, b1 = params.w1.copy(), params.b1.copy()
+    b1[: hidden // 4] = -(w1[0, : hidden // 4] * x[np.arange(hidden // 4) % samples, 0])
+    b1[hidden // 4 : hidden // 3] = 0
+    w1[0, hidden // 3 : hidden // 2] = 0
+    b1[-1] = -1e3
+    return params._replace(w1=w1, b1=b1), x, np.sign(np.sin(x)).astype(np.float32)
+
+
+def places(*names: str) -> list[object]:
+    """Each of the backends with its kernels on the host, and where there is a GPU as it is."""
+    on_host = [pytest.param(HOST[name], name, id=f"{name}-on-host") for name in names]
+    on_gpu = [pytest.param(load_or_skip, name, marks=pytest.mark.gpu, id=f"{name}-on-gpu") for name in names]
+    return [*on_host, *on_gpu]
+
+
+@pytest.mark.parametrize(("hidden", "samples"), [(64, 333), (512, 100), (100, 65), (1, 1), (33, 9000)])
+@pytest.mark.parametrize(("make", "name"), places(*HOST))
+def test_agrees_with_float64(make: Callable[[str], Backend], name: str, hidden: int, samples: int) -> None:
+    """Output, loss and gradients on data made to hurt, within what rounding explains."""
+    params, x, y = adversarial(hidden, samples)
+    backend = make(name)
+    agreement.demand(agreement.compare(backend, params, x, y, agreement.reference(params, x, y)))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
+@pytest.mark.parametrize("plan", ["ragged", "groups", "whole"])
+@pytest.mark.parametrize("hidden", [64, 512])
+@pytest.mark.parametrize(("make", "name"), places("cupy-graph", "cupy-train", "cupy-hinge"))
+def test_trains_as_float64_does(
+    make: Callable[[str], Backend], name: str, hidden: int, plan: str, rule: Optimizer
+) -> None:
+    """Some epochs in one launch: by ragged batches, by batches of several groups of 32, by the whole data set."""
+    params, x, y = init_params(hidden), *(np.linspace(-6, 6, 200, dtype=np.float32)[:, None],) * 2
+    plans = {
+        "ragged": draw_plan(200, batch=32, epochs=2),
+        "groups": draw_plan(200, batch=70, epochs=1),
+        "whole": Plan(None, 200, 3),
+    }
+    backend = make(name)
+    for many in (False, True):
+        agreement.demand(agreement.compare_training(backend, params, x, np.sin(y), rule, plans[plan], many=many))
+
+
+def digest(name: str, seed: int) -> str:
+    """Of the bits of a gradient, an output, and of what training ends in, with the threads in this order."""
+    backend = HOST[name](name)
+    backend.seed = seed
+    params, x, y = adversarial(200, 330)
+    samples, rule = backend.samples(x, y), Adam(1e-3)
+    loss, grads = backend.loss_and_grads(params, samples)
+    found = [loss, *grads, backend.forward(params, x)]
+    for plan in (draw_plan(330, batch=40, epochs=1), Plan(None, 330, 2)):
+        state, losses = backend.train(rule.init(params), samples, rule, plan, range(plan.epochs))
+        found += [losses, *state.params, *(array for moment in state.moments for array in moment)]
+    return sha256(b"".join(np.asarray(array).tobytes() for array in found)).hexdigest()
+
+
+@pytest.mark.parametrize("name", list(HOST))
+def test_the_order_of_threads_changes_no_bit(name: str) -> None:
+    """One after the other, or shuffled at every turn: nothing is read before it is written."""
+    assert digest(name, 1) == digest(name, 2) == digest(name, 0)
+
+
+BARRIER = re.compile(r"__sync(threads|warp)\(\);")
+USERS = {"group.cuh": ("cupy-fused", "cupy-graph", "cupy-train"), "hinge.cuh": ("cupy-hinge",)}
+# Between the two halves of an odd-even turn. A fiber exchanges two keys without being interrupted, and the turns go on
+# until all is sorted, so that the host cannot see it missing; on a device compute-sanitizer's racecheck does.
+UNSEEN = ("hinge.cuh", 0)
+PLACES = [
+    (file, place)
+    for file in USERS
+    for place in range(len(BARRIER.findall((sources.FOLDER / file).read_text())))
+    if (file, place) != UNSEEN
+]
+# In a process of its own, with the sources of another folder: 3 where a bit is not as it was.
+MUTANT = """
+import sys
+from hashlib import sha256
+from pathlib import Path
+sys.path[:0] = sys.argv[2:4]
+from relufit.backends.cuda import sources
+sources.FOLDER = Path(sys.argv[1])
+from test_cuda_source import HOST, digest
+for name, before in zip(sys.argv[4::2], sys.argv[5::2]):
+    for seed in (0, 1):
+        if digest(name, seed) != before:
+            sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize(("file", "place"), PLACES)
+def test_a_missing_barrier_is_seen(file: str, place: int, tmp_path: Path) -> None:
+    """Each barrier deleted in turn gives other bits, in one order of the threads or another, or waits for ever."""
+    for original in sources.FOLDER.glob("*.cuh"):
+        (tmp_path / original.name).write_text(original.read_text())
+    text = (tmp_path / file).read_text()
+    cut = list(BARRIER.finditer(text))[place]
+    (tmp_path / file).write_text(text[: cut.start()] + ";" + text[cut.end() :])
+    here, before = Path(__file__).parent, [part for name in USERS[file] for part in (name, digest(name, 0))]
+    done = subprocess.run(
+        [sys.executable, "-c", MUTANT, str(tmp_path), str(here.parent), str(here), *before],
+        capture_output=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode in (3, DEADLOCK), done.stderr.decode()
+
+
+SANITIZED = """
+import sys
+from test_cuda_source import adversarial
+from relufit import Adam, Plan, draw_plan
+from relufit.backends import create
+from relufit.optim import map_arrays
+backend, rule = create(sys.argv[1]), Adam(1e-3)
+params, x, y = adversarial(100, 130)
+samples, start = backend.samples(x, y), map_arrays(backend.to_device, rule.init(params))
+backend.forward(start.params, samples.x)
+backend.loss_and_grads(start.params, samples)
+for plan in (draw_plan(130, batch=40, epochs=1), Plan(None, 130, 2)):
+    backend.train(start, samples, rule, plan, range(plan.epochs))
+backend.synchronize()
+"""
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("tool", ["memcheck", "racecheck"])
+@pytest.mark.parametrize("name", list(HOST))
+def test_the_sanitizer_finds_nothing(name: str, tool: str) -> None:
+    """No access outside an array, no race for shared memory: what the host's fibers cannot see."""
+    sanitizer = shutil.which("compute-sanitizer")
+    load_or_skip(name)
+    if sanitizer is None:
+        pytest.skip("compute-sanitizer is not on the PATH")
+    command = [
+        sanitizer,
+        "--tool",
+        tool,
+        "--report-api-errors",
+        "no",
+        "--error-exitcode",
+        "9",
+        sys.executable,
+        "-c",
+        SANITIZED,
+        name,
+    ]
+    here = Path(__file__).parent
+    found = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120,
+        env={**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{here.parent}"},
+    )  # fmt: skip
+    if "not supported" in found.stdout:
+        pytest.skip("compute-sanitizer does not support this device here")
+    assert found.returncode == 0, found.stdout[-2000:] + found.stderr[-2000:]
+
+
+def test_kernels_refuse_what_they_cannot() -> None:
+    """More inputs, float64 and too many units, each with the reason."""
+    for name, backend in HOST.items():
+        made: HostKernels = backend(name)
+        assert "one input and one output" in str(made.supports(Sizes(10, 2, 8, 1), "float32"))  # type: ignore[attr-defined]
+        assert "float32, not float64" in str(made.supports(Sizes(10, 1, 8, 1), "float64"))  # type: ignore[attr-defined]
+        assert "not 4096" in str(made.supports(Sizes(10, 1, 4096, 1), "float32"))  # type: ignore[attr-defined]
+        refused = made.supports(Sizes(10, 1, 2048, 1), "float32")  # type: ignore[attr-defined]
+        assert ("up to 1024" in str(refused)) == (name in ("cupy-train", "cupy-hinge"))
+        assert made.supports(Sizes(10, 1, 1024, 1), "float32") is None  # type: ignore[attr-defined]
