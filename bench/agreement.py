@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from math import sqrt
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -21,8 +22,7 @@ from relufit.backend import Backend
 from relufit.backends.numpy import NumpyBackend
 from relufit.data import Plan
 from relufit.errors import RelufitError
-from relufit.optim import Optimizer, State
-from relufit.slices import map_arrays
+from relufit.optim import Optimizer, State, map_arrays, stack_states
 
 BLOCK_ELEMENTS = 2**20
 QUANTITIES = ("output", "loss", "w1", "b1", "w2", "b2")
@@ -248,9 +248,11 @@ def _under_way(rule: Optimizer, params: Params, grads: Params) -> State:
 
 
 def compare_training(
-    backend: Backend, params: Params, x: np.ndarray, y: np.ndarray, rule: Optimizer, plan: Plan
+    backend: Backend, params: Params, x: np.ndarray, y: np.ndarray, rule: Optimizer, plan: Plan, *, many: bool = False
 ) -> dict[str, Check]:
     """Let the backend train the whole plan and measure where it arrives against training in float64.
+
+    With `many`, by `train_many`, as the last of three networks, of which the others start elsewhere.
 
     What differs is taken as a share of the way that all weights went together, as one vector, and as a share of the
     last epoch's loss. Rounding at each step is carried on by the steps after it: no bound follows from the data alone,
@@ -258,9 +260,14 @@ def compare_training(
     taken in another order is off by a fiftieth and more. For that last reason a recipe that shuffles for itself is held
     to OWN_ORDER: it is to have learned as much.
     """
-    state, losses = backend.train(
-        map_arrays(backend.to_device, rule.init(params)), backend.samples(x, y), rule, plan, range(plan.epochs)
-    )
+    state = rule.init(params)
+    if many:
+        other = rule.init(params._replace(w2=-params.w2))
+        state = stack_states(np.stack, [other, other, state])
+    train = backend.train_many if many else backend.train
+    state, losses = train(map_arrays(backend.to_device, state), backend.samples(x, y), rule, plan, range(plan.epochs))
+    if many:
+        state, losses = map_arrays(itemgetter(-1), state), losses[-1]
     exact, start = NumpyBackend(), map_arrays(partial(np.asarray, dtype=np.float64), rule.init(params))
     samples = exact.samples(x.astype(np.float64), y.astype(np.float64))
     wanted, wanted_losses = exact.train(start, samples, rule, plan, range(plan.epochs))

@@ -16,12 +16,14 @@ from relufit.errors import RelufitError
 from relufit.optim import SGD, Adam, Optimizer
 from relufit.params import DTYPES, SCHEMES, Params, Sizes
 
-PROFILES = ("quick", "full", "headline")
+PROFILES = ("quick", "full", "headline", "gpu")
 BATCHES = (800, 32, 8192, 65536)
 HIDDEN = (512, 64, 2048)
 LATENCY_BATCHES = (1, 800)
 TRANSFER_BATCH = 65536
 MINIBATCH = 32
+ENSEMBLE = 64  # networks that a CPU trains at once
+GPU_NETWORKS = (1, 132, 1056, 4224)  # one, one and eight for each multiprocessor of an H200, and thousands
 SCALING_BATCHES = tuple(10**power for power in range(2, 9))
 HEADLINE_BATCHES = (800, 65536, 2**20, 10**7)
 MANY_SAMPLES = 10**6  # above it data are drawn in pieces, and the gate takes the cheap way of bench/trial.py
@@ -46,16 +48,17 @@ RULES = {
 class Case:
     """One piece of work at one size. Every field stands in the journal under its own name."""
 
-    work: str  # forward, gradient, step, latency, to_device, to_host, memory, agreement, convergence, scaling
+    work: str  # forward, gradient, step, latency, to_device, to_host, memory, agreement, convergence, scaling, ensemble
     batch: int  # N of one call; of one minibatch, for step and convergence
     hidden: int = 512
     dtype: str = "float32"
     inputs: int = 1
     outputs: int = 1
-    optimizer: str = ""  # step, convergence
+    optimizer: str = ""  # step, convergence, ensemble
     target: str = "sin"
     scheme: str = "spread"
     epochs: int = 0  # convergence
+    networks: int = 1  # ensemble: trained at once
 
     @property
     def id(self) -> str:
@@ -71,7 +74,7 @@ class Case:
     @property
     def samples(self) -> int:
         """N of the data behind the case: minibatch work runs over the 800 training samples."""
-        minibatch = self.work == "convergence" or (self.work == "step" and self.batch == MINIBATCH)
+        minibatch = self.work in ("convergence", "ensemble") or (self.work == "step" and self.batch == MINIBATCH)
         return TRAIN_SAMPLES if minibatch else self.batch
 
     @property
@@ -135,8 +138,8 @@ def grid(profile: str) -> list[Case]:
     """The cases of a profile, most valuable first. Raises RelufitError for an unknown profile."""
     if profile not in PROFILES:
         raise RelufitError(f"unknown profile {profile!r}; choose {', '.join(PROFILES[:-1])} or {PROFILES[-1]}")
-    if profile == "headline":
-        return list(_headline())
+    if profile in ("headline", "gpu"):
+        return list(_headline() if profile == "headline" else _gpu())
     return list(dict.fromkeys(_quick() if profile == "quick" else [*_quick(epochs=SCHEDULE["full"]), *_rest()]))
 
 
@@ -146,6 +149,40 @@ def _headline() -> Iterable[Case]:
     yield Case("step", MINIBATCH, optimizer="adam")
     for batch in HEADLINE_BATCHES:
         yield Case("gradient", batch)
+
+
+def _gpu() -> Iterable[Case]:
+    """What a GPU is asked, under a limit of time: few samples, where launches count, and many, where the roof does."""
+    for optimizer in ("sgd", "adam"):
+        yield Case("step", MINIBATCH, optimizer=optimizer)
+    yield Case("gradient", 2**22)
+    yield Case("gradient", 800)
+    yield Case("ensemble", MINIBATCH, optimizer="adam", networks=GPU_NETWORKS[-1])
+    yield Case("step", 800, optimizer="adam")
+    for target in ("sin", "square"):
+        yield Case("convergence", MINIBATCH, optimizer="adam", target=target, epochs=SCHEDULE["full"])
+    for batch in (65536, 2**20):
+        yield Case("gradient", batch)
+    for batch in (800, 65536, 2**22):
+        yield Case("forward", batch)
+    for networks in GPU_NETWORKS[:-1]:
+        yield Case("ensemble", MINIBATCH, optimizer="adam", networks=networks)
+    yield Case("agreement", 800)
+    yield Case("agreement", 800, hidden=64, inputs=3, outputs=2)
+    for batch in SCALING_BATCHES:
+        yield Case("scaling", batch)
+    yield Case("step", 65536, optimizer="adam")
+    for batch in LATENCY_BATCHES:
+        yield Case("latency", batch)
+    for work in ("to_device", "to_host"):
+        yield Case(work, TRANSFER_BATCH)
+    for batch in (800, 65536):
+        yield Case("memory", batch)
+    for hidden in (64, 1024, 2048):
+        yield Case("gradient", 800, hidden)
+        yield Case("step", MINIBATCH, hidden, optimizer="adam")
+    for batch in (800, 65536):
+        yield Case("gradient", batch, dtype="float64")
 
 
 def _quick(epochs: int = SCHEDULE["quick"]) -> Iterable[Case]:
@@ -196,5 +233,6 @@ def _rest() -> Iterable[Case]:
                 yield Case("latency", batch, hidden, dtype)
         for work in ("to_device", "to_host"):
             yield Case(work, TRANSFER_BATCH, dtype=dtype)
+    yield Case("ensemble", MINIBATCH, optimizer="adam", networks=ENSEMBLE)
     for batch in SCALING_BATCHES:
         yield Case("scaling", batch)

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench import ceilings, machine, timing
+from bench import ceilings, device_ceilings, machine, timing
 from bench.cases import PROFILES, Case
+from bench.frames import CASE_FIELDS, read
 from bench.journal import RESULTS, Journal
 from bench.loading import load, load_or_skip, unavailable
 from bench.selection import select
@@ -30,6 +31,7 @@ QUICK_SECONDS = 110.0  # with what is compiled and probed before, under 3 minute
 CASE_SECONDS = {"full": 0.6, "headline": 3.0}
 MAX_CASE_SECONDS = 2.0
 ORDER_SEED = 0
+DEVICE_FAILED = 70  # the exit code of a run whose device no longer works in this process
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,6 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--hidden", help="only these widths; an own width is added to the grid")
     group.addoption("--dtype", help="only float32 or float64")
     group.addoption("--threads", type=int, help="threads of the CPU libraries; default: as installed")
+    group.addoption("--resume", type=Path, help="go on with this journal: what stands in it is not measured again")
     group.addoption("--results", default=str(RESULTS), help="folder for the journal")
 
 
@@ -89,6 +92,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     cases, names = config.stash[SELECTED]
     # A kind of work that the profile has no case of is not a test that is skipped.
     items[:] = [item for item in items if not hasattr(item, "callspec") or item.callspec.params.get("name") in names]
+    if config.option.resume is not None:
+        done = finished(config)
+        items[:] = [item for item in items if pair_of(item) not in done]
     rank = {
         case: (place, random.Random(f"{ORDER_SEED} {case}").sample(names, len(names)))
         for place, case in enumerate(cases)
@@ -101,6 +107,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return place, order.index(item.callspec.params["name"])
 
     items.sort(key=key)
+
+
+def pair_of(item: pytest.Item) -> tuple[Case, str] | None:
+    """The case and the backend of a benchmark."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return (params["case"], params["name"]) if "case" in params else None
+
+
+def finished(config: pytest.Config) -> set[tuple[Case, str]]:
+    """What stands in the journal that is gone on with."""
+    try:
+        journal_of(config)  # which adds the case that the run was ended in
+        rows = read(config.option.resume).cases
+    except RelufitError as error:
+        raise pytest.UsageError(str(error)) from None
+    if rows.empty:
+        return set()
+    return {(Case(**{name: row[name] for name in CASE_FIELDS}), row["backend"]) for row in rows.to_dict("records")}
 
 
 class Budget:
@@ -161,6 +185,7 @@ def backend(request: pytest.FixtureRequest, name: str) -> Iterator[Backend]:
     request.node.add_marker(pytest.mark.benchmark(timer=timing.synchronized_clock(loaded)))
     with loaded.pinned():
         yield loaded
+    loaded.memory()  # gives what its allocator keeps back to the device, where other libraries find it
 
 
 @pytest.fixture
@@ -174,6 +199,8 @@ def trial(
 ) -> Trial:
     """The case with its backend, its clock and its share of the time."""
     benchmark.group = f"{case.work} {case.id}"
+    if measures(request.config):
+        journal_of(request.config).begin_case(row(case, backend.name))
     try:
         write = lambda line: journal_of(request.config).write(line)  # noqa: E731
         run = Trial(case, backend, benchmark, write, budget.next_share(), pace, budget.round_seconds)
@@ -186,7 +213,10 @@ def trial(
 def journal_of(config: pytest.Config) -> Journal:
     """The journal of this run."""
     if JOURNAL not in config.stash:
-        config.stash[JOURNAL] = Journal(Path(config.option.results), header(config))
+        path = config.option.resume
+        config.stash[JOURNAL] = (
+            Journal.begin(Path(config.option.results), header(config)) if path is None else Journal.resume(path)
+        )
     return config.stash[JOURNAL]
 
 
@@ -213,6 +243,11 @@ def facts(name: str) -> dict[str, str]:
         return load(name).facts()
 
 
+def uses_cuda(names: list[str]) -> bool:
+    """Whether a backend of this run works on a CUDA device."""
+    return any(unavailable(name) is None and load(name).device == "cuda" for name in names)
+
+
 def header(config: pytest.Config) -> dict[str, Any]:
     """The first line of the journal: the machine, the code, the settings and every backend's state."""
     names = config.stash[SELECTED][1]
@@ -230,6 +265,7 @@ def header(config: pytest.Config) -> dict[str, Any]:
         "backends": {name: {"reason": unavailable(name), "facts": facts(name)} for name in names},
         "threads_in_force": machine.threads_in_force(),
         "ceilings": ceilings.measure(config.option.threads),
+        "device_ceilings": device_ceilings.measure() if uses_cuda(names) else {},
     }
 
 
@@ -248,7 +284,23 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         if measures(item.config) and unavailable(name) is None:
             line = row(item.callspec.params["case"], name)
             journal_of(item.config).write({**line, "status": status, "reason": reason})
+            if status != "SKIPPED" and has_failed(name):
+                journal_of(item.config).end_case()
+                pytest.exit(f"the device failed under {name}; --resume goes on in a new process", DEVICE_FAILED)
+    if call.when == "teardown" and JOURNAL in item.config.stash:
+        item.config.stash[JOURNAL].end_case()
     yield
+
+
+def has_failed(name: str) -> bool:
+    """Whether the device of a backend has been left in an error state, in which it can do nothing more."""
+    if unavailable(name) is not None or load(name).device == "cpu":
+        return False
+    try:
+        load(name).synchronize()
+    except Exception:  # each library has errors of its own
+        return True
+    return False
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

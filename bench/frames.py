@@ -22,7 +22,9 @@ USUAL = {f.name: f.default for f in fields(Case) if f.default is not MISSING}  #
 NUMBER_LISTS = ("seconds", "device_seconds", "step", "train_seconds", "loss", "test_mse", "curve")
 NUMBERS = (
     "iterations", "steps", "minor_faults_per_call", "peak_bytes", "load_average", "build_seconds", "first_call_seconds",
+    "kernels_per_step",
 )  # fmt: skip
+GPU_NUMBERS = ("watts", "sm_mhz", "memory_mhz", "celsius", "processes")
 ROOFS = (
     "copy_bytes_per_second",
     *(
@@ -31,6 +33,7 @@ ROOFS = (
         for dtype in DTYPES
     ),
 )
+DEVICE_ROOFS = ("launch_seconds", "graph_node_seconds", "cache_bytes", "processors")
 TEXTS = ("device", "algorithm", "order", "reason", "method")
 
 Complain = Callable[[str], None]
@@ -158,6 +161,10 @@ def _case(value: Any) -> dict[str, Any]:
     for name in NUMBER_LISTS:
         case[name] = None if value.get(name) is None else [float(item) for item in value[name]]
     case["agreement"] = _checks(value.get("agreement"))
+    state = _mapping(value, "gpu")
+    for name in GPU_NUMBERS:
+        case[f"gpu_{name}"] = _number(state.get(name))
+    case["gpu_throttled"] = str(state.get("throttled") or "")
     _check_values(case)
     return case
 
@@ -190,6 +197,8 @@ def _normal(header: dict[str, Any]) -> dict[str, Any]:
     parts = {name: _mapping(header, name) for name in ("machine", "code", "settings", "threads_in_force", "backends")}
     parts["machine"] = {**parts["machine"], "packages": _mapping(parts["machine"], "packages")}
     parts["ceilings"] = _ceilings(_mapping(header, "ceilings"))
+    device = _mapping(header, "device_ceilings")
+    parts["device_ceilings"] = {name: _number(device.get(name)) for name in (*ROOFS, *DEVICE_ROOFS)}
     gpus = parts["machine"].get("gpus")
     parts["machine"]["gpus"] = [gpu for gpu in gpus if isinstance(gpu, dict)] if isinstance(gpus, list) else []
     parts["backends"] = {

@@ -1,6 +1,7 @@
 """The record of a run: one line of JSON for the run, then one for each finished case, on disk as soon as it is known.
 
-Append-only: a run that is killed has lost nothing but the case in flight. bench/frames.py is the only reader.
+Append-only: a run that is killed has lost nothing but the case in flight, and a file beside the journal says which that
+was, so that the run can be taken up again. bench/frames.py is the only reader.
 """
 
 import json
@@ -19,18 +20,47 @@ RESULTS = Path("results")
 class Journal:
     """One file of one run: results/raw/<machine>/<run>.jsonl."""
 
-    def __init__(self, results: Path, header: dict[str, Any]) -> None:
-        self.run = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
-        folder = results / "raw" / header["machine"]["slug"]
-        self.path = folder / f"{self.run}.jsonl"
+    def __init__(self, path: Path, mode: str) -> None:
+        self.path, self._now = path, in_flight_file(path)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("x", encoding="utf-8")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open(mode, encoding="utf-8")
         except OSError as error:
-            raise RelufitError(
-                f"cannot write results to {folder}: {error.strerror}; choose another --results"
-            ) from None
-        self.write({"kind": "run", "schema": SCHEMA, "run": self.run, **header})
+            raise RelufitError(f"cannot write results to {path}: {error.strerror}; choose another --results") from None
+
+    @classmethod
+    def begin(cls, results: Path, header: dict[str, Any]) -> "Journal":
+        """A new run, whose first line is the header."""
+        run = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
+        journal = cls(results / "raw" / header["machine"]["slug"] / f"{run}.jsonl", "x")
+        journal.write({"kind": "run", "schema": SCHEMA, "run": run, **header})
+        return journal
+
+    @classmethod
+    def resume(cls, path: Path) -> "Journal":
+        """Go on with a run that was ended; the case that it was ended in becomes a row that says so."""
+        if not path.is_file():
+            raise RelufitError(f"there is no journal {path} to go on with")
+        journal = cls(path, "a")
+        if not path.read_bytes().endswith(b"\n"):
+            journal._file.write("\n")  # a line that was cut off; the reader complains of it
+        if journal._now.exists():
+            try:
+                row = json.loads(journal._now.read_text(encoding="utf-8"))
+            except ValueError:  # cut off as well
+                row = None
+            if isinstance(row, dict):
+                journal.write({"status": "CRASHED", "reason": "its process ended in this case", **row})
+            journal.end_case()
+        return journal
+
+    def begin_case(self, row: dict[str, Any]) -> None:
+        """Leave word of the case that is being measured."""
+        self._now.write_text(json.dumps(row), encoding="utf-8")
+
+    def end_case(self) -> None:
+        """It has ended, and been written."""
+        self._now.unlink(missing_ok=True)
 
     def write(self, line: dict[str, Any]) -> None:
         """Append one line and force it to disk."""
@@ -42,6 +72,11 @@ class Journal:
     def close(self) -> None:
         """Close the file; what was written is there already."""
         self._file.close()
+
+
+def in_flight_file(journal: Path) -> Path:
+    """Where a run leaves word of the case that it is at."""
+    return journal.with_suffix(".now")
 
 
 def _compact(value: Any, digits: int = 6) -> Any:

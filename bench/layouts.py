@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from bench import tables
-from bench.cells import duration, roofed_cell, seconds_cell
+from bench.cells import digits, duration, roofed_cell, seconds_cell
 from bench.cost import is_hinge
 from bench.frames import Run
 
@@ -51,6 +51,7 @@ time. Columns of the .csv: `share_of_copy` is the bandwidth that going through (
 above 1 where they stay in a cache; `samples_per_second` counts *effective* samples where the algorithm is hinge."""
 COMPILED_SECONDS, COMPILED_TIMES = 0.1, 20  # a first call so long, and so many times the steady one, prepared something
 
+LAUNCH_BOUND = 0.5  # of the wall time
 LOSSY = 1e-5  # relative error of the gradient from which on it is said: float32 has lost a third of its digits
 
 
@@ -66,6 +67,13 @@ def _notes(rows: pd.DataFrame) -> str:
         parts += [f"build {duration(row.build_seconds)} at {_power(row.samples)}" for row in built.itertuples()]
     lossy = rows[rows.gradient_error > LOSSY].sort_values("gradient_error")[-1:]
     parts += [f"gradient off by {row.gradient_error:.0e} at {_power(row.samples)}" for row in lossy.itertuples()]
+    waiting = rows[rows.launch_bound_share > LAUNCH_BOUND].sort_values("launch_bound_share")[-1:]
+    parts += [
+        f"launch-bound: the device waits {100 * row.launch_bound_share:.0f} % of the time at {_power(row.samples)}"
+        for row in waiting.itertuples()
+    ]
+    parts += [f"{count:g} kernels a step" for count in rows.kernels_per_step.dropna().unique()[:1]]
+    parts += [f"throttled: {words}" for words in rows.gpu_throttled.dropna().unique() if words][:1]
     slow = rows[(rows.first_call_seconds > COMPILED_SECONDS)
                 & (rows.first_call_seconds > COMPILED_TIMES * rows.median_us / 1e6)]  # fmt: skip
     parts += [f"first call {duration(slow.first_call_seconds.max())}"] if len(slow) else []
@@ -88,6 +96,24 @@ def lay_out_scaling(run: Run) -> str:
         matrix = matrix.reindex([name for name in tables.in_order(run) if name in matrix.index])
         matrix["note"] = [_notes(rows[rows.backend == name].assign(median_us=_us(rows))) for name in matrix.index]
         parts.append(f"### H = {hidden}, {dtype}\n\n{markdown(matrix.reset_index())}")
+    return "\n\n".join(parts) if len(parts) > 1 else "No cases."
+
+
+def lay_out_ensembles(run: Run) -> str:
+    """Backends down, numbers of networks across: networks of 25 000 steps in a second."""
+    frame = tables.ensembles(run)
+    parts = [f"Networks of {tables.ENSEMBLE_STEPS} steps a second, trained at once on the same batches (`train_many`)."]
+    keys = ["dtype", "hidden", "batch", "optimizer"]
+    for (dtype, hidden, batch, rule), rows in frame.groupby(keys, sort=True) if len(frame) else ():
+        shown = [digits(row.networks_per_second) if row.status == "OK" else row.status for row in rows.itertuples()]
+        matrix = rows.assign(cell=shown).pivot_table(
+            index="backend", columns="networks", values="cell", aggfunc="first", sort=False
+        )
+        matrix = matrix[sorted(matrix.columns)].rename(columns=lambda count: f"{count} at once")
+        matrix = matrix.reindex([name for name in tables.in_order(run) if name in matrix.index])
+        reasons = rows.dropna(subset="reason").groupby("backend").reason.first()
+        matrix["note"] = [reasons.get(name, "") for name in matrix.index]
+        parts.append(f"### {rule}, batch {batch}; H = {hidden}, {dtype}\n\n{markdown(matrix.reset_index())}")
     return "\n\n".join(parts) if len(parts) > 1 else "No cases."
 
 
@@ -118,7 +144,8 @@ def lay_out_headline(run: Run) -> str:
         f"{row.baseline_over_recipe:.2f} ({row.work}{row.optimizer and ' ' + row.optimizer}, N = {row.batch})"
         for row in level[level.work.isin(("step", "gradient"))].itertuples()
     )
-    note = f"x: times faster than {tables.BASELINE} in the same run."
+    named = ", ".join(sorted(set(chosen.baseline.dropna())))
+    note = f"x: times faster than {named} in the same run."
     note += f" {tables.BASELINE} over {tables.BASELINE_PEER}, what people write: {peers}." if peers else ""
     return f"{focus(run)}. {note}\n\n{markdown(frame)}"
 
@@ -190,6 +217,7 @@ LAYOUTS = {
     "throughput": lay_out_throughput,
     "headline": lay_out_headline,
     "scaling": lay_out_scaling,
+    "ensembles": lay_out_ensembles,
     "convergence": lay_out_convergence,
     "agreement": lay_out_agreement,
     "memory": lay_out_memory,

@@ -124,7 +124,9 @@ def commit() -> dict[str, Any]:
 def content_hash() -> str:
     """A hash of every source file of relufit and bench, in a fixed order."""
     digest = hashlib.sha256()
-    for path in sorted(p for folder in ("relufit", "bench") for p in (ROOT / folder).rglob("*.py")):
+    for path in sorted(
+        p for folder in ("relufit", "bench") for end in ("py", "cuh") for p in (ROOT / folder).rglob(f"*.{end}")
+    ):
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 

@@ -25,6 +25,7 @@ LONG = {
     "throughput": tables.throughput,
     "headline": tables.headline,
     "scaling": tables.scaling,
+    "ensembles": tables.ensembles,
     "convergence": tables.convergence,
     "agreement": tables.agreement,
     "memory": tables.memory,
@@ -125,7 +126,22 @@ def roofs_in_words(run: Run) -> str:
     scaling = ceilings["independent_loops_scaling"]
     parts += [f"independent loops gain {scaling:.2f} times from all cores"] if scaling == scaling else []
     parts += [f"not all measured: {ceilings['reason']}"] if ceilings["reason"] else []
-    return f" Ceilings in float32, {'; '.join(parts)}."
+    return f" Ceilings in float32, {'; '.join(parts)}.{device_roofs_in_words(run)}"
+
+
+def device_roofs_in_words(run: Run) -> str:
+    """The same of a CUDA device, and what its cache means for the rows."""
+    found = run.header["device_ceilings"]
+    if found["copy_bytes_per_second"] != found["copy_bytes_per_second"]:
+        return ""
+    return (
+        f" Device: copy {found['copy_bytes_per_second'] / 1e12:.3g} TB/s, "
+        f"{found['multiply_adds_per_second_float32'] / 1e12:.3g} T multiply-adds/s, "
+        f"{found['gradient_instructions_per_second_float32'] / 1e12:.3g} T lane instructions/s of the gradient's mix; "
+        f"an empty launch takes {found['launch_seconds'] * 1e6:.2g} us, a node of a graph "
+        f"{found['graph_node_seconds'] * 1e6:.2g} us. Timed calls go round the same samples: up to "
+        f"{found['cache_bytes'] / 2**20:.0f} MiB they come from its L2 cache."
+    )
 
 
 def ledger(run: Run) -> str:

@@ -2,7 +2,8 @@
 
 The roof of a case is the least time that the ceilings allow for its cost: the longest of its instructions, its
 multiply-adds and, where its compulsory bytes exceed the largest cache, its copy. One core's ceilings count where the
-run was limited to one thread, all cores' otherwise. The ceilings are the host's, so rows of another device have none.
+run was limited to one thread, all cores' otherwise; a row of a CUDA device stands under that device's ceilings, and its
+data are compared with its L2 cache.
 
 `share_of_copy` is another thing: the bandwidth that an unfused library must have moved if it went through its (N, H)
 arrays as bench/cost.py counts, over the measured copy rate. It exceeds 1 where the arrays stay in a cache, or where a
@@ -18,6 +19,7 @@ from bench.frames import Run
 from relufit.params import DTYPES, Sizes
 
 COUNTED = {"forward": "forward", "gradient": "gradient", "step": "step", "scaling": "gradient"}
+DEVICES = ("cpu", "cuda")
 NAN = float("nan")
 
 
@@ -26,12 +28,12 @@ def shares(run: Run, case: dict[str, Any], seconds: float) -> dict[str, float]:
     sizes = Sizes(*(int(case[name]) for name in ("batch", "inputs", "hidden", "outputs")))
     work, algorithm = COUNTED.get(case["work"]), case["algorithm"]
     rule = case["optimizer"] if work == "step" else ""
-    if work is None or case["device"] != "cpu" or case["dtype"] not in DTYPES or rule not in cost.UPDATES:
+    if work is None or case["device"] not in DEVICES or case["dtype"] not in DTYPES or rule not in cost.UPDATES:
         return {"share_of_roof": NAN, "share_of_copy": NAN}
-    ceilings = in_force(run)
+    ceilings, cache_bytes = in_force(run, case["device"])
     need = cost.cost(work, sizes, case["dtype"], algorithm, rule)
     computed_in = "float64" if cost.is_hinge(algorithm) else case["dtype"]
-    roof = roof_seconds(need, ceilings, work, computed_in, run.header["ceilings"]["cache_bytes"])
+    roof = roof_seconds(need, ceilings, work, computed_in, cache_bytes)
     moved = NAN if cost.is_fused(algorithm) else cost.unfused_bytes(work, sizes, case["dtype"])
     return {
         "share_of_roof": roof / seconds,
@@ -39,11 +41,13 @@ def shares(run: Run, case: dict[str, Any], seconds: float) -> dict[str, float]:
     }
 
 
-def in_force(run: Run) -> dict[str, float]:
-    """The ceilings that this run's rows stand under."""
+def in_force(run: Run, device: str = "cpu") -> tuple[dict[str, float], float]:
+    """The ceilings that this run's rows of a device stand under, and the bytes of the largest cache."""
+    if device == "cuda":
+        found: dict[str, float] = run.header["device_ceilings"]
+        return found, found["cache_bytes"]
     cores = "one_core" if run.header["settings"].get("threads") == 1 else "all_cores"
-    found: dict[str, float] = run.header["ceilings"][cores]
-    return found
+    return run.header["ceilings"][cores], run.header["ceilings"]["cache_bytes"]
 
 
 def roof_seconds(need: cost.Cost, ceilings: dict[str, float], work: str, dtype: str, cache_bytes: float) -> float:

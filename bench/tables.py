@@ -15,9 +15,10 @@ from bench.cost import is_hinge
 from bench.frames import Run
 from bench.statistics import median_interval
 
-BASELINE = "torch-cpu"
-# What people write. Where the baseline is slower than it by more than this, beyond both intervals, no ratio to the
-# baseline is published. Where it is faster, because the loader's cost is not in it, ratios are on the modest side.
+BASELINES = {"cpu": "torch-cpu", "cuda": "torch-cuda"}  # of each device: what most people use
+BASELINE = BASELINES["cpu"]
+# What people write on a CPU. Where the baseline is slower than it by more than this, beyond both intervals, no ratio to
+# the baseline is published. Where it is faster, because the loader's cost is not in it, ratios are on the modest side.
 BASELINE_PEER, SLOWER_BY = "torch-recipe", 1.05
 THRESHOLDS = (1e-2, 1e-3, 1e-4)
 TIMED = ("forward", "gradient", "step", "latency", "to_device", "to_host")
@@ -31,15 +32,24 @@ def throughput(run: Run) -> pd.DataFrame:
         return pd.DataFrame()
     frame = pd.DataFrame(rows)
     frame = pd.concat([frame, _backward(frame)], ignore_index=True)
-    keys = ["work", "batch", "hidden", "dtype", "optimizer"]
-    base, peer = (frame[frame.backend == name].set_index(keys) for name in (BASELINE, BASELINE_PEER))
-    at = pd.MultiIndex.from_frame(frame[keys])
-    base, peer = base.reindex(at), peer.reindex(at)
-    frame["baseline_over_recipe"] = (base.median_us / peer.median_us).to_numpy()
-    slower = (base.low_us.fillna(base.median_us) > SLOWER_BY * peer.high_us.fillna(peer.median_us)).to_numpy()
-    ratio = (base.median_us.to_numpy() / frame.median_us).mask(slower)
-    frame[f"times_faster_than_{BASELINE}"] = ratio
+    frame["baseline"] = frame.device.map(BASELINES)
+    base = _beside(frame, frame.baseline)
+    peer = _beside(frame, frame.baseline.where(frame.baseline != BASELINE, BASELINE_PEER))
+    frame["baseline_over_recipe"] = (base.median_us / peer.median_us).mask(frame.baseline != BASELINE)
+    slower = base.low_us.fillna(base.median_us) > SLOWER_BY * peer.high_us.fillna(peer.median_us)
+    frame["times_faster_than_baseline"] = (base.median_us / frame.median_us).mask(slower)
     return frame
+
+
+def _beside(frame: pd.DataFrame, names: pd.Series) -> pd.DataFrame:
+    """For each row, that of the backend named beside it at the same case; nan where there is none."""
+    keys = ["work", "batch", "hidden", "dtype", "optimizer"]
+    rows = frame.drop_duplicates([*keys, "backend"]).set_index([*keys, "backend"])
+    at = pd.MultiIndex.from_frame(frame[keys].assign(backend=names))
+    return rows.reindex(at).set_index(frame.index)
+
+
+TIMED_KEYS = ("work", "batch", "hidden", "dtype", "optimizer", "backend", "device", "algorithm")
 
 
 def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
@@ -47,15 +57,18 @@ def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
     timed = case["status"] == "OK" and isinstance(case["seconds"], list)
     steps = 1 if np.isnan(case["steps"]) else case["steps"]
     median, low, high = median_interval(case["seconds"]) if timed else (np.nan,) * 3
-    device = case.get("device_seconds")
+    device = np.median(case["device_seconds"]) if isinstance(case["device_seconds"], list) else np.nan
     return {
-        **{key: case[key] for key in ("work", "batch", "hidden", "dtype", "optimizer", "backend", "algorithm")},
+        **{key: case[key] for key in TIMED_KEYS},
         "samples": Case(case["work"], case["batch"]).samples,
         "status": case["status"],
         "median_us": median / steps * 1e6,
         "low_us": low / steps * 1e6,
         "high_us": high / steps * 1e6,
-        "device_us": np.median(device) / steps * 1e6 if isinstance(device, list) else np.nan,
+        "device_us": device / steps * 1e6,
+        # Of the wall time, when the device had nothing to do but wait for the host.
+        "launch_bound_share": max(0.0, 1 - device / median) if timed else np.nan,
+        **{name: case[name] for name in ("kernels_per_step", "gpu_watts", "gpu_sm_mhz", "gpu_throttled")},
         "samples_per_second": case["batch"] * steps / median if timed else np.nan,
         **roofs.shares(run, case, median / steps),
         "error_share_of_bound": _worst_share(case["agreement"]),
@@ -83,7 +96,27 @@ def scaling(run: Run) -> pd.DataFrame:
 
 SCALING_COLUMNS = ("dtype", "hidden", "batch", "samples", "backend", "algorithm", "status", "median_seconds",
                    "low_seconds", "high_seconds", "samples_per_second", "share_of_roof", "share_of_copy",
-                   "build_seconds", "first_call_seconds", "gradient_error", "rounds", "reason")  # fmt: skip
+                   "build_seconds", "first_call_seconds", "gradient_error", "launch_bound_share", "kernels_per_step",
+                   "gpu_throttled", "rounds", "reason")  # fmt: skip
+
+
+def ensembles(run: Run) -> pd.DataFrame:
+    """Many networks trained at once: the time of one step of all of them, and networks trained in a second."""
+    rows = [
+        _timed_row(run, case) | {"networks": case["networks"]}
+        for case in run.cases[run.cases.work == "ensemble"].to_dict("records")
+    ]
+    if not rows:
+        return pd.DataFrame(columns=[*ENSEMBLE_COLUMNS])
+    frame = pd.DataFrame(rows)
+    frame["networks_per_second"] = frame.networks / (ENSEMBLE_STEPS * frame.median_us / 1e6)
+    return frame.sort_values(["dtype", "hidden", "optimizer", "networks"], kind="stable")[[*ENSEMBLE_COLUMNS]]
+
+
+ENSEMBLE_STEPS = 25_000  # of one network: a thousand epochs of 800 samples
+ENSEMBLE_COLUMNS = ("dtype", "hidden", "batch", "optimizer", "networks", "backend", "algorithm", "status", "median_us",
+                    "low_us", "high_us", "device_us", "networks_per_second", "launch_bound_share",
+                    "first_call_seconds", "reason")  # fmt: skip
 
 
 def _worst_share(checks: Any) -> float:
@@ -221,9 +254,9 @@ HEADLINE = {  # title -> (work, batch, optimizer)
 
 
 def headline(run: Run) -> pd.DataFrame:
-    """The times that ratios are quoted from, at `focus(run)`, each with how many times faster than BASELINE it is.
+    """The times that ratios are quoted from, at `focus(run)`, each with how many times faster than its baseline it is.
 
-    The ratio is to the baseline of the same run, and only where both were timed.
+    The ratio is to the baseline of the same device in the same run, and only where both were timed.
     """
     times = throughput(run)
     hidden, dtype = focus(run)
@@ -232,7 +265,7 @@ def headline(run: Run) -> pd.DataFrame:
         cells = {"backend": name}
         for title, (work, batch, optimizer) in HEADLINE.items():
             found = _pick(times, work=work, batch=batch, optimizer=optimizer, backend=name, hidden=hidden, dtype=dtype)
-            cells[title] = "" if found is None else ratio_cell(found, f"times_faster_than_{BASELINE}")
+            cells[title] = "" if found is None else ratio_cell(found, "times_faster_than_baseline")
         if absence(run, name) is None:
             rows.append(cells)
     frame = pd.DataFrame(rows, columns=["backend", *HEADLINE])

@@ -39,9 +39,24 @@ def test_step(trial: Trial) -> None:
     assert rule is not None
     states = trial.states(rule)
     train = lambda plan: trial.backend.train(next(states), samples, rule, plan, range(plan.epochs))  # noqa: E731
-    plan = trial.lengthened(train)
+    plan, short = trial.lengthened(train), trial.plan()
+    trial.count_kernels(lambda: train(short), short.epochs * short.steps_per_epoch(len(samples)))
     trial.measure(lambda: train(plan), steps=plan.epochs * plan.steps_per_epoch(len(samples)))
     _, losses = trial.backend.train(rule.init(params), samples, rule, plan, range(plan.epochs))
+    assert np.isfinite(trial.backend.to_host(losses)).all(), "the timed steps diverged"
+
+
+@pytest.mark.work("ensemble")
+def test_ensemble(trial: Trial) -> None:
+    """A step of many networks at once, each from weights of its own, on the same batches."""
+    _, samples = trial.on_device()
+    rule = trial.case.rule()
+    assert rule is not None
+    states = trial.many(rule)
+    train = lambda plan: trial.backend.train_many(states, samples, rule, plan, range(plan.epochs))  # noqa: E731
+    plan = trial.lengthened(train)
+    trial.measure(lambda: train(plan), steps=plan.epochs * plan.steps_per_epoch(len(samples)))
+    _, losses = train(trial.plan())
     assert np.isfinite(trial.backend.to_host(losses)).all(), "the timed steps diverged"
 
 

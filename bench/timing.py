@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from relufit.backend import Backend
+from relufit.backend import Backend, DeviceClock
 
-ROUND_SECONDS = 1e-3
+ROUND_SECONDS, WARM_SECONDS = 1e-3, 0.1
 # Six is the least that gives the median a 95 % interval from order statistics.
 MIN_ROUNDS, MAX_ROUNDS = 6, 25  # more would narrow the interval little, and fill the journal
+# Of device time: a device's queue holds about a thousand launches, which a host makes in 5 ms.
+DEVICE_ROUNDS, QUEUE_SECONDS, HOLD_SECONDS, LONGEST_QUEUED_SECONDS = 9, 3e-3, 1e-3, 0.1
 SLOW_SECONDS, SLOW_ROUNDS = 1.0, 3  # a slow round is seldom disturbed all through; three give no interval
 
 
@@ -35,12 +37,18 @@ def seconds_per_call(call: Callable[[], Any], clock: Callable[[], float], calls:
 
 
 def choose_iterations(
-    call: Callable[[], Any], clock: Callable[[], float], least: float = ROUND_SECONDS
+    call: Callable[[], Any], clock: Callable[[], float], least: float = ROUND_SECONDS, warm_ups: int = 0
 ) -> tuple[int, float]:
     """The calls to make between two readings so that they last `least` seconds, and how long they lasted together.
 
-    Warms up on the way.
+    Before, the call is made `warm_ups` times, or for WARM_SECONDS: one that finds its caches cold says nothing of those
+    after it (at 10^8 samples a hinge gradient of weights not seen before takes 30 times as long as the next).
     """
+    start = clock()
+    for _ in range(warm_ups):
+        call()
+        if clock() - start > WARM_SECONDS:
+            break
     calls = 1
     while (seconds := seconds_per_call(call, clock, calls)) * calls < least:
         calls = max(2 * calls, min(16 * calls, int(1.2 * least / max(seconds, 1e-9))))
@@ -55,17 +63,35 @@ def choose_rounds(seconds_per_round: float, budget_seconds: float) -> int:
 
 
 def device_seconds(
-    call: Callable[[], Any], mark: Callable[[], Any], synchronize: Callable[[], None], calls: int, rounds: int
+    call: Callable[[], Any],
+    clock: DeviceClock,
+    synchronize: Callable[[], None],
+    seconds: float,
+    rounds: int = DEVICE_ROUNDS,
 ) -> list[float]:
-    """Device time of one call in each of `rounds` rounds of `calls`, by events on the device's own stream."""
+    """The device's own time of one call, in several rounds; `seconds` is the wall time of one.
+
+    The device is held busy until all calls of a round are queued: then it works them off without waiting for the host,
+    and the time between two marks on its stream is its own work. There are no readings where that cannot be: where a
+    call is long, and where it waits for the device itself, so that queueing takes as long as the device is held.
+    """
+    if seconds > LONGEST_QUEUED_SECONDS:
+        return []
+    calls = max(1, int(QUEUE_SECONDS / seconds))
+    held = 2 * calls * seconds + HOLD_SECONDS
     readings = []
     for _ in range(rounds):
         synchronize()
-        start = mark()
+        asked = time.perf_counter()
+        clock.hold(held)
+        start = clock.mark()
         for _ in range(calls):
             call()
-        stop = mark()
+        stop = clock.mark()
+        late = time.perf_counter() - asked >= held
         synchronize()
+        if late:
+            break
         readings.append((stop - start) / calls)
     return readings
 

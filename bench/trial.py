@@ -12,23 +12,31 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench import agreement, machine, memory, timing
+from bench import agreement, machine, memory, nvidia, timing
 from bench.cases import MANY_SAMPLES, RULES, TRAIN_SAMPLES, Case, draw
 from bench.cost import working_bytes
+from relufit import targets
 from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
 from relufit.data import Plan, draw_plan
 from relufit.errors import RelufitError
-from relufit.optim import SGD, Adam, Optimizer, State
-from relufit.params import Params
+from relufit.optim import SGD, Adam, Optimizer, State, map_arrays, stack_states
+from relufit.params import Params, init_params
 
 GRADIENTS = ("gradient", "scaling")
-VERBS = {"forward": "forward", "latency": "forward", "step": "train", "convergence": "train"}  # others: a gradient
+VERBS = {
+    "forward": "forward",
+    "latency": "forward",
+    "step": "train",
+    "convergence": "train",
+    "ensemble": "train",
+}  # others: a gradient
 STEPS_PER_CALL = {800: 8}  # full-batch steps inside one call of train, where a step is short
 CALL_SECONDS_LIMIT = 10.0  # a gradient that would take longer is not begun
 DISTINCT_SAMPLES = range(1000, 250_001)  # what the gate repeats where the reference over all of N is out of reach
 PARAMETER_SETS = 16  # that timed calls go round
 TRAIN_SECONDS, MOST_EPOCHS = 5e-3, 256  # a timed call of `train` lasts so long, or has so many epochs
+FEW_NETWORKS = 132  # that are asked of a backend without a `train_many` of its own
 WARM_UP_SAMPLES = 64  # built before the build is timed
 STABLE_RATE = 0.02  # of gradient descent over H, from weights as they are drawn
 SHARE_FOR_ROUNDS = 0.6  # of a case's time; the rest is for the reference, the gate and the warm-up
@@ -125,18 +133,30 @@ class Trial:
         reason = self.backend.supports(self.case.sizes, self.case.dtype, self.case.rule(), plan)
         if reason is not None:
             raise Unsuitable(reason)
+        if self.case.networks > FEW_NETWORKS and type(self.backend).train_many is Backend.train_many:
+            raise Unsuitable(f"trains one network after the other: {FEW_NETWORKS} at the most are asked of it")
         need = working_bytes(self.case.sizes, self.case.dtype, self.case.work, self.algorithm)
         if self.case.batch > MANY_SAMPLES:  # the data count too: drawn, repeated for the gate, and on the device
             need += 3 * self.case.batch * (self.case.inputs + self.case.outputs) * np.dtype(self.case.dtype).itemsize
-        held = self.backend.memory()
-        free = machine.available_bytes() if held is None else held["free"]
-        if need > 0.9 * free and held is None:
+        free, on_host = self._free_bytes(), self.backend.device == "cpu"
+        if need > 0.9 * free and on_host:
             memory.return_free_memory()  # of the cases before, which malloc may have been told to keep
-            free = machine.available_bytes()
+            free = self._free_bytes()
         if need > 0.9 * free:
             raise Unsuitable(f"needs up to {need / 2**30:.1f} GiB at once and {free / 2**30:.1f} GiB are free")
         if self.case.work in GRADIENTS:
             self.pace.demand(self.backend.name, self.case)
+
+    def _free_bytes(self) -> float:
+        """Memory that the backend can have; without limit where a device does not tell."""
+        held = self.backend.memory()
+        if held is not None:
+            return held["free"]
+        if self.backend.device == "cpu":
+            return machine.available_bytes()
+        if self.case.work == "memory":
+            raise Unsuitable(f"{self.backend.name} does not tell what a call takes of the device's memory")
+        return nvidia.free_bytes() or float("inf")
 
     def gate(self) -> None:
         """Compare with float64 before any timing. Raises agreement.Disagreement, and the case gets no time."""
@@ -155,7 +175,8 @@ class Trial:
         rule: Any = RULES[self.case.optimizer]
         if isinstance(rule, SGD):  # at the usual rate it diverges from wide networks' weights
             rule = SGD(STABLE_RATE / self.case.hidden)
-        return agreement.compare_training(self.backend, *draw(self.case, self.case.samples), rule, plan)
+        data = draw(self.case, self.case.samples)
+        return agreement.compare_training(self.backend, *data, rule, plan, many=self.case.work == "ensemble")
 
     def on_device(self) -> tuple[Params, Samples]:
         """Weights and samples of the case on the backend's device; `build_seconds` is what its `samples` took.
@@ -185,6 +206,16 @@ class Trial:
         """The same, each with moments as training begins."""
         return cycle([rule.init(params) for params in self._sets()])
 
+    def many(self, rule: Optimizer) -> State:
+        """The states of the case's networks, each from a seed of its own, on the device."""
+        case, domain = self.case, targets.ZOO[self.case.target].domain
+        drawn = (
+            init_params(case.hidden, seed=seed, scheme=case.scheme, domain=domain, dtype=case.dtype)
+            for seed in range(case.networks)
+        )
+        states = stack_states(np.stack, [rule.init(params) for params in drawn])
+        return map_arrays(self.backend.to_device, states)
+
     def measure(self, call: Callable[[], Any], *, steps: int = 1, once: bool = False) -> None:
         """Make the first call apart, gate the case, time it.
 
@@ -212,6 +243,14 @@ class Trial:
         times = 2 ** max(0, ceil(log2(TRAIN_SECONDS / seconds)))
         return self.plan(min(MOST_EPOCHS, plan.epochs * times))
 
+    def count_kernels(self, call: Callable[[], Any], steps: int) -> None:
+        """Keep how many kernels the device runs for each step of a call."""
+        if self.backend.device == "cpu" or self.benchmark.disabled:
+            return
+        kernels = nvidia.kernels_per_call(call, self.backend.synchronize)
+        if kernels is not None:
+            self.once["kernels_per_step"] = kernels / steps
+
     def plan(self, epochs: int | None = None) -> Plan:
         """The plan of one call of `train`: an epoch of minibatches, or a few full-batch steps; or so many epochs."""
         if self.case.samples > self.case.batch:
@@ -227,24 +266,34 @@ class Trial:
         if self.benchmark.disabled:
             self.benchmark.pedantic(call)
             return
-        calls, round_seconds = timing.choose_iterations(call, clock, 0.0 if once else self.round_seconds)
+        calls, round_seconds = timing.choose_iterations(
+            call, clock, 0.0 if once else self.round_seconds, warm_ups=PARAMETER_SETS
+        )
         rounds = timing.choose_rounds(round_seconds, SHARE_FOR_ROUNDS * self.budget_seconds)
         faults = timing.minor_faults()
         self.benchmark.pedantic(call, rounds=rounds, iterations=calls)
         faults = None if faults is None else (timing.minor_faults() or 0) - faults
-        mark = self.backend.device_clock()
         assert self.benchmark.stats is not None
+        stats = self.benchmark.stats.stats
         if self.case.work in GRADIENTS:
-            self.pace.learn(self.backend.name, self.case, self.benchmark.stats.stats.median)
+            self.pace.learn(self.backend.name, self.case, stats.median)
         self.record(
-            seconds=list(self.benchmark.stats.stats.data),
-            device_seconds=None
-            if mark is None
-            else timing.device_seconds(call, mark, self.backend.synchronize, calls, rounds),
+            seconds=list(stats.data),
             iterations=calls,
             steps=steps,
             minor_faults_per_call=None if faults is None else faults / (calls * rounds),
+            **self._seen_from_the_device(call, stats.median),
         )
+
+    def _seen_from_the_device(self, call: Callable[[], Any], seconds: float) -> dict[str, Any]:
+        """Power and clocks just after the rounds; then the device's own time, in a pass of its own."""
+        if self.backend.device == "cpu":
+            return {}
+        found: dict[str, Any] = {"gpu": nvidia.state()}
+        clock = self.backend.device_clock()
+        if clock is not None:
+            found["device_seconds"] = timing.device_seconds(call, clock, self.backend.synchronize, seconds) or None
+        return found
 
     def record(self, *, status: str = "OK", reason: str | None = None, **measured: Any) -> None:
         """Write the finished case to the journal, unless timing is disabled."""
@@ -290,6 +339,7 @@ def status_of(error: BaseException) -> tuple[str, str]:
         return "SKIPPED", reason
     if isinstance(error, agreement.Disagreement):
         return "DISAGREES", reason
-    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
+    # jax has no type of its own for it.
+    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "RESOURCE_EXHAUSTED" in reason:
         return "OOM", reason
     return "CRASHED", f"{type(error).__name__}: {reason}"

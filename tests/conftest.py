@@ -1,5 +1,7 @@
 """Set-up of the tests: assertions in the shared requirements explain themselves as those in tests do."""
 
+import os
+
 import pytest
 
 from bench import machine
@@ -12,6 +14,9 @@ pytest.register_assert_rewrite("conformance")
 def pytest_configure() -> None:
     """A mistyped RELUFIT_REQUIRE must not pass for a fulfilled one; the backends on a GPU share its memory."""
     machine.share_gpu_memory()
+    # What tests begin in processes of their own is no worker of this run, in which pytest-benchmark times nothing.
+    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
+        del os.environ[name]
     unknown = sorted(backends.required() - set(known_names()))
     if unknown:
         raise pytest.UsageError(f"RELUFIT_REQUIRE names {', '.join(unknown)}; known: {', '.join(known_names())}")

@@ -29,7 +29,7 @@ def test_the_full_grid_holds_what_is_promised() -> None:
         } <= found
     learned = {(c.target, c.scheme, c.optimizer) for c in cases if c.work == "convergence"}
     assert len(learned) == 2 * 4 * 2
-    assert {c.work for c in cases} == {*EVERY_WORK, "scaling"}
+    assert {c.work for c in cases} == {*EVERY_WORK, "scaling", "ensemble"}
     assert [c.batch for c in cases[-7:]] == [10**power for power in range(2, 9)]
     assert {c.work for c in cases[-7:]} == {"scaling"}
     assert len(cases) == len(set(cases))
@@ -39,9 +39,9 @@ def test_the_full_grid_holds_what_is_promised() -> None:
 
 def test_an_unknown_profile_is_named() -> None:
     """With those that exist."""
-    with pytest.raises(RelufitError, match="quick, full or headline"):
+    with pytest.raises(RelufitError, match="quick, full, headline or gpu"):
         grid("huge")
-    assert PROFILES == ("quick", "full", "headline")
+    assert PROFILES == ("quick", "full", "headline", "gpu")
 
 
 EVERY_WORK = {
@@ -74,7 +74,7 @@ def test_a_size_of_the_scaling_can_be_asked_for() -> None:
 def test_a_value_that_is_asked_for_is_measured_in_every_kind_of_work(profile: str, options: dict[str, str]) -> None:
     """In the grid or not: it takes the place of the usual one, and nothing else is left of that option."""
     cases, _ = select(profile=profile, **options)
-    assert {case.work for case in cases} - {"scaling"} == EVERY_WORK
+    assert {case.work for case in cases} - {"scaling", "ensemble"} == EVERY_WORK
     assert len(cases) == len(set(cases))
     for name, value in options.items():
         concerned = (

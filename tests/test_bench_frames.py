@@ -28,7 +28,7 @@ def line(backend: str = "numpy", **changes: Any) -> dict[str, Any]:
     """A finished case."""
     usual = {
         "kind": "case", "backend": backend, "status": "OK", "reason": None, "seconds": [1e-3, 2e-3], "iterations": 3,
-        "steps": 1, "order": "shared", "agreement": {"w1": {"error": 1.0, "bound": 2.0, "share": 0.5}},
+        "steps": 1, "order": "shared", "device": "cpu", "agreement": {"w1": {"error": 1.0, "bound": 2.0, "share": 0.5}},
     }  # fmt: skip
     return {**usual, **asdict(Case("gradient", 800)), **changes}
 
@@ -43,11 +43,11 @@ def write(path: Path, *lines: Any) -> Path:
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     """A journal's lines come back with their types, and absent backends with their reason."""
-    journal = Journal(tmp_path, HEADER)
+    journal = Journal.begin(tmp_path, HEADER)
     journal.write(line(seconds=[0.123456789, 1e-9]))
     journal.close()
     run = runs(tmp_path)[0]
-    assert (run.name, run.machine, run.threads) == (journal.run, "A CPU, 2 cores", "threads as installed")
+    assert (run.name, run.machine, run.threads) == (journal.path.stem, "A CPU, 2 cores", "threads as installed")
     case = run.cases.set_index("backend").loc["numpy"]
     assert case.seconds == [0.1235, 1e-9]
     assert case.agreement == {"w1": {"error": 1.0, "bound": 2.0, "share": 0.5}}
@@ -204,12 +204,12 @@ def test_a_journal_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     """Before any work."""
     (tmp_path / "raw").write_text("a file where a folder should be")
     with pytest.raises(RelufitError, match="choose another --results"):
-        Journal(tmp_path, HEADER)
+        Journal.begin(tmp_path, HEADER)
 
 
 def test_floats_that_are_no_numbers_survive(tmp_path: Path) -> None:
     """JSON has no nan and inf: they are text in the file and numbers in the frame."""
-    journal = Journal(tmp_path, HEADER)
+    journal = Journal.begin(tmp_path, HEADER)
     journal.write(line(loss=[float("nan"), float("inf")]))
     journal.close()
     text = journal.path.read_text()

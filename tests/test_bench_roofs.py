@@ -18,9 +18,12 @@ CEILINGS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def make(tmp_path: Path, *lines: dict[str, Any], threads: int | None = 1, ceilings: Any = CEILINGS) -> Run:
+def make(
+    tmp_path: Path, *lines: dict[str, Any], threads: int | None = 1, ceilings: Any = CEILINGS, device: Any = None
+) -> Run:
     """A run at so many threads under these ceilings."""
     head = {"kind": "run", **HEADER, "settings": {"profile": "full", "threads": threads}, "ceilings": ceilings}
+    head["device_ceilings"] = device
     path = tmp_path / "r.jsonl"
     path.write_text("\n".join(map(json.dumps, (head, *lines))))
     return read(path)
@@ -49,6 +52,23 @@ def test_instructions_are_the_roof_of_a_gradient(tmp_path: Path) -> None:
     row = ours(make(tmp_path, case(), ceilings=fast))
     assert row.share_of_roof == pytest.approx(9 * 800 * 512 / 9e10 / 1e-3)
     assert "[4.1%]" in layouts.lay_out_throughput(make(tmp_path, case(), ceilings=fast))
+
+
+DEVICE: dict[str, Any] = {
+    **dict.fromkeys(ROOFS, 3e13), "copy_bytes_per_second": 4e12, "cache_bytes": 50 * 2**20, "launch_seconds": 2e-6,
+    "graph_node_seconds": 1e-6, "processors": 132, "reason": None,
+}  # fmt: skip
+
+
+def test_a_device_has_roofs_of_its_own(tmp_path: Path) -> None:
+    """A row of it stands under them, not under the host's; where they were not measured it has none."""
+    row = case(device="cuda", batch=2**22)
+    assert ours(make(tmp_path, row, device=DEVICE)).share_of_roof == pytest.approx(9 * 2**22 * 512 / 3e13 / 1e-3)
+    assert np.isnan(ours(make(tmp_path, row)).share_of_roof)
+    text = report.ledger(make(tmp_path, row, device=DEVICE))
+    assert "Device: copy 4 TB/s, 30 T multiply-adds/s" in text
+    assert "an empty launch takes 2 us, a node of a graph 1 us" in text
+    assert "up to 50 MiB they come from its L2 cache" in text
 
 
 def test_bytes_count_where_no_cache_holds_them(tmp_path: Path) -> None:

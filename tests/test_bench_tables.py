@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_bench_frames import line, write
 
-from bench import cells, statistics, tables
+from bench import cells, layouts, statistics, tables
 from bench.frames import Run, read
 
 
@@ -53,10 +53,44 @@ def test_times_rates_and_speed_ups(tmp_path: Path) -> None:
     ours = frame.loc[("gradient", "numpy")]
     assert ours.median_us == pytest.approx(1000)
     assert ours.samples_per_second == pytest.approx(800_000)
-    assert ours["times_faster_than_torch-cpu"] == pytest.approx(4)
+    assert ours["times_faster_than_baseline"] == pytest.approx(4)
     assert ours.error_share_of_bound == 0.5
     assert frame.loc[("forward", "numpy")].device_us == pytest.approx(100)
     assert frame.loc[("gradient", "cupy")].status == "SKIPPED"
+
+
+def test_what_a_gpu_shows_beside_its_time(tmp_path: Path) -> None:
+    """The part of the time that it waits for the host, kernels a step, power and clocks; words where they matter."""
+    gpu = {"watts": 120.5, "sm_mhz": 1980, "throttled": "software power cap"}
+    seen = {"device": "cuda", "device_seconds": [1e-4] * 3, "gpu": gpu, "kernels_per_step": 70.0}
+    run = make(
+        tmp_path,
+        line("cupy-train", work="step", optimizer="adam", seconds=[1e-3] * 6, **seen),
+        line("torch-cuda", work="step", optimizer="adam", seconds=[5e-3] * 6, device="cuda"),
+        line("torch-cpu", work="step", optimizer="adam", seconds=[2e-3] * 6),
+    )
+    row = tables.throughput(run).set_index("backend").loc["cupy-train"]
+    assert row.launch_bound_share == pytest.approx(0.9)
+    assert (row.gpu_watts, row.gpu_sm_mhz) == (120.5, 1980)
+    assert row.baseline == "torch-cuda"
+    assert row.times_faster_than_baseline == pytest.approx(5)
+    text = layouts.lay_out_throughput(run)
+    assert "launch-bound: the device waits 90 % of the time at N = 800; 70 kernels a step; throttled: software" in text
+    assert text.count("launch-bound") == text.count("throttled") == 1
+
+
+def test_ensembles_are_networks_in_a_second(tmp_path: Path) -> None:
+    """Of 25 000 steps each: 64 at 400 us for all of them are 6.4."""
+    run = make(
+        tmp_path,
+        line(work="ensemble", optimizer="adam", batch=32, networks=64, seconds=[4e-2] * 6, steps=100),
+        line("torch-cpu", work="ensemble", optimizer="adam", batch=32, networks=64, status="SKIPPED", reason="slow"),
+    )
+    assert tables.ensembles(run).set_index("backend").loc["numpy"].networks_per_second == pytest.approx(6.4)
+    text = layouts.lay_out_ensembles(run)
+    assert "64 at once" in text
+    assert "| numpy     | 6.4" in text
+    assert "slow" in text
 
 
 def test_backward_is_a_difference_without_an_interval(tmp_path: Path) -> None:
@@ -108,7 +142,7 @@ def test_a_case_without_a_time_shows_its_status(status: str, tmp_path: Path) -> 
     run = make(tmp_path, line(status=status, reason="why", seconds=None, iterations=None, steps=None))
     row = tables.throughput(run).query("backend == 'numpy'").to_dict("records")[0]
     assert cells.time_cell(row) == status
-    assert np.isnan(row["times_faster_than_torch-cpu"])
+    assert np.isnan(row["times_faster_than_baseline"])
     assert status in tables.summary(run).to_string()
 
 
@@ -157,7 +191,7 @@ def test_no_ratio_to_a_baseline_that_is_slower_than_the_recipe(
         tmp_path, line(seconds=[1e-3] * 6), line("torch-cpu", seconds=baseline), line("torch-recipe", seconds=recipe)
     )
     ours = tables.throughput(run).query("backend == 'numpy'").iloc[0]
-    assert np.isfinite(ours["times_faster_than_torch-cpu"]) == published
+    assert np.isfinite(ours["times_faster_than_baseline"]) == published
     assert np.isfinite(ours.baseline_over_recipe)
 
 

@@ -34,6 +34,26 @@ def test_a_round_lasts_a_millisecond(seconds: float) -> None:
         assert calls == 1
 
 
+def test_calls_that_find_cold_caches_do_not_count() -> None:
+    """Each of 16 inputs is slow the first time; what is slow for too long ends the warm-up."""
+    clock = FakeClock()
+    calls = 0
+
+    def call() -> None:
+        nonlocal calls
+        calls += 1
+        clock.now += 5e-3 if calls <= 16 else 1e-4
+
+    assert timing.choose_iterations(call, clock, 1e-3)[0] == 1
+    calls = 0
+    found, seconds = timing.choose_iterations(call, clock, 1e-3, warm_ups=16)
+    assert found >= 10
+    assert seconds == pytest.approx(found * 1e-4)
+    calls = -1000
+    timing.choose_iterations(call, clock, 1e-3, warm_ups=500)
+    assert calls < -1000 + 25
+
+
 def test_a_clock_that_does_not_move_at_first_is_survived() -> None:
     """A coarse timer gives zeros for short rounds; the search goes on."""
     clock = FakeClock()
@@ -95,11 +115,38 @@ def test_device_time_is_read_between_marks() -> None:
     fake = FakeClock()
     backend = Asynchronous(fake)
 
-    def mark() -> float:
-        return fake.now + backend.queued  # when the device will have done what was asked so far
+    class Clock:
+        """When the device will have done what was asked so far."""
 
-    readings = timing.device_seconds(backend.submit, mark, backend.synchronize, calls=4, rounds=3)
+        def mark(self) -> float:
+            return fake.now + backend.queued
+
+        def hold(self, seconds: float) -> None:
+            held.append(seconds)
+            backend.queued += seconds
+
+    held: list[float] = []
+    readings = timing.device_seconds(backend.submit, Clock(), backend.synchronize, seconds=1e-3, rounds=3)
     assert readings == pytest.approx([1e-3] * 3)
+    assert min(held) > 3e-3
+
+
+def test_device_time_that_waited_for_the_host_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where queueing takes longer than the device was held, there are gaps between the marks."""
+    fake = FakeClock()
+    monkeypatch.setattr(timing.time, "perf_counter", fake)
+    backend = Asynchronous(fake)
+
+    class Clock:
+        """A clock that holds nothing."""
+
+        mark = staticmethod(lambda: fake.now)
+        hold = staticmethod(lambda seconds: None)
+
+    def slow_to_launch() -> None:
+        fake.now += 1.0
+
+    assert timing.device_seconds(slow_to_launch, Clock(), backend.synchronize, seconds=1e-3) == []
 
 
 def test_page_faults_are_counted() -> None:

@@ -1,0 +1,44 @@
+"""What `python -m bench.gpu` does where there is no GPU, and what it makes of a run."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import gpu, nvidia
+from bench.loading import unavailable
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_without_a_gpu_it_says_why() -> None:
+    """A line for each backend, one sentence, exit code 2; nothing is measured."""
+    if unavailable("cupy") is None or unavailable("torch-cuda") is None:
+        pytest.skip("there is a GPU")
+    done = subprocess.run([sys.executable, "-m", "bench.gpu"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "cupy-train: " in done.stderr
+    assert done.stderr.strip().endswith("no backend can use a GPU here; the reasons are above")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_budget_has_room_for_the_report(capsys: pytest.CaptureFixture[str]) -> None:
+    """Bad input is one sentence."""
+    assert gpu.main(["--budget", "5"]) == 2
+    assert "--budget must be above 30 s, not 5" in capsys.readouterr().err
+
+
+def test_reasons_to_slow_down_are_words() -> None:
+    """Idle clocks and a user's own setting are none."""
+    assert nvidia.throttled(0x1 | 0x2) == ""
+    assert nvidia.throttled(0x4 | 0x40) == "software power cap, hardware thermal slowdown"
+
+
+def test_without_nvml_nothing_is_known() -> None:
+    """And no kernels are counted without a device; neither is an error."""
+    if unavailable("torch-cuda") is None:
+        assert nvidia.state()
+    else:
+        assert nvidia.state() is None
+        assert nvidia.kernels_per_call(lambda: None, lambda: None) is None
