@@ -8,7 +8,7 @@ RUN := $(VENV)/bin/python -m
 .PHONY: test bench report lint clean
 
 test: $(VENV)/installed
-	$(RUN) pytest tests
+	$(RUN) pytest tests -n 2 --dist loadfile
 
 bench: $(VENV)/installed
 	$(RUN) pytest bench --benchmark-only
