@@ -15,7 +15,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench import plots, tables
+from bench import plots, roofs, tables
 from bench.frames import Run, runs
 from bench.journal import RESULTS
 from bench.layouts import LAYOUTS, focus, lay_out_headline, lay_out_summary
@@ -115,7 +115,7 @@ def roofs_in_words(run: Run) -> str:
     )
     cores = {"one core": ceilings["one_core"]}
     if ceilings["cores"] > 1:
-        cores[f"{ceilings['cores']:g} cores"] = ceilings["all_cores"]
+        cores[f"{ceilings['cores']:g} cores"] = roofs.all_cores(ceilings)
     parts = [
         f"{title}: " + ", ".join(text.format(found[name] / 1e9) for name, text in rates if found[name] == found[name])
         for title, found in cores.items()

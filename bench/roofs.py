@@ -46,8 +46,22 @@ def in_force(run: Run, device: str = "cpu") -> tuple[dict[str, float], float]:
     if device == "cuda":
         found: dict[str, float] = run.header["device_ceilings"]
         return found, found["cache_bytes"]
-    cores = "one_core" if run.header["settings"].get("threads") == 1 else "all_cores"
-    return run.header["ceilings"][cores], run.header["ceilings"]["cache_bytes"]
+    ceilings = run.header["ceilings"]
+    one_thread = run.header["settings"].get("threads") == 1
+    return ceilings["one_core"] if one_thread else all_cores(ceilings), ceilings["cache_bytes"]
+
+
+def all_cores(ceilings: dict[str, Any]) -> dict[str, float]:
+    """The ceilings of all cores: a rate is at least what one core does, times what independent loops gain from all.
+
+    A neighbour who takes one of the cores while a mix is measured on all of them makes that roof too low, and the rows
+    under it too good.
+    """
+    gain = ceilings["independent_loops_scaling"]
+    return {
+        name: float(np.fmax(found, ceilings["one_core"][name] * gain)) if "copy" not in name else found
+        for name, found in ceilings["all_cores"].items()
+    }
 
 
 def roof_seconds(need: cost.Cost, ceilings: dict[str, float], work: str, dtype: str, cache_bytes: float) -> float:

@@ -67,7 +67,7 @@ def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
         "high_us": high / steps * 1e6,
         "device_us": device / steps * 1e6,
         # Of the wall time, when the device had nothing to do but wait for the host.
-        "launch_bound_share": max(0.0, 1 - device / median) if timed else np.nan,
+        "launch_bound_share": float(np.maximum(0.0, 1 - device / median)),
         **{name: case[name] for name in ("kernels_per_step", "gpu_watts", "gpu_sm_mhz", "gpu_throttled")},
         "samples_per_second": case["batch"] * steps / median if timed else np.nan,
         **roofs.shares(run, case, median / steps),

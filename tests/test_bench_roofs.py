@@ -54,6 +54,16 @@ def test_instructions_are_the_roof_of_a_gradient(tmp_path: Path) -> None:
     assert "[4.1%]" in layouts.lay_out_throughput(make(tmp_path, case(), ceilings=fast))
 
 
+def test_a_roof_of_all_cores_is_not_below_what_one_core_and_the_gain_make(tmp_path: Path) -> None:
+    """A mix that was disturbed on two cores, 5e10, counts as 9e10 x 1.9; a copy is what it is."""
+    disturbed = {**CEILINGS["all_cores"], "gradient_instructions_per_second_float32": 5e10}
+    ceilings = {**CEILINGS, "all_cores": {**disturbed, "multiply_adds_per_second_float32": 1e13}}
+    run = make(tmp_path, case(), threads=None, ceilings=ceilings)
+    assert ours(run).share_of_roof == pytest.approx(9 * 800 * 512 / (9e10 * 1.9) / 1e-3)
+    assert "2 cores: copy 40 GB/s" in report.ledger(run)
+    assert "171 G lane instructions/s" in report.ledger(run)
+
+
 DEVICE: dict[str, Any] = {
     **dict.fromkeys(ROOFS, 3e13), "copy_bytes_per_second": 4e12, "cache_bytes": 50 * 2**20, "launch_seconds": 2e-6,
     "graph_node_seconds": 1e-6, "processors": 132, "reason": None,
