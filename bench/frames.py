@@ -4,7 +4,9 @@ A line that cannot be used (truncated, foreign, of wrong types) is skipped with 
 and the rest of the file counts. Backends that could not run stand in the frame with their reason.
 """
 
+import gzip
 import json
+import zlib
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -50,7 +52,7 @@ class Run:
     @property
     def name(self) -> str:
         """The run's identifier, which begins with its date."""
-        return self.path.stem
+        return name_of(self.path)
 
     @property
     def machine(self) -> str:
@@ -99,7 +101,7 @@ def runs(results: Path, names: list[str] | None = None, complain: Complain = lam
 
     Raises RelufitError where there is none, or a name is unknown.
     """
-    found = {path.stem: path for path in sorted((results / "raw").glob("*/*.jsonl"))}
+    found = {name_of(path): path for path in sorted((results / "raw").glob("*/*.jsonl*"))}
     for name in names or []:
         if name not in found and not Path(name).is_file():
             raise RelufitError(
@@ -115,12 +117,18 @@ def runs(results: Path, names: list[str] | None = None, complain: Complain = lam
     return sorted(newest.values(), key=lambda run: (run.slug, run.name))
 
 
+def name_of(path: Path) -> str:
+    """The run of a journal: RUN.jsonl, or RUN.jsonl.gz, as a long one that is finished may be packed."""
+    return path.name.partition(".")[0]
+
+
 def read(path: Path, complain: Complain = lambda text: None) -> Run:
     """Read one journal. Raises RelufitError where the file cannot be read at all."""
     try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise RelufitError(f"cannot read {path}: {error.strerror}") from None
+        content = path.read_bytes()
+        lines = (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines()
+    except (OSError, EOFError, zlib.error) as error:  # the file's, or of what was packed
+        raise RelufitError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     header: dict[str, Any] = {}
     cases = []
     for number, line in enumerate(lines, 1):

@@ -1,5 +1,6 @@
 """The only reader of journals: damaged and foreign lines cost themselves and nothing else."""
 
+import gzip
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -39,6 +40,21 @@ def write(path: Path, *lines: Any) -> Path:
     texts = [text if isinstance(text, str) else json.dumps(text) for text in ({"kind": "run", **HEADER}, *lines)]
     path.write_text("\n".join(texts) + "\n", encoding="utf-8", errors="surrogatepass")
     return path
+
+
+def test_a_packed_journal_is_the_same_run(tmp_path: Path) -> None:
+    """By name and by content; one that is broken is a sentence."""
+    path = write(tmp_path / "raw" / "m" / "r.jsonl", line(seconds=[1e-3] * 6))
+    plain = runs(tmp_path)[0]
+    packed = path.with_suffix(".jsonl.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    found = runs(tmp_path, ["r"])[0]
+    assert (found.name, found.slug) == (plain.name, plain.slug)
+    assert found.cases.equals(plain.cases)
+    packed.write_bytes(packed.read_bytes()[:40])
+    with pytest.raises(RelufitError, match="cannot read"):
+        runs(tmp_path)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
