@@ -1,6 +1,7 @@
 """Peak memory of a call, measured in a pass of its own: watching memory slows what is watched."""
 
 import ctypes
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -29,6 +30,7 @@ def peak_bytes(backend: Backend, call: Callable[[], Any]) -> tuple[int, str]:
         after = backend.memory()
         assert after is not None
         return after["peak"] - before["held"], "device allocator"
+    gc.collect()  # garbage that was collected during the call would be taken off what the call needs
     return_free_memory()
     if _reset_high_water_mark():
         resident = _status_bytes("VmRSS")
