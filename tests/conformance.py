@@ -179,13 +179,14 @@ def trains_as_the_formulas_say(backend: Backend, rule: Optimizer) -> None:
 
 
 def trains_in_slices(backend: Backend, rule: Optimizer) -> None:
-    """A run in two slices ends in the same bits as one run: the state is all that training knows."""
+    """A run in two slices ends in the same bits as one run, on a GPU within rounding: the state is all there is."""
     sizes = Sizes(50, 1, 16, 1)
     skip_unsupported(backend, sizes, "float64", rule)
     params, x, y = problem(sizes, "float64")
     own_order = getattr(backend, "order", "shared") == "own"
     plan = Plan(None, 50, 6) if own_order else draw_plan(50, batch=16, epochs=6)
-    tolerance = 1e-10 if own_order else 0  # a recipe may even shuffle the full batch, and sums it in another order
+    # A recipe may even shuffle the full batch; a GPU's compiler may sum otherwise in a program for fewer epochs.
+    tolerance = 1e-10 if own_order or backend.device == "cuda" else 0
     samples = backend.samples(x, y)
     whole, losses = backend.train(rule.init(on_device(backend, params)), samples, rule, plan, range(6))
     part, early = backend.train(rule.init(on_device(backend, params)), samples, rule, plan, range(2))

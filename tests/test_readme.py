@@ -1,6 +1,8 @@
 """The README does what it says: its Python runs, its backend conforms, its numbers stand in a journal."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,13 @@ def test_the_tables_are_those_of_the_runs_they_name() -> None:
     assert {"summary", "headline"} == {kind for kind, _, _ in found}
     for kind, name, table in found:
         assert table.strip() == layouts.LAYOUTS[kind](runs(ROOT / "results", [name])[0]).strip()
+
+
+def test_plain_pytest_finds_the_tests() -> None:
+    """`pytest tests`, which unlike `python -m pytest` does not put this folder on the path."""
+    assert "pytest tests " in README
+    command = [Path(sys.executable).with_name("pytest"), "tests/test_progress.py", "-q"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
 
 
 def test_every_link_leads_somewhere() -> None:
