@@ -2,12 +2,14 @@
 
     python -m bench.report                      the newest run of each machine and setting
     python -m bench.report --run NAME ...       these runs
+    python -m bench.report --format parquet,latex     the tables in these formats too, beside Markdown and CSV
 
 Everything it writes is made again from results/raw alone: the same journals give the same bytes.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +17,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench import plots, roofs, tables
+from bench import exports, plots, roofs, tables
+from bench.blocks import Block, Heading, Words, markdown
+from bench.exports import Format, write_text
 from bench.frames import Run, runs
 from bench.journal import RESULTS
 from bench.layouts import LAYOUTS, focus, lay_out_headline, lay_out_summary
@@ -41,26 +45,32 @@ def main(arguments: list[str] | None = None) -> None:
         "--run", nargs="+", metavar="NAME", help="names of runs, or files; default: the newest of each machine"
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder with raw/ (default: results)")
+    parser.add_argument(
+        "--format",
+        default=",".join(exports.USUAL),
+        help=f"of the tables, separated by commas: {', '.join(exports.FORMATS)}; %(default)s are always written",
+    )
     options = parser.parse_args(arguments)
     try:
-        report(options.results, options.run)
+        report(options.results, options.run, options.format.split(","))
     except RelufitError as error:
         print(f"bench.report: {error}", file=sys.stderr)
         sys.exit(2)
 
 
-def report(results: Path, names: list[str] | None = None) -> None:
+def report(results: Path, names: list[str] | None = None, formats: Sequence[str] = exports.USUAL) -> None:
     """Write tables, figures and page under `results`, and print the main table of each run."""
+    kinds = exports.chosen(formats)
     chosen = runs(results, names, complain=lambda text: print(f"bench.report: {text}", file=sys.stderr))
     try:
-        write(results, chosen)
+        write(results, chosen, kinds)
     except OSError as error:
         raise RelufitError(f"cannot write to {results}: {error.strerror}") from None
     for run in chosen:
         show(run)
 
 
-def write(results: Path, chosen: list[Run]) -> None:
+def write(results: Path, chosen: list[Run], kinds: list[Format]) -> None:
     """Write every file of the report."""
     for folder in ("tables", "figures"):
         (results / folder).mkdir(parents=True, exist_ok=True)
@@ -69,38 +79,44 @@ def write(results: Path, chosen: list[Run]) -> None:
             [
                 make(run).assign(machine=run.machine, threads=run.threads, allocations=run.allocations, run=run.name)
                 for run in chosen
-            ]
-        )
-        long.to_csv(results / "tables" / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
-        sections = [f"# {name.capitalize()}", *(section(run, name) for run in chosen)]
-        _write_text(results / "tables" / f"{name}.md", "\n\n".join(sections))
+            ],
+            ignore_index=True,
+        ).infer_objects()  # a run without cases has columns without a type
+        blocks = [
+            Heading(1, name.capitalize()),
+            *(block for run in chosen for block in section(run, LAYOUTS[name](run))),
+        ]
+        for kind in kinds:
+            kind.write(long, blocks, results / "tables" / f"{name}.{kind.suffix}")
     slugs = [run.slug for run in chosen]
     labels = {run.name: run.slug if slugs.count(run.slug) == 1 else f"{run.slug}-{run.name}" for run in chosen}
     figures = {run.name: plots.draw_all(run, results / "figures", labels[run.name]) for run in chosen}
-    page = [PAGE_TITLE, *(page_section(run, figures[run.name]) for run in chosen)]
-    _write_text(results / "README.md", "\n\n".join(page))
+    page = [*PAGE_TITLE, *(block for run in chosen for block in page_section(run, figures[run.name]))]
+    write_text(results / "README.md", markdown(page))
 
 
-PAGE_TITLE = """# Results
-
-Made by `python -m bench.report` from [raw](raw). Times are medians, ± half the width of a 95 % interval of the median.
-[What is inside the clock](../README.md#what-is-inside-the-clock)."""
-
-
-def section(run: Run, name: str) -> str:
-    """One run's part of a table file."""
-    return f"## {run.machine}, {run.setting}\n\n{ledger(run)}\n\n{LAYOUTS[name](run)}"
+PAGE_TITLE: tuple[Block, ...] = (
+    Heading(1, "Results"),
+    Words(
+        "Made by `python -m bench.report` from [raw](raw). Times are medians, ± half the width of a 95 % interval of "
+        "the median.\n[What is inside the clock](../README.md#what-is-inside-the-clock)."
+    ),
+)
 
 
-def page_section(run: Run, figures: list[Path]) -> str:
+def section(run: Run, blocks: list[Block]) -> list[Block]:
+    """One run's part of a file: on which machine and how it was measured, then these blocks."""
+    return [Heading(2, f"{run.machine}, {run.setting}"), ledger(run), *blocks]
+
+
+def page_section(run: Run, figures: list[Path]) -> list[Block]:
     """One run's part of results/README.md."""
-    pictures = "\n\n".join(f"![{path.stem}](figures/{path.name})" for path in figures)
+    pictures = [Words(f"![{path.stem}](figures/{path.name})") for path in figures]
     links = ", ".join(f"[{name}](tables/{name}.md)" for name in LONG)
-    parts = f"## {run.machine}, {run.setting}", ledger(run), main_table(run), f"All tables: {links}.", pictures
-    return "\n\n".join(parts)
+    return section(run, [*main_table(run), Words(f"All tables: {links}."), *pictures])
 
 
-def main_table(run: Run) -> str:
+def main_table(run: Run) -> list[Block]:
     """The table of the page: the summary, or for a run of the headline profile its ratios."""
     return lay_out_headline(run) if run.header["settings"].get("profile") == "headline" else lay_out_summary(run)
 
@@ -182,10 +198,6 @@ def show(run: Run) -> None:
         "every case is in tables/",
         markup=False,
     )
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":
