@@ -19,7 +19,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import ceilings, device_ceilings, machine, timing
 from bench.cases import PROFILES, Case
-from bench.frames import CASE_FIELDS, read
+from bench.fields import CASE_FIELDS
+from bench.frames import read
 from bench.journal import RESULTS, Journal
 from bench.loading import load, load_or_skip, unavailable
 from bench.selection import select

@@ -21,11 +21,13 @@ LATEX = str.maketrans({
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "`": r"\textasciigrave{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
 })  # fmt: skip
+FORMULA = ("=", "+", "-", "@")  # what a spreadsheet takes a text for that begins so
 
 
 def write_csv(long: pd.DataFrame, blocks: list[Block], path: Path) -> None:
-    """Write the long frame, with numbers of six digits."""
-    long.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    """Write the long frame, with numbers of six digits; a text that a spreadsheet would compute begins with a '."""
+    safe = long.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell[:1] in FORMULA else cell)
+    safe.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
 def write_parquet(long: pd.DataFrame, blocks: list[Block], path: Path) -> None:
@@ -33,13 +35,8 @@ def write_parquet(long: pd.DataFrame, blocks: list[Block], path: Path) -> None:
     long.to_parquet(path, engine="pyarrow", index=False)
 
 
-def write_markdown(long: pd.DataFrame, blocks: list[Block], path: Path) -> None:
-    """Write the tables that people read."""
-    write_text(path, markdown(blocks))
-
-
 def write_latex(long: pd.DataFrame, blocks: list[Block], path: Path) -> None:
-    """Write the same tables, to be included in a document; the first line says which packages they need."""
+    """Write the tables that people read, to be included in a document; the first line says which packages they need."""
     packages = r"% \usepackage[T1]{fontenc} \usepackage{booktabs,longtable}"
     write_text(path, "\n\n".join([packages, *map(_in_latex, blocks)]))
 
@@ -82,7 +79,7 @@ class Format(NamedTuple):
 
 FORMATS = {
     "csv": Format("csv", write_csv),
-    "markdown": Format("md", write_markdown),
+    "markdown": Format("md", lambda long, blocks, path: write_text(path, markdown(blocks))),
     "parquet": Format("parquet", write_parquet, "pyarrow"),
     "latex": Format("tex", write_latex, "jinja2"),
 }

@@ -7,38 +7,15 @@ and the rest of the file counts. Backends that could not run stand in the frame 
 import gzip
 import json
 import zlib
-from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bench.cases import Case
+from bench.fields import CASE_FIELDS, Complain, in_one_line, read_case, read_header
 from relufit.errors import RelufitError
-from relufit.params import DTYPES
-
-CASE_FIELDS = [f.name for f in fields(Case)]
-REQUIRED: dict[str, Any] = {"backend": str, "status": str, **{f.name: f.type for f in fields(Case)}}
-USUAL = {f.name: f.default for f in fields(Case) if f.default is not MISSING}  # what a line may leave out
-NUMBER_LISTS = ("seconds", "device_seconds", "step", "train_seconds", "loss", "test_mse", "curve")
-NUMBERS = (
-    "iterations", "steps", "minor_faults_per_call", "peak_bytes", "load_average", "build_seconds", "first_call_seconds",
-    "kernels_per_step",
-)  # fmt: skip
-GPU_NUMBERS = ("watts", "sm_mhz", "memory_mhz", "celsius", "processes")
-ROOFS = (
-    "copy_bytes_per_second",
-    *(
-        f"{kind}_per_second_{dtype}"
-        for kind in ("multiply_adds", "forward_instructions", "gradient_instructions")
-        for dtype in DTYPES
-    ),
-)
-DEVICE_ROOFS = ("launch_seconds", "graph_node_seconds", "cache_bytes", "processors")
-TEXTS = ("device", "algorithm", "order", "reason", "method")
-
-Complain = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -58,13 +35,14 @@ class Run:
     def machine(self) -> str:
         """The hardware, in words."""
         machine = self.header["machine"]
-        gpus = [str(gpu.get("name")) for gpu in machine["gpus"]]
-        return ", ".join([*gpus, str(machine.get("cpu", self.path.parent.name)), f"{machine.get('cores', '?')} cores"])
+        return ", ".join(
+            [*machine["gpus"], machine["cpu"] or self.path.parent.name, f"{machine['cores'] or '?'} cores"]
+        )
 
     @property
     def threads(self) -> str:
         """The thread setting, in words."""
-        asked = self.header["settings"].get("threads")
+        asked = self.header["settings"]["threads"]
         return "threads as installed" if asked is None else f"{asked} thread" + ("s" if asked != 1 else "")
 
     @property
@@ -73,7 +51,7 @@ class Run:
 
         As installed it returns them to the system, and every large array pays for its page faults again.
         """
-        variables = _mapping(self.header["settings"], "environment")
+        variables = self.header["settings"]["environment"]
         kept = {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"} <= set(variables)
         return "allocations kept" if kept else "allocations as installed"
 
@@ -85,11 +63,11 @@ class Run:
     @property
     def slug(self) -> str:
         """Machine and setting as part of a file's name; the headline profile is a run of its own kind."""
-        asked = self.header["settings"].get("threads")
+        asked = self.header["settings"]["threads"]
         return "".join(
             [
                 self.path.parent.name,
-                "-headline" if self.header["settings"].get("profile") == "headline" else "",
+                "-headline" if self.header["settings"]["profile"] == "headline" else "",
                 "" if asked is None else f"-threads-{asked}",
                 "-kept" if self.allocations == "allocations kept" else "",
             ]
@@ -134,102 +112,24 @@ def read(path: Path, complain: Complain = lambda text: None) -> Run:
     for number, line in enumerate(lines, 1):
         try:
             value = json.loads(line)
-            if isinstance(value, dict) and value.get("kind") == "run":
-                header = value
+            if not (isinstance(value, dict) and value.get("kind") == "run"):
+                cases.append(read_case(value))
+            elif header:
+                raise ValueError("another line that describes a run: the first one counts")
             else:
-                cases.append(_case(value))
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-            OverflowError,
-            RecursionError,
-        ) as error:  # not JSON, not text, or not one of our lines
-            complain(f"{path}:{number}: skipped: {(str(error).splitlines() or [''])[0][:120]}")
+                header = read_header(value, partial(_complain, complain, f"{path}:{number}: left out"))
+        except (ValueError, RecursionError) as error:  # not JSON, not text, or not one of our lines
+            _complain(complain, f"{path}:{number}: skipped", str(error))
     if not header:
         complain(f"{path}: no line describes the run; its machine is taken from the folder's name")
     frame = pd.DataFrame(cases).drop_duplicates([*CASE_FIELDS, "backend"], keep="last") if cases else pd.DataFrame()
-    header = _normal(header)
+    header = header or read_header({})
     return Run(path, header, _with_absent(frame, header) if cases else frame)
 
 
-def _case(value: Any) -> dict[str, Any]:
-    """The fields of one case, each of its type. Raises ValueError saying what is wrong."""
-    if not isinstance(value, dict) or value.get("kind") != "case":
-        raise ValueError("not a line of this journal")
-    value = {**USUAL, **value}
-    for name, kind in REQUIRED.items():
-        if not isinstance(value.get(name), kind) or isinstance(value.get(name), bool):
-            raise ValueError(f"{name} is {value.get(name)!r:.40}, not {kind.__name__}")
-    case = {name: value[name] for name in REQUIRED}
-    for name in TEXTS:
-        case[name] = None if value.get(name) is None else str(value[name])
-    for name in NUMBERS:
-        case[name] = float("nan") if value.get(name) is None else float(value[name])
-    for name in NUMBER_LISTS:
-        case[name] = None if value.get(name) is None else [float(item) for item in value[name]]
-    case["agreement"] = _checks(value.get("agreement"))
-    state = _mapping(value, "gpu")
-    for name in GPU_NUMBERS:
-        case[f"gpu_{name}"] = _number(state.get(name))
-    case["gpu_throttled"] = str(state.get("throttled") or "")
-    _check_values(case)
-    return case
-
-
-def _check_values(case: dict[str, Any]) -> None:
-    """Raise ValueError for numbers that no run can have written."""
-    if not all(1 <= case[name] < 2**53 for name in ("batch", "hidden", "inputs", "outputs")):
-        raise ValueError("a size is out of range")
-    if case["seconds"] is not None and not (case["seconds"] and all(0 < s < float("inf") for s in case["seconds"])):
-        raise ValueError("a finished case needs rounds of positive seconds")
-    if case["steps"] < 1:
-        raise ValueError(f"a call of {case['steps']} steps")
-    if case["work"] == "convergence" and case["status"] in ("OK", "DIVERGED"):
-        curves = [case[name] for name in ("step", "train_seconds", "test_mse")]
-        if not (all(curves) and len({len(curve) for curve in curves}) == 1 and case["curve"]):
-            raise ValueError("the curves of a training run are missing or differ in length")
-
-
-def _checks(value: Any) -> dict[str, dict[str, float]]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict) or not all(isinstance(check, dict) for check in value.values()):
-        raise ValueError("agreement is not a table of checks")
-    return {str(name): {key: float(check[key]) for key in ("error", "bound", "share")} for name, check in value.items()
-            if {"error", "bound", "share"} <= set(check)}  # fmt: skip
-
-
-def _normal(header: dict[str, Any]) -> dict[str, Any]:
-    """The header with every part that is read later present and of its type, whatever the file held."""
-    parts = {name: _mapping(header, name) for name in ("machine", "code", "settings", "threads_in_force", "backends")}
-    parts["machine"] = {**parts["machine"], "packages": _mapping(parts["machine"], "packages")}
-    parts["ceilings"] = _ceilings(_mapping(header, "ceilings"))
-    device = _mapping(header, "device_ceilings")
-    parts["device_ceilings"] = {name: _number(device.get(name)) for name in (*ROOFS, *DEVICE_ROOFS)}
-    gpus = parts["machine"].get("gpus")
-    parts["machine"]["gpus"] = [gpu for gpu in gpus if isinstance(gpu, dict)] if isinstance(gpus, list) else []
-    parts["backends"] = {
-        str(name): {"reason": reason if isinstance(reason := state.get("reason"), str) else None,
-                    "facts": _mapping(state, "facts")}
-        for name, state in parts["backends"].items() if isinstance(state, dict)
-    }  # fmt: skip
-    return parts
-
-
-def _ceilings(found: dict[str, Any]) -> dict[str, Any]:
-    """The ceilings with every rate a number, nan where it was not measured: journals before them have none."""
-    one, every = (
-        {name: _number(_mapping(found, cores).get(name)) for name in ROOFS} for cores in ("one_core", "all_cores")
-    )
-    numbers = {name: _number(found.get(name)) for name in ("cores", "independent_loops_scaling", "cache_bytes")}
-    reason = found.get("reason")
-    return {"one_core": one, "all_cores": every, **numbers, "reason": reason if isinstance(reason, str) else None}
-
-
-def _number(value: Any) -> float:
-    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
-    return float(value) if usable else float("nan")
+def _complain(complain: Complain, where: str, what: str) -> None:
+    """Say what is wrong in a line of the terminal, whatever the file held."""
+    complain(f"{in_one_line(where)}: {in_one_line(what)[:120]}")
 
 
 def _with_absent(frame: pd.DataFrame, header: dict[str, Any]) -> pd.DataFrame:
@@ -238,8 +138,3 @@ def _with_absent(frame: pd.DataFrame, header: dict[str, Any]) -> pd.DataFrame:
     known = frame[CASE_FIELDS].drop_duplicates()
     rows = [known.assign(backend=name, status="SKIPPED", reason=reason) for name, reason in absent.items()]
     return pd.concat([frame, *rows], ignore_index=True) if rows else frame
-
-
-def _mapping(header: dict[str, Any], name: str) -> dict[str, Any]:
-    value = header.get(name)
-    return value if isinstance(value, dict) else {}

@@ -3,6 +3,7 @@
 Figures are made without pyplot, and without dates or random identifiers: the same journal gives the same bytes.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def draw_all(run: Run, folder: Path, label: str) -> list[Path]:
     """Draw every figure that the run has data for, `label` in its name; returns the .png files, each beside an .svg."""
     figures = {"throughput": throughput, "scaling": scaling, "convergence": convergence, "fits": fits}
     written = []
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in another script: boxes will do
         for name, draw in figures.items():
             figure = draw(run)
             if figure is not None:
@@ -90,7 +92,12 @@ def scaling(run: Run) -> Figure | None:
 
 def _label(name: str, rows: Any) -> str:
     """The backend, and whether the samples of its rates are effective ones."""
-    return f"{name} (hinge)" if any(map(is_hinge, rows.algorithm)) else name
+    return _plain(name) + (" (hinge)" if any(map(is_hinge, rows.algorithm)) else "")
+
+
+def _plain(text: str) -> str:
+    """A text out of a journal as it stands, and no formula between its dollars."""
+    return text.replace("$", r"\$")
 
 
 def convergence(run: Run) -> Figure | None:
@@ -109,7 +116,7 @@ def convergence(run: Run) -> Figure | None:
             own = " (own order)" if case["order"] == "own" else ""
             style = {
                 "color": styled[case["backend"]].colour,
-                "label": case["backend"] + own,
+                "label": _plain(case["backend"]) + own,
                 "linestyle": styled[case["backend"]].line,
             }
             for axes, x, y in zip(
@@ -159,7 +166,7 @@ def fits(run: Run) -> Figure | None:
 def _fit(axes: Axes, cases: Any, target_name: str, backend: str) -> None:
     """Draw one panel: the run by Adam from `spread` weights, or for a backend without it the one that ended best."""
     if cases.empty:
-        axes.set_title(f"{backend}: no finished run", fontsize=9)
+        axes.set_title(f"{_plain(backend)}: no finished run", fontsize=9)
         return
     by_adam = cases[_is_usual(cases)]
     chosen = (
@@ -172,8 +179,8 @@ def _fit(axes: Axes, cases: Any, target_name: str, backend: str) -> None:
     axes.plot(x, curve, color="tab:red", linewidth=1, label="network")
     error = float(np.mean((curve - target(x)) ** 2))
     lowest = f"lowest test error {np.nanmin(case['test_mse']):.1e}"
-    how = "" if len(by_adam) else f"\n{case['optimizer']}, {case['scheme']} weights"
-    axes.set_title(f"{backend}: {error:.1e} at the end\n{lowest}{how}", fontsize=8)
+    how = "" if len(by_adam) else _plain(f"\n{case['optimizer']}, {case['scheme']} weights")
+    axes.set_title(f"{_plain(backend)}: {error:.1e} at the end\n{lowest}{how}", fontsize=8)
 
 
 def _finished(run: Run) -> Any:
@@ -190,7 +197,7 @@ def _is_usual(cases: Any) -> Any:
 
 def _title(run: Run) -> str:
     hidden, dtype = tables.focus(run)
-    return f"{run.machine}, {run.threads}; H = {hidden}, {dtype}"
+    return _plain(f"{run.machine}, {run.threads}; H = {hidden}, {dtype}")
 
 
 def _styles(run: Run) -> dict[str, Style]:

@@ -8,6 +8,7 @@ Everything it writes is made again from results/raw alone: the same journals giv
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,13 +62,15 @@ def main(arguments: list[str] | None = None) -> None:
 def report(results: Path, names: list[str] | None = None, formats: Sequence[str] = exports.USUAL) -> None:
     """Write tables, figures and page under `results`, and print the main table of each run."""
     kinds = exports.chosen(formats)
-    chosen = runs(results, names, complain=lambda text: print(f"bench.report: {text}", file=sys.stderr))
-    try:
-        write(results, chosen, kinds)
-    except OSError as error:
-        raise RelufitError(f"cannot write to {results}: {error.strerror}") from None
-    for run in chosen:
-        show(run)
+    # In pyarrow's storage, the default where it is installed, the texts of many small frames take twice the time.
+    with pd.option_context("mode.string_storage", "python"):
+        chosen = runs(results, names, complain=lambda text: print(f"bench.report: {text}", file=sys.stderr))
+        try:
+            write(results, chosen, kinds)
+        except OSError as error:
+            raise RelufitError(f"cannot write to {results}: {error.strerror}") from None
+        for run in chosen:
+            show(run)
 
 
 def write(results: Path, chosen: list[Run], kinds: list[Format]) -> None:
@@ -89,9 +92,11 @@ def write(results: Path, chosen: list[Run], kinds: list[Format]) -> None:
         for kind in kinds:
             kind.write(long, blocks, results / "tables" / f"{name}.{kind.suffix}")
     slugs = [run.slug for run in chosen]
-    labels = {run.name: run.slug if slugs.count(run.slug) == 1 else f"{run.slug}-{run.name}" for run in chosen}
-    figures = {run.name: plots.draw_all(run, results / "figures", labels[run.name]) for run in chosen}
-    page = [*PAGE_TITLE, *(block for run in chosen for block in page_section(run, figures[run.name]))]
+    page = [*PAGE_TITLE]
+    for run in chosen:
+        label = run.slug if slugs.count(run.slug) == 1 else f"{run.slug}-{run.name}"
+        label = re.sub(r"[^\w.+-]+", "-", label)  # folders are named by others: it stands in links
+        page += page_section(run, plots.draw_all(run, results / "figures", label))
     write_text(results / "README.md", markdown(page))
 
 
@@ -118,7 +123,7 @@ def page_section(run: Run, figures: list[Path]) -> list[Block]:
 
 def main_table(run: Run) -> list[Block]:
     """The table of the page: the summary, or for a run of the headline profile its ratios."""
-    return lay_out_headline(run) if run.header["settings"].get("profile") == "headline" else lay_out_summary(run)
+    return lay_out_headline(run) if run.header["settings"]["profile"] == "headline" else lay_out_summary(run)
 
 
 def roofs_in_words(run: Run) -> str:
@@ -168,12 +173,12 @@ def ledger(run: Run) -> str:
     modes = {
         f"{name} {f['tf32']}" for name, f in ((n, s["facts"]) for n, s in run.header["backends"].items()) if "tf32" in f
     }
-    commit = str(code.get("commit", "no commit"))[:12] + (", with uncommitted changes" if code.get("dirty") else "")
+    commit = (code["commit"] or "no commit")[:12] + (", with uncommitted changes" if code["dirty"] else "")
     return (
-        f"Run {run.name}, profile {settings.get('profile')}, commit {commit} (sources {code.get('content_hash')}). "
-        f"{machine.get('system')}, {machine.get('python')}; {packages}. Threads in force: {forced}. "
+        f"Run {run.name}, profile {settings['profile']}, commit {commit} (sources {code['content_hash']}). "
+        f"{machine['system']}, {machine['python']}; {packages}. Threads in force: {forced}. "
         f"TF32: {', '.join(sorted(modes)) or 'no device that has it'}. "
-        f"Variables: {settings.get('environment') or 'none that matter'}. "
+        f"Variables: {settings['environment'] or 'none that matter'}. "
         f"Load average while it ran: {run.cases.load_average.median():.2g}, "
         f"at most {run.cases.load_average.max():.2g}." + roofs_in_words(run)
     )
@@ -181,6 +186,7 @@ def ledger(run: Run) -> str:
 
 def show(run: Run) -> None:
     """Print the main table, and why the other backends are not in it."""
+    console = Console(highlight=False, markup=False, emoji=False)  # cells are text, whatever stands in brackets
     table = Table(title=f"{run.machine}, {run.threads}; {focus(run)}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     frame = tables.summary(run)
     for name in frame.columns:
@@ -189,14 +195,12 @@ def show(run: Run) -> None:
         )
     for row in frame.itertuples(index=False):
         table.add_row(*(str(cell) for cell in row))
-    console = Console(highlight=False)
     console.print(table)
     for name in tables.absent(run):
-        console.print(f"{name}: SKIPPED: {tables.absence(run, name)}", markup=False)
+        console.print(f"{name}: SKIPPED: {tables.absence(run, name)}")
     console.print(
         f"run {run.name}; ± is half a 95 % interval of the median; load average {run.cases.load_average.median():.2g}; "
-        "every case is in tables/",
-        markup=False,
+        "every case is in tables/"
     )
 
 

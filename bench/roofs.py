@@ -47,7 +47,7 @@ def in_force(run: Run, device: str = "cpu") -> tuple[dict[str, float], float]:
         found: dict[str, float] = run.header["device_ceilings"]
         return found, found["cache_bytes"]
     ceilings = run.header["ceilings"]
-    one_thread = run.header["settings"].get("threads") == 1
+    one_thread = run.header["settings"]["threads"] == 1
     return ceilings["one_core"] if one_thread else all_cores(ceilings), ceilings["cache_bytes"]
 
 

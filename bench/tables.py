@@ -130,6 +130,7 @@ def _backward(frame: pd.DataFrame) -> pd.DataFrame:
     """
     keys = ["batch", "hidden", "dtype", "backend"]
     frame = frame[~frame.algorithm.map(is_hinge)]
+    frame = frame.drop_duplicates(["work", *keys])
     forward, gradient = (frame[frame.work == work].set_index(keys) for work in ("forward", "gradient"))
     both = gradient.index.intersection(forward.index)
     gradient, forward = gradient.loc[both], forward.loc[both]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench import ceilings
-from bench.frames import ROOFS
+from bench.fields import ROOFS
 
 numba = pytest.importorskip("numba")
 

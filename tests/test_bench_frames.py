@@ -99,6 +99,19 @@ BAD_LINES = [
     json.dumps(line(iterations=10**400)).replace("Infinity", "1"),
     json.dumps(line(work="convergence")),
     json.dumps(line(work="convergence", step=[1, 2], train_seconds=[1.0], test_mse=[1.0, 2.0], curve=[0.0])),
+    json.dumps(line(iterations=True)),
+    json.dumps(line(steps="800")),
+    json.dumps(line(load_average=-1.0)),
+    json.dumps(line(seconds=[1e-3, None])),
+    json.dumps(line(seconds=None)),
+    json.dumps(line(reason=["x"])),
+    json.dumps(line(backend="\x1b[31mnumpy")),
+    json.dumps(line(backend="n" * 1000)),
+    json.dumps(line(gpu={"watts": "many"})),
+    json.dumps(line(gpu=[1])),
+    json.dumps(line(test_mse=[1.0])),
+    json.dumps(line(loss=[1.0], step=[1.0, 2.0])),
+    json.dumps({"kind": "run", **HEADER}),
     "[" * 5000,
     "\x00\x01",
 ]
@@ -138,6 +151,36 @@ def test_a_damaged_first_line_costs_the_reader_nothing(part: str, value: object,
     assert run.slug
     assert report.ledger(run)
     assert "numpy" in tables.in_order(run)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("machine", {"cpu": 3}), ("machine", {"gpus": [1]}), ("code", {"dirty": "no"}), ("settings", {"threads": "../x"}),
+     ("settings", {"environment": {"A": None}}), ("backends", {"numpy": {"reason": 3}}), ("backends", {"\x00": {}}),
+     ("ceilings", {"one_core": {"copy_bytes_per_second": -1}}), ("threads_in_force", {"omp": 1.5})],
+)  # fmt: skip
+def test_what_is_wrong_in_the_first_line_is_named_and_left_out(part: str, value: object, tmp_path: Path) -> None:
+    """And nothing else of it."""
+    complaints: list[str] = []
+    path = write(tmp_path / "raw" / "m" / "r.jsonl", line())
+    head = {"kind": "run", **HEADER, "code": {"commit": "c0ffee"}}
+    head[part] = value
+    path.write_text("\n".join(map(json.dumps, (head, line()))))
+    run = read(path, complaints.append)
+    assert len(complaints) == 1
+    assert complaints[0].startswith(f"{path}:1: left out: {part}")
+    assert run.slug == "m"
+    assert part == "code" or run.header["code"]["commit"] == "c0ffee"
+
+
+def test_a_text_of_several_lines_becomes_one(tmp_path: Path) -> None:
+    """Without what steers a terminal; a long one is cut."""
+    reason = "\x1b[31mfirst\nsecond\x1b[0m" + "x" * 1000
+    run = read(write(tmp_path / "raw" / "m" / "r.jsonl", line(status="CRASHED", reason=reason)))
+    found = run.cases.query("backend == 'numpy'").reason.iloc[0]
+    assert found.startswith(" [31mfirst second [0mxxx")
+    assert found.isprintable()
+    assert len(found) < 600
 
 
 def test_a_repeated_case_counts_once(tmp_path: Path) -> None:

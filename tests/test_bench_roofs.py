@@ -10,7 +10,8 @@ from test_bench_frames import HEADER, line
 
 from bench import layouts, report, tables
 from bench.blocks import markdown
-from bench.frames import ROOFS, Run, read
+from bench.fields import ROOFS
+from bench.frames import Run, read
 
 ONE = {**dict.fromkeys(ROOFS, 1e10), "gradient_instructions_per_second_float32": 9e10, "copy_bytes_per_second": 2e10}
 CEILINGS: dict[str, Any] = {

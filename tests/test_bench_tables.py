@@ -130,7 +130,7 @@ def test_thresholds_are_reached_when_first_seen(tmp_path: Path) -> None:
 
 def test_a_diverged_run_says_so(tmp_path: Path) -> None:
     """And keeps what it reached before."""
-    seen = {"step": [25, 50], "train_seconds": [1, 2], "test_mse": [5e-3, "nan"]}
+    seen = {"step": [25, 50], "train_seconds": [1, 2], "loss": [1.0, "inf"], "test_mse": [5e-3, "nan"]}
     run = make(tmp_path, learned(status="DIVERGED", reason="the loss was nan", **seen))
     row = dict(tables.convergence(run).query("backend == 'numpy'").iloc[0])
     assert cells.seconds_cell(row, "seconds_to_0.01") == "1"
