@@ -35,6 +35,7 @@ SIZED_BY_BATCH = (
     "agreement",
     "scaling",
 )  # work whose N is the grid's batch size
+REPEATED = ("forward", "gradient", "step", "ensemble", "latency", "to_device", "to_host")  # in every pass
 PIECE = 2**20  # samples drawn at once
 TRAIN_SAMPLES = 800  # of the 1000 that a target is sampled at
 SCHEDULE = {"quick": 100, "full": 400}  # epochs of a convergence case

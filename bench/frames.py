@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench import passes
 from bench.cases import Case
 from relufit.errors import RelufitError
 from relufit.params import DTYPES
@@ -24,7 +25,8 @@ USUAL = {f.name: f.default for f in fields(Case) if f.default is not MISSING}  #
 NUMBER_LISTS = ("seconds", "device_seconds", "step", "train_seconds", "loss", "test_mse", "curve")
 NUMBERS = (
     "iterations", "steps", "minor_faults_per_call", "peak_bytes", "load_average", "build_seconds", "first_call_seconds",
-    "kernels_per_step",
+    "kernels_per_step", "read_back_seconds", "watched_seconds", "cores_used", "cores_of_others", "cores_stolen",
+    "throttled_share", "subnormals",
 )  # fmt: skip
 GPU_NUMBERS = ("watts", "sm_mhz", "memory_mhz", "celsius", "processes")
 ROOFS = (
@@ -124,18 +126,28 @@ def name_of(path: Path) -> str:
 
 def read(path: Path, complain: Complain = lambda text: None) -> Run:
     """Read one journal. Raises RelufitError where the file cannot be read at all."""
+    header, lines = read_lines(path, complain)
+    cases = pd.DataFrame(passes.merge(lines, [*CASE_FIELDS, "backend"]))
+    return Run(path, header, _with_absent(cases, header) if lines else cases)
+
+
+def read_lines(path: Path, complain: Complain = lambda text: None) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The header of a journal, with every part that is read later, and its cases, a line for each pass."""
     try:
         content = path.read_bytes()
         lines = (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines()
     except (OSError, EOFError, zlib.error) as error:  # the file's, or of what was packed
         raise RelufitError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     header: dict[str, Any] = {}
-    cases = []
+    cases, joined = [], {}
     for number, line in enumerate(lines, 1):
         try:
             value = json.loads(line)
-            if isinstance(value, dict) and value.get("kind") == "run":
+            kind = value.get("kind") if isinstance(value, dict) else None
+            if kind == "run":
                 header = value
+            elif kind == "backend":  # that came to the run later
+                joined[str(value["backend"])] = value
             else:
                 cases.append(_case(value))
         except (
@@ -148,9 +160,7 @@ def read(path: Path, complain: Complain = lambda text: None) -> Run:
             complain(f"{path}:{number}: skipped: {(str(error).splitlines() or [''])[0][:120]}")
     if not header:
         complain(f"{path}: no line describes the run; its machine is taken from the folder's name")
-    frame = pd.DataFrame(cases).drop_duplicates([*CASE_FIELDS, "backend"], keep="last") if cases else pd.DataFrame()
-    header = _normal(header)
-    return Run(path, header, _with_absent(frame, header) if cases else frame)
+    return _normal({**header, "backends": {**joined, **_mapping(header, "backends")}}), cases
 
 
 def _case(value: Any) -> dict[str, Any]:
@@ -162,6 +172,9 @@ def _case(value: Any) -> dict[str, Any]:
         if not isinstance(value.get(name), kind) or isinstance(value.get(name), bool):
             raise ValueError(f"{name} is {value.get(name)!r:.40}, not {kind.__name__}")
     case = {name: value[name] for name in REQUIRED}
+    case["pass"] = value.get("pass", 0)
+    if not isinstance(case["pass"], int) or isinstance(case["pass"], bool) or case["pass"] < 0:
+        raise ValueError(f"pass is {case['pass']!r:.40}, not a number of one")
     for name in TEXTS:
         case[name] = None if value.get(name) is None else str(value[name])
     for name in NUMBERS:
@@ -202,8 +215,11 @@ def _checks(value: Any) -> dict[str, dict[str, float]]:
 
 def _normal(header: dict[str, Any]) -> dict[str, Any]:
     """The header with every part that is read later present and of its type, whatever the file held."""
-    parts = {name: _mapping(header, name) for name in ("machine", "code", "settings", "threads_in_force", "backends")}
+    parts: dict[str, Any] = {
+        name: _mapping(header, name) for name in ("machine", "code", "settings", "threads_in_force", "backends")
+    }
     parts["machine"] = {**parts["machine"], "packages": _mapping(parts["machine"], "packages")}
+    parts["timer_seconds"] = _number(header.get("timer_seconds"))
     parts["ceilings"] = _ceilings(_mapping(header, "ceilings"))
     device = _mapping(header, "device_ceilings")
     parts["device_ceilings"] = {name: _number(device.get(name)) for name in (*ROOFS, *DEVICE_ROOFS)}

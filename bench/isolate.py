@@ -5,33 +5,84 @@ or a case that does not end; then the next process goes on with the same journal
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
-from bench.journal import in_flight_file
+from bench.journal import Journal, in_flight_file
 
 CASE_SECONDS, POLL_SECONDS, KILL_SECONDS = 120.0, 0.5, 5.0
-PYTEST_ENDS = (0, 1, 5)  # all passed, some failed, none to run; anything else is an end before its time
+NOTHING_TO_RUN = 5
+PYTEST_ENDS = (0, 1, 4, NOTHING_TO_RUN)  # 1: some failed, 4: wrong usage; anything else is an end before its time
+CHILD = "RELUFIT_BENCH_WATCHED"  # set for a process that is watched
+
+
+def run_each(
+    arguments: list[str],
+    names: list[str],
+    passes: int,
+    results: Path,
+    seconds: float | None,
+    say: Callable[[str], None],
+) -> int:
+    """Run pytest for each backend and pass in a process of its own, in alternating order and in one journal.
+
+    `seconds` are shared evenly. Returns the worst of their exit codes.
+    """
+    deadline = float("inf") if seconds is None else time.monotonic() + seconds
+    turns = [(number, name) for number in range(passes) for name in (names[::-1] if number % 2 else names)]
+    journal, worst, dead = None, 0, dict[str, int]()
+    for place, (number, name) in enumerate(turns):
+        left = (deadline - time.monotonic()) / (len(turns) - place)
+        if left <= 0 or name in dead:
+            continue
+        # What stands in the journal is not measured again: of so many passes the last is left.
+        own = [
+            "--backend",
+            name,
+            "--passes",
+            str(number + 1),
+            *([] if seconds is None else ["--seconds", f"{left:.1f}"]),
+        ]
+        code, journal = run([*arguments, *own], results, deadline, say, journal=journal)
+        worst = max(worst, 0 if code == NOTHING_TO_RUN else abs(code))
+        if code not in PYTEST_ENDS:
+            dead[name] = code
+    if journal is not None and dead:
+        with closing(Journal.resume(journal)) as opened:
+            for name, code in dead.items():
+                reason = f"its process ended with {code} at the start"
+                opened.write({"kind": "backend", "backend": name, "reason": reason})
+    return worst
 
 
 def run(
-    arguments: list[str], results: Path, deadline: float, say: Callable[[str], None], case_seconds: float = CASE_SECONDS
+    arguments: list[str],
+    results: Path,
+    deadline: float,
+    say: Callable[[str], None],
+    case_seconds: float = CASE_SECONDS,
+    journal: Path | None = None,
 ) -> tuple[int, Path | None]:
-    """Run `pytest bench` with these arguments until it has come to its end or `deadline` (time.monotonic) has come.
+    """Run pytest with these arguments until it has come to its end or `deadline` (time.monotonic) has come.
 
-    Returns the exit code of its last process, negative where it was ended, and the journal; None where there is none.
+    A process that ends before its time is followed by another, unless it has left nothing new in the journal.
+    Returns the exit code of the last one, negative where it was ended, and the journal; None where there is none.
     """
-    before = set(_journals(results))
-    journal: Path | None = None
+    before = set(_journals(results)) - {journal}
     while True:
         resume = [] if journal is None else ["--resume", str(journal)]
-        child = subprocess.Popen([sys.executable, "-m", "pytest", "bench", "--benchmark-only", *arguments, *resume])
+        written = 0 if journal is None else journal.stat().st_size
+        child = subprocess.Popen([sys.executable, "-m", "pytest", *arguments, *resume], env={**os.environ, CHILD: "1"})
         code = _watch(child, lambda: _now(results, before), deadline, case_seconds, say)
         journal = journal or next(iter(sorted(set(_journals(results)) - before)), None)
         if code in PYTEST_ENDS or time.monotonic() > deadline or journal is None:
+            return code, journal
+        if journal.stat().st_size == written and not in_flight_file(journal).exists():
             return code, journal
         say(f"the process of the run ended with {code}; going on with {journal.name} in a new one")
 

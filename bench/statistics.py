@@ -1,12 +1,27 @@
-"""What a handful of rounds say: the median and an interval for it that assumes nothing of the distribution."""
+"""What a handful of numbers say: intervals that assume nothing of the distribution, and rank tests for two of them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import binom
+from scipy.stats import binom, mannwhitneyu, wilcoxon
 
 CONFIDENCE = 0.95
+EXACT = 50  # pairs up to which the distribution of the signed ranks is computed; above, its normal limit is close
 
 
-def median_interval(values: list[float]) -> tuple[float, float, float]:
+class Comparison(NamedTuple):
+    """How many times faster A is than B, and what speaks for it."""
+
+    ratio: float  # B's seconds over A's, the median
+    low: float  # of its 95 % interval; nan where there are too few blocks for one
+    high: float
+    p_different: float  # of the ratio being 1, if it were
+    p_same: float  # of the ratio lying between 1 / (1 + margin) and 1 + margin, if it did not
+    blocks: int
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
     """Median and a 95 % interval for it from order statistics, which assume nothing of the distribution.
 
     The interval runs from the k-th smallest to the k-th largest value, k as large as the binomial distribution allows
@@ -18,3 +33,47 @@ def median_interval(values: list[float]) -> tuple[float, float, float]:
     if k < 1:
         return float(np.median(ordered)), float("nan"), float("nan")
     return float(np.median(ordered)), float(ordered[k - 1]), float(ordered[-k])
+
+
+def compare_pairs(a: Sequence[float], b: Sequence[float], margin: float) -> Comparison:
+    """Compare seconds that were measured in pairs, one soon after the other; a and b (blocks,).
+
+    Wilcoxon's signed-rank test of the logarithms' differences, and for equality the same twice, against either end of
+    the margin (two one-sided tests). What changes from block to block for both, as a machine's drift, cancels.
+    """
+    difference, limit = np.log(np.asarray(b)) - np.log(np.asarray(a)), np.log1p(margin)
+    # Medians of rounded seconds may tie. The exact distribution leaves ties out of account, which changes p by a few
+    # hundredths of itself; scipy's choice, the normal limit, would lose the small p-values that a long table needs.
+    method = "exact" if len(difference) <= EXACT else "approx"
+
+    def p(values: np.ndarray, alternative: str) -> float:
+        found = wilcoxon(values, zero_method="zsplit", alternative=alternative, method=method)
+        return float(found.pvalue)
+
+    ratio, low, high = (float(np.exp(value)) for value in median_interval(difference))
+    same = max(p(difference + limit, "greater"), p(difference - limit, "less"))
+    return Comparison(ratio, low, high, p(difference, "two-sided"), same, len(difference))
+
+
+def compare_groups(a: Sequence[float], b: Sequence[float], margin: float) -> Comparison:
+    """Compare seconds that were measured apart, by Mann and Whitney's rank test; a (blocks,) and b (blocks,).
+
+    The interval of the ratio reaches from the least to the largest that the two medians' own intervals allow.
+    """
+    x, y, limit = np.log(np.asarray(a)), np.log(np.asarray(b)), np.log1p(margin)
+    (of_a, low_a, high_a), (of_b, low_b, high_b) = median_interval(a), median_interval(b)
+    same = max(
+        float(mannwhitneyu(y + limit, x, alternative="greater").pvalue),
+        float(mannwhitneyu(y - limit, x, alternative="less").pvalue),
+    )
+    different = float(mannwhitneyu(y, x, alternative="two-sided").pvalue)
+    return Comparison(of_b / of_a, low_b / high_a, high_b / low_a, different, same, min(len(x), len(y)))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """The p-values of a table, adjusted so that one wrong claim in all of it is as rare as in one test (Holm 1979)."""
+    order = np.argsort(p)
+    raised = np.asarray(p, dtype=np.float64)[order] * np.arange(len(order), 0, -1)
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(raised))
+    return [float(value) for value in adjusted]

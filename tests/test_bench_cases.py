@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import conftest, selection, timing
+from bench import budget, selection, timing
+from bench.budget import MAX_CASE_SECONDS, SHARE_FOR_ROUNDS, Budget, Unsuitable
 from bench.cases import PROFILES, Case, draw, grid
-from bench.trial import SHARE_FOR_ROUNDS, Unsuitable
 from relufit import RelufitError
 
 NONE: dict[str, Any] = dict.fromkeys(("backend", "target", "batch", "hidden", "dtype"))
@@ -155,20 +155,20 @@ def test_ids_tell_cases_apart() -> None:
 def test_the_budget_is_shared_over_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Evenly, not above the cap; spent, it says so."""
     now = 0.0
-    monkeypatch.setattr(conftest.time, "monotonic", lambda: now)
-    budget = conftest.Budget(10, 20)
-    assert budget.next_share() == 0.5
+    monkeypatch.setattr(budget.time, "monotonic", lambda: now)
+    shared = Budget(10, 20)
+    assert shared.next_share() == 0.5
     now = 5.25
-    assert budget.next_share() == pytest.approx(4.75 / 19)
+    assert shared.next_share() == pytest.approx(4.75 / 19)
     now = 10.5
     with pytest.raises(Unsuitable, match="time budget of 10 s"):
-        budget.next_share()
-    assert conftest.Budget(1000, 1).next_share() == conftest.MAX_CASE_SECONDS
-    assert conftest.Budget(None, 5, 0.5).next_share() == 0.5
+        shared.next_share()
+    assert Budget(1000, 1).next_share() == MAX_CASE_SECONDS
+    assert Budget(None, 5, 0.5).next_share() == 0.5
 
 
 def test_rounds_fill_the_time_where_there_is_no_limit() -> None:
     """A millisecond under a limit; without one, as long as the rounds of a case together have."""
-    assert conftest.Budget(10, 20, 3.0).round_seconds == timing.ROUND_SECONDS
-    assert conftest.Budget(None, 20, 3.0).round_seconds * timing.MAX_ROUNDS == pytest.approx(SHARE_FOR_ROUNDS * 3.0)
-    assert conftest.Budget(None, 20, 1e-3).round_seconds == timing.ROUND_SECONDS
+    assert Budget(10, 20, 3.0).round_seconds == timing.ROUND_SECONDS
+    assert Budget(None, 20, 3.0).round_seconds * timing.MAX_ROUNDS == pytest.approx(SHARE_FOR_ROUNDS * 3.0)
+    assert Budget(None, 20, 1e-3).round_seconds == timing.ROUND_SECONDS

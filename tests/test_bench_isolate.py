@@ -32,7 +32,8 @@ class Broken(NumpyBackend):
 
 backends.TABLE["broken"] = Row("broken:Broken", "cpu", "numpy", "-")
 """
-GRID = ["-q", "-p", "broken", "-p", "no:cacheprovider", "-k", "test_forward", "--backend", "broken,numpy",
+GRID = ["bench", "--benchmark-only", "-q", "-p", "broken",
+        "-p", "no:cacheprovider", "-k", "test_forward", "--backend", "broken,numpy",
         "--batch", "33,40", "--hidden", "8", "--seconds", "5"]  # fmt: skip
 
 
@@ -66,7 +67,17 @@ def test_only_the_broken_case_is_lost(
 def test_the_time_of_a_run_ends_it(tmp_path: Path) -> None:
     """With what it has; nothing is begun again."""
     said: list[str] = []
-    arguments = ["-q", "--backend", "numpy", "--results", str(tmp_path), "-p", "no:cacheprovider"]
+    arguments = [
+        "bench",
+        "--benchmark-only",
+        "-q",
+        "--backend",
+        "numpy",
+        "--results",
+        str(tmp_path),
+        "-p",
+        "no:cacheprovider",
+    ]
     code, _ = isolate.run(arguments, tmp_path, time.monotonic() + 1, said.append)
     assert code not in isolate.PYTEST_ENDS
     assert said == ["the time is up"]
