@@ -16,7 +16,7 @@ from relufit.errors import RelufitError
 from relufit.optim import SGD, Adam, Optimizer
 from relufit.params import DTYPES, SCHEMES, Params, Sizes
 
-PROFILES = ("quick", "full", "headline", "gpu")
+PROFILES = ("quick", "full", "headline", "gpu", "aa")
 BATCHES = (800, 32, 8192, 65536)
 HIDDEN = (512, 64, 2048)
 LATENCY_BATCHES = (1, 800)
@@ -139,8 +139,8 @@ def grid(profile: str) -> list[Case]:
     """The cases of a profile, most valuable first. Raises RelufitError for an unknown profile."""
     if profile not in PROFILES:
         raise RelufitError(f"unknown profile {profile!r}; choose {', '.join(PROFILES[:-1])} or {PROFILES[-1]}")
-    if profile in ("headline", "gpu"):
-        return list(_headline() if profile == "headline" else _gpu())
+    if profile in (own := {"headline": _headline, "gpu": _gpu, "aa": _aa}):
+        return list(own[profile]())
     return list(dict.fromkeys(_quick() if profile == "quick" else [*_quick(epochs=SCHEDULE["full"]), *_rest()]))
 
 
@@ -150,6 +150,13 @@ def _headline() -> Iterable[Case]:
     yield Case("step", MINIBATCH, optimizer="adam")
     for batch in HEADLINE_BATCHES:
         yield Case("gradient", batch)
+
+
+def _aa() -> Iterable[Case]:
+    """A few of each length: what they say of a backend against itself, the machine says of any two."""
+    yield Case("step", MINIBATCH, optimizer="adam")
+    yield Case("gradient", 800)
+    yield Case("gradient", 65536)
 
 
 def _gpu() -> Iterable[Case]:

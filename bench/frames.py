@@ -8,7 +8,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ ROOFS = (
 DEVICE_ROOFS = ("launch_seconds", "graph_node_seconds", "cache_bytes", "processors")
 TEXTS = ("device", "algorithm", "order", "reason", "method")
 
+AA = "aa"  # the profile of a run of backends against themselves
 Complain = Callable[[str], None]
 
 
@@ -50,6 +51,12 @@ class Run:
     path: Path
     header: dict[str, Any]
     cases: pd.DataFrame
+    aa: "Run | None" = None  # the newest run of the profile `aa` on the same machine: what can be told apart
+
+    @property
+    def profile(self) -> str:
+        """Which cases it went over."""
+        return str(self.header["settings"].get("profile"))
 
     @property
     def name(self) -> str:
@@ -91,7 +98,7 @@ class Run:
         return "".join(
             [
                 self.path.parent.name,
-                "-headline" if self.header["settings"].get("profile") == "headline" else "",
+                "-headline" if self.profile == "headline" else "",
                 "" if asked is None else f"-threads-{asked}",
                 "-kept" if self.allocations == "allocations kept" else "",
             ]
@@ -101,6 +108,7 @@ class Run:
 def runs(results: Path, names: list[str] | None = None, complain: Complain = lambda text: None) -> list[Run]:
     """The runs of these names or files; without names, the newest of each machine and setting (`Run.slug`).
 
+    A/A runs stand behind the others of their machine (`Run.aa`) and are given by name only.
     Raises RelufitError where there is none, or a name is unknown.
     """
     found = {name_of(path): path for path in sorted((results / "raw").glob("*/*.jsonl*"))}
@@ -111,12 +119,23 @@ def runs(results: Path, names: list[str] | None = None, complain: Complain = lam
             )
     chosen = [found.get(name, Path(name)) for name in names] if names else sorted(found.values(), key=lambda p: p.stem)
     loaded = [run for run in (read(path, complain) for path in chosen) if not run.cases.empty]
+    loaded = [run for run in loaded if names or run.profile != AA]
     if not loaded:
         raise RelufitError(
             f"there are no finished cases under {results / 'raw'}; run pytest bench --benchmark-only first"
         )
     newest = {run.path if names else run.slug: run for run in loaded}
-    return sorted(newest.values(), key=lambda run: (run.slug, run.name))
+    found_aa = {folder: newest_aa(folder) for folder in {run.path.parent for run in newest.values()}}
+    with_aa = (run if run.profile == AA else replace(run, aa=found_aa[run.path.parent]) for run in newest.values())
+    return sorted(with_aa, key=lambda run: (run.slug, run.name))
+
+
+def newest_aa(folder: Path) -> Run | None:
+    """The newest A/A run in a machine's folder; it resolves itself. None where there is none."""
+    paths = sorted(folder.glob("*.jsonl*"), key=lambda path: path.stem, reverse=True)
+    found = (run for run in map(read, paths) if run.profile == AA and not run.cases.empty)
+    newest = next(found, None)
+    return None if newest is None else replace(newest, aa=newest)
 
 
 def name_of(path: Path) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench import tables
+from bench import soundness, tables
 from bench.cells import digits, duration, roofed_cell, seconds_cell
 from bench.cost import is_hinge
 from bench.frames import Run
@@ -73,11 +73,22 @@ def _notes(rows: pd.DataFrame) -> str:
         for row in waiting.itertuples()
     ]
     parts += [f"{count:g} kernels a step" for count in rows.kernels_per_step.dropna().unique()[:1]]
-    parts += [f"throttled: {words}" for words in rows.gpu_throttled.dropna().unique() if words][:1]
     slow = rows[(rows.first_call_seconds > COMPILED_SECONDS)
                 & (rows.first_call_seconds > COMPILED_TIMES * rows.median_us / 1e6)]  # fmt: skip
     parts += [f"first call {duration(slow.first_call_seconds.max())}"] if len(slow) else []
-    return "; ".join(parts)
+    return "; ".join([*parts, *_unsound(rows)])
+
+
+def _unsound(rows: pd.DataFrame) -> list[str]:
+    """What is the matter with the times of one backend, each kind once with its sizes: "noisy at N = 32, 800"."""
+    found: dict[str, list[int]] = {}
+    for row in rows.sort_values("samples").itertuples():
+        for word in soundness.words(row.unsound):
+            found.setdefault(word, []).append(int(row.batch))
+    return [
+        f"{word} at N = {', '.join(f'{size:,}'.replace(',', ' ') for size in dict.fromkeys(sizes))}"
+        for word, sizes in found.items()
+    ]
 
 
 def lay_out_scaling(run: Run) -> str:
@@ -173,8 +184,10 @@ def lay_out_convergence(run: Run) -> str:
 
 
 def _note(row: dict[str, Any]) -> str:
-    """Why a row has no result; else whether it shuffled for itself."""
-    return row["reason"] if isinstance(row["reason"], str) else "own order" if row["order"] == "own" else ""
+    """Why a row has no result; else whether it shuffled for itself, and what is the matter with it."""
+    if isinstance(row["reason"], str):
+        return row["reason"]
+    return "; ".join(part for part in ("own order" if row["order"] == "own" else "", row["unsound"]) if part)
 
 
 def lay_out_agreement(run: Run) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench import roofs
+from bench import roofs, soundness
 from bench.cases import Case
 from bench.cells import ratio_cell, seconds_cell, time_cell
 from bench.cost import is_hinge
@@ -37,7 +37,8 @@ def throughput(run: Run) -> pd.DataFrame:
     peer = _beside(frame, frame.baseline.where(frame.baseline != BASELINE, BASELINE_PEER))
     frame["baseline_over_recipe"] = (base.median_us / peer.median_us).mask(frame.baseline != BASELINE)
     slower = base.low_us.fillna(base.median_us) > SLOWER_BY * peer.high_us.fillna(peer.median_us)
-    frame["times_faster_than_baseline"] = (base.median_us / frame.median_us).mask(slower)
+    untrue = frame.grave.astype(bool) | base.grave.fillna(False).astype(bool)
+    frame["times_faster_than_baseline"] = (base.median_us / frame.median_us).mask(slower | untrue)
     return frame
 
 
@@ -57,6 +58,7 @@ def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
     timed = case["status"] == "OK" and isinstance(case["seconds"], list)
     steps = 1 if np.isnan(case["steps"]) else case["steps"]
     median, low, high = median_interval(case["seconds"]) if timed else (np.nan,) * 3
+    found = soundness.notes(run, case)
     device = np.median(case["device_seconds"]) if isinstance(case["device_seconds"], list) else np.nan
     return {
         **{key: case[key] for key in TIMED_KEYS},
@@ -79,6 +81,8 @@ def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
         "build_seconds": case["build_seconds"],
         "first_call_seconds": case["first_call_seconds"],
         "order": case["order"],
+        "unsound": soundness.in_words(found),
+        "grave": any(note.grave for note in found),
         "reason": case["reason"],
     }
 
@@ -97,7 +101,7 @@ def scaling(run: Run) -> pd.DataFrame:
 SCALING_COLUMNS = ("dtype", "hidden", "batch", "samples", "backend", "algorithm", "status", "median_seconds",
                    "low_seconds", "high_seconds", "samples_per_second", "share_of_roof", "share_of_copy",
                    "build_seconds", "first_call_seconds", "gradient_error", "launch_bound_share", "kernels_per_step",
-                   "gpu_throttled", "rounds", "reason")  # fmt: skip
+                   "gpu_throttled", "rounds", "unsound", "reason")  # fmt: skip
 
 
 def ensembles(run: Run) -> pd.DataFrame:
@@ -116,7 +120,7 @@ def ensembles(run: Run) -> pd.DataFrame:
 ENSEMBLE_STEPS = 25_000  # of one network: a thousand epochs of 800 samples
 ENSEMBLE_COLUMNS = ("dtype", "hidden", "batch", "optimizer", "networks", "backend", "algorithm", "status", "median_us",
                     "low_us", "high_us", "device_us", "networks_per_second", "launch_bound_share",
-                    "first_call_seconds", "reason")  # fmt: skip
+                    "first_call_seconds", "unsound", "reason")  # fmt: skip
 
 
 def _worst_share(checks: Any) -> float:
@@ -147,6 +151,10 @@ def _backward(frame: pd.DataFrame) -> pd.DataFrame:
         build_seconds=np.nan,
         first_call_seconds=np.nan,
         status=np.where(gradient.status == "OK", forward.status, gradient.status),
+        unsound=[
+            soundness.SEPARATOR.join(filter(None, both)) for both in zip(gradient.unsound, forward.unsound, strict=True)
+        ],
+        grave=gradient.grave | forward.grave,
     )
     rows["samples_per_second"] = rows.index.get_level_values("batch") / rows.median_us * 1e6
     return rows.reset_index()[frame.columns]
@@ -169,6 +177,7 @@ def convergence(run: Run) -> pd.DataFrame:
                 "train_seconds": seconds[-1],
                 "steps": case["step"][-1] if seen else np.nan,
                 "order": case["order"],
+                "unsound": soundness.in_words(soundness.notes(run, {**case, "seconds": None})),
                 "reason": case["reason"],
             }
         )

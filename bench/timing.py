@@ -98,7 +98,7 @@ def device_seconds(
     return readings
 
 
-def seconds_read_back(call: Callable[[], Any], read: Callable[[Any], Any], seconds: float, rounds: int = 3) -> float:
+def seconds_read_back(call: Callable[[], Any], read: Callable[[Any], Any], seconds: float, rounds: int = 9) -> float:
     """Seconds of a call that no missing synchronization can hide; `seconds` is what the clock said of it.
 
     A result that is read back on the host is there. What one such call takes bounds the time from above; only where
@@ -117,7 +117,8 @@ def seconds_read_back(call: Callable[[], Any], read: Callable[[Any], Any], secon
     if one <= UNSYNCHRONIZED * seconds:
         return one
     calls = max(1, int(READ_BACK_SECONDS / one))
-    return min(elapsed(2 * calls) for _ in range(rounds)) / calls - min(elapsed(calls) for _ in range(rounds)) / calls
+    least, twice = (min(elapsed(times * calls) for _ in range(rounds)) for times in (1, 2))
+    return min(one, (twice - least) / calls)
 
 
 def resolution() -> float:

@@ -1,7 +1,7 @@
 """One case with one backend: gated on agreement, timed, and written to the journal."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from itertools import cycle
@@ -230,6 +230,11 @@ class Trial:
         times = 2 ** max(0, ceil(log2(TRAIN_SECONDS / seconds)))
         return self.plan(min(MOST_EPOCHS, plan.epochs * times))
 
+    def demand_finite(self, state: State, losses: Any) -> None:
+        """Raise AssertionError where training at the timed rate diverges; keep how many weights became subnormal."""
+        assert np.isfinite(self.backend.to_host(losses)).all(), "the timed steps diverge"
+        self.once["subnormals"] = count_subnormals(self.backend.to_host(p) for p in state.params)
+
     def count_kernels(self, call: Callable[[], Any], steps: int) -> None:
         """Keep how many kernels the device runs for each step of a call."""
         if self.backend.device == "cpu" or self.benchmark.disabled:
@@ -318,6 +323,11 @@ class Trial:
         name, worst = agreement.worst(self.checks)
         kept = {name: worst, **({"gradient": self.checks["gradient"]} if self.case.work in GRADIENTS else {})}
         return {name: check._asdict() for name, check in kept.items()}
+
+
+def count_subnormals(weights: Iterable[np.ndarray]) -> int:
+    """How many weights are not 0 but below what their dtype holds in full: most CPUs take a slow way with them."""
+    return sum(int(np.count_nonzero((w != 0) & (np.abs(w) < np.finfo(w.dtype).tiny))) for w in weights)
 
 
 def row(case: Case, backend: str, number: int = 0) -> dict[str, Any]:

@@ -75,7 +75,8 @@ def test_what_a_gpu_shows_beside_its_time(tmp_path: Path) -> None:
     assert row.baseline == "torch-cuda"
     assert row.times_faster_than_baseline == pytest.approx(5)
     text = layouts.lay_out_throughput(run)
-    assert "launch-bound: the device waits 90 % of the time at N = 800; 70 kernels a step; throttled: software" in text
+    assert "launch-bound: the device waits 90 % of the time at N = 800; 70 kernels a step; throttled at N = 800" in text
+    assert row.unsound == "throttled: software power cap"
     assert text.count("launch-bound") == text.count("throttled") == 1
 
 
