@@ -5,9 +5,9 @@
     python -m bench.compare RUN RUN --fail-on slower:5%  exit code 1 where a case became slower by so much
     python -m bench.compare --aa                        measure what this machine can tell apart today
 
-A verdict of weight needs passes: `pytest bench --benchmark-only --passes 12`. The least difference that is claimed is the
-newest A/A run's of the same machine; between two runs it is also what most cases of the table changed by, for that is
-the machine's doing (or concerns them all). Runs of different machines are compared by their ratios to a baseline.
+A verdict of weight needs passes: `pytest bench --benchmark-only --passes 12`. The least difference that is claimed is
+the newest A/A run's of the same machine; between two runs it is also what most cases of the table changed by, for that
+is the machine's doing (or concerns them all). Runs of different machines are compared by their ratios to a baseline.
 """
 
 import argparse

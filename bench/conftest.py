@@ -241,7 +241,10 @@ def state(name: str) -> dict[str, Any]:
     if (reason := unavailable(name)) is not None:
         return {"reason": reason, "facts": {}}
     with load(name).pinned():
-        return {"reason": None, "facts": load(name).facts()}
+        facts = load(name).facts()
+    if "numpy" in facts:  # numpy does not tell how many threads its BLAS has
+        facts.setdefault("threads", str(machine.blas_threads("numpy")))
+    return {"reason": None, "facts": facts}
 
 
 def uses_cuda(names: list[str]) -> bool:

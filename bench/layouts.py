@@ -1,31 +1,23 @@
-"""From long frames to Markdown: what goes across, what goes down, which words stand beside it."""
+"""From long frames to the tables that people read: what goes across, what goes down, which words stand beside it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
-from bench import soundness, tables
+from bench import comparisons, soundness, tables
+from bench.blocks import NO_CASES, Block, Heading, Table, Words
 from bench.cells import digits, duration, roofed_cell, seconds_cell
 from bench.cost import is_hinge
 from bench.frames import Run
 
 
-def markdown(frame: pd.DataFrame) -> str:
-    """A frame as a Markdown table; cells that are absent are empty, and a | in a cell cannot break the table."""
-    if frame.empty:
-        return "No cases."
-    text = (
-        frame.astype(object).where(frame.notna(), "").map(lambda cell: str(cell).replace("|", "\\|").replace("\n", " "))
-    )
-    return str(text.to_markdown(index=False, disable_numparse=True))
-
-
-def lay_out_throughput(run: Run) -> str:
+def lay_out_throughput(run: Run) -> list[Block]:
     """One small table for each kind of work, width and dtype: backends down, batch sizes across."""
     frame = tables.throughput(run)
-    parts = [THROUGHPUT_NOTE] if frame.get("share_of_roof", pd.Series(dtype=float)).notna().any() else []
+    blocks: list[Block] = [THROUGHPUT_NOTE] if frame.get("share_of_roof", pd.Series(dtype=float)).notna().any() else []
     if frame.empty:
-        return "No cases."
+        return [NO_CASES]
     titles = {
         "step": "Training step", "gradient": "Forward + backward", "forward": "Forward",
         "backward": "Backward alone (difference of the two above)", "latency": "Latency of one forward, host to host",
@@ -41,14 +33,20 @@ def lay_out_throughput(run: Run) -> str:
             matrix = matrix.reindex([name for name in tables.in_order(run) if name in matrix.index])
             matrix["note"] = [_notes(rows[rows.backend == name]) for name in matrix.index]
             rule = f", {optimizer}" if optimizer else ""
-            parts.append(f"### {title}{rule}, us; H = {hidden}, {dtype}\n\n{markdown(matrix.reset_index())}")
-    return "\n\n".join(parts)
+            blocks += [Heading(3, f"{title}{rule}, us; H = {hidden}, {dtype}"), Table(matrix.reset_index())]
+    return blocks
 
 
-THROUGHPUT_NOTE = """In square brackets: the share of the roof, which is the least time that the measured
+THROUGHPUT_NOTE = Words("""In square brackets: the share of the roof, which is the least time that the measured
 ceilings allow for the algorithm's instructions, multiply-adds and compulsory bytes (`bench/cost.py`), over the measured
 time. Columns of the .csv: `share_of_copy` is the bandwidth that going through (N, H) arrays implies over the copy rate,
-above 1 where they stay in a cache; `samples_per_second` counts *effective* samples where the algorithm is hinge."""
+above 1 where they stay in a cache; `samples_per_second` counts *effective* samples where the algorithm is hinge.""")
+SCALING_NOTE = Words(
+    "One full-batch gradient; hinge: exact, at *effective* samples. Notes: why a backend goes no further."
+)
+ENSEMBLES_NOTE = Words(
+    f"Networks of {tables.ENSEMBLE_STEPS} steps a second, trained at once on the same batches (`train_many`)."
+)
 COMPILED_SECONDS, COMPILED_TIMES = 0.1, 20  # a first call so long, and so many times the steady one, prepared something
 
 LAUNCH_BOUND = 0.5  # of the wall time
@@ -91,10 +89,10 @@ def _unsound(rows: pd.DataFrame) -> list[str]:
     ]
 
 
-def lay_out_scaling(run: Run) -> str:
+def lay_out_scaling(run: Run) -> list[Block]:
     """Backends down, N across: seconds of one gradient; the time to build the samples beside, where it is hinge."""
     frame = tables.scaling(run)
-    parts = ["One full-batch gradient; hinge: exact, at *effective* samples. Notes: why a backend goes no further."]
+    blocks: list[Block] = [SCALING_NOTE]
     for (dtype, hidden), rows in frame.groupby(["dtype", "hidden"], sort=True) if len(frame) else ():
         cells = [
             duration(row["median_seconds"]) if row["status"] == "OK" else row["status"]
@@ -106,14 +104,14 @@ def lay_out_scaling(run: Run) -> str:
         matrix = matrix[sorted(matrix.columns)].rename(columns=_power)
         matrix = matrix.reindex([name for name in tables.in_order(run) if name in matrix.index])
         matrix["note"] = [_notes(rows[rows.backend == name].assign(median_us=_us(rows))) for name in matrix.index]
-        parts.append(f"### H = {hidden}, {dtype}\n\n{markdown(matrix.reset_index())}")
-    return "\n\n".join(parts) if len(parts) > 1 else "No cases."
+        blocks += [Heading(3, f"H = {hidden}, {dtype}"), Table(matrix.reset_index())]
+    return blocks if len(blocks) > 1 else [NO_CASES]
 
 
-def lay_out_ensembles(run: Run) -> str:
+def lay_out_ensembles(run: Run) -> list[Block]:
     """Backends down, numbers of networks across: networks of 25 000 steps in a second."""
     frame = tables.ensembles(run)
-    parts = [f"Networks of {tables.ENSEMBLE_STEPS} steps a second, trained at once on the same batches (`train_many`)."]
+    blocks: list[Block] = [ENSEMBLES_NOTE]
     keys = ["dtype", "hidden", "batch", "optimizer"]
     for (dtype, hidden, batch, rule), rows in frame.groupby(keys, sort=True) if len(frame) else ():
         shown = [digits(row.networks_per_second) if row.status == "OK" else row.status for row in rows.itertuples()]
@@ -124,8 +122,8 @@ def lay_out_ensembles(run: Run) -> str:
         matrix = matrix.reindex([name for name in tables.in_order(run) if name in matrix.index])
         reasons = rows.dropna(subset="reason").groupby("backend").reason.first()
         matrix["note"] = [reasons.get(name, "") for name in matrix.index]
-        parts.append(f"### {rule}, batch {batch}; H = {hidden}, {dtype}\n\n{markdown(matrix.reset_index())}")
-    return "\n\n".join(parts) if len(parts) > 1 else "No cases."
+        blocks += [Heading(3, f"{rule}, batch {batch}; H = {hidden}, {dtype}"), Table(matrix.reset_index())]
+    return blocks if len(blocks) > 1 else [NO_CASES]
 
 
 def _us(rows: pd.DataFrame) -> pd.Series:
@@ -140,11 +138,11 @@ def _power(samples: int) -> str:
     return f"N = 2^{two}" if samples == 2**two and two >= 20 else f"N = {samples}"
 
 
-def lay_out_headline(run: Run) -> str:
+def lay_out_headline(run: Run) -> list[Block]:
     """The headline table, and how level the baseline is with what people write."""
     frame = tables.headline(run).rename(columns=lambda title: title.replace("\n", ", "))
     if len(frame.columns) < 2:
-        return "No cases."
+        return [NO_CASES]
     times, (hidden, dtype) = tables.throughput(run), tables.focus(run)
     algorithms = times.dropna(subset="algorithm").groupby("backend").algorithm.unique().map(" / ".join)
     frame.insert(1, "algorithm", [algorithms.get(name, "") for name in frame.backend])
@@ -158,13 +156,13 @@ def lay_out_headline(run: Run) -> str:
     named = ", ".join(sorted(set(chosen.baseline.dropna())))
     note = f"x: times faster than {named} in the same run."
     note += f" {tables.BASELINE} over {tables.BASELINE_PEER}, what people write: {peers}." if peers else ""
-    return f"{focus(run)}. {note}\n\n{markdown(frame)}"
+    return [f"{focus(run)}. {note}", Table(frame)]
 
 
-def lay_out_convergence(run: Run) -> str:
+def lay_out_convergence(run: Run) -> list[Block]:
     """One table for each target, scheme and optimizer."""
     frame = tables.convergence(run)
-    parts = []
+    blocks: list[Block] = []
     keys = ["target", "scheme", "optimizer", "hidden", "dtype"]
     for (target, scheme, optimizer, hidden, dtype), rows in frame.groupby(keys, sort=True) if len(frame) else ():
         rows = tables.sorted_by_backend(run, rows)
@@ -179,8 +177,8 @@ def lay_out_convergence(run: Run) -> str:
         ]
         shown["status"] = rows.status
         shown["note"] = [_note(row) for row in rows.to_dict("records")]
-        parts.append(f"### {target}, {optimizer}, {scheme} weights; H = {hidden}, {dtype}\n\n{markdown(shown)}")
-    return "\n\n".join(parts) or "No cases."
+        blocks += [Heading(3, f"{target}, {optimizer}, {scheme} weights; H = {hidden}, {dtype}"), Table(shown)]
+    return blocks or [NO_CASES]
 
 
 def _note(row: dict[str, Any]) -> str:
@@ -190,10 +188,10 @@ def _note(row: dict[str, Any]) -> str:
     return "; ".join(part for part in ("own order" if row["order"] == "own" else "", row["unsound"]) if part)
 
 
-def lay_out_agreement(run: Run) -> str:
+def lay_out_agreement(run: Run) -> list[Block]:
     """Backends down, quantities across: the error as a share of what rounding explains; above 1 disagrees."""
     frame = tables.agreement(run)
-    parts: list[str] = [
+    blocks: list[Block] = [
         "Each cell: the largest error of the quantity, and in brackets its share of the computed bound."
     ]
     keys = ["dtype", "batch", "inputs", "hidden", "outputs"]
@@ -205,28 +203,56 @@ def lay_out_agreement(run: Run) -> str:
         )
         table = table[[name for name in table.columns if name]].fillna("")
         dtype, n, d, h, o = values
-        parts.append(f"### {dtype}, N = {n}, D = {d}, H = {h}, O = {o}\n\n{markdown(table.reset_index())}")
-    return "\n\n".join(parts)
+        blocks += [Heading(3, f"{dtype}, N = {n}, D = {d}, H = {h}, O = {o}"), Table(table.reset_index())]
+    return blocks
 
 
-def lay_out_memory(run: Run) -> str:
+def lay_out_memory(run: Run) -> list[Block]:
     """Peak memory in MiB; resident memory tells less than one apart from what the heap had kept."""
     frame = tables.sorted_by_backend(run, tables.memory(run)).sort_values(["dtype", "hidden", "batch"], kind="stable")
     shown = frame.drop(columns="peak_bytes").assign(
         peak=["" if b != b else f"{b / 2**20:.1f} MiB" if b >= 2**20 else "< 1 MiB" for b in frame.peak_bytes]
     )
-    return markdown(shown[["dtype", "hidden", "batch", "backend", "peak", "status", "method", "reason"]])
+    return [Table(shown[["dtype", "hidden", "batch", "backend", "peak", "status", "method", "reason"]])]
 
 
-def lay_out_summary(run: Run) -> str:
+def lay_out_summary(run: Run) -> list[Block]:
     """The main table, and the reasons of the backends that are not in it."""
     frame = tables.summary(run).rename(columns=lambda title: title.replace("\n", ", "))
-    absent = [f"| {name} | SKIPPED: {tables.absence(run, name)} |" for name in tables.absent(run)]
-    reasons = "\n".join(["| not here | reason |", "|:--|:--|", *absent]) if absent else ""
-    return "\n\n".join(part for part in (focus(run) + ".", markdown(frame), reasons) if part)
+    absent = {name: f"SKIPPED: {tables.absence(run, name)}" for name in tables.absent(run)}
+    reasons = pd.DataFrame(absent.items(), columns=["not here", "reason"])
+    return [focus(run) + ".", Table(frame), *([Table(reasons, padded=False)] if absent else [])]
 
 
-LAYOUTS = {
+def lay_out_verdicts(run: Run) -> list[Block]:
+    """Every backend against the baseline of its device: one word and the ratio for each case, the reasons beside."""
+    frame = comparisons.against_baseline(run)
+    if frame.empty:
+        return [NO_CASES]
+    blocks: list[Block] = [VERDICTS_NOTE, comparisons.resolution_in_words(run)]
+    for (work, dtype, hidden, optimizer), rows in frame.groupby(["work", "dtype", "hidden", "optimizer"], sort=True):
+        cells = [f"{row.verdict} {comparisons.ratio_in_words(row)}".strip() for row in rows.itertuples()]
+        matrix = rows.assign(cell=cells, backend=rows.a).pivot_table(
+            index="backend", columns="batch", values="cell", aggfunc="first", sort=False
+        )
+        matrix = matrix[sorted(matrix.columns)].rename(columns=_power)
+        matrix = matrix.reindex([name for name in tables.in_order(run) if name in matrix.index])
+        reasons = rows[rows.reason != ""].drop_duplicates(["a", "reason"]).groupby("a").reason.agg("; ".join)
+        matrix["note"] = [reasons.get(name, "") for name in matrix.index]
+        rule, base = f", {optimizer}" if optimizer else "", " and ".join(sorted(set(rows.b)))
+        blocks += [Heading(3, f"{work}{rule}, against {base}; H = {hidden}, {dtype}"), Table(matrix.reset_index())]
+    if run.aa is not None:
+        table = comparisons.in_cells(comparisons.resolution_table(run.aa))
+        blocks += [Heading(3, f"Each against itself, A/A run {run.aa.name}"), Table(table)]
+    return blocks
+
+
+VERDICTS_NOTE = Words("""FASTER and SLOWER: by a rank test over passes that alternate, at 5 % for the whole table (Holm's
+correction), and by more than the machine can tell apart. SAME: seen to differ by less than 5 %, at the same level. All
+else is UNSURE, and the note says why. In brackets: the 95 % interval of how many times faster the row is.""")
+
+
+LAYOUTS: dict[str, Callable[[Run], list[Block]]] = {
     "throughput": lay_out_throughput,
     "headline": lay_out_headline,
     "scaling": lay_out_scaling,
@@ -234,7 +260,8 @@ LAYOUTS = {
     "convergence": lay_out_convergence,
     "agreement": lay_out_agreement,
     "memory": lay_out_memory,
-    "backends": lambda run: markdown(tables.backends(run)),
+    "backends": lambda run: [Table(tables.backends(run))],
+    "verdicts": lay_out_verdicts,
     "summary": lay_out_summary,
 }
 

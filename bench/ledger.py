@@ -9,6 +9,7 @@ from itertools import chain, count
 from string import ascii_lowercase
 
 from bench import roofs
+from bench.blocks import Block
 from bench.frames import Run
 from bench.tables import absence, in_order
 
@@ -24,21 +25,22 @@ CLOCKS = {  # what stands inside the clock, for each table
 CLOCKS |= dict.fromkeys(("summary", "headline", "verdicts"), CLOCKS["throughput"])
 
 
-def ledger(run: Run, table: str = "summary") -> str:
+def ledger(run: Run, table: str = "summary") -> list[Block]:
     """What a reader needs in order to trust a table: a paragraph on the run, and one on the differences of its rows."""
     machine, code, settings = (run.header[key] for key in ("machine", "code", "settings"))
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     forced = ", ".join(f"{name} {number}" for name, number in run.header["threads_in_force"].items())
     commit = str(code.get("commit", "no commit"))[:12] + (", with uncommitted changes" if code.get("dirty") else "")
     clock = CLOCKS.get(table)
-    return (
+    told = (
         f"Run {run.name}, profile {run.profile}, commit {commit} (sources {code.get('content_hash')}). "
         f"{machine.get('system')}, {machine.get('python')}; {packages}. Threads in force: {forced}. "
         f"Variables: {settings.get('environment') or 'none that matter'}. "
         + (f"Inside the clock: {clock}. " if clock else "")
         + f"Load average while it ran: {run.cases.load_average.median():.2g}, "
-        f"at most {run.cases.load_average.max():.2g}.{_clock_rates(run)}{roofs_in_words(run)}\n\n{differences(run)}"
+        f"at most {run.cases.load_average.max():.2g}.{_clock_rates(run)}{roofs_in_words(run)}"
     )
+    return [told, differences(run)]
 
 
 def traits(run: Run, backend: str) -> dict[str, str]:
@@ -69,7 +71,7 @@ def marks(run: Run) -> dict[str, str]:
 def differences(run: Run) -> str:
     """What most rows share, and what each letter stands for."""
     shared = "; ".join(f"{name} {value}" for name, value in _shared(run).items())
-    marked = " ".join(f"^{letter}^ {name} {value}." for (name, value), letter in _letters(run).items())
+    marked = " ".join(f"({letter}) {name} {value}." for (name, value), letter in _letters(run).items())
     return f"All rows but the marked: {shared or 'nothing is told'}. {marked}".strip()
 
 
@@ -91,7 +93,7 @@ def _letters(run: Run) -> dict[tuple[str, str], str]:
 
 
 def _names() -> chain[str]:
-    """a to z, then a1, b1 and so on."""
+    """From a to z, then a1, b1 and so on."""
     return chain(ascii_lowercase, (f"{letter}{number}" for number in count(1) for letter in ascii_lowercase))
 
 

@@ -2,20 +2,25 @@
 
     python -m bench.report                      the newest run of each machine and setting
     python -m bench.report --run NAME ...       these runs
+    python -m bench.report --format parquet,latex     the tables in these formats too, beside Markdown and CSV
 
 Everything it writes is made again from results/raw alone: the same journals give the same bytes.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from bench import plots, roofs, tables, terminal
+from bench import comparisons, exports, plots, tables, terminal
+from bench.blocks import Block, Heading, Table, Words, markdown
+from bench.exports import Format, write_text
 from bench.frames import Run, runs
 from bench.journal import RESULTS
 from bench.layouts import LAYOUTS, focus, lay_out_headline, lay_out_summary
+from bench.ledger import ledger, marks
 from relufit.errors import RelufitError
 
 LONG = {
@@ -27,6 +32,7 @@ LONG = {
     "agreement": tables.agreement,
     "memory": tables.memory,
     "backends": tables.backends,
+    "verdicts": comparisons.against_baseline,
     "summary": tables.summary,
 }
 
@@ -38,26 +44,32 @@ def main(arguments: list[str] | None = None) -> None:
         "--run", nargs="+", metavar="NAME", help="names of runs, or files; default: the newest of each machine"
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder with raw/ (default: results)")
+    parser.add_argument(
+        "--format",
+        default=",".join(exports.USUAL),
+        help=f"of the tables, separated by commas: {', '.join(exports.FORMATS)}; %(default)s are always written",
+    )
     options = parser.parse_args(arguments)
     try:
-        report(options.results, options.run)
+        report(options.results, options.run, options.format.split(","))
     except RelufitError as error:
         print(f"bench.report: {error}", file=sys.stderr)
         sys.exit(2)
 
 
-def report(results: Path, names: list[str] | None = None) -> None:
+def report(results: Path, names: list[str] | None = None, formats: Sequence[str] = exports.USUAL) -> None:
     """Write tables, figures and page under `results`, and print the main table of each run."""
+    kinds = exports.chosen(formats)
     chosen = runs(results, names, complain=lambda text: print(f"bench.report: {text}", file=sys.stderr))
     try:
-        write(results, chosen)
+        write(results, chosen, kinds)
     except OSError as error:
         raise RelufitError(f"cannot write to {results}: {error.strerror}") from None
     for run in chosen:
         show(run)
 
 
-def write(results: Path, chosen: list[Run]) -> None:
+def write(results: Path, chosen: list[Run], kinds: list[Format]) -> None:
     """Write every file of the report."""
     for folder in ("tables", "figures"):
         (results / folder).mkdir(parents=True, exist_ok=True)
@@ -66,38 +78,52 @@ def write(results: Path, chosen: list[Run]) -> None:
             [
                 make(run).assign(machine=run.machine, threads=run.threads, allocations=run.allocations, run=run.name)
                 for run in chosen
-            ]
-        )
-        long.to_csv(results / "tables" / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
-        sections = [f"# {name.capitalize()}", *(section(run, name) for run in chosen)]
-        _write_text(results / "tables" / f"{name}.md", "\n\n".join(sections))
+            ],
+            ignore_index=True,
+        ).infer_objects()  # a run without cases has columns without a type
+        blocks = [
+            Heading(1, name.capitalize()),
+            *(block for run in chosen for block in section(run, name, LAYOUTS[name](run))),
+        ]
+        for kind in kinds:
+            kind.write(long, blocks, results / "tables" / f"{name}.{kind.suffix}")
     slugs = [run.slug for run in chosen]
     labels = {run.name: run.slug if slugs.count(run.slug) == 1 else f"{run.slug}-{run.name}" for run in chosen}
     figures = {run.name: plots.draw_all(run, results / "figures", labels[run.name]) for run in chosen}
-    page = [PAGE_TITLE, *(page_section(run, figures[run.name]) for run in chosen)]
-    _write_text(results / "README.md", "\n\n".join(page))
+    page = [*PAGE_TITLE, *(block for run in chosen for block in page_section(run, figures[run.name]))]
+    write_text(results / "README.md", markdown(page))
 
 
-PAGE_TITLE = """# Results
-
-Made by `python -m bench.report` from [raw](raw). Times are medians, ± half the width of a 95 % interval of the median.
-[What is inside the clock](../README.md#what-is-inside-the-clock)."""
-
-
-def section(run: Run, name: str) -> str:
-    """One run's part of a table file."""
-    return f"## {run.machine}, {run.setting}\n\n{ledger(run)}\n\n{LAYOUTS[name](run)}"
+PAGE_TITLE: tuple[Block, ...] = (
+    Heading(1, "Results"),
+    Words(
+        "Made by `python -m bench.report` from [raw](raw). Times are medians, ± half the width of a 95 % interval of "
+        "the median.\n[What is inside the clock](../README.md#what-is-inside-the-clock)."
+    ),
+)
 
 
-def page_section(run: Run, figures: list[Path]) -> str:
+def section(run: Run, table: str, blocks: list[Block]) -> list[Block]:
+    """One run's part of a file: these blocks, rows that differ from most with a letter, and under them how and why."""
+    marked = [_marked(block, marks(run)) for block in blocks]
+    return [Heading(2, f"{run.machine}, {run.setting}"), *marked, *ledger(run, table)]
+
+
+def _marked(block: Block, letters: dict[str, str]) -> Block:
+    if not isinstance(block, Table) or "backend" not in block.frame:
+        return block
+    names = [f"{name} ({letters[name]})" if letters.get(name) else name for name in block.frame.backend]
+    return block._replace(frame=block.frame.assign(backend=names))
+
+
+def page_section(run: Run, figures: list[Path]) -> list[Block]:
     """One run's part of results/README.md."""
-    pictures = "\n\n".join(f"![{path.stem}](figures/{path.name})" for path in figures)
+    pictures = [Words(f"![{path.stem}](figures/{path.name})") for path in figures]
     links = ", ".join(f"[{name}](tables/{name}.md)" for name in LONG)
-    parts = f"## {run.machine}, {run.setting}", ledger(run), main_table(run), f"All tables: {links}.", pictures
-    return "\n\n".join(parts)
+    return [*section(run, "summary", main_table(run)), Words(f"All tables: {links}."), *pictures]
 
 
-def main_table(run: Run) -> str:
+def main_table(run: Run) -> list[Block]:
     """The table of the page: the summary, or for a run of the headline profile its ratios."""
     return lay_out_headline(run) if run.profile == "headline" else lay_out_summary(run)
 
@@ -111,10 +137,6 @@ def show(run: Run) -> None:
     )
     title = f"{run.machine}, {run.threads}; {focus(run)}"
     terminal.show(tables.summary(run), title, [*absent, note], justify="right")
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import report, tables
+from bench import ledger, report, tables
+from bench.blocks import markdown
 from bench.cases import Case
 from bench.frames import read, runs
 from bench.journal import Journal
@@ -136,7 +137,7 @@ def test_a_damaged_first_line_costs_the_reader_nothing(part: str, value: object,
     assert run.machine
     assert run.threads
     assert run.slug
-    assert report.ledger(run)
+    assert markdown(ledger.ledger(run))
     assert "numpy" in tables.in_order(run)
 
 

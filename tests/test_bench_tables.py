@@ -8,6 +8,7 @@ import pytest
 from test_bench_frames import line, write
 
 from bench import cells, layouts, statistics, tables
+from bench.blocks import markdown
 from bench.frames import Run, read
 
 
@@ -74,7 +75,7 @@ def test_what_a_gpu_shows_beside_its_time(tmp_path: Path) -> None:
     assert (row.gpu_watts, row.gpu_sm_mhz) == (120.5, 1980)
     assert row.baseline == "torch-cuda"
     assert row.times_faster_than_baseline == pytest.approx(5)
-    text = layouts.lay_out_throughput(run)
+    text = markdown(layouts.lay_out_throughput(run))
     assert "launch-bound: the device waits 90 % of the time at N = 800; 70 kernels a step; throttled at N = 800" in text
     assert row.unsound == "throttled: software power cap"
     assert text.count("launch-bound") == text.count("throttled") == 1
@@ -88,7 +89,7 @@ def test_ensembles_are_networks_in_a_second(tmp_path: Path) -> None:
         line("torch-cpu", work="ensemble", optimizer="adam", batch=32, networks=64, status="SKIPPED", reason="slow"),
     )
     assert tables.ensembles(run).set_index("backend").loc["numpy"].networks_per_second == pytest.approx(6.4)
-    text = layouts.lay_out_ensembles(run)
+    text = markdown(layouts.lay_out_ensembles(run))
     assert "64 at once" in text
     assert "| numpy     | 6.4" in text
     assert "slow" in text

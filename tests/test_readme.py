@@ -9,6 +9,7 @@ import pytest
 from conformance import REQUIREMENTS
 
 from bench import layouts
+from bench.blocks import markdown
 from bench.frames import runs
 from relufit import Backend
 
@@ -44,7 +45,7 @@ def test_the_tables_are_those_of_the_runs_they_name() -> None:
     found = re.findall(r"<!-- (\w+): run (\S+) -->\n(.*?)\n<!-- end of table -->", README, flags=re.DOTALL)
     assert {"summary", "headline"} == {kind for kind, _, _ in found}
     for kind, name, table in found:
-        assert table.strip() == layouts.LAYOUTS[kind](runs(ROOT / "results", [name])[0]).strip()
+        assert table.strip() == markdown(layouts.LAYOUTS[kind](runs(ROOT / "results", [name])[0]))
 
 
 def test_plain_pytest_finds_the_tests() -> None:
