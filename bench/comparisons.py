@@ -1,6 +1,7 @@
 """Which rows of a run, or of two, are told apart, and the tables of their verdicts."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,13 +27,17 @@ COLUMNS = (
     "high",
     "blocks",
     "verdict",
+    "kind",
     "reason",
     "failed",
 )
 CONTROLS = 8  # cases of a table from which on it says how much the machine has changed
 NOTHING = Comparison(*(float("nan"),) * 3, 1.0, 1.0, 0)
 
+TABLE = ("work", "dtype", "hidden", "optimizer")  # what differs from one table of verdicts to the next
+
 Row = dict[str, Any]
+Found = tuple[str, str, Row, Row, Pair | None]  # A, B, their rows, and what is to be judged of them
 
 
 def two_backends(run: Run, a: str, b: str) -> pd.DataFrame:
@@ -44,16 +49,20 @@ def two_backends(run: Run, a: str, b: str) -> pd.DataFrame:
     )
 
 
+@lru_cache(maxsize=4)
 def against_baseline(run: Run) -> pd.DataFrame:
-    """Every backend against the baseline of its device, as one table."""
-    rows, found = _rows(run), []
+    """Every backend against the baseline of its device; each kind of work, width, dtype and optimizer is a table."""
+    rows = _rows(run)
+    found: dict[tuple[Any, ...], list[Found]] = {}
     for name in in_order(run):
         for key in (key for key in rows if key[0] == name):
             base = BASELINES.get(rows[key]["device"] or "cpu", "")
             other = rows.get((base, *key[1:]))
             if other is not None and name != base and "OK" in (rows[key]["status"], other["status"]):
-                found.append((name, base, rows[key], other, _in_one_run(run, rows[key], other)))
-    return _judged(found)
+                table = tuple(rows[key][column] for column in TABLE)
+                pair = _in_one_run(run, rows[key], other)
+                found.setdefault(table, []).append((name, base, rows[key], other, pair))
+    return pd.concat([_judged(table) for table in found.values()]) if found else _judged([])
 
 
 def two_runs(new: Run, old: Run) -> tuple[pd.DataFrame, list[str]]:
@@ -197,10 +206,10 @@ def _control(run: Run, ratios: list[float]) -> tuple[float, str]:
 
 def _unsound(run: Run, row: Row) -> str:
     """Why the time of a row says nothing."""
-    return soundness.in_words([note for note in soundness.notes(run, row) if note.grave])
+    return soundness.in_words(soundness.grave(run, row))
 
 
-def _judged(found: Sequence[tuple[str, str, Row, Row, Pair | None]]) -> pd.DataFrame:
+def _judged(found: Sequence[Found]) -> pd.DataFrame:
     """One row each, with the verdicts of the table as a whole."""
     verdicts = iter(judge([pair for *_, pair in found if pair is not None]))
     rows = []
@@ -220,6 +229,7 @@ def _judged(found: Sequence[tuple[str, str, Row, Row, Pair | None]]) -> pd.DataF
                 "high": comparison.high,
                 "blocks": comparison.blocks,
                 "verdict": "UNSURE" if verdict is None else verdict.word,
+                "kind": "missing" if verdict is None else verdict.kind,
                 "reason": "; ".join(missing) if verdict is None else verdict.reason,
                 "failed": row["status"] in FAILED and other["status"] == "OK",
             }

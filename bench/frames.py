@@ -44,7 +44,7 @@ AA = "aa"  # the profile of a run of backends against themselves
 Complain = Callable[[str], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one run is itself alone, so that what is computed of it can be kept
 class Run:
     """One journal: its first line and a frame with one row for each case and backend."""
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from bench import comparisons, soundness, tables
+from bench import comparisons, tables
 from bench.blocks import NO_CASES, Block, Heading, Table, Words
 from bench.cells import digits, duration, roofed_cell, seconds_cell
-from bench.cost import is_hinge
 from bench.frames import Run
+from bench.remarks import power, remarks
 
 
 def lay_out_throughput(run: Run) -> list[Block]:
@@ -31,7 +31,7 @@ def lay_out_throughput(run: Run) -> list[Block]:
             matrix = rows.pivot_table(index="backend", columns="batch", values="cell", aggfunc="first", sort=False)
             matrix = matrix[sorted(matrix.columns)].rename(columns=lambda n: f"N = {n:,}".replace(",", " "))
             matrix = matrix.reindex([name for name in tables.in_order(run) if name in matrix.index])
-            matrix["note"] = [_notes(rows[rows.backend == name]) for name in matrix.index]
+            matrix["note"] = [remarks(rows[rows.backend == name]) for name in matrix.index]
             rule = f", {optimizer}" if optimizer else ""
             blocks += [Heading(3, f"{title}{rule}, us; H = {hidden}, {dtype}"), Table(matrix.reset_index())]
     return blocks
@@ -47,46 +47,6 @@ SCALING_NOTE = Words(
 ENSEMBLES_NOTE = Words(
     f"Networks of {tables.ENSEMBLE_STEPS} steps a second, trained at once on the same batches (`train_many`)."
 )
-COMPILED_SECONDS, COMPILED_TIMES = 0.1, 20  # a first call so long, and so many times the steady one, prepared something
-
-LAUNCH_BOUND = 0.5  # of the wall time
-LOSSY = 1e-5  # relative error of the gradient from which on it is said: float32 has lost a third of its digits
-
-
-def _notes(rows: pd.DataFrame) -> str:
-    """Of one backend in one table: why cells have no time, what its samples are, what it pays once."""
-    reasons = rows[rows.status != "OK"].reason.dropna()
-    parts = [str(reason) for reason in dict.fromkeys(reasons)]
-    by_hinge = rows.algorithm.map(is_hinge)
-    if by_hinge.any():
-        dense = rows[~by_hinge & (rows.status == "OK")].batch
-        parts.append("hinge: effective samples" + (f", dense up to {_power(int(dense.max()))}" if len(dense) else ""))
-        built = rows[by_hinge & rows.build_seconds.notna()].sort_values("samples")[-1:]
-        parts += [f"build {duration(row.build_seconds)} at {_power(row.samples)}" for row in built.itertuples()]
-    lossy = rows[rows.gradient_error > LOSSY].sort_values("gradient_error")[-1:]
-    parts += [f"gradient off by {row.gradient_error:.0e} at {_power(row.samples)}" for row in lossy.itertuples()]
-    waiting = rows[rows.launch_bound_share > LAUNCH_BOUND].sort_values("launch_bound_share")[-1:]
-    parts += [
-        f"launch-bound: the device waits {100 * row.launch_bound_share:.0f} % of the time at {_power(row.samples)}"
-        for row in waiting.itertuples()
-    ]
-    parts += [f"{count:g} kernels a step" for count in rows.kernels_per_step.dropna().unique()[:1]]
-    slow = rows[(rows.first_call_seconds > COMPILED_SECONDS)
-                & (rows.first_call_seconds > COMPILED_TIMES * rows.median_us / 1e6)]  # fmt: skip
-    parts += [f"first call {duration(slow.first_call_seconds.max())}"] if len(slow) else []
-    return "; ".join([*parts, *_unsound(rows)])
-
-
-def _unsound(rows: pd.DataFrame) -> list[str]:
-    """What is the matter with the times of one backend, each kind once with its sizes: "noisy at N = 32, 800"."""
-    found: dict[str, list[int]] = {}
-    for row in rows.sort_values("samples").itertuples():
-        for word in soundness.words(row.unsound):
-            found.setdefault(word, []).append(int(row.batch))
-    return [
-        f"{word} at N = {', '.join(f'{size:,}'.replace(',', ' ') for size in dict.fromkeys(sizes))}"
-        for word, sizes in found.items()
-    ]
 
 
 def lay_out_scaling(run: Run) -> list[Block]:
@@ -101,9 +61,9 @@ def lay_out_scaling(run: Run) -> list[Block]:
         matrix = rows.assign(cell=cells).pivot_table(
             index="backend", columns="batch", values="cell", aggfunc="first", sort=False
         )
-        matrix = matrix[sorted(matrix.columns)].rename(columns=_power)
+        matrix = matrix[sorted(matrix.columns)].rename(columns=power)
         matrix = matrix.reindex([name for name in tables.in_order(run) if name in matrix.index])
-        matrix["note"] = [_notes(rows[rows.backend == name].assign(median_us=_us(rows))) for name in matrix.index]
+        matrix["note"] = [remarks(rows[rows.backend == name].assign(median_us=_us(rows))) for name in matrix.index]
         blocks += [Heading(3, f"H = {hidden}, {dtype}"), Table(matrix.reset_index())]
     return blocks if len(blocks) > 1 else [NO_CASES]
 
@@ -130,14 +90,6 @@ def _us(rows: pd.DataFrame) -> pd.Series:
     return rows.median_seconds * 1e6
 
 
-def _power(samples: int) -> str:
-    """A power of ten, or a large one of two, as one: "N = 10^6"."""
-    ten, two = len(str(samples)) - 1, samples.bit_length() - 1
-    if samples == 10**ten:
-        return f"N = 10^{ten}"
-    return f"N = 2^{two}" if samples == 2**two and two >= 20 else f"N = {samples}"
-
-
 def lay_out_headline(run: Run) -> list[Block]:
     """The headline table, and how level the baseline is with what people write."""
     frame = tables.headline(run).rename(columns=lambda title: title.replace("\n", ", "))
@@ -147,7 +99,7 @@ def lay_out_headline(run: Run) -> list[Block]:
     algorithms = times.dropna(subset="algorithm").groupby("backend").algorithm.unique().map(" / ".join)
     frame.insert(1, "algorithm", [algorithms.get(name, "") for name in frame.backend])
     chosen = times[(times.hidden == hidden) & (times.dtype == dtype) & times.work.isin(("step", "gradient"))]
-    frame["note"] = [_notes(chosen[chosen.backend == name]) for name in frame.backend]
+    frame["note"] = [remarks(chosen[chosen.backend == name]) for name in frame.backend]
     level = times[(times.backend == tables.BASELINE) & times.baseline_over_recipe.notna()]
     peers = ", ".join(
         f"{row.baseline_over_recipe:.2f} ({row.work}{row.optimizer and ' ' + row.optimizer}, N = {row.batch})"
@@ -230,15 +182,13 @@ def lay_out_verdicts(run: Run) -> list[Block]:
     if frame.empty:
         return [NO_CASES]
     blocks: list[Block] = [VERDICTS_NOTE, comparisons.resolution_in_words(run)]
-    for (work, dtype, hidden, optimizer), rows in frame.groupby(["work", "dtype", "hidden", "optimizer"], sort=True):
-        cells = [f"{row.verdict} {comparisons.ratio_in_words(row)}".strip() for row in rows.itertuples()]
+    for (work, dtype, hidden, optimizer), rows in frame.groupby([*comparisons.TABLE], sort=True):
+        cells = [_verdict(row) for row in rows.itertuples()]
         matrix = rows.assign(cell=cells, backend=rows.a).pivot_table(
             index="backend", columns="batch", values="cell", aggfunc="first", sort=False
         )
-        matrix = matrix[sorted(matrix.columns)].rename(columns=_power)
+        matrix = matrix[sorted(matrix.columns)].rename(columns=power)
         matrix = matrix.reindex([name for name in tables.in_order(run) if name in matrix.index])
-        reasons = rows[rows.reason != ""].drop_duplicates(["a", "reason"]).groupby("a").reason.agg("; ".join)
-        matrix["note"] = [reasons.get(name, "") for name in matrix.index]
         rule, base = f", {optimizer}" if optimizer else "", " and ".join(sorted(set(rows.b)))
         blocks += [Heading(3, f"{work}{rule}, against {base}; H = {hidden}, {dtype}"), Table(matrix.reset_index())]
     if run.aa is not None:
@@ -247,9 +197,20 @@ def lay_out_verdicts(run: Run) -> list[Block]:
     return blocks
 
 
-VERDICTS_NOTE = Words("""FASTER and SLOWER: by a rank test over passes that alternate, at 5 % for the whole table (Holm's
+def _verdict(row: Any) -> str:
+    """One cell: the word, of UNSURE the kind, the ratio and its interval."""
+    if row.kind == "missing":
+        return ""
+    return f"{row.verdict}{f' ({row.kind})' if row.kind else ''} {comparisons.ratio_in_words(row)}"
+
+
+VERDICTS_NOTE = Words("""FASTER and SLOWER: by a rank test over passes that alternate, at 5 % for each table (Holm's
 correction), and by more than the machine can tell apart. SAME: seen to differ by less than 5 %, at the same level. All
-else is UNSURE, and the note says why. In brackets: the 95 % interval of how many times faster the row is.""")
+else is UNSURE: *drift* where the difference is smaller than what the machine itself may change by (50 % within a single
+pass; `--passes 12` tells more), *wide* where the interval holds 1, *few* where there are too few rounds for an
+interval, *weak* where their ranks are not evidence enough in a table of its length, *unsound* where a time is not of
+what it claims to be. The .csv has each reason. Behind each word: how many times faster the row is, with its 95 %
+interval.""")
 
 
 LAYOUTS: dict[str, Callable[[Run], list[Block]]] = {

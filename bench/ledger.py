@@ -5,8 +5,11 @@ a difference of threads, order or algorithm for one of libraries.
 """
 
 from collections import Counter
+from functools import lru_cache
 from itertools import chain, count
 from string import ascii_lowercase
+
+import pandas as pd
 
 from bench import roofs
 from bench.blocks import Block
@@ -43,28 +46,36 @@ def ledger(run: Run, table: str = "summary") -> list[Block]:
     return [told, differences(run)]
 
 
-def traits(run: Run, backend: str) -> dict[str, str]:
-    """In what the rows of a backend can differ from others, as far as the journal tells."""
-    facts = run.header["backends"].get(backend, {}).get("facts", {})
-    rows = run.cases[(run.cases.backend == backend) & run.cases.algorithm.notna()]
-    found = {
-        "device": " and ".join(sorted(set(rows.device.dropna()))),
-        "threads": str(facts.get("threads", "")),
-        "BLAS": str(facts.get("blas", "")),
-        "TF32": str(facts.get("tf32", "")),
-        "order of samples": " and ".join(sorted(set(rows.order.dropna()))),
-        "algorithm": " / ".join(dict.fromkeys(rows.algorithm)),
-    }
-    return {name: value for name, value in found.items() if value}
+@lru_cache(maxsize=4)
+def traits(run: Run) -> dict[str, dict[str, str]]:
+    """In what the rows of each backend that ran can differ from others, as far as the journal tells."""
+    rows = run.cases.dropna(subset="algorithm").groupby("backend")[["device", "order", "algorithm"]].agg(_values)
+    found = {}
+    for name in (name for name in in_order(run) if absence(run, name) is None):
+        facts = run.header["backends"].get(name, {}).get("facts", {})
+        own = rows.loc[name] if name in rows.index else {}
+        told = {
+            "device": own.get("device"),
+            "threads": facts.get("threads"),
+            "BLAS": facts.get("blas"),
+            "TF32": facts.get("tf32"),
+            "order of samples": own.get("order"),
+            "algorithm": own.get("algorithm"),
+        }
+        found[name] = {key: str(value) for key, value in told.items() if value}
+    return found
+
+
+def _values(column: pd.Series) -> str:
+    return " / ".join(dict.fromkeys(map(str, column.dropna())))
 
 
 def marks(run: Run) -> dict[str, str]:
     """The letters of each backend that differs from what most rows share."""
     letters = _letters(run)
     return {
-        name: ",".join(letters[key] for key in traits(run, name).items() if key in letters)
-        for name in in_order(run)
-        if absence(run, name) is None
+        name: ",".join(sorted(letters[trait] for trait in own.items() if trait in letters))
+        for name, own in traits(run).items()
     }
 
 
@@ -77,7 +88,7 @@ def differences(run: Run) -> str:
 
 def _shared(run: Run) -> dict[str, str]:
     """The most frequent value of each trait; of equally frequent ones the first in the order of the rows."""
-    every = [traits(run, name) for name in in_order(run) if absence(run, name) is None]
+    every = traits(run).values()
     names = dict.fromkeys(chain.from_iterable(every))
     return {name: Counter(own[name] for own in every if name in own).most_common(1)[0][0] for name in names}
 
@@ -85,9 +96,11 @@ def _shared(run: Run) -> dict[str, str]:
 def _letters(run: Run) -> dict[tuple[str, str], str]:
     """A letter for each trait that some rows have and most do not, in the order of the traits and rows."""
     shared = _shared(run)
-    every = [traits(run, name) for name in in_order(run) if absence(run, name) is None]
     other = dict.fromkeys(
-        (name, own[name]) for name in shared for own in every if name in own and own[name] != shared[name]
+        (name, own[name])
+        for name in shared
+        for own in traits(run).values()
+        if own.get(name, shared[name]) != shared[name]
     )
     return dict(zip(other, _names(), strict=False))
 

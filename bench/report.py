@@ -9,7 +9,7 @@ Everything it writes is made again from results/raw alone: the same journals giv
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +23,7 @@ from bench.layouts import LAYOUTS, focus, lay_out_headline, lay_out_summary
 from bench.ledger import ledger, marks
 from relufit.errors import RelufitError
 
-LONG = {
+LONG: dict[str, Callable[[Run], pd.DataFrame]] = {
     "throughput": tables.throughput,
     "headline": tables.headline,
     "scaling": tables.scaling,

@@ -1,7 +1,8 @@
 """When a number says less than it seems to: what the rounds and their witnesses show, in words.
 
-Every rule is one function of a row and its run that returns what it found, or nothing. A note that is *grave* says
-that the time is not of what it claims to be: such a row is given no ratio and no verdict. Others say how far to trust.
+Every rule is one function of a row and its run that returns what it found, or nothing. The *grave* ones
+say that the time is not of what it claims to be: such a row is given no ratio and no verdict. The others say how far to
+trust it.
 """
 
 from collections.abc import Callable
@@ -29,13 +30,17 @@ class Note(NamedTuple):
 
     word: str
     detail: str
-    grave: bool = False
 
 
 def notes(run: Run, case: dict[str, Any]) -> list[Note]:
     """All that is the matter with the time of a case (a row of `run.cases`); none where it has no time."""
     rules = (*OF_ALL, *(OF_ROUNDS if isinstance(case["seconds"], list) else ())) if case["status"] == "OK" else ()
     return [note for rule in rules if (note := rule(run, case)) is not None]
+
+
+def grave(run: Run, case: dict[str, Any]) -> list[Note]:
+    """Those of them for which the time is given no ratio and no verdict."""
+    return [note for rule in GRAVE if case["status"] == "OK" and (note := rule(run, case)) is not None]
 
 
 def in_words(found: list[Note]) -> str:
@@ -53,14 +58,14 @@ def unsynchronized(run: Run, case: dict[str, Any]) -> Note | None:
     median, read_back = np.median(case["seconds"]), case["read_back_seconds"]
     if not read_back > UNSYNCHRONIZED * median:
         return None
-    return Note("unsynchronized", f"{read_back / median:.3g} times as long when results are read back", grave=True)
+    return Note("unsynchronized", f"{read_back / median:.3g} times as long when results are read back")
 
 
 def tf32(run: Run, case: dict[str, Any]) -> Note | None:
     """Products of 10 bits stand in a row of float32."""
     mode = run.header["backends"].get(case["backend"], {}).get("facts", {}).get("tf32")
     is_on = mode == "on" and case["dtype"] == "float32"
-    return Note("TF32", "products of float32 are rounded to 10 bits", grave=True) if is_on else None
+    return Note("TF32", "products of float32 are rounded to 10 bits") if is_on else None
 
 
 def threads(run: Run, case: dict[str, Any]) -> Note | None:
@@ -68,7 +73,7 @@ def threads(run: Run, case: dict[str, Any]) -> Note | None:
     asked, used = run.header["settings"].get("threads"), case["cores_used"]
     if not isinstance(asked, int) or not used > asked + OWN_CORES or _short(case):
         return None
-    return Note("threads not as asked", f"{used:.2g} cores at work, {asked} asked", grave=True)
+    return Note("threads not as asked", f"{used:.2g} cores at work, {asked} asked")
 
 
 def noisy(run: Run, case: dict[str, Any]) -> Note | None:
@@ -145,6 +150,7 @@ def _short(case: dict[str, Any], cores: float = 1.0) -> bool:
 
 
 Rule = Callable[[Run, dict[str, Any]], Note | None]
+GRAVE: tuple[Rule, ...] = (unsynchronized, tf32, threads)
 OF_ROUNDS: tuple[Rule, ...] = (
     unsynchronized, threads, throttled, shared_gpu, loaded, drifting, noisy, too_short, page_faults,
 )  # fmt: skip

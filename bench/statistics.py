@@ -1,6 +1,7 @@
 """What a handful of numbers say: intervals that assume nothing of the distribution, and rank tests for two of them."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -28,11 +29,16 @@ def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
     (David and Nagaraja, Order Statistics, 3rd ed., section 7.1); nan where fewer than six values allow none.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64))
-    # The least k whose tail P(X <= k) exceeds 2.5 %: the k-th smallest value leaves out no more than that.
-    k = int(binom.ppf((1 - CONFIDENCE) / 2, len(ordered), 0.5))
+    k = _outermost(len(ordered))
     if k < 1:
         return float(np.median(ordered)), float("nan"), float("nan")
     return float(np.median(ordered)), float(ordered[k - 1]), float(ordered[-k])
+
+
+@lru_cache
+def _outermost(count: int) -> int:
+    """The least k whose tail P(X <= k) exceeds 2.5 %: the k-th smallest value leaves out no more than that."""
+    return int(binom.ppf((1 - CONFIDENCE) / 2, count, 0.5))
 
 
 def compare_pairs(a: Sequence[float], b: Sequence[float], margin: float) -> Comparison:

@@ -3,6 +3,7 @@
 Each function takes a Run and returns a frame in long form, which is what goes into the .csv; report.py lays it out.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,9 @@ THRESHOLDS = (1e-2, 1e-3, 1e-4)
 TIMED = ("forward", "gradient", "step", "latency", "to_device", "to_host")
 
 
+@lru_cache(maxsize=4)
 def throughput(run: Run) -> pd.DataFrame:
-    """Times and rates of forward, gradient, their difference, step, latency and transfer."""
+    """Times and rates of forward, gradient, their difference, step, latency and transfer. Kept: not to be changed."""
     cases = run.cases[run.cases.work.isin(TIMED)]
     rows = [_timed_row(run, case) for case in cases.to_dict("records")]
     if not rows:
@@ -82,7 +84,7 @@ def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
         "first_call_seconds": case["first_call_seconds"],
         "order": case["order"],
         "unsound": soundness.in_words(found),
-        "grave": any(note.grave for note in found),
+        "grave": bool(timed and soundness.grave(run, case)),
         "reason": case["reason"],
     }
 
@@ -228,12 +230,14 @@ SUMMARY = {  # title -> (work, batch, optimizer, microseconds in the column's un
     "Adam step\nN=32\nus": ("step", 32, "adam", 1),
     "SGD step\nN=32\nus": ("step", 32, "sgd", 1),
 }
+TIME_KEYS = ("work", "batch", "optimizer", "backend", "hidden", "dtype")
+LEARNING_KEYS = ("target", "scheme", "optimizer", "backend", "hidden", "dtype")
 SUMMARY_LEARNING = "Adam, sin\nto 1e-2\ns"
 
 
 def summary(run: Run) -> pd.DataFrame:
     """The main table: a row for each backend that ran, the columns that decide most questions, at `focus(run)`."""
-    times, learned = throughput(run), convergence(run)
+    times, learned = _indexed(throughput(run), TIME_KEYS), _indexed(convergence(run), LEARNING_KEYS)
     hidden, dtype = focus(run)
     rows = []
     for name in in_order(run):
@@ -241,11 +245,9 @@ def summary(run: Run) -> pd.DataFrame:
             continue
         cells = {"backend": name}
         for title, (work, batch, optimizer, unit) in SUMMARY.items():
-            found = _pick(times, work=work, batch=batch, optimizer=optimizer, backend=name, hidden=hidden, dtype=dtype)
+            found = times.get((work, batch, optimizer, name, hidden, dtype))
             cells[title] = "" if found is None else time_cell(found, unit)
-        found = _pick(
-            learned, target="sin", optimizer="adam", scheme="spread", backend=name, hidden=hidden, dtype=dtype
-        )
+        found = learned.get(("sin", "spread", "adam", name, hidden, dtype))
         cells[SUMMARY_LEARNING] = "" if found is None else seconds_cell(found, f"seconds_to_{1e-2:g}")
         rows.append(cells)
     frame = pd.DataFrame(rows, columns=["backend", *SUMMARY, SUMMARY_LEARNING])
@@ -267,13 +269,13 @@ def headline(run: Run) -> pd.DataFrame:
 
     The ratio is to the baseline of the same device in the same run, and only where both were timed.
     """
-    times = throughput(run)
+    times = _indexed(throughput(run), TIME_KEYS)
     hidden, dtype = focus(run)
     rows = []
     for name in in_order(run):
         cells = {"backend": name}
         for title, (work, batch, optimizer) in HEADLINE.items():
-            found = _pick(times, work=work, batch=batch, optimizer=optimizer, backend=name, hidden=hidden, dtype=dtype)
+            found = times.get((work, batch, optimizer, name, hidden, dtype))
             cells[title] = "" if found is None else ratio_cell(found, "times_faster_than_baseline")
         if absence(run, name) is None:
             rows.append(cells)
@@ -311,9 +313,7 @@ def absence(run: Run, backend: str) -> str | None:
     return None if reason is None else str(reason)
 
 
-def _pick(frame: pd.DataFrame, **wanted: Any) -> dict[str, Any] | None:
-    for name, value in wanted.items():
-        if frame.empty:
-            return None
-        frame = frame[frame[name] == value]
-    return None if frame.empty else frame.to_dict("records")[0]
+def _indexed(frame: pd.DataFrame, keys: tuple[str, ...]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """The rows by the values of these columns; of equal ones the first."""
+    rows = frame.to_dict("records")
+    return {tuple(row[key] for key in keys): row for row in reversed(rows)}

@@ -12,8 +12,8 @@ from typing import Any
 from relufit.backend import Backend, DeviceClock
 
 ROUND_SECONDS, WARM_SECONDS = 1e-3, 0.1
-# Six is the least that gives the median a 95 % interval from order statistics.
-MIN_ROUNDS, MAX_ROUNDS = 6, 25  # more would narrow the interval little, and fill the journal
+# Six give the median a 95 % interval from order statistics, seven are enough for a verdict in a table of forty rows.
+MIN_ROUNDS, MAX_ROUNDS = 7, 25  # more would narrow the interval little, and fill the journal
 # Of device time: a device's queue holds about a thousand launches, which a host makes in 5 ms.
 DEVICE_ROUNDS, QUEUE_SECONDS, HOLD_SECONDS, LONGEST_QUEUED_SECONDS = 9, 3e-3, 1e-3, 0.1
 UNSYNCHRONIZED, READ_BACK_SECONDS = 3.0, 2e-3  # times the clock's seconds; what K calls are to take

@@ -31,6 +31,7 @@ class Verdict:
     """What can be said of A against B, and why it is not more."""
 
     word: str
+    kind: str = ""  # of UNSURE, in a word: unsound, few, drift, wide or weak
     reason: str = ""
 
 
@@ -44,18 +45,21 @@ def judge(pairs: Sequence[Pair]) -> list[Verdict]:
 def _verdict(pair: Pair, p_different: float, p_same: float) -> Verdict:
     found, level = pair.comparison, 1 - CONFIDENCE
     if pair.unsound:
-        return Verdict("UNSURE", pair.unsound)
+        return Verdict("UNSURE", "unsound", pair.unsound)
     if found.blocks < LEAST_BLOCKS:
-        return Verdict("UNSURE", f"{found.blocks} blocks of {LEAST_BLOCKS} that an interval needs")
+        return Verdict("UNSURE", "few", f"{found.blocks} blocks of {LEAST_BLOCKS} that an interval needs")
     difference = max(found.ratio, 1 / found.ratio) - 1
     apart = p_different <= level and (found.low > 1 or found.high < 1)
     if apart and difference > pair.least:
         return Verdict("FASTER" if found.ratio > 1 else "SLOWER")
     within = found.low >= 1 / (1 + MARGIN) and found.high <= 1 + MARGIN
     if within and p_same <= level and pair.least <= MARGIN:
-        return Verdict("SAME", f"within {100 * MARGIN:g} %")
+        return Verdict("SAME", reason=f"within {100 * MARGIN:g} %")
     if apart:
-        return Verdict("UNSURE", f"{100 * difference:.2g} % is within the {100 * pair.least:.2g} % {pair.because}")
+        reason = f"{100 * difference:.2g} % is within the {100 * pair.least:.2g} % {pair.because}"
+        return Verdict("UNSURE", "drift", reason)
     if found.low <= 1 <= found.high:
-        return Verdict("UNSURE", f"between {found.low:.3g} and {found.high:.3g} times")
-    return Verdict("UNSURE", f"{found.blocks} blocks are too few for a table of this length (p = {p_different:.2g})")
+        return Verdict("UNSURE", "wide", f"between {found.low:.3g} and {found.high:.3g} times")
+    return Verdict(
+        "UNSURE", "weak", f"ranks of {found.blocks} blocks, in a table of this length: p = {p_different:.2g}"
+    )
