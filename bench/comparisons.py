@@ -37,6 +37,7 @@ NOTHING = Comparison(*(float("nan"),) * 3, 1.0, 1.0, 0)
 TABLE = ("work", "dtype", "hidden", "optimizer")  # what differs from one table of verdicts to the next
 
 Row = dict[str, Any]
+Rows = dict[tuple[Any, ...], Row]  # by backend and case
 Found = tuple[str, str, Row, Row, Pair | None]  # A, B, their rows, and what is to be judged of them
 
 
@@ -78,7 +79,7 @@ def two_runs(new: Run, old: Run) -> tuple[pd.DataFrame, list[str]]:
     least, because = _control(new, [pair.comparison.ratio for *_, pair in found if pair is not None])
     judged = [(*row, pair and Pair(pair.comparison, least, because, pair.unsound)) for *row, pair in found]
     notes = ["two machines: ratios to the baseline of each run are compared, not times"] if away else []
-    notes += [*_differences(new, old), f"between two runs {100 * least:.2g} % at the least is claimed: {because}"]
+    notes += [*_differences(new, old), f"no difference below {digits(100 * least)} % is claimed, {because}"]
     notes += _listed("new", rows, others) + _listed("gone", others, rows)
     return _judged(judged), notes
 
@@ -87,7 +88,7 @@ def worse(frame: pd.DataFrame, limit: float) -> list[str]:
     """What `--fail-on slower:LIMIT` fails on, a sentence each: verdicts of so much, and what had a time and failed."""
     slower = frame[(frame.verdict == "SLOWER") & (1 / frame.times_faster - 1 >= limit)]
     return [
-        f"{_case(row)}: SLOWER by {100 * (1 / row['times_faster'] - 1):.2g} %" for row in slower.to_dict("records")
+        f"{_case(row)}: SLOWER by {digits(100 * (1 / row['times_faster'] - 1))} %" for row in slower.to_dict("records")
     ] + [f"{_case(row)}: {row['reason']}" for row in frame[frame.failed].to_dict("records")]
 
 
@@ -119,7 +120,7 @@ def resolution_in_words(run: Run) -> str:
     least, _ = resolution(run)
     if run.aa is None or not least:
         return "No A/A run of this machine says what it can tell apart: python -m bench.compare --aa"
-    return f"A/A run {run.aa.name}: differences below {100 * least:.2g} % are not told apart by paired passes."
+    return f"A/A run {run.aa.name}: differences below {digits(100 * least)} % are not told apart by paired passes."
 
 
 def in_cells(frame: pd.DataFrame) -> pd.DataFrame:
@@ -139,7 +140,7 @@ def in_cells(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _rows(run: Run) -> dict[tuple[Any, ...], Row]:
+def _rows(run: Run) -> Rows:
     """The rows of a run that have a time or should have one, by backend and case."""
     timed = run.cases[run.cases.work.isin(COMPARED)].to_dict("records")
     return {(row["backend"], *(row[name] for name in CASE_FIELDS)): row for row in timed}
@@ -171,7 +172,7 @@ def _between_runs(a: list[float], b: list[float]) -> Comparison | None:
     return compare_groups(a, b, MARGIN) if a and b else None
 
 
-def _scaled(rows: dict[tuple[Any, ...], Row], key: tuple[Any, ...], by_baseline: bool) -> list[float]:
+def _scaled(rows: Rows, key: tuple[Any, ...], by_baseline: bool) -> list[float]:
     """The blocks of a row, or its rounds where they are few; in units of its baseline's median where that is asked."""
     row = rows[key]
     if row["status"] != "OK":
@@ -192,16 +193,13 @@ def _control(run: Run, ratios: list[float]) -> tuple[float, str]:
     distances, which a few that did change do not move).
     """
     if len(ratios) < CONTROLS:
-        return DRIFT, f"with fewer than {CONTROLS} cases nothing tells a machine that changed"
+        return DRIFT, f"by which a machine may change: fewer than {CONTROLS} cases do not tell whether it did"
     logs = np.log(ratios)
     scatter = 1.4826 * float(np.median(np.abs(logs - np.median(logs))))
     least, (resolved, aa) = float(np.exp(abs(np.median(logs)) + 3 * scatter) - 1), resolution(run)
     if resolved > least:
         return resolved, aa
-    return (
-        least,
-        f"all cases are {float(np.exp(np.median(logs))):.3g} times as fast at the median, and scatter about it",
-    )
+    return least, f"by which most cases changed: the median one is {np.exp(np.median(logs)):.3g} times as fast"
 
 
 def _unsound(run: Run, row: Row) -> str:
@@ -262,12 +260,16 @@ def _differences(new: Run, old: Run) -> list[str]:
     ]
 
 
-def _listed(word: str, rows: dict[tuple[Any, ...], Row], others: dict[tuple[Any, ...], Row]) -> list[str]:
-    """The timed cases of one run that the other does not have."""
-    names = [
-        f"{_case({**row, 'a': key[0]})}" for key, row in rows.items() if key not in others and row["status"] == "OK"
+def _listed(word: str, rows: Rows, others: Rows) -> list[str]:
+    """The timed cases of one run that the other does not have, a sentence for each backend."""
+    known, only = {key[0] for key in others}, dict[str, list[str]]()
+    for key, row in rows.items():
+        if key not in others and row["status"] == "OK":
+            only.setdefault(key[0], []).append(_size(row))
+    return [
+        f"{word}: {name}, " + ("; ".join(cases) if name in known else f"all {len(cases)} cases")
+        for name, cases in only.items()
     ]
-    return [f"{word}: {', '.join(names)}"] if names else []
 
 
 def _case(row: Row) -> str:

@@ -263,7 +263,6 @@ def header(config: pytest.Config) -> dict[str, Any]:
             "seconds": config.option.seconds,
             "threads": config.option.threads,
             "order_seed": ORDER_SEED,
-            "passes": config.option.passes,
             "isolated": config.option.isolate,
             "garbage_collector": "off while timing",
             "environment": machine.environment(),

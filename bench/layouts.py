@@ -197,6 +197,11 @@ def lay_out_verdicts(run: Run) -> list[Block]:
     return blocks
 
 
+def lay_out_against(frame: pd.DataFrame, notes: list[str]) -> list[Block]:
+    """A run against an older one: what is to be said of all cases, then a line for each."""
+    return [*notes, Table(comparisons.in_cells(frame)) if len(frame) else NO_CASES]
+
+
 def _verdict(row: Any) -> str:
     """One cell: the word, of UNSURE the kind, the ratio and its interval."""
     if row.kind == "missing":

@@ -2,6 +2,7 @@
 
     python -m bench.report                      the newest run of each machine and setting
     python -m bench.report --run NAME ...       these runs
+    python -m bench.report --against NAME       and what has changed since this older run
     python -m bench.report --format parquet,latex     the tables in these formats too, beside Markdown and CSV
 
 Everything it writes is made again from results/raw alone: the same journals give the same bytes.
@@ -19,7 +20,7 @@ from bench.blocks import Block, Heading, Table, Words, markdown
 from bench.exports import Format, write_text
 from bench.frames import Run, runs
 from bench.journal import RESULTS
-from bench.layouts import LAYOUTS, focus, lay_out_headline, lay_out_summary
+from bench.layouts import LAYOUTS, focus, lay_out_against, lay_out_headline, lay_out_summary
 from bench.ledger import ledger, marks
 from relufit.errors import RelufitError
 
@@ -49,20 +50,27 @@ def main(arguments: list[str] | None = None) -> None:
         default=",".join(exports.USUAL),
         help=f"of the tables, separated by commas: {', '.join(exports.FORMATS)}; %(default)s are always written",
     )
+    parser.add_argument("--against", metavar="NAME", help="compare each of these runs with this older one")
     options = parser.parse_args(arguments)
     try:
-        report(options.results, options.run, options.format.split(","))
+        report(options.results, options.run, options.format.split(","), options.against)
     except RelufitError as error:
         print(f"bench.report: {error}", file=sys.stderr)
         sys.exit(2)
 
 
-def report(results: Path, names: list[str] | None = None, formats: Sequence[str] = exports.USUAL) -> None:
+def report(
+    results: Path, names: list[str] | None = None, formats: Sequence[str] = exports.USUAL, against: str | None = None
+) -> None:
     """Write tables, figures and page under `results`, and print the main table of each run."""
     kinds = exports.chosen(formats)
-    chosen = runs(results, names, complain=lambda text: print(f"bench.report: {text}", file=sys.stderr))
+    complain = lambda text: print(f"bench.report: {text}", file=sys.stderr)  # noqa: E731
+    chosen = runs(results, names, complain)
+    older = runs(results, [against], complain)[0] if against is not None else None
     try:
         write(results, chosen, kinds)
+        if older is not None:
+            write_against(results, chosen, older, kinds)
     except OSError as error:
         raise RelufitError(f"cannot write to {results}: {error.strerror}") from None
     for run in chosen:
@@ -92,6 +100,21 @@ def write(results: Path, chosen: list[Run], kinds: list[Format]) -> None:
     figures = {run.name: plots.draw_all(run, results / "figures", labels[run.name]) for run in chosen}
     page = [*PAGE_TITLE, *(block for run in chosen for block in page_section(run, figures[run.name]))]
     write_text(results / "README.md", markdown(page))
+
+
+def write_against(results: Path, chosen: list[Run], older: Run, kinds: list[Format]) -> None:
+    """Write a table `against` of verdicts: each of the other runs against the older one."""
+    newer = [run for run in chosen if run.path != older.path]
+    if not newer:
+        raise RelufitError(f"--against {older.name}: that is the run itself; name a newer one with --run")
+    found = [(run, *comparisons.two_runs(run, older)) for run in newer]
+    blocks = [
+        Heading(1, f"Against {older.name}"),
+        *(block for run, frame, notes in found for block in section(run, "verdicts", lay_out_against(frame, notes))),
+    ]
+    long = pd.concat([frame.assign(run=run.name, against=older.name) for run, frame, _ in found], ignore_index=True)
+    for kind in kinds:
+        kind.write(long, blocks, results / "tables" / f"against.{kind.suffix}")
 
 
 PAGE_TITLE: tuple[Block, ...] = (

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.stats import binom, mannwhitneyu, wilcoxon
 
 CONFIDENCE = 0.95
-EXACT = 50  # pairs up to which the distribution of the signed ranks is computed; above, its normal limit is close
+# Pairs, and blocks of a group, up to which the distribution of the ranks is computed; above, its normal limit is close.
+EXACT_PAIRS, EXACT_GROUPS = 50, 8
 
 
 class Comparison(NamedTuple):
@@ -50,7 +51,7 @@ def compare_pairs(a: Sequence[float], b: Sequence[float], margin: float) -> Comp
     difference, limit = np.log(np.asarray(b)) - np.log(np.asarray(a)), np.log1p(margin)
     # Medians of rounded seconds may tie. The exact distribution leaves ties out of account, which changes p by a few
     # hundredths of itself; scipy's choice, the normal limit, would lose the small p-values that a long table needs.
-    method = "exact" if len(difference) <= EXACT else "approx"
+    method = "exact" if len(difference) <= EXACT_PAIRS else "approx"
 
     def p(values: np.ndarray, alternative: str) -> float:
         found = wilcoxon(values, zero_method="zsplit", alternative=alternative, method=method)
@@ -68,12 +69,14 @@ def compare_groups(a: Sequence[float], b: Sequence[float], margin: float) -> Com
     """
     x, y, limit = np.log(np.asarray(a)), np.log(np.asarray(b)), np.log1p(margin)
     (of_a, low_a, high_a), (of_b, low_b, high_b) = median_interval(a), median_interval(b)
-    same = max(
-        float(mannwhitneyu(y + limit, x, alternative="greater").pvalue),
-        float(mannwhitneyu(y - limit, x, alternative="less").pvalue),
-    )
-    different = float(mannwhitneyu(y, x, alternative="two-sided").pvalue)
-    return Comparison(of_b / of_a, low_b / high_a, high_b / low_a, different, same, min(len(x), len(y)))
+    blocks = min(len(x), len(y))
+    method = "exact" if blocks <= EXACT_GROUPS else "asymptotic"  # not "auto", which takes the limit where values tie
+
+    def p(values: np.ndarray, alternative: str) -> float:
+        return float(mannwhitneyu(values, x, alternative=alternative, method=method).pvalue)
+
+    same = max(p(y + limit, "greater"), p(y - limit, "less"))
+    return Comparison(of_b / of_a, low_b / high_a, high_b / low_a, p(y, "two-sided"), same, blocks)
 
 
 def holm(p: Sequence[float]) -> list[float]:

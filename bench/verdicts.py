@@ -7,6 +7,7 @@ as FASTER does: what is not seen to differ is UNSURE, with the reason.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.cells import digits
 from bench.statistics import CONFIDENCE, Comparison, holm
 
 MARGIN = 0.05  # SAME: seen to differ by less
@@ -56,7 +57,7 @@ def _verdict(pair: Pair, p_different: float, p_same: float) -> Verdict:
     if within and p_same <= level and pair.least <= MARGIN:
         return Verdict("SAME", reason=f"within {100 * MARGIN:g} %")
     if apart:
-        reason = f"{100 * difference:.2g} % is within the {100 * pair.least:.2g} % {pair.because}"
+        reason = f"{digits(100 * difference)} % is within the {digits(100 * pair.least)} % {pair.because}"
         return Verdict("UNSURE", "drift", reason)
     if found.low <= 1 <= found.high:
         return Verdict("UNSURE", "wide", f"between {found.low:.3g} and {found.high:.3g} times")

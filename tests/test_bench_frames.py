@@ -35,10 +35,12 @@ def line(backend: str = "numpy", **changes: Any) -> dict[str, Any]:
     return {**usual, **asdict(Case("gradient", 800)), **changes}
 
 
-def write(path: Path, *lines: Any) -> Path:
-    """A journal of these lines, after a first line that describes the run."""
+def write(path: Path, *lines: Any, **header: Any) -> Path:
+    """A journal of these lines, after a first line that describes the run, with what of it is unusual."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    texts = [text if isinstance(text, str) else json.dumps(text) for text in ({"kind": "run", **HEADER}, *lines)]
+    texts = [
+        text if isinstance(text, str) else json.dumps(text) for text in ({"kind": "run", **HEADER, **header}, *lines)
+    ]
     path.write_text("\n".join(texts) + "\n", encoding="utf-8", errors="surrogatepass")
     return path
 

@@ -33,13 +33,13 @@ class Slow(NumpyBackend):
 
 
 class Fixture:
-    """Stands in for pytest-benchmark's: one round."""
+    """Stands in for pytest-benchmark's: one round, of so many seconds."""
 
-    disabled, enabled = False, True
+    disabled, enabled, seconds = False, True, 0.5
 
     def pedantic(self, call: Any, rounds: int = 1, iterations: int = 1) -> None:
         call()
-        self.stats = SimpleNamespace(stats=SimpleNamespace(data=[0.5] * rounds, median=0.5))
+        self.stats = SimpleNamespace(stats=SimpleNamespace(data=[self.seconds] * rounds, median=self.seconds))
 
 
 def make(case: Case, backend: NumpyBackend, past: Past | None = None) -> tuple[Trial, list[dict[str, Any]]]:
