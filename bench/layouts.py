@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench import tables
-from bench.cells import digits, duration, roofed_cell, seconds_cell
+from bench.cells import digits, duration, roofed_cell, scientific, seconds_cell, whole
 from bench.cost import is_hinge
 from bench.frames import Run
 
@@ -37,7 +38,7 @@ def lay_out_throughput(run: Run) -> str:
         ):
             rows = rows.assign(cell=[roofed_cell(row) for row in rows.to_dict("records")])
             matrix = rows.pivot_table(index="backend", columns="batch", values="cell", aggfunc="first", sort=False)
-            matrix = matrix[sorted(matrix.columns)].rename(columns=lambda n: f"N = {n:,}".replace(",", " "))
+            matrix = matrix[sorted(matrix.columns)].rename(columns=lambda n: f"N = {whole(n)}")
             matrix = matrix.reindex([name for name in tables.in_order(run) if name in matrix.index])
             matrix["note"] = [_notes(rows[rows.backend == name]) for name in matrix.index]
             rule = f", {optimizer}" if optimizer else ""
@@ -196,6 +197,43 @@ def lay_out_agreement(run: Run) -> str:
     return "\n\n".join(parts)
 
 
+def lay_out_trajectory(run: Run) -> str:
+    """One table for each trained case: the single steps, then how long the free run stayed with float64's."""
+    frame, parts = tables.trajectory(run), [TRAJECTORY_NOTE]
+    keys = ["target", "optimizer", "scheme", "hidden", "dtype"]
+    for (target, optimizer, scheme, hidden, dtype), rows in frame.groupby(keys, sort=True) if len(frame) else ():
+        rows = tables.sorted_by_backend(run, rows)
+        shown = rows[["backend"]].copy()
+        shown["one step, of its bound"] = rows["share"].map(lambda share: f"{share:.2g}" if share == share else "")
+        shown["signs first differ"] = [_when(row.first_flip_step, row.steps) for row in rows.itertuples()]
+        shown["at a distance of"] = rows.first_flip_distance.map(scientific)
+        shown["parted"] = [_when(row.parted_step, row.steps) for row in rows.itertuples()]
+        shown["signs that differ then"] = [
+            "" if row.parted_flips != row.parted_flips else f"{row.parted_flips:.0f} of {whole(row.pairs)}"
+            for row in rows.itertuples()
+        ]
+        shown["until then"] = rows.flips_until_parted.map(lambda count: whole(count) if count == count else "")
+        shown["distance at the end"] = rows.distance.map(scientific)
+        shown["status"] = rows.status
+        shown["note"] = [_note(row) for row in rows.to_dict("records")]
+        parts.append(f"### {target}, {optimizer}, {scheme} weights; H = {hidden}, {dtype}\n\n{markdown(shown)}")
+    return "\n\n".join(parts) if len(parts) > 1 else "No cases."
+
+
+TRAJECTORY_NOTE = f"""One step: the backend's update from 32 states along a float64 run, the largest error as a share of
+its computed bound; above 1 disagrees. Then it trains freely from the same start over the same minibatches. After each
+epoch: the distance of all its weights from float64's, over the way that float64 has gone, and for how many pairs of a
+sample and a unit the sign of z is another. A run has parted at a distance above {tables.PARTED:g}. An epoch takes each
+sample once, so about as many terms are in the gradients of one run and not the other's; `until then` adds them up."""
+
+
+def _when(step: float, steps: float) -> str:
+    """The step of a free run at which something was first seen; empty where there was no run."""
+    if np.isnan(steps):
+        return ""
+    return f"not in {whole(steps)} steps" if np.isnan(step) else f"step {whole(step)}"
+
+
 def lay_out_memory(run: Run) -> str:
     """Peak memory in MiB; resident memory tells less than one apart from what the heap had kept."""
     frame = tables.sorted_by_backend(run, tables.memory(run)).sort_values(["dtype", "hidden", "batch"], kind="stable")
@@ -220,6 +258,7 @@ LAYOUTS = {
     "ensembles": lay_out_ensembles,
     "convergence": lay_out_convergence,
     "agreement": lay_out_agreement,
+    "trajectory": lay_out_trajectory,
     "memory": lay_out_memory,
     "backends": lambda run: markdown(tables.backends(run)),
     "summary": lay_out_summary,

@@ -28,6 +28,7 @@ LONG = {
     "ensembles": tables.ensembles,
     "convergence": tables.convergence,
     "agreement": tables.agreement,
+    "trajectory": tables.trajectory,
     "memory": tables.memory,
     "backends": tables.backends,
     "summary": tables.summary,
