@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--profile", default="quick", help="quick (default), full or headline")
     group.addoption("--seconds", type=float, help=f"time budget; quick: {QUICK_SECONDS:g}, others: none")
     group.addoption("--backend", help="only these backends and recipes")
-    group.addoption("--target", help="only these functions, for convergence")
+    group.addoption("--target", help="only these functions, for trajectory and convergence")
     group.addoption("--batch", help="only these batch sizes; an own size is added to the grid")
     group.addoption("--hidden", help="only these widths; an own width is added to the grid")
     group.addoption("--dtype", help="only float32 or float64")

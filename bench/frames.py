@@ -22,11 +22,11 @@ from relufit.params import DTYPES
 CASE_FIELDS = [f.name for f in fields(Case)]
 REQUIRED: dict[str, Any] = {"backend": str, "status": str, **{f.name: f.type for f in fields(Case)}}
 USUAL = {f.name: f.default for f in fields(Case) if f.default is not MISSING}  # what a line may leave out
-NUMBER_LISTS = ("seconds", "device_seconds", "step", "train_seconds", "loss", "test_mse", "curve")
+NUMBER_LISTS = ("seconds", "device_seconds", "step", "train_seconds", "loss", "test_mse", "curve", "distance", "flips")
 NUMBERS = (
     "iterations", "steps", "minor_faults_per_call", "peak_bytes", "load_average", "build_seconds", "first_call_seconds",
     "kernels_per_step", "read_back_seconds", "watched_seconds", "cores_used", "cores_of_others", "cores_stolen",
-    "throttled_share", "subnormals",
+    "throttled_share", "subnormals", "pairs",
 )  # fmt: skip
 GPU_NUMBERS = ("watts", "sm_mhz", "memory_mhz", "celsius", "processes")
 ROOFS = (
@@ -221,6 +221,19 @@ def _check_values(case: dict[str, Any]) -> None:
         curves = [case[name] for name in ("step", "train_seconds", "test_mse")]
         if not (all(curves) and len({len(curve) for curve in curves}) == 1 and case["curve"]):
             raise ValueError("the curves of a training run are missing or differ in length")
+    if case["work"] == "trajectory" and case["status"] in ("OK", "DIVERGED"):
+        _check_free_run(case)
+
+
+def _check_free_run(case: dict[str, Any]) -> None:
+    """The same of what a free run was seen to do epoch by epoch; of an order of its own there is none."""
+    series = [case[name] for name in ("step", "distance", "flips")]
+    if case["order"] == "own" and series == [None] * 3:
+        return
+    if None in series or len({len(values) for values in series}) != 1 or (case["status"] == "OK" and not series[0]):
+        raise ValueError("the distances of a free run are missing or differ in length")
+    if not (all(d >= 0 for d in case["distance"]) and all(0 <= count <= case["pairs"] for count in case["flips"])):
+        raise ValueError("a distance below 0, or more signs that differ than there are")
 
 
 def _checks(value: Any) -> dict[str, dict[str, float]]:

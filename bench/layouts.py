@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench import comparisons, tables
 from bench.blocks import NO_CASES, Block, Heading, Table, Words
-from bench.cells import digits, duration, roofed_cell, seconds_cell
+from bench.cells import digits, duration, roofed_cell, scientific, seconds_cell, whole
 from bench.frames import Run
 from bench.remarks import power, remarks
 
@@ -29,7 +30,7 @@ def lay_out_throughput(run: Run) -> list[Block]:
         ):
             rows = rows.assign(cell=[roofed_cell(row) for row in rows.to_dict("records")])
             matrix = rows.pivot_table(index="backend", columns="batch", values="cell", aggfunc="first", sort=False)
-            matrix = matrix[sorted(matrix.columns)].rename(columns=lambda n: f"N = {n:,}".replace(",", " "))
+            matrix = matrix[sorted(matrix.columns)].rename(columns=lambda n: f"N = {whole(n)}")
             matrix = matrix.reindex([name for name in tables.in_order(run) if name in matrix.index])
             matrix["note"] = [remarks(rows[rows.backend == name]) for name in matrix.index]
             rule = f", {optimizer}" if optimizer else ""
@@ -137,7 +138,7 @@ def _note(row: dict[str, Any]) -> str:
     """Why a row has no result; else whether it shuffled for itself, and what is the matter with it."""
     if isinstance(row["reason"], str):
         return row["reason"]
-    return "; ".join(part for part in ("own order" if row["order"] == "own" else "", row["unsound"]) if part)
+    return "; ".join(part for part in ("own order" if row["order"] == "own" else "", row.get("unsound", "")) if part)
 
 
 def lay_out_agreement(run: Run) -> list[Block]:
@@ -157,6 +158,43 @@ def lay_out_agreement(run: Run) -> list[Block]:
         dtype, n, d, h, o = values
         blocks += [Heading(3, f"{dtype}, N = {n}, D = {d}, H = {h}, O = {o}"), Table(table.reset_index())]
     return blocks
+
+
+def lay_out_trajectory(run: Run) -> list[Block]:
+    """One table for each trained case: the single steps, then how long the free run stayed with float64's."""
+    frame, blocks = tables.trajectory(run), list[Block]([TRAJECTORY_NOTE])
+    keys = ["target", "optimizer", "scheme", "hidden", "dtype"]
+    for (target, optimizer, scheme, hidden, dtype), rows in frame.groupby(keys, sort=True) if len(frame) else ():
+        rows = tables.sorted_by_backend(run, rows)
+        shown = rows[["backend"]].copy()
+        shown["one step, of its bound"] = rows["share"].map(lambda share: f"{share:.2g}" if share == share else "")
+        shown["signs first differ"] = [_when(row.first_flip_step, row.steps) for row in rows.itertuples()]
+        shown["at a distance of"] = rows.first_flip_distance.map(scientific)
+        shown["parted"] = [_when(row.parted_step, row.steps) for row in rows.itertuples()]
+        shown["signs that differ then"] = [
+            "" if row.parted_flips != row.parted_flips else f"{row.parted_flips:.0f} of {whole(row.pairs)}"
+            for row in rows.itertuples()
+        ]
+        shown["until then"] = rows.flips_until_parted.map(lambda count: whole(count) if count == count else "")
+        shown["distance at the end"] = rows.distance.map(scientific)
+        shown["status"] = rows.status
+        shown["note"] = [_note(row) for row in rows.to_dict("records")]
+        blocks += [Heading(3, f"{target}, {optimizer}, {scheme} weights; H = {hidden}, {dtype}"), Table(shown)]
+    return blocks if len(blocks) > 1 else [NO_CASES]
+
+
+TRAJECTORY_NOTE = Words(f"""One step: the backend's update from 32 states along a float64 run, the largest error as a
+share of its computed bound; above 1 disagrees. Then it trains freely from the same start over the same minibatches.
+After each epoch: the distance of all its weights from float64's, over the way that float64 has gone, and for how many pairs of a
+sample and a unit the sign of z is another. A run has parted at a distance above {tables.PARTED:g}. An epoch takes each
+sample once, so about as many terms are in the gradients of one run and not the other's; `until then` adds them up.""")
+
+
+def _when(step: float, steps: float) -> str:
+    """The step of a free run at which something was first seen; empty where there was no run."""
+    if np.isnan(steps):
+        return ""
+    return f"not in {whole(steps)} steps" if np.isnan(step) else f"step {whole(step)}"
 
 
 def lay_out_memory(run: Run) -> list[Block]:
@@ -225,6 +263,7 @@ LAYOUTS: dict[str, Callable[[Run], list[Block]]] = {
     "ensembles": lay_out_ensembles,
     "convergence": lay_out_convergence,
     "agreement": lay_out_agreement,
+    "trajectory": lay_out_trajectory,
     "memory": lay_out_memory,
     "backends": lambda run: [Table(tables.backends(run))],
     "verdicts": lay_out_verdicts,

@@ -24,6 +24,7 @@ CLOCKS = {  # what stands inside the clock, for each table
     "convergence": "the calls of train; the test error is taken between them",
     "memory": "nothing: memory is measured in a pass of its own",
     "agreement": "nothing: a comparison with float64 numpy",
+    "trajectory": "nothing: a comparison with float64 numpy",
 }
 CLOCKS |= dict.fromkeys(("summary", "headline", "verdicts"), CLOCKS["throughput"])
 

@@ -31,6 +31,7 @@ LONG: dict[str, Callable[[Run], pd.DataFrame]] = {
     "ensembles": tables.ensembles,
     "convergence": tables.convergence,
     "agreement": tables.agreement,
+    "trajectory": tables.trajectory,
     "memory": tables.memory,
     "backends": tables.backends,
     "verdicts": comparisons.against_baseline,

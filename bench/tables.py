@@ -186,8 +186,8 @@ def convergence(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _first(seconds: np.ndarray, reached: np.ndarray) -> float:
-    return float(seconds[int(np.argmax(reached))]) if reached.any() else np.nan
+def _first(values: np.ndarray, reached: np.ndarray) -> float:
+    return float(values[int(np.argmax(reached))]) if reached.any() else np.nan
 
 
 def agreement(run: Run) -> pd.DataFrame:
@@ -205,6 +205,38 @@ def agreement(run: Run) -> pd.DataFrame:
 
 AGREEMENT_COLUMNS = ("dtype", "batch", "inputs", "hidden", "outputs", "backend", "status", "quantity", "error", "bound",
                      "share", "reason")  # fmt: skip
+
+
+def trajectory(run: Run) -> pd.DataFrame:
+    """Single steps as a share of their bound; of the free run, when signs first differ and when it has parted."""
+    rows = []
+    for case in run.cases[run.cases.work == "trajectory"].to_dict("records"):
+        seen = case["status"] in ("OK", "DIVERGED") and isinstance(case["step"], list) and len(case["step"]) > 0
+        steps, distances, flips = (np.asarray(case[k] if seen else [np.nan]) for k in ("step", "distance", "flips"))
+        differs, parted = flips > 0, distances > PARTED
+        rows.append(
+            {
+                **{key: case[key] for key in ("target", "optimizer", "scheme", "dtype", "hidden", "backend", "status")},
+                "share": _worst_share(case["agreement"]),
+                "first_flip_step": _first(steps, differs),
+                "first_flip_distance": _first(distances, differs),
+                "parted_step": _first(steps, parted),
+                "parted_flips": _first(flips, parted),
+                "flips_until_parted": _first(np.cumsum(flips), parted),
+                "pairs": case["pairs"],
+                "steps": steps[-1],
+                "distance": distances[-1],
+                "order": case["order"],
+                "reason": case["reason"],
+            }
+        )
+    return pd.DataFrame(rows, columns=[*TRAJECTORY_COLUMNS])
+
+
+PARTED = 1e-3  # of the way that float64 has gone: a run that is further from it goes a way of its own
+TRAJECTORY_COLUMNS = ("target", "optimizer", "scheme", "dtype", "hidden", "backend", "status", "share",
+                      "first_flip_step", "first_flip_distance", "parted_step", "parted_flips", "flips_until_parted",
+                      "pairs", "steps", "distance", "order", "reason")  # fmt: skip
 
 
 def memory(run: Run) -> pd.DataFrame:

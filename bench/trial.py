@@ -28,6 +28,7 @@ VERBS = {
     "forward": "forward",
     "latency": "forward",
     "step": "train",
+    "trajectory": "train",
     "convergence": "train",
     "ensemble": "train",
 }  # others: a gradient
@@ -319,7 +320,7 @@ class Trial:
         """The worst quantity, and the gradient as a whole; the rows whose subject is agreement list them all."""
         if not self.checks:
             return None
-        if self.case.work == "agreement":
+        if self.case.work in ("agreement", "trajectory"):
             return {name: check._asdict() for name, check in self.checks.items()}
         name, worst = agreement.worst(self.checks)
         kept = {name: worst, **({"gradient": self.checks["gradient"]} if self.case.work in GRADIENTS else {})}

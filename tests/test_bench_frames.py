@@ -74,6 +74,34 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert (absent.status, absent.reason, absent.batch) == ("SKIPPED", "no driver", 800)
 
 
+def followed(backend: str = "numpy", **changes: Any) -> dict[str, Any]:
+    """A trajectory: signs differ first after 50 steps, the run has parted after 75."""
+    usual = {
+        "work": "trajectory", "batch": 32, "optimizer": "adam", "epochs": 4, "seconds": None, "iterations": None,
+        "agreement": {"w2 after 9 steps": {"error": 1e-9, "bound": 5e-9, "share": 0.2},
+                      "b2 after 0 steps": {"error": 1e-9, "bound": 1e-8, "share": 0.1}},
+        "step": [25, 50, 75, 100], "distance": [1e-5, 2.5e-4, 1.5e-3, 0.125], "flips": [0, 2, 57, 801],
+        "pairs": 409_600,
+    }  # fmt: skip
+    return line(backend, **{**usual, **changes})
+
+
+def test_a_trajectory_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    """Steps and signs are whole numbers of any length; a recipe without a free run is read too."""
+    journal = Journal.begin(tmp_path, HEADER)
+    journal.write(followed(step=[25, 50, 75, 123_456], distance=[0.0, 1e-15, 0.123456, 2.0]))
+    journal.write(followed("textbook-numpy", order="own", step=None, distance=None, flips=None, pairs=None))
+    journal.write(followed("torch-cpu", status="DIVERGED", reason="early", step=[], distance=[], flips=[]))
+    journal.close()
+    cases = runs(tmp_path)[0].cases.set_index("backend")
+    ours = cases.loc["numpy"]
+    assert (ours.step, ours.flips, ours.pairs) == ([25, 50, 75, 123_456], [0, 2, 57, 801], 409_600)
+    assert ours.distance == [0.0, 1e-15, 0.1235, 2.0]
+    assert ours.agreement["w2 after 9 steps"]["share"] == 0.2
+    assert cases.loc["textbook-numpy"].distance is None
+    assert cases.loc["torch-cpu"].distance == []
+
+
 BAD_LINES = [
     '{"kind":"case","backend":"numpy","status":"OK","sec',
     "not json at all",
@@ -102,6 +130,20 @@ BAD_LINES = [
     json.dumps(line(iterations=10**400)).replace("Infinity", "1"),
     json.dumps(line(work="convergence")),
     json.dumps(line(work="convergence", step=[1, 2], train_seconds=[1.0], test_mse=[1.0, 2.0], curve=[0.0])),
+    json.dumps(followed(distance=None)),
+    json.dumps(followed(step=None, distance=None, flips=None)),
+    json.dumps(followed(step=[], distance=[], flips=[])),
+    json.dumps(followed(flips=[0, 2, 57])),
+    json.dumps(followed(order="own", distance=[0.1])),
+    json.dumps(followed(distance=[0.1, 0.1, 0.1, -0.1])),
+    json.dumps(followed(distance=[0.1, 0.1, 0.1, "nan"])),
+    json.dumps(followed(distance="0.1")),
+    json.dumps(followed(distance=[0.1, 0.1, 0.1, [0.1]])),
+    json.dumps(followed(flips=[0, 2, 57, 409_601])),
+    json.dumps(followed(flips=[0, -1, 57, 801])),
+    json.dumps(followed(pairs=None)),
+    json.dumps(followed(pairs="many")),
+    json.dumps(followed(status="DIVERGED", step=[25], flips=[])),
     "[" * 5000,
     "\x00\x01",
 ]

@@ -60,6 +60,11 @@ def test_a_short_run_writes_gated_times(tmp_path: Path) -> None:
     learned = [case for case in cases if case["work"] == "convergence" and case["status"] == "OK"]
     assert learned
     assert all(len(case["test_mse"]) == len(case["train_seconds"]) == 50 for case in learned)  # type: ignore[arg-type]
+    followed = [case for case in cases if case["work"] == "trajectory" and case["status"] == "OK"]
+    assert [case["backend"] for case in followed] == ["numpy"]
+    assert len(followed[0]["agreement"]) == 4  # type: ignore[arg-type]
+    assert len(followed[0]["step"]) == len(followed[0]["distance"]) == 20  # type: ignore[arg-type]
+    assert followed[0]["pairs"] == 800 * 8
     assert {case["order"] for case in timed} == {"shared", "own"}
     refused = [case for case in cases if case["status"] == "SKIPPED"]
     assert {case["reason"] for case in refused} == {"the textbook class has plain gradient descent only"}
