@@ -185,9 +185,10 @@ def lay_out_trajectory(run: Run) -> list[Block]:
 
 TRAJECTORY_NOTE = Words(f"""One step: the backend's update from 32 states along a float64 run, the largest error as a
 share of its computed bound; above 1 disagrees. Then it trains freely from the same start over the same minibatches.
-After each epoch: the distance of all its weights from float64's, over the way that float64 has gone, and for how many pairs of a
-sample and a unit the sign of z is another. A run has parted at a distance above {tables.PARTED:g}. An epoch takes each
-sample once, so about as many terms are in the gradients of one run and not the other's; `until then` adds them up.""")
+After each epoch: the distance of all its weights from float64's, over the way that float64 has gone, and for how many
+pairs of a sample and a unit the sign of z is another. A run has parted at a distance above {tables.PARTED:g}. An epoch
+takes each sample once, so about as many terms are in the gradients of one run and not the other's; `until then` adds
+them up.""")
 
 
 def _when(step: float, steps: float) -> str:

@@ -41,7 +41,7 @@ def test_an_unknown_profile_is_named() -> None:
     """With those that exist."""
     with pytest.raises(RelufitError, match="quick, full, headline, gpu or aa"):
         grid("huge")
-    assert PROFILES == ("quick", "full", "headline", "gpu")
+    assert PROFILES == ("quick", "full", "headline", "gpu", "aa")
 
 
 EVERY_WORK = {
