@@ -70,15 +70,16 @@ def _unsound(records: list[Row]) -> list[str]:
     for row in sorted(records, key=lambda row: int(row["batch"])):
         for word in soundness.words(row["unsound"]):
             found.setdefault(word, []).append(row["batch"])
-    return [
-        f"{word} at N = {', '.join(f'{size:,}'.replace(',', ' ') for size in dict.fromkeys(sizes))}"
-        for word, sizes in found.items()
-    ]
+    return [f"{word} at N = {', '.join(map(_size, dict.fromkeys(sizes)))}" for word, sizes in found.items()]
 
 
 def power(samples: int) -> str:
     """A power of ten, or a large one of two, as one: "N = 10^6"."""
+    return f"N = {_size(samples)}"
+
+
+def _size(samples: int) -> str:
     ten, two = len(str(samples)) - 1, samples.bit_length() - 1
-    if samples == 10**ten:
-        return f"N = 10^{ten}"
-    return f"N = 2^{two}" if samples == 2**two and two >= 20 else f"N = {samples}"
+    if samples == 10**ten and ten > 1:
+        return f"10^{ten}"
+    return f"2^{two}" if samples == 2**two and two >= 20 else str(samples)
