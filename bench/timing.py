@@ -118,7 +118,7 @@ def seconds_read_back(call: Callable[[], Any], read: Callable[[Any], Any], secon
         return one
     calls = max(1, int(READ_BACK_SECONDS / one))
     least, twice = (min(elapsed(times * calls) for _ in range(rounds)) for times in (1, 2))
-    return min(one, (twice - least) / calls)
+    return max(0.0, min(one, (twice - least) / calls))
 
 
 def resolution() -> float:

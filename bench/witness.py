@@ -47,7 +47,7 @@ def between(before: Reading, after: Reading, calls: int) -> dict[str, Any]:
         "watched_seconds": wall,
         "cores_used": own / wall,
         "cores_of_others": max(0.0, others) / wall,
-        "cores_stolen": (after.stolen_seconds - before.stolen_seconds) / wall,
+        "cores_stolen": max(0.0, after.stolen_seconds - before.stolen_seconds) / wall,  # some hosts take it back
         "throttled_share": (after.throttled_seconds - before.throttled_seconds) / wall,
         "minor_faults_per_call": faults,
     }
