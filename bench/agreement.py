@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bench.updates import bound_update
 from relufit import Params
 from relufit.backend import Backend
 from relufit.backends.numpy import NumpyBackend
@@ -208,30 +209,27 @@ def _check_output(found: np.ndarray, exact: Reference) -> Check:
 def compare_step(
     backend: Backend, params: Params, x: np.ndarray, y: np.ndarray, exact: Reference, rule: Optimizer
 ) -> dict[str, Check]:
-    """Let the backend train one full-batch step and measure the new weights against the reference.
+    """Let the backend train one step from these weights and measure the new ones against the reference."""
+    checks = compare_update(backend, _under_way(rule, params, exact.grads), x, y, exact, rule)
+    return {f"step {name}": found for name, found in checks.items()}
 
-    An update of SGD, Momentum and Adam from velocities of 0 is monotone in each gradient, so the ends of a gradient's
-    interval give the interval of its weight. At learning rate 1 the update is not lost in the rounding of the weight.
+
+def compare_update(
+    backend: Backend, state: State, x: np.ndarray, y: np.ndarray, exact: Reference, rule: Optimizer
+) -> dict[str, Check]:
+    """Let the backend train one full-batch step from any state and measure its weights against the reference.
+
+    `state` holds host arrays in the dtype under test, `exact` is the reference at its weights. At learning rate 1 the
+    update is not lost in the rounding of the weight; it is one step only, and its bound that of the same rate.
     """
     rule = replace(rule, learning_rate=1.0)
-    start = _under_way(rule, params, exact.grads)
-    state, _ = backend.train(
-        map_arrays(backend.to_device, start), backend.samples(x, y), rule, Plan(None, len(x), 1), range(1)
-    )
-    before = map_arrays(partial(np.asarray, dtype=np.float64), start)
-    bounds = Params(*(exact.bounds[name] for name in Params._fields))
-    centre, low, high = (
-        rule.update(before, Params(*(g + side * b for g, b in zip(exact.grads, bounds, strict=True)))).params
-        for side in (0, -1, 1)
-    )
-    checks = {}
-    for name, found, middle, below, above, old in zip(
-        Params._fields, state.params, centre, low, high, before.params, strict=True
-    ):
-        rounding = 10 * exact.unit * (np.abs(old) + np.abs(middle - old))
-        bound = np.maximum(np.abs(below - middle), np.abs(above - middle)) + rounding
-        checks[f"step {name}"] = check(backend.to_host(found), middle, bound)
-    return checks
+    errors = Params(*(exact.bounds[name] for name in Params._fields))
+    before = map_arrays(partial(np.asarray, dtype=np.float64), state)
+    wanted, bounds = bound_update(rule, before, exact.grads, errors, exact.unit)
+    start = map_arrays(lambda array: backend.to_device(array.copy()), state)  # a CPU library may share what it is given
+    after, _ = backend.train(start, backend.samples(x, y), rule, Plan(None, len(x), 1), range(1))
+    found = map(backend.to_host, after.params)
+    return {name: check(*arrays) for name, *arrays in zip(Params._fields, found, wanted, bounds, strict=True)}
 
 
 def _under_way(rule: Optimizer, params: Params, grads: Params) -> State:

@@ -16,7 +16,7 @@ from relufit.errors import RelufitError
 from relufit.optim import SGD, Adam, Optimizer
 from relufit.params import DTYPES, SCHEMES, Params, Sizes
 
-PROFILES = ("quick", "full", "headline", "gpu")
+PROFILES = ("quick", "full", "headline", "gpu", "aa")
 BATCHES = (800, 32, 8192, 65536)
 HIDDEN = (512, 64, 2048)
 LATENCY_BATCHES = (1, 800)
@@ -35,9 +35,14 @@ SIZED_BY_BATCH = (
     "agreement",
     "scaling",
 )  # work whose N is the grid's batch size
+REPEATED = ("forward", "gradient", "step", "ensemble", "latency", "to_device", "to_host")  # in every pass
+LEARNING = ("trajectory", "convergence")  # work that goes where the optimizer leads, at its usual rate
 PIECE = 2**20  # samples drawn at once
 TRAIN_SAMPLES = 800  # of the 1000 that a target is sampled at
 SCHEDULE = {"quick": 100, "full": 400}  # epochs of a convergence case
+# Epochs of a trajectory, of 25 steps. By Adam float32 parts from float64 after some 2 500 steps, and one float64 from
+# another after some 7 000 (on a CPU, H = 512).
+TRAJECTORY = {"quick": 20, "full": 400, "gpu": 120}
 RULES = {
     "adam": Adam(1e-3),
     "sgd": SGD(1e-3),
@@ -48,16 +53,17 @@ RULES = {
 class Case:
     """One piece of work at one size. Every field stands in the journal under its own name."""
 
-    work: str  # forward, gradient, step, latency, to_device, to_host, memory, agreement, convergence, scaling, ensemble
-    batch: int  # N of one call; of one minibatch, for step and convergence
+    # forward, gradient, step, latency, to_device, to_host, memory, agreement, scaling, ensemble, and LEARNING
+    work: str
+    batch: int  # N of one call; of one minibatch, for step, trajectory and convergence
     hidden: int = 512
     dtype: str = "float32"
     inputs: int = 1
     outputs: int = 1
-    optimizer: str = ""  # step, convergence, ensemble
+    optimizer: str = ""  # step, trajectory, convergence, ensemble
     target: str = "sin"
     scheme: str = "spread"
-    epochs: int = 0  # convergence
+    epochs: int = 0  # trajectory, convergence
     networks: int = 1  # ensemble: trained at once
 
     @property
@@ -74,7 +80,7 @@ class Case:
     @property
     def samples(self) -> int:
         """N of the data behind the case: minibatch work runs over the 800 training samples."""
-        minibatch = self.work in ("convergence", "ensemble") or (self.work == "step" and self.batch == MINIBATCH)
+        minibatch = self.work in (*LEARNING, "ensemble") or (self.work == "step" and self.batch == MINIBATCH)
         return TRAIN_SAMPLES if minibatch else self.batch
 
     @property
@@ -87,7 +93,7 @@ class Case:
         if not self.optimizer:
             return None
         rule: Any = RULES[self.optimizer]
-        return rule if self.work == "convergence" else replace(rule, learning_rate=1e-6)
+        return rule if self.work in LEARNING else replace(rule, learning_rate=1e-6)
 
 
 def draw(case: Case, samples: int | None = None) -> tuple[Params, np.ndarray, np.ndarray]:
@@ -138,9 +144,9 @@ def grid(profile: str) -> list[Case]:
     """The cases of a profile, most valuable first. Raises RelufitError for an unknown profile."""
     if profile not in PROFILES:
         raise RelufitError(f"unknown profile {profile!r}; choose {', '.join(PROFILES[:-1])} or {PROFILES[-1]}")
-    if profile in ("headline", "gpu"):
-        return list(_headline() if profile == "headline" else _gpu())
-    return list(dict.fromkeys(_quick() if profile == "quick" else [*_quick(epochs=SCHEDULE["full"]), *_rest()]))
+    if profile in (own := {"headline": _headline, "gpu": _gpu, "aa": _aa}):
+        return list(own[profile]())
+    return list(dict.fromkeys([*_quick(profile), *(_rest() if profile == "full" else ())]))
 
 
 def _headline() -> Iterable[Case]:
@@ -149,6 +155,13 @@ def _headline() -> Iterable[Case]:
     yield Case("step", MINIBATCH, optimizer="adam")
     for batch in HEADLINE_BATCHES:
         yield Case("gradient", batch)
+
+
+def _aa() -> Iterable[Case]:
+    """A few of each length: what they say of a backend against itself, the machine says of any two."""
+    yield Case("step", MINIBATCH, optimizer="adam")
+    yield Case("gradient", 800)
+    yield Case("gradient", 65536)
 
 
 def _gpu() -> Iterable[Case]:
@@ -169,6 +182,7 @@ def _gpu() -> Iterable[Case]:
         yield Case("ensemble", MINIBATCH, optimizer="adam", networks=networks)
     yield Case("agreement", 800)
     yield Case("agreement", 800, hidden=64, inputs=3, outputs=2)
+    yield Case("trajectory", MINIBATCH, optimizer="adam", epochs=TRAJECTORY["gpu"])
     for batch in SCALING_BATCHES:
         yield Case("scaling", batch)
     yield Case("step", 65536, optimizer="adam")
@@ -185,7 +199,9 @@ def _gpu() -> Iterable[Case]:
         yield Case("gradient", batch, dtype="float64")
 
 
-def _quick(epochs: int = SCHEDULE["quick"]) -> Iterable[Case]:
+def _quick(profile: str) -> Iterable[Case]:
+    """The quick profile, with which the full one begins, at longer trainings."""
+    epochs = SCHEDULE[profile]
     for batch in BATCHES[:2]:
         yield Case("gradient", batch)
         yield Case("step", batch, optimizer="adam")
@@ -209,12 +225,16 @@ def _quick(epochs: int = SCHEDULE["quick"]) -> Iterable[Case]:
         yield Case(work, TRANSFER_BATCH)
     for batch in (800, 65536):
         yield Case("memory", batch)
+    yield Case("trajectory", MINIBATCH, optimizer="adam", epochs=TRAJECTORY[profile])
     for batch in BATCHES[:2]:  # last: another dtype is compiled anew
         yield Case("agreement", batch, dtype="float64")
 
 
 def _rest() -> Iterable[Case]:
     """What the full profile adds: every width, dtype, optimizer and initialisation; last, a gradient up to 10^8."""
+    followed = Case("trajectory", MINIBATCH, optimizer="adam", epochs=TRAJECTORY["full"])
+    yield replace(followed, dtype="float64")
+    yield replace(followed, optimizer="sgd", scheme="torch")  # from spread weights it diverges
     for target in ("sin", "square"):
         for optimizer in RULES:
             for scheme in SCHEMES:

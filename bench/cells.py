@@ -44,7 +44,17 @@ def duration(seconds: float) -> str:
 def digits(value: float) -> str:
     """Three digits, with spaces between thousands: "364 000"."""
     rounded = float(f"{value:.3g}")
-    return f"{rounded:,.0f}".replace(",", " ") if abs(rounded) >= 100 else f"{rounded:.3g}"
+    return whole(rounded) if abs(rounded) >= 100 else f"{rounded:.3g}"
+
+
+def whole(count: float) -> str:
+    """All digits of a whole number, with spaces between thousands: "409 600"."""
+    return f"{count:,.0f}".replace(",", " ")
+
+
+def scientific(value: float) -> str:
+    """Two digits and a power of ten: "1.2e-04"; empty for nan."""
+    return "" if np.isnan(value) else f"{value:.1e}"
 
 
 def seconds_cell(row: dict[str, Any], column: str) -> str:

@@ -8,8 +8,9 @@
 Cases run most valuable first; within a case the backends follow each other in a seeded, recorded order.
 """
 
+import os
 import random
-import time
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,20 +18,18 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench import ceilings, device_ceilings, machine, timing
-from bench.cases import PROFILES, Case
+from bench import ceilings, device_ceilings, isolate, machine, timing
+from bench.budget import CASE_SECONDS, MAX_CASE_SECONDS, QUICK_SECONDS, Budget, Past, Unsuitable
+from bench.cases import PROFILES, REPEATED, Case
 from bench.fields import CASE_FIELDS
-from bench.frames import read
+from bench.frames import read_lines
 from bench.journal import RESULTS, Journal
 from bench.loading import load, load_or_skip, unavailable
 from bench.selection import select
-from bench.trial import SHARE_FOR_ROUNDS, Pace, Trial, Unsuitable, row, status_of
+from bench.trial import Trial, row, status_of
 from relufit import Backend
 from relufit.errors import RelufitError
 
-QUICK_SECONDS = 110.0  # with what is compiled and probed before, under 3 minutes
-CASE_SECONDS = {"full": 0.6, "headline": 3.0}
-MAX_CASE_SECONDS = 2.0
 ORDER_SEED = 0
 DEVICE_FAILED = 70  # the exit code of a run whose device no longer works in this process
 
@@ -41,29 +40,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--profile", default="quick", help="quick (default), full or headline")
     group.addoption("--seconds", type=float, help=f"time budget; quick: {QUICK_SECONDS:g}, others: none")
     group.addoption("--backend", help="only these backends and recipes")
-    group.addoption("--target", help="only these functions, for convergence")
+    group.addoption("--target", help="only these functions, for trajectory and convergence")
     group.addoption("--batch", help="only these batch sizes; an own size is added to the grid")
     group.addoption("--hidden", help="only these widths; an own width is added to the grid")
     group.addoption("--dtype", help="only float32 or float64")
     group.addoption("--threads", type=int, help="threads of the CPU libraries; default: as installed")
+    group.addoption("--passes", type=int, default=1, help="times to go over the timed cases, for bench.compare; 1")
+    group.addoption("--isolate", action="store_true", help="each backend and pass in a process of its own, watched")
     group.addoption("--resume", type=Path, help="go on with this journal: what stands in it is not measured again")
     group.addoption("--results", default=str(RESULTS), help="folder for the journal")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Check every option before any work, and set the table of pytest-benchmark to what can be read here."""
+    """Check every option, and set the table of pytest-benchmark to what can be read here."""
     config.addinivalue_line("markers", "work(name): the kind of work that a benchmark measures")
     # A warning of a library is no reason to lose a measurement, and a skipped case need not use its fixture.
     config.addinivalue_line("filterwarnings", "default")
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
-    try:
-        config.stash[SELECTED] = select(config.option)
-        if config.option.threads is not None and config.option.threads < 1:
-            raise RelufitError(f"--threads must be at least 1, not {config.option.threads}")
-        if config.option.seconds is not None and not config.option.seconds > 0:
-            raise RelufitError(f"--seconds must be positive, not {config.option.seconds}")
-    except RelufitError as error:
-        raise pytest.UsageError(str(error)) from None
+    config.stash[SELECTED] = choose(config.option)
     machine.limit_threads(config.option.threads)
     machine.share_gpu_memory()
     config.option.benchmark_disable_gc = True
@@ -73,88 +67,90 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.benchmark_sort = "mean"
 
 
+def choose(option: Any) -> tuple[list[Case], list[str]]:
+    """The cases and backends of the run; every option is checked before any work."""
+    try:
+        for name, least in (("threads", 1), ("passes", 1)):
+            if (value := getattr(option, name)) is not None and value < least:
+                raise RelufitError(f"--{name} must be at least {least}, not {value}")
+        if option.seconds is not None and not option.seconds > 0:
+            raise RelufitError(f"--seconds must be positive, not {option.seconds}")
+        return select(option)
+    except RelufitError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """With --isolate this process only watches those that measure."""
+    option = config.option
+    if not option.isolate or isolate.CHILD in os.environ or option.collectonly:
+        return None
+    names = choose(option)[1]
+    seconds = option.seconds or (QUICK_SECONDS if option.profile == PROFILES[0] else None)
+    say = lambda text: print(f"bench: {text}", file=sys.stderr, flush=True)  # noqa: E731, T201
+    arguments = list(config.invocation_params.args)
+    return isolate.run_each(arguments, names, option.passes, Path(option.results), seconds, say)
+
+
 SELECTED: pytest.StashKey[tuple[list[Case], list[str]]] = pytest.StashKey()
 JOURNAL: pytest.StashKey[Journal] = pytest.StashKey()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for each case of the marked kind of work and each backend."""
+    """One test for each case of the marked kind of work, each backend and each pass."""
     marker = metafunc.definition.get_closest_marker("work")
     if marker is None:
         return
     cases, names = metafunc.config.stash[SELECTED]
     own = [case for case in cases if case.work == marker.args[0]]
-    pairs = [(case, name) for case in own for name in names]
-    metafunc.parametrize(("case", "name"), pairs, ids=[f"{case.id}-{name}" for case, name in pairs])
+    passes = range(metafunc.config.option.passes)
+    keys = [(case, name, number) for case in own for name in names for number in passes[: None if repeats(case) else 1]]
+    ids = [f"{case.id}-{name}" + (f"-pass{number}" if number else "") for case, name, number in keys]
+    metafunc.parametrize(("case", "name", "number"), keys, ids=ids)
+
+
+def repeats(case: Case) -> bool:
+    """Whether later passes measure the case again: what is timed, not what is learned or compared."""
+    return case.work in REPEATED
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Most valuable case first; within a case the backends in a seeded order."""
+    """Pass by pass; most valuable case first; within a case the backends in a seeded order, each pass the other way."""
     cases, names = config.stash[SELECTED]
     # A kind of work that the profile has no case of is not a test that is skipped.
     items[:] = [item for item in items if not hasattr(item, "callspec") or item.callspec.params.get("name") in names]
     if config.option.resume is not None:
         done = finished(config)
-        items[:] = [item for item in items if pair_of(item) not in done]
+        items[:] = [item for item in items if key_of(item) not in done]
     rank = {
         case: (place, random.Random(f"{ORDER_SEED} {case}").sample(names, len(names)))
         for place, case in enumerate(cases)
     }
 
-    def key(item: pytest.Item) -> tuple[int, int]:
-        if not hasattr(item, "callspec") or "case" not in item.callspec.params:
-            return (-1, 0)
-        place, order = rank[item.callspec.params["case"]]
-        return place, order.index(item.callspec.params["name"])
+    def turn(item: pytest.Item) -> tuple[int, int, int]:
+        key = key_of(item)
+        if key is None:
+            return (-1, 0, 0)
+        (_, name, number), (place, order) = key, rank[key[0]]
+        return number, place, order.index(name) * (-1 if number % 2 else 1)
 
-    items.sort(key=key)
+    items.sort(key=turn)
 
 
-def pair_of(item: pytest.Item) -> tuple[Case, str] | None:
-    """The case and the backend of a benchmark."""
+def key_of(item: pytest.Item) -> tuple[Case, str, int] | None:
+    """The case, the backend and the pass of a benchmark."""
     params = item.callspec.params if hasattr(item, "callspec") else {}
-    return (params["case"], params["name"]) if "case" in params else None
+    return (params["case"], params["name"], params["number"]) if "case" in params else None
 
 
-def finished(config: pytest.Config) -> set[tuple[Case, str]]:
+def finished(config: pytest.Config) -> set[tuple[Case, str, int]]:
     """What stands in the journal that is gone on with."""
     try:
         journal_of(config)  # which adds the case that the run was ended in
-        rows = read(config.option.resume).cases
+        lines = read_lines(config.option.resume)[1]
     except RelufitError as error:
         raise pytest.UsageError(str(error)) from None
-    if rows.empty:
-        return set()
-    return {(Case(**{name: row[name] for name in CASE_FIELDS}), row["backend"]) for row in rows.to_dict("records")}
-
-
-class Budget:
-    """The time that is left, shared evenly over the cases that are left; without a limit, `case_seconds` for each."""
-
-    def __init__(self, seconds: float | None, cases: int, case_seconds: float = MAX_CASE_SECONDS) -> None:
-        self.seconds, self.cases_left, self.start = seconds, cases, time.monotonic()
-        self.case_seconds = case_seconds
-
-    @property
-    def round_seconds(self) -> float:
-        """How long a round lasts at least: without a limit, so long that the rounds fill the time of the case.
-
-        A machine that others use is disturbed for milliseconds at a time; rounds as short are all in or all out.
-        """
-        if self.seconds is not None:
-            return timing.ROUND_SECONDS
-        return max(timing.ROUND_SECONDS, SHARE_FOR_ROUNDS * self.case_seconds / timing.MAX_ROUNDS)
-
-    def next_share(self) -> float:
-        """Seconds for the next case. Raises Unsuitable when the budget is spent."""
-        if self.seconds is None:
-            return self.case_seconds
-        left = self.seconds - (time.monotonic() - self.start)
-        if left <= 0:
-            raise Unsuitable(f"the time budget of {self.seconds:g} s was spent; --seconds or --profile full gives more")
-        share = left / max(1, self.cases_left)
-        self.cases_left -= 1
-        return min(share, MAX_CASE_SECONDS)
+    return {(Case(**{name: line[name] for name in CASE_FIELDS}), line["backend"], line["pass"]) for line in lines}
 
 
 @pytest.fixture(scope="session")
@@ -174,9 +170,9 @@ def budget(request: pytest.FixtureRequest) -> Budget:
 
 
 @pytest.fixture(scope="session")
-def pace() -> Pace:
-    """What gradients took so far in this run."""
-    return Pace()
+def past() -> Past:
+    """What this run knows of its backends so far."""
+    return Past()
 
 
 @pytest.fixture
@@ -193,18 +189,19 @@ def backend(request: pytest.FixtureRequest, name: str) -> Iterator[Backend]:
 def trial(
     request: pytest.FixtureRequest,
     case: Case,
+    number: int,
     budget: Budget,
-    pace: Pace,
+    past: Past,
     backend: Backend,
     benchmark: BenchmarkFixture,
 ) -> Trial:
     """The case with its backend, its clock and its share of the time."""
     benchmark.group = f"{case.work} {case.id}"
     if measures(request.config):
-        journal_of(request.config).begin_case(row(case, backend.name))
+        journal_of(request.config).begin_case(row(case, backend.name, number))
     try:
         write = lambda line: journal_of(request.config).write(line)  # noqa: E731
-        run = Trial(case, backend, benchmark, write, budget.next_share(), pace, budget.round_seconds)
+        run = Trial(case, backend, benchmark, write, budget.next_share(), past, budget.round_seconds, number)
         run.demand_support()
     except Unsuitable as error:
         pytest.skip(str(error))
@@ -212,12 +209,16 @@ def trial(
 
 
 def journal_of(config: pytest.Config) -> Journal:
-    """The journal of this run."""
+    """The journal of this run; one that is gone on with is told of backends that it does not know."""
     if JOURNAL not in config.stash:
         path = config.option.resume
-        config.stash[JOURNAL] = (
-            Journal.begin(Path(config.option.results), header(config)) if path is None else Journal.resume(path)
-        )
+        if path is None:
+            config.stash[JOURNAL] = Journal.begin(Path(config.option.results), header(config))
+        else:
+            config.stash[JOURNAL] = Journal.resume(path)
+            for name in config.stash[SELECTED][1]:
+                if name not in read_lines(path)[0]["backends"]:
+                    config.stash[JOURNAL].write({"kind": "backend", "backend": name, **state(name)})
     return config.stash[JOURNAL]
 
 
@@ -236,12 +237,15 @@ def measures(config: pytest.Config) -> bool:
     return not (benchmarks.disabled or benchmarks.skip)
 
 
-def facts(name: str) -> dict[str, str]:
-    """What the backend says of itself under the settings that it is measured with."""
-    if unavailable(name) is not None:
-        return {}
+def state(name: str) -> dict[str, Any]:
+    """Why a backend cannot run here, or what it says of itself under the settings that it is measured with."""
+    if (reason := unavailable(name)) is not None:
+        return {"reason": reason, "facts": {}}
     with load(name).pinned():
-        return load(name).facts()
+        facts = load(name).facts()
+    if "numpy" in facts:  # numpy does not tell how many threads its BLAS has
+        facts.setdefault("threads", str(machine.blas_threads("numpy")))
+    return {"reason": None, "facts": facts}
 
 
 def uses_cuda(names: list[str]) -> bool:
@@ -260,10 +264,12 @@ def header(config: pytest.Config) -> dict[str, Any]:
             "seconds": config.option.seconds,
             "threads": config.option.threads,
             "order_seed": ORDER_SEED,
+            "isolated": config.option.isolate,
             "garbage_collector": "off while timing",
             "environment": machine.environment(),
         },
-        "backends": {name: {"reason": unavailable(name), "facts": facts(name)} for name in names},
+        "backends": {name: state(name) for name in names},
+        "timer_seconds": timing.resolution(),
         "threads_in_force": machine.threads_in_force(),
         "ceilings": ceilings.measure(config.option.threads),
         "device_ceilings": device_ceilings.measure() if uses_cuda(names) else {},
@@ -283,7 +289,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         name = item.callspec.params["name"]
         # What is not installed stands in the first line of the journal, once, and not with every case.
         if measures(item.config) and unavailable(name) is None:
-            line = row(item.callspec.params["case"], name)
+            line = row(item.callspec.params["case"], name, item.callspec.params["number"])
             journal_of(item.config).write({**line, "status": status, "reason": reason})
             if status != "SKIPPED" and has_failed(name):
                 journal_of(item.config).end_case()

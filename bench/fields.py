@@ -1,4 +1,4 @@
-"""The fields of a journal's lines, each of its type and in its range, whatever the file held; for bench/frames.py.
+"""The fields of a journal's lines, each of its kind (bench/kinds.py), whatever the file held; for bench/frames.py.
 
 Tables, figures and pages can rely on what passes here: names that can be printed, texts in one line, numbers that a run
 can have written, curves of one length. A case with a wrong field is refused as a whole; the first line, which every
@@ -12,110 +12,31 @@ from math import isnan
 from typing import Any, NamedTuple
 
 from bench.cases import Case
+from bench.kinds import (
+    LEAST_SECONDS,
+    NUMBER_LIMIT,
+    SECONDS_LIMIT,
+    as_duration,
+    as_error,
+    as_finite,
+    as_flag,
+    as_gpus,
+    as_list,
+    as_name,
+    as_number,
+    as_rate,
+    as_real,
+    as_table,
+    as_text,
+    as_whole,
+    as_word,
+)
 from relufit.params import DTYPES
 
-NAME_LENGTH, TEXT_LENGTH = 200, 500  # characters: a longer name is none, a longer text is cut
-ENTRIES = 200  # of a table inside a line, at the most: backends, packages, variables, compared quantities
-WHOLE_LIMIT, NUMBER_LIMIT = 2**53, 1e18  # above any size, rate or count
-LEAST_SECONDS, SECONDS_LIMIT = 1e-15, 1e9
-UNTIMED = ("agreement", "memory", "convergence")  # work whose rows have no rounds
+UNTIMED = ("agreement", "memory", "convergence", "trajectory")  # work whose rows have no rounds
 NAN = float("nan")
 
 Complain = Callable[[str], None]
-
-
-def as_name(value: Any) -> str:
-    """A text that can be printed as it stands, and is short."""
-    if not isinstance(value, str) or not value.isprintable() or len(value) > NAME_LENGTH:
-        raise ValueError(f"{value!r:.40} is no name")
-    return value
-
-
-def as_text(value: Any) -> str:
-    """A text in one line, cut where it is long."""
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r:.40} is no text")
-    return in_one_line(value[:TEXT_LENGTH]) + ("..." if len(value) > TEXT_LENGTH else "")
-
-
-def in_one_line(text: str) -> str:
-    """The text with blanks for what cannot be printed: line ends, escapes that steer a terminal, lone surrogates."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)
-
-
-def as_whole(value: Any, least: int = 1) -> int:
-    """A count or a size."""
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < WHOLE_LIMIT:
-        raise ValueError(f"{value!r:.40} is no whole number from {least} on")
-    return value
-
-
-def as_flag(value: Any) -> bool:
-    """Yes or no."""
-    if not isinstance(value, bool):
-        raise ValueError(f"{value!r:.40} is neither true nor false")
-    return value
-
-
-def as_real(value: Any) -> float:
-    """Any number; nan and inf, which JSON has not, are texts in a journal."""
-    if isinstance(value, bool) or not (isinstance(value, (int, float)) or value in ("nan", "inf", "-inf")):
-        raise ValueError(f"{value!r:.40} is no number")
-    return float(value)
-
-
-def as_number(value: Any, least: float = 0.0, limit: float = NUMBER_LIMIT) -> float:
-    """A number in its range, or nan."""
-    found = as_real(value)
-    if not (isnan(found) or least <= found < limit):
-        raise ValueError(f"{value!r:.40} is out of range")
-    return found
-
-
-def as_finite(value: Any, least: float = 0.0, limit: float = NUMBER_LIMIT) -> float:
-    """A number in its range."""
-    found = as_number(value, least, limit)
-    if isnan(found):
-        raise ValueError(f"{value!r:.40} is no number")
-    return found
-
-
-def as_error(value: Any) -> float:
-    """An error or a loss: any number that is not negative, for training may diverge."""
-    found = as_real(value)
-    if found < 0:
-        raise ValueError(f"{value!r:.40} is negative")
-    return found
-
-
-def as_gpus(value: Any) -> list[str]:
-    """The names of a machine's GPUs, of which it may have none."""
-    if not isinstance(value, list) or not all(isinstance(gpu, dict) for gpu in value[:ENTRIES]):
-        raise ValueError(f"{value!r:.40} is no list of GPUs")
-    return [as_text(gpu.get("name")) for gpu in value[:ENTRIES]]
-
-
-as_rate = partial(as_number, least=LEAST_SECONDS)  # which is divided by
-as_duration = partial(as_number, limit=SECONDS_LIMIT)
-
-
-def as_list(value: Any, kind: Callable[[Any], Any]) -> list[Any]:
-    """Values of a kind, at least one."""
-    if not isinstance(value, list) or not value:
-        raise ValueError(f"{value!r:.40} is no list of values")
-    return [kind(item) for item in value]
-
-
-def as_table(value: Any, kind: Callable[[Any], Any]) -> dict[str, Any]:
-    """Values of a kind by name."""
-    if not isinstance(value, dict) or len(value) > ENTRIES:
-        raise ValueError(f"{value!r:.40} is no table, or too long a one")
-    return {as_name(key): kind(item) for key, item in value.items()}
-
-
-def as_word(value: Any) -> str:
-    """A text, or a count in words."""
-    return as_text(value) if isinstance(value, str) else str(as_whole(value, 0))
 
 
 class Kind(NamedTuple):
@@ -125,8 +46,8 @@ class Kind(NamedTuple):
     absent: Any
 
 
-def _list_of(kind: Callable[[Any], Any]) -> Kind:
-    return Kind(partial(as_list, kind=kind), None)
+def _list_of(kind: Callable[[Any], Any], least: int = 0) -> Kind:
+    return Kind(partial(as_list, kind=kind, least=least), None)
 
 
 TEXT, FLAG, COUNT = Kind(as_text, None), Kind(as_flag, None), Kind(as_whole, None)
@@ -135,24 +56,35 @@ TEXTS = Kind(partial(as_table, kind=as_word), {})
 Schema = dict[str, Any]  # of Kind, or of Schema for a table inside
 
 CHECK: Schema = dict.fromkeys(("error", "bound", "share"), Kind(as_error, NAN))
-GPU: Schema = {**dict.fromkeys(("watts", "sm_mhz", "memory_mhz", "celsius", "processes"), NUMBER), "throttled": TEXT}
+GPU: Schema = {
+    **dict.fromkeys(("watts", "sm_mhz", "memory_mhz", "celsius", "processes"), NUMBER),
+    "throttled": Kind(as_text, ""),
+}
 CASE_FIELDS = [field.name for field in fields(Case)]
-USUAL = {field.name: field.default for field in fields(Case) if field.default is not MISSING}  # what may be left out
+# What a line may leave out.
+USUAL = {"pass": 0, **{field.name: field.default for field in fields(Case) if field.default is not MISSING}}
 REQUIRED: dict[str, Callable[[Any], Any]] = {
     "backend": as_name,
     "status": as_name,
     **{field.name: as_name if field.type is str else as_whole for field in fields(Case)},
     "epochs": partial(as_whole, least=0),
+    "pass": partial(as_whole, least=0),
 }
 OPTIONAL: Schema = {
     **dict.fromkeys(("device", "algorithm", "order", "reason", "method"), TEXT),
     **dict.fromkeys(("minor_faults_per_call", "peak_bytes", "load_average", "kernels_per_step"), NUMBER),
-    **dict.fromkeys(("build_seconds", "first_call_seconds"), DURATION),
+    **dict.fromkeys(("cores_used", "subnormals", "pairs"), NUMBER),
+    # Differences of a host's counters, which some hosts correct.
+    **dict.fromkeys(
+        ("cores_of_others", "cores_stolen", "throttled_share"), Kind(partial(as_number, least=-NUMBER_LIMIT), NAN)
+    ),
+    **dict.fromkeys(("build_seconds", "first_call_seconds", "read_back_seconds", "watched_seconds"), DURATION),
     **dict.fromkeys(("iterations", "steps"), Kind(partial(as_number, least=1), NAN)),
-    **dict.fromkeys(("train_seconds", "device_seconds"), _list_of(partial(as_finite, limit=SECONDS_LIMIT))),
-    "seconds": _list_of(partial(as_finite, least=LEAST_SECONDS, limit=SECONDS_LIMIT)),
-    "step": _list_of(as_finite),
-    **dict.fromkeys(("loss", "test_mse"), _list_of(as_error)),
+    "seconds": _list_of(partial(as_finite, least=LEAST_SECONDS, limit=SECONDS_LIMIT), 1),
+    "device_seconds": _list_of(partial(as_finite, limit=SECONDS_LIMIT), 1),
+    "train_seconds": _list_of(partial(as_finite, limit=SECONDS_LIMIT)),
+    **dict.fromkeys(("step", "flips"), _list_of(as_finite)),
+    **dict.fromkeys(("loss", "test_mse", "distance"), _list_of(as_error)),
     "curve": _list_of(as_real),
 }
 
@@ -178,6 +110,7 @@ HEADER: Schema = {
     "code": {"commit": TEXT, "dirty": FLAG, "content_hash": TEXT},
     "settings": {"profile": TEXT, "threads": COUNT, "environment": TEXTS},
     "threads_in_force": TEXTS,
+    "timer_seconds": RATE,
     "ceilings": {
         **{cores: dict.fromkeys(ROOFS, RATE) for cores in ("one_core", "all_cores")},
         **dict.fromkeys(("cores", "independent_loops_scaling", "cache_bytes"), RATE),
@@ -203,16 +136,36 @@ def read_case(value: Any) -> dict[str, Any]:
 
 def _check_together(case: dict[str, Any]) -> None:
     """Raise ValueError where the fields do not fit each other."""
+    done = case["status"] in ("OK", "DIVERGED")
     if case["status"] == "OK" and case["seconds"] is None and case["work"] not in UNTIMED:
         raise ValueError("a finished case needs rounds of positive seconds")
-    lengths = {len(case[name]) for name in ("step", "train_seconds", "loss", "test_mse") if case[name] is not None}
-    if len(lengths) > 1:
-        raise ValueError("the curves of a training run differ in length")
-    finished = case["work"] == "convergence" and case["status"] in ("OK", "DIVERGED")
-    if (finished or case["test_mse"]) and not all(case[name] for name in ("step", "train_seconds", "test_mse")):
-        raise ValueError("the curves of a training run are missing")
-    if finished and not case["curve"]:
+    _check_curves(case, ("step", "train_seconds", "test_mse"), done and case["work"] == "convergence")
+    if case["loss"] is not None:
+        _check_curves(case, ("loss", "train_seconds"), False)
+    if done and case["work"] == "convergence" and not case["curve"]:
         raise ValueError("what a training run learned is missing")
+    if done and case["work"] == "trajectory":
+        _check_free_run(case)
+
+
+def _check_curves(case: dict[str, Any], names: tuple[str, ...], needed: bool) -> None:
+    """Those that are there have one length; the last brings the others with it."""
+    found = [case[name] for name in names if case[name] is not None]
+    if len({len(curve) for curve in found}) > 1:
+        raise ValueError("the curves of a training run differ in length")
+    if (needed or case[names[-1]]) and not (len(found) == len(names) and found[0]):
+        raise ValueError("the curves of a training run are missing")
+
+
+def _check_free_run(case: dict[str, Any]) -> None:
+    """Of what a free run was seen to do epoch by epoch there is all or, of an order of its own, nothing."""
+    series = [case[name] for name in ("step", "distance", "flips")]
+    if case["order"] == "own" and series == [None] * 3:
+        return
+    if None in series or len({len(values) for values in series}) != 1 or (case["status"] == "OK" and not series[0]):
+        raise ValueError("the distances of a free run are missing or differ in length")
+    if any(map(isnan, case["distance"])) or not all(count <= case["pairs"] for count in case["flips"]):
+        raise ValueError("a distance of nan, or more signs that differ than there are")
 
 
 def read_header(value: dict[str, Any], complain: Complain = lambda text: None) -> dict[str, Any]:
@@ -228,6 +181,11 @@ def read_header(value: dict[str, Any], complain: Complain = lambda text: None) -
         name: _by_schema(BACKEND, state, f"backends.{name}.", complain) for name, state in found.items()
     }
     return header
+
+
+def read_backend(value: dict[str, Any], complain: Complain = lambda text: None) -> dict[str, dict[str, Any]]:
+    """The state of a backend that came to a run later, by its name. Raises ValueError where it has none."""
+    return {_field("backend", as_name, value.get("backend")): _by_schema(BACKEND, value, "", complain)}
 
 
 def _by_schema(schema: Schema, value: Any, where: str, complain: Complain) -> dict[str, Any]:

@@ -7,24 +7,34 @@ and the rest of the file counts. Backends that could not run stand in the frame 
 import gzip
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bench.fields import CASE_FIELDS, Complain, in_one_line, read_case, read_header
+from bench import passes
+from bench.fields import CASE_FIELDS, Complain, read_backend, read_case, read_header
+from bench.kinds import in_one_line
 from relufit.errors import RelufitError
 
+AA = "aa"  # the profile of a run of backends against themselves
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)  # one run is itself alone, so that what is computed of it can be kept
 class Run:
     """One journal: its first line and a frame with one row for each case and backend."""
 
     path: Path
     header: dict[str, Any]
     cases: pd.DataFrame
+    aa: "Run | None" = None  # the newest run of the profile `aa` on the same machine: what can be told apart
+
+    @property
+    def profile(self) -> str:
+        """Which cases it went over."""
+        return str(self.header["settings"]["profile"])
 
     @property
     def name(self) -> str:
@@ -67,7 +77,7 @@ class Run:
         return "".join(
             [
                 self.path.parent.name,
-                "-headline" if self.header["settings"]["profile"] == "headline" else "",
+                "-headline" if self.profile == "headline" else "",
                 "" if asked is None else f"-threads-{asked}",
                 "-kept" if self.allocations == "allocations kept" else "",
             ]
@@ -77,6 +87,7 @@ class Run:
 def runs(results: Path, names: list[str] | None = None, complain: Complain = lambda text: None) -> list[Run]:
     """The runs of these names or files; without names, the newest of each machine and setting (`Run.slug`).
 
+    A/A runs stand behind the others of their machine (`Run.aa`) and are given by name only.
     Raises RelufitError where there is none, or a name is unknown.
     """
     found = {name_of(path): path for path in sorted((results / "raw").glob("*/*.jsonl*"))}
@@ -87,12 +98,23 @@ def runs(results: Path, names: list[str] | None = None, complain: Complain = lam
             )
     chosen = [found.get(name, Path(name)) for name in names] if names else sorted(found.values(), key=lambda p: p.stem)
     loaded = [run for run in (read(path, complain) for path in chosen) if not run.cases.empty]
+    loaded = [run for run in loaded if names or run.profile != AA]
     if not loaded:
         raise RelufitError(
             f"there are no finished cases under {results / 'raw'}; run pytest bench --benchmark-only first"
         )
     newest = {run.path if names else run.slug: run for run in loaded}
-    return sorted(newest.values(), key=lambda run: (run.slug, run.name))
+    found_aa = {folder: newest_aa(folder) for folder in {run.path.parent for run in newest.values()}}
+    with_aa = (run if run.profile == AA else replace(run, aa=found_aa[run.path.parent]) for run in newest.values())
+    return sorted(with_aa, key=lambda run: (run.slug, run.name))
+
+
+def newest_aa(folder: Path) -> Run | None:
+    """The newest A/A run in a machine's folder; it resolves itself. None where there is none."""
+    paths = sorted(folder.glob("*.jsonl*"), key=lambda path: path.stem, reverse=True)
+    found = (run for run in map(read, paths) if run.profile == AA and not run.cases.empty)
+    newest = next(found, None)
+    return None if newest is None else replace(newest, aa=newest)
 
 
 def name_of(path: Path) -> str:
@@ -102,33 +124,44 @@ def name_of(path: Path) -> str:
 
 def read(path: Path, complain: Complain = lambda text: None) -> Run:
     """Read one journal. Raises RelufitError where the file cannot be read at all."""
+    header, lines = read_lines(path, complain)
+    cases = pd.DataFrame(passes.merge(lines, [*CASE_FIELDS, "backend"]))
+    return Run(path, header, _with_absent(cases, header) if lines else cases)
+
+
+def read_lines(path: Path, complain: Complain = lambda text: None) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The header of a journal, with every part that is read later, and its cases, a line for each pass."""
     try:
         content = path.read_bytes()
         lines = (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines()
     except (OSError, EOFError, zlib.error) as error:  # the file's, or of what was packed
         raise RelufitError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     header: dict[str, Any] = {}
-    cases = []
+    cases: list[dict[str, Any]] = []
+    joined: dict[str, dict[str, Any]] = {}
     for number, line in enumerate(lines, 1):
+        leave_out = partial(_say, complain, f"{path}:{number}: left out")
         try:
             value = json.loads(line)
-            if not (isinstance(value, dict) and value.get("kind") == "run"):
+            kind = value.get("kind") if isinstance(value, dict) else None
+            if kind == "backend":  # that came to the run later
+                joined |= read_backend(value, leave_out)
+            elif kind != "run":
                 cases.append(read_case(value))
             elif header:
                 raise ValueError("another line that describes a run: the first one counts")
             else:
-                header = read_header(value, partial(_complain, complain, f"{path}:{number}: left out"))
+                header = read_header(value, leave_out)
         except (ValueError, RecursionError) as error:  # not JSON, not text, or not one of our lines
-            _complain(complain, f"{path}:{number}: skipped", str(error))
+            _say(complain, f"{path}:{number}: skipped", str(error))
     if not header:
         complain(f"{path}: no line describes the run; its machine is taken from the folder's name")
-    frame = pd.DataFrame(cases).drop_duplicates([*CASE_FIELDS, "backend"], keep="last") if cases else pd.DataFrame()
-    header = header or read_header({})
-    return Run(path, header, _with_absent(frame, header) if cases else frame)
+        header = read_header({})
+    return {**header, "backends": {**joined, **header["backends"]}}, cases
 
 
-def _complain(complain: Complain, where: str, what: str) -> None:
-    """Say what is wrong in a line of the terminal, whatever the file held."""
+def _say(complain: Complain, where: str, what: str) -> None:
+    """Say what is wrong, in a line that steers no terminal, whatever the file held."""
     complain(f"{in_one_line(where)}: {in_one_line(what)[:120]}")
 
 

@@ -56,7 +56,19 @@ def _run(budget: float, results: Path, chosen: str | None) -> int:
     left = budget - (time.monotonic() - start) - REPORT_SECONDS
     _say(f"tests ended with {tests} after {time.monotonic() - start:.0f} s; {left:.0f} s for the grid")
     names = chosen or ",".join([*device, *BESIDE])
-    grid = ["-q", "--profile", "gpu", "--seconds", f"{left:.0f}", "--backend", names, "--results", str(results)]
+    grid = [
+        "bench",
+        "--benchmark-only",
+        "-q",
+        "--profile",
+        "gpu",
+        "--seconds",
+        f"{left:.0f}",
+        "--backend",
+        names,
+        "--results",
+        str(results),
+    ]
     _, journal = isolate.run(grid, results, time.monotonic() + left, _say)
     if journal is None:
         raise RelufitError("the grid wrote no journal")

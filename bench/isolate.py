@@ -5,33 +5,86 @@ or a case that does not end; then the next process goes on with the same journal
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
-from bench.journal import in_flight_file
+import psutil
 
-CASE_SECONDS, POLL_SECONDS, KILL_SECONDS = 120.0, 0.5, 5.0
-PYTEST_ENDS = (0, 1, 5)  # all passed, some failed, none to run; anything else is an end before its time
+from bench.frames import read_lines
+from bench.journal import Journal, in_flight_file
+
+CASE_SECONDS, POLL_SECONDS, KILL_SECONDS = 120.0, 0.2, 5.0
+LEAST_FREE_BYTES = 2**29  # of the machine's memory, below which the case that is at work is taken to have had the rest
+NOTHING_TO_RUN = 5
+PYTEST_ENDS = (0, 1, 4, NOTHING_TO_RUN)  # 1: some failed, 4: wrong usage; anything else is an end before its time
+CHILD = "RELUFIT_BENCH_WATCHED"  # set for a process that is watched
+
+
+def run_each(
+    arguments: list[str],
+    names: list[str],
+    passes: int,
+    results: Path,
+    seconds: float | None,
+    say: Callable[[str], None],
+) -> int:
+    """Run pytest for each backend and pass in a process of its own, in alternating order and in one journal.
+
+    `seconds` are shared evenly over the measuring; beginning a process is not counted, as it is not in one process.
+    Returns the worst of their exit codes.
+    """
+    turns = [(number, name) for number in range(passes) for name in (names[::-1] if number % 2 else names)]
+    journal, worst, dead = None, 0, dict[str, int]()
+    for place, (number, name) in enumerate(turns):
+        if name in dead or (journal is not None and _is_absent(journal, name)):
+            continue
+        # What stands in the journal is not measured again: of so many passes the last is left.
+        own, start = ["--backend", name, "--passes", str(number + 1)], time.monotonic()
+        if seconds is not None:
+            share = seconds / (len(turns) - place)
+            own += ["--seconds", f"{share:.1f}"]
+        code, journal = run([*arguments, *own], results, float("inf"), say, journal=journal)
+        if seconds is not None:
+            seconds -= min(share, time.monotonic() - start)
+        worst = max(worst, 0 if code == NOTHING_TO_RUN else abs(code))
+        if code not in PYTEST_ENDS:
+            dead[name] = code
+    if journal is not None and dead:
+        with closing(Journal.resume(journal)) as opened:
+            for name, code in dead.items():
+                reason = f"its process ended with {code} at the start"
+                opened.write({"kind": "backend", "backend": name, "reason": reason})
+    return worst
 
 
 def run(
-    arguments: list[str], results: Path, deadline: float, say: Callable[[str], None], case_seconds: float = CASE_SECONDS
+    arguments: list[str],
+    results: Path,
+    deadline: float,
+    say: Callable[[str], None],
+    case_seconds: float = CASE_SECONDS,
+    journal: Path | None = None,
 ) -> tuple[int, Path | None]:
-    """Run `pytest bench` with these arguments until it has come to its end or `deadline` (time.monotonic) has come.
+    """Run pytest with these arguments until it has come to its end or `deadline` (time.monotonic) has come.
 
-    Returns the exit code of its last process, negative where it was ended, and the journal; None where there is none.
+    A process that ends before its time is followed by another, unless it has left nothing new in the journal.
+    Returns the exit code of the last one, negative where it was ended, and the journal; None where there is none.
     """
-    before = set(_journals(results))
-    journal: Path | None = None
+    before = set(_journals(results)) - {journal}
     while True:
         resume = [] if journal is None else ["--resume", str(journal)]
-        child = subprocess.Popen([sys.executable, "-m", "pytest", "bench", "--benchmark-only", *arguments, *resume])
+        written = 0 if journal is None else journal.stat().st_size
+        child = subprocess.Popen([sys.executable, "-m", "pytest", *arguments, *resume], env={**os.environ, CHILD: "1"})
         code = _watch(child, lambda: _now(results, before), deadline, case_seconds, say)
         journal = journal or next(iter(sorted(set(_journals(results)) - before)), None)
         if code in PYTEST_ENDS or time.monotonic() > deadline or journal is None:
+            return code, journal
+        if journal.stat().st_size == written and not in_flight_file(journal).exists():
             return code, journal
         say(f"the process of the run ended with {code}; going on with {journal.name} in a new one")
 
@@ -43,23 +96,33 @@ def _watch(
     case_seconds: float,
     say: Callable[[str], None],
 ) -> int:
-    """Wait for the end of a process; end it where one case takes too long, or at the deadline."""
+    """Wait for the end of a process; end it where one case takes too long or all memory, or at the deadline."""
     while child.poll() is None:
         time.sleep(POLL_SECONDS)
         case = now()
         try:
-            stuck = case is not None and time.time() - case.stat().st_mtime > case_seconds
+            late = case is not None and time.time() - case.stat().st_mtime > case_seconds
         except FileNotFoundError:  # the case has just ended
             continue
-        if stuck and case is not None:
-            reason = f"did not end within {case_seconds:g} s"
-            say(f"a case {reason}")
-            _end(child)
-            case.write_text(json.dumps(json.loads(case.read_text()) | {"status": "TIMEOUT", "reason": reason}))
+        free = psutil.virtual_memory().available
+        if case is not None and free < LEAST_FREE_BYTES:
+            _end_in_case(child, case, "OOM", f"left {free / 2**20:.0f} MiB of the machine's memory", say)
+        elif case is not None and late:
+            _end_in_case(child, case, "TIMEOUT", f"did not end within {case_seconds:g} s", say)
         elif time.monotonic() > deadline:
             say("the time is up")
             _end(child)
     return child.returncode
+
+
+def _end_in_case(
+    child: "subprocess.Popen[bytes]", case: Path, status: str, reason: str, say: Callable[[str], None]
+) -> None:
+    """End a process for what it does in a case, and leave word of it for the process that goes on."""
+    say(f"a case {reason}")
+    _end(child)
+    if case.exists():
+        case.write_text(json.dumps(json.loads(case.read_text()) | {"status": status, "reason": reason}))
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
@@ -70,6 +133,11 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
+
+
+def _is_absent(journal: Path, name: str) -> bool:
+    """Whether a backend has said already that it cannot run here."""
+    return read_lines(journal)[0]["backends"].get(name, {}).get("reason") is not None
 
 
 def _journals(results: Path) -> list[Path]:

@@ -55,8 +55,10 @@ class Journal:
         return journal
 
     def begin_case(self, row: dict[str, Any]) -> None:
-        """Leave word of the case that is being measured."""
-        self._now.write_text(json.dumps(row), encoding="utf-8")
+        """Leave word of the case that is being measured; whoever reads it finds all of it or nothing."""
+        unfinished = self._now.with_suffix(".next")
+        unfinished.write_text(json.dumps(row), encoding="utf-8")
+        unfinished.replace(self._now)
 
     def end_case(self) -> None:
         """It has ended, and been written."""

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from bench import tables
+from bench import comparisons, tables
 from bench.blocks import NO_CASES, Block, Heading, Table, Words
-from bench.cells import digits, duration, roofed_cell, seconds_cell
-from bench.cost import is_hinge
+from bench.cells import digits, duration, roofed_cell, scientific, seconds_cell, whole
 from bench.frames import Run
+from bench.remarks import power, remarks
 
 
 def lay_out_throughput(run: Run) -> list[Block]:
@@ -29,9 +30,9 @@ def lay_out_throughput(run: Run) -> list[Block]:
         ):
             rows = rows.assign(cell=[roofed_cell(row) for row in rows.to_dict("records")])
             matrix = rows.pivot_table(index="backend", columns="batch", values="cell", aggfunc="first", sort=False)
-            matrix = matrix[sorted(matrix.columns)].rename(columns=lambda n: f"N = {n:,}".replace(",", " "))
+            matrix = matrix[sorted(matrix.columns)].rename(columns=lambda n: f"N = {whole(n)}")
             matrix = matrix.reindex([name for name in tables.in_order(run) if name in matrix.index])
-            matrix["note"] = [_notes(rows[rows.backend == name]) for name in matrix.index]
+            matrix["note"] = [remarks(rows[rows.backend == name]) for name in matrix.index]
             rule = f", {optimizer}" if optimizer else ""
             blocks += [Heading(3, f"{title}{rule}, us; H = {hidden}, {dtype}"), Table(matrix.reset_index())]
     return blocks
@@ -47,35 +48,6 @@ SCALING_NOTE = Words(
 ENSEMBLES_NOTE = Words(
     f"Networks of {tables.ENSEMBLE_STEPS} steps a second, trained at once on the same batches (`train_many`)."
 )
-COMPILED_SECONDS, COMPILED_TIMES = 0.1, 20  # a first call so long, and so many times the steady one, prepared something
-
-LAUNCH_BOUND = 0.5  # of the wall time
-LOSSY = 1e-5  # relative error of the gradient from which on it is said: float32 has lost a third of its digits
-
-
-def _notes(rows: pd.DataFrame) -> str:
-    """Of one backend in one table: why cells have no time, what its samples are, what it pays once."""
-    reasons = rows[rows.status != "OK"].reason.dropna()
-    parts = [str(reason) for reason in dict.fromkeys(reasons)]
-    by_hinge = rows.algorithm.map(is_hinge)
-    if by_hinge.any():
-        dense = rows[~by_hinge & (rows.status == "OK")].batch
-        parts.append("hinge: effective samples" + (f", dense up to {_power(int(dense.max()))}" if len(dense) else ""))
-        built = rows[by_hinge & rows.build_seconds.notna()].sort_values("samples")[-1:]
-        parts += [f"build {duration(row.build_seconds)} at {_power(row.samples)}" for row in built.itertuples()]
-    lossy = rows[rows.gradient_error > LOSSY].sort_values("gradient_error")[-1:]
-    parts += [f"gradient off by {row.gradient_error:.0e} at {_power(row.samples)}" for row in lossy.itertuples()]
-    waiting = rows[rows.launch_bound_share > LAUNCH_BOUND].sort_values("launch_bound_share")[-1:]
-    parts += [
-        f"launch-bound: the device waits {100 * row.launch_bound_share:.0f} % of the time at {_power(row.samples)}"
-        for row in waiting.itertuples()
-    ]
-    parts += [f"{count:g} kernels a step" for count in rows.kernels_per_step.dropna().unique()[:1]]
-    parts += [f"throttled: {words}" for words in rows.gpu_throttled.dropna().unique() if words][:1]
-    slow = rows[(rows.first_call_seconds > COMPILED_SECONDS)
-                & (rows.first_call_seconds > COMPILED_TIMES * rows.median_us / 1e6)]  # fmt: skip
-    parts += [f"first call {duration(slow.first_call_seconds.max())}"] if len(slow) else []
-    return "; ".join(parts)
 
 
 def lay_out_scaling(run: Run) -> list[Block]:
@@ -90,9 +62,9 @@ def lay_out_scaling(run: Run) -> list[Block]:
         matrix = rows.assign(cell=cells).pivot_table(
             index="backend", columns="batch", values="cell", aggfunc="first", sort=False
         )
-        matrix = matrix[sorted(matrix.columns)].rename(columns=_power)
+        matrix = matrix[sorted(matrix.columns)].rename(columns=power)
         matrix = matrix.reindex([name for name in tables.in_order(run) if name in matrix.index])
-        matrix["note"] = [_notes(rows[rows.backend == name].assign(median_us=_us(rows))) for name in matrix.index]
+        matrix["note"] = [remarks(rows[rows.backend == name].assign(median_us=_us(rows))) for name in matrix.index]
         blocks += [Heading(3, f"H = {hidden}, {dtype}"), Table(matrix.reset_index())]
     return blocks if len(blocks) > 1 else [NO_CASES]
 
@@ -119,14 +91,6 @@ def _us(rows: pd.DataFrame) -> pd.Series:
     return rows.median_seconds * 1e6
 
 
-def _power(samples: int) -> str:
-    """A power of ten, or a large one of two, as one: "N = 10^6"."""
-    ten, two = len(str(samples)) - 1, samples.bit_length() - 1
-    if samples == 10**ten:
-        return f"N = 10^{ten}"
-    return f"N = 2^{two}" if samples == 2**two and two >= 20 else f"N = {samples}"
-
-
 def lay_out_headline(run: Run) -> list[Block]:
     """The headline table, and how level the baseline is with what people write."""
     frame = tables.headline(run).rename(columns=lambda title: title.replace("\n", ", "))
@@ -136,7 +100,7 @@ def lay_out_headline(run: Run) -> list[Block]:
     algorithms = times.dropna(subset="algorithm").groupby("backend").algorithm.unique().map(" / ".join)
     frame.insert(1, "algorithm", [algorithms.get(name, "") for name in frame.backend])
     chosen = times[(times.hidden == hidden) & (times.dtype == dtype) & times.work.isin(("step", "gradient"))]
-    frame["note"] = [_notes(chosen[chosen.backend == name]) for name in frame.backend]
+    frame["note"] = [remarks(chosen[chosen.backend == name]) for name in frame.backend]
     level = times[(times.backend == tables.BASELINE) & times.baseline_over_recipe.notna()]
     peers = ", ".join(
         f"{row.baseline_over_recipe:.2f} ({row.work}{row.optimizer and ' ' + row.optimizer}, N = {row.batch})"
@@ -171,8 +135,10 @@ def lay_out_convergence(run: Run) -> list[Block]:
 
 
 def _note(row: dict[str, Any]) -> str:
-    """Why a row has no result; else whether it shuffled for itself."""
-    return row["reason"] if isinstance(row["reason"], str) else "own order" if row["order"] == "own" else ""
+    """Why a row has no result; else whether it shuffled for itself, and what is the matter with it."""
+    if isinstance(row["reason"], str):
+        return row["reason"]
+    return "; ".join(part for part in ("own order" if row["order"] == "own" else "", row.get("unsound", "")) if part)
 
 
 def lay_out_agreement(run: Run) -> list[Block]:
@@ -194,6 +160,44 @@ def lay_out_agreement(run: Run) -> list[Block]:
     return blocks
 
 
+def lay_out_trajectory(run: Run) -> list[Block]:
+    """One table for each trained case: the single steps, then how long the free run stayed with float64's."""
+    frame, blocks = tables.trajectory(run), list[Block]([TRAJECTORY_NOTE])
+    keys = ["target", "optimizer", "scheme", "hidden", "dtype"]
+    for (target, optimizer, scheme, hidden, dtype), rows in frame.groupby(keys, sort=True) if len(frame) else ():
+        rows = tables.sorted_by_backend(run, rows)
+        shown = rows[["backend"]].copy()
+        shown["one step, of its bound"] = rows["share"].map(lambda share: f"{share:.2g}" if share == share else "")
+        shown["signs first differ"] = [_when(row.first_flip_step, row.steps) for row in rows.itertuples()]
+        shown["at a distance of"] = rows.first_flip_distance.map(scientific)
+        shown["parted"] = [_when(row.parted_step, row.steps) for row in rows.itertuples()]
+        shown["signs that differ then"] = [
+            "" if row.parted_flips != row.parted_flips else f"{row.parted_flips:.0f} of {whole(row.pairs)}"
+            for row in rows.itertuples()
+        ]
+        shown["until then"] = rows.flips_until_parted.map(lambda count: whole(count) if count == count else "")
+        shown["distance at the end"] = rows.distance.map(scientific)
+        shown["status"] = rows.status
+        shown["note"] = [_note(row) for row in rows.to_dict("records")]
+        blocks += [Heading(3, f"{target}, {optimizer}, {scheme} weights; H = {hidden}, {dtype}"), Table(shown)]
+    return blocks if len(blocks) > 1 else [NO_CASES]
+
+
+TRAJECTORY_NOTE = Words(f"""One step: the backend's update from 32 states along a float64 run, the largest error as a
+share of its computed bound; above 1 disagrees. Then it trains freely from the same start over the same minibatches.
+After each epoch: the distance of all its weights from float64's, over the way that float64 has gone, and for how many
+pairs of a sample and a unit the sign of z is another. A run has parted at a distance above {tables.PARTED:g}. An epoch
+takes each sample once, so about as many terms are in the gradients of one run and not the other's; `until then` adds
+them up.""")
+
+
+def _when(step: float, steps: float) -> str:
+    """The step of a free run at which something was first seen; empty where there was no run."""
+    if np.isnan(steps):
+        return ""
+    return f"not in {whole(steps)} steps" if np.isnan(step) else f"step {whole(step)}"
+
+
 def lay_out_memory(run: Run) -> list[Block]:
     """Peak memory in MiB; resident memory tells less than one apart from what the heap had kept."""
     frame = tables.sorted_by_backend(run, tables.memory(run)).sort_values(["dtype", "hidden", "batch"], kind="stable")
@@ -211,6 +215,48 @@ def lay_out_summary(run: Run) -> list[Block]:
     return [focus(run) + ".", Table(frame), *([Table(reasons, padded=False)] if absent else [])]
 
 
+def lay_out_verdicts(run: Run) -> list[Block]:
+    """Every backend against the baseline of its device: one word and the ratio for each case, the reasons beside."""
+    frame = comparisons.against_baseline(run)
+    if frame.empty:
+        return [NO_CASES]
+    blocks: list[Block] = [VERDICTS_NOTE, comparisons.resolution_in_words(run)]
+    for (work, dtype, hidden, optimizer), rows in frame.groupby([*comparisons.TABLE], sort=True):
+        cells = [_verdict(row) for row in rows.itertuples()]
+        matrix = rows.assign(cell=cells, backend=rows.a).pivot_table(
+            index="backend", columns="batch", values="cell", aggfunc="first", sort=False
+        )
+        matrix = matrix[sorted(matrix.columns)].rename(columns=power)
+        matrix = matrix.reindex([name for name in tables.in_order(run) if name in matrix.index])
+        rule, base = f", {optimizer}" if optimizer else "", " and ".join(sorted(set(rows.b)))
+        blocks += [Heading(3, f"{work}{rule}, against {base}; H = {hidden}, {dtype}"), Table(matrix.reset_index())]
+    if run.aa is not None:
+        table = comparisons.in_cells(comparisons.resolution_table(run.aa))
+        blocks += [Heading(3, f"Each against itself, A/A run {run.aa.name}"), Table(table)]
+    return blocks
+
+
+def lay_out_against(frame: pd.DataFrame, notes: list[str]) -> list[Block]:
+    """A run against an older one: what is to be said of all cases, then a line for each."""
+    return [*notes, Table(comparisons.in_cells(frame)) if len(frame) else NO_CASES]
+
+
+def _verdict(row: Any) -> str:
+    """One cell: the word, of UNSURE the kind, the ratio and its interval."""
+    if row.kind == "missing":
+        return ""
+    return f"{row.verdict}{f' ({row.kind})' if row.kind else ''} {comparisons.ratio_in_words(row)}"
+
+
+VERDICTS_NOTE = Words("""FASTER and SLOWER: by a rank test over passes that alternate, at 5 % for each table (Holm's
+correction), and by more than the machine can tell apart. SAME: seen to differ by less than 5 %, at the same level. All
+else is UNSURE: *drift* where the difference is smaller than what the machine itself may change by (50 % within a single
+pass; `--passes 12` tells more), *wide* where the interval holds 1, *few* where there are too few rounds for an
+interval, *weak* where their ranks are not evidence enough in a table of its length, *unsound* where a time is not of
+what it claims to be. The .csv has each reason. Behind each word: how many times faster the row is, with its 95 %
+interval.""")
+
+
 LAYOUTS: dict[str, Callable[[Run], list[Block]]] = {
     "throughput": lay_out_throughput,
     "headline": lay_out_headline,
@@ -218,8 +264,10 @@ LAYOUTS: dict[str, Callable[[Run], list[Block]]] = {
     "ensembles": lay_out_ensembles,
     "convergence": lay_out_convergence,
     "agreement": lay_out_agreement,
+    "trajectory": lay_out_trajectory,
     "memory": lay_out_memory,
     "backends": lambda run: [Table(tables.backends(run))],
+    "verdicts": lay_out_verdicts,
     "summary": lay_out_summary,
 }
 

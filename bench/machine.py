@@ -96,6 +96,13 @@ def threads_in_force() -> dict[str, int]:
     }
 
 
+def blas_threads(package: str) -> int | None:
+    """Threads of the BLAS that comes with a package, else of any; None where no BLAS is loaded."""
+    found = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    own = [pool for pool in found if package in Path(pool["filepath"]).parent.name]
+    return next((int(pool["num_threads"]) for pool in (*own, *found)), None)
+
+
 def environment() -> dict[str, str]:
     """Variables that change what is measured, where they are set."""
     return {name: os.environ[name] for name in (*THREAD_VARIABLES, *ALLOCATOR_VARIABLES) if name in os.environ}

@@ -1,4 +1,4 @@
-"""From tidy frames to figures: throughput against batch, seconds against N, training curves, and the fits.
+"""From tidy frames to figures: throughput against batch, seconds against N, training curves, trajectories, the fits.
 
 Figures are made without pyplot, and without dates or random identifiers: the same journal gives the same bytes.
 """
@@ -31,7 +31,13 @@ PANELS = {"forward": "forward", "gradient": "forward + backward", "step": "train
 
 def draw_all(run: Run, folder: Path, label: str) -> list[Path]:
     """Draw every figure that the run has data for, `label` in its name; returns the .png files, each beside an .svg."""
-    figures = {"throughput": throughput, "scaling": scaling, "convergence": convergence, "fits": fits}
+    figures = {
+        "throughput": throughput,
+        "scaling": scaling,
+        "convergence": convergence,
+        "trajectory": trajectory,
+        "fits": fits,
+    }
     written = []
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in another script: boxes will do
@@ -132,6 +138,29 @@ def convergence(run: Run) -> Figure | None:
     figure.suptitle(
         f"{_title(run)}, Adam at 1e-3; mean squares: the lowest so far, and pale the present one", fontsize=10
     )
+    return figure
+
+
+def trajectory(run: Run) -> Figure | None:
+    """How far free runs are from float64's, against steps; a panel for each case."""
+    hidden, _ = tables.focus(run)
+    cases = run.cases[(run.cases.work == "trajectory") & (run.cases.status == "OK") & (run.cases.hidden == hidden)]
+    cases = cases[[bool(values) for values in cases.distance]]  # not those of an own order
+    if cases.empty:
+        return None
+    kinds = cases.groupby(["target", "optimizer", "scheme", "dtype"], sort=True)
+    figure = Figure(figsize=(4 * len(kinds) + 2.5, 4), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(kinds), sharey=True))
+    styled = _styles(run)
+    for panel, (kind, rows) in zip(panels, kinds, strict=True):
+        for case in tables.sorted_by_backend(run, rows).to_dict("records"):
+            colour, _, line = styled[case["backend"]]
+            panel.plot(case["step"], case["distance"], color=colour, linestyle=line, label=case["backend"])
+        panel.axhline(tables.PARTED, color="black", linewidth=0.8, alpha=0.5)
+        panel.set(xscale="log", yscale="log", xlabel="steps of 32 samples", title=", ".join(kind))
+    panels[0].set(ylabel="distance from float64, of the way gone")
+    _legend(figure, panels)
+    figure.suptitle(f"{run.machine}, {run.threads}; H = {hidden}, over the same minibatches", fontsize=10)
     return figure
 
 

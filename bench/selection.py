@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from bench.cases import SIZED_BY_BATCH, Case, grid
+from bench.cases import LEARNING, SIZED_BY_BATCH, Case, grid
 from bench.loading import known_names
 from relufit import backends, targets
 from relufit.errors import RelufitError
@@ -38,8 +38,7 @@ def select(option: Any) -> tuple[list[Case], list[str]]:
 
 def _with_values(case: Case, name: str, values: list[Any]) -> list[Case]:
     """The cases that this one stands for, where an option asks for `values` of the field `name`."""
-    concerns_learning = case.work == "convergence"
-    if (name == "target" and not concerns_learning) or (name == "batch" and case.work not in SIZED_BY_BATCH):
+    if (name == "target" and case.work not in LEARNING) or (name == "batch" and case.work not in SIZED_BY_BATCH):
         return [case]
     if getattr(case, name) == USUAL[name]:
         return [replace(case, **{name: value}) for value in values]

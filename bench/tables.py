@@ -3,12 +3,13 @@
 Each function takes a Run and returns a frame in long form, which is what goes into the .csv; report.py lays it out.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bench import roofs
+from bench import roofs, soundness
 from bench.cases import Case
 from bench.cells import ratio_cell, seconds_cell, time_cell
 from bench.cost import is_hinge
@@ -24,8 +25,9 @@ THRESHOLDS = (1e-2, 1e-3, 1e-4)
 TIMED = ("forward", "gradient", "step", "latency", "to_device", "to_host")
 
 
+@lru_cache(maxsize=4)
 def throughput(run: Run) -> pd.DataFrame:
-    """Times and rates of forward, gradient, their difference, step, latency and transfer."""
+    """Times and rates of forward, gradient, their difference, step, latency and transfer. Kept: not to be changed."""
     cases = run.cases[run.cases.work.isin(TIMED)]
     rows = [_timed_row(run, case) for case in cases.to_dict("records")]
     if not rows:
@@ -37,7 +39,8 @@ def throughput(run: Run) -> pd.DataFrame:
     peer = _beside(frame, frame.baseline.where(frame.baseline != BASELINE, BASELINE_PEER))
     frame["baseline_over_recipe"] = (base.median_us / peer.median_us).mask(frame.baseline != BASELINE)
     slower = base.low_us.fillna(base.median_us) > SLOWER_BY * peer.high_us.fillna(peer.median_us)
-    frame["times_faster_than_baseline"] = (base.median_us / frame.median_us).mask(slower)
+    untrue = frame.grave.astype(bool) | base.grave.fillna(False).astype(bool)
+    frame["times_faster_than_baseline"] = (base.median_us / frame.median_us).mask(slower | untrue)
     return frame
 
 
@@ -57,6 +60,7 @@ def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
     timed = case["status"] == "OK" and isinstance(case["seconds"], list)
     steps = 1 if np.isnan(case["steps"]) else case["steps"]
     median, low, high = median_interval(case["seconds"]) if timed else (np.nan,) * 3
+    found = soundness.notes(run, case)
     device = np.median(case["device_seconds"]) if isinstance(case["device_seconds"], list) else np.nan
     return {
         **{key: case[key] for key in TIMED_KEYS},
@@ -79,6 +83,8 @@ def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
         "build_seconds": case["build_seconds"],
         "first_call_seconds": case["first_call_seconds"],
         "order": case["order"],
+        "unsound": soundness.in_words(found),
+        "grave": bool(timed and soundness.grave(run, case)),
         "reason": case["reason"],
     }
 
@@ -97,7 +103,7 @@ def scaling(run: Run) -> pd.DataFrame:
 SCALING_COLUMNS = ("dtype", "hidden", "batch", "samples", "backend", "algorithm", "status", "median_seconds",
                    "low_seconds", "high_seconds", "samples_per_second", "share_of_roof", "share_of_copy",
                    "build_seconds", "first_call_seconds", "gradient_error", "launch_bound_share", "kernels_per_step",
-                   "gpu_throttled", "rounds", "reason")  # fmt: skip
+                   "gpu_throttled", "rounds", "unsound", "reason")  # fmt: skip
 
 
 def ensembles(run: Run) -> pd.DataFrame:
@@ -116,7 +122,7 @@ def ensembles(run: Run) -> pd.DataFrame:
 ENSEMBLE_STEPS = 25_000  # of one network: a thousand epochs of 800 samples
 ENSEMBLE_COLUMNS = ("dtype", "hidden", "batch", "optimizer", "networks", "backend", "algorithm", "status", "median_us",
                     "low_us", "high_us", "device_us", "networks_per_second", "launch_bound_share",
-                    "first_call_seconds", "reason")  # fmt: skip
+                    "first_call_seconds", "unsound", "reason")  # fmt: skip
 
 
 def _worst_share(checks: Any) -> float:
@@ -148,6 +154,10 @@ def _backward(frame: pd.DataFrame) -> pd.DataFrame:
         build_seconds=np.nan,
         first_call_seconds=np.nan,
         status=np.where(gradient.status == "OK", forward.status, gradient.status),
+        unsound=[
+            soundness.SEPARATOR.join(filter(None, both)) for both in zip(gradient.unsound, forward.unsound, strict=True)
+        ],
+        grave=gradient.grave | forward.grave,
     )
     rows["samples_per_second"] = rows.index.get_level_values("batch") / rows.median_us * 1e6
     return rows.reset_index()[frame.columns]
@@ -170,14 +180,15 @@ def convergence(run: Run) -> pd.DataFrame:
                 "train_seconds": seconds[-1],
                 "steps": case["step"][-1] if seen else np.nan,
                 "order": case["order"],
+                "unsound": soundness.in_words(soundness.notes(run, {**case, "seconds": None})),
                 "reason": case["reason"],
             }
         )
     return pd.DataFrame(rows)
 
 
-def _first(seconds: np.ndarray, reached: np.ndarray) -> float:
-    return float(seconds[int(np.argmax(reached))]) if reached.any() else np.nan
+def _first(values: np.ndarray, reached: np.ndarray) -> float:
+    return float(values[int(np.argmax(reached))]) if reached.any() else np.nan
 
 
 def agreement(run: Run) -> pd.DataFrame:
@@ -195,6 +206,38 @@ def agreement(run: Run) -> pd.DataFrame:
 
 AGREEMENT_COLUMNS = ("dtype", "batch", "inputs", "hidden", "outputs", "backend", "status", "quantity", "error", "bound",
                      "share", "reason")  # fmt: skip
+
+
+def trajectory(run: Run) -> pd.DataFrame:
+    """Single steps as a share of their bound; of the free run, when signs first differ and when it has parted."""
+    rows = []
+    for case in run.cases[run.cases.work == "trajectory"].to_dict("records"):
+        seen = case["status"] in ("OK", "DIVERGED") and isinstance(case["step"], list) and len(case["step"]) > 0
+        steps, distances, flips = (np.asarray(case[k] if seen else [np.nan]) for k in ("step", "distance", "flips"))
+        differs, parted = flips > 0, distances > PARTED
+        rows.append(
+            {
+                **{key: case[key] for key in ("target", "optimizer", "scheme", "dtype", "hidden", "backend", "status")},
+                "share": _worst_share(case["agreement"]),
+                "first_flip_step": _first(steps, differs),
+                "first_flip_distance": _first(distances, differs),
+                "parted_step": _first(steps, parted),
+                "parted_flips": _first(flips, parted),
+                "flips_until_parted": _first(np.cumsum(flips), parted),
+                "pairs": case["pairs"],
+                "steps": steps[-1],
+                "distance": distances[-1],
+                "order": case["order"],
+                "reason": case["reason"],
+            }
+        )
+    return pd.DataFrame(rows, columns=[*TRAJECTORY_COLUMNS])
+
+
+PARTED = 1e-3  # of the way that float64 has gone: a run that is further from it goes a way of its own
+TRAJECTORY_COLUMNS = ("target", "optimizer", "scheme", "dtype", "hidden", "backend", "status", "share",
+                      "first_flip_step", "first_flip_distance", "parted_step", "parted_flips", "flips_until_parted",
+                      "pairs", "steps", "distance", "order", "reason")  # fmt: skip
 
 
 def memory(run: Run) -> pd.DataFrame:
@@ -220,12 +263,14 @@ SUMMARY = {  # title -> (work, batch, optimizer, microseconds in the column's un
     "Adam step\nN=32\nus": ("step", 32, "adam", 1),
     "SGD step\nN=32\nus": ("step", 32, "sgd", 1),
 }
+TIME_KEYS = ("work", "batch", "optimizer", "backend", "hidden", "dtype")
+LEARNING_KEYS = ("target", "scheme", "optimizer", "backend", "hidden", "dtype")
 SUMMARY_LEARNING = "Adam, sin\nto 1e-2\ns"
 
 
 def summary(run: Run) -> pd.DataFrame:
     """The main table: a row for each backend that ran, the columns that decide most questions, at `focus(run)`."""
-    times, learned = throughput(run), convergence(run)
+    times, learned = _indexed(throughput(run), TIME_KEYS), _indexed(convergence(run), LEARNING_KEYS)
     hidden, dtype = focus(run)
     rows = []
     for name in in_order(run):
@@ -233,11 +278,9 @@ def summary(run: Run) -> pd.DataFrame:
             continue
         cells = {"backend": name}
         for title, (work, batch, optimizer, unit) in SUMMARY.items():
-            found = _pick(times, work=work, batch=batch, optimizer=optimizer, backend=name, hidden=hidden, dtype=dtype)
+            found = times.get((work, batch, optimizer, name, hidden, dtype))
             cells[title] = "" if found is None else time_cell(found, unit)
-        found = _pick(
-            learned, target="sin", optimizer="adam", scheme="spread", backend=name, hidden=hidden, dtype=dtype
-        )
+        found = learned.get(("sin", "spread", "adam", name, hidden, dtype))
         cells[SUMMARY_LEARNING] = "" if found is None else seconds_cell(found, f"seconds_to_{1e-2:g}")
         rows.append(cells)
     frame = pd.DataFrame(rows, columns=["backend", *SUMMARY, SUMMARY_LEARNING])
@@ -259,13 +302,13 @@ def headline(run: Run) -> pd.DataFrame:
 
     The ratio is to the baseline of the same device in the same run, and only where both were timed.
     """
-    times = throughput(run)
+    times = _indexed(throughput(run), TIME_KEYS)
     hidden, dtype = focus(run)
     rows = []
     for name in in_order(run):
         cells = {"backend": name}
         for title, (work, batch, optimizer) in HEADLINE.items():
-            found = _pick(times, work=work, batch=batch, optimizer=optimizer, backend=name, hidden=hidden, dtype=dtype)
+            found = times.get((work, batch, optimizer, name, hidden, dtype))
             cells[title] = "" if found is None else ratio_cell(found, "times_faster_than_baseline")
         if absence(run, name) is None:
             rows.append(cells)
@@ -303,9 +346,7 @@ def absence(run: Run, backend: str) -> str | None:
     return None if reason is None else str(reason)
 
 
-def _pick(frame: pd.DataFrame, **wanted: Any) -> dict[str, Any] | None:
-    for name, value in wanted.items():
-        if frame.empty:
-            return None
-        frame = frame[frame[name] == value]
-    return None if frame.empty else frame.to_dict("records")[0]
+def _indexed(frame: pd.DataFrame, keys: tuple[str, ...]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """The rows by the values of these columns; of equal ones the first."""
+    rows = frame.to_dict("records")
+    return {tuple(row[key] for key in keys): row for row in reversed(rows)}

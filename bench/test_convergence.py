@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bench.cases import TRAIN_SAMPLES, draw
-from bench.trial import Trial
+from bench.trial import Trial, count_subnormals
 from relufit import Params, backprop, targets
 from relufit.data import split
 from relufit.optim import State
@@ -96,4 +96,5 @@ class Run:
         grid = np.linspace(*targets.ZOO[self.case.target].domain, CURVE_POINTS)[:, None]
         with np.errstate(all="ignore"):
             curve = self.predict(self.last.state, grid)[:, 0]
-        return {**self.seen, "curve": curve.tolist()}
+        subnormal = count_subnormals(self.backend.to_host(p) for p in self.last.state.params)
+        return {**self.seen, "curve": curve.tolist(), "subnormals": subnormal}

@@ -6,15 +6,17 @@ least, and longer where there is time; latency is K = 1 by definition.
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from relufit.backend import Backend, DeviceClock
 
 ROUND_SECONDS, WARM_SECONDS = 1e-3, 0.1
-# Six is the least that gives the median a 95 % interval from order statistics.
-MIN_ROUNDS, MAX_ROUNDS = 6, 25  # more would narrow the interval little, and fill the journal
+# Six give the median a 95 % interval from order statistics, seven are enough for a verdict in a table of forty rows.
+MIN_ROUNDS, MAX_ROUNDS = 7, 25  # more would narrow the interval little, and fill the journal
 # Of device time: a device's queue holds about a thousand launches, which a host makes in 5 ms.
 DEVICE_ROUNDS, QUEUE_SECONDS, HOLD_SECONDS, LONGEST_QUEUED_SECONDS = 9, 3e-3, 1e-3, 0.1
+UNSYNCHRONIZED, READ_BACK_SECONDS = 3.0, 2e-3  # times the clock's seconds; what K calls are to take
 SLOW_SECONDS, SLOW_ROUNDS = 1.0, 3  # a slow round is seldom disturbed all through; three give no interval
 
 
@@ -96,10 +98,30 @@ def device_seconds(
     return readings
 
 
-def minor_faults() -> int | None:
-    """Page faults of this process so far that needed no disk; None where the system does not count them."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def seconds_read_back(call: Callable[[], Any], read: Callable[[Any], Any], seconds: float, rounds: int = 9) -> float:
+    """Seconds of a call that no missing synchronization can hide; `seconds` is what the clock said of it.
+
+    A result that is read back on the host is there. What one such call takes bounds the time from above; only where
+    that is far beyond what the clock said, which may be the reading back, the difference of 2 K and K calls decides:
+    in it the reading back cancels. The least of some rounds, for a disturbance only lengthens them.
+    """
+
+    def elapsed(calls: int) -> float:
+        start = time.perf_counter()
+        for _ in range(calls):
+            result = call()
+        read(result)
+        return time.perf_counter() - start
+
+    one = elapsed(1)
+    if one <= UNSYNCHRONIZED * seconds:
+        return one
+    calls = max(1, int(READ_BACK_SECONDS / one))
+    least, twice = (min(elapsed(times * calls) for _ in range(rounds)) for times in (1, 2))
+    return max(0.0, min(one, (twice - least) / calls))
+
+
+def resolution() -> float:
+    """The least difference of two readings of the clock, in seconds."""
+    readings = [time.perf_counter() for _ in range(1000)]
+    return min(later - earlier for earlier, later in pairwise(readings) if later > earlier)

@@ -1,7 +1,7 @@
 """One case with one backend: gated on agreement, timed, and written to the journal."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from itertools import cycle
@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench import agreement, machine, memory, nvidia, timing
+from bench import agreement, machine, memory, nvidia, timing, witness
+from bench.budget import SHARE_FOR_ROUNDS, Past, Unsuitable
 from bench.cases import MANY_SAMPLES, RULES, TRAIN_SAMPLES, Case, draw
 from bench.cost import working_bytes
 from relufit import targets
 from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
 from relufit.data import Plan, draw_plan
-from relufit.errors import RelufitError
 from relufit.optim import SGD, Adam, Optimizer, State, map_arrays, stack_states
 from relufit.params import Params, init_params
 
@@ -28,22 +28,18 @@ VERBS = {
     "forward": "forward",
     "latency": "forward",
     "step": "train",
+    "trajectory": "train",
     "convergence": "train",
     "ensemble": "train",
 }  # others: a gradient
+ENDING_ON_HOST = ("latency", "to_host")  # a call of which is not over before its result is there
 STEPS_PER_CALL = {800: 8}  # full-batch steps inside one call of train, where a step is short
-CALL_SECONDS_LIMIT = 10.0  # a gradient that would take longer is not begun
 DISTINCT_SAMPLES = range(1000, 250_001)  # what the gate repeats where the reference over all of N is out of reach
 PARAMETER_SETS = 16  # that timed calls go round
 TRAIN_SECONDS, MOST_EPOCHS = 5e-3, 256  # a timed call of `train` lasts so long, or has so many epochs
 FEW_NETWORKS = 132  # that are asked of a backend without a `train_many` of its own
 WARM_UP_SAMPLES = 64  # built before the build is timed
 STABLE_RATE = 0.02  # of gradient descent over H, from weights as they are drawn
-SHARE_FOR_ROUNDS = 0.6  # of a case's time; the rest is for the reference, the gate and the warm-up
-
-
-class Unsuitable(RelufitError):
-    """This backend cannot do this case; the message is the reason that stands in the table."""
 
 
 @lru_cache(maxsize=4)
@@ -84,24 +80,6 @@ def distinct_samples(samples: int) -> int:
     return max((count for count in DISTINCT_SAMPLES if samples % count == 0), default=samples)
 
 
-class Pace:
-    """What each backend's last gradient took at which N, so that one that would take far too long is not begun."""
-
-    def __init__(self) -> None:
-        self.last: dict[tuple[str, int, str], tuple[int, float]] = {}
-
-    def learn(self, name: str, case: Case, seconds: float) -> None:
-        """Keep the seconds of a gradient of this backend."""
-        self.last[name, case.hidden, case.dtype] = case.batch, seconds
-
-    def demand(self, name: str, case: Case) -> None:
-        """Raise Unsuitable where N times the backend's own seconds a sample is over the limit."""
-        samples, seconds = self.last.get((name, case.hidden, case.dtype), (case.batch, 0.0))
-        predicted = seconds * case.batch / samples
-        if predicted > CALL_SECONDS_LIMIT:
-            raise Unsuitable(f"about {predicted:.0f} s a call, the limit is {CALL_SECONDS_LIMIT:g} s")
-
-
 def inputs_of(case: Case) -> Case:
     """The case reduced to what determines weights and data, so that `exact` is computed once for all kinds of work."""
     return Case("inputs", case.batch, case.hidden, case.dtype, case.inputs, case.outputs, "", case.target, case.scheme)
@@ -116,8 +94,9 @@ class Trial:
     benchmark: BenchmarkFixture
     write: Callable[[dict[str, Any]], None]
     budget_seconds: float
-    pace: Pace = field(default_factory=Pace)
+    past: Past = field(default_factory=Past)
     round_seconds: float = timing.ROUND_SECONDS
+    number: int = 0  # of the pass
     checks: dict[str, agreement.Check] = field(default_factory=dict)
     once: dict[str, float] = field(default_factory=dict)  # what is paid once: build_seconds, first_call_seconds
 
@@ -145,7 +124,7 @@ class Trial:
         if need > 0.9 * free:
             raise Unsuitable(f"needs up to {need / 2**30:.1f} GiB at once and {free / 2**30:.1f} GiB are free")
         if self.case.work in GRADIENTS:
-            self.pace.demand(self.backend.name, self.case)
+            self.past.demand(self.backend.name, self.case)
 
     def _free_bytes(self) -> float:
         """Memory that the backend can have; without limit where a device does not tell."""
@@ -159,7 +138,17 @@ class Trial:
         return nvidia.free_bytes() or float("inf")
 
     def gate(self) -> None:
-        """Compare with float64 before any timing. Raises agreement.Disagreement, and the case gets no time."""
+        """Compare with float64 before any timing. Raises agreement.Disagreement, and the case gets no time.
+
+        In a later pass of the same process the comparison stands already.
+        """
+        key = self.backend.name, self.case
+        if key not in self.past.agreed:
+            self._compare()
+            self.past.agreed[key] = self.checks
+        self.checks = self.past.agreed[key]
+
+    def _compare(self) -> None:
         rule, inputs = self.case.rule(), gate_inputs(self.case)
         self.checks = agreement.compare(self.backend, *inputs)
         if rule is not None:
@@ -243,6 +232,11 @@ class Trial:
         times = 2 ** max(0, ceil(log2(TRAIN_SECONDS / seconds)))
         return self.plan(min(MOST_EPOCHS, plan.epochs * times))
 
+    def demand_finite(self, state: State, losses: Any) -> None:
+        """Raise AssertionError where training at the timed rate diverges; keep how many weights became subnormal."""
+        assert np.isfinite(self.backend.to_host(losses)).all(), "the timed steps diverge"
+        self.once["subnormals"] = count_subnormals(self.backend.to_host(p) for p in state.params)
+
     def count_kernels(self, call: Callable[[], Any], steps: int) -> None:
         """Keep how many kernels the device runs for each step of a call."""
         if self.backend.device == "cpu" or self.benchmark.disabled:
@@ -270,20 +264,28 @@ class Trial:
             call, clock, 0.0 if once else self.round_seconds, warm_ups=PARAMETER_SETS
         )
         rounds = timing.choose_rounds(round_seconds, SHARE_FOR_ROUNDS * self.budget_seconds)
-        faults = timing.minor_faults()
+        before = witness.read()
         self.benchmark.pedantic(call, rounds=rounds, iterations=calls)
-        faults = None if faults is None else (timing.minor_faults() or 0) - faults
+        seen = witness.between(before, witness.read(), calls * rounds)
         assert self.benchmark.stats is not None
         stats = self.benchmark.stats.stats
         if self.case.work in GRADIENTS:
-            self.pace.learn(self.backend.name, self.case, stats.median)
+            self.past.learn(self.backend.name, self.case, stats.median)
         self.record(
             seconds=list(stats.data),
             iterations=calls,
             steps=steps,
-            minor_faults_per_call=None if faults is None else faults / (calls * rounds),
+            read_back_seconds=timing.seconds_read_back(call, self._read_back, stats.median),
+            **seen,
             **self._seen_from_the_device(call, stats.median),
         )
+
+    def _read_back(self, result: Any) -> None:
+        """Bring the last array of a result to the host, which waits for it whatever else does not."""
+        while isinstance(result, tuple):
+            result = result[-1]
+        if self.case.work not in ENDING_ON_HOST:
+            self.backend.to_host(result)
 
     def _seen_from_the_device(self, call: Callable[[], Any], seconds: float) -> dict[str, Any]:
         """Power and clocks just after the rounds; then the device's own time, in a pass of its own."""
@@ -301,7 +303,7 @@ class Trial:
             return
         self.write(
             {
-                **row(self.case, self.backend.name),
+                **row(self.case, self.backend.name, self.number),
                 "device": self.backend.device,
                 "algorithm": self.algorithm,
                 "order": getattr(self.backend, "order", "shared"),
@@ -318,17 +320,22 @@ class Trial:
         """The worst quantity, and the gradient as a whole; the rows whose subject is agreement list them all."""
         if not self.checks:
             return None
-        if self.case.work == "agreement":
+        if self.case.work in ("agreement", "trajectory"):
             return {name: check._asdict() for name, check in self.checks.items()}
         name, worst = agreement.worst(self.checks)
         kept = {name: worst, **({"gradient": self.checks["gradient"]} if self.case.work in GRADIENTS else {})}
         return {name: check._asdict() for name, check in kept.items()}
 
 
-def row(case: Case, backend: str) -> dict[str, Any]:
-    """What every line of a case begins with, whatever became of it; fields of the usual case are left out."""
+def count_subnormals(weights: Iterable[np.ndarray]) -> int:
+    """How many weights are not 0 but below what their dtype holds in full: most CPUs take a slow way with them."""
+    return sum(int(np.count_nonzero((w != 0) & (np.abs(w) < np.finfo(w.dtype).tiny))) for w in weights)
+
+
+def row(case: Case, backend: str, number: int = 0) -> dict[str, Any]:
+    """What every line of a case begins with, whatever became of it; the first pass and usual fields are left out."""
     unusual = {name: value for name, value in asdict(case).items() if value != getattr(Case("", 0), name)}
-    return {"kind": "case", "backend": backend, "at": round(time.time()), **unusual}
+    return {"kind": "case", "backend": backend, "at": round(time.time()), "pass": number or None, **unusual}
 
 
 def status_of(error: BaseException) -> tuple[str, str]:

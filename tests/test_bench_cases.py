@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import conftest, selection, timing
-from bench.cases import PROFILES, Case, draw, grid
-from bench.trial import SHARE_FOR_ROUNDS, Unsuitable
-from relufit import RelufitError
+from bench import budget, selection, timing
+from bench.budget import MAX_CASE_SECONDS, SHARE_FOR_ROUNDS, Budget, Unsuitable
+from bench.cases import LEARNING, PROFILES, Case, draw, grid
+from relufit import SGD, Adam, RelufitError
 
 NONE: dict[str, Any] = dict.fromkeys(("backend", "target", "batch", "hidden", "dtype"))
 
@@ -33,19 +33,20 @@ def test_the_full_grid_holds_what_is_promised() -> None:
     assert [c.batch for c in cases[-7:]] == [10**power for power in range(2, 9)]
     assert {c.work for c in cases[-7:]} == {"scaling"}
     assert len(cases) == len(set(cases))
-    timed = [c for c in grid("quick") if c.work != "convergence"]
-    assert [c for c in cases[: len(grid("quick"))] if c.work != "convergence"] == timed
+    timed = [c for c in grid("quick") if c.work not in LEARNING]
+    assert [c for c in cases[: len(grid("quick"))] if c.work not in LEARNING] == timed
 
 
 def test_an_unknown_profile_is_named() -> None:
     """With those that exist."""
-    with pytest.raises(RelufitError, match="quick, full, headline or gpu"):
+    with pytest.raises(RelufitError, match="quick, full, headline, gpu or aa"):
         grid("huge")
-    assert PROFILES == ("quick", "full", "headline", "gpu")
+    assert PROFILES == ("quick", "full", "headline", "gpu", "aa")
 
 
 EVERY_WORK = {
-    "forward", "gradient", "step", "latency", "to_device", "to_host", "memory", "agreement", "convergence",
+    "forward", "gradient", "step", "latency", "to_device", "to_host", "memory", "agreement", "trajectory",
+    "convergence",
 }  # fmt: skip
 
 
@@ -55,6 +56,19 @@ def test_the_headline_is_short() -> None:
         ("step", 32, "sgd"), ("step", 32, "adam"), ("gradient", 800, ""), ("gradient", 65536, ""),
         ("gradient", 2**20, ""), ("gradient", 10**7, ""),
     ]  # fmt: skip
+
+
+def test_trajectories_follow_real_trainings() -> None:
+    """Short and after all that is timed in the quick profile; in the full one both optimizers, and both precisions."""
+    quick, full, gpu = ([c for c in grid(profile) if c.work == "trajectory"] for profile in ("quick", "full", "gpu"))
+    assert [(c.optimizer, c.dtype) for c in full] == [("adam", "float32"), ("adam", "float64"), ("sgd", "float32")]
+    assert [(c.optimizer, c.dtype) for c in (*quick, *gpu)] == [("adam", "float32")] * 2
+    assert quick[0].epochs < gpu[0].epochs < full[0].epochs
+    assert grid("quick").index(quick[0]) == max(n for n, c in enumerate(grid("quick")) if c.dtype == "float32")
+    assert [c.work for c in grid("gpu")][grid("gpu").index(gpu[0]) - 1] == "agreement"
+    for case in (*quick, *full, *gpu):
+        assert case.rule() == {"adam": Adam(1e-3), "sgd": SGD(1e-3)}[case.optimizer]
+        assert (case.batch, case.samples) == (32, 800)
 
 
 def test_a_size_of_the_scaling_can_be_asked_for() -> None:
@@ -78,7 +92,7 @@ def test_a_value_that_is_asked_for_is_measured_in_every_kind_of_work(profile: st
     assert len(cases) == len(set(cases))
     for name, value in options.items():
         concerned = (
-            [c for c in cases if name in ("dtype", "hidden") or c.work == "convergence"]
+            [c for c in cases if name in ("dtype", "hidden") or c.work in LEARNING]
             if name != "batch"
             else [c for c in cases if c.work in ("forward", "gradient", "step", "memory", "agreement")]
         )
@@ -155,20 +169,20 @@ def test_ids_tell_cases_apart() -> None:
 def test_the_budget_is_shared_over_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Evenly, not above the cap; spent, it says so."""
     now = 0.0
-    monkeypatch.setattr(conftest.time, "monotonic", lambda: now)
-    budget = conftest.Budget(10, 20)
-    assert budget.next_share() == 0.5
+    monkeypatch.setattr(budget.time, "monotonic", lambda: now)
+    shared = Budget(10, 20)
+    assert shared.next_share() == 0.5
     now = 5.25
-    assert budget.next_share() == pytest.approx(4.75 / 19)
+    assert shared.next_share() == pytest.approx(4.75 / 19)
     now = 10.5
     with pytest.raises(Unsuitable, match="time budget of 10 s"):
-        budget.next_share()
-    assert conftest.Budget(1000, 1).next_share() == conftest.MAX_CASE_SECONDS
-    assert conftest.Budget(None, 5, 0.5).next_share() == 0.5
+        shared.next_share()
+    assert Budget(1000, 1).next_share() == MAX_CASE_SECONDS
+    assert Budget(None, 5, 0.5).next_share() == 0.5
 
 
 def test_rounds_fill_the_time_where_there_is_no_limit() -> None:
     """A millisecond under a limit; without one, as long as the rounds of a case together have."""
-    assert conftest.Budget(10, 20, 3.0).round_seconds == timing.ROUND_SECONDS
-    assert conftest.Budget(None, 20, 3.0).round_seconds * timing.MAX_ROUNDS == pytest.approx(SHARE_FOR_ROUNDS * 3.0)
-    assert conftest.Budget(None, 20, 1e-3).round_seconds == timing.ROUND_SECONDS
+    assert Budget(10, 20, 3.0).round_seconds == timing.ROUND_SECONDS
+    assert Budget(None, 20, 3.0).round_seconds * timing.MAX_ROUNDS == pytest.approx(SHARE_FOR_ROUNDS * 3.0)
+    assert Budget(None, 20, 1e-3).round_seconds == timing.ROUND_SECONDS

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import report, tables
+from bench import ledger, report, tables
+from bench.blocks import markdown
 from bench.cases import Case
 from bench.frames import read, runs
 from bench.journal import Journal
@@ -34,10 +35,12 @@ def line(backend: str = "numpy", **changes: Any) -> dict[str, Any]:
     return {**usual, **asdict(Case("gradient", 800)), **changes}
 
 
-def write(path: Path, *lines: Any) -> Path:
-    """A journal of these lines, after a first line that describes the run."""
+def write(path: Path, *lines: Any, **header: Any) -> Path:
+    """A journal of these lines, after a first line that describes the run, with what of it is unusual."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    texts = [text if isinstance(text, str) else json.dumps(text) for text in ({"kind": "run", **HEADER}, *lines)]
+    texts = [
+        text if isinstance(text, str) else json.dumps(text) for text in ({"kind": "run", **HEADER, **header}, *lines)
+    ]
     path.write_text("\n".join(texts) + "\n", encoding="utf-8", errors="surrogatepass")
     return path
 
@@ -69,6 +72,34 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert case.agreement == {"w1": {"error": 1.0, "bound": 2.0, "share": 0.5}}
     absent = run.cases.set_index("backend").loc["cupy"]
     assert (absent.status, absent.reason, absent.batch) == ("SKIPPED", "no driver", 800)
+
+
+def followed(backend: str = "numpy", **changes: Any) -> dict[str, Any]:
+    """A trajectory: signs differ first after 50 steps, the run has parted after 75."""
+    usual = {
+        "work": "trajectory", "batch": 32, "optimizer": "adam", "epochs": 4, "seconds": None, "iterations": None,
+        "agreement": {"w2 after 9 steps": {"error": 1e-9, "bound": 5e-9, "share": 0.2},
+                      "b2 after 0 steps": {"error": 1e-9, "bound": 1e-8, "share": 0.1}},
+        "step": [25, 50, 75, 100], "distance": [1e-5, 2.5e-4, 1.5e-3, 0.125], "flips": [0, 2, 57, 801],
+        "pairs": 409_600,
+    }  # fmt: skip
+    return line(backend, **{**usual, **changes})
+
+
+def test_a_trajectory_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    """Steps and signs are whole numbers of any length; a recipe without a free run is read too."""
+    journal = Journal.begin(tmp_path, HEADER)
+    journal.write(followed(step=[25, 50, 75, 123_456], distance=[0.0, 1e-15, 0.123456, 2.0]))
+    journal.write(followed("textbook-numpy", order="own", step=None, distance=None, flips=None, pairs=None))
+    journal.write(followed("torch-cpu", status="DIVERGED", reason="early", step=[], distance=[], flips=[]))
+    journal.close()
+    cases = runs(tmp_path)[0].cases.set_index("backend")
+    ours = cases.loc["numpy"]
+    assert (ours.step, ours.flips, ours.pairs) == ([25, 50, 75, 123_456], [0, 2, 57, 801], 409_600)
+    assert ours.distance == [0.0, 1e-15, 0.1235, 2.0]
+    assert ours.agreement["w2 after 9 steps"]["share"] == 0.2
+    assert cases.loc["textbook-numpy"].distance is None
+    assert cases.loc["torch-cpu"].distance == []
 
 
 BAD_LINES = [
@@ -110,8 +141,22 @@ BAD_LINES = [
     json.dumps(line(gpu={"watts": "many"})),
     json.dumps(line(gpu=[1])),
     json.dumps(line(test_mse=[1.0])),
-    json.dumps(line(loss=[1.0], step=[1.0, 2.0])),
+    json.dumps(line(loss=[1.0], train_seconds=[1.0, 2.0])),
     json.dumps({"kind": "run", **HEADER}),
+    json.dumps(followed(distance=None)),
+    json.dumps(followed(step=None, distance=None, flips=None)),
+    json.dumps(followed(step=[], distance=[], flips=[])),
+    json.dumps(followed(flips=[0, 2, 57])),
+    json.dumps(followed(order="own", distance=[0.1])),
+    json.dumps(followed(distance=[0.1, 0.1, 0.1, -0.1])),
+    json.dumps(followed(distance=[0.1, 0.1, 0.1, "nan"])),
+    json.dumps(followed(distance="0.1")),
+    json.dumps(followed(distance=[0.1, 0.1, 0.1, [0.1]])),
+    json.dumps(followed(flips=[0, 2, 57, 409_601])),
+    json.dumps(followed(flips=[0, -1, 57, 801])),
+    json.dumps(followed(pairs=None)),
+    json.dumps(followed(pairs="many")),
+    json.dumps(followed(status="DIVERGED", step=[25], flips=[])),
     "[" * 5000,
     "\x00\x01",
 ]
@@ -149,7 +194,7 @@ def test_a_damaged_first_line_costs_the_reader_nothing(part: str, value: object,
     assert run.machine
     assert run.threads
     assert run.slug
-    assert report.ledger(run)
+    assert markdown(ledger.ledger(run))
     assert "numpy" in tables.in_order(run)
 
 

@@ -22,8 +22,9 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from bench import plots, report
-from bench.fields import ENTRIES, NUMBER_LIMIT, TEXT_LENGTH, read_case, read_header
+from bench.fields import read_case, read_header
 from bench.frames import read
+from bench.kinds import ENTRIES, NUMBER_LIMIT, TEXT_LENGTH
 from relufit import RelufitError
 
 RAW = Path(__file__).resolve().parent.parent / "results" / "raw"

@@ -1,5 +1,6 @@
 """A run that is watched: what crashes or hangs costs its own case, and the run goes on."""
 
+import contextlib
 import json
 import os
 import signal
@@ -7,8 +8,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from bench import isolate
@@ -32,8 +35,83 @@ class Broken(NumpyBackend):
 
 backends.TABLE["broken"] = Row("broken:Broken", "cpu", "numpy", "-")
 """
-GRID = ["-q", "-p", "broken", "-p", "no:cacheprovider", "-k", "test_forward", "--backend", "broken,numpy",
+ROOT = Path(__file__).resolve().parent.parent
+GRID = ["bench", "--benchmark-only", "-q", "-p", "broken",
+        "-p", "no:cacheprovider", "-p", "tests.without_ceilings", "-k", "test_forward", "--backend", "broken,numpy",
         "--batch", "33,40", "--hidden", "8", "--seconds", "5"]  # fmt: skip
+
+
+ISOLATED = """
+class Deadly(NumpyBackend):
+    def __init__(self, name, device):
+        if "RELUFIT_BENCH_WATCHED" in os.environ:
+            os.abort()
+        super().__init__(name, device)
+
+backends.TABLE["deadly"] = Row("broken:Deadly", "cpu", "numpy", "-")
+"""
+
+
+def test_isolated_backends_have_processes_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In alternating order and one journal; one that crashes costs its case, one that kills its process only itself."""
+    (tmp_path / "broken.py").write_text(PLUGIN.format(what="os.abort()") + ISOLATED)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    words = ["--isolate", "--passes", "2", "--backend", "deadly,broken,numpy,torch-mps", "--results", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *GRID, *words], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode != 0
+    (journal,) = tmp_path.rglob("*.jsonl")
+    run = read(journal)
+    assert run.header["settings"]["isolated"] is True
+    cases = run.cases.set_index(["backend", "batch"])
+    assert cases.loc[("broken", 33)].status == "CRASHED"
+    for key in (("broken", 40), ("numpy", 33), ("numpy", 40)):
+        assert cases.loc[key].status == "OK"
+        assert set(cases.loc[key].passes) == {0, 1}
+    assert "its process ended with" in run.header["backends"]["deadly"]["reason"]
+    if sys.platform != "darwin":
+        assert "mps" in run.header["backends"]["torch-mps"]["reason"]
+    order = [json.loads(text).get("backend") for text in journal.read_text().splitlines() if '"case"' in text]
+    second = [json.loads(t)["backend"] for t in journal.read_text().splitlines() if '"pass":1' in t and '"OK"' in t]
+    assert order.index("broken") < order.index("numpy")
+    assert second.index("numpy") < second.index("broken")
+
+
+def test_memory_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the machine has none left: the case is a row with its status, and the others are measured."""
+    (tmp_path / "broken.py").write_text(PLUGIN.format(what="hoard()") + HOARD)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    machine = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=4 * 2**30 - taken()))
+    monkeypatch.setattr(isolate, "psutil", machine)  # of 4 GiB, which nothing but the run takes any of
+    monkeypatch.setattr(isolate, "LEAST_FREE_BYTES", 2 * 2**30)
+    said: list[str] = []
+    arguments = [*GRID, "--results", str(tmp_path)]
+    code, journal = isolate.run(arguments, tmp_path, time.monotonic() + 120, said.append)
+    assert code == 0
+    assert journal is not None
+    cases = read(journal).cases.set_index(["backend", "batch"])
+    assert cases.loc[("broken", 33)].status == "OOM"
+    assert "of the machine's memory" in cases.loc[("broken", 33)].reason
+    assert cases.loc[("numpy", 40)].status == "OK"
+
+
+def taken() -> int:
+    """Bytes that the processes begun here hold."""
+    found = 0
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            found += process.memory_info().rss
+    return found
+
+
+HOARD = """
+def hoard():
+    kept = []
+    while True:
+        kept.append(b"x" * 2**27)
+        time.sleep(0.02)
+"""
 
 
 @pytest.mark.parametrize(
@@ -66,7 +144,17 @@ def test_only_the_broken_case_is_lost(
 def test_the_time_of_a_run_ends_it(tmp_path: Path) -> None:
     """With what it has; nothing is begun again."""
     said: list[str] = []
-    arguments = ["-q", "--backend", "numpy", "--results", str(tmp_path), "-p", "no:cacheprovider"]
+    arguments = [
+        "bench",
+        "--benchmark-only",
+        "-q",
+        "--backend",
+        "numpy",
+        "--results",
+        str(tmp_path),
+        "-p",
+        "no:cacheprovider",
+    ]
     code, _ = isolate.run(arguments, tmp_path, time.monotonic() + 1, said.append)
     assert code not in isolate.PYTEST_ENDS
     assert said == ["the time is up"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_bench_frames import BAD_LINES, line, write
+from test_bench_frames import BAD_LINES, followed, line, write
 from test_bench_tables import learned
 
 from bench import report
@@ -31,6 +31,7 @@ def journal(results: Path, name: str = "20260101T000000Z-aaaa", *extra: Any) -> 
         ]
         lines += [line(backend, work="agreement", seconds=None, agreement=checks)]
         lines += [line(backend, work="memory", seconds=None, peak_bytes=3e6, method="read")]
+        lines += [followed(backend, optimizer=o) for o in ("adam", "sgd")]
         lines += [learned(backend=backend, target=t, curve=CURVE) for t in ("sin", "square")]
     return write(results / "raw" / "a-machine" / f"{name}.jsonl", *lines, *extra)
 
@@ -48,7 +49,9 @@ def test_every_file_is_written_and_the_main_table_printed(tmp_path: Path, capsys
     names = set(digest(tmp_path))
     assert {f"tables/{n}.{e}" for n in report.LONG for e in ("md", "csv")} <= names
     assert {
-        f"figures/{n}-a-machine.{e}" for n in ("throughput", "convergence", "fits") for e in ("png", "svg")
+        f"figures/{n}-a-machine.{e}"
+        for n in ("throughput", "convergence", "trajectory", "fits")
+        for e in ("png", "svg")
     } <= names
     page = (tmp_path / "README.md").read_text()
     assert "| numpy" in page
@@ -87,6 +90,14 @@ def test_results_are_not_edited(tmp_path: Path) -> None:
         [learned(target="unknown"), learned(target="sin", status="SKIPPED", test_mse=None, train_seconds=None)],
         [learned(curve=CURVE, hidden=77), learned(curve=CURVE, dtype="float64"), line(hidden=77)],
         [learned(loss=None), learned(status="CRASHED", test_mse=None, step=None, curve=None)],
+        [
+            followed(target="unknown"),
+            followed("a", status="SKIPPED", distance=None),
+            followed("b", distance=[0.0] * 4),
+            followed("c", order="own", step=None, distance=None, flips=None),
+            followed("d", status="OOM", flips=[1]),
+            followed("e", status="DIVERGED", step=[], distance=[], flips=[]),
+        ],
         [line(batch=10**12), line(seconds=[float(f"1e-{k}") for k in range(8)])],
         [line("a backend with | and *", batch=5)],
     ],
@@ -122,11 +133,15 @@ def test_every_target_that_was_learned_is_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "figures" / "convergence-m.png").is_file()
 
 
-@pytest.mark.parametrize("work", ["forward", "gradient", "step", "latency", "agreement", "memory", "convergence"])
+@pytest.mark.parametrize(
+    "work", ["forward", "gradient", "step", "latency", "agreement", "memory", "trajectory", "convergence"]
+)
 def test_a_run_of_one_kind_of_work_is_reported(work: str, tmp_path: Path) -> None:
     """A run that was killed early, or that was asked for one thing, still has its tables."""
     if work == "convergence":
         only = learned(curve=CURVE)
+    elif work == "trajectory":
+        only = followed()
     else:
         only = line(work=work, optimizer="adam" if work == "step" else "")
     write(tmp_path / "raw" / "m" / "r.jsonl", only)

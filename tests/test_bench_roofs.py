@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_bench_frames import HEADER, line
 
-from bench import layouts, report, tables
+from bench import layouts, ledger, tables
 from bench.blocks import markdown
 from bench.fields import ROOFS
 from bench.frames import Run, read
@@ -62,8 +62,8 @@ def test_a_roof_of_all_cores_is_not_below_what_one_core_and_the_gain_make(tmp_pa
     ceilings = {**CEILINGS, "all_cores": {**disturbed, "multiply_adds_per_second_float32": 1e13}}
     run = make(tmp_path, case(), threads=None, ceilings=ceilings)
     assert ours(run).share_of_roof == pytest.approx(9 * 800 * 512 / (9e10 * 1.9) / 1e-3)
-    assert "2 cores: copy 40 GB/s" in report.ledger(run)
-    assert "171 G lane instructions/s" in report.ledger(run)
+    assert "2 cores: copy 40 GB/s" in markdown(ledger.ledger(run))
+    assert "171 G lane instructions/s" in markdown(ledger.ledger(run))
 
 
 DEVICE: dict[str, Any] = {
@@ -77,7 +77,7 @@ def test_a_device_has_roofs_of_its_own(tmp_path: Path) -> None:
     row = case(device="cuda", batch=2**22)
     assert ours(make(tmp_path, row, device=DEVICE)).share_of_roof == pytest.approx(9 * 2**22 * 512 / 3e13 / 1e-3)
     assert np.isnan(ours(make(tmp_path, row)).share_of_roof)
-    text = report.ledger(make(tmp_path, row, device=DEVICE))
+    text = markdown(ledger.ledger(make(tmp_path, row, device=DEVICE)))
     assert "Device: copy 4 TB/s, 30 T multiply-adds/s" in text
     assert "an empty launch takes 2 us, a node of a graph 1 us" in text
     assert "up to 50 MiB they come from its L2 cache" in text
@@ -122,13 +122,13 @@ def test_without_ceilings_nothing_is_claimed(ceilings: Any, tmp_path: Path) -> N
     run = make(tmp_path, case(), ceilings=ceilings)
     assert np.isnan(ours(run).share_of_roof)
     assert np.isnan(ours(run).share_of_copy)
-    assert "Ceilings" not in report.ledger(run)
+    assert "Ceilings" not in markdown(ledger.ledger(run))
     assert "[" not in markdown(layouts.lay_out_throughput(run))
 
 
 def test_the_ledger_tells_the_ceilings_with_units(tmp_path: Path) -> None:
     """One core, all cores, and what independent loops gain from them."""
-    text = report.ledger(make(tmp_path, case()))
+    text = markdown(ledger.ledger(make(tmp_path, case())))
     assert "one core: copy 20 GB/s, 10 G multiply-adds/s, 90 G lane instructions/s" in text
     assert "2 cores: copy 40 GB/s" in text
     assert "gain 1.90 times" in text
@@ -137,7 +137,7 @@ def test_the_ledger_tells_the_ceilings_with_units(tmp_path: Path) -> None:
         "one_core": {"copy_bytes_per_second": 2e10},
         "reason": "numba does not import: no such module",
     }
-    text = report.ledger(make(tmp_path, case(), ceilings=partly))
+    text = markdown(ledger.ledger(make(tmp_path, case(), ceilings=partly)))
     assert "one core: copy 20 GB/s;" in text
     assert "numba does not import" in text
 

@@ -14,8 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def command(results: Path, *words: str) -> list[str]:
-    """The command line of a short run."""
-    return [sys.executable, "-m", "pytest", "bench", "-q", "-p", "no:cacheprovider", "--results", str(results), *words]
+    """The command line of a short run, without ceilings."""
+    plugins = ["-p", "no:cacheprovider", "-p", "tests.without_ceilings"]
+    return [sys.executable, "-m", "pytest", "bench", "-q", *plugins, "--results", str(results), *words]
 
 
 def bench(results: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -38,14 +39,15 @@ def lines(results: Path) -> list[dict[str, object]]:
 
 def test_a_short_run_writes_gated_times(tmp_path: Path) -> None:
     """One line for the run, one for each case; each time stands beside its agreement, rounds and faults."""
-    done = bench(
-        tmp_path, "--benchmark-only", "--backend", "numpy,textbook-numpy,cupy", "--batch", "40", "--hidden", "8"
-    )
+    # As a user types it, with everything that a run measures.
+    words = ("--backend", "numpy,textbook-numpy,cupy", "--batch", "40", "--hidden", "8", "--results", str(tmp_path))
+    run = [sys.executable, "-m", "pytest", "bench", "--benchmark-only", *words]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "python -m bench.report" in done.stdout
     head, *cases = lines(tmp_path)
     assert head["kind"] == "run"
-    assert {"machine", "code", "settings", "backends", "threads_in_force"} <= set(head)
+    assert {"machine", "code", "settings", "backends", "threads_in_force", "timer_seconds", "ceilings"} <= set(head)
     timed = [case for case in cases if case["work"] in ("forward", "gradient", "step") and case["status"] == "OK"]
     assert {case["backend"] for case in timed} >= {"numpy", "textbook-numpy"}
     for case in timed:
@@ -58,6 +60,11 @@ def test_a_short_run_writes_gated_times(tmp_path: Path) -> None:
     learned = [case for case in cases if case["work"] == "convergence" and case["status"] == "OK"]
     assert learned
     assert all(len(case["test_mse"]) == len(case["train_seconds"]) == 50 for case in learned)  # type: ignore[arg-type]
+    followed = [case for case in cases if case["work"] == "trajectory" and case["status"] == "OK"]
+    assert [case["backend"] for case in followed] == ["numpy"]
+    assert len(followed[0]["agreement"]) == 4  # type: ignore[arg-type]
+    assert len(followed[0]["step"]) == len(followed[0]["distance"]) == 20  # type: ignore[arg-type]
+    assert followed[0]["pairs"] == 800 * 8
     assert {case["order"] for case in timed} == {"shared", "own"}
     refused = [case for case in cases if case["status"] == "SKIPPED"]
     assert {case["reason"] for case in refused} == {"the textbook class has plain gradient descent only"}
@@ -81,7 +88,7 @@ def test_disabled_it_runs_every_body_and_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [("--profile", "huge"), ("--backend", "nosuch"), ("--target", "nosuch"), ("--batch", "0"), ("--hidden", "x"),
-     ("--dtype", "int8"), ("--threads", "0"), ("--seconds", "-1")],
+     ("--dtype", "int8"), ("--threads", "0"), ("--seconds", "-1"), ("--passes", "0")],
 )  # fmt: skip
 def test_bad_options_are_a_sentence(words: tuple[str, str], tmp_path: Path) -> None:
     """Before any work, with pytest's own exit code for wrong usage."""
@@ -149,6 +156,21 @@ def test_required_backends_fail_where_they_are_missing(tmp_path: Path) -> None:
         pytest.skip("torch-mps may work here")
     assert bench(tmp_path, *words).returncode == 0
     assert bench(tmp_path, *words, RELUFIT_REQUIRE="torch-mps").returncode == 1
+
+
+def test_passes_go_over_the_timed_cases_again(tmp_path: Path) -> None:
+    """Each the other way round; what is learned or compared is measured once; with witnesses beside the rounds."""
+    words = ("--benchmark-only", "--backend", "numpy,textbook-numpy", "--batch", "40", "--hidden", "8", "--passes", "3")
+    assert bench(tmp_path, *words, "-k", "test_gradient or test_agreement").returncode == 0
+    cases = [case for case in lines(tmp_path)[1:] if case["status"] == "OK"]
+    timed = [(case["backend"], case.get("pass", 0)) for case in cases if case["work"] == "gradient"]
+    first, second = timed[0][0], timed[1][0]
+    assert timed == [(first, 0), (second, 0), (second, 1), (first, 1), (first, 2), (second, 2)]
+    assert {case.get("pass", 0) for case in cases if case["work"] == "agreement"} == {0}
+    for case in cases:
+        if case["work"] == "gradient":
+            watched = ("watched_seconds", "cores_used", "cores_of_others", "read_back_seconds", "agreement")
+            assert all(name in case for name in watched), case
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGKILL")

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_bench_frames import line, write
+from test_bench_frames import followed, line, write
 
 from bench import cells, layouts, statistics, tables
 from bench.blocks import markdown
@@ -76,7 +76,8 @@ def test_what_a_gpu_shows_beside_its_time(tmp_path: Path) -> None:
     assert row.baseline == "torch-cuda"
     assert row.times_faster_than_baseline == pytest.approx(5)
     text = markdown(layouts.lay_out_throughput(run))
-    assert "launch-bound: the device waits 90 % of the time at N = 800; 70 kernels a step; throttled: software" in text
+    assert "launch-bound: the device waits 90 % of the time at N = 800; 70 kernels a step; throttled at N = 800" in text
+    assert row.unsound == "throttled: software power cap"
     assert text.count("launch-bound") == text.count("throttled") == 1
 
 
@@ -218,3 +219,42 @@ def test_scaling_in_long_form(tmp_path: Path) -> None:
     assert frame.first_call_seconds.iloc[0] == 2.0
     assert frame.gradient_error.iloc[0] == 4e-4
     assert frame.samples.tolist() == [100, 10**6]
+
+
+def test_a_trajectory_in_long_form(tmp_path: Path) -> None:
+    """The worst of the single steps; the first epoch with a sign that differs, and the first beyond a thousandth."""
+    run = make(tmp_path, followed(), followed("numba", distance=[1e-5] * 4, flips=[0] * 4))
+    rows = tables.trajectory(run).set_index("backend")
+    ours, other = rows.loc["numpy"], rows.loc["numba"]
+    assert (ours["share"], ours.first_flip_step, ours.first_flip_distance) == (0.2, 50, 2.5e-4)
+    assert (ours.parted_step, ours.parted_flips, ours.flips_until_parted) == (75, 57, 59)
+    assert (ours.steps, ours.distance, ours.pairs) == (100, 0.125, 409_600)
+    assert other[["first_flip_step", "parted_step", "parted_flips", "flips_until_parted"]].isna().all()
+    assert rows.loc["cupy"].status == "SKIPPED"
+
+
+def test_a_trajectory_as_it_is_read(tmp_path: Path) -> None:
+    """What was seen and when, or that it was not; recipes and divergent runs say so; without a result a row is bare."""
+    none = {"step": None, "distance": None, "flips": None}
+    run = make(
+        tmp_path,
+        followed(),
+        followed("numba", distance=[1e-5] * 4, flips=[0] * 4, step=[500, 1000, 1500, 2000]),
+        followed("torch-recipe", order="own", **none),
+        followed("torch-cpu", status="DIVERGED", reason="torch-cpu diverged in epoch 3", step=[25, 50],
+                 distance=[1e-5, 2e-5], flips=[0, 0]),
+        followed("jax-cpu", status="DISAGREES", reason="w1 is off", agreement=None, **none),
+    )  # fmt: skip
+    text = markdown(layouts.lay_out_trajectory(run))
+    assert "### sin, adam, spread weights; H = 512, float32" in text
+    cells = {
+        row[0]: row[1:]
+        for row in ([cell.strip() for cell in part.strip("|").split("|")] for part in text.splitlines() if "|" in part)
+    }
+    assert cells["numpy"] == ["0.2", "step 50", "2.5e-04", "step 75", "57 of 409 600", "59", "1.2e-01", "OK", ""]
+    never = "not in 2 000 steps"
+    assert cells["numba"] == ["0.2", never, "", never, "", "", "1.0e-05", "OK", ""]
+    assert cells["torch-recipe"] == ["0.2", *[""] * 6, "OK", "own order"]
+    assert cells["torch-cpu"][1] == "not in 50 steps"
+    assert cells["torch-cpu"][-2:] == ["DIVERGED", "torch-cpu diverged in epoch 3"]
+    assert cells["jax-cpu"] == [*[""] * 7, "DISAGREES", "w1 is off"]

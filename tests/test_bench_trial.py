@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from bench import agreement, trial
+from bench.budget import Past, Unsuitable
 from bench.cases import Case
-from bench.trial import Pace, Trial, Unsuitable, distinct_samples, gate_inputs
+from bench.trial import Trial, distinct_samples, gate_inputs
 from relufit import Params
 from relufit.backend import Samples
 from relufit.backends.numpy import NumpyBackend
@@ -32,19 +33,19 @@ class Slow(NumpyBackend):
 
 
 class Fixture:
-    """Stands in for pytest-benchmark's: one round."""
+    """Stands in for pytest-benchmark's: one round, of so many seconds."""
 
-    disabled, enabled = False, True
+    disabled, enabled, seconds = False, True, 0.5
 
     def pedantic(self, call: Any, rounds: int = 1, iterations: int = 1) -> None:
         call()
-        self.stats = SimpleNamespace(stats=SimpleNamespace(data=[0.5] * rounds, median=0.5))
+        self.stats = SimpleNamespace(stats=SimpleNamespace(data=[self.seconds] * rounds, median=self.seconds))
 
 
-def make(case: Case, backend: NumpyBackend, pace: Pace | None = None) -> tuple[Trial, list[dict[str, Any]]]:
+def make(case: Case, backend: NumpyBackend, past: Past | None = None) -> tuple[Trial, list[dict[str, Any]]]:
     """A trial and the lines that it writes."""
     lines: list[dict[str, Any]] = []
-    return Trial(case, backend, Fixture(), lines.append, 1.0, pace or Pace()), lines  # type: ignore[arg-type]
+    return Trial(case, backend, Fixture(), lines.append, 1.0, past or Past()), lines  # type: ignore[arg-type]
 
 
 def test_what_is_paid_once_is_measured_before_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,13 +63,13 @@ def test_what_is_paid_once_is_measured_before_the_gate(monkeypatch: pytest.Monke
 
 def test_a_gradient_that_would_take_too_long_is_not_begun() -> None:
     """Foretold from the backend's own last size, in proportion to N; others and other widths are not concerned."""
-    pace = Pace()
-    pace.learn("numpy", Case("scaling", 10**6), 4.0)
+    past = Past()
+    past.learn("numpy", Case("scaling", 10**6), 4.0)
     with pytest.raises(Unsuitable, match=r"about 40 s a call, the limit is 10 s"):
-        make(Case("scaling", 10**7), NumpyBackend(), pace)[0].pace.demand("numpy", Case("scaling", 10**7))
-    pace.demand("numpy", Case("scaling", 2 * 10**6))
-    pace.demand("torch-cpu", Case("scaling", 10**7))
-    pace.demand("numpy", Case("scaling", 10**7, hidden=64))
+        make(Case("scaling", 10**7), NumpyBackend(), past)[0].past.demand("numpy", Case("scaling", 10**7))
+    past.demand("numpy", Case("scaling", 2 * 10**6))
+    past.demand("torch-cpu", Case("scaling", 10**7))
+    past.demand("numpy", Case("scaling", 10**7, hidden=64))
 
 
 def test_the_limits_are_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +81,7 @@ def test_the_limits_are_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
         make(Case("scaling", 10**7), unfused)[0].demand_support()
     run, _ = make(Case("scaling", 10**7), fused)
     run.demand_support()
-    run.pace.learn(fused.name, Case("scaling", 10**6), 2.0)
+    run.past.learn(fused.name, Case("scaling", 10**6), 2.0)
     with pytest.raises(Unsuitable, match="about 20 s a call"):
         run.demand_support()
 
@@ -100,7 +101,7 @@ def test_a_timed_gradient_teaches_the_pace() -> None:
     params, samples = run.on_device()
     run.measure(lambda: run.backend.loss_and_grads(params, samples))
     with pytest.raises(Unsuitable, match="about 50 s a call"):
-        run.pace.demand(run.backend.name, Case("scaling", 2000, 4))
+        run.past.demand(run.backend.name, Case("scaling", 2000, 4))
 
 
 @pytest.mark.parametrize(

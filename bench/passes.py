@@ -1,0 +1,39 @@
+"""Several passes over the grid as one row for each case: their rounds together, and apart as blocks to compare."""
+
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+Case = dict[str, Any]
+FAILED = ("DISAGREES", "DIVERGED", "TIMEOUT", "OOM", "CRASHED")
+
+
+def merge(cases: Iterable[Case], keys: list[str]) -> list[Case]:
+    """One row for each value of the keys, in the order of their first lines, with `passes`: pass -> seconds of a call.
+
+    Of two lines of one pass the later counts. A case that failed in any pass has failed; one that was left out of some,
+    for want of time, is that of the others.
+    """
+    found: dict[tuple[Hashable, ...], dict[int, Case]] = {}
+    for case in cases:
+        found.setdefault(tuple(case[key] for key in keys), {})[case["pass"]] = case
+    return [_merged(passes) for passes in found.values()]
+
+
+def _merged(passes: dict[int, Case]) -> Case:
+    failed = [case for case in passes.values() if case["status"] in FAILED]
+    if failed:
+        return {**failed[0], "passes": {}}
+    timed = {number: case for number, case in sorted(passes.items()) if case["status"] == "OK"}
+    if not timed:
+        return {**next(iter(passes.values())), "passes": {}}
+    first = next(iter(timed.values()))
+    if first["seconds"] is None:
+        return {**first, "passes": {}}
+    # A pass may have put more steps into a call than another; the row is of calls of the first.
+    seconds = {
+        number: [second * first["steps"] / case["steps"] for second in case["seconds"] or []]
+        if case["steps"] != first["steps"]
+        else case["seconds"] or []
+        for number, case in timed.items()
+    }
+    return {**first, "seconds": [second for block in seconds.values() for second in block], "passes": seconds}

@@ -1,0 +1,71 @@
+"""What went on beside a measurement: page faults, the cores it used, and what else had the machine meanwhile.
+
+The counters are the system's own and cost some microseconds; they are read before and after the rounds, never within.
+"""
+
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+CPU_STAT = Path("/sys/fs/cgroup/cpu.stat")
+
+
+class Reading(NamedTuple):
+    """The counters at one moment."""
+
+    wall_seconds: float
+    own_seconds: float  # of all cores, by this process
+    busy_seconds: float  # of all cores, by every process
+    stolen_seconds: float  # of all cores, by other guests of the machine that this one runs on
+    throttled_seconds: float  # for which a container's quota has held its processes back
+    faults: int | None  # that needed no disk; None where the system does not count them
+
+
+def read() -> Reading:
+    """Read all counters."""
+    times = psutil.cpu_times()
+    busy = sum(getattr(times, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq"))
+    return Reading(
+        time.perf_counter(),
+        time.process_time(),
+        busy,
+        getattr(times, "steal", 0.0),
+        _throttled_seconds(),
+        minor_faults(),
+    )
+
+
+def between(before: Reading, after: Reading, calls: int) -> dict[str, Any]:
+    """What a row says of the time between two readings, in which a call was made so many times; cores are averages."""
+    wall = max(after.wall_seconds - before.wall_seconds, 1e-9)
+    own = after.own_seconds - before.own_seconds
+    others = after.busy_seconds - before.busy_seconds - own
+    faults = None if before.faults is None or after.faults is None else (after.faults - before.faults) / calls
+    return {
+        "watched_seconds": wall,
+        "cores_used": own / wall,
+        "cores_of_others": max(0.0, others) / wall,
+        "cores_stolen": max(0.0, after.stolen_seconds - before.stolen_seconds) / wall,  # some hosts take it back
+        "throttled_share": (after.throttled_seconds - before.throttled_seconds) / wall,
+        "minor_faults_per_call": faults,
+    }
+
+
+def minor_faults() -> int | None:
+    """Page faults of this process so far that needed no disk; None where the system does not count them."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+def _throttled_seconds() -> float:
+    """Of the container that this process is in; 0 where there is none, or no quota."""
+    try:
+        lines = CPU_STAT.read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) * 1e-6 for line in lines if line.startswith("throttled_usec ")), 0.0)

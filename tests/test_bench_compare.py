@@ -1,0 +1,232 @@
+"""bench.compare as a user runs it: two backends of a run, two runs, its own resolution, and a verdict for CI."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_bench_frames import HEADER, MACHINE, line, write
+
+from bench import compare, comparisons, layouts, report
+from bench.blocks import markdown
+from bench.frames import Run, newest_aa, read, runs
+
+PACKAGES = {"numpy": "2.4.6"}
+
+
+def rounds(seconds: float, seed: int, passes: int = 12, noise: float = 0.01) -> list[dict[str, Any]]:
+    """The seconds of each pass of a steady case."""
+    rng = np.random.default_rng(seed)
+    return [
+        {"seconds": (seconds * np.exp(rng.normal(0, noise, 9))).tolist(), **({"pass": n} if n else {})}
+        for n in range(passes)
+    ]
+
+
+def journal(results: Path, name: str, times: dict[str, float], folder: str = "m", **header: Any) -> Path:
+    """A run of a dozen passes over gradients at some sizes, each backend with a time at N = 800."""
+    lines = [
+        line(backend, batch=batch, **measured)
+        for place, (backend, seconds) in enumerate(times.items())
+        for batch in (100, 200, 400, 800)
+        for measured in rounds(seconds * batch / 800, seed=batch + 7 * place + len(name) * 1000)
+    ]
+    return write(results / "raw" / folder / f"{name}.jsonl", *lines, **header)
+
+
+def table(results: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Exit code, output and errors of the command."""
+    code = compare.main([*words, "--results", str(results)])
+    said = capsys.readouterr()
+    return code, " ".join(said.out.split()), said.err
+
+
+def test_two_backends_of_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By pairs of passes: the one that is faster by 30 % is FASTER at each size, the equal one is the SAME."""
+    journal(tmp_path, "r", {"numpy": 1e-3, "numba": 1e-3 / 1.3, "jax-cpu": 1e-3})
+    run = runs(tmp_path)[0]
+    assert list(comparisons.two_backends(run, "numba", "numpy").verdict) == ["FASTER"] * 4
+    assert list(comparisons.two_backends(run, "numpy", "numba").verdict) == ["SLOWER"] * 4
+    assert list(comparisons.two_backends(run, "numpy", "jax-cpu").verdict) == ["SAME"] * 4
+    code, out, _ = table(tmp_path, "numba", "numpy", capsys=capsys)
+    assert code == 0
+    assert out.count("FASTER") == 4
+    assert "numba against numpy, run r" in out
+    assert "No A/A run" in out
+
+
+def test_drift_cancels_between_passes(tmp_path: Path) -> None:
+    """A machine that becomes twice as slow in the course of the run changes no verdict."""
+    lines = [
+        line(backend, **{**measured, "seconds": [s * 2 ** (n / 11) for s in measured["seconds"]]})
+        for place, (backend, seconds) in enumerate((("numpy", 1e-3), ("numba", 1e-3 / 1.1)))
+        for n, measured in enumerate(rounds(seconds, seed=place))
+    ]
+    frame = comparisons.two_backends(read(write(tmp_path / "r.jsonl", *lines)), "numba", "numpy")
+    assert list(frame.verdict) == ["FASTER"]
+    assert frame.times_faster[0] == pytest.approx(1.1, abs=0.02)
+
+
+def test_a_single_pass_may_have_drifted(tmp_path: Path) -> None:
+    """30 % within one pass is UNSURE, and why; five times is FASTER."""
+    for ratio, word, kind in ((1.3, "UNSURE", "drift"), (5, "FASTER", "")):
+        frame = comparisons.two_backends(_single(tmp_path, ratio), "numba", "numpy")
+        assert (frame.verdict[0], frame.kind[0]) == (word, kind)
+    assert "--passes 12" in "".join(comparisons.two_backends(_single(tmp_path, 1.3), "numba", "numpy").reason)
+
+
+def _single(tmp_path: Path, ratio: float) -> Run:
+    lines = [line("numpy", **rounds(1e-3, 0, 1)[0]), line("numba", **rounds(1e-3 / ratio, 1, 1)[0])]
+    return read(write(tmp_path / "single.jsonl", *lines))
+
+
+def test_what_has_no_time_has_no_verdict(tmp_path: Path) -> None:
+    """A row that says which of the two, and why."""
+    refused = {**line("numba", status="SKIPPED", reason="no such thing"), "seconds": None}
+    frame = comparisons.two_backends(read(write(tmp_path / "r.jsonl", line(), refused)), "numpy", "numba")
+    assert list(frame.verdict) == ["UNSURE"]
+    assert list(frame.reason) == ["numba is SKIPPED: no such thing"]
+
+
+def test_two_runs_and_fail_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One backend became 40 % slower; the others are the control. Exit code 1 at 5 %, 0 at 60 %."""
+    times = {"numpy": 1e-3, "numba": 1e-4, "jax-cpu": 2e-3, "torch-cpu": 3e-3}
+    journal(tmp_path, "old", times)
+    journal(tmp_path, "new", {**times, "numba": 1.4e-4})
+    frame, _ = comparisons.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
+    words = frame.set_index("a").verdict
+    assert set(words["numba"]) == {"SLOWER"}
+    assert "SLOWER" not in set(words.drop("numba"))
+    code, out, errors = table(tmp_path, "new", "old", "--fail-on", "slower:5%", capsys=capsys)
+    assert code == 1
+    assert "new against old" in out
+    assert errors.count("SLOWER by") == 4
+    assert table(tmp_path, "new", "old", "--fail-on", "slower:60%", capsys=capsys)[0] == 0
+    assert table(tmp_path, "old", "new", "--fail-on", "slower:5%", capsys=capsys)[0] == 0
+    assert table(tmp_path, "new", "old", capsys=capsys)[0] == 0
+
+
+def test_a_machine_that_changed_is_no_backend_that_did(tmp_path: Path) -> None:
+    """All cases 20 % slower: nothing is claimed, and the notes say what most cases changed by."""
+    times = {"numpy": 1e-3, "numba": 1e-4, "jax-cpu": 2e-3}
+    journal(tmp_path, "old", times)
+    journal(tmp_path, "new", {name: 1.2 * seconds for name, seconds in times.items()})
+    frame, notes = comparisons.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
+    assert set(frame.verdict) == {"UNSURE"}
+    assert any("by which most cases changed: the median one is 0.83" in note for note in notes)
+
+
+def test_few_cases_are_no_control(tmp_path: Path) -> None:
+    """Of two runs with one backend only what exceeds the drift of a machine is claimed."""
+    journal(tmp_path, "old", {"numpy": 1e-3})
+    journal(tmp_path, "new", {"numpy": 1.4e-3})
+    frame, notes = comparisons.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
+    assert set(frame.kind) == {"drift"}
+    assert any("fewer than 8 cases" in note for note in notes)
+
+
+def test_new_and_gone_cases_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Single ones by their size, a whole backend as such; one that has failed since makes CI fail."""
+    write(tmp_path / "raw" / "m" / "old.jsonl", line(), line(batch=32), line("numba"), line("jax-cpu"))
+    failed = {**line("jax-cpu", status="CRASHED", reason="signal 11"), "seconds": None}
+    write(tmp_path / "raw" / "m" / "new.jsonl", line(), line(batch=64), line("torch-cpu"), failed)
+    code, out, errors = table(tmp_path, "new", "old", "--fail-on", "slower:5%", capsys=capsys)
+    assert "new: numpy, gradient N = 64" in out
+    assert "new: torch-cpu, all 1 cases" in out
+    assert "gone: numpy, gradient N = 32" in out
+    assert "gone: numba, all 1 cases" in out
+    assert code == 1
+    assert "jax-cpu, gradient N = 800: jax-cpu is CRASHED: signal 11" in errors
+
+
+def test_settings_that_differ_are_said(tmp_path: Path) -> None:
+    """Versions, threads, Python."""
+    machine = {**MACHINE, "packages": PACKAGES, "python": "CPython 3.11.7"}
+    journal(tmp_path, "old", {"numpy": 1e-3}, **{**HEADER, "machine": machine})
+    machine = {**machine, "packages": {"numpy": "2.5.0", "jax": "0.11"}, "python": "CPython 3.12.1"}
+    newer = {**HEADER, "machine": machine, "settings": {"profile": "quick", "threads": 1}}
+    journal(tmp_path, "new", {"numpy": 1e-3}, **newer)
+    _, notes = comparisons.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
+    said = "\n".join(notes)
+    assert "numpy: 2.5.0, was 2.4.6" in said
+    assert "jax: 0.11, was none" in said
+    assert "Python: CPython 3.12.1, was CPython 3.11.7" in said
+    assert "setting: 1 thread, allocations as installed, was threads as installed" in said
+
+
+def test_machines_are_compared_by_ratios(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a warning: one that is three times as fast in all is the same by ratios to the baseline."""
+    times = {"torch-cpu": 3e-3, "numpy": 1e-3, "numba": 1e-4, "jax-cpu": 2e-3}
+    journal(tmp_path, "here", times, folder="m")
+    journal(tmp_path, "there", {name: seconds / 3 for name, seconds in times.items()}, folder="another")
+    frame, _ = comparisons.two_runs(*(runs(tmp_path, [name])[0] for name in ("here", "there")))
+    ratios = frame[frame.a != "torch-cpu"].times_faster
+    assert ratios.between(0.95, 1.05).all()
+    assert "torch-cpu" not in set(frame.a)
+    assert "two machines: ratios to the baseline" in table(tmp_path, "here", "there", capsys=capsys)[1]
+
+
+def test_an_a_a_run_says_what_can_be_told_apart(tmp_path: Path) -> None:
+    """What it does not resolve is not claimed in other runs of the machine; it stands behind them, not among them."""
+    aa = {**HEADER, "settings": {"profile": "aa", "threads": None}}
+    lines = [line(**measured) for measured in rounds(1e-3, seed=3, passes=24, noise=0.5)]
+    write(tmp_path / "raw" / "m" / "aa.jsonl", *lines, **aa)
+    journal(tmp_path, "r", {"numpy": 1e-3, "numba": 1e-3 / 1.1})
+    (run,) = runs(tmp_path)
+    assert run.name == "r"
+    assert run.aa is not None
+    least, because = comparisons.resolution(run)
+    assert 0.1 < least < 2
+    assert because == "that the A/A run aa resolves"
+    frame = comparisons.two_backends(run, "numba", "numpy")
+    assert set(frame.kind) == {"drift"}
+    assert "that the A/A run aa resolves" in frame.reason[0]
+    text = markdown(layouts.lay_out_verdicts(run))
+    assert "A/A run aa: differences below" in text or text == "No cases."
+    assert newest_aa(tmp_path / "raw" / "nowhere") is None
+    assert len(comparisons.resolution_table(runs(tmp_path, ["aa"])[0])) == 1
+
+
+def test_the_report_compares_with_an_older_run(tmp_path: Path) -> None:
+    """`--against`: a table of its own, the same bytes each time; the run itself is a sentence."""
+    times = {"numpy": 1e-3, "numba": 1e-4, "jax-cpu": 2e-3}
+    journal(tmp_path, "1-old", times)
+    journal(tmp_path, "2-new", {**times, "numba": 3e-4})
+    report.main(["--results", str(tmp_path), "--against", "1-old"])
+    first = (tmp_path / "tables" / "against.md").read_bytes()
+    assert b"SLOWER" in first
+    assert b"| numba" in first
+    report.main(["--results", str(tmp_path), "--against", "1-old"])
+    assert (tmp_path / "tables" / "against.md").read_bytes() == first
+    with pytest.raises(SystemExit, match="2"):
+        report.main(["--results", str(tmp_path), "--run", "1-old", "--against", "1-old"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "takes two backends or two runs"),
+        (("numpy",), "takes two backends or two runs"),
+        (("numpy", "nosuch"), "'nosuch' is neither a run nor a backend of r: numpy, numba, cupy"),
+        (("numpy", "cupy"), "cupy could not run on that machine: no driver"),
+        (("r", "numpy"), "are not of one kind"),
+        (("numpy", "numba", "--run", "nosuch"), "there is no run 'nosuch'"),
+        (("numpy", "numba", "--fail-on", "5%"), "--fail-on takes slower:PERCENT%, such as slower:5%, not '5%'"),
+    ],
+)
+def test_bad_input_is_a_sentence(
+    words: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And exit code 2."""
+    journal(tmp_path, "r", {"numpy": 1e-3, "numba": 1e-4})
+    code, _, errors = table(tmp_path, *words, capsys=capsys)
+    assert code == 2
+    assert message in errors
+
+
+def test_journals_of_before_can_be_compared(tmp_path: Path) -> None:
+    """Without passes, watchers or steps that fit; the real ones."""
+    text = json.dumps(line(seconds=[1e-3] * 7))
+    run = read(write(tmp_path / "r.jsonl", text, line("numba", seconds=[1e-4] * 7)))
+    assert list(comparisons.two_backends(run, "numba", "numpy").verdict) == ["FASTER"]

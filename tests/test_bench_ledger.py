@@ -1,0 +1,91 @@
+"""The fairness ledger: what all rows share is said once, and a row that differs carries a letter that says in what."""
+
+from pathlib import Path
+from typing import Any
+
+from test_bench_frames import HEADER, line, write
+
+from bench import ledger, report, tables
+from bench.blocks import Table, markdown
+from bench.frames import Run, read
+
+FACTS = {
+    "numpy": {"threads": "2", "blas": "OpenBLAS 0.3"},
+    "numba": {"threads": "2"},
+    "torch-cpu": {"threads": "1", "tf32": "off"},
+    "torch-recipe": {"threads": "2"},
+}
+
+
+def make(tmp_path: Path, *lines: dict[str, Any]) -> Run:
+    """A run of four backends with these facts."""
+    backends = {name: {"reason": None, "facts": facts} for name, facts in FACTS.items()}
+    backends["cupy"] = {"reason": "no driver", "facts": {}}
+    return read(write(tmp_path / "r.jsonl", *lines, **{**HEADER, "backends": backends}))
+
+
+LINES = (
+    line("numpy", algorithm="dense"),
+    line("numba", algorithm="dense"),
+    line("numba", batch=32, algorithm="hinge"),
+    line("torch-cpu", algorithm="dense"),
+    line("torch-recipe", algorithm="dense", order="own"),
+)
+
+
+def test_rows_that_differ_are_marked(tmp_path: Path) -> None:
+    """A letter for each difference, explained; none for what most share or what is not told."""
+    run = make(tmp_path, *LINES)
+    letters, text = ledger.marks(run), ledger.differences(run)
+    assert letters["numpy"] == ""
+    for name, what in (
+        ("torch-cpu", "threads 1"),
+        ("torch-recipe", "order of samples own"),
+        ("numba", "dense / hinge"),
+    ):
+        assert len(letters[name]) == 1
+        assert f"({letters[name]}) " in text
+        assert what in text.partition(f"({letters[name]}) ")[2].partition("(")[0]
+    assert "threads 2" in text.partition("(")[0]
+    assert "TF32 off" in text.partition("(")[0]
+    assert "cupy" not in letters
+
+
+def test_the_letters_stand_in_the_tables(tmp_path: Path) -> None:
+    """At the names of the rows, and the ledger under them."""
+    run = make(tmp_path, *LINES)
+    blocks = report.section(run, "throughput", [Table(tables.throughput(run)[["backend", "batch"]])])
+    text = markdown(blocks)
+    letter = ledger.marks(run)["torch-cpu"]
+    assert f"torch-cpu ({letter})" in text
+    assert "numpy (" not in text
+    assert text.index("torch-cpu (") < text.index("Run r, profile quick")
+
+
+def test_it_says_what_a_reader_needs(tmp_path: Path) -> None:
+    """Versions, threads in force, variables, load, and what is inside the clock of this table."""
+    run = make(tmp_path, *LINES)
+    paragraph, _ = ledger.ledger(run, "convergence")
+    for part in (
+        "Run r",
+        "commit",
+        "Threads in force",
+        "Variables",
+        "Load average",
+        "Inside the clock: the calls of train",
+    ):
+        assert part in str(paragraph)
+    assert "no clock" not in str(paragraph)
+    assert set(ledger.CLOCKS) >= set(report.LONG) - {"backends"}
+
+
+def test_more_letters_than_the_alphabet_has() -> None:
+    """Go on with a1."""
+    names = ledger._names()
+    assert [next(names) for _ in range(27)][-2:] == ["z", "a1"]
+
+
+def test_a_gpu_tells_its_clock(tmp_path: Path) -> None:
+    """The range while rows were measured."""
+    run = make(tmp_path, line("numpy", gpu={"sm_mhz": 1980}), line("numba", gpu={"sm_mhz": 1500}))
+    assert "GPU clock 1500 to 1980 MHz." in str(ledger.ledger(run)[0])

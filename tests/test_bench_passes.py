@@ -1,0 +1,72 @@
+"""Several passes over the grid: one row for each case, the passes apart as blocks."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_bench_frames import line, write
+
+from bench import passes
+from bench.frames import read
+
+
+def make(tmp_path: Path, *lines: dict[str, Any]) -> Any:
+    """The row that these lines become."""
+    cases = read(write(tmp_path / "raw" / "m" / "r.jsonl", *lines)).cases
+    (row,) = cases[cases.backend == "numpy"].to_dict("records")
+    return row
+
+
+def test_passes_are_blocks_of_one_row(tmp_path: Path) -> None:
+    """All rounds together, and apart by the number of the pass; whatever their order in the file."""
+    row = make(
+        tmp_path,
+        line(seconds=[1.0, 2.0]),
+        line(seconds=[5.0, 6.0], **{"pass": 2}),
+        line(seconds=[3.0, 4.0], **{"pass": 1}),
+    )
+    assert row["seconds"] == [1, 2, 3, 4, 5, 6]
+    assert row["passes"] == {0: [1, 2], 1: [3, 4], 2: [5, 6]}
+    assert row["pass"] == 0
+
+
+def test_the_later_line_of_a_pass_counts(tmp_path: Path) -> None:
+    """A case that was measured again."""
+    assert make(tmp_path, line(seconds=[1.0]), line(seconds=[2.0]))["seconds"] == [2]
+
+
+def test_calls_of_different_length_are_brought_to_one(tmp_path: Path) -> None:
+    """A pass with twice the steps in a call."""
+    row = make(
+        tmp_path,
+        line(work="step", optimizer="sgd", seconds=[1.0], steps=25),
+        line(work="step", optimizer="sgd", seconds=[4.0], steps=50, **{"pass": 1}),
+    )
+    assert row["passes"] == {0: [1], 1: [2]}
+    assert row["steps"] == 25
+
+
+@pytest.mark.parametrize("status", passes.FAILED)
+def test_a_case_that_failed_once_has_failed(tmp_path: Path, status: str) -> None:
+    """It stands with its reason and no time."""
+    failed = {**line(status=status, reason="so it was"), "pass": 1}
+    failed.pop("seconds", None)
+    row = make(tmp_path, line(seconds=[1.0]), failed, line(seconds=[2.0], **{"pass": 2}))
+    assert (row["status"], row["reason"], row["passes"]) == (status, "so it was", {})
+
+
+def test_a_pass_that_time_did_not_suffice_for_is_left_out(tmp_path: Path) -> None:
+    """The others count."""
+    skipped = {**line(status="SKIPPED", reason="the time budget was spent"), "pass": 1}
+    skipped.pop("seconds", None)
+    row = make(tmp_path, line(seconds=[1.0]), skipped, line(seconds=[2.0], **{"pass": 2}))
+    assert (row["status"], row["passes"]) == ("OK", {0: [1], 2: [2]})
+
+
+@pytest.mark.parametrize("number", [-1, 1.5, "1", True, None])
+def test_a_pass_is_a_number(tmp_path: Path, number: object) -> None:
+    """Anything else is a line that cannot be used."""
+    said: list[str] = []
+    path = write(tmp_path / "raw" / "m" / "r.jsonl", line(), {**line("textbook-numpy"), "pass": number})
+    assert "textbook-numpy" not in set(read(path, said.append).cases.backend)
+    assert "skipped: pass: " in said[0]

@@ -1,0 +1,194 @@
+"""Each sign of an unsound time is seen where it is, and only there; backends that deceive the clock are found out."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_bench_frames import line, write
+from test_bench_trial import make
+
+from bench import layouts, soundness, tables, timing
+from bench.blocks import markdown
+from bench.cases import Case
+from bench.frames import Run, read
+from relufit.backends.numpy import NumpyBackend
+
+RNG = np.random.default_rng(0)
+STEADY = (1e-3 * np.exp(RNG.normal(0, 0.01, 25))).tolist()
+
+
+def case(tmp_path: Path, header: dict[str, Any] | None = None, **fields: Any) -> tuple[Run, dict[str, Any]]:
+    """A run of one row, and the row."""
+    run = read(write(tmp_path / "raw" / "m" / "r.jsonl", line(**{"seconds": STEADY, **fields}), **(header or {})))
+    return run, run.cases[run.cases.backend == "numpy"].to_dict("records")[0]
+
+
+def seen(tmp_path: Path, header: dict[str, Any] | None = None, **fields: Any) -> list[str]:
+    """The words of the notes on such a row."""
+    return [note.word for note in soundness.notes(*case(tmp_path, header, **fields))]
+
+
+WATCHED = {"watched_seconds": 1.0, "cores_used": 1.0, "cores_of_others": 0.02, "cores_stolen": 0.0}
+TF32 = {"backends": {"numpy": {"reason": None, "facts": {"tf32": "on"}}}}
+ONE_THREAD = {"settings": {"threads": 1}}
+
+
+@pytest.mark.parametrize(
+    ("word", "header", "fields"),
+    [
+        ("unsynchronized", {}, {"read_back_seconds": 5e-3}),
+        ("TF32", TF32, {}),
+        ("threads not as asked", ONE_THREAD, {**WATCHED, "cores_used": 1.9}),
+        ("throttled", {}, {**WATCHED, "throttled_share": 0.2}),
+        ("throttled", {}, {"gpu": {"throttled": "software power cap"}}),
+        ("shared GPU", {}, {"gpu": {"processes": 2}}),
+        ("loaded machine", {}, {**WATCHED, "cores_of_others": 0.8}),
+        ("loaded machine", {}, {**WATCHED, "cores_stolen": 0.3}),
+        ("drifting", {}, {"seconds": [s * (1 + 0.2 * k / 25) for k, s in enumerate(STEADY)]}),
+        ("noisy", {}, {"seconds": [1e-3, 1.4e-3] * 12}),
+        ("too short for the timer", {"timer_seconds": 1e-4}, {}),
+        ("subnormals", {}, {"subnormals": 3}),
+        ("page faults", {}, {"minor_faults_per_call": 800}),
+    ],
+)
+def test_each_is_said(tmp_path: Path, word: str, header: dict[str, Any], fields: dict[str, Any]) -> None:
+    """And nothing else of a row that is otherwise steady."""
+    assert seen(tmp_path, header, **fields) == [word]
+
+
+@pytest.mark.parametrize(
+    ("header", "fields"),
+    [
+        ({}, {}),
+        ({}, {"read_back_seconds": 2e-3}),
+        (TF32, {"dtype": "float64"}),
+        (ONE_THREAD, {**WATCHED, "cores_used": 1.02}),
+        (ONE_THREAD, {**WATCHED, "cores_used": 2.0, "watched_seconds": 0.02}),  # two ticks of the counters
+        ({"settings": {"threads": None}}, {**WATCHED, "cores_used": 2.0}),
+        ({}, {**WATCHED, "cores_of_others": 0.5, "watched_seconds": 0.05}),
+        ({}, {"gpu": {"processes": 1, "throttled": ""}}),
+        ({"timer_seconds": 1e-7}, {}),
+        ({}, {"subnormals": 0, "minor_faults_per_call": 20}),
+        ({}, {"seconds": [1e-3] * 24 + [1.0]}),  # an outlier is no spread
+    ],
+)
+def test_nothing_is_said_of_a_sound_time(tmp_path: Path, header: dict[str, Any], fields: dict[str, Any]) -> None:
+    """Numbers just below each limit, or too few for it."""
+    assert seen(tmp_path, header, **fields) == []
+
+
+def test_drift_is_looked_for_within_a_pass(tmp_path: Path) -> None:
+    """Passes at different speeds are no drift of a pass; a drift within one of them is."""
+    steady = [line(seconds=[s * factor for s in STEADY], **{"pass": n}) for n, factor in enumerate((1, 1.5))]
+    drifting = line(seconds=[s * (1 + 0.3 * k / 25) for k, s in enumerate(STEADY)], **{"pass": 2})
+    for lines, expected in ((steady, False), ([*steady, drifting], True)):
+        run = read(write(tmp_path / f"{expected}.jsonl", *lines))
+        row = run.cases[run.cases.backend == "numpy"].to_dict("records")[0]
+        assert (soundness.drifting(run, row) is not None) == expected
+
+
+def test_drift_is_seldom_seen_in_noise() -> None:
+    """In 1 % of steady rows at most (to sampling error), for the limit of 1 % is by a rank test."""
+    rng, seen = np.random.default_rng(1), 0
+    for _ in range(400):
+        by, p = soundness._drift((1e-3 * np.exp(rng.normal(0, 0.2, 24))).tolist())
+        seen += abs(by) > soundness.DRIFTING and p < 0.01
+    assert seen / 400 < 0.025
+
+
+def test_it_stands_in_the_row_and_in_the_report(tmp_path: Path) -> None:
+    """With numbers in the .csv, in a word with its sizes in the table; without a ratio where it is grave."""
+    lines = [line("torch-cpu", seconds=STEADY), line(seconds=STEADY, read_back_seconds=5e-3),
+             line("textbook-numpy", seconds=[1e-3, 1.4e-3] * 12)]  # fmt: skip
+    run = read(write(tmp_path / "r.jsonl", *lines))
+    frame = tables.throughput(run).set_index("backend")
+    assert frame.unsound["numpy"].startswith("unsynchronized: 5")
+    assert np.isnan(frame.times_faster_than_baseline["numpy"])
+    assert frame.unsound["textbook-numpy"].startswith("noisy: the middle half of the rounds spreads by ")
+    assert frame.times_faster_than_baseline["textbook-numpy"] == pytest.approx(0.83, abs=0.03)
+    text = markdown(layouts.lay_out_throughput(run))
+    assert "unsynchronized at N = 800" in text
+    assert "noisy at N = 800" in text
+
+
+def test_an_unsynchronized_baseline_gives_no_ratio(tmp_path: Path) -> None:
+    """For its time is not true."""
+    run = read(
+        write(tmp_path / "r.jsonl", line("torch-cpu", seconds=STEADY, read_back_seconds=1.0), line(seconds=STEADY))
+    )
+    assert tables.throughput(run).times_faster_than_baseline.isna().all()
+
+
+class Asynchronous(NumpyBackend):
+    """A device with a queue of its own: a gradient takes 2 ms there, and its result is waited for when it is read."""
+
+    def __init__(self, *, synchronizes: bool) -> None:
+        super().__init__()
+        self.synchronizes, self.queue = synchronizes, ThreadPoolExecutor(1)
+        self.pending: list[Future[None]] = []
+
+    def loss_and_grads(self, params: Any, samples: Any) -> Any:
+        self.pending.append(self.queue.submit(time.sleep, 2e-3))
+        return super().loss_and_grads(params, samples)
+
+    def synchronize(self) -> None:
+        if self.synchronizes:
+            self.wait()
+
+    def to_host(self, array: Any) -> np.ndarray:
+        self.wait()
+        return super().to_host(array)
+
+    def wait(self) -> None:
+        while self.pending:
+            self.pending.pop().result()
+
+
+@pytest.fixture(params=[True, False], ids=["synchronizes", "forgets to"])
+def asynchronous(request: pytest.FixtureRequest) -> Iterator[Asynchronous]:
+    """Such a device, in order or not."""
+    backend = Asynchronous(synchronizes=request.param)
+    yield backend
+    backend.queue.shutdown()
+
+
+def test_a_backend_that_forgets_to_synchronize_is_found(asynchronous: Asynchronous, tmp_path: Path) -> None:
+    """The clock sees launches only, and the row says so; the same device in good order is believed."""
+    run, lines = make(Case("gradient", 20, 4), asynchronous)
+    params, samples = run.on_device()
+    call = lambda: asynchronous.loss_and_grads(params, samples)  # noqa: E731
+    clock = timing.synchronized_clock(asynchronous)
+    # The fixture of pytest-benchmark is not at hand here: what it would have measured.
+    run.benchmark.seconds = min(timing.seconds_per_call(call, clock, 1) for _ in range(5))  # type: ignore[attr-defined]
+    run.time(call)
+    words = seen(tmp_path, read_back_seconds=lines[0]["read_back_seconds"], seconds=lines[0]["seconds"])
+    assert ("unsynchronized" in words) == (not asynchronous.synchronizes)
+
+
+def test_a_sleep_of_known_length_is_measured() -> None:
+    """By the clock of bench: at least as long as it was, and not by much longer at the least."""
+    seconds = min(timing.seconds_per_call(lambda: time.sleep(0.02), time.perf_counter, 2) for _ in range(10))
+    assert 0.02 <= seconds < 0.03
+
+
+def test_what_goes_on_beside_is_measured() -> None:
+    """A thread that is busy counts as a core of this process, and not as another's."""
+    from bench import witness
+
+    stop = threading.Event()
+    busy = threading.Thread(target=lambda: sum(1 for _ in iter(stop.is_set, True)))
+    before = witness.read()
+    busy.start()
+    time.sleep(0.5)
+    found = witness.between(before, witness.read(), calls=10)
+    stop.set()
+    busy.join()
+    assert found["watched_seconds"] == pytest.approx(0.5, abs=0.3)
+    assert 0.2 < found["cores_used"] < 1.5
+    assert found["cores_of_others"] >= 0
+    assert found["minor_faults_per_call"] is None or found["minor_faults_per_call"] >= 0

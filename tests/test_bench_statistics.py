@@ -1,0 +1,96 @@
+"""Intervals and rank tests by simulation: what is claimed to be rare is rare, and what is there is found."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bench.statistics import Comparison, compare_groups, compare_pairs, holm
+
+MARGIN = 0.05
+BLOCKS, TIMES = 12, 400
+
+Draw = Callable[[np.random.Generator, int], np.ndarray]
+NOISE: dict[str, Draw] = {
+    "normal": lambda rng, n: rng.normal(0, 0.05, n),
+    "heavy tails": lambda rng, n: 0.03 * rng.standard_t(2, n),
+    "skewed": lambda rng, n: rng.exponential(0.05, n),
+}
+
+
+def simulate(draw: Draw, ratio: float, drift: float, times: int = TIMES, seed: int = 0) -> list[Comparison]:
+    """Pairs of blocks of a machine that drifts by steps, with B `ratio` times as slow as A."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(times):
+        machine = np.cumsum(rng.normal(0, drift, BLOCKS))
+        a, b = (np.exp(machine + draw(rng, BLOCKS)) for _ in range(2))
+        found.append(compare_pairs(a, ratio * b, MARGIN))
+    return found
+
+
+@pytest.mark.parametrize("noise", NOISE)
+@pytest.mark.parametrize("drift", [0.0, 0.1])
+def test_the_interval_of_a_ratio_covers_it(noise: str, drift: float) -> None:
+    """In at least 95 % of runs (to sampling error), whatever the noise, and however the machine drifts."""
+    inside = np.mean([found.low <= 1.3 <= found.high for found in simulate(NOISE[noise], 1.3, drift)])
+    assert inside > 0.93
+
+
+@pytest.mark.parametrize("noise", NOISE)
+def test_equal_backends_are_seldom_told_apart(noise: str) -> None:
+    """At most 5 % of single tests are wrong (to sampling error), under any noise and a drift beyond it."""
+    wrong = np.mean([found.p_different <= 0.05 for found in simulate(NOISE[noise], 1.0, 0.1)])
+    assert wrong < 0.075
+
+
+def test_what_differs_is_found() -> None:
+    """10 % under 5 % of noise and a drift of 10 % a block: in nine of ten runs; apart, without pairs, hardly ever."""
+    assert np.mean([found.p_different <= 0.05 for found in simulate(NOISE["normal"], 1.1, 0.1)]) > 0.9
+    rng, missed = np.random.default_rng(1), []
+    for _ in range(100):
+        a, b = (np.exp(np.cumsum(rng.normal(0, 0.1, BLOCKS))) for _ in range(2))
+        missed.append(compare_groups(a, 1.1 * b, MARGIN).p_different)
+    assert np.mean(np.array(missed) <= 0.05) > 0.2  # that is what drift does to blocks that do not alternate
+
+
+@pytest.mark.parametrize("compare", [compare_pairs, compare_groups])
+def test_equality_needs_evidence(compare: Callable[..., Comparison]) -> None:
+    """At the end of the margin it is claimed in 5 % of runs at most; well within it mostly; of few blocks never."""
+    rng = np.random.default_rng(2)
+    draw = lambda scale, ratio: [  # noqa: E731
+        compare(np.exp(rng.normal(0, scale, BLOCKS)), ratio * np.exp(rng.normal(0, scale, BLOCKS)), MARGIN).p_same
+        for _ in range(TIMES)
+    ]
+    assert np.mean(np.array(draw(0.02, 1 + MARGIN)) <= 0.05) < 0.075
+    assert np.mean(np.array(draw(0.02, 1.0)) <= 0.05) > 0.9
+    assert compare([1, 1, 1], [1, 1, 1], MARGIN).p_same >= 0.05
+
+
+@pytest.mark.parametrize("compare", [compare_pairs, compare_groups])
+def test_the_ratio_is_how_many_times_faster_a_is(compare: Callable[..., Comparison]) -> None:
+    """The same from either side."""
+    a, b = [1.0, 1.01, 0.99, 1.02, 0.98, 1.0], [2.0, 2.02, 1.98, 2.04, 1.96, 2.0]
+    found, turned = compare(a, b, MARGIN), compare(b, a, MARGIN)
+    assert found.ratio == pytest.approx(2)
+    assert found.low <= 2 <= found.high
+    assert (turned.ratio, turned.low, turned.high) == pytest.approx((1 / found.ratio, 1 / found.high, 1 / found.low))
+    assert turned.p_different == pytest.approx(found.p_different)
+    assert found.blocks == 6
+
+
+def test_ties_are_no_trouble() -> None:
+    """Rounded seconds tie; equal ones are no evidence of a difference, and all of equality."""
+    found = compare_pairs([1.0] * 12, [1.0] * 12, MARGIN)
+    assert found.p_different == 1
+    assert found.p_same < 0.001
+
+
+def test_holm_corrects_for_the_length_of_a_table() -> None:
+    """By the definition: the k-th smallest of m times m - k + 1, never falling, at most 1."""
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1, 1]
+    assert holm([]) == []
+    rng = np.random.default_rng(3)
+    wrong = np.mean([min(holm(rng.uniform(size=40))) <= 0.05 for _ in range(2000)])
+    assert 0.03 < wrong < 0.065

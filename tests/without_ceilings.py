@@ -1,0 +1,5 @@
+"""A plugin for the runs that tests begin: ceilings take seconds to measure, and have tests of their own."""
+
+from bench import ceilings
+
+ceilings.measure = lambda threads: {"reason": "not measured in this run"}  # type: ignore[assignment]
