@@ -78,7 +78,7 @@ def test_seconds_per_call_divides_by_the_calls() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "budget", "wanted"), [(1, 0, 6), (1, 20, 20), (1e-3, 20, 25), (0, 1, 25), (1.5, 20, 3)]
+    ("seconds", "budget", "wanted"), [(1, 0, 7), (1, 20, 20), (1e-3, 20, 25), (0, 1, 25), (1.5, 20, 3)]
 )
 def test_rounds_follow_the_budget(seconds: float, budget: float, wanted: int) -> None:
     """Between the least that allows an interval and what keeps journals small."""
@@ -147,14 +147,3 @@ def test_device_time_that_waited_for_the_host_does_not_count(monkeypatch: pytest
         fake.now += 1.0
 
     assert timing.device_seconds(slow_to_launch, Clock(), backend.synchronize, seconds=1e-3) == []
-
-
-def test_page_faults_are_counted() -> None:
-    """Touching fresh memory faults; where the system does not count, None."""
-    before = timing.minor_faults()
-    if before is None:
-        pytest.skip("this system does not count page faults")
-    bytearray(64 << 20)[:: 1 << 12] = b"x" * (64 << 8)
-    after = timing.minor_faults()
-    assert after is not None
-    assert after > before
