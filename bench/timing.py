@@ -4,9 +4,12 @@ Inside the clock: K calls and one synchronization, divided by K. K is chosen so 
 least, and longer where there is time; latency is K = 1 by definition.
 """
 
+import gc
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from statistics import median
+from types import SimpleNamespace
 from typing import Any
 
 from relufit.backend import Backend, DeviceClock
@@ -36,6 +39,30 @@ def seconds_per_call(call: Callable[[], Any], clock: Callable[[], float], calls:
     for _ in range(calls):
         call()
     return (clock() - start) / calls
+
+
+class Rounds:
+    """Times rounds of calls as the fixture of pytest-benchmark does, where there is no pytest.
+
+    As in the harness, the garbage collector is off meanwhile, and `stats.stats` holds the seconds of a call, a round.
+    """
+
+    disabled, enabled, has_error = False, True, False
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.stats: Any = None
+
+    def pedantic(self, target: Callable[[], Any], rounds: int = 1, iterations: int = 1) -> None:
+        """Time so many rounds of so many calls."""
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            seconds = [seconds_per_call(target, self.clock, iterations) for _ in range(rounds)]
+        finally:
+            if collects:
+                gc.enable()
+        self.stats = SimpleNamespace(stats=SimpleNamespace(data=seconds, median=median(seconds)))
 
 
 def choose_iterations(

@@ -1,5 +1,7 @@
 """The engine, by a fake clock: what is counted, how often, and that the device is waited for."""
 
+import gc
+
 import pytest
 
 from bench import timing
@@ -65,6 +67,25 @@ def test_a_clock_that_does_not_move_at_first_is_survived() -> None:
         clock.now = hidden // 1e-3 * 1e-3
 
     assert timing.choose_iterations(call, clock)[0] > 1000
+
+
+def test_rounds_are_timed_as_under_pytest() -> None:
+    """So many rounds of so many calls, their seconds a call; the garbage collector is off meanwhile, and back after."""
+    clock, collects = FakeClock(), []
+    rounds = timing.Rounds(clock)
+
+    def call() -> None:
+        collects.append(gc.isenabled())
+        clock.now += 0.25 + 0.25 * (len(collects) > 8)
+
+    rounds.pedantic(call, rounds=3, iterations=4)
+    assert rounds.stats.stats.data == [0.25, 0.25, 0.5]
+    assert rounds.stats.stats.median == 0.25
+    assert collects == [False] * 12
+    assert gc.isenabled()
+    with pytest.raises(ZeroDivisionError):
+        rounds.pedantic(lambda: 1 / 0)
+    assert gc.isenabled()
 
 
 def test_seconds_per_call_divides_by_the_calls() -> None:
