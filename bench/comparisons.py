@@ -93,8 +93,9 @@ def worse(frame: pd.DataFrame, limit: float) -> list[str]:
     ] + [f"{_case(row)}: {row['reason']}" for row in frame[frame.failed].to_dict("records")]
 
 
+@lru_cache(maxsize=4)
 def resolution_table(aa: Run) -> pd.DataFrame:
-    """Each backend's passes of an A/A run against themselves, the even ones against the odd."""
+    """Each backend's passes of an A/A run against themselves, even against odd. Kept: not to be changed."""
     found = []
     for (name, *_), row in _rows(aa).items():
         if row["status"] == "OK" and len(row["passes"]) >= 2 * LEAST_BLOCKS:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench import ceilings, device_ceilings, isolate, machine, timing
+from bench import header, isolate, machine, timing
 from bench.budget import CASE_SECONDS, MAX_CASE_SECONDS, QUICK_SECONDS, Budget, Past, Unsuitable
 from bench.cases import PROFILES, REPEATED, Case
 from bench.fields import CASE_FIELDS
@@ -213,12 +213,13 @@ def journal_of(config: pytest.Config) -> Journal:
     if JOURNAL not in config.stash:
         path = config.option.resume
         if path is None:
-            config.stash[JOURNAL] = Journal.begin(Path(config.option.results), header(config))
+            first_line = header.describe(config.stash[SELECTED][1], settings(config))
+            config.stash[JOURNAL] = Journal.begin(Path(config.option.results), first_line)
         else:
             config.stash[JOURNAL] = Journal.resume(path)
             for name in config.stash[SELECTED][1]:
                 if name not in read_lines(path)[0]["backends"]:
-                    config.stash[JOURNAL].write({"kind": "backend", "backend": name, **state(name)})
+                    config.stash[JOURNAL].write({"kind": "backend", "backend": name, **header.state(name)})
     return config.stash[JOURNAL]
 
 
@@ -237,42 +238,14 @@ def measures(config: pytest.Config) -> bool:
     return not (benchmarks.disabled or benchmarks.skip)
 
 
-def state(name: str) -> dict[str, Any]:
-    """Why a backend cannot run here, or what it says of itself under the settings that it is measured with."""
-    if (reason := unavailable(name)) is not None:
-        return {"reason": reason, "facts": {}}
-    with load(name).pinned():
-        facts = load(name).facts()
-    if "numpy" in facts:  # numpy does not tell how many threads its BLAS has
-        facts.setdefault("threads", str(machine.blas_threads("numpy")))
-    return {"reason": None, "facts": facts}
-
-
-def uses_cuda(names: list[str]) -> bool:
-    """Whether a backend of this run works on a CUDA device."""
-    return any(unavailable(name) is None and load(name).device == "cuda" for name in names)
-
-
-def header(config: pytest.Config) -> dict[str, Any]:
-    """The first line of the journal: the machine, the code, the settings and every backend's state."""
-    names = config.stash[SELECTED][1]
+def settings(config: pytest.Config) -> dict[str, Any]:
+    """How this run measures: its part of the journal's first line."""
     return {
-        "machine": machine.describe(),
-        "code": machine.commit(),
-        "settings": {
-            "profile": config.option.profile,
-            "seconds": config.option.seconds,
-            "threads": config.option.threads,
-            "order_seed": ORDER_SEED,
-            "isolated": config.option.isolate,
-            "garbage_collector": "off while timing",
-            "environment": machine.environment(),
-        },
-        "backends": {name: state(name) for name in names},
-        "timer_seconds": timing.resolution(),
-        "threads_in_force": machine.threads_in_force(),
-        "ceilings": ceilings.measure(config.option.threads),
-        "device_ceilings": device_ceilings.measure() if uses_cuda(names) else {},
+        "profile": config.option.profile,
+        "seconds": config.option.seconds,
+        "threads": config.option.threads,
+        "order_seed": ORDER_SEED,
+        "isolated": config.option.isolate,
     }
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from math import isnan
 from typing import Any, NamedTuple
 
+from bench import question
 from bench.cases import Case
 from bench.kinds import (
     LEAST_SECONDS,
@@ -96,6 +97,16 @@ ROOFS = (
         for dtype in DTYPES
     ),
 )
+
+
+def as_question(value: Any) -> dict[str, Any]:
+    """What a run of bench.crossover was asked."""
+    found = question.read(value)
+    if found is None:
+        raise ValueError(f"{value!r:.40} is no question of a crossover")
+    return {name: (as_name if isinstance(part, str) else as_whole)(part) for name, part in found.settings().items()}
+
+
 DEVICE_ROOFS = ("launch_seconds", "graph_node_seconds", "cache_bytes", "processors")
 BACKEND: Schema = {"reason": TEXT, "facts": TEXTS}
 HEADER: Schema = {
@@ -108,7 +119,12 @@ HEADER: Schema = {
         "gpus": Kind(as_gpus, []),
     },
     "code": {"commit": TEXT, "dirty": FLAG, "content_hash": TEXT},
-    "settings": {"profile": TEXT, "threads": COUNT, "environment": TEXTS},
+    "settings": {
+        "profile": TEXT,
+        "threads": COUNT,
+        "environment": TEXTS,
+        "crossover": Kind(as_question, None),
+    },
     "threads_in_force": TEXTS,
     "timer_seconds": RATE,
     "ceilings": {

@@ -14,9 +14,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench import passes
+from bench import passes, question
 from bench.fields import CASE_FIELDS, Complain, read_backend, read_case, read_header
 from bench.kinds import in_one_line
+from bench.question import Question
 from relufit.errors import RelufitError
 
 AA = "aa"  # the profile of a run of backends against themselves
@@ -71,13 +72,19 @@ class Run:
         return f"{self.threads}, {self.allocations}"
 
     @property
+    def question(self) -> Question | None:
+        """What a run of bench.crossover was asked; None of other runs."""
+        return question.read(self.header["settings"]["crossover"])
+
+    @property
     def slug(self) -> str:
-        """Machine and setting as part of a file's name; the headline profile is a run of its own kind."""
+        """Machine and setting as part of a file's name; the headline profile and each crossover are kinds of runs."""
         asked = self.header["settings"]["threads"]
         return "".join(
             [
                 self.path.parent.name,
                 "-headline" if self.profile == "headline" else "",
+                "" if self.question is None else f"-{self.question.slug()}",
                 "" if asked is None else f"-threads-{asked}",
                 "-kept" if self.allocations == "allocations kept" else "",
             ]

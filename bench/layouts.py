@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench import comparisons, tables
+from bench import comparisons, crossings, tables
 from bench.blocks import NO_CASES, Block, Heading, Table, Words
 from bench.cells import digits, duration, roofed_cell, scientific, seconds_cell, whole
 from bench.frames import Run
@@ -241,6 +241,20 @@ def lay_out_against(frame: pd.DataFrame, notes: list[str]) -> list[Block]:
     return [*notes, Table(comparisons.in_cells(frame)) if len(frame) else NO_CASES]
 
 
+def lay_out_crossover(run: Run) -> list[Block]:
+    """The sentence, what the machine can tell apart, and the sizes one below the other."""
+    return [crossings.phrase(run), comparisons.resolution_in_words(run), Table(cells_of_crossover(run))]
+
+
+def cells_of_crossover(run: Run) -> pd.DataFrame:
+    """A line for each size: the times of both, how many times faster the first is, and the verdict on it."""
+    question, frame = run.question, crossings.tabulate(run)
+    assert question is not None
+    cells = comparisons.in_cells(frame).rename(columns={"A": question.a, "B": question.b})
+    cells = cells.rename(columns={"A is times faster": f"{question.a} is times faster", "case": question.symbol})
+    return cells.assign(**{question.symbol: frame["size"].map(whole)})
+
+
 def _verdict(row: Any) -> str:
     """One cell: the word, of UNSURE the kind, the ratio and its interval."""
     if row.kind == "missing":
@@ -268,6 +282,7 @@ LAYOUTS: dict[str, Callable[[Run], list[Block]]] = {
     "memory": lay_out_memory,
     "backends": lambda run: [Table(tables.backends(run))],
     "verdicts": lay_out_verdicts,
+    "crossover": lay_out_crossover,
     "summary": lay_out_summary,
 }
 

@@ -26,7 +26,7 @@ CLOCKS = {  # what stands inside the clock, for each table
     "agreement": "nothing: a comparison with float64 numpy",
     "trajectory": "nothing: a comparison with float64 numpy",
 }
-CLOCKS |= dict.fromkeys(("summary", "headline", "verdicts"), CLOCKS["throughput"])
+CLOCKS |= dict.fromkeys(("summary", "headline", "verdicts", "crossover"), CLOCKS["throughput"])
 
 
 def ledger(run: Run, table: str = "summary") -> list[Block]:

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Iterable
 from typing import Any
 
 Case = dict[str, Any]
+AVERAGES = ("cores_used", "cores_of_others", "cores_stolen", "throttled_share")  # over the time of the rounds
 FAILED = ("DISAGREES", "DIVERGED", "TIMEOUT", "OOM", "CRASHED")
 
 
@@ -36,4 +37,12 @@ def _merged(passes: dict[int, Case]) -> Case:
         else case["seconds"] or []
         for number, case in timed.items()
     }
-    return {**first, "seconds": [second for block in seconds.values() for second in block], "passes": seconds}
+    together = [second for block in seconds.values() for second in block]
+    return {**first, **_witnessed(list(timed.values())), "seconds": together, "passes": seconds}
+
+
+def _witnessed(timed: list[Case]) -> Case:
+    """What went on beside all passes: averages over their time. One call that is read back quickly clears a backend."""
+    watched = sum(case["watched_seconds"] for case in timed)
+    found = {name: sum(case[name] * case["watched_seconds"] for case in timed) / watched for name in AVERAGES}
+    return {**found, "watched_seconds": watched, "read_back_seconds": min(case["read_back_seconds"] for case in timed)}

@@ -3,6 +3,7 @@
 Figures are made without pyplot, and without dates or random identifiers: the same journal gives the same bytes.
 """
 
+import textwrap
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
-from bench import tables
+from bench import crossings, tables
 from bench.cost import is_hinge
 from bench.frames import Run
 from bench.styles import Style, styles
@@ -38,6 +40,8 @@ def draw_all(run: Run, folder: Path, label: str) -> list[Path]:
         "trajectory": trajectory,
         "fits": fits,
     }
+    if run.question is not None:
+        figures = {"crossover": crossover}
     written = []
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in another script: boxes will do
@@ -94,6 +98,44 @@ def scaling(run: Run) -> Figure | None:
     _legend(figure, [axes])
     figure.suptitle(f"{_title(run)}; loss and gradients of all N samples", fontsize=9)
     return figure
+
+
+def crossover(run: Run) -> Figure | None:
+    """Times of both backends against the size that varies, and below them their ratio; each with its interval."""
+    question, frame = run.question, crossings.tabulate(run)
+    frame = frame[frame.times_faster.notna()]
+    assert question is not None
+    if frame.empty:
+        return None
+    figure = Figure(figsize=(9, 6.5), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    times, style = tables.throughput(run), _styles(run)
+    for name in (question.a, question.b):
+        own = times[(times.backend == name) & (times.work == question.work)].set_index(question.over)
+        own = own.loc[frame["size"], ["median_us", "low_us", "high_us"]] / 1e6
+        _with_intervals(above, own.index, *own.to_numpy().T, label=_plain(name), **_marked(style[name]))
+    ratios = frame[["times_faster", "low", "high"]].to_numpy().T
+    _with_intervals(below, frame["size"], *ratios, color="black", marker="o", markersize=4)
+    below.axhline(1, color="black", linewidth=0.8, alpha=0.5)
+    for crossing in crossings.find(run):
+        for axes in (above, below):
+            axes.axvspan(crossing.low, crossing.high, color="tab:grey", alpha=0.25, linewidth=0)
+            axes.axvline(crossing.size, color="tab:grey", linewidth=0.8)
+    above.set(xscale="log", yscale="log", ylabel=_plain(f"seconds of one {question.work}"))
+    below.set(xscale="log", yscale="log", xlabel=f"{question.over} size {question.symbol}")
+    below.set_ylabel(_plain(f"{question.a} is times faster"))
+    below.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=4))
+    below.yaxis.set_major_formatter("{x:g}")
+    below.yaxis.set_minor_formatter("")
+    above.legend(frameon=False, fontsize=9)
+    figure.suptitle(_plain(f"{run.machine}, {run.threads}\n{textwrap.fill(crossings.phrase(run), 110)}"), fontsize=9)
+    return figure
+
+
+def _with_intervals(axes: Axes, sizes: Any, middle: Any, low: Any, high: Any, **style: Any) -> None:
+    """Draw a line with error bars; none where there are too few values for an interval."""
+    down, up = (np.nan_to_num(np.asarray(reach, dtype=float)) for reach in (middle - low, high - middle))
+    axes.errorbar(sizes, middle, yerr=[down, up], capsize=2, elinewidth=1, **style)
 
 
 def _label(name: str, rows: Any) -> str:
@@ -155,12 +197,12 @@ def trajectory(run: Run) -> Figure | None:
     for panel, (kind, rows) in zip(panels, kinds, strict=True):
         for case in tables.sorted_by_backend(run, rows).to_dict("records"):
             colour, _, line = styled[case["backend"]]
-            panel.plot(case["step"], case["distance"], color=colour, linestyle=line, label=case["backend"])
+            panel.plot(case["step"], case["distance"], color=colour, linestyle=line, label=_plain(case["backend"]))
         panel.axhline(tables.PARTED, color="black", linewidth=0.8, alpha=0.5)
-        panel.set(xscale="log", yscale="log", xlabel="steps of 32 samples", title=", ".join(kind))
+        panel.set(xscale="log", yscale="log", xlabel="steps of 32 samples", title=_plain(", ".join(kind)))
     panels[0].set(ylabel="distance from float64, of the way gone")
     _legend(figure, panels)
-    figure.suptitle(f"{run.machine}, {run.threads}; H = {hidden}, over the same minibatches", fontsize=10)
+    figure.suptitle(_plain(f"{run.machine}, {run.threads}; H = {hidden}, over the same minibatches"), fontsize=10)
     return figure
 
 

@@ -16,12 +16,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import comparisons, exports, plots, tables, terminal
+from bench import comparisons, crossings, exports, plots, tables, terminal
 from bench.blocks import Block, Heading, Table, Words, markdown
 from bench.exports import Format, write_text
 from bench.frames import Run, runs
 from bench.journal import RESULTS
-from bench.layouts import LAYOUTS, focus, lay_out_against, lay_out_headline, lay_out_summary
+from bench.layouts import (
+    LAYOUTS,
+    cells_of_crossover,
+    focus,
+    lay_out_against,
+    lay_out_crossover,
+    lay_out_headline,
+    lay_out_summary,
+)
 from bench.ledger import ledger, marks
 from relufit.errors import RelufitError
 
@@ -38,6 +46,7 @@ LONG: dict[str, Callable[[Run], pd.DataFrame]] = {
     "verdicts": comparisons.against_baseline,
     "summary": tables.summary,
 }
+OF_CROSSOVERS: dict[str, Callable[[Run], pd.DataFrame]] = {"crossover": crossings.tabulate}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -85,17 +94,20 @@ def write(results: Path, chosen: list[Run], kinds: list[Format]) -> None:
     """Write every file of the report."""
     for folder in ("tables", "figures"):
         (results / folder).mkdir(parents=True, exist_ok=True)
-    for name, make in LONG.items():
+    for name, make in {**LONG, **OF_CROSSOVERS}.items():
+        concerned = [run for run in chosen if name in tables_of(run)]
+        if not concerned:
+            continue
         long = pd.concat(
             [
                 make(run).assign(machine=run.machine, threads=run.threads, allocations=run.allocations, run=run.name)
-                for run in chosen
+                for run in concerned
             ],
             ignore_index=True,
         ).infer_objects()  # a run without cases has columns without a type
         blocks = [
             Heading(1, name.capitalize()),
-            *(block for run in chosen for block in section(run, name, LAYOUTS[name](run))),
+            *(block for run in concerned for block in section(run, name, LAYOUTS[name](run))),
         ]
         for kind in kinds:
             kind.write(long, blocks, results / "tables" / f"{name}.{kind.suffix}")
@@ -109,8 +121,8 @@ def write(results: Path, chosen: list[Run], kinds: list[Format]) -> None:
 
 
 def write_against(results: Path, chosen: list[Run], older: Run, kinds: list[Format]) -> None:
-    """Write a table `against` of verdicts: each of the other runs against the older one."""
-    newer = [run for run in chosen if run.path != older.path]
+    """Write a table `against` of verdicts: each of the other runs of its kind against the older one."""
+    newer = [run for run in chosen if run.path != older.path and run.question == older.question]
     if not newer:
         raise RelufitError(f"--against {older.name}: that is the run itself; name a newer one with --run")
     found = [(run, *comparisons.two_runs(run, older)) for run in newer]
@@ -132,40 +144,54 @@ PAGE_TITLE: tuple[Block, ...] = (
 )
 
 
+def tables_of(run: Run) -> list[str]:
+    """The tables that a run appears in: a crossover in one of its own, and in no other."""
+    return [*(LONG if run.question is None else OF_CROSSOVERS)]
+
+
 def section(run: Run, table: str, blocks: list[Block]) -> list[Block]:
     """One run's part of a file: these blocks, rows that differ from most with a letter, and under them how and why."""
     marked = [_marked(block, marks(run)) for block in blocks]
-    return [Heading(2, f"{run.machine}, {run.setting}"), *marked, *ledger(run, table)]
+    asked = "" if run.question is None else f": {run.question.title}"
+    return [Heading(2, f"{run.machine}, {run.setting}{asked}"), *marked, *ledger(run, table)]
 
 
 def _marked(block: Block, letters: dict[str, str]) -> Block:
-    if not isinstance(block, Table) or "backend" not in block.frame:
+    if not isinstance(block, Table):
         return block
-    names = [f"{name} ({letters[name]})" if letters.get(name) else name for name in block.frame.backend]
-    return block._replace(frame=block.frame.assign(backend=names))
+    mark = lambda name: f"{name} ({letters[name]})" if letters.get(name) else name  # noqa: E731
+    frame = block.frame.rename(columns=mark)  # of a crossover
+    return block._replace(frame=frame.assign(backend=frame.backend.map(mark)) if "backend" in frame else frame)
 
 
 def page_section(run: Run, figures: list[Path]) -> list[Block]:
     """One run's part of results/README.md."""
     pictures = [Words(f"![{path.stem}](figures/{path.name})") for path in figures]
-    links = ", ".join(f"[{name}](tables/{name}.md)" for name in LONG)
-    return [*section(run, "summary", main_table(run)), Words(f"All tables: {links}."), *pictures]
+    links = ", ".join(f"[{name}](tables/{name}.md)" for name in tables_of(run))
+    table = "summary" if run.question is None else "crossover"
+    return [*section(run, table, main_table(run)), Words(f"All tables: {links}."), *pictures]
 
 
 def main_table(run: Run) -> list[Block]:
-    """The table of the page: the summary, or for a run of the headline profile its ratios."""
+    """The table of the page: the summary, or for a run of the headline profile its ratios, or a crossover."""
+    if run.question is not None:
+        return lay_out_crossover(run)
     return lay_out_headline(run) if run.profile == "headline" else lay_out_summary(run)
 
 
 def show(run: Run) -> None:
-    """Print the main table, and why the other backends are not in it."""
-    absent = [f"{name}: SKIPPED: {tables.absence(run, name)}" for name in tables.absent(run)]
+    """Print the main table, and why the other backends are not in it; of a crossover its sizes and its sentence."""
+    if run.question is None:
+        title, frame = focus(run), tables.summary(run)
+        notes = [f"{name}: SKIPPED: {tables.absence(run, name)}" for name in tables.absent(run)]
+    else:
+        title, notes = run.question.title, [crossings.phrase(run)]
+        frame = cells_of_crossover(run).drop(columns="why not more")
     note = (
         f"run {run.name}; ± is half a 95 % interval of the median; load average {run.cases.load_average.median():.2g}; "
         "every case is in tables/"
     )
-    title = f"{run.machine}, {run.threads}; {focus(run)}"
-    terminal.show(tables.summary(run), title, [*absent, note], justify="right")
+    terminal.show(frame, f"{run.machine}, {run.threads}; {title}", [*notes, note], justify="right")
 
 
 if __name__ == "__main__":

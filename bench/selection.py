@@ -29,7 +29,7 @@ def select(option: Any) -> tuple[list[Case], list[str]]:
     for name, values in wanted.items():
         if values:
             cases = [chosen for case in cases for chosen in _with_values(case, name, values)]
-    names = _names("backend", option.backend, _is_backend, known_names()) or known_names()
+    names = _names("backend", option.backend, is_backend, known_names()) or known_names()
     missing = sorted(backends.required() - set(names))
     if missing:
         raise RelufitError(f"RELUFIT_REQUIRE names {', '.join(missing)}, which is not among the backends of this run")
@@ -45,7 +45,7 @@ def _with_values(case: Case, name: str, values: list[Any]) -> list[Case]:
     return [case] if getattr(case, name) in values else []
 
 
-def _is_backend(name: str) -> bool:
+def is_backend(name: str) -> bool:
     """Whether the name is in a table, or is a device of torch that no table lists."""
     if name in known_names():
         return True

@@ -9,12 +9,11 @@ ten seconds a call, foretold from its own previous size, do not suffice; the row
 
 import pytest
 
+from bench import work
 from bench.trial import Trial
 
 
 @pytest.mark.work("scaling")
 def test_scaling(trial: Trial) -> None:
     """Loss and all gradients of the whole data set."""
-    _, samples = trial.on_device()
-    weights = trial.weights()
-    trial.measure(lambda: trial.backend.loss_and_grads(next(weights), samples))
+    work.gradient(trial)

@@ -11,38 +11,27 @@ What is paid once, building the samples and the first call, is measured apart an
 import numpy as np
 import pytest
 
+from bench import work
 from bench.cases import draw
 from bench.trial import Trial
 
 
 @pytest.mark.work("forward")
 def test_forward(trial: Trial) -> None:
-    """The network's output for samples on the device, without recording for a gradient."""
-    _, samples = trial.on_device()
-    weights = trial.weights()
-    trial.measure(lambda: trial.backend.forward(next(weights), samples.x))
+    """The network's output for samples on the device."""
+    work.forward(trial)
 
 
 @pytest.mark.work("gradient")
 def test_gradient(trial: Trial) -> None:
     """Loss and all gradients: forward and backward."""
-    _, samples = trial.on_device()
-    weights = trial.weights()
-    trial.measure(lambda: trial.backend.loss_and_grads(next(weights), samples))
+    work.gradient(trial)
 
 
 @pytest.mark.work("step")
 def test_step(trial: Trial) -> None:
-    """Forward, backward and update, in calls of `train` that last 5 ms at least; the time is of one step."""
-    params, samples = trial.on_device()
-    rule = trial.case.rule()
-    assert rule is not None
-    states = trial.states(rule)
-    train = lambda plan: trial.backend.train(next(states), samples, rule, plan, range(plan.epochs))  # noqa: E731
-    plan, short = trial.lengthened(train), trial.plan()
-    trial.count_kernels(lambda: train(short), short.epochs * short.steps_per_epoch(len(samples)))
-    trial.demand_finite(*trial.backend.train(rule.init(params), samples, rule, plan, range(plan.epochs)))
-    trial.measure(lambda: train(plan), steps=plan.epochs * plan.steps_per_epoch(len(samples)))
+    """Forward, backward and update, in calls of `train`."""
+    work.step(trial)
 
 
 @pytest.mark.work("ensemble")

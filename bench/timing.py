@@ -4,9 +4,12 @@ Inside the clock: K calls and one synchronization, divided by K. K is chosen so 
 least, and longer where there is time; latency is K = 1 by definition.
 """
 
+import gc
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from statistics import median
+from types import SimpleNamespace
 from typing import Any
 
 from relufit.backend import Backend, DeviceClock
@@ -16,7 +19,7 @@ ROUND_SECONDS, WARM_SECONDS = 1e-3, 0.1
 MIN_ROUNDS, MAX_ROUNDS = 7, 25  # more would narrow the interval little, and fill the journal
 # Of device time: a device's queue holds about a thousand launches, which a host makes in 5 ms.
 DEVICE_ROUNDS, QUEUE_SECONDS, HOLD_SECONDS, LONGEST_QUEUED_SECONDS = 9, 3e-3, 1e-3, 0.1
-UNSYNCHRONIZED, READ_BACK_SECONDS = 3.0, 2e-3  # times the clock's seconds; what K calls are to take
+UNSYNCHRONIZED, READ_BACK_SECONDS = 3.0, 5e-3  # times the clock's seconds; what K calls are to take
 SLOW_SECONDS, SLOW_ROUNDS = 1.0, 3  # a slow round is seldom disturbed all through; three give no interval
 
 
@@ -36,6 +39,30 @@ def seconds_per_call(call: Callable[[], Any], clock: Callable[[], float], calls:
     for _ in range(calls):
         call()
     return (clock() - start) / calls
+
+
+class Rounds:
+    """Times rounds of calls as the fixture of pytest-benchmark does, where there is no pytest.
+
+    As in the harness, the garbage collector is off meanwhile, and `stats.stats` holds the seconds of a call, a round.
+    """
+
+    disabled, enabled, has_error = False, True, False
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.stats: Any = None
+
+    def pedantic(self, target: Callable[[], Any], rounds: int = 1, iterations: int = 1) -> None:
+        """Time so many rounds of so many calls."""
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            seconds = [seconds_per_call(target, self.clock, iterations) for _ in range(rounds)]
+        finally:
+            if collects:
+                gc.enable()
+        self.stats = SimpleNamespace(stats=SimpleNamespace(data=seconds, median=median(seconds)))
 
 
 def choose_iterations(
@@ -98,12 +125,13 @@ def device_seconds(
     return readings
 
 
-def seconds_read_back(call: Callable[[], Any], read: Callable[[Any], Any], seconds: float, rounds: int = 9) -> float:
+def seconds_read_back(call: Callable[[], Any], read: Callable[[Any], Any], seconds: float, rounds: int = 15) -> float:
     """Seconds of a call that no missing synchronization can hide; `seconds` is what the clock said of it.
 
     A result that is read back on the host is there. What one such call takes bounds the time from above; only where
     that is far beyond what the clock said, which may be the reading back, the difference of 2 K and K calls decides:
-    in it the reading back cancels. The least of some rounds, for a disturbance only lengthens them.
+    in it the reading back cancels. The least of each counts, over rounds until it is plain that all is well: a
+    disturbance only lengthens them.
     """
 
     def elapsed(calls: int) -> float:
@@ -113,12 +141,15 @@ def seconds_read_back(call: Callable[[], Any], read: Callable[[Any], Any], secon
         read(result)
         return time.perf_counter() - start
 
-    one = elapsed(1)
-    if one <= UNSYNCHRONIZED * seconds:
-        return one
+    one = found = elapsed(1)
     calls = max(1, int(READ_BACK_SECONDS / one))
-    least, twice = (min(elapsed(times * calls) for _ in range(rounds)) for times in (1, 2))
-    return max(0.0, min(one, (twice - least) / calls))
+    least = twice = float("inf")
+    for number in range(rounds):
+        if found <= UNSYNCHRONIZED * seconds and number not in (1, 2):  # one round or two may mislead
+            break
+        least, twice = min(least, elapsed(calls)), min(twice, elapsed(2 * calls))
+        found = min(one, max(0.0, twice - least) / calls)
+    return found
 
 
 def resolution() -> float:

@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from itertools import cycle
 from math import ceil, log2
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import agreement, machine, memory, nvidia, timing, witness
 from bench.budget import SHARE_FOR_ROUNDS, Past, Unsuitable
@@ -85,13 +84,29 @@ def inputs_of(case: Case) -> Case:
     return Case("inputs", case.batch, case.hidden, case.dtype, case.inputs, case.outputs, "", case.target, case.scheme)
 
 
+class Stopwatch(Protocol):
+    """What times the rounds: the fixture of pytest-benchmark, or timing.Rounds where there is no pytest."""
+
+    disabled: bool
+    has_error: bool
+    stats: Any
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it reads a clock at all."""
+
+    @property
+    def pedantic(self) -> Callable[..., Any]:
+        """Times so many `rounds` of so many `iterations` of a call."""
+
+
 @dataclass
 class Trial:
     """What a benchmark does with its backend: check that the case fits, gate it, time it, record it."""
 
     case: Case
     backend: Backend
-    benchmark: BenchmarkFixture
+    benchmark: Stopwatch
     write: Callable[[dict[str, Any]], None]
     budget_seconds: float
     past: Past = field(default_factory=Past)
@@ -252,7 +267,7 @@ class Trial:
         return Plan(None, self.case.batch, epochs or STEPS_PER_CALL.get(self.case.batch, 1))
 
     def time(self, call: Callable[[], Any], *, steps: int = 1, once: bool = False) -> None:
-        """Time a call by pytest-benchmark's fixture, and on the device's clock where it has one, and record it.
+        """Time a call by the wall, and on the device's clock where it has one, and record it.
 
         `steps` is the number of training steps in a call; `once` reads the clock around every call (latency).
         """

@@ -70,3 +70,23 @@ def test_a_pass_is_a_number(tmp_path: Path, number: object) -> None:
     path = write(tmp_path / "raw" / "m" / "r.jsonl", line(), {**line("textbook-numpy"), "pass": number})
     assert "textbook-numpy" not in set(read(path, said.append).cases.backend)
     assert "skipped: pass: " in said[0]
+
+
+def test_witnesses_are_averaged_over_the_passes(tmp_path: Path) -> None:
+    """By the time that each watched; of readings back the least, for a disturbance only lengthens them."""
+    row = make(
+        tmp_path,
+        line(seconds=[1.0], watched_seconds=1.0, cores_used=2.0, cores_of_others=0.4, read_back_seconds=9.0),
+        line(
+            seconds=[1.0],
+            watched_seconds=3.0,
+            cores_used=1.0,
+            cores_of_others=0.0,
+            read_back_seconds=1.5,
+            **{"pass": 1},
+        ),
+    )
+    assert row["watched_seconds"] == 4
+    assert row["cores_used"] == pytest.approx(1.25)
+    assert row["cores_of_others"] == pytest.approx(0.1)
+    assert row["read_back_seconds"] == 1.5

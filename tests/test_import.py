@@ -37,8 +37,8 @@ def test_fitting_with_numpy_loads_no_framework() -> None:
 
 
 def test_importing_is_fast() -> None:
-    """Under 0.15 s beyond numpy, the best of five."""
-    code = "import numpy, time; t = time.perf_counter(); import relufit; print(time.perf_counter() - t)"
+    """Under 0.15 s of a core beyond numpy, the best of five."""
+    code = "import numpy, time; t = time.process_time(); import relufit; print(time.process_time() - t)"
     assert min(float(run(code)) for _ in range(5)) < 0.15
 
 

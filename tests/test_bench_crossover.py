@@ -1,0 +1,261 @@
+"""`python -m bench.crossover` from the command line to the journal, with backends on a clock of their own."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_bench_frames import MACHINE
+
+from bench import ceilings, crossings, crossover, frames, loading
+from bench.recipes import RECIPES
+from relufit import Params, State
+from relufit.backend import Samples
+from relufit.backends.numpy import NumpyBackend
+
+HERE = "test_bench_crossover"
+
+
+class Early(NumpyBackend):
+    """A gradient takes 10 us a sample: it leads up to N = 200."""
+
+    now = 0.0  # of the clock that all of them share
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = type(self).__name__.lower()
+
+    def seconds(self, samples: int) -> float:
+        return 1e-5 * samples
+
+    def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Any, Params]:
+        Early.now += self.seconds(len(samples))
+        return super().loss_and_grads(params, samples)
+
+    def train(self, state: State, samples: Samples, optimizer: Any, plan: Any, epochs: range) -> Any:
+        Early.now += self.seconds(plan.batch) * len(epochs) * plan.steps_per_epoch(len(samples))
+        return super().train(state, samples, optimizer, plan, epochs)
+
+
+class Steady(Early):
+    """It takes 2 ms, for as many as there are."""
+
+    def seconds(self, samples: int) -> float:
+        return 2e-3
+
+
+class Behind(Early):
+    """Three times as long as the early one at any size."""
+
+    def seconds(self, samples: int) -> float:
+        return 3e-5 * samples
+
+
+class Wrong(Steady):
+    """Steady, and off by a thousandth from 1000 samples on."""
+
+    def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Any, Params]:
+        loss, grads = super().loss_and_grads(params, samples)
+        return loss, Params(*(g * g.dtype.type(1.001 if len(samples) >= 1000 else 1) for g in grads))
+
+
+class Small(Steady):
+    """Steady, and refuses more than 600 samples."""
+
+    def supports(self, sizes: Any, dtype: str, optimizer: Any = None, plan: Any = None) -> str | None:
+        return "no more than 600 samples" if sizes.samples > 600 else None
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Backends by name, seconds that only their calls take, and no ceilings."""
+    for kind in (Early, Steady, Behind, Wrong, Small):
+        monkeypatch.setitem(RECIPES, kind.__name__.lower(), (f"{HERE}:{kind.__name__}", "numpy"))
+    # The same classes as those that the table of recipes leads to, wherever this file was imported from.
+    monkeypatch.setitem(sys.modules, HERE, sys.modules[__name__])
+    loading.load.cache_clear()
+    loading.unavailable.cache_clear()
+    monkeypatch.setattr(time, "perf_counter", lambda: Early.now)
+    monkeypatch.setattr(crossover.header.timing, "resolution", lambda: 1e-9)
+    monkeypatch.setattr(ceilings, "measure", lambda threads: {})
+    monkeypatch.setattr(crossover.machine, "describe", lambda: MACHINE)
+
+
+@pytest.fixture
+def cross(tmp_path: Path) -> Callable[..., tuple[int, frames.Run]]:
+    """Runs the command on a small network; returns its exit code and what the journal holds."""
+
+    def run(*words: str) -> tuple[int, frames.Run]:
+        code = crossover.main([*words, "--hidden", "4", "--passes", "10", "--results", str(tmp_path)])
+        (path,) = tmp_path.rglob("*.jsonl")
+        return code, frames.read(path)
+
+    return run
+
+
+def test_the_crossover_is_found_where_it_is(
+    cross: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the command to the sentence: within ten per cent of the true size, with a table and a figure."""
+    code, run = cross("early", "steady", "--most", "4096")
+    assert code == 0
+    (found,) = crossings.find(run)
+    assert found.low < 200 < found.high < 1.1 * found.low
+    assert found.size == pytest.approx(200, rel=1e-3)  # to the rounding of the journal
+    assert crossings.phrase(run).startswith("steady overtakes early at N = 20")
+    assert crossings.phrase(run) in " ".join(capsys.readouterr().out.split())
+    assert len(list(tmp_path.rglob("crossover-*.png"))) == 1
+    assert list(tmp_path.rglob("*.now")) == []
+
+
+def test_the_journal_holds_alternating_blocks(cross: Callable[..., Any]) -> None:
+    """A line for each, the first of the next pass by whoever was last; gated, and what was asked in the first line."""
+    _, run = cross("early", "steady", "--most", "8")
+    head, *lines = (json.loads(text) for text in run.path.read_text().splitlines())
+    assert head["settings"]["profile"] == "crossover"
+    assert head["settings"]["crossover"] == {
+        "a": "early", "b": "steady", "over": "batch", "fixed": 4, "least": 1, "most": 8, "work": "gradient",
+        "optimizer": "", "dtype": "float32",
+    }  # fmt: skip
+    assert run.question == crossover.Question(**head["settings"]["crossover"])
+    first = [(line["backend"], line.get("pass", 0)) for line in lines if line["batch"] == 1]
+    turns = [("early", "steady"), ("steady", "early")] * 5
+    assert first == [(name, number) for number, turn in enumerate(turns) for name in turn]
+    assert all(line["agreement"] and line["hidden"] == 4 for line in lines)
+
+
+def test_agreement_is_checked_once_at_a_size(cross: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each backend, before its first block there."""
+    seen = []
+    compare = crossover.Trial._compare
+    monkeypatch.setattr(
+        crossover.Trial, "_compare", lambda trial: (seen.append((trial.backend.name, trial.case.batch)), compare(trial))
+    )
+    cross("early", "behind", "--most", "8")
+    assert seen == [("early", 1), ("behind", 1), ("early", 8), ("behind", 8)]
+
+
+def test_no_crossover_is_a_result_too(cross: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """At every size of the scan."""
+    code, run = cross("behind", "early", "--least", "3", "--most", "200")
+    assert code == 0
+    assert crossings.tabulate(run)["size"].tolist() == [3, 24, 192, 200]
+    sentence = (
+        "early is faster than behind at every size measured, from N = 3 to 200: gradient, H = 4, float32; 3 times."
+    )
+    assert sentence in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_backend_that_disagrees_ends_the_search_without_a_claim(
+    cross: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Although it was far ahead: exit code 1, and the reason."""
+    code, run = cross("early", "wrong", "--most", "4096")
+    assert code == 1
+    assert crossings.find(run) == []
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "No crossover is claimed. N = 4 096 DISAGREES: wrong: " in printed
+    assert "overtakes" not in printed
+
+
+def test_a_refusal_ends_the_scan_and_keeps_what_was_found(
+    cross: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sizes below are an answer."""
+    code, run = cross("early", "small", "--most", "4096")
+    assert code == 0
+    (found,) = crossings.find(run)
+    assert found.low < 200 < found.high
+    assert "N = 4 096 was not measured: small: no more than 600 samples." in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_refusal_of_every_size_is_no_answer(cross: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, with the reason."""
+    code, _ = cross("small", "early", "--least", "601", "--most", "700")
+    assert code == 2
+    sentence = "Nothing was compared. N = 601 was not measured: small: no more than 600 samples."
+    assert sentence in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(("spent_after", "blocks"), [(1, 1), (4, 4)])
+def test_the_time_is_kept(
+    spent_after: int,
+    blocks: int,
+    cross: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It ends between two pairs of blocks; the size at hand has so many, the next one has none and says why."""
+    passes = iter([0.0] * (1 + 10 + spent_after))  # the start, ten pairs at the first size, and some at the second
+    monkeypatch.setattr(crossover.time, "monotonic", lambda: next(passes, 100.0))
+    _, run = cross("early", "steady", "--most", "4096", "--seconds", "50")
+    sizes = run.cases[run.cases.backend == "early"].set_index("batch")
+    assert [len(sizes.loc[size, "passes"]) for size in (1, 8, 64)] == [10, blocks, 0]
+    assert "N = 64 was not measured: the 50 s were spent; --seconds gives more." in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+def test_a_step_over_the_width(cross: Callable[..., Any], tmp_path: Path) -> None:
+    """What varies, what is timed and by which optimizer stands in every line; minibatches of 32 are a case like any."""
+    words = ["--over", "hidden", "--work", "step", "--batch", "32", "--most", "8", "--passes", "10"]
+    code = crossover.main(["early", "behind", *words, "--results", str(tmp_path)])
+    (path,) = tmp_path.rglob("*.jsonl")
+    cases = frames.read(path).cases
+    assert code == 0
+    assert crossings.tabulate(frames.read(path)).times_faster.tolist() == pytest.approx([3, 3], rel=0.1)
+    assert set(cases.work) == {"step"}
+    assert set(cases.optimizer) == {"adam"}
+    assert set(cases.batch) == {32}
+    assert set(cases.hidden) >= {1, 8}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["early", "nosuch"], "unknown backend 'nosuch'; choose two of numpy,"),
+        (["early", "early"], "early cannot overtake itself"),
+        (["early", "absent"], "absent cannot run here: nosuchlibrary is not installed"),
+        (["early", "steady", "--least", "8", "--most", "8"], "--most must be above --least, which is 8, not 8"),
+        (["early", "steady", "--least", "0"], "--least must be at least 1, not 0"),
+        (["early", "steady", "--hidden", "0"], "--hidden must be at least 1, not 0"),
+        (["early", "steady", "--passes", "9"], "--passes must be at least 10, not 9"),
+        (["early", "steady", "--threads", "0"], "--threads must be at least 1, not 0"),
+        (["early", "steady", "--seconds", "nan"], "--seconds must be positive, not nan"),
+        (["early", "steady", "--batch", "64"], "--batch is the size that varies"),
+        (["early", "steady", "--over", "hidden", "--hidden", "64"], "--hidden is the size that varies"),
+        (["early", "steady", "--optimizer", "sgd"], "--optimizer is for --work step; a gradient has none"),
+    ],
+)
+def test_what_cannot_be_asked_is_a_sentence(
+    words: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exit code 2, before anything is measured or written."""
+    monkeypatch.setitem(RECIPES, "absent", (f"{HERE}:Early", "nosuchlibrary"))
+    assert crossover.main([*words, "--results", str(tmp_path)]) == 2
+    (text,) = capsys.readouterr().err.splitlines()
+    assert text.startswith(f"bench.crossover: {said}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["early"], ["early", "steady", "--least", "x"], ["a", "b", "--over", "depth"]])
+def test_what_cannot_be_parsed_is_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """By argparse, with the same exit code."""
+    with pytest.raises(SystemExit) as caught:
+        crossover.main(words)
+    assert caught.value.code == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def test_results_that_cannot_be_written_are_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file stands where the journal's folder should be."""
+    (tmp_path / "raw").write_text("in the way")
+    assert crossover.main(["early", "steady", "--results", str(tmp_path)]) == 2
+    assert "choose another --results" in capsys.readouterr().err

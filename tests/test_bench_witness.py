@@ -1,0 +1,58 @@
+"""What went on beside a measurement, by the system's counters."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from bench import witness
+
+
+def test_what_goes_on_beside_is_measured() -> None:
+    """A thread that is busy counts as a core of this process, and not as another's."""
+    stop = threading.Event()
+    busy = threading.Thread(target=lambda: sum(1 for _ in iter(stop.is_set, True)))
+    before = witness.read()
+    busy.start()
+    time.sleep(0.5)
+    found = witness.between(before, witness.read(), calls=10)
+    stop.set()
+    busy.join()
+    assert found["watched_seconds"] == pytest.approx(0.5, abs=0.3)
+    assert 0.2 < found["cores_used"] < 1.5
+    assert found["cores_of_others"] >= 0
+    assert found["minor_faults_per_call"] is None or found["minor_faults_per_call"] >= 0
+
+
+def test_page_faults_are_counted() -> None:
+    """Touching fresh memory faults; where the system does not count, None."""
+    before = witness.minor_faults()
+    if before is None:
+        pytest.skip("this system does not count page faults")
+    bytearray(64 << 20)[:: 1 << 12] = b"x" * (64 << 8)
+    after = witness.minor_faults()
+    assert after is not None
+    assert after > before
+
+
+def test_shares_are_of_the_time_between() -> None:
+    """Another process's cores are the system's less one's own; what a host takes back is not negative."""
+    before = witness.Reading(10.0, 5.0, 100.0, 7.0, 1.0, 1000)
+    found = witness.between(before, witness.Reading(12.0, 6.0, 103.0, 6.5, 1.5, 1400), calls=100)
+    assert found == {
+        "watched_seconds": 2.0, "cores_used": 0.5, "cores_of_others": 1.0, "cores_stolen": 0.0,
+        "throttled_share": 0.25, "minor_faults_per_call": 4.0,
+    }  # fmt: skip
+    assert witness.between(before, before._replace(faults=None), calls=1)["minor_faults_per_call"] is None
+
+
+def test_a_container_tells_how_long_it_was_held_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it has a quota; 0 where the file does not say, or is not there."""
+    stat = tmp_path / "cpu.stat"
+    monkeypatch.setattr(witness, "CPU_STAT", stat)
+    assert witness._throttled_seconds() == 0
+    stat.write_text("usage_usec 5\n")
+    assert witness._throttled_seconds() == 0
+    stat.write_text("usage_usec 5\nnr_throttled 3\nthrottled_usec 2500000\n")
+    assert witness._throttled_seconds() == 2.5
