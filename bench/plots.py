@@ -28,6 +28,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
 }
 FITS_ACROSS = 6  # panels in a row
+MOST_FITS, MOST_KINDS = 36, 12  # backends, and kinds of runs, that a figure has panels for; tables have them all
 PANELS = {"forward": "forward", "gradient": "forward + backward", "step": "training step, Adam"}
 
 
@@ -190,7 +191,7 @@ def trajectory(run: Run) -> Figure | None:
     cases = cases[[bool(values) for values in cases.distance]]  # not those of an own order
     if cases.empty:
         return None
-    kinds = cases.groupby(["target", "optimizer", "scheme", "dtype"], sort=True)
+    kinds = [*cases.groupby(["target", "optimizer", "scheme", "dtype"], sort=True)][:MOST_KINDS]
     figure = Figure(figsize=(4 * len(kinds) + 2.5, 4), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(kinds), sharey=True))
     styled = _styles(run)
@@ -210,7 +211,7 @@ def fits(run: Run) -> Figure | None:
     """What each backend learned of sin and x^2, beside the function."""
     cases = _finished(run)
     names = [name for name in targets.ZOO if (cases.target == name).any()]
-    backends = [name for name in tables.in_order(run) if (cases.backend == name).any()] if names else []
+    backends = [name for name in tables.in_order(run) if (cases.backend == name).any()][:MOST_FITS] if names else []
     if not backends:
         return None
     across = min(len(backends), FITS_ACROSS)

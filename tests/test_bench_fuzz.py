@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import re
+import struct
 import unicodedata
 from functools import lru_cache
 from itertools import cycle
@@ -20,14 +21,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from test_bench_frames import followed
 
-from bench import plots, report
-from bench.fields import read_case, read_header
+from bench import layouts, plots, report
+from bench.blocks import Words
+from bench.fields import read_backend, read_case, read_header
 from bench.frames import read
 from bench.kinds import ENTRIES, NUMBER_LIMIT, TEXT_LENGTH
+from bench.question import Question
 from relufit import RelufitError
 
 RAW = Path(__file__).resolve().parent.parent / "results" / "raw"
+ASKED = Question("numpy", "torch-cpu", "batch", 512, 1, 65536)
+LATE = b'{"kind":"backend","backend":"cupy","reason":"no driver","facts":{"threads":"1"}}'
 BACKENDS = ("numpy", "torch-cpu", "cupy")  # of the many in a real first line: two that ran, and one that could not
 TEXTS = [
     "", "x", "nan", "-inf", "1e999", "800", "OK", "hinge", "<script>alert(1)</script>", "<img src=x onerror=y>",
@@ -65,6 +71,8 @@ def real_lines() -> tuple[list[bytes], list[bytes]]:
         heads.append({**head, "backends": {name: head["backends"][name] for name in BACKENDS}})
         for case in lines:
             cases.setdefault((case["work"], case["status"], case.get("optimizer", "")), case)
+    cases.setdefault(("trajectory",), followed())
+    heads.append({**heads[0], "settings": {**heads[0]["settings"], "crossover": ASKED.settings()}})
     seen = {"reason": None, "device_seconds": None, "kernels_per_step": None, "networks": 1,
             "gpu": {"watts": 120.5, "sm_mhz": 1980, "throttled": "software power cap"}}  # fmt: skip
     short = [
@@ -114,7 +122,8 @@ def journals(draw: st.DrawFn) -> list[bytes]:
     heads, cases = real_lines()
     head = draw(st.one_of(st.sampled_from(heads), damaged(heads), st.sampled_from(RUBBISH)))
     cut = st.tuples(st.sampled_from(cases), st.integers(1, 300)).map(lambda drawn: drawn[0][: drawn[1]])
-    kinds = st.one_of(st.sampled_from(cases), *[damaged(cases)] * 6, damaged(heads), cut, st.sampled_from(RUBBISH))
+    others = damaged(heads), damaged([LATE]), cut, st.sampled_from(RUBBISH)
+    kinds = st.one_of(st.sampled_from(cases), *[damaged(cases)] * 6, *others)
     return [head, *draw(st.lists(kinds, min_size=1, max_size=30))]
 
 
@@ -136,7 +145,7 @@ def reported(folder: Path, lines: list[bytes]) -> str:
         assert re.fullmatch(r"there are no finished cases under \S+; run .*", failure)
         assert read(path).cases.empty
         return said
-    for name in report.LONG:
+    for name in report.tables_of(read(path)):
         check_markdown(folder / "tables" / f"{name}.md")
         check_csv(folder / "tables" / f"{name}.csv")
     check_markdown(folder / "README.md")
@@ -144,15 +153,17 @@ def reported(folder: Path, lines: list[bytes]) -> str:
 
 
 def refused(lines: list[bytes]) -> list[int]:
-    """The numbers of the lines that are neither the first that describes the run nor a case."""
+    """The numbers of the lines that are neither the first that describes the run, nor a case, nor a late backend."""
     numbers, described = [], False
     for number, line in enumerate(lines, 1):
         try:
             value = json.loads(line)
             if isinstance(value, dict) and value.get("kind") == "run" and not described:
                 described = True
-                continue
-            read_case(value)
+            elif isinstance(value, dict) and value.get("kind") == "backend":
+                read_backend(value)
+            else:
+                read_case(value)
         except (ValueError, RecursionError):
             numbers.append(number)
     return numbers
@@ -164,7 +175,8 @@ def check_printable(text: str) -> None:
 
 
 READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-OUR_CODE = ("python -m bench.report", "bench/cost.py", "share_of_copy", "samples_per_second", "train_many")
+OUR_WORDS = [value for module in (layouts, report) for value in vars(module).values() if isinstance(value, Words)]
+OUR_WORDS += [block for block in report.PAGE_TITLE if isinstance(block, Words)]
 OUR_LINKS = r"raw|tables/\w+\.md|figures/[\w.+-]+\.png|\.\./README\.md#what-is-inside-the-clock"
 
 
@@ -172,9 +184,10 @@ def check_markdown(path: Path) -> None:
     """No HTML, no link, picture or code but ours; every row of a table has the columns of its head."""
     text = path.read_text(encoding="utf-8")
     check_printable(text)
+    our_code = {code for words in OUR_WORDS for code in re.findall("`(.*?)`", words.text)}
     for token in flat(READER.parse(text)):
         assert token.type not in ("html_block", "html_inline", "code_block", "fence", "s_open", "hr"), token.content
-        assert token.type != "code_inline" or token.content in OUR_CODE
+        assert token.type != "code_inline" or token.content in our_code
         for link in (token.attrs.get("href"), token.attrs.get("src")):
             assert link is None or re.fullmatch(OUR_LINKS, str(link)), link
     for block in text.split("\n\n"):
@@ -209,7 +222,7 @@ def test_real_lines_are_all_read() -> None:
     assert complaints == []
 
 
-@pytest.mark.parametrize("work", ["gradient", "step", "convergence", "agreement", "memory"])
+@pytest.mark.parametrize("work", ["gradient", "step", "convergence", "trajectory", "agreement", "memory"])
 def test_a_case_that_is_read_can_be_relied_on(work: str) -> None:
     """Each value of a line, nested ones too, exchanged for each nasty one: refused in a sentence, or usable."""
     line = next(line for line in real_lines()[1] if json.loads(line)["work"] == work)
@@ -232,8 +245,8 @@ def is_usable(name: str, found: Any) -> bool:
         checks = [check[part] for check in found.values() for part in ("error", "bound", "share")]
         return name == "agreement" and all(type(part) is float for part in checks)
     if isinstance(found, list):
-        wild = name in ("loss", "test_mse", "curve")
-        return len(found) > 0 and all(type(item) is float and (wild or item < NUMBER_LIMIT) for item in found)
+        wild = name in ("loss", "test_mse", "curve", "distance")
+        return all(type(item) is float and (wild or item < NUMBER_LIMIT) for item in found)
     return found is None or (not isinstance(found, bool) and not abs(found) >= NUMBER_LIMIT)
 
 
@@ -274,7 +287,7 @@ def test_every_extreme_number_is_shown_or_refused(tmp_path: Path) -> None:
     """In each list and number of a case, of a backend of its own; in tables and figures."""
     heads, cases = real_lines()
     lines = [line for line in cases if json.loads(line)["status"] == "OK"]
-    for work in ("gradient", "convergence", "scaling", "ensemble", "memory"):
+    for work in ("gradient", "convergence", "trajectory", "scaling", "ensemble", "memory"):
         line = next((line for line in lines if json.loads(line)["work"] == work), lines[0])
         numbers = [place for place in places(json.loads(line)) if place[0] not in ("at", "schema", "gpu")]
         for number, place in enumerate(place for place in numbers if type(at(line, place)) in (int, float)):
@@ -283,12 +296,44 @@ def test_every_extreme_number_is_shown_or_refused(tmp_path: Path) -> None:
     reported(tmp_path, [heads[0], *lines])
 
 
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "[/red] | `x` $y$", "\x1b[31mred"])
+def test_a_hostile_question_of_a_crossover_is_shown_as_it_is(text: str, tmp_path: Path) -> None:
+    """Its backends, its work and its rule stand in headings, sentences and a figure."""
+    heads, cases = real_lines()
+    line = next(line for line in cases if b'"gradient"' in line and b'"OK"' in line)
+    asked = Question(text, "numpy", "batch", 512, 1, 65536)
+    head = json.loads(heads[0])
+    head["settings"]["crossover"] = asked.settings()
+    sizes = [
+        changed(changed(line, ("batch",), size), ("backend",), n) for size in (8, 64, 512) for n in (text, "numpy")
+    ]
+    said = reported(tmp_path, [json.dumps(head).encode(), *sizes])
+    if text.isprintable():
+        assert text.replace(" ", "") in said.replace(" ", "").replace("\n", "")
+        assert (tmp_path / "tables" / "crossover.md").is_file()
+    else:
+        assert ":1: left out: settings.crossover: " in said
+
+
 def at(line: bytes, place: tuple[Any, ...]) -> Any:
     """The value at this place."""
     value = json.loads(line)
     for key in place:
         value = value[key]
     return value
+
+
+def test_more_backends_and_kinds_than_a_figure_has_room_for(tmp_path: Path) -> None:
+    """Two hundred of each: images stay images that can be looked at, and tables have them all."""
+    heads, cases = real_lines()
+    works = {json.loads(line)["work"]: line for line in cases if b'"OK"' in line}
+    lines = [changed(works["trajectory"], ("scheme",), f"scheme-{number}") for number in range(200)]
+    lines += [changed(works["convergence"], ("backend",), f"backend-{number}") for number in range(200)]
+    reported(tmp_path, [heads[0], *lines])
+    for path in (tmp_path / "figures").glob("*.png"):
+        assert max(struct.unpack(">II", path.read_bytes()[16:24])) < 10_000  # pixels, in the header of the format
+    assert "backend-199" in (tmp_path / "tables" / "convergence.md").read_text()
+    assert "scheme-199" in (tmp_path / "tables" / "trajectory.md").read_text()
 
 
 def test_huge_lines_are_cut_or_named(tmp_path: Path) -> None:
