@@ -41,15 +41,16 @@ class Journal:
         """Go on with a run that was ended; the case that it was ended in becomes a row that says so."""
         if not path.is_file():
             raise RelufitError(f"there is no journal {path} to go on with")
-        journal = cls(path, "a")
-        if not path.read_bytes().endswith(b"\n"):
+        journal, content = cls(path, "a"), path.read_bytes()
+        if not content.endswith(b"\n"):
             journal._file.write("\n")  # a line that was cut off; the reader complains of it
         if journal._now.exists():
             try:
                 row = json.loads(journal._now.read_text(encoding="utf-8"))
             except ValueError:  # cut off as well
                 row = None
-            if isinstance(row, dict):
+            # A case that was killed between its line and `end_case` has finished, and a later line would count instead.
+            if isinstance(row, dict) and b"\n" not in content[row.pop("begun_at_byte", len(content)) :]:
                 journal.write({"status": "CRASHED", "reason": "its process ended in this case", **row})
             journal.end_case()
         return journal
@@ -57,7 +58,8 @@ class Journal:
     def begin_case(self, row: dict[str, Any]) -> None:
         """Leave word of the case that is being measured; whoever reads it finds all of it or nothing."""
         unfinished = self._now.with_suffix(".next")
-        unfinished.write_text(json.dumps(row), encoding="utf-8")
+        begun_at_byte = os.fstat(self._file.fileno()).st_size
+        unfinished.write_text(json.dumps({**row, "begun_at_byte": begun_at_byte}), encoding="utf-8")
         unfinished.replace(self._now)
 
     def end_case(self) -> None:

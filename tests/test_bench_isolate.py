@@ -182,6 +182,29 @@ def test_a_journal_is_gone_on_with(tmp_path: Path) -> None:
         Journal.resume(tmp_path / "none.jsonl")
 
 
+def test_a_case_that_was_written_has_finished(tmp_path: Path) -> None:
+    """A process that is killed, or hangs, after the line and before the next case loses nothing of it."""
+    journal = Journal.begin(tmp_path, HEADER)
+    done, cut = row(Case("forward", 32), "numpy"), row(Case("forward", 64), "numpy")
+    journal.begin_case(done)
+    journal.write({**done, "status": "OK", "seconds": [1e-3]})
+    journal.close()
+    now = in_flight_file(journal.path)
+    now.write_text(json.dumps(json.loads(now.read_text()) | {"status": "TIMEOUT", "reason": "as isolate says"}))
+    journal = Journal.resume(journal.path)
+    assert not now.exists()
+    assert [(case.status, case.batch) for case in read(journal.path).cases.itertuples()] == [("OK", 32)]
+    journal.begin_case(cut)
+    journal.close()
+    with journal.path.open("a") as file:
+        file.write('{"kind":"case","backend":"numpy","work":"forward","batch":64')
+    Journal.resume(journal.path).close()
+    assert [(case.status, case.batch) for case in read(journal.path).cases.itertuples()] == [
+        ("OK", 32),
+        ("CRASHED", 64),
+    ]
+
+
 def test_a_process_that_ignores_its_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hang inside a library hears no signal."""
     monkeypatch.setattr(isolate, "KILL_SECONDS", 0.5)
