@@ -12,7 +12,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +26,20 @@ GRID = ["bench", "--benchmark-only", "-q", "-p", "no:cacheprovider", "--backend"
 
 
 class Teller:
-    """A plugin that tells through a pipe when the run begins, and of each benchmark that is over."""
+    """A plugin that tells through a pipe when the run begins, and of each benchmark as soon as its line is written."""
 
     def __init__(self, pipe: int) -> None:
-        self.pipe = pipe
+        self.pipe, self.names = pipe, dict[str, str]()
 
-    def pytest_collection_finish(self) -> None:
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        every: list[Any] = session.items
+        params = {item.nodeid: item.callspec.params for item in every}
+        self.names = {key: f"{own['case'].work} {own['case'].id} {own['name']}" for key, own in params.items()}
         os.write(self.pipe, b"begins\n")
 
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
-        yield
-        params = item.callspec.params
-        os.write(self.pipe, f"{params['case'].work} {params['case'].id} {params['name']}\n".encode())
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or not report.passed:
+            os.write(self.pipe, f"{self.names[report.nodeid]}\n".encode())
 
 
 def run(results: Path, pipe: int) -> int:
