@@ -123,6 +123,7 @@ HEADER: Schema = {
         "profile": TEXT,
         "threads": COUNT,
         "environment": TEXTS,
+        "isolated": FLAG,
         "crossover": Kind(as_question, None),
     },
     "threads_in_force": TEXTS,
