@@ -8,7 +8,7 @@ from bench import machine
 from bench.loading import known_names
 from relufit import backends
 
-pytest.register_assert_rewrite("conformance")
+pytest.register_assert_rewrite("conformance", "cleanness")
 
 
 def pytest_configure() -> None:

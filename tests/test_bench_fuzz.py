@@ -4,27 +4,23 @@ Real lines, one for each kind of work, rule and status, are changed value by val
 """
 
 import contextlib
-import csv
 import gzip
 import io
 import json
 import re
 import struct
-import unicodedata
 from functools import lru_cache
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cleanness import check_csv, check_markdown, check_printable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from test_bench_frames import followed
 
-from bench import layouts, plots, report
-from bench.blocks import Words
+from bench import plots, report
 from bench.fields import read_backend, read_case, read_header
 from bench.frames import read
 from bench.kinds import ENTRIES, NUMBER_LIMIT, TEXT_LENGTH
@@ -167,47 +163,6 @@ def refused(lines: list[bytes]) -> list[int]:
         except (ValueError, RecursionError):
             numbers.append(number)
     return numbers
-
-
-def check_printable(text: str) -> None:
-    """Nothing in it steers a terminal or turns a text round."""
-    assert [sign for sign in set(text) if unicodedata.category(sign)[0] == "C" and sign != "\n"] == []
-
-
-READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-OUR_WORDS = [value for module in (layouts, report) for value in vars(module).values() if isinstance(value, Words)]
-OUR_WORDS += [block for block in report.PAGE_TITLE if isinstance(block, Words)]
-OUR_LINKS = r"raw|tables/\w+\.md|figures/[\w.+-]+\.png|\.\./README\.md#what-is-inside-the-clock"
-
-
-def check_markdown(path: Path) -> None:
-    """No HTML, no link, picture or code but ours; every row of a table has the columns of its head."""
-    text = path.read_text(encoding="utf-8")
-    check_printable(text)
-    our_code = {code for words in OUR_WORDS for code in re.findall("`(.*?)`", words.text)}
-    for token in flat(READER.parse(text)):
-        assert token.type not in ("html_block", "html_inline", "code_block", "fence", "s_open", "hr"), token.content
-        assert token.type != "code_inline" or token.content in our_code
-        for link in (token.attrs.get("href"), token.attrs.get("src")):
-            assert link is None or re.fullmatch(OUR_LINKS, str(link)), link
-    for block in text.split("\n\n"):
-        columns = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) for row in block.splitlines() if row.startswith("|")}
-        assert len(columns) <= 1, block
-
-
-def flat(tokens: list[Token]) -> list[Token]:
-    """The tokens and those inside them."""
-    return [inner for token in tokens for inner in [token, *flat(token.children or [])]]
-
-
-def check_csv(path: Path) -> None:
-    """As many cells in each row, and nothing that a spreadsheet would compute."""
-    text = path.read_text(encoding="utf-8")
-    check_printable(text)
-    rows = list(csv.reader(io.StringIO(text)))
-    assert len({len(row) for row in rows}) == 1
-    for cell in (cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r"))):
-        float(cell)
 
 
 def test_real_lines_are_all_read() -> None:
