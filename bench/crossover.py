@@ -19,7 +19,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench import crossings, header, machine, plots, report, timing
-from bench.agreement import Disagreement
 from bench.bisection import Ended, Measured, longest_table, search
 from bench.budget import Past, Unsuitable
 from bench.cases import RULES, Case
@@ -29,7 +28,7 @@ from bench.journal import RESULTS, Journal
 from bench.loading import known_names, load, unavailable
 from bench.question import FIXED, MOST, Question
 from bench.selection import is_backend
-from bench.trial import Trial, row
+from bench.trial import Trial, row, status_of
 from bench.work import WORK
 from relufit.errors import RelufitError
 from relufit.params import DTYPES
@@ -191,8 +190,8 @@ class Arena:
                 WORK[case.work](trial)
         except Unsuitable as error:
             return "SKIPPED", str(error)
-        except Disagreement as error:
-            return "DISAGREES", str(error)
+        except Exception as error:  # each library has errors of its own; the sizes below are an answer all the same
+            return status_of(error)
         finally:
             backend.memory()  # gives what its allocator keeps back to the device, where other libraries find it
         return None

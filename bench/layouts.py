@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench import comparisons, crossings, tables
+from bench import comparisons, crossings, summary, tables
 from bench.blocks import NO_CASES, Block, Heading, Table, Words
 from bench.cells import digits, duration, roofed_cell, scientific, seconds_cell, whole
 from bench.frames import Run
@@ -93,7 +93,7 @@ def _us(rows: pd.DataFrame) -> pd.Series:
 
 def lay_out_headline(run: Run) -> list[Block]:
     """The headline table, and how level the baseline is with what people write."""
-    frame = tables.headline(run).rename(columns=lambda title: title.replace("\n", ", "))
+    frame = summary.headline(run).rename(columns=lambda title: title.replace("\n", ", "))
     if len(frame.columns) < 2:
         return [NO_CASES]
     times, (hidden, dtype) = tables.throughput(run), tables.focus(run)
@@ -209,7 +209,7 @@ def lay_out_memory(run: Run) -> list[Block]:
 
 def lay_out_summary(run: Run) -> list[Block]:
     """The main table, and the reasons of the backends that are not in it."""
-    frame = tables.summary(run).rename(columns=lambda title: title.replace("\n", ", "))
+    frame = summary.summary(run).rename(columns=lambda title: title.replace("\n", ", "))
     absent = {name: f"SKIPPED: {tables.absence(run, name)}" for name in tables.absent(run)}
     reasons = pd.DataFrame(absent.items(), columns=["not here", "reason"])
     return [focus(run) + ".", Table(frame), *([Table(reasons, padded=False)] if absent else [])]

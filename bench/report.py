@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import comparisons, crossings, exports, plots, tables, terminal
+from bench import comparisons, crossings, exports, plots, summary, tables, terminal
 from bench.blocks import Block, Heading, Table, Words, markdown
 from bench.exports import Format, write_text
 from bench.frames import Run, runs
@@ -35,7 +35,7 @@ from relufit.errors import RelufitError
 
 LONG: dict[str, Callable[[Run], pd.DataFrame]] = {
     "throughput": tables.throughput,
-    "headline": tables.headline,
+    "headline": summary.headline,
     "scaling": tables.scaling,
     "ensembles": tables.ensembles,
     "convergence": tables.convergence,
@@ -44,7 +44,7 @@ LONG: dict[str, Callable[[Run], pd.DataFrame]] = {
     "memory": tables.memory,
     "backends": tables.backends,
     "verdicts": comparisons.against_baseline,
-    "summary": tables.summary,
+    "summary": summary.summary,
 }
 OF_CROSSOVERS: dict[str, Callable[[Run], pd.DataFrame]] = {"crossover": crossings.tabulate}
 
@@ -182,7 +182,7 @@ def main_table(run: Run) -> list[Block]:
 def show(run: Run) -> None:
     """Print the main table, and why the other backends are not in it; of a crossover its sizes and its sentence."""
     if run.question is None:
-        title, frame = focus(run), tables.summary(run)
+        title, frame = focus(run), summary.summary(run)
         notes = [f"{name}: SKIPPED: {tables.absence(run, name)}" for name in tables.absent(run)]
     else:
         title, notes = run.question.title, [crossings.phrase(run)]

@@ -73,6 +73,25 @@ def test_foreign_cases_are_no_part_of_it(tmp_path: Path) -> None:
     assert crossings.tabulate(run)["size"].tolist() == list(FALLING)
 
 
+def test_what_the_machine_cannot_tell_apart_is_no_side_of_a_crossover(tmp_path: Path) -> None:
+    """The A/A run of the same folder says how much that is: sizes below it are undecided and widen the interval."""
+    close = {**FALLING, 724: 1.04, 1024: 0.97}
+    alone = make(tmp_path, close)
+    assert [(found.low, found.high) for found in crossings.find(alone)] == [(724, 1024)]
+    passes = [
+        line("numpy", **{"pass": n}, seconds=[1e-3 * (1 + 0.01 * ((n * n) % 7) + 0.06 * (n % 2))] * 7)
+        for n in range(24)
+    ]
+    head = {"kind": "run", **HEADER, "settings": {"profile": "aa", "threads": None}}
+    aa = tmp_path / "raw" / "a-machine" / "20260102T000000Z-dddd.jsonl"
+    aa.write_text("\n".join(json.dumps(text) for text in (head, *passes)) + "\n")
+    (run,) = runs(tmp_path)
+    frame = crossings.tabulate(run).set_index("size")
+    assert frame.verdict.loc[[512, 724, 1024, 4096]].tolist() == ["FASTER", "UNSURE", "UNSURE", "SLOWER"]
+    assert "that the A/A run 20260102T000000Z-dddd resolves" in frame.reason.loc[724]
+    assert [(found.low, found.high) for found in crossings.find(run)] == [(512, 4096)]
+
+
 def test_times_are_of_a_step(tmp_path: Path) -> None:
     """A's calls of eight steps and B's of one are compared step by step."""
     asked = Question("numpy", "torch-cpu", "hidden", 32, 1, 4096, "step", "adam")

@@ -69,10 +69,19 @@ class Small(Steady):
         return "no more than 600 samples" if sizes.samples > 600 else None
 
 
+class Full(Steady):
+    """Steady, and out of memory above 600 samples."""
+
+    def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Any, Params]:
+        if len(samples) > 600:
+            raise MemoryError("nothing is left")
+        return super().loss_and_grads(params, samples)
+
+
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Backends by name, seconds that only their calls take, and no ceilings."""
-    for kind in (Early, Steady, Behind, Wrong, Small):
+    for kind in (Early, Steady, Behind, Wrong, Small, Full):
         monkeypatch.setitem(RECIPES, kind.__name__.lower(), (f"{HERE}:{kind.__name__}", "numpy"))
     # The same classes as those that the table of recipes leads to, wherever this file was imported from.
     monkeypatch.setitem(sys.modules, HERE, sys.modules[__name__])
@@ -161,15 +170,19 @@ def test_a_backend_that_disagrees_ends_the_search_without_a_claim(
     assert "overtakes" not in printed
 
 
-def test_a_refusal_ends_the_scan_and_keeps_what_was_found(
-    cross: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [("small", "was not measured: small: no more than 600 samples."), ("full", "OOM: full: nothing is left.")],
+)
+def test_a_failure_ends_the_scan_and_keeps_what_was_found(
+    backend: str, said: str, cross: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The sizes below are an answer."""
-    code, run = cross("early", "small", "--most", "4096")
+    code, run = cross("early", backend, "--most", "4096")
     assert code == 0
     (found,) = crossings.find(run)
     assert found.low < 200 < found.high
-    assert "N = 4 096 was not measured: small: no more than 600 samples." in " ".join(capsys.readouterr().out.split())
+    assert f"N = 4 096 {said}" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_refusal_of_every_size_is_no_answer(cross: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_bench_frames import followed, line, write
 
-from bench import cells, layouts, statistics, tables
+from bench import cells, layouts, statistics, summary, tables
 from bench.blocks import markdown
 from bench.frames import Run, read
 
@@ -145,7 +145,7 @@ def test_a_case_without_a_time_shows_its_status(status: str, tmp_path: Path) -> 
     row = tables.throughput(run).query("backend == 'numpy'").to_dict("records")[0]
     assert cells.time_cell(row) == status
     assert np.isnan(row["times_faster_than_baseline"])
-    assert status in tables.summary(run).to_string()
+    assert status in summary.summary(run).to_string()
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_the_headline_stands_beside_its_baseline(tmp_path: Path) -> None:
         line(batch=2**20, seconds=[1.5] * 3),
         line("torch-cpu", batch=2**20, status="SKIPPED", reason="about 40 s a call, the limit is 10 s", seconds=None),
     )
-    frame = tables.headline(run).set_index("backend")
+    frame = summary.headline(run).set_index("backend")
     assert list(frame.columns) == ["SGD step\nN=32", "gradient\nN=2^20"]
     assert frame.loc["numpy"].tolist() == ["10 us, 10x", "1.5 s"]
     assert frame.loc["torch-cpu"].tolist() == ["100 us, 1x", "SKIPPED"]
