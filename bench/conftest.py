@@ -11,6 +11,7 @@ Cases run most valuable first; within a case the backends follow each other in a
 import os
 import random
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Check every option, and set the table of pytest-benchmark to what can be read here."""
+    """Check every option, and set what pytest and pytest-benchmark print to what can be read here."""
     config.addinivalue_line("markers", "work(name): the kind of work that a benchmark measures")
     # A warning of a library is no reason to lose a measurement, and a skipped case need not use its fixture.
     config.addinivalue_line("filterwarnings", "default")
@@ -60,6 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SELECTED] = choose(config.option)
     machine.limit_threads(config.option.threads)
     machine.share_gpu_memory()
+    # What is skipped is told below the run, reason by reason; pytest would tell it place by place.
+    config.option.reportchars = config.option.reportchars.replace("a", "xXEf")
     config.option.benchmark_disable_gc = True
     if not config.option.benchmark_columns:
         config.option.benchmark_columns = ["median", "iqr", "min", "rounds", "iterations"]
@@ -284,7 +287,10 @@ def has_failed(name: str) -> bool:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say where the journal is and what to do with it."""
+    """Say what was not measured, each reason once, where the journal is and what to do with it."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    for reason, count in Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped).items():
+        terminalreporter.write_line(f"SKIPPED [{count}] {reason}")
     if JOURNAL in terminalreporter.config.stash:
         path = terminalreporter.config.stash[JOURNAL].path
         terminalreporter.write_line(f"journal: {path}; python -m bench.report makes the tables and figures")

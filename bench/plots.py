@@ -58,25 +58,26 @@ def draw_all(run: Run, folder: Path, label: str) -> list[Path]:
 
 
 def throughput(run: Run) -> Figure | None:
-    """Samples per second against batch size; one panel for each kind of work."""
+    """Samples per second against batch size; one panel for each kind of work that was timed."""
     frame, (hidden, dtype) = tables.throughput(run), tables.focus(run)
     if frame.empty:
         return None
     frame = frame[
         (frame.hidden == hidden) & (frame.dtype == dtype) & (frame.status == "OK") & (frame.optimizer != "sgd")
     ]
-    if frame.empty:
+    works = [work for work in PANELS if (frame.work == work).any()]
+    if not works:
         return None
-    figure = Figure(figsize=(12, 4.2), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(1, len(PANELS), sharey=True))
+    figure = Figure(figsize=(2 + 10 / 3 * len(works), 4.2), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(works), sharey=True))
     style = _styles(run)
-    for panel, (work, title) in zip(panels, PANELS.items(), strict=True):
+    for panel, work in zip(panels, works, strict=True):
         for name in tables.in_order(run):
             own = frame[frame.backend == name]
             rows = own[own.work == work].sort_values("batch")
             if len(rows):
                 panel.plot(rows.batch, rows.samples_per_second, label=_label(name, own), **_marked(style[name]))
-        panel.set(xscale="log", yscale="log", xlabel="batch size N", title=title)
+        panel.set(xscale="log", yscale="log", xlabel="batch size N", title=PANELS[work])
     panels[0].set(ylabel="samples per second")
     _legend(figure, panels)
     figure.suptitle(_title(run), fontsize=10)

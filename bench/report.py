@@ -152,8 +152,8 @@ def tables_of(run: Run) -> list[str]:
 def section(run: Run, table: str, blocks: list[Block]) -> list[Block]:
     """One run's part of a file: these blocks, rows that differ from most with a letter, and under them how and why."""
     marked = [_marked(block, marks(run)) for block in blocks]
-    asked = "" if run.question is None else f": {run.question.title}"
-    return [Heading(2, f"{run.machine}, {run.setting}{asked}"), *marked, *ledger(run, table)]
+    kind = run.question.title if run.question is not None else "headline" if run.profile == "headline" else ""
+    return [Heading(2, ": ".join(filter(None, (f"{run.machine}, {run.setting}", kind)))), *marked, *ledger(run, table)]
 
 
 def _marked(block: Block, letters: dict[str, str]) -> Block:

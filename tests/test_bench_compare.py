@@ -35,6 +35,13 @@ def journal(results: Path, name: str, times: dict[str, float], folder: str = "m"
     return write(results / "raw" / folder / f"{name}.jsonl", *lines, **header)
 
 
+def write_aa(folder: Path, apart: float) -> str:
+    """An A/A run that resolves nothing below this: every other pass takes so many times as long. Returns its name."""
+    passes = [line(**{"pass": n}, seconds=[1e-3 * (apart if n % 2 else 1) * (1 + 1e-3 * n)] * 7) for n in range(24)]
+    settings = {"profile": "aa", "threads": None}
+    return write(folder / "20260101T000000Z-aaaa.jsonl", *passes, settings=settings).stem
+
+
 def table(results: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
     """Exit code, output and errors of the command."""
     code = compare.main([*words, "--results", str(results)])

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_bench_compare import write_aa
 from test_bench_frames import HEADER, line
 from test_bench_report import digest
 from test_bench_report import journal as ordinary
@@ -78,17 +79,11 @@ def test_what_the_machine_cannot_tell_apart_is_no_side_of_a_crossover(tmp_path: 
     close = {**FALLING, 724: 1.04, 1024: 0.97}
     alone = make(tmp_path, close)
     assert [(found.low, found.high) for found in crossings.find(alone)] == [(724, 1024)]
-    passes = [
-        line("numpy", **{"pass": n}, seconds=[1e-3 * (1 + 0.01 * ((n * n) % 7) + 0.06 * (n % 2))] * 7)
-        for n in range(24)
-    ]
-    head = {"kind": "run", **HEADER, "settings": {"profile": "aa", "threads": None}}
-    aa = tmp_path / "raw" / "a-machine" / "20260102T000000Z-dddd.jsonl"
-    aa.write_text("\n".join(json.dumps(text) for text in (head, *passes)) + "\n")
+    name = write_aa(tmp_path / "raw" / "a-machine", apart=1.07)
     (run,) = runs(tmp_path)
     frame = crossings.tabulate(run).set_index("size")
     assert frame.verdict.loc[[512, 724, 1024, 4096]].tolist() == ["FASTER", "UNSURE", "UNSURE", "SLOWER"]
-    assert "that the A/A run 20260102T000000Z-dddd resolves" in frame.reason.loc[724]
+    assert f"that the A/A run {name} resolves" in frame.reason.loc[724]
     assert [(found.low, found.high) for found in crossings.find(run)] == [(512, 4096)]
 
 

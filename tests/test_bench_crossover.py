@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_bench_compare import write_aa
 from test_bench_frames import MACHINE
 
 from bench import ceilings, crossings, crossover, frames, loading
@@ -145,6 +146,14 @@ def test_agreement_is_checked_once_at_a_size(cross: Callable[..., Any], monkeypa
     )
     cross("early", "behind", "--most", "8")
     assert seen == [("early", 1), ("behind", 1), ("early", 8), ("behind", 8)]
+
+
+def test_what_this_machine_cannot_tell_apart_is_not_claimed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The newest A/A run of its folder says how much that is: here more than the three times between the two."""
+    write_aa(tmp_path / "raw" / MACHINE["slug"], apart=4.0)
+    words = ["--hidden", "4", "--passes", "10", "--most", "8", "--results", str(tmp_path)]
+    assert crossover.main(["early", "behind", *words]) == 0
+    assert "Neither early nor behind is clearly faster" in " ".join(capsys.readouterr().out.split())
 
 
 def test_no_crossover_is_a_result_too(cross: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,11 @@ def test_a_short_run_writes_gated_times(tmp_path: Path) -> None:
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "python -m bench.report" in done.stdout
+    skipped = [line.partition("] ")[2] for line in done.stdout.splitlines() if line.startswith("SKIPPED [")]
+    assert len(skipped) == len(set(skipped))  # each reason once, however many cases it is of
+    assert {"cupy", "the textbook class has plain gradient descent only"} <= {
+        text.partition(":")[0] for text in skipped
+    }
     head, *cases = lines(tmp_path)
     assert head["kind"] == "run"
     assert {"machine", "code", "settings", "backends", "threads_in_force", "timer_seconds", "ceilings"} <= set(head)

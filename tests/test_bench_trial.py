@@ -152,3 +152,32 @@ def test_a_timed_call_of_train_is_long(step_seconds: float, epochs: int, monkeyp
     plan = run.lengthened(lambda plan: backend.train(None, samples, None, plan, range(plan.epochs)))
     assert (plan.batch, plan.epochs) == (32, epochs)
     assert run.once["first_call_seconds"] == pytest.approx(1e-4 + 25 * step_seconds)
+
+
+class Hasty(NumpyBackend):
+    """Right gradients, and weights that go a hundredth too far."""
+
+    def train(self, state: Any, samples: Samples, optimizer: Any, plan: Any, epochs: range) -> Any:
+        after, losses = super().train(state, samples, optimizer, plan, epochs)
+        far = (before + 1.01 * (p - before) for before, p in zip(state.params, after.params, strict=True))
+        return after._replace(params=Params(*(p.astype(state.params.w1.dtype) for p in far))), losses
+
+
+class Forgetful(NumpyBackend):
+    """One step is right; of an epoch of several batches it trains the first again and again."""
+
+    def train(self, state: Any, samples: Samples, optimizer: Any, plan: Any, epochs: range) -> Any:
+        if plan.order is not None:
+            plan = plan._replace(order=np.tile(plan.order[:, : plan.batch], plan.steps_per_epoch(len(samples))))
+        return super().train(state, samples, optimizer, plan, epochs)
+
+
+@pytest.mark.parametrize(("backend", "batch", "what"), [(Hasty, 40, "step "), (Forgetful, 32, "trained ")])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_wrong_update_gets_no_time(backend: type[NumpyBackend], batch: int, what: str, optimizer: str) -> None:
+    """A single one by its own comparison, a path of several by training in float64: gradients alone tell neither."""
+    case = Case("step", batch, 8, optimizer=optimizer)
+    make(case, NumpyBackend())[0].gate()
+    with pytest.raises(agreement.Disagreement, match=what):
+        make(case, backend())[0].gate()
+    make(Case("gradient", batch, 8), backend())[0].gate()
