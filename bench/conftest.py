@@ -286,6 +286,7 @@ def has_failed(name: str) -> bool:
     return False
 
 
+@pytest.hookimpl(trylast=True)  # below the tables of pytest-benchmark
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say what was not measured, each reason once, where the journal is and what to do with it."""
     skipped = terminalreporter.stats.get("skipped", [])
