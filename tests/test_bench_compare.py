@@ -114,6 +114,18 @@ def test_two_runs_and_fail_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert table(tmp_path, "new", "old", capsys=capsys)[0] == 0
 
 
+def test_between_runs_nothing_is_claimed_that_the_machine_does_not_resolve(tmp_path: Path) -> None:
+    """The same 40 %, where the A/A run of the machine cannot tell apart what differs by half."""
+    times = {"numpy": 1e-3, "numba": 1e-4, "jax-cpu": 2e-3, "torch-cpu": 3e-3}
+    journal(tmp_path, "old", times)
+    journal(tmp_path, "new", {**times, "numba": 1.4e-4})
+    name = write_aa(tmp_path / "raw" / "m", apart=1.5)
+    frame, _ = comparisons.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
+    numba = frame.set_index("a").loc["numba"]
+    assert set(numba.verdict) == {"UNSURE"}
+    assert all(f"that the A/A run {name} resolves" in reason for reason in numba.reason)
+
+
 def test_a_machine_that_changed_is_no_backend_that_did(tmp_path: Path) -> None:
     """All cases 20 % slower: nothing is claimed, and the notes say what most cases changed by."""
     times = {"numpy": 1e-3, "numba": 1e-4, "jax-cpu": 2e-3}

@@ -3,6 +3,7 @@
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,6 +24,17 @@ def test_what_goes_on_beside_is_measured() -> None:
     assert 0.2 < found["cores_used"] < 1.5
     assert found["cores_of_others"] >= 0
     assert found["minor_faults_per_call"] is None or found["minor_faults_per_call"] >= 0
+
+
+def test_every_counter_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All cores' busy seconds, and those that other guests had, which few systems tell."""
+    times = SimpleNamespace(user=10.0, nice=1.0, system=5.0, idle=900.0, iowait=7.0, irq=0.5, softirq=0.25, steal=3.0)
+    monkeypatch.setattr(witness.psutil, "cpu_times", lambda: times)
+    found = witness.read()
+    assert (found.busy_seconds, found.stolen_seconds) == (16.75, 3.0)
+    del times.steal, times.irq
+    found = witness.read()
+    assert (found.busy_seconds, found.stolen_seconds) == (16.25, 0.0)
 
 
 def test_page_faults_are_counted() -> None:
