@@ -64,6 +64,8 @@ def real_lines() -> tuple[list[bytes], list[bytes]]:
     for path in sorted(RAW.glob("*/*")):
         content = path.read_bytes()
         head, *lines = map(json.loads, (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines())
+        if not head["backends"].keys() >= set(BACKENDS):
+            continue
         heads.append({**head, "backends": {name: head["backends"][name] for name in BACKENDS}})
         for case in lines:
             cases.setdefault((case["work"], case["status"], case.get("optimizer", "")), case)
