@@ -1,4 +1,4 @@
-"""The command line as a user meets it: in a process of its own, with exit codes and streams."""
+"""The command line as a user meets it: nearly always in a process of its own, with exit codes and streams."""
 
 import json
 import signal
@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from relufit import cli
 
 QUICK = ("--epochs", "5", "--hidden", "16")
 
@@ -47,9 +50,14 @@ def test_backends_lists_every_name_with_its_reason() -> None:
     assert found["numpy"] is None
     assert {"torch-cpu", "torch-manual", "cupy", "torch-cuda", "torch-mps"} <= set(found)
     assert all(reason is None or len(reason) > 5 for reason in found.values())
-    lines = relufit("backends").stdout.splitlines()
-    assert len(lines) == len(found)
-    assert lines[0].split() == ["numpy", "ready"]
+
+
+def test_backends_are_listed_in_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For people: a line for each."""
+    monkeypatch.setattr(cli.backends, "status", lambda: {"numpy": None, "torch-cuda": "no driver"})
+    found = CliRunner().invoke(cli.app, ["backends"])
+    assert found.exit_code == 0
+    assert found.stdout.splitlines() == ["numpy       ready", "torch-cuda  no driver"]
 
 
 @pytest.mark.parametrize(
