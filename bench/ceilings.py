@@ -18,6 +18,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -179,14 +180,9 @@ def _spin(mix: str, dtype: str) -> tuple[Any, int]:
                     found = _link(mix, builder, fma, [builder.load(slot) for slot in own], factor, shift, zero)
                     for slot, value in zip(own, found, strict=True):
                         builder.store(value, slot)
-            total = builder.load(slots[0])
-            for slot in slots[1:]:
-                total = builder.fadd(total, builder.load(slot))
-            parts = [builder.extract_element(total, ir.Constant(ir.IntType(32), lane)) for lane in range(lanes)]
-            total = parts[0]
-            for part in parts[1:]:
-                total = builder.fadd(total, part)
-            return total
+            total = reduce(builder.fadd, map(builder.load, slots))
+            parts = (builder.extract_element(total, ir.Constant(ir.IntType(32), lane)) for lane in range(lanes))
+            return reduce(builder.fadd, parts)
 
         return result(values, links), generate
 

@@ -25,9 +25,10 @@ from bench.cases import PROFILES, REPEATED, Case
 from bench.fields import CASE_FIELDS
 from bench.frames import read_lines
 from bench.journal import RESULTS, Journal
-from bench.loading import load, load_or_skip, unavailable
+from bench.loading import has_failed, load_or_skip, unavailable
+from bench.outcome import row, status_of
 from bench.selection import select
-from bench.trial import Trial, row, status_of
+from bench.trial import Trial
 from relufit import Backend
 from relufit.errors import RelufitError
 
@@ -273,17 +274,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if call.when == "teardown" and JOURNAL in item.config.stash:
         item.config.stash[JOURNAL].end_case()
     yield
-
-
-def has_failed(name: str) -> bool:
-    """Whether the device of a backend has been left in an error state, in which it can do nothing more."""
-    if unavailable(name) is not None or load(name).device == "cpu":
-        return False
-    try:
-        load(name).synchronize()
-    except Exception:  # each library has errors of its own
-        return True
-    return False
 
 
 @pytest.hookimpl(trylast=True)  # below the tables of pytest-benchmark

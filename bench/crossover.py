@@ -26,9 +26,10 @@ from bench.cells import digits, whole
 from bench.frames import Run, newest_aa, read
 from bench.journal import RESULTS, Journal
 from bench.loading import known_names, load, unavailable
+from bench.outcome import row, status_of
 from bench.question import FIXED, MOST, Question
 from bench.selection import is_backend
-from bench.trial import Trial, row, status_of
+from bench.trial import Trial
 from bench.work import WORK
 from relufit.errors import RelufitError
 from relufit.params import DTYPES

@@ -47,3 +47,14 @@ def load_or_skip(name: str) -> Backend:
     if name in backends.required():
         pytest.fail(f"RELUFIT_REQUIRE names {name}, which cannot run here: {reason}", pytrace=False)
     pytest.skip(f"{name}: {reason}")
+
+
+def has_failed(name: str) -> bool:
+    """Whether the device of a backend has been left in an error state, in which it can do nothing more."""
+    if unavailable(name) is not None or load(name).device == "cpu":
+        return False
+    try:
+        load(name).synchronize()
+    except Exception:  # each library has errors of its own
+        return True
+    return False

@@ -1,25 +1,23 @@
 """One case with one backend: gated on agreement, timed, and written to the journal."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, field
 from itertools import cycle
 from math import ceil, log2
 from typing import Any, Protocol
 
 import numpy as np
-import pytest
 
 from bench import agreement, machine, memory, nvidia, timing, witness
 from bench.budget import SHARE_FOR_ROUNDS, Past, Unsuitable
-from bench.cases import MANY_SAMPLES, RULES, TRAIN_SAMPLES, Case, draw
+from bench.cases import MANY_SAMPLES, RULES, Case, draw
 from bench.cost import working_bytes
+from bench.inputs import PARAMETER_SETS, along_a_run, gate_inputs, inputs_of
+from bench.outcome import row
 from relufit import targets
 from relufit.backend import Backend, Samples
-from relufit.backends.numpy import NumpyBackend
 from relufit.data import Plan, draw_plan
-from relufit.optim import SGD, Adam, Optimizer, State, map_arrays, stack_states
+from relufit.optim import SGD, Optimizer, State, map_arrays, stack_states
 from relufit.params import Params, init_params
 
 GRADIENTS = ("gradient", "scaling")
@@ -33,55 +31,10 @@ VERBS = {
 }  # others: a gradient
 ENDING_ON_HOST = ("latency", "to_host")  # a call of which is not over before its result is there
 STEPS_PER_CALL = {800: 8}  # full-batch steps inside one call of train, where a step is short
-DISTINCT_SAMPLES = range(1000, 250_001)  # what the gate repeats where the reference over all of N is out of reach
-PARAMETER_SETS = 16  # that timed calls go round
 TRAIN_SECONDS, MOST_EPOCHS = 5e-3, 256  # a timed call of `train` lasts so long, or has so many epochs
 FEW_NETWORKS = 132  # that are asked of a backend without a `train_many` of its own
 WARM_UP_SAMPLES = 64  # built before the build is timed
 STABLE_RATE = 0.02  # of gradient descent over H, from weights as they are drawn
-
-
-@lru_cache(maxsize=4)
-def exact(case: Case, repeats: int = 1) -> agreement.Reference:
-    """The reference for the inputs of a case, `repeats` times over; cases that differ in the work only share it."""
-    return agreement.reference(*draw(case), repeats)
-
-
-def gate_inputs(case: Case) -> tuple[Params, np.ndarray, np.ndarray, agreement.Reference]:
-    """Weights, x (N, D), y (N, O) and their reference, at the N of the case.
-
-    Up to MANY_SAMPLES these are the case's own data. Above, float64 over every sample would take minutes: as many
-    distinct samples as divide N are repeated, whose mean loss and gradients are those of the distinct ones.
-    """
-    inputs, repeats = inputs_of(case), case.batch // distinct_samples(case.batch)
-    if repeats == 1:
-        return *draw(inputs), exact(inputs)
-    few = replace(inputs, batch=case.batch // repeats)
-    params, x, y = draw(few)
-    return params, np.tile(x, (repeats, 1)), np.tile(y, (repeats, 1)), exact(few, repeats)
-
-
-@lru_cache(maxsize=2)
-def along_a_run(case: Case) -> list[Params]:
-    """Weights of the case before each of PARAMETER_SETS steps in a row, of Adam on 800 samples; on the host."""
-    params, x, y = draw(replace(case, batch=TRAIN_SAMPLES))
-    backend, plan = NumpyBackend(), Plan(None, TRAIN_SAMPLES, PARAMETER_SETS - 1)
-    samples, states = backend.samples(x, y), [Adam(1e-3).init(params)]
-    for step in range(plan.epochs):
-        states.append(backend.train(states[-1], samples, Adam(1e-3), plan, range(step, step + 1))[0])
-    return [state.params for state in states]
-
-
-def distinct_samples(samples: int) -> int:
-    """How many samples of the gate differ: all of few; of many the largest divisor in DISTINCT_SAMPLES, or all."""
-    if samples <= MANY_SAMPLES:
-        return samples
-    return max((count for count in DISTINCT_SAMPLES if samples % count == 0), default=samples)
-
-
-def inputs_of(case: Case) -> Case:
-    """The case reduced to what determines weights and data, so that `exact` is computed once for all kinds of work."""
-    return Case("inputs", case.batch, case.hidden, case.dtype, case.inputs, case.outputs, "", case.target, case.scheme)
 
 
 class Stopwatch(Protocol):
@@ -345,23 +298,3 @@ class Trial:
 def count_subnormals(weights: Iterable[np.ndarray]) -> int:
     """How many weights are not 0 but below what their dtype holds in full: most CPUs take a slow way with them."""
     return sum(int(np.count_nonzero((w != 0) & (np.abs(w) < np.finfo(w.dtype).tiny))) for w in weights)
-
-
-def row(case: Case, backend: str, number: int = 0) -> dict[str, Any]:
-    """What every line of a case begins with, whatever became of it; the first pass and usual fields are left out."""
-    unusual = {name: value for name, value in asdict(case).items() if value != getattr(Case("", 0), name)}
-    return {"kind": "case", "backend": backend, "at": round(time.time()), "pass": number or None, **unusual}
-
-
-def status_of(error: BaseException) -> tuple[str, str]:
-    """The status and the reason of a case that ended in an exception."""
-    lines = str(error).strip().splitlines()
-    reason = lines[0][:300] if lines else type(error).__name__
-    if isinstance(error, pytest.skip.Exception):
-        return "SKIPPED", reason
-    if isinstance(error, agreement.Disagreement):
-        return "DISAGREES", reason
-    # jax has no type of its own for it.
-    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "RESOURCE_EXHAUSTED" in reason:
-        return "OOM", reason
-    return "CRASHED", f"{type(error).__name__}: {reason}"

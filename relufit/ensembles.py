@@ -5,7 +5,7 @@ batches: a block of a GPU for each, a core for each, or one after the other.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -87,15 +87,9 @@ def fit_many(
     networks = _Networks(_as_many(problems, count), stack_states(np.stack, _as_many(states, count)))
     start = map_arrays(chosen.to_device, networks.reached)
     train_many = partial(chosen.train_many, rates=factors)
+    parts = train_epochs(chosen, start, samples, rule, epochs, batch=batch_size, seed=seed, train=train_many)
     with progress_bar(epochs, sys.stderr.isatty() if progress is None else progress) as show:
-        try:
-            for part in train_epochs(
-                chosen, start, samples, rule, epochs, batch=batch_size, seed=seed, train=train_many
-            ):
-                networks.look(part._replace(state=map_arrays(chosen.to_host, part.state)))
-                show(part.epochs.stop, float(np.median(np.nan_to_num(part.losses[:, -1], nan=np.inf))))
-        except KeyboardInterrupt:
-            networks.status = "interrupted"
+        networks.follow(parts, chosen, show)
     return [networks.fit(m) for m in range(count)]
 
 
@@ -106,6 +100,15 @@ class _Networks:
         self.problems, self.before, self.reached, self.status = problems, state, state, "finished"
         self.histories = [History() for _ in problems]
         self.diverged: dict[int, State] = {}  # the last good state
+
+    def follow(self, parts: Iterable[Slice], backend: Backend, show: Callable[[int, float], None]) -> None:
+        """Look at each slice of training, until the last or Ctrl-C."""
+        try:
+            for part in parts:
+                self.look(part._replace(state=map_arrays(backend.to_host, part.state)))
+                show(part.epochs.stop, float(np.median(np.nan_to_num(part.losses[:, -1], nan=np.inf))))
+        except KeyboardInterrupt:
+            self.status = "interrupted"
 
     def look(self, part: Slice) -> None:
         """Take note of a slice, and of which networks it has lost."""

@@ -18,7 +18,7 @@ from bench import isolate
 from bench.cases import Case
 from bench.frames import read
 from bench.journal import Journal, in_flight_file
-from bench.trial import row
+from bench.outcome import row
 from relufit.errors import RelufitError
 
 PLUGIN = """

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import agreement, trial
+from bench import agreement, inputs, trial
 from bench.budget import Past, Unsuitable
 from bench.cases import Case
-from bench.trial import Trial, distinct_samples, gate_inputs
+from bench.inputs import distinct_samples, gate_inputs
+from bench.trial import Trial
 from relufit import Params
 from relufit.backend import Samples
 from relufit.backends.numpy import NumpyBackend
@@ -115,9 +116,9 @@ def test_the_gate_repeats_samples_above_a_million(samples: int, distinct: int) -
 
 def test_the_gate_of_many_samples_catches_a_mutant(monkeypatch: pytest.MonkeyPatch) -> None:
     """The right backend passes at N samples; one that leaves out half of the last repetition does not."""
-    monkeypatch.setattr(trial, "MANY_SAMPLES", 1000)
+    monkeypatch.setattr(inputs, "MANY_SAMPLES", 1000)
     case = Case("scaling", 20_000, 8)
-    monkeypatch.setattr(trial, "DISTINCT_SAMPLES", range(100, 1001))
+    monkeypatch.setattr(inputs, "DISTINCT_SAMPLES", range(100, 1001))
     _, x, y, exact = gate_inputs(case)
     assert (len(x), len(y), exact.repeats) == (20_000, 20_000, 20)
     np.testing.assert_array_equal(x[:1000], x[1000:2000])
