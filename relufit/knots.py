@@ -1,0 +1,141 @@
+"""Where the search for knots begins: by density, then by the best separate lines between nodes.
+
+de Boor (1973), "Good approximation by splines with variable knots": at the optimum every piece has about the same
+error, so that knots stand with a density of |f''|^(2/5). How many pieces lie between two inflection points, and whether
+a knot or the middle of a piece stands on them, is a matter of whole numbers, which no small step can mend. It is found
+by dynamic programming over K lines that need not meet: Bellman and Roth (1969), JASA 64(327), 1079-1084.
+"""
+
+import numpy as np
+
+from relufit.pieces import Moments, Pieces
+
+NODES_PER_PIECE = 4
+FEWEST_NODES = 96
+FEW_PIECES = 24  # up to so many, lines may be of any length, and knots anywhere
+LONGEST = 5  # else a line takes up to so many pieces' worth of nodes
+WINDOW = 6  # and a knot is looked for so many pieces around its place by density
+SCARCE = 4  # samples, up to which a line says little
+FLAT = 1e-8  # of the largest error: what a piece counts at least
+
+
+def by_density(pieces: Pieces, nodes: np.ndarray, count: int) -> np.ndarray:
+    """The places of `count` + 1 knots, such that each piece has about the same error, from that between nodes."""
+    error = _expected(pieces.moments(nodes), np.diff(nodes))
+    density = (error + FLAT * error.max() + 1e-300) ** 0.2  # an error goes with the fifth power of a length
+    density = np.convolve(np.pad(density, 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
+    share = _running(density)
+    return np.interp(np.linspace(0, share[-1], count + 1), share, nodes)
+
+
+def _expected(m: Moments, h: np.ndarray) -> np.ndarray:
+    """Squares that a spline leaves of each piece, (K,): what its own line leaves, or as its neighbours' means say."""
+    return np.maximum(m.rest, _of_parabola(m.mass, _curvature(m), h))
+
+
+def _curvature(m: Moments) -> np.ndarray:
+    """|f''| in each piece, (K,), from second divided differences of the means."""
+    if len(m.x) < 3:
+        return np.zeros(len(m.x))
+    curvature = np.abs(2 * np.diff(np.diff(m.y) / np.diff(m.x)) / (m.x[2:] - m.x[:-2]))
+    return np.concatenate([curvature[:1], curvature, curvature[-1:]])
+
+
+def _of_parabola(mass: np.ndarray, curvature: np.ndarray, h: np.ndarray) -> np.ndarray:
+    """Squares that a line leaves of a parabola over a length h: f''^2 h^4 / 720 a unit of mass."""
+    return mass * (curvature * h * h) ** 2 / 720
+
+
+def by_lines(pieces: Pieces, count: int, held: np.ndarray) -> np.ndarray:
+    """The knots of the best `count` separate lines between nodes, which end at each of `held`: (count + 1,)."""
+    nodes = _nodes(pieces, count, held)
+    per_piece = (len(nodes) - 1) / count
+    few = count <= FEW_PIECES
+    longest = len(nodes) - 1 if few else round(LONGEST * per_piece)
+    errors = _errors(pieces.moments(nodes), nodes, pieces.counts(nodes), np.isin(nodes, held), longest)
+    path = _shortest_path(errors, count, len(nodes) if few else round(WINDOW * per_piece))
+    return by_density(pieces, nodes, count) if path is None else pieces.settled(nodes[path], held)
+
+
+def _nodes(pieces: Pieces, count: int, held: np.ndarray) -> np.ndarray:
+    """Nodes of about equal errors, finer than knots will be, and `held`."""
+    wanted = max(NODES_PER_PIECE * count, FEWEST_NODES)
+    nodes = np.union1d(pieces.nodes(2 * wanted), pieces.breaks)
+    for _ in range(2):
+        nodes = np.union1d(pieces.distinct(by_density(pieces, nodes, wanted)), held)
+    # Of a table whose changes crowd in one place there may be few such nodes.
+    return nodes if len(nodes) > 2 * count else np.union1d(nodes, pieces.nodes(2 * count))
+
+
+def _errors(fine: Moments, nodes: np.ndarray, counts: np.ndarray, forced: np.ndarray, longest: int) -> np.ndarray:
+    """Squares about the best line from node i - l to node i, at [longest - l, i], (longest, nodes); inf for none.
+
+    No line passes over a forced node. A line through two samples leaves nothing, but a spline has one value a knot, not
+    two a piece: lines of few samples leave what the curvature around them says.
+    """
+    number = len(fine.mass)
+    sums = np.zeros((6, longest, number + 1))  # mass, means of x and y, sxx, sxy, syy
+    one = np.stack([*fine[:5], fine.rest + fine.slope * fine.sxy])
+    lines = one
+    for length in range(1, longest + 1):
+        if length > 1:
+            lines = _joined(lines[:, :-1], one[:, length - 1 :])
+        sums[:, longest - length, length:] = lines
+    mass, _, _, sxx, sxy, syy = sums
+    errors = np.maximum(syy - np.divide(sxy * sxy, sxx, out=np.zeros_like(sxx), where=sxx > 0), 0.0)
+
+    end = np.arange(number + 1)
+    begin = end - np.arange(longest, 0, -1)[:, None]
+    closed, begin = begin < 0, np.maximum(begin, 0)
+    passed, samples, bends = np.cumsum(forced), _running(counts), _running(_curvature(fine))
+    few = np.nonzero((samples[end] - samples[begin] <= SCARCE) & ~closed)
+    first, last = begin[few], end[few[1]]
+    curvature = (bends[last] - bends[first]) / (last - first)
+    errors[few] = np.maximum(errors[few], _of_parabola(mass[few], curvature, nodes[last] - nodes[first]))
+    closed |= passed[np.maximum(end - 1, 0)] != passed[begin]
+    errors[closed] = np.inf
+    return errors
+
+
+def _running(values: np.ndarray) -> np.ndarray:
+    """Sums of all values before each place, one more than there are values."""
+    return np.concatenate([[0.0], np.cumsum(values)])
+
+
+def _joined(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Mass, means and centred sums, (6, n), of neighbouring lines taken together: the parallel-axis theorem.
+
+    Chan, Golub and LeVeque (1983), The American Statistician 37(3), 242-247.
+    """
+    joined = left + right
+    share = right[0] / np.where(joined[0] > 0, joined[0], 1.0)
+    gap, weight = right[1:3] - left[1:3], left[0] * share
+    joined[1:3] = left[1:3] + share * gap
+    joined[3] += weight * gap[0] * gap[0]
+    joined[4] += weight * gap[0] * gap[1]
+    joined[5] += weight * gap[1] * gap[1]
+    return joined
+
+
+def _shortest_path(errors: np.ndarray, count: int, window: int) -> np.ndarray | None:
+    """The nodes at which the best `count` lines begin and end, knot j at most `window` nodes from its place.
+
+    (count + 1,); None where the forced nodes leave no path.
+    """
+    longest, last = errors.shape[0], errors.shape[1] - 1
+    # best[j, longest + i]: the least error of j lines up to node i; `longest` places before node 0 are none.
+    best = np.full((count + 1, longest + last + 1), np.inf)
+    best[0, longest] = 0.0
+    row, one = best.strides
+    before = np.lib.stride_tricks.as_strided(best, (count + 1, longest, last + 1), (row, one, one), writeable=False)
+    for j in range(1, count + 1):
+        centre = round(j * last / count)
+        low, high = max(j, centre - window), min(last, centre + window) + 1
+        (before[j - 1, :, low:high] + errors[:, low:high]).min(axis=0, out=best[j, longest + low : longest + high])
+    if not np.isfinite(best[count, longest + last]):
+        return None
+    path = [last]
+    for j in range(count - 1, -1, -1):
+        i = path[-1]
+        path.append(i - longest + int(np.argmin(best[j, i : i + longest] + errors[:, i])))
+    return np.asarray(path[::-1])

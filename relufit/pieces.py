@@ -1,0 +1,223 @@
+"""What a linear spline has to know of its target between neighbouring knots: a few moments of each piece.
+
+A target is a function, integrated by Gauss points, or a table of sorted samples, summed by running totals that cost the
+same however many samples a piece holds. Either way the best line of a piece, its error, and all that the least-squares
+spline of relufit/spline.py is computed from, are in six numbers.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from relufit.breaks import jumps
+
+PARTS = 64  # that integrals over an interval are cut into, where pieces are fewer
+POINTS = 8  # Gauss points of a piece: exact for polynomials up to degree 15
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(POINTS)
+PLACES, SHARES = (_NODES + 1) / 2, _WEIGHTS / 2  # (POINTS,) in a piece of length 1
+_CENTRED = PLACES - 0.5
+
+
+class Moments(NamedTuple):
+    """Of each of K pieces, (K,) each; sums are weighted by mass, and taken about the means of the piece."""
+
+    mass: np.ndarray  # length of the piece, or the weight of its samples
+    x: np.ndarray  # mean
+    y: np.ndarray  # mean
+    sxx: np.ndarray
+    sxy: np.ndarray
+    rest: np.ndarray  # sum of squares about the piece's own best line
+
+    @property
+    def slope(self) -> np.ndarray:
+        """Of the piece's own best line; 0 where x does not vary."""
+        return np.divide(self.sxy, self.sxx, out=np.zeros_like(self.sxx), where=self.sxx > 0)
+
+
+class Pieces(Protocol):
+    """A target over [low, high], with the places where a knot must stand: kinks, and both sides of a jump."""
+
+    low: float
+    high: float
+    mass: float
+    breaks: np.ndarray  # sorted, inside (low, high)
+    most: int  # pieces that the target supports
+
+    def moments(self, knots: np.ndarray) -> Moments:
+        """Of the pieces between sorted knots (K + 1,), which begin at low and end at high."""
+
+    def at_knots(self, knots: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
+        """Mass per length, and the target's value, at each knot: (K + 1,) each."""
+
+    def nodes(self, count: int) -> np.ndarray:
+        """About `count` + 1 places from low to high that a search for knots may begin with."""
+
+    def distinct(self, nodes: np.ndarray) -> np.ndarray:
+        """The same sorted places from low to high, as far as the target can tell them apart."""
+
+    def counts(self, nodes: np.ndarray) -> np.ndarray:
+        """Samples between neighbouring nodes; a large number where there are as many as one likes."""
+
+    def settled(self, knots: np.ndarray, held: np.ndarray) -> np.ndarray:
+        """The knots, except those held, where the lines beside them meet, as far as the target cannot tell."""
+
+
+class FunctionPieces:
+    """A function over an interval. `breaks`, where it is not smooth, split its integrals, and knots are held there."""
+
+    def __init__(
+        self, function: Callable[[np.ndarray], np.ndarray], low: float, high: float, breaks: np.ndarray | None = None
+    ) -> None:
+        self.function, self.low, self.high, self.mass = function, low, high, high - low
+        self.breaks = np.empty(0) if breaks is None else breaks
+        self.most, self.cuts = 2**20, self.breaks
+
+    def refine(self, cuts: np.ndarray) -> None:
+        """Cut integrals at these sorted places too, where pieces are few and so may be long."""
+        self.cuts = np.union1d(self.breaks, cuts)
+
+    def moments(self, knots: np.ndarray) -> Moments:
+        """By Gauss points, of the parts between cuts where one lies inside a piece."""
+        count = len(knots) - 1
+        cuts = self.cuts if count < PARTS else self.breaks
+        if not len(cuts):
+            return self._smooth_moments(knots)
+        ends = np.union1d(knots, cuts)
+        owner = np.searchsorted(knots, ends[:-1], side="right") - 1
+        return _gathered(self._smooth_moments(ends), owner, count)
+
+    def _smooth_moments(self, knots: np.ndarray) -> Moments:
+        h = np.diff(knots)
+        y = self.function(knots[:-1, None] + h[:, None] * PLACES)  # (K, POINTS)
+        mean, tilt = y @ SHARES, y @ (SHARES * _CENTRED)
+        residual = y - mean[:, None] - (12 * tilt)[:, None] * _CENTRED
+        return Moments(h, knots[:-1] + h / 2, mean, h**3 / 12, h * h * tilt, h * (residual**2 @ SHARES))
+
+    def at_knots(self, knots: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
+        """The function itself, whose mass per length is 1."""
+        return np.ones(len(knots)), self.function(knots)
+
+    def nodes(self, count: int) -> np.ndarray:
+        """Equidistant."""
+        return np.linspace(self.low, self.high, count + 1)
+
+    def distinct(self, nodes: np.ndarray) -> np.ndarray:
+        """All of them."""
+        return nodes
+
+    def counts(self, nodes: np.ndarray) -> np.ndarray:
+        """As many as one likes."""
+        return np.full(len(nodes) - 1, 1e9)
+
+    def settled(self, knots: np.ndarray, held: np.ndarray) -> np.ndarray:
+        """As they are: every place is another."""
+        return knots
+
+
+class DataPieces:
+    """Samples in order of x, as running totals: any stretch of them is a difference of two totals.
+
+    Every total is a pair of floats (the second holds what rounding took from the first), so that a short stretch
+    of a long table keeps its digits.
+    """
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray, spreads: np.ndarray | float = 0.0) -> None:
+        """Samples or cells of them: mean x (C,), strictly ascending, mean y (C,), weight (C,).
+
+        `spreads` (3, C) are the sums of squares and products about the means inside each cell, sxx, sxy and syy.
+        """
+        self.x, self.low, self.high, self.mass = x, float(x[0]), float(x[-1]), float(weight.sum())
+        self.middle, self.most = (self.low + self.high) / 2, len(x) - 1
+        dx, wy = x - self.middle, weight * y
+        terms = np.stack([weight, weight * dx, wy, weight * dx * dx, wy * dx, wy * y])  # (6, C)
+        terms[3:] += spreads
+        self.totals = np.zeros((2, 6, len(x) + 1))
+        total, lost = self.totals[0, :, 1:], self.totals[1, :, 1:]
+        np.cumsum(terms, axis=1, out=total)
+        # What each addition lost: Knuth, The Art of Computer Programming 2, 4.2.2, theorem B.
+        before = self.totals[0, :, :-1]
+        added = total - before
+        np.cumsum((before - (total - added)) + (terms - added), axis=1, out=lost)
+        self.breaks = jumps(x, y)
+
+    def moments(self, knots: np.ndarray) -> Moments:
+        """A sample belongs to the piece that begins at it or left of it; the last piece has both its ends."""
+        ranks = np.searchsorted(self.x, knots)
+        ranks[0], ranks[-1] = 0, len(self.x)
+        return self._between(ranks[:-1], ranks[1:], (knots[:-1] + knots[1:]) / 2)
+
+    def _between(self, first: np.ndarray, last: np.ndarray, default_x: np.ndarray) -> Moments:
+        """Moments of the samples from `first` up to `last`, whose mean x is `default_x` where there is none."""
+        begin, end = self.totals[:, :, first], self.totals[:, :, last]
+        mass, mx, my, mxx, mxy, myy = (end[0] - begin[0]) + (end[1] - begin[1])
+        empty = last <= first
+        inverse = 1 / np.where(empty, 1.0, mass)
+        x, y = mx * inverse, my * inverse
+        sxx, sxy = mxx - mx * x, mxy - mx * y
+        level = sxx <= 1e-12 * mxx  # one sample has no spread: what rounding left of it would be taken for a slope
+        sxx[level], sxy[level] = 0.0, 0.0
+        slope = np.divide(sxy, sxx, out=np.zeros_like(x), where=sxx > 0)
+        rest = np.maximum(myy - my * y - slope * sxy, 0.0)
+        return Moments(np.where(empty, 0.0, mass), np.where(empty, default_x, x + self.middle), y, sxx, sxy, rest)
+
+    def at_knots(self, knots: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
+        """Estimates from the samples nearby, a quarter of a piece on either side, as far as that is no line."""
+        h, slope = np.diff(knots), moments.slope
+        left, right = np.append(h[0], h) / 4, np.append(h, h[-1]) / 4
+        s = (np.append(slope[0], slope) + np.append(slope, slope[-1])) / 2
+        curvature = np.zeros(len(knots))
+        curvature[1:-1] = 2 * np.diff(slope) / (h[:-1] + h[1:])
+        near = self._between(np.searchsorted(self.x, knots - left), np.searchsorted(self.x, knots + right), knots)
+        away = knots - near.x
+        spread = np.divide(near.sxx, near.mass, out=np.zeros(len(knots)), where=near.mass > 0)
+        value = near.y + s * away - curvature / 2 * (away * away + spread)
+        if (near.mass <= 0).any():  # there the lines of both pieces are asked
+            ends = moments.y + slope * (knots[:-1] - moments.x), moments.y + slope * (knots[1:] - moments.x)
+            lines = (np.append(ends[0], ends[1][-1]) + np.append(ends[0][0], ends[1])) / 2
+            value = np.where(near.mass > 0, value, lines)
+        return near.mass / (left + right), value
+
+    def nodes(self, count: int) -> np.ndarray:
+        """Every so many samples."""
+        return self.distinct(self.x[np.linspace(0, len(self.x) - 1, count + 1).round().astype(int)])
+
+    def distinct(self, nodes: np.ndarray) -> np.ndarray:
+        """Half-way between two samples each, one for each pair."""
+        right = np.unique(np.searchsorted(self.x, nodes[1:-1]).clip(1, len(self.x) - 1))
+        return np.concatenate([[self.low], (self.x[right - 1] + self.x[right]) / 2, [self.high]])
+
+    def counts(self, nodes: np.ndarray) -> np.ndarray:
+        """Of distinct x."""
+        ranks = np.searchsorted(self.x, nodes)
+        ranks[-1] = len(self.x)
+        return np.diff(ranks)
+
+    def settled(self, knots: np.ndarray, held: np.ndarray) -> np.ndarray:
+        """Where the lines meet between the same two samples: so is a kink between samples found exactly."""
+        m, inner = self.moments(knots), knots[1:-1].copy()
+        at_zero = m.y - m.slope * m.x
+        with np.errstate(all="ignore"):
+            meeting = (at_zero[1:] - at_zero[:-1]) / (m.slope[:-1] - m.slope[1:])
+        right = np.searchsorted(self.x, inner).clip(1, len(self.x) - 1)
+        # A sample at a knot belongs to the piece on its right.
+        least = self.x[right - 1] + 1e-3 * (self.x[right] - self.x[right - 1])
+        good = (least <= meeting) & (meeting <= self.x[right]) & ~np.isin(inner, held)
+        inner[good] = meeting[good]
+        return np.concatenate([knots[:1], inner, knots[-1:]])
+
+
+def _gathered(moments: Moments, owner: np.ndarray, pieces: int) -> Moments:
+    """Moments of pieces from those of their parts: `owner` says which piece a part belongs to."""
+
+    def add(values: np.ndarray) -> np.ndarray:
+        return np.bincount(owner, values, pieces)
+
+    mass = add(moments.mass)
+    x, y = add(moments.mass * moments.x) / mass, add(moments.mass * moments.y) / mass
+    dx, dy = moments.x - x[owner], moments.y - y[owner]
+    sxx = add(moments.sxx + moments.mass * dx * dx)
+    sxy = add(moments.sxy + moments.mass * dx * dy)
+    slope = (sxy / sxx)[owner]
+    rest = moments.rest + (moments.slope - slope) ** 2 * moments.sxx + moments.mass * (dy - slope * dx) ** 2
+    return Moments(mass, x, y, sxx, sxy, add(rest))

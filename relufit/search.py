@@ -1,0 +1,95 @@
+"""The search for the best spline that so many hidden units can be: starts, exchanges of knots, and closing it.
+
+K - 1 units make K pieces where the spline can be closed (relufit/units.py), K units always do. Few pieces have many
+local optima, so for them more starts are followed, and knots are taken out in one place and put in another.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from relufit import knots
+from relufit.pieces import Pieces
+from relufit.spline import Spline, improve, solve
+from relufit.units import closure_of, closures
+
+FEW = 24  # pieces up to which knots are exchanged
+ROUNDS = 3  # of exchanges
+FOLLOWED = 2  # exchanges in a round that are followed,
+FEW_STEPS = 8  # for so many steps
+CLOSED_STEPS = 24
+NOTHING = 1e-24  # a mean square, where y is of the order of 1, below which there is nothing to gain
+
+
+class Found(NamedTuple):
+    """The best spline found for a number of hidden units; `left` closes it, None where a unit is spent on its slope."""
+
+    spline: Spline
+    left: np.ndarray | None
+
+
+def best_spline(pieces: Pieces, hidden: int) -> Found:
+    """The best spline that `hidden` units can be: of hidden + 1 pieces that are closed, or of hidden pieces."""
+    if hidden >= pieces.most:
+        return Found(_best_open(pieces, hidden), None)
+    wide = _best_open(pieces, hidden + 1)
+    closed = _closed(wide, FOLLOWED if hidden <= FEW else 1)
+    # No spline of fewer pieces is better than `wide`, and most leave 1 + 4 / hidden times as much.
+    slack = 1e-3 if hidden <= FEW else 2 / hidden
+    if closed.spline.squares <= wide.squares * (1 + slack) or closed.spline.mse < NOTHING:
+        return closed
+    return min(closed, Found(_best_open(pieces, hidden), None), key=lambda found: found.spline.squares)
+
+
+def _best_open(pieces: Pieces, count: int) -> Spline:
+    """The best spline with `count` pieces, whatever the slope of its first one."""
+    # Kinks and jumps hold knots where there are knots enough.
+    held = pieces.breaks if len(pieces.breaks) < count else pieces.breaks[:0]
+    starts = [solve(pieces, knots.by_lines(pieces, count, held))]
+    if count <= FEW and not len(held):
+        starts.append(solve(pieces, knots.by_density(pieces, pieces.nodes(4 * count), count)))
+    if _best(starts).mse < NOTHING:
+        return _best(starts)
+    best = _best([improve(start, held) for start in starts])
+    equidistant = solve(pieces, np.linspace(pieces.low, pieces.high, count + 1))
+    if equidistant.squares < best.squares:  # as happens where a piece has two samples
+        best = improve(equidistant, held)
+    return _exchange(best, held) if 2 < count <= FEW and best.mse > NOTHING else best
+
+
+def _best(splines: list[Spline]) -> Spline:
+    return min(splines, key=lambda spline: spline.squares)
+
+
+def _exchange(spline: Spline, held: np.ndarray) -> Spline:
+    """Take a knot out and put one into the middle of a piece, as long as a better spline comes of it."""
+    for _ in range(ROUNDS):
+        tried = sorted(_exchanges(spline, held), key=lambda other: other.squares)[:FOLLOWED]
+        best = _best([spline, *(improve(other, held, FEW_STEPS) for other in tried)])
+        if best is spline:
+            break
+        spline = improve(best, held)
+    return spline
+
+
+def _exchanges(spline: Spline, held: np.ndarray) -> list[Spline]:
+    """Every knot that is not held moved into each of the worst pieces."""
+    middles = (spline.knots[:-1] + spline.knots[1:]) / 2
+    worst = np.argsort(-spline.errors)[:2]
+    found = []
+    for j in np.flatnonzero(~np.isin(spline.knots[1:-1], held)) + 1:
+        for k in worst:
+            if k not in (j - 1, j):
+                found.append(solve(spline.pieces, np.sort(np.append(np.delete(spline.knots, j), middles[k]))))
+    return found
+
+
+def _closed(spline: Spline, followed: int) -> Found:
+    """The spline with its slopes closed by the best set of turns, and its knots improved under that."""
+    held = spline.pieces.breaks if np.isin(spline.pieces.breaks, spline.knots).all() else spline.pieces.breaks[:0]
+    tried = [Found(solve(spline.pieces, spline.knots, closure_of(left)), left) for left in closures(spline.slopes)]
+    tried.sort(key=lambda found: found.spline.squares)
+    if tried[0].spline.squares <= spline.squares * (1 + 1e-4):
+        return tried[0]
+    improved = [found._replace(spline=improve(found.spline, held, CLOSED_STEPS)) for found in tried[:followed]]
+    return min(improved, key=lambda found: found.spline.squares)

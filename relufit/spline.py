@@ -1,0 +1,205 @@
+"""The best linear spline with K pieces: values by least squares, knots by Newton's method on both together.
+
+For given knots the best values solve a tridiagonal system of the moments of the pieces (relufit/pieces.py). Half the sum
+of squares has a banded Hessian in (v_0, t_0, v_1, t_1, ...), so that a joint Newton step costs O(K) too. It is damped
+until the Hessian is positive definite and the error falls; Levenberg and Marquardt's way.
+
+With n weight of samples per length, e = spline - target, hats phi and slopes s, the derivatives of half the squares are
+
+    d/dv_j     = integral n e phi_j                  d/dt_j = -sum over both pieces of s integral n e phi_j
+    d2/dv dv'  = integral n phi phi'                 d2/dv dt' = -s integral n phi phi' - integral n e phi' phi_x
+    d2/dt dt'  = s^2 integral n phi phi' + s integral n e (phi phi_x' + phi_x phi') + [j = j'] n e(t_j) (s_right - s_left)
+
+in which phi_x = -1/h, 1/h in a piece of length h. A closed spline, sum of a_k s_k = 0 (relufit/units.py says why), adds
+Lagrange's multiplier times that sum, and a border to both systems.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from relufit.breaks import NARROWEST
+from relufit.pieces import Moments, Pieces
+
+STEPS = 80
+DAMPING = 1e-2, 1e5  # at first; where there is nothing left to gain
+ENOUGH = 1e-5  # a gain, as a part of the error, after which another such step is the last
+PATIENCE, LITTLE = 6, 2e-4  # steps tried that together gained no more than this part of the error are the last
+STRIDE = 0.4  # of the shorter piece beside it, the most that a knot moves in a step
+RIDGE = 1e-13  # of the largest diagonal element: values that no sample determines
+
+
+@dataclass(frozen=True)
+class Spline:
+    """The best spline of a target on given knots."""
+
+    pieces: Pieces
+    knots: np.ndarray  # (K + 1,) t
+    values: np.ndarray  # (K + 1,) v
+    moments: Moments
+    gram: tuple[np.ndarray, np.ndarray, np.ndarray]  # (K,) each: sums of phi_left^2, phi_left phi_right, phi_right^2
+    closure: np.ndarray | None  # (K,) a
+    multiplier: float  # of the closure
+
+    @cached_property
+    def slopes(self) -> np.ndarray:
+        """(K,)."""
+        return np.diff(self.values) / np.diff(self.knots)
+
+    @cached_property
+    def residuals(self) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of e phi_left and of e phi_right over each piece, (K,) each."""
+        m, h = self.moments, np.diff(self.knots)
+        e, place = self._mean_residual, (m.x - self.knots[:-1]) / h
+        right = m.mass * place * e + (self.slopes * m.sxx - m.sxy) / h
+        return m.mass * e - right, right
+
+    @cached_property
+    def errors(self) -> np.ndarray:
+        """The sum of e^2 over each piece, (K,): what its own best line leaves, and what the spline is away from that."""
+        m = self.moments
+        return m.rest + m.mass * self._mean_residual**2 + (self.slopes - m.slope) ** 2 * m.sxx
+
+    @cached_property
+    def squares(self) -> float:
+        """The sum of e^2."""
+        return float(self.errors.sum())
+
+    @property
+    def mse(self) -> float:
+        """Mean of e^2."""
+        return self.squares / self.pieces.mass
+
+    @cached_property
+    def _mean_residual(self) -> np.ndarray:
+        return self.values[:-1] + self.slopes * (self.moments.x - self.knots[:-1]) - self.moments.y
+
+
+def solve(pieces: Pieces, knots: np.ndarray, closure: np.ndarray | None = None) -> Spline:
+    """The values that make the squares least, for K + 1 sorted knots, whose ends are those of the target."""
+    m, h = pieces.moments(knots), np.diff(knots)
+    place, spread = (m.x - knots[:-1]) / h, m.sxx / (h * h)
+    both = m.mass * place * (1 - place) - spread
+    left, right = m.mass * (1 - place) ** 2 + spread, m.mass * place**2 + spread
+    to_right = m.mass * place * m.y + m.sxy / h
+    wanted = _by_knot(m.mass * m.y - to_right, to_right)
+    diagonal = _by_knot(left, right)
+    diagonal += RIDGE * diagonal.max()
+    if closure is None:
+        (values,), multiplier = _tridiagonal(diagonal, both, wanted), 0.0
+    else:
+        border = _by_knot(-closure / h, closure / h)
+        values, along = _tridiagonal(diagonal, both, wanted, border)
+        multiplier = float(border @ values / (border @ along))
+        values = values - multiplier * along
+    return Spline(pieces, knots, values, m, (left, both, right), closure, multiplier)
+
+
+def improve(spline: Spline, held: np.ndarray, steps: int = STEPS) -> Spline:
+    """Move the knots, except the ends and those at `held`, until nothing is gained; never a worse spline."""
+    damping, too_little = DAMPING[0], 0.0
+    free = ~np.isin(spline.knots, held)
+    free[[0, -1]] = False
+    if not free.any():
+        return spline
+    nearly_done, narrowest = False, NARROWEST * (spline.knots[-1] - spline.knots[0])
+    squares = [spline.squares]
+    for _ in range(steps):
+        step = _newton_step(spline, damping, free)
+        if step is None:  # not positive definite
+            too_little, damping = damping, max(4 * damping, DAMPING[0])
+        else:
+            h = np.diff(spline.knots)
+            most = np.maximum(STRIDE * np.minimum(h[:-1], h[1:]) - narrowest, 0.0)
+            knots = spline.knots.copy()
+            knots[1:-1] += np.clip(step[1:-1], -most, most)
+            tried = solve(spline.pieces, knots, spline.closure)
+            gain = spline.squares - tried.squares
+            if gain > 0:
+                small = gain < ENOUGH * spline.squares
+                if small and (nearly_done or damping < 1e-3):
+                    return tried
+                # Just above the least damping that makes the Hessian positive definite, steps are longest.
+                too_little /= 2
+                floor = 1.1 * too_little if damping < 2 * too_little else np.sqrt(damping * too_little)
+                spline, nearly_done, damping = tried, small, max(damping / 6, floor)
+            else:
+                damping = max(4 * damping, 1e-3)
+            squares.append(spline.squares)
+            if len(squares) > PATIENCE and squares[-1 - PATIENCE] - squares[-1] < LITTLE * squares[-1]:
+                break
+        if damping > DAMPING[1]:
+            break
+    return spline
+
+
+def _newton_step(spline: Spline, damping: float, free: np.ndarray) -> np.ndarray | None:
+    """By how much each knot moves, (K + 1,); None where the damped Hessian is not positive definite."""
+    from scipy.linalg.lapack import dpbsv
+
+    h, s, m, (left, both, right) = np.diff(spline.knots), spline.slopes, spline.moments, spline.gram
+    e_left, e_right = (e / h for e in spline.residuals)
+    # Of each piece: v and t at its left end (0) and its right end (1).
+    v0t0, v0t1, t0v1, v1t1 = -s * left + e_left, -s * both + e_right, -s * both - e_left, -s * right - e_right
+    t0t0, t0t1, t1t1 = s * (s * left - 2 * e_left), s * (s * both + e_left - e_right), s * (s * right + 2 * e_right)
+    if spline.closure is not None:
+        bent = spline.multiplier * spline.closure / (h * h)
+        v0t0, v0t1, t0v1, v1t1 = v0t0 - bent, v0t1 + bent, t0v1 + bent, v1t1 - bent
+        t0t0, t0t1, t1t1 = t0t0 + 2 * bent * s, t0t1 - 2 * bent * s, t1t1 + 2 * bent * s
+
+    density, target = spline.pieces.at_knots(spline.knots, m)
+    turn = np.diff(s)  # (K - 1,)
+    at_knots = _by_knot(t0t0, t1t1)
+    at_knots[1:-1] += (density * (spline.values - target))[1:-1] * turn
+    at_knots[1:-1] += damping * _stiffness(turn, m.mass)
+    band = np.zeros((4, 2 * len(spline.knots)))  # LAPACK's upper form: band[3 + i - j, j] is the element (i, j)
+    band[3, 0::2] = _by_knot(left, right) * (1 + RIDGE)
+    band[3, 1::2] = np.where(free, at_knots, 1.0)
+    between, now, after = free[:-1] & free[1:], free[:-1], free[1:]
+    band[2, 1::2] = np.where(free, _by_knot(v0t0, v1t1), 0.0)
+    band[2, 2::2], band[1, 2::2] = np.where(now, t0v1, 0.0), both
+    band[1, 3::2], band[0, 3::2] = np.where(between, t0t1, 0.0), np.where(after, v0t1, 0.0)
+
+    downhill = np.zeros((2, 2 * len(spline.knots)))  # (the gradient in v is 0, or what the closure holds)
+    downhill[0, 1::2] = np.where(free, _by_knot(s * spline.residuals[0], s * spline.residuals[1]), 0.0)
+    if spline.closure is not None:
+        per_length = spline.closure / h
+        downhill[1, 0::2] = _by_knot(-per_length, per_length)
+        downhill[1, 1::2] = np.where(free, _by_knot(per_length * s, -per_length * s), 0.0)
+        downhill[0, 0::2] = spline.multiplier * downhill[1, 0::2]
+    _, found, failed = dpbsv(band, downhill.T)
+    if failed:
+        return None
+    step = found[:, 0]
+    if spline.closure is not None:
+        step = step - found[:, 1] * (downhill[1] @ step) / (downhill[1] @ found[:, 1])
+    return step[1::2]
+
+
+def _stiffness(turn: np.ndarray, mass: np.ndarray) -> np.ndarray:
+    """What damping is measured by, for each inner knot: the squares that moving it alone would cost, about.
+
+    Where the slope hardly turns that is nothing: such a knot counts a hundredth of the average at least.
+    """
+    turn2 = turn * turn
+    parallel = mass[:-1] * mass[1:] / (mass[:-1] + mass[1:] + 1e-300)
+    return np.maximum(turn2, 1e-2 * turn2.mean()) * parallel / 6 + 1e-300
+
+
+def _by_knot(at_left: np.ndarray, at_right: np.ndarray) -> np.ndarray:
+    """Sums over the two pieces beside each knot, (K + 1,), of what each piece has at its left and its right end."""
+    total = np.zeros(len(at_left) + 1)
+    total[:-1] = at_left
+    total[1:] += at_right
+    return total
+
+
+def _tridiagonal(diagonal: np.ndarray, beside: np.ndarray, *wanted: np.ndarray) -> np.ndarray:
+    """Solve a positive definite tridiagonal system for each right-hand side: rows of the answer."""
+    from scipy.linalg.lapack import dptsv
+
+    _, _, found, failed = dptsv(diagonal, beside, np.stack(wanted, axis=1))
+    if failed:
+        raise np.linalg.LinAlgError(f"the values are not determined: minor {failed} of the least-squares system")
+    return found.T

@@ -1,0 +1,80 @@
+"""A linear spline as a two-layer ReLU network, with as few hidden units as can be.
+
+Every unit adds one change of slope, a turn, at its knot: relu(x - t) w to the right of t, or relu(t - x) w to the left.
+The slope of the first piece has to come from the units that face left: s_0 = -(the sum of their turns). So K pieces
+take K units, one of them for the first slope; or K - 1 where a set L of the K - 1 turns closes the spline,
+
+    s_0 + sum over L of (s_j - s_{j - 1}) = sum over k of a_k s_k = 0     a_k = [k = 0] + [k in L] - [k + 1 in L]
+
+such as all turns left of a piece that happens to be flat. Some set nearly does for most functions; relufit/spline.py
+makes it exact, at little cost.
+"""
+
+import numpy as np
+
+from relufit.params import Params
+
+ALL_SETS = 12  # turns up to which every set is tried
+SETS = 6  # that are offered
+
+
+def closures(slopes: np.ndarray) -> list[np.ndarray]:
+    """Sets of turns that nearly close a spline with these slopes (K,), best first: masks (K - 1,) of the turns."""
+    turns = np.diff(slopes)
+    if len(turns) <= ALL_SETS:
+        masks = (np.arange(2 ** len(turns))[:, None] >> np.arange(len(turns)) & 1).astype(bool)
+        best = np.argsort(np.abs(slopes[0] + masks @ turns), kind="stable")
+        return list(masks[best[:SETS]])
+    flattest = np.argsort(np.abs(slopes), kind="stable")[:SETS]
+    masks = [np.arange(len(turns)) < k for k in flattest]
+    return [_exchanged(mask, slopes[0], turns) for mask in masks[:2]] + masks[:2]
+
+
+def _exchanged(mask: np.ndarray, first_slope: float, turns: np.ndarray) -> np.ndarray:
+    """A set nearer to closing: as long as it helps, the two turns change sides that do most."""
+    mask, best = mask.copy(), abs(first_slope + turns[mask].sum())
+    for _ in range(4):
+        missing = -(first_slope + turns[mask].sum())
+        change = np.where(mask, -turns, turns)
+        order = np.argsort(change)
+        ranked = change[order]
+        partner = np.searchsorted(ranked, missing - change).clip(1, len(change) - 1)
+        partner -= np.abs(ranked[partner - 1] + change - missing) < np.abs(ranked[partner] + change - missing)
+        i = int(np.argmin(np.abs(missing - change - ranked[partner])))
+        j = int(order[partner[i]])
+        if i == j:
+            break
+        tried = mask.copy()
+        tried[[i, j]] ^= True
+        left = abs(first_slope + turns[tried].sum())
+        if not left < best:
+            break
+        mask, best = tried, left
+    return mask
+
+
+def closure_of(left: np.ndarray) -> np.ndarray:
+    """The coefficients a, (K,), of the slopes for a set of the turns, a mask (K - 1,)."""
+    a = np.zeros(len(left) + 1)
+    a[0] = 1.0
+    a[1:] += left
+    a[:-1] -= left
+    return a
+
+
+def to_params(knots: np.ndarray, values: np.ndarray, left: np.ndarray | None = None) -> Params:
+    """The network that is this spline between its ends, K + 1 knots and values; float64, w1 of 1 and -1.
+
+    With a set `left` of the K - 1 turns that closes it, K - 1 units; else K, the one more for a slope of its own.
+    """
+    slopes, inner = np.diff(values) / np.diff(knots), knots[1:-1]
+    turns, middle = np.diff(slopes), len(slopes) // 2
+    if left is None:
+        # Half of the units face each way: a sum over all of them would carry the rounding of all. The one for the slope
+        # turns on far outside, so that the network goes on straight there.
+        left = np.append(np.arange(len(inner)) < middle, False)
+        inner, turns = np.append(inner, 2 * knots[0] - knots[-1]), np.append(turns, slopes[middle])
+    facing = np.where(left, -1.0, 1.0)
+    w1, b1 = facing, -facing * inner
+    at_middle = np.maximum(w1 * knots[middle] + b1, 0.0) @ turns
+    return Params(w1[None], b1, turns[:, None], np.array([values[middle] - at_middle]))
