@@ -5,10 +5,12 @@ from relufit.backend import Backend, BackendUnavailable, Samples
 from relufit.data import Plan, draw_plan, sample, split
 from relufit.ensembles import fit_many
 from relufit.errors import RelufitError
+from relufit.fits import Fit
+from relufit.fitting import fit
 from relufit.optim import SGD, Adam, Momentum, State
 from relufit.params import Params, Sizes, init_params
 from relufit.targets import Target
-from relufit.training import Diverged, Fit, fit
+from relufit.training import Diverged
 
 __version__ = "0.1.0"
 __all__ = [

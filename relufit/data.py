@@ -90,6 +90,16 @@ def check_table(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     return columns
 
 
+def check_weight(weight: Any, samples: int) -> np.ndarray:
+    """Return the weights of samples as float64 (N,). Raises RelufitError unless at least 0, and not all."""
+    column = _as_columns("weight", weight)
+    if column.shape != (samples, 1):
+        raise RelufitError(f"weight must have one number for each of {samples} samples, not shape {column.shape}")
+    if (column < 0).any() or not column.any():
+        raise RelufitError("weights must be at least 0, and not all 0")
+    return column[:, 0]
+
+
 def _as_columns(name: str, values: Any) -> np.ndarray:
     try:
         array = np.asarray(values)

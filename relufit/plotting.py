@@ -9,7 +9,7 @@ from relufit.errors import RelufitError
 from relufit.export import check_folder
 
 if TYPE_CHECKING:
-    from relufit.training import Fit
+    from relufit.fits import Fit
 
 
 def check_can_plot(path: str | Path) -> None:

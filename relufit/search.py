@@ -17,7 +17,7 @@ FEW = 24  # pieces up to which knots are exchanged
 ROUNDS = 3  # of exchanges
 FOLLOWED = 2  # exchanges in a round that are followed,
 FEW_STEPS = 8  # for so many steps
-CLOSED_STEPS = 24
+CLOSED_STEPS, ROUGH_STEPS = 24, 8
 NOTHING = 1e-24  # a mean square, where y is of the order of 1, below which there is nothing to gain
 
 
@@ -39,6 +39,12 @@ def best_spline(pieces: Pieces, hidden: int) -> Found:
     if closed.spline.squares <= wide.squares * (1 + slack) or closed.spline.mse < NOTHING:
         return closed
     return min(closed, Found(_best_open(pieces, hidden), None), key=lambda found: found.spline.squares)
+
+
+def rough_spline(pieces: Pieces, hidden: int) -> Found:
+    """A good spline of `hidden` pieces, for comparing numbers of units: one start, and no exchanges."""
+    start = solve(pieces, knots.by_lines(pieces, hidden, pieces.breaks[:0]))
+    return Found(improve(start, pieces.breaks[:0], ROUGH_STEPS), None)
 
 
 def _best_open(pieces: Pieces, count: int) -> Spline:

@@ -1,14 +1,15 @@
 """The best linear spline with K pieces: values by least squares, knots by Newton's method on both together.
 
-For given knots the best values solve a tridiagonal system of the moments of the pieces (relufit/pieces.py). Half the sum
-of squares has a banded Hessian in (v_0, t_0, v_1, t_1, ...), so that a joint Newton step costs O(K) too. It is damped
-until the Hessian is positive definite and the error falls; Levenberg and Marquardt's way.
+For given knots the best values solve a tridiagonal system of the moments of the pieces (relufit/pieces.py). Half the
+sum of squares has a banded Hessian in (v_0, t_0, v_1, t_1, ...), so that a joint Newton step costs O(K) too. It is
+damped until the Hessian is positive definite and the error falls; Levenberg and Marquardt's way.
 
 With n weight of samples per length, e = spline - target, hats phi and slopes s, the derivatives of half the squares are
 
     d/dv_j     = integral n e phi_j                  d/dt_j = -sum over both pieces of s integral n e phi_j
     d2/dv dv'  = integral n phi phi'                 d2/dv dt' = -s integral n phi phi' - integral n e phi' phi_x
-    d2/dt dt'  = s^2 integral n phi phi' + s integral n e (phi phi_x' + phi_x phi') + [j = j'] n e(t_j) (s_right - s_left)
+    d2/dt dt'  = s^2 integral n phi phi' + s integral n e (phi phi_x' + phi_x phi')
+                 + [j = j'] n e(t_j) (s_right - s_left)
 
 in which phi_x = -1/h, 1/h in a piece of length h. A closed spline, sum of a_k s_k = 0 (relufit/units.py says why), adds
 Lagrange's multiplier times that sum, and a border to both systems.
@@ -57,7 +58,7 @@ class Spline:
 
     @cached_property
     def errors(self) -> np.ndarray:
-        """The sum of e^2 over each piece, (K,): what its own best line leaves, and what the spline is away from that."""
+        """The sum of e^2 over each piece, (K,): what its own best line leaves, and how far the spline is from that."""
         m = self.moments
         return m.rest + m.mass * self._mean_residual**2 + (self.slopes - m.slope) ** 2 * m.sxx
 

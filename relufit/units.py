@@ -15,7 +15,7 @@ import numpy as np
 from relufit.params import Params
 
 ALL_SETS = 12  # turns up to which every set is tried
-SETS = 6  # that are offered
+SETS = 4  # that are offered
 
 
 def closures(slopes: np.ndarray) -> list[np.ndarray]:
@@ -26,8 +26,8 @@ def closures(slopes: np.ndarray) -> list[np.ndarray]:
         best = np.argsort(np.abs(slopes[0] + masks @ turns), kind="stable")
         return list(masks[best[:SETS]])
     flattest = np.argsort(np.abs(slopes), kind="stable")[:SETS]
-    masks = [np.arange(len(turns)) < k for k in flattest]
-    return [_exchanged(mask, slopes[0], turns) for mask in masks[:2]] + masks[:2]
+    prefixes = [np.arange(len(turns)) < k for k in flattest]
+    return [_exchanged(mask, slopes[0], turns) for mask in prefixes[:2]] + prefixes[:2]
 
 
 def _exchanged(mask: np.ndarray, first_slope: float, turns: np.ndarray) -> np.ndarray:

@@ -1,0 +1,167 @@
+"""What a fit is, and how good it is: the network, how it came about, and its errors against function or data."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from relufit.backend import Backend, Samples
+from relufit.backends import load
+from relufit.errors import RelufitError
+from relufit.optim import State
+from relufit.params import Params
+from relufit.pieces import PLACES, SHARES
+from relufit.scaling import Scaling
+from relufit.slices import first_divergence
+from relufit.targets import Target
+
+CELLS = 1000  # that errors against a function are integrated over, cut at the knots too
+
+
+@dataclass
+class History:
+    """How a fit went, in the units of y: errors are mean squares over the samples."""
+
+    loss: list[float] = field(default_factory=list)  # of each epoch: the mean over its batches, before their updates
+    epoch: list[int] = field(default_factory=list)  # epochs done at each look
+    seconds: list[float] = field(default_factory=list)  # of training, at each look
+    test_mse: list[float] = field(default_factory=list)  # at each look; nan where no samples are held out
+
+    def record(self, losses: np.ndarray, epoch: int, seconds: float, test_mse: float) -> None:
+        """Add a slice: its losses, the epochs done, what it took, and the error seen after it."""
+        self.loss += losses.tolist()
+        self.epoch.append(epoch)
+        self.seconds.append(seconds + (self.seconds[-1] if self.seconds else 0.0))
+        self.test_mse.append(test_mse)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained network. `params` are float64 numpy arrays that act on x as it was given."""
+
+    params: Params
+    history: History
+    metrics: dict[str, Any]
+    state: State  # to go on from: fit(..., state=this); in standardised coordinates, numpy arrays
+    x: np.ndarray  # (N, D) the samples
+    y: np.ndarray  # (N, O)
+    target: Target | None = None
+
+    def predict(self, x: Any) -> np.ndarray:
+        """The network's output in float64: x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1."""
+        try:
+            values = np.asarray(x, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise RelufitError(f"predict takes numbers, not {x!r:.60}") from None
+        inputs = values.reshape(-1, 1) if values.ndim <= 1 else values
+        if inputs.ndim != 2 or inputs.shape[1] != self.params.w1.shape[0]:
+            raise RelufitError(f"the network takes {self.params.w1.shape[0]} column(s) of x, not shape {values.shape}")
+        outputs = evaluate(self.params, inputs)
+        return outputs.reshape(values.shape) if values.ndim <= 1 and outputs.shape[1] == 1 else outputs
+
+    def plot(self, path: str | Path | None = None) -> Any:
+        """Draw data, fit and residual with matplotlib (D = O = 1); saved where `path` is given. Returns the figure."""
+        from relufit.plotting import plot_fit
+
+        return plot_fit(self, path)
+
+    def save(self, path: str | Path) -> None:
+        """Write the parameters to a .safetensors file. Raises RelufitError where that cannot be done."""
+        from relufit.export import save_params
+
+        save_params(self.params, path)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is fitted, and how well a state of training fits it."""
+
+    x: np.ndarray  # (N, D)
+    y: np.ndarray  # (N, O)
+    target: Target | None  # what y was sampled from
+    scaling: Scaling
+    train_index: np.ndarray
+    test_index: np.ndarray
+    solver: str
+    backend: str
+    weight: np.ndarray | None = None  # (N,), at least 0
+
+    def solved_by(self, solver: str, backend: str) -> "Problem":
+        """The same with these names."""
+        return replace(self, solver=solver, backend=backend)
+
+    def samples(self, backend: Backend, dtype: Any) -> Samples:
+        """The training samples, standardised, on a backend's device."""
+        x, y = self.x[self.train_index], self.y[self.train_index]
+        return backend.samples(self.scaling.scale_x(x).astype(dtype), self.scaling.scale_y(y).astype(dtype))
+
+    def fit(self, state: State, history: History, status: str) -> Fit:
+        """The Fit that has reached `state`, standardised and on the host."""
+        params = self.scaling.unscale(state.params)
+        fit = Fit(params, history, {}, state, self.x, self.y, self.target)
+        if self.target is None:
+            with np.errstate(over="ignore", invalid="ignore"):
+                error = evaluate(params, self.x) - self.y
+                mse, largest = self._mean_square(error, slice(None)), float(np.abs(error).max())
+        else:
+            mse, largest = errors_against(self.target, params)
+        fit.metrics.update(
+            status=status,
+            mse=mse,
+            max_error=largest,
+            train_mse=self.mse(params, self.train_index),
+            test_mse=self.mse(params, self.test_index),
+            seconds=history.seconds[-1] if history.seconds else 0.0,
+            epochs=len(history.loss),
+            steps=state.step,
+            hidden=params.b1.shape[0],
+            solver=self.solver,
+            backend=self.backend,
+        )
+        return fit
+
+    def has_diverged(self, fit: Fit) -> bool:
+        """Whether the last update went astray: losses are taken before each, so that only the final error shows it."""
+        error = np.asarray([fit.metrics["train_mse"] / self.scaling.loss_unit])
+        return bool(fit.history.loss) and first_divergence(error) is not None
+
+    def mse(self, params: Params, index: np.ndarray) -> float:
+        """The mean squared error over some of the samples; nan over none. `params` act on raw x."""
+        if not len(index):
+            return float("nan")
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._mean_square(evaluate(params, self.x[index]) - self.y[index], index)
+
+    def _mean_square(self, error: np.ndarray, index: np.ndarray | slice) -> float:
+        """Of errors (n, O), weighted where the samples are."""
+        return float(np.average((error**2).mean(axis=1), weights=None if self.weight is None else self.weight[index]))
+
+
+def knots_of(params: Params) -> np.ndarray:
+    """Where the units of a network of one input switch, -b1 / w1, sorted; units that never do have none."""
+    w1, b1 = params.w1[0], params.b1
+    return np.sort(-b1[w1 != 0] / w1[w1 != 0])
+
+
+def errors_against(target: Target, params: Params) -> tuple[float, float]:
+    """Mean square and largest size of network - function over the target's domain, in float64.
+
+    By Gauss points between the knots, where the network is a line, and between CELLS + 1 equidistant places.
+    """
+    low, high = target.domain
+    knots = knots_of(params)
+    ends = np.union1d(np.linspace(low, high, CELLS + 1), knots[(knots > low) & (knots < high)])
+    x = np.concatenate([(ends[:-1, None] + np.diff(ends)[:, None] * PLACES).ravel(), ends])
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = evaluate(params, x[:, None])[:, 0] - target(x)
+        squares = (error[: -len(ends)] ** 2).reshape(-1, len(PLACES)) @ SHARES
+        return float(squares @ np.diff(ends) / (high - low)), float(np.abs(error).max())
+
+
+def evaluate(params: Params, x: np.ndarray) -> np.ndarray:
+    """The network in numpy: by segments where it has one input (a hundred times faster on a grid), else in blocks.
+
+    A million samples need no more memory than a few times the answer.
+    """
+    return load("numpy-hinge" if params.w1.shape[0] == 1 else "numpy").forward(params, x)

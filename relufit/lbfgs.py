@@ -1,0 +1,73 @@
+"""Training by scipy's L-BFGS: all samples at once, the gradient from any backend."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from relufit.backend import Backend
+from relufit.fits import Fit, History, Problem
+from relufit.optim import State
+from relufit.params import Params
+
+MEMORY = 20  # pairs of steps and gradients that the Hessian is made of
+
+
+def minimize(
+    problem: Problem, backend: Backend, start: Params, iterations: int, show: Callable[[int, float], None]
+) -> Fit:
+    """Train from `start` until nothing is gained in the backend's precision, or for so many iterations.
+
+    Liu and Nocedal (1989), Mathematical Programming 45, 503-528. Ctrl-C ends it with the best weights so far.
+    """
+    from scipy import optimize
+
+    search, status = _Search(problem, backend, start, show), "finished"
+    options = {"maxiter": iterations, "maxfun": 3 * iterations + 100, "maxcor": MEMORY, "ftol": 0.0, "gtol": 0.0}
+    try:
+        optimize.minimize(
+            search.loss_and_gradient, search.pack(start), jac=True, method="L-BFGS-B", callback=search.look,
+            options=options,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        status = "interrupted"
+    return problem.fit(State(search.best, (), search.calls), search.history, status)
+
+
+class _Search:
+    """What scipy asks for, as one vector, and what is seen on the way."""
+
+    def __init__(self, problem: Problem, backend: Backend, start: Params, show: Callable[[int, float], None]) -> None:
+        self.problem, self.backend, self.show = problem, backend, show
+        self.shapes, self.dtype = [p.shape for p in start], start.w1.dtype
+        self.ends = np.cumsum([p.size for p in start])[:-1]
+        self.samples = problem.samples(backend, self.dtype)
+        self.history, self.best, self.calls = History(), start, 0
+        self.since = time.perf_counter()
+
+    def pack(self, params: Params) -> np.ndarray:
+        """All weights or gradients one after the other, in float64."""
+        return np.concatenate([np.ravel(p).astype(np.float64) for p in params])
+
+    def unpack(self, vector: np.ndarray) -> Params:
+        """The same in their shapes and dtype."""
+        parts = np.split(vector, self.ends)
+        return Params(*(p.reshape(shape).astype(self.dtype) for p, shape in zip(parts, self.shapes, strict=True)))
+
+    def loss_and_gradient(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
+        """Of the standardised training samples."""
+        params = Params(*map(self.backend.to_device, self.unpack(vector)))
+        loss, grads = self.backend.loss_and_grads(params, self.samples)
+        self.calls += 1
+        return float(self.backend.to_host(loss)), self.pack(Params(*map(self.backend.to_host, grads)))
+
+    def look(self, intermediate_result: Any) -> None:  # the name is what scipy asks for
+        """After each iteration, off the clock."""
+        seconds, loss = time.perf_counter() - self.since, intermediate_result.fun
+        self.best = self.unpack(intermediate_result.x)
+        error = self.problem.mse(self.problem.scaling.unscale(self.best), self.problem.test_index)
+        iteration = len(self.history.loss) + 1
+        self.history.record(np.array([loss * self.problem.scaling.loss_unit]), iteration, seconds, error)
+        self.show(iteration, self.history.loss[-1])
+        self.since = time.perf_counter()
