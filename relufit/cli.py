@@ -112,7 +112,7 @@ def _domain(text: str) -> tuple[float, float]:
     return float(low[0]), float(high[0])
 
 
-def _sentence(fit: training.Fit) -> str:
+def _sentence(fit: relufit.Fit) -> str:
     m = fit.metrics
     stopped = " (stopped by Ctrl-C: this is the state reached)" if m["status"] == "interrupted" else ""
     return (

@@ -1,19 +1,27 @@
 """Keeping a network: a .safetensors file with the four arrays. Needs safetensors (relufit[export])."""
 
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.params import Params
+from relufit.params import Params, demand_network, find_fault
+
+KINDS = ("F32", "F64")  # as safetensors calls them; numpy alone has no bfloat16, and a network no integers
 
 
 def check_can_save(path: str | Path) -> None:
     """Raise RelufitError where `save_params` would fail for want of the library, the folder or the right name."""
     _safetensors()
-    if Path(path).suffix != ".safetensors":
-        raise RelufitError(f"cannot write {str(path)!r}: its name must end in .safetensors")
+    check_path(path, ".safetensors")
+
+
+def check_path(path: str | Path, suffix: str) -> None:
+    """Raise RelufitError unless `path` is one, ends in `suffix`, and its folder exists."""
+    if not isinstance(path, (str, PathLike)) or Path(path).suffix != suffix:
+        raise RelufitError(f"cannot write {path!r}: the name of a file must end in {suffix}")
     check_folder(path)
 
 
@@ -24,9 +32,10 @@ def check_folder(path: str | Path) -> None:
 
 
 def save_params(params: Params, path: str | Path) -> None:
-    """Write `params` (numpy arrays) to `path`. Raises RelufitError where that cannot be done."""
+    """Write `params` (numpy arrays) to `path`. Raises RelufitError where that, or loading them, cannot be done."""
     library = _safetensors()
     check_can_save(path)
+    demand_network(params)
     try:
         library.numpy.save_file(
             {k: np.ascontiguousarray(v) for k, v in params._asdict().items()}, path, {"format": "relufit"}
@@ -36,22 +45,36 @@ def save_params(params: Params, path: str | Path) -> None:
 
 
 def load_params(path: str | Path) -> Params:
-    """Read what `save_params` wrote, unpickling nothing. Raises RelufitError for a missing, foreign or damaged file."""
+    """Read what `save_params` wrote, unpickling nothing.
+
+    Raises RelufitError for a file that is missing, foreign or damaged, or whose weights are no network: not all
+    float32 or all float64, not finite, of shapes that do not fit, without hidden units.
+    """
+    params = Params(**_read(path))
+    fault = find_fault(params)
+    if fault is not None:
+        raise RelufitError(f"cannot use {path}: its weights are {fault}")
+    return params
+
+
+def _read(path: str | Path) -> dict[str, np.ndarray]:
+    """The four arrays by name, of types that numpy has: others are refused by the header, before they are read."""
     library = _safetensors()
     try:
-        arrays = library.numpy.load_file(path)
+        with library.safe_open(path, framework="numpy") as file:
+            names = sorted(file.keys())
+            if set(names) != set(Params._fields):
+                raise RelufitError(
+                    f"{path} holds {', '.join(names) or 'nothing'}, not a relufit network ({', '.join(Params._fields)})"
+                )
+            kinds = sorted({file.get_slice(name).get_dtype() for name in names})
+            if len(kinds) > 1 or kinds[0] not in KINDS:
+                raise RelufitError(
+                    f"cannot use {path}: its weights are {', '.join(kinds)}, not all {' or '.join(KINDS)}"
+                )
+            return {name: file.get_tensor(name) for name in names}
     except (OSError, library.SafetensorError) as error:
         raise RelufitError(f"cannot read {path}: {error}") from None
-    if set(arrays) != set(Params._fields):
-        raise RelufitError(
-            f"{path} holds {', '.join(sorted(arrays))}, not a relufit network ({', '.join(Params._fields)})"
-        )
-    params = Params(**arrays)
-    shapes = [p.shape for p in params]
-    d, h, o = (shapes[0] + shapes[2][-1:])[-3:] if len(shapes[0]) == len(shapes[2]) == 2 else (0, 0, 0)
-    if shapes != [(d, h), (h,), (h, o), (o,)]:
-        raise RelufitError(f"{path} holds arrays of shapes {shapes}, which are no network")
-    return params
 
 
 def _safetensors() -> Any:

@@ -1,5 +1,6 @@
 """What a fit is, and how good it is: the network, how it came about, and its errors against function or data."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 
 from relufit.backend import Backend, Samples
 from relufit.backends import load
-from relufit.errors import RelufitError
+from relufit.numpy_function import answer
 from relufit.optim import State
 from relufit.params import Params
 from relufit.pieces import PLACES, SHARES
@@ -50,15 +51,7 @@ class Fit:
 
     def predict(self, x: Any) -> np.ndarray:
         """The network's output in float64: x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1."""
-        try:
-            values = np.asarray(x, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise RelufitError(f"predict takes numbers, not {x!r:.60}") from None
-        inputs = values.reshape(-1, 1) if values.ndim <= 1 else values
-        if inputs.ndim != 2 or inputs.shape[1] != self.params.w1.shape[0]:
-            raise RelufitError(f"the network takes {self.params.w1.shape[0]} column(s) of x, not shape {values.shape}")
-        outputs = evaluate(self.params, inputs)
-        return outputs.reshape(values.shape) if values.ndim <= 1 and outputs.shape[1] == 1 else outputs
+        return answer(evaluate, self.params, x)
 
     def plot(self, path: str | Path | None = None) -> Any:
         """Draw data, fit and residual with matplotlib (D = O = 1); saved where `path` is given. Returns the figure."""
@@ -71,6 +64,31 @@ class Fit:
         from relufit.export import save_params
 
         save_params(self.params, path)
+
+    def to_torch(self, dtype: str = "float64") -> Any:
+        """A torch.nn.Module of fc1, relu1, fc2 with a copy of the parameters in `dtype`, which can be trained further.
+
+        Raises RelufitError without torch, for another dtype, and where float32 cannot hold the network.
+        """
+        from relufit.torch_module import build_module
+
+        return build_module(self.params, self.x, dtype)
+
+    def to_onnx(self, path: str | Path, dtype: str = "float64") -> None:
+        """Write an .onnx file, input `x` (N, D), output `y` (N, O) in `dtype`, once it has given predict's answers.
+
+        Raises RelufitError without onnx, for another dtype, where float32 cannot hold the network, and where the file
+        cannot be written.
+        """
+        from relufit.onnx_file import save_onnx
+
+        save_onnx(self.params, self.x, path, dtype)
+
+    def to_numpy_function(self) -> Callable[[Any], np.ndarray]:
+        """A function of x that answers as predict does, in float64, on a copy of the parameters; it pickles."""
+        from relufit.numpy_function import build_function
+
+        return build_function(self.params)
 
 
 @dataclass(frozen=True)

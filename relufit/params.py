@@ -106,6 +106,32 @@ def _textbook(rng: np.random.Generator, d: int, h: int, o: int, low: float, high
 SCHEMES: dict[str, Callable[..., Params]] = {"spread": _spread, "torch": _torch, "he": _he, "textbook": _textbook}
 
 
+def demand_network(params: Params) -> None:
+    """Raise RelufitError unless `find_fault` finds none."""
+    fault = find_fault(params)
+    if fault is not None:
+        raise RelufitError(f"the parameters are {fault}")
+
+
+def find_fault(params: Params) -> str | None:
+    """What four arrays on the host are instead of a network's weights, as the end of a sentence; None where they are.
+
+    Weights are finite, of one dtype, float32 or float64, and of shapes that fit, with no size below 1.
+    """
+    arrays = [np.asarray(array) for array in params]
+    shapes = [array.shape for array in arrays]
+    d, h, o = (shapes[0] + shapes[2][-1:])[-3:] if len(shapes[0]) == len(shapes[2]) == 2 else (0, 0, 0)
+    if shapes != [(d, h), (h,), (h, o), (o,)]:
+        return f"arrays of shapes {shapes}, which are no network"
+    if 0 in (d, h, o):
+        return f"a network of {d} inputs, {h} hidden units and {o} outputs: each must be at least 1"
+    dtypes = sorted({str(array.dtype) for array in arrays})
+    if len(dtypes) > 1 or dtypes[0] not in DTYPES:
+        return f"arrays of {', '.join(dtypes)}; weights are all {' or all '.join(DTYPES)}"
+    broken = [name for name, array in zip(Params._fields, arrays, strict=True) if not np.isfinite(array).all()]
+    return f"not finite: there is nan or inf in {', '.join(broken)}" if broken else None
+
+
 def check_count(name: str, value: object, least: int = 1) -> int:
     """Return `value` as an int of at least `least`, or raise RelufitError naming it."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:

@@ -104,18 +104,18 @@ def test_backends_in_order_of_preference() -> None:
 
 TRAINING_SAYS_SO = """
 import signal, sys
-from relufit import cli, training
+from relufit import cli, fitting
 # A job in the background, as CI may be, has inherited that SIGINT is ignored. (Set here and not between fork and exec:
 # jax, which other tests have loaded, warns of every fork.)
 signal.signal(signal.SIGINT, signal.default_int_handler)
-original = training._train
+original = fitting.train
 def train(*arguments):
     *others, show = arguments
     def and_say_so(done, loss):
         print("training", file=sys.stderr, flush=True)
         show(done, loss)
     return original(*others, and_say_so)
-training._train = train
+fitting.train = train
 cli.main()
 """
 

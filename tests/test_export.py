@@ -1,6 +1,9 @@
 """Saving and loading: the same arrays back, and nothing but a RelufitError for files that are not ours."""
 
+import json
+import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,6 +43,75 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
             load_params(path)
     with pytest.raises(RelufitError):
         load_params(tmp_path / "missing.safetensors")
+
+
+def network(dtype: Any = np.float32, hidden: int = 3) -> dict[str, np.ndarray]:
+    """Four arrays of ones whose shapes fit: D = O = 1."""
+    shapes = {"w1": (1, hidden), "b1": (hidden,), "w2": (hidden, 1), "b2": (1,)}
+    return {name: np.ones(shape, dtype) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"),
+    [
+        (network(np.int32), "its weights are I32, not all F32 or F64"),
+        (network(np.float16), "its weights are F16, not"),
+        (network(np.complex64), "its weights are C64, not"),
+        (network() | {"b2": np.ones(1)}, "its weights are F32, F64, not all"),
+        (network() | {"w1": np.full((1, 3), np.nan, np.float32)}, "not finite: there is nan or inf in w1"),
+        (network() | {"b1": np.array([1, np.inf, 1], np.float32), "b2": np.full(1, np.nan, np.float32)}, "in b1, b2"),
+        (network(hidden=0), "1 inputs, 0 hidden units and 1 outputs: each must be at least 1"),
+        (network() | {"w1": np.ones((0, 3), np.float32)}, "0 inputs"),
+        (network() | {"w1": np.ones(3, np.float32)}, "which are no network"),
+        (network() | {"more": np.ones(1, np.float32)}, "holds b1, b2, more, w1, w2, not a relufit network"),
+        ({}, "holds nothing"),
+    ],
+)
+def test_weights_that_are_no_network_are_refused(arrays: dict[str, np.ndarray], sentence: str, tmp_path: Path) -> None:
+    """In a file that is whole: what is wrong with them, and in which file."""
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(safetensors.numpy.save(network()))
+    load_params(path)  # so that it is what follows that is refused
+    path.write_bytes(safetensors.numpy.save(arrays))
+    with pytest.raises(RelufitError, match=sentence) as caught:
+        load_params(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(("kind", "size"), [("BF16", 2), ("F8_E4M3", 1)])
+def test_types_that_numpy_lacks_are_refused(kind: str, size: int, tmp_path: Path) -> None:
+    """Whether or not another library has taught numpy bfloat16 by now; numpy cannot write it: the header is ours."""
+    header, end = {}, 0
+    for name, array in network().items():
+        header[name] = {"dtype": kind, "shape": array.shape, "data_offsets": [end, end := end + size * array.size]}
+    words = json.dumps(header).encode()
+    (tmp_path / "x.safetensors").write_bytes(len(words).to_bytes(8, "little") + words + bytes(end))
+    with pytest.raises(RelufitError, match=f"its weights are {kind}"):
+        load_params(tmp_path / "x.safetensors")
+
+
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    """A pickle that would leave a file behind is foreign, and leaves none."""
+
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (tmp_path / "sprung",)
+
+    content = pickle.dumps(Trap())
+    (tmp_path / "x.safetensors").write_bytes(content)
+    with pytest.raises(RelufitError, match="cannot read"):
+        load_params(tmp_path / "x.safetensors")
+    assert not (tmp_path / "sprung").exists()
+    pickle.loads(content)
+    assert (tmp_path / "sprung").exists()  # the trap was a trap
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
+    """Weights that are not finite, before a file is written."""
+    params = init_params(3)
+    with pytest.raises(RelufitError, match="nan or inf in w2"):
+        save_params(params._replace(w2=params.w2 * np.nan), tmp_path / "x.safetensors")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

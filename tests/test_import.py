@@ -16,6 +16,8 @@ FRAMEWORKS = (
     "typer",
     "sympy",
     "safetensors",
+    "onnx",
+    "onnxruntime",
 )
 
 

@@ -22,10 +22,10 @@ def sine() -> Fit:
 def test_a_sine_is_learned(sine: Fit) -> None:
     """100 epochs of the defaults reach a mean squared error below 5e-4, and the metrics say what predict does."""
     assert sine.metrics["mse"] < 5e-4
-    x = np.linspace(-2 * np.pi, 2 * np.pi, 10_001)
+    x = np.linspace(-2 * np.pi, 2 * np.pi, 1_000_001)
     error = sine.predict(x) - np.sin(x)
-    assert np.mean(error**2) == pytest.approx(sine.metrics["mse"], rel=1e-9)
-    assert np.abs(error).max() == pytest.approx(sine.metrics["max_error"], rel=1e-9)
+    assert np.trapezoid(error**2, x) / (x[-1] - x[0]) == pytest.approx(sine.metrics["mse"], rel=1e-6)
+    assert np.abs(error).max() == pytest.approx(sine.metrics["max_error"], rel=1e-3)
     assert sine.metrics | {"status": "finished", "solver": "adam", "backend": "numpy", "hidden": 512} == sine.metrics
     assert (sine.metrics["epochs"], sine.metrics["steps"]) == (100, 2500)
 

@@ -1,0 +1,56 @@
+"""The network as a plain function of x that needs numpy alone: for a program that has no use for anything else here."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from relufit import backprop
+from relufit.errors import RelufitError
+from relufit.params import Params, demand_network
+
+BLOCK_ELEMENTS = 2**17  # of the (rows, H) arrays: a million samples need no more memory than a few times the answer
+
+
+def build_function(params: Params) -> Callable[[Any], np.ndarray]:
+    """The function f(x) of a network, in float64, on a copy of its weights.
+
+    x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1; a number is a vector without its axis. It pickles by
+    reference: where it is read back, relufit and numpy have to be installed, and no framework is loaded. Raises
+    RelufitError for arrays that are no network, and f for an x that the network does not take.
+    """
+    demand_network(params)
+    return partial(answer, forward, Params(*(np.array(p, np.float64) for p in params)))
+
+
+def answer(forward: Callable[[Params, np.ndarray], np.ndarray], params: Params, x: Any) -> np.ndarray:
+    """What `forward`, (N, D) -> (N, O), gives for any x that `as_inputs` takes, in the shape that x came in.
+
+    A vector or a number stays one where O = 1.
+    """
+    inputs = as_inputs(params, x)
+    outputs = forward(params, inputs)
+    return outputs.reshape(np.shape(x)) if np.ndim(x) <= 1 and outputs.shape[1] == 1 else outputs
+
+
+def as_inputs(params: Params, x: Any) -> np.ndarray:
+    """Return x, (N, D), or (N,) or a number for D = 1, as float64 (N, D). Raises RelufitError for anything else."""
+    try:
+        values = np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise RelufitError(f"predict takes numbers, not {x!r:.60}") from None
+    inputs = values.reshape(-1, 1) if values.ndim <= 1 else values
+    if inputs.ndim != 2 or inputs.shape[1] != params.w1.shape[0]:
+        raise RelufitError(f"the network takes {params.w1.shape[0]} column(s) of x, not shape {values.shape}")
+    return inputs
+
+
+def forward(params: Params, x: np.ndarray) -> np.ndarray:
+    """The network's output in blocks of rows, x (N, D) -> (N, O), in the dtype of x and `params`."""
+    y = np.empty((len(x), len(params.b2)), x.dtype)
+    rows = max(1, BLOCK_ELEMENTS // len(params.b1))
+    for first in range(0, len(x), rows):
+        block = slice(first, first + rows)
+        y[block] = backprop.forward(params, x[block], xp=np)
+    return y

@@ -1,0 +1,42 @@
+"""The network as a torch.nn.Module, to train on or to build into something larger. Needs torch (relufit[torch])."""
+
+from typing import TYPE_CHECKING, Any
+
+from relufit.errors import RelufitError
+from relufit.params import Params
+from relufit.rounding import round_params
+
+if TYPE_CHECKING:
+    import torch
+
+
+def build_module(params: Params, x: Any, dtype: str = "float64") -> "torch.nn.Module":
+    """The network as fc1 (Linear), relu1 (ReLU), fc2 (Linear) on the CPU, with a copy of `params` that can be trained.
+
+    It takes tensors (N, D) of `dtype`, float32 or float64, and gives (N, O). It is made of torch's own classes, so that
+    where it is kept and loaded again no relufit is needed. `x` (N, D) are points at which rounding must not lose it.
+
+    Raises RelufitError without torch, for another dtype, and where `dtype` cannot hold the network.
+    """
+    torch = _torch()
+    w1, b1, w2, b2 = map(torch.from_numpy, round_params(params, x, dtype))
+    (inputs, hidden), outputs = w1.shape, len(b2)
+    module = torch.nn.Sequential()
+    module.add_module("fc1", _linear(torch, inputs, hidden, w1.dtype))
+    module.add_module("relu1", torch.nn.ReLU())
+    module.add_module("fc2", _linear(torch, hidden, outputs, w1.dtype))
+    module.load_state_dict({"fc1.weight": w1.T, "fc1.bias": b1, "fc2.weight": w2.T, "fc2.bias": b2})
+    return module
+
+
+def _linear(torch: Any, inputs: int, outputs: int, dtype: Any) -> Any:
+    """A layer whose weights are yet to come: drawing some would move the generator of the program that asks."""
+    return torch.nn.utils.skip_init(torch.nn.Linear, inputs, outputs, dtype=dtype)
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError:
+        raise RelufitError("torch is not installed: pip install relufit[torch]") from None
+    return torch
