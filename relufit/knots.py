@@ -12,7 +12,7 @@ from relufit.pieces import Moments, Pieces
 
 NODES_PER_PIECE = 4
 FEWEST_NODES = 96
-FEW_PIECES = 24  # up to so many, lines may be of any length, and knots anywhere
+FEW_PIECES, FEW_NODES = 24, 400  # up to so many of either, lines may be of any length, and knots anywhere
 LONGEST = 5  # else a line takes up to so many pieces' worth of nodes
 WINDOW = 6  # and a knot is looked for so many pieces around its place by density
 SCARCE = 4  # samples, up to which a line says little
@@ -49,12 +49,29 @@ def _of_parabola(mass: np.ndarray, curvature: np.ndarray, h: np.ndarray) -> np.n
 def by_lines(pieces: Pieces, count: int, held: np.ndarray) -> np.ndarray:
     """The knots of the best `count` separate lines between nodes, which end at each of `held`: (count + 1,)."""
     nodes = _nodes(pieces, count, held)
-    per_piece = (len(nodes) - 1) / count
-    few = count <= FEW_PIECES
-    longest = len(nodes) - 1 if few else round(LONGEST * per_piece)
-    errors = _errors(pieces.moments(nodes), nodes, pieces.counts(nodes), np.isin(nodes, held), longest)
-    path = _shortest_path(errors, count, len(nodes) if few else round(WINDOW * per_piece))
+    sums = _sums(pieces.moments(nodes), _longest(nodes, count))
+    errors = _charged(_of_lines(sums), sums[0], nodes, pieces)
+    path = _shortest_path(_ending_at(errors, np.isin(nodes, held)), count)
     return by_density(pieces, nodes, count) if path is None else pieces.settled(nodes[path], held)
+
+
+def by_chords(pieces: Pieces, x: np.ndarray, y: np.ndarray, count: int, held: np.ndarray) -> np.ndarray | None:
+    """The knots of the best `count` lines that join samples (C,) of a table: for tables with few samples a piece.
+
+    They meet, as lines through a few samples each would not. (count + 1,); None where `held` leaves no way.
+    """
+    sums = _sums(pieces.moments(x), _longest(x, count))
+    path = _shortest_path(_ending_at(_of_chords(sums, x, y), np.isin(x, held)), count)
+    return None if path is None else x[path]
+
+
+def _longest(nodes: np.ndarray, count: int) -> int:
+    """How many nodes a line may go on for."""
+    return len(nodes) - 1 if _is_small(len(nodes) - 1, count) else round(LONGEST * (len(nodes) - 1) / count)
+
+
+def _is_small(last: int, count: int) -> bool:
+    return count <= FEW_PIECES or last <= FEW_NODES
 
 
 def _nodes(pieces: Pieces, count: int, held: np.ndarray) -> np.ndarray:
@@ -67,34 +84,60 @@ def _nodes(pieces: Pieces, count: int, held: np.ndarray) -> np.ndarray:
     return nodes if len(nodes) > 2 * count else np.union1d(nodes, pieces.nodes(2 * count))
 
 
-def _errors(fine: Moments, nodes: np.ndarray, counts: np.ndarray, forced: np.ndarray, longest: int) -> np.ndarray:
-    """Squares about the best line from node i - l to node i, at [longest - l, i], (longest, nodes); inf for none.
-
-    No line passes over a forced node. A line through two samples leaves nothing, but a spline has one value a knot, not
-    two a piece: lines of few samples leave what the curvature around them says.
-    """
-    number = len(fine.mass)
-    sums = np.zeros((6, longest, number + 1))  # mass, means of x and y, sxx, sxy, syy
+def _sums(fine: Moments, longest: int) -> np.ndarray:
+    """Mass, means of x and y, sxx, sxy, syy from node i - l to node i, at [:, longest - l, i]: (6, longest, nodes)."""
+    sums = np.zeros((6, longest, len(fine.mass) + 1))
     one = np.stack([*fine[:5], fine.rest + fine.slope * fine.sxy])
     lines = one
     for length in range(1, longest + 1):
         if length > 1:
             lines = _joined(lines[:, :-1], one[:, length - 1 :])
         sums[:, longest - length, length:] = lines
-    mass, _, _, sxx, sxy, syy = sums
-    errors = np.maximum(syy - np.divide(sxy * sxy, sxx, out=np.zeros_like(sxx), where=sxx > 0), 0.0)
+    return sums
 
-    end = np.arange(number + 1)
-    begin = end - np.arange(longest, 0, -1)[:, None]
-    closed, begin = begin < 0, np.maximum(begin, 0)
-    passed, samples, bends = np.cumsum(forced), _running(counts), _running(_curvature(fine))
-    few = np.nonzero((samples[end] - samples[begin] <= SCARCE) & ~closed)
+
+def _of_lines(sums: np.ndarray) -> np.ndarray:
+    """Squares about the best line from node to node, (longest, nodes)."""
+    _, _, _, sxx, sxy, syy = sums
+    return np.maximum(syy - np.divide(sxy * sxy, sxx, out=np.zeros_like(sxx), where=sxx > 0), 0.0)
+
+
+def _of_chords(sums: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Squares about the line that joins the values at both nodes, (longest, nodes)."""
+    mass, mean_x, mean_y, sxx, sxy, syy = sums
+    begin = _begin(sums.shape[1:])
+    slope = np.divide(y - y[begin], x - x[begin], out=np.zeros_like(sxx), where=x > x[begin])
+    gap = y[begin] + slope * (mean_x - x[begin]) - mean_y
+    return mass * gap * gap + np.maximum(syy - slope * (2 * sxy - slope * sxx), 0.0)
+
+
+def _charged(errors: np.ndarray, mass: np.ndarray, nodes: np.ndarray, pieces: Pieces) -> np.ndarray:
+    """The same, and of lines of few samples at least what the curvature around them says.
+
+    A line through two samples leaves nothing, but a spline has one value a knot, not two a piece.
+    """
+    samples, bends = _running(pieces.counts(nodes)), _running(_curvature(pieces.moments(nodes)))
+    begin, end = _begin(errors.shape), np.arange(len(nodes))
+    few = np.nonzero((samples[end] - samples[begin] <= SCARCE) & (begin < end))
     first, last = begin[few], end[few[1]]
     curvature = (bends[last] - bends[first]) / (last - first)
     errors[few] = np.maximum(errors[few], _of_parabola(mass[few], curvature, nodes[last] - nodes[first]))
-    closed |= passed[np.maximum(end - 1, 0)] != passed[begin]
-    errors[closed] = np.inf
     return errors
+
+
+def _ending_at(errors: np.ndarray, forced: np.ndarray) -> np.ndarray:
+    """The same, and inf for lines that begin before the first node, or pass over one that is forced."""
+    longest, number = errors.shape
+    end, begin, passed = np.arange(number), _begin(errors.shape), np.cumsum(forced)
+    outside = end - np.arange(longest, 0, -1)[:, None] < 0
+    errors[outside | (passed[np.maximum(end - 1, 0)] != passed[begin])] = np.inf
+    return errors
+
+
+def _begin(shape: tuple[int, ...]) -> np.ndarray:
+    """The node that the line at [longest - l, i] begins at; 0 where there is none."""
+    longest, number = shape
+    return np.maximum(np.arange(number) - np.arange(longest, 0, -1)[:, None], 0)
 
 
 def _running(values: np.ndarray) -> np.ndarray:
@@ -117,12 +160,13 @@ def _joined(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return joined
 
 
-def _shortest_path(errors: np.ndarray, count: int, window: int) -> np.ndarray | None:
-    """The nodes at which the best `count` lines begin and end, knot j at most `window` nodes from its place.
+def _shortest_path(errors: np.ndarray, count: int) -> np.ndarray | None:
+    """The nodes at which the best `count` lines begin and end, (count + 1,); None where the forced nodes leave none.
 
-    (count + 1,); None where the forced nodes leave no path.
+    Where lines are many, each ends within a WINDOW of its place among the nodes.
     """
     longest, last = errors.shape[0], errors.shape[1] - 1
+    window = last if _is_small(last, count) else round(WINDOW * last / count)
     # best[j, longest + i]: the least error of j lines up to node i; `longest` places before node 0 are none.
     best = np.full((count + 1, longest + last + 1), np.inf)
     best[0, longest] = 0.0

@@ -4,27 +4,23 @@ The network of the spline has knots where the target bends most, and least-squar
 """
 
 import time
-from typing import NamedTuple
 
 import numpy as np
 
 from relufit import knots
 from relufit.breaks import singularities
 from relufit.cells import Cells, merge_sorted
+from relufit.data import split
 from relufit.errors import RelufitError
 from relufit.fits import Fit, History, Problem
 from relufit.optim import State
-from relufit.params import Params, check_count
-from relufit.pieces import PARTS, DataPieces, FunctionPieces, Pieces
+from relufit.params import Params
+from relufit.pieces import PARTS, FunctionPieces, Pieces
 from relufit.scaling import Scaling
-from relufit.search import Found, best_spline, rough_spline
+from relufit.search import Found
+from relufit.selection import choose_spline, data_pieces, squares_on, take
 from relufit.targets import Target
 from relufit.units import to_params
-
-MOST_UNITS = 2**14  # that a tolerance may take
-MOST_CHOSEN = 512  # that cross-validation may choose
-FOLDS = 5
-STANDARD_ERRORS = 1.0  # fewer units are taken where they are worse by no more than this
 
 
 def fit_problem(problem: Problem, hidden: int | str | None, tolerance: float | None, seed: int) -> Fit:
@@ -47,11 +43,44 @@ def fit_problem(problem: Problem, hidden: int | str | None, tolerance: float | N
         pieces = data_pieces(cells, problem.scaling)
     found = choose_spline(pieces, cells, hidden, tolerance, problem.scaling, seed)
     params, seconds = network(found), time.perf_counter() - start
-    history = History()
-    fit = problem.fit(State(params, (), 0), history, "finished")
-    history.record(np.array([found.spline.mse * problem.scaling.loss_unit]), 0, seconds, fit.metrics["test_mse"])
-    fit.metrics.update(seconds=seconds, epochs=0)
+    fit = problem.fit(State(params, (), 0), History(), "finished")
+    _record(fit, found.spline.mse * problem.scaling.loss_unit, seconds)
     return fit
+
+
+def fit_cells(
+    cells: Cells,
+    *,
+    hidden: int | str | None = None,
+    tolerance: float | None = None,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+) -> Fit:
+    """Fit a table that was summed into cells; for one too large to be kept as it is.
+
+    The cells are split into those fitted and those for `test_mse`. Mean squares are those of all samples, by the
+    moments of the cells; `max_error` is that of the cells' means. The Fit holds the cells' means as x and y.
+    """
+    start, x, y = time.perf_counter(), cells.x[:, None], cells.y[:, None]
+    scaling = Scaling.of(x, y)
+    index = split(len(x), test_fraction=test_fraction, seed=seed)
+    train, test = (take(cells, np.sort(chosen)) for chosen in index)
+    found = choose_spline(data_pieces(train, scaling), train, hidden, tolerance, scaling, seed)
+    params, seconds = network(found), time.perf_counter() - start
+    problem = Problem(x, y, None, scaling, *index, "spline", "numpy", cells.weight)
+    fit = problem.fit(State(params, (), 0), History(), "finished")
+    unit = scaling.loss_unit
+    squares, weights = [squares_on(found, part, scaling) for part in (train, test)], [train.weight, test.weight]
+    means = [s * unit / w.sum() if len(w) else float("nan") for s, w in zip(squares, weights, strict=True)]
+    fit.metrics.update(mse=sum(squares) * unit / cells.weight.sum(), train_mse=means[0], test_mse=means[1])
+    _record(fit, means[0], seconds)
+    return fit
+
+
+def _record(fit: Fit, mse: float, seconds: float) -> None:
+    """The one look that there is at a fit that nothing trained."""
+    fit.history.record(np.array([mse]), 0, seconds, fit.metrics["test_mse"])
+    fit.metrics.update(seconds=seconds, epochs=0)
 
 
 def network(found: Found) -> Params:
@@ -71,129 +100,3 @@ def function_pieces(target: Target, scaling: Scaling) -> FunctionPieces:
     fine = np.union1d(pieces.nodes(4 * PARTS), pieces.breaks)
     pieces.refine(knots.by_density(pieces, knots.by_density(pieces, fine, 4 * PARTS), PARTS))
     return pieces
-
-
-def data_pieces(cells: Cells, scaling: Scaling) -> DataPieces:
-    """A table, standardised. Raises RelufitError where all samples share one x."""
-    if len(cells.x) < 2:
-        raise RelufitError("all samples share one x; a fit needs two at least")
-    x_unit, y_unit = float(scaling.x_scale[0]), scaling.y_scale
-    x, y = (cells.x - scaling.x_shift[0]) / x_unit, (cells.y - scaling.y_shift[0]) / y_unit
-    spreads = np.stack([cells.sxx / x_unit**2, cells.sxy / (x_unit * y_unit), cells.syy / y_unit**2])
-    return DataPieces(x, y, cells.weight, spreads)
-
-
-def choose_spline(
-    pieces: Pieces, cells: Cells | None, hidden: int | str | None, tolerance: float | None, scaling: Scaling, seed: int
-) -> Found:
-    """The best spline of `hidden` units, of the fewest that reach a tolerance, or of as many as the data speak for.
-
-    Raises RelufitError for more units than the data have distinct x, for an unreachable tolerance, and for both given.
-    """
-    if tolerance is not None:
-        if hidden is not None:
-            raise RelufitError("give hidden or a tolerance, not both: the tolerance chooses the number of units")
-        return _fewest(pieces, _check_tolerance(tolerance) / scaling.loss_unit, scaling.loss_unit)
-    if hidden is None or hidden == "auto":
-        if cells is None:
-            raise RelufitError("hidden='auto' is for data with noise; for a function give hidden or a tolerance")
-        return best_spline(pieces, cross_validated(cells, scaling, seed))
-    units = check_count("hidden", hidden)
-    if units > pieces.most:
-        raise RelufitError(
-            f"the training data has {pieces.most + 1} distinct x, which support {pieces.most} hidden units, not {units}"
-        )
-    return best_spline(pieces, units)
-
-
-def _check_tolerance(tolerance: object) -> float:
-    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 < tolerance < float("inf"):
-        raise RelufitError(f"a tolerance is a mean squared error above 0, not {tolerance!r}")
-    return float(tolerance)
-
-
-def _fewest(pieces: Pieces, mse: float, unit: float) -> Found:
-    """The spline of the fewest units whose mean square is at most `mse`, by doubling and bisection."""
-    most = min(pieces.most, MOST_UNITS)
-    low, high = 0, 1  # too few, and not known
-    found = best_spline(pieces, high)
-    while found.spline.mse > mse:
-        if high == most:
-            raise RelufitError(
-                f"no mean squared error of {mse * unit:.3g} is reached: {most} units, the most there can be, leave "
-                f"{found.spline.mse * unit:.3g}"
-            )
-        low, high = high, min(2 * high, most)
-        found = best_spline(pieces, high)
-    while high - low > 1:
-        middle = (low + high) // 2
-        tried = best_spline(pieces, middle)
-        if tried.spline.mse <= mse:
-            high, found = middle, tried
-        else:
-            low = middle
-    return found
-
-
-class Validated(NamedTuple):
-    """What cross-validation says of a number of units: the mean square on samples left out, and its standard error."""
-
-    hidden: int
-    mse: float
-    standard_error: float
-
-
-def cross_validated(cells: Cells, scaling: Scaling, seed: int) -> int:
-    """The fewest units that are not worse than the best number by more than a standard error; at most 512.
-
-    Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 7.10. Each fold leaves out every fifth cell,
-    drawn at random; samples of one x are left out together.
-    """
-    scores = validate(cells, scaling, seed)
-    best = min(scores, key=lambda score: score.mse)
-    enough = best.mse + STANDARD_ERRORS * best.standard_error
-    return next(score.hidden for score in scores if score.mse <= enough)
-
-
-def validate(cells: Cells, scaling: Scaling, seed: int) -> list[Validated]:
-    """Cross-validation on the moments alone, for numbers of units from 1 on, until three in a row are worse."""
-    folds = min(FOLDS, len(cells.x) // 2)
-    if folds < 2:
-        return [Validated(1, 0.0, 0.0)]
-    fold = np.random.default_rng([seed, len(cells.x)]).permutation(len(cells.x)) % folds
-    parts = [(take(cells, fold != k), take(cells, fold == k)) for k in range(folds)]
-    pieces = [(data_pieces(train, scaling), left_out) for train, left_out in parts]
-    scores: list[Validated] = []
-    for hidden in _candidates(min(MOST_CHOSEN, *(train.most for train, _ in pieces))):
-        errors = [squares_on(rough_spline(train, hidden), left_out, scaling) for train, left_out in pieces]
-        mass = [float(left_out.weight.sum()) for _, left_out in pieces]
-        means = np.array(errors) / np.array(mass)
-        scores.append(Validated(hidden, sum(errors) / sum(mass), float(means.std(ddof=1) / np.sqrt(folds))))
-        best = min(scores, key=lambda score: score.mse)
-        if len(scores) > 3 and all(s.mse > best.mse + 2 * best.standard_error for s in scores[-3:]):
-            break
-    return scores
-
-
-def take(cells: Cells, chosen: np.ndarray) -> Cells:
-    """Some of the cells."""
-    return Cells(*(column[chosen] for column in cells[:6]), count=int(chosen.sum()))
-
-
-def squares_on(found: Found, cells: Cells, scaling: Scaling) -> float:
-    """Sum of squares, standardised, that a spline leaves of other cells; outside its ends it goes on straight."""
-    x = (cells.x - scaling.x_shift[0]) / scaling.x_scale[0]
-    y = (cells.y - scaling.y_shift[0]) / scaling.y_scale
-    spline = found.spline
-    piece = np.searchsorted(spline.knots[1:-1], x, side="right")
-    slope = spline.slopes[piece]
-    e = spline.values[piece] + slope * (x - spline.knots[piece]) - y
-    per_x = slope / scaling.x_scale[0]
-    spread = per_x * per_x * cells.sxx - 2 * per_x * cells.sxy / scaling.y_scale + cells.syy / scaling.y_scale**2
-    return float(cells.weight @ (e * e) + spread.sum())
-
-
-def _candidates(most: int) -> list[int]:
-    """1, 2, 3, 4, 6, 8, 12, 16, 24, ... up to `most`."""
-    steps = [1, *(value for power in range(1, 20) for value in (2**power, 3 * 2 ** (power - 1)))]
-    return sorted({value for value in steps if value <= most})

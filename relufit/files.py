@@ -1,0 +1,70 @@
+"""Fitting a table that lies in a file: as arrays where it is small, summed into cells as it streams where it is not."""
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from relufit.cells import collect
+from relufit.errors import RelufitError
+from relufit.fits import Fit
+from relufit.fitting import fit
+from relufit.splines import fit_cells
+from relufit.tables import Chunk, read_table
+
+ROWS = 2**20  # that are kept as arrays
+
+
+def fit_file(
+    path: str | Path,
+    *,
+    x: str | Sequence[str],
+    y: str | Sequence[str],
+    weight: str | None = None,
+    solver: str = "spline",
+    **options: Any,
+) -> Fit:
+    """Fit columns of a csv or parquet file; `x`, `y` and `weight` are their names, `options` those of `fit`.
+
+    Rows with a gap are left out; metrics["rows"] and metrics["dropped"] count. Up to 2^20 rows are fitted as they are.
+    More are summed into cells as they are read, in memory that does not grow with the file, by solver "spline".
+
+    Raises RelufitError as `read_table` and `fit` do, and where more rows are to be trained on than are kept.
+    """
+    chunks, kept, rows, dropped = read_table(path, x, y, weight), [], 0, 0
+    for chunk in chunks:
+        kept.append(chunk)
+        rows, dropped = rows + len(chunk.x), dropped + chunk.dropped
+        if rows > ROWS:
+            break
+    if rows <= ROWS:
+        arrays = [np.concatenate([chunk[k] for chunk in kept]) for k in (0, 1)]
+        weights = None if weight is None else np.concatenate([chunk.weight for chunk in kept])
+        found = fit(*arrays, weight=weights, solver=solver, **options)
+    else:
+        if solver != "spline" or kept[0].x.shape[1] != 1 or kept[0].y.shape[1] != 1:
+            raise RelufitError(f"more than {ROWS} rows are fitted by solver 'spline' only, with one x and one y")
+        rest = _Counted(chunks)
+        cells = collect(chain(kept, rest))
+        rows, dropped = rows + rest.rows, dropped + rest.dropped
+        known = {name: options[name] for name in ("hidden", "tolerance", "test_fraction", "seed") if name in options}
+        found = fit_cells(cells, **known)
+    found.metrics.update(rows=rows, dropped=dropped)
+    return found
+
+
+class _Counted:
+    """Chunks as they pass, and how many rows they had."""
+
+    def __init__(self, chunks: Any) -> None:
+        self.chunks, self.rows, self.dropped = chunks, 0, 0
+
+    def __iter__(self) -> "_Counted":
+        return self
+
+    def __next__(self) -> Chunk:
+        chunk: Chunk = next(self.chunks)
+        self.rows, self.dropped = self.rows + len(chunk.x), self.dropped + chunk.dropped
+        return chunk

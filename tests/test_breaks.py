@@ -1,0 +1,68 @@
+"""Kinks and jumps are found where they are, and nowhere else."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from relufit.breaks import NARROWEST, jumps, singularities
+
+ENDS = -2 * np.pi, 2 * np.pi
+
+
+@pytest.mark.parametrize(
+    ("function", "kinks"),
+    [
+        (np.abs, [0.0]),
+        (lambda x: np.abs(x - 0.3) + x, [0.3]),
+        (lambda x: np.sin(x) + 0.1 * np.maximum(x, 1.7), [1.7]),
+        (lambda x: np.abs(np.sin(x)), [-np.pi, 0.0, np.pi]),
+        (lambda x: np.sqrt(np.abs(x + 1)), [-1.0]),
+    ],
+)
+def test_kinks_are_found(function: Callable[[np.ndarray], np.ndarray], kinks: list[float]) -> None:
+    """To 1e-9 of the interval; the ends do not count."""
+    np.testing.assert_allclose(singularities(function, *ENDS), kinks, atol=1e-8)
+
+
+@pytest.mark.parametrize("place", [0.0, 0.7, -np.e])
+def test_a_jump_has_two_sides(place: float) -> None:
+    """At half the narrowest piece on either side."""
+    left, right = singularities(lambda x: np.heaviside(x - place, 1.0) + np.cos(x), *ENDS)
+    assert left < place < right
+    assert right - left == pytest.approx(NARROWEST * (ENDS[1] - ENDS[0]), rel=1e-3)
+
+
+def test_floor_has_all_its_jumps() -> None:
+    """Thirteen, of which none is an end."""
+    assert len(singularities(np.floor, -6.5, 6.5)) == 2 * 13
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        np.sin, np.exp, lambda x: 0 * x, lambda x: 3 * x + 1, lambda x: np.sin(300 * x), lambda x: 1 / (1 + 25 * x * x),
+        lambda x: np.tanh(500 * x), lambda x: np.abs(x) ** 3, lambda x: 1e9 + 1e-5 * np.sin(x),
+    ],
+)  # fmt: skip
+def test_smooth_functions_have_none(function: Callable[[np.ndarray], np.ndarray]) -> None:
+    """However steep, and however much of them is rounding."""
+    assert len(singularities(function, *ENDS)) == 0
+
+
+def test_jumps_of_a_table_are_between_two_samples() -> None:
+    """Of a sampled step: the last sample below and the first above; evenly spaced, and at random."""
+    for x in (np.linspace(-1, 1, 1000), np.sort(np.random.default_rng(0).uniform(-1, 1, 1000))):
+        y = np.heaviside(x - 0.123, 1.0)
+        first = np.argmax(y)
+        np.testing.assert_array_equal(jumps(x, y), x[[first - 1, first]])
+
+
+def test_noise_gaps_and_short_tables_are_no_jumps() -> None:
+    """Neither normal noise, nor a smooth function with a hole in its samples, nor five samples."""
+    rng = np.random.default_rng(0)
+    x = np.sort(rng.uniform(-3, 3, 3000))
+    assert len(jumps(x, rng.normal(size=3000))) == 0
+    holed = x[(x < 0.2) | (x > 1.1)]
+    assert len(jumps(holed, np.exp(holed))) == 0
+    assert len(jumps(x[:5], np.array([0.0, 0, 1, 1, 1]))) == 0
