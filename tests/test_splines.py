@@ -1,0 +1,174 @@
+"""fit(..., solver="spline"): functions themselves, tables as they come, and the network that comes of it."""
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from relufit import RelufitError, Target, backends, fit, targets
+from relufit.cells import merge_sorted
+from relufit.splines import fit_cells
+
+USABLE = [name for name, reason in backends.status().items() if reason is None]
+
+
+def spline(*data: Any, **options: Any) -> Any:
+    return fit(*data, solver="spline", progress=False, **options)
+
+
+def test_a_function_is_fitted_itself() -> None:
+    """Whatever samples are drawn: 512 units reach 1.6e-10 from n = 50, and predict says what the metrics do."""
+    found = spline("sin", hidden=512, n=50)
+    assert found.metrics["mse"] < 0.995 * 1.6273e-10
+    x = np.linspace(-2 * np.pi, 2 * np.pi, 1_000_001)
+    error = found.predict(x) - np.sin(x)
+    assert np.mean(error**2) == pytest.approx(found.metrics["mse"], rel=1e-3)
+    assert np.abs(error).max() == pytest.approx(found.metrics["max_error"], rel=0.02)
+    assert (found.metrics["solver"], found.metrics["hidden"], found.params.b1.shape) == ("spline", 512, (512,))
+    assert found.params.w1.dtype == np.float64
+
+
+@pytest.mark.parametrize("name", USABLE)
+def test_every_backend_agrees_with_it(name: str) -> None:
+    """The spline's network is a network: forward in float64 (where there is one) gives the spline."""
+    backend = backends.load(name)
+    found = spline("sin(3*x) + x**2/10", hidden=64)
+    dtype = "float64" if backend.supports(_sizes(), "float64") is None else "float32"
+    if backend.supports(_sizes(), dtype) is not None:
+        pytest.skip(f"{name}: {backend.supports(_sizes(), dtype)}")
+    params = type(found.params)(*(backend.to_device(p.astype(dtype)) for p in found.params))
+    x = np.linspace(-6, 6, 1001)[:, None]
+    y = backend.to_host(backend.forward(params, backend.to_device(x.astype(dtype))))
+    np.testing.assert_allclose(y, found.predict(x), atol=1e-10 if dtype == "float64" else 2e-3)
+
+
+def _sizes() -> Any:
+    from relufit import Sizes
+
+    return Sizes(1001, 1, 64, 1)
+
+
+def test_a_callable_with_a_kink_is_exact_with_two_units() -> None:
+    """A function of the user's, kink and domain anywhere."""
+    found = spline(lambda x: 3 - np.abs(x - 0.37), hidden=2, domain=(-1, 4))
+    assert found.metrics["mse"] < 1e-20
+
+
+def test_noise_means_samples() -> None:
+    """A target with noise is fitted by its samples: held-out ones are no better than the noise, and not much worse."""
+    found = spline(Target("noisy", np.sin, noise=0.3), hidden=12, n=4000)
+    assert found.metrics["test_mse"] == pytest.approx(0.09, rel=0.15)
+    assert found.metrics["mse"] < 2e-3
+
+
+@pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (1.7e9, 1e5), (-3e-4, 1e-6)])
+def test_raw_numbers_of_any_size(shift: float, scale: float) -> None:
+    """Timestamps and y near a million; the same relative error as for numbers near 1."""
+    x = np.linspace(-3, 3, 500)
+    found = spline(x * scale + shift, np.sin(x) * 1e3 + 1e6, hidden=40)
+    assert found.metrics["mse"] / 1e6 < 1e-6
+    assert found.metrics["test_mse"] / 1e6 < 1e-6
+
+
+def test_tables_as_people_have_them() -> None:
+    """Unsorted, with duplicates in x that disagree: the mean is fitted, and the rest stays as error."""
+    rng = np.random.default_rng(0)
+    x = np.repeat(np.linspace(0, 1, 50), 4)
+    y = np.abs(x - 0.5) + np.tile([0.1, -0.1, 0.1, -0.1], 50)
+    order = rng.permutation(200)
+    found = spline(x[order], y[order], hidden=3, test_fraction=0)
+    np.testing.assert_allclose(found.predict([0.0, 0.5, 1.0]), [0.5, 0, 0.5], atol=1e-9)
+    assert found.metrics["mse"] == pytest.approx(0.01, rel=1e-9)
+    assert np.isnan(found.metrics["test_mse"])
+
+
+def test_weights_count() -> None:
+    """A sample of weight 3 is three samples, one of weight 0 is none; mse is weighted too."""
+    rng = np.random.default_rng(0)
+    x, y, weight = rng.uniform(-1, 1, 80), rng.normal(size=80), rng.integers(0, 4, 80)
+    weighted = spline(x, y, weight=weight, hidden=5, test_fraction=0)
+    repeated = spline(np.repeat(x, weight), np.repeat(y, weight), hidden=5, test_fraction=0)
+    assert weighted.metrics["mse"] == pytest.approx(repeated.metrics["mse"], rel=1e-6)
+    grid = np.linspace(-0.9, 0.9, 50)
+    np.testing.assert_allclose(weighted.predict(grid), repeated.predict(grid), atol=1e-3)
+
+
+def test_it_is_a_start_for_training() -> None:
+    """Its state is one of plain gradient descent in float64."""
+    first = spline("sin", hidden=16)
+    further = fit("sin", hidden=16, solver="sgd", learning_rate=1e-6, dtype="float64", state=first.state, epochs=1)
+    assert further.metrics["mse"] == pytest.approx(first.metrics["mse"], rel=0.05)
+
+
+def test_cells_of_a_table_give_what_the_table_gives() -> None:
+    """With all cells for training: the same network, and errors that count the spread within cells."""
+    rng = np.random.default_rng(0)
+    x = np.round(rng.uniform(-2, 2, 3000), 2)
+    y = np.sin(2 * x) + rng.normal(0, 0.2, 3000)
+    by_cells, by_rows = (
+        fit_cells(merge_sorted(x, y), hidden=9, test_fraction=0),
+        spline(x, y, hidden=9, test_fraction=0),
+    )
+    assert by_cells.metrics["mse"] == pytest.approx(by_rows.metrics["mse"], rel=1e-6)
+    assert by_cells.metrics["train_mse"] == pytest.approx(by_rows.metrics["train_mse"], rel=1e-6)
+    held = fit_cells(merge_sorted(x, y), hidden=9)
+    assert held.metrics["test_mse"] == pytest.approx(0.04, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "message"),
+    [
+        ((np.ones((9, 2)), np.ones(9)), {}, "one input"),
+        ((np.ones(9), np.ones((9, 2))), {}, "one output"),
+        ((np.ones(9), np.arange(9)), {}, "one x"),
+        ((np.arange(50.0), np.arange(50.0)), {"hidden": 60}, "support 39"),
+        (("sin",), {"hidden": "auto"}, "for data"),
+        (("sin",), {"hidden": 3, "tolerance": 1e-3}, "not both"),
+        (("sin",), {"tolerance": 0}, "above 0"),
+        (("sin",), {"tolerance": "small"}, "above 0"),
+        (("sin",), {"hidden": 0}, "at least 1"),
+        (("noisy_sine",), {"tolerance": 1e-12}, "no mean squared error of 1e-12 is reached"),
+        ((np.arange(9.0), np.arange(9.0)), {"weight": np.ones(8)}, "each of 9 samples"),
+        ((np.arange(9.0), np.arange(9.0)), {"weight": -np.ones(9)}, "at least 0"),
+    ],
+)
+def test_bad_input_is_one_sentence(data: tuple[Any, ...], options: dict[str, Any], message: str) -> None:
+    """What was given, and what is valid."""
+    with pytest.raises(RelufitError, match=message):
+        spline(*data, **options)
+
+
+def test_what_only_splines_know_is_refused_elsewhere() -> None:
+    """Weights, tolerances and a number of units to be chosen."""
+    for options in ({"weight": np.ones(9)}, {"tolerance": 1e-3}, {"hidden": "auto"}):
+        with pytest.raises(RelufitError, match="solver='spline'"):
+            fit(np.arange(9.0), np.arange(9.0), **options)
+
+
+def test_a_million_samples_take_little_longer_than_a_thousand() -> None:
+    """Once the table is built: the totals make a piece cost the same however many samples it holds."""
+    from relufit.scaling import Scaling
+    from relufit.search import best_spline
+    from relufit.selection import data_pieces
+
+    seconds = {}
+    for n in (10**4, 10**6):
+        x = np.linspace(-6, 6, n)[:, None]
+        pieces = data_pieces(merge_sorted(x, np.sin(x)), Scaling.of(x, np.sin(x)))
+        best_spline(pieces, 64)
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            best_spline(pieces, 64)
+            times.append(time.perf_counter() - start)
+        seconds[n] = min(times)
+    assert seconds[10**6] < 5 * seconds[10**4]
+    assert seconds[10**6] < 0.5
+
+
+def test_the_zoo_is_fitted() -> None:
+    """Every function, at a size that no one tuned."""
+    for name, target in targets.ZOO.items():
+        metrics = spline(target, hidden=37).metrics
+        assert metrics["mse"] < {"noisy_sine": 5e-3, "exp": 3e-3}.get(name, 5e-4), name
