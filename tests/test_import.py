@@ -16,6 +16,7 @@ FRAMEWORKS = (
     "typer",
     "sympy",
     "safetensors",
+    "pyarrow",
 )
 
 
