@@ -121,7 +121,7 @@ def validate(cells: Cells, scaling: Scaling, seed: int) -> list[Validated]:
 
 def take(cells: Cells, chosen: np.ndarray) -> Cells:
     """Some of the cells."""
-    return Cells(*(column[chosen] for column in cells[:6]), count=int(chosen.sum()))
+    return Cells(*(column[chosen] for column in cells[:6]), samples=int(chosen.sum()))
 
 
 def squares_on(found: Found, cells: Cells, scaling: Scaling) -> float:

@@ -18,6 +18,7 @@ FRAMEWORKS = (
     "safetensors",
     "onnx",
     "onnxruntime",
+    "pyarrow",
 )
 
 

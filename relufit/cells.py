@@ -1,0 +1,205 @@
+"""Samples of one x, summed into cells: as much of a large table as a spline fit needs, in memory that is bounded.
+
+A least-squares fit of a function that is linear inside a cell needs the cell's weight, means and centred second moments
+only, and samples that share their x always share a cell. So up to MOST distinct x nothing at all is lost: each x is
+a cell of its own, with the mean and the spread of its y. Beyond that, neighbouring samples share a cell, and what is
+lost is where in its cell a sample lay: a fit that bends inside a cell sees the cell's straight line.
+
+Moments are centred, and cells are joined by the parallel-axis theorem (Chan, Golub and LeVeque, "Algorithms for
+computing the sample variance", The American Statistician 37, 1983): sums of squares of times near 1.7e9 seconds would
+cancel to nothing.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from relufit.errors import RelufitError
+
+MOST = 2**20  # cells in a table: 50 MB, and finer than any network of ours can bend
+BUFFER = 2**19  # samples that wait for a sort, which passes over all cells: half as many take 1.4 times as long
+LIMIT = 1e100  # of |x|, |y| and weight, so that no product of a weight and two of them overflows
+
+
+class Cells(NamedTuple):
+    """C cells in ascending order of x; all arrays float64 (C,). A cell of one x has sxx and sxy 0 exactly."""
+
+    x: np.ndarray  # weighted mean of the cell's samples, strictly ascending
+    y: np.ndarray  # weighted mean
+    weight: np.ndarray  # total, above 0
+    sxx: np.ndarray  # sum of weight (x - mean)^2 within the cell
+    sxy: np.ndarray  # sum of weight (x - mean) (y - mean)
+    syy: np.ndarray  # sum of weight (y - mean)^2
+    samples: int  # in all cells together, those of weight zero not counted
+
+
+def collect(chunks: Iterable[Sequence[Any]]) -> Cells:
+    """Sum chunks (x, y, weight or None, ...) of (n,) or (n, 1) arrays into at most MOST cells; sorted or not.
+
+    Up to MOST distinct x this is exact. Beyond, a cell is an interval [i h, (i + 1) h) that holds samples, where h is
+    the smallest power of two for which at most MOST cells do: as chunks arrive h only grows, by joining cells in
+    pairs, so the cells depend on the samples alone and not on how they were cut into chunks (rounding aside).
+    Intervals without samples cost nothing: a far outlier coarsens nothing else. Memory stays below 300 MB beside the
+    chunks. Samples of weight zero are left out.
+
+    Raises RelufitError for nan, inf, negative weights, sizes beyond LIMIT, arrays that do not match, and no samples.
+    """
+    cells, exponent, waiting, full, seen = _NONE, None, [_NONE], 0, 0
+    for x, y, weight, *_ in chunks:
+        waiting.append(_samples(x, y, weight, first=seen))
+        seen += len(x)
+        full += len(x) + 16  # a chunk of a single row has a weight too: that of its arrays' headers
+        if full >= BUFFER:
+            cells, exponent = _add(cells, exponent, waiting)
+            waiting, full = [_NONE], 0
+    return _checked(_add(cells, exponent, waiting)[0], seen)
+
+
+def merge_sorted(x: Any, y: Any, weight: Any = None) -> Cells:
+    """Sort arrays (N,) or (N, 1) by x and merge equal x into cells; beyond MOST distinct x, neighbours share a cell.
+
+    These cells have equal numbers of distinct x, and so follow the density of the samples, as only a table that is
+    known whole allows. Samples of weight zero are left out. Raises RelufitError as `collect` does.
+    """
+    samples = _samples(x, y, weight, first=0)
+    cells = _equal_x(_sorted([samples]))
+    if len(cells.x) > MOST:
+        cells = _sum_runs(cells, np.arange(MOST) * len(cells.x) // MOST)
+    return _checked(cells, len(x))
+
+
+def _checked(cells: Cells, seen: int) -> Cells:
+    if not seen:
+        raise RelufitError("there are no samples")
+    if not cells.samples:
+        raise RelufitError(f"all {seen} samples have weight zero; at least one must be above")
+    return cells
+
+
+def _samples(x: Any, y: Any, weight: Any, first: int) -> Cells:
+    """Each sample of positive weight as a cell, unsorted; `first` numbers the first one in errors."""
+    x, y = _vector("x", x, first), _vector("y", y, first)
+    weight = np.ones_like(x) if weight is None else _vector("weight", weight, first)
+    if not len(x) == len(y) == len(weight):
+        raise RelufitError(f"x, y and weight must be as long, not {len(x)}, {len(y)} and {len(weight)}")
+    if (weight < 0).any():
+        raise RelufitError(f"weight is negative at row {first + np.argmax(weight < 0)}; it must be at least 0")
+    if not weight.all():
+        x, y, weight = x[weight > 0], y[weight > 0], weight[weight > 0]
+    zeros = np.broadcast_to(0.0, x.shape)  # no memory, until cells are joined
+    return Cells(x, y, weight, zeros, zeros, zeros, len(x))
+
+
+def _vector(name: str, values: Any, first: int) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+    except ValueError:  # a ragged list
+        raise RelufitError(f"{name} is not a column of numbers: its rows differ in length") from None
+    if array.dtype.kind not in "fiub" and array.size:
+        raise RelufitError(f"{name} must hold real numbers, not {array.dtype}")
+    if array.ndim != 1 and array.shape[1:] != (1,):
+        raise RelufitError(f"{name} must be one column, (N,) or (N, 1), not {array.shape}")
+    array = array.reshape(-1).astype(np.float64)  # (N,), a copy: samples wait, and the caller may refill its array
+    bad = ~(np.abs(array) < LIMIT)  # true for nan as well
+    if bad.any():
+        row = np.argmax(bad)
+        raise RelufitError(f"{name} holds {array[row]} at row {first + row}; it must be finite and below {LIMIT:g}")
+    return array
+
+
+def _add(cells: Cells, exponent: int | None, waiting: Sequence[Cells]) -> tuple[Cells, int | None]:
+    """Cells with the samples that wait, and the exponent of their intervals; None while each x is a cell of its own."""
+    samples = _sorted(waiting)
+    if exponent is None:
+        cells = _equal_x(_sorted([cells, _equal_x(samples)], "stable"))
+        if len(cells.x) <= MOST:
+            return cells, None
+    else:
+        cells = _sorted([cells, _sum_runs(samples, _starts(_interval(samples.x, exponent)))], "stable")
+    exponent = _exponent(cells.x, exponent)
+    return _sum_runs(cells, _starts(_interval(cells.x, exponent))), exponent
+
+
+def _sorted(parts: Sequence[Cells], kind: Literal["quicksort", "stable"] = "quicksort") -> Cells:
+    """Tables of cells as one, in ascending order of x; the stable kind is faster where each of two is sorted."""
+    columns = list(zip(*(part[:-1] for part in parts), strict=True))
+    x = np.concatenate(columns[0])
+    order = np.argsort(x, kind=kind)
+    # A column at a time, so that only one lies in memory twice.
+    rest = (np.concatenate(column)[order] for column in columns[1:])
+    return Cells._make([x[order], *rest, sum(part.samples for part in parts)])
+
+
+def _equal_x(cells: Cells) -> Cells:
+    """Join cells of one x each, ascending, where their x are the same."""
+    starts = _starts(cells.x)
+    if len(starts) == len(cells.x):
+        return cells
+    total = np.add.reduceat(cells.weight, starts)
+    mean, dy = _centred(cells.y, cells.weight, total, starts)
+    syy = np.add.reduceat(cells.syy + cells.weight * dy * dy, starts)
+    return Cells(cells.x[starts], mean, total, np.zeros_like(mean), np.zeros_like(mean), syy, cells.samples)
+
+
+def _starts(keys: np.ndarray) -> np.ndarray:
+    """Where runs of equal keys begin, in ascending keys (n,)."""
+    return np.flatnonzero(np.concatenate([np.ones(min(1, len(keys)), bool), keys[1:] != keys[:-1]]))
+
+
+def _interval(x: np.ndarray, exponent: int) -> np.ndarray:
+    """The number i of the interval [i h, (i + 1) h), h = 2^exponent, of each x: exact, as only the exponent changes."""
+    return np.floor(np.ldexp(x, -exponent))
+
+
+def _exponent(x: np.ndarray, least: int | None) -> int:
+    """The smallest exponent, at least `least`, whose intervals part ascending x (n,) into at most MOST cells.
+
+    Intervals of 2h are pairs of intervals of h, so the number of cells falls with h, and halving finds the exponent.
+    """
+    largest = int(np.frexp(np.abs(x[[0, -1]]).max())[1])
+    finest = largest - 1000 if least is None else max(least, largest - 1000)  # finer overflows
+    exponents = range(finest, max(finest, largest) + 1)  # the coarsest leaves two cells
+    fits = [e for e in exponents[:1] if _cells_of(x, e) <= MOST]  # as it does almost always, once cells are intervals
+    return fits[0] if fits else exponents[bisect_left(exponents, True, key=lambda e: _cells_of(x, e) <= MOST)]
+
+
+def _cells_of(x: np.ndarray, exponent: int) -> int:
+    return len(_starts(_interval(x, exponent)))
+
+
+def _sum_runs(cells: Cells, starts: np.ndarray) -> Cells:
+    """Join neighbours: one cell for each run of `cells` that begins at `starts` (ascending, the first is 0)."""
+    x, y, weight, sxx, sxy, syy, samples = cells
+    if len(starts) == len(x):
+        return cells
+    total = np.add.reduceat(weight, starts)
+    (mean_x, dx), (mean_y, dy) = (_centred(values, weight, total, starts) for values in (x, y))
+    return Cells(
+        mean_x,
+        mean_y,
+        total,
+        np.add.reduceat(sxx + weight * dx * dx, starts),
+        np.add.reduceat(sxy + weight * dx * dy, starts),
+        np.add.reduceat(syy + weight * dy * dy, starts),
+        samples,
+    )
+
+
+def _centred(
+    values: np.ndarray, weight: np.ndarray, total: np.ndarray, starts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted means of the runs (C,), and how far each of the n values lies from the mean of its run (n,).
+
+    Summed as differences to the first value of a run, which hardly cancel. No mean leaves the range of its run by
+    rounding: an x that left its interval would not double with it.
+    """
+    lengths = np.diff(starts, append=len(values))
+    first = values[starts]
+    mean = first + np.add.reduceat(weight * (values - np.repeat(first, lengths)), starts) / total
+    mean = np.clip(mean, np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts))
+    return mean, values - np.repeat(mean, lengths)
+
+
+_NONE = Cells._make([*np.empty((6, 0)), 0])

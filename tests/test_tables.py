@@ -1,0 +1,307 @@
+"""Reading csv and parquet in pieces."""
+
+import gzip
+import sys
+import tracemalloc
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from relufit import RelufitError
+from relufit.tables import Chunk, read_table
+
+pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed: tables cannot be read")
+parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow without parquet")
+
+
+def written(folder: Path, content: str | bytes, name: str = "data.csv") -> Path:
+    """A file with this content, byte for byte."""
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def parquet_of(folder: Path, row_group_size: int | None = None, **columns: Any) -> Path:
+    """A parquet file with these columns."""
+    path = folder / "data.parquet"
+    parquet.write_table(pyarrow.table(columns), path, row_group_size=row_group_size)
+    return path
+
+
+def whole(path: Path, x: Any = "t", y: Any = "v", weight: str | None = None) -> Chunk:
+    """All chunks as one."""
+    chunks = list(read_table(path, x, y, weight))
+    for chunk in chunks:
+        for array in chunk[:3]:
+            assert array is None or (array.dtype == np.float64 and np.isfinite(array).all())
+    weights = None if weight is None else np.concatenate([chunk.weight for chunk in chunks if chunk.weight is not None])
+    return Chunk(
+        np.concatenate([chunk.x for chunk in chunks]),
+        np.concatenate([chunk.y for chunk in chunks]),
+        weights,
+        sum(chunk.dropped for chunk in chunks),
+    )
+
+
+def message(path: Path, x: Any = "t", y: Any = "v", weight: str | None = None) -> str:
+    """What the error says, its path cut to the name; one sentence, one line."""
+    with pytest.raises(RelufitError) as caught:
+        whole(path, x, y, weight)
+    assert "\n" not in str(caught.value)
+    return str(caught.value).replace(f"{path.parent}/", "")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_delimiters_line_ends_and_marks(tmp_path: Path, delimiter: str, end: str, mark: str) -> None:
+    """Comma, semicolon or tab; either line end; with and without a byte order mark; quoted or not; spaces around."""
+    rows = ['"t";u;v;w', "1;a;2;0.5", '"3";"b;c";+4e0;0', " -5 ; ; 6;1"]
+    content = mark + end.join(row.replace(";", delimiter) for row in rows) + end
+    chunk = whole(written(tmp_path, content), weight="w")
+    np.testing.assert_array_equal(chunk.x, [[1.0], [3.0], [-5.0]])
+    np.testing.assert_array_equal(chunk.y, [[2.0], [4.0], [6.0]])
+    assert chunk.weight is not None
+    np.testing.assert_array_equal(chunk.weight, [0.5, 0.0, 1.0])
+    assert chunk.dropped == 0
+
+
+def test_columns_are_taken_by_name(tmp_path: Path) -> None:
+    """Several for x and y, in the order asked for, whatever stands beside them; names lose their spaces."""
+    path = written(tmp_path, "a, b ,note,c\n1,2,x,3\n4,5,y,6")
+    chunk = whole(path, ["c", "a"], ["b"])
+    np.testing.assert_array_equal(chunk.x, [[3.0, 1.0], [6.0, 4.0]])
+    np.testing.assert_array_equal(chunk.y, [[2.0], [5.0]])
+    assert chunk.weight is None
+
+
+def test_gaps_are_dropped_and_counted(tmp_path: Path) -> None:
+    """An empty cell, NA, nan and the like, with spaces too, in a column that is read; others do not matter."""
+    path = written(tmp_path, "t,u,v\n1,,2\n,1,3\n4,1,\n5,1,NA\n6,1, nan \n7,1,null\n8,1,Nan\n9,1,10\n")
+    chunk = whole(path)
+    np.testing.assert_array_equal(chunk.x[:, 0], [1, 9])
+    assert chunk.dropped == 6
+
+
+def test_a_column_that_begins_with_gaps(tmp_path: Path) -> None:
+    """More of them than one piece holds."""
+    path = written(tmp_path, "t,v,note\n" + f"1,,{'-' * 1000}\n" * 3000 + "2,3,\n")
+    chunk = whole(path)
+    assert chunk.x.tolist() == [[2.0]]
+    assert chunk.dropped == 3000
+
+
+def test_quoted_line_ends_and_empty_lines(tmp_path: Path) -> None:
+    """A cell may hold line ends, also across the pieces in which a file is read; empty lines are no rows."""
+    rows = "".join(f'{i},"{"line" * 20}\n\nend",{2 * i}\n\n' for i in range(30_000))
+    chunk = whole(written(tmp_path, "\n\nt,note,v\n" + rows))
+    np.testing.assert_array_equal(chunk.x[:, 0], np.arange(30_000))
+    np.testing.assert_array_equal(chunk.y[:, 0], 2 * np.arange(30_000))
+
+
+def test_compressed(tmp_path: Path) -> None:
+    """A csv may be gzipped."""
+    assert whole(written(tmp_path, gzip.compress(b"t,v\n1,2\n"), "data.csv.gz")).x.tolist() == [[1.0]]
+
+
+def test_numbers_survive_exactly(tmp_path: Path) -> None:
+    """The shortest text of a float64 is read as that float64."""
+    values = np.random.default_rng(0).normal(size=1000) * 10.0 ** np.random.default_rng(1).integers(-200, 200, 1000)
+    path = written(tmp_path, "t,v\n" + "".join(f"{float(v)!r},{i}\n" for i, v in enumerate(values)))
+    np.testing.assert_array_equal(whole(path).x[:, 0], values)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2024-01-01", 1704067200.0),
+        ("2024-01-01 10:00", 1704103200.0),
+        ("2024-01-01T10:00:00.25", 1704103200.25),
+        ("2024-01-01T10:00:00Z", 1704103200.0),
+        ("2024-01-01T10:00:00+02:00", 1704096000.0),
+        ("true", 1.0),
+    ],
+)
+def test_times_and_truth_in_csv(tmp_path: Path, text: str, seconds: float) -> None:
+    """Times in x become seconds since 1970, UTC where they name no zone; a gap may come first."""
+    chunk = whole(written(tmp_path, f"t,v\n,true\n{text},false\n"))
+    assert chunk.x.tolist() == [[seconds]]
+    assert chunk.y.tolist() == [[0.0]]
+
+
+def test_parquet_types(tmp_path: Path) -> None:
+    """Integers, decimals, truth, text of numbers and nulls, over several row groups."""
+    path = parquet_of(
+        tmp_path,
+        row_group_size=2,
+        i=pyarrow.array([1, 2, None, 2**62, 5]),
+        f=pyarrow.array([0.5, float("nan"), 1.0, 2.0, 3.0], pyarrow.float32()),
+        d=pyarrow.array([Decimal("1.25")] * 5),
+        b=pyarrow.array([True, False, True, True, False]),
+        s=pyarrow.array(["1", "2", "3", " 4 ", "NA"]),
+        c=pyarrow.array([7, 7, 7, 8, 8]).dictionary_encode(),
+    )
+    chunk = whole(path, ["i", "f", "d", "c"], ["s", "b"])
+    np.testing.assert_array_equal(chunk.x, [[1, 0.5, 1.25, 7], [2.0**62, 2, 1.25, 8]])
+    np.testing.assert_array_equal(chunk.y, [[1, 1], [4, 1]])
+    assert chunk.dropped == 3
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_parquet_times(tmp_path: Path, unit: str) -> None:
+    """Seconds since 1970, exact where they are whole; days likewise."""
+    stamp = np.datetime64("2024-05-06T07:08:09", "s")
+    path = parquet_of(
+        tmp_path, t=pyarrow.array([stamp.astype(f"datetime64[{unit}]")]), day=[stamp.astype(object).date()], v=[1]
+    )
+    assert whole(path, ["t", "day"]).x.tolist() == [[float(stamp.astype(int)), 1714953600.0]]
+    assert message(path, "v", "t").startswith("data.parquet: column 't' holds timestamp[")
+    assert message(path, "v", "t").endswith("not numbers; times may stand in x only")
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ("1,2\n3,abc\n", "data.csv: row 2 (line 3), column 'v' holds 'abc', which is not a number"),
+        ("1,1_000\n", "data.csv: row 1 (line 2), column 'v' holds '1_000', which is not a number"),
+        ('1,"1,5"\n', "data.csv: row 1 (line 2), column 'v' holds '1,5', which is not a number"),
+        ("1,2024-01-01\n", "data.csv: row 1 (line 2), column 'v' holds '2024-01-01', which is not a number"),
+        ("1,\n,\n\n\nx,2\n", "data.csv: row 3 (line 6), column 't' holds 'x', which is not a number"),
+        ('1,"\n\n"\ny,2\n', "data.csv: row 2 (line 5), column 't' holds 'y', which is not a number"),
+        ("1,true\n2,0.5\n", "data.csv: row 2 (line 3), column 'v' holds '0.5', which is not true or false"),
+        (
+            "2024-01-01,1\n7 May,1\n",
+            "data.csv: row 2 (line 3), column 't' holds '7 May', which is not a time like those above",
+        ),
+        ("1,2\n3,-inf\n", "data.csv: row 2 (line 3), column 'v' holds -inf, which is not finite"),
+        ("1,2\n3,4\n1e400,4\n", "data.csv: row 3 (line 4), column 't' holds inf, which is not finite"),
+        ("1,2\n\n3\n", "data.csv: row 2 (line 4): 1 cells, not 2"),
+        ("1,2\n3,4\n1,2,3\n", "data.csv: row 3 (line 4): 3 cells, not 2"),
+        ("1," + "z" * 99 + "\n", f"data.csv: row 1 (line 2), column 'v' holds '{'z' * 37}...', which is not a number"),
+        ("", "data.csv has no row with a number in each of t, v; it has 0 rows"),
+        ("1,\nNA,2\n", "data.csv has no row with a number in each of t, v; it has 2 rows"),
+    ],
+)
+def test_errors_name_row_line_column_and_cell(tmp_path: Path, rows: str, says: str) -> None:
+    """The row counts from 1 below the header, the line from 1 with it."""
+    assert message(written(tmp_path, "t,v\n" + rows)) == says
+
+
+def test_a_late_error_names_its_row(tmp_path: Path) -> None:
+    """Many pieces into the file; the pieces before it come out."""
+    path = written(tmp_path, "t,v\n" + "1,2\n" * 700_000 + "1,abc\n" + "1,2\n" * 10)
+    assert message(path) == "data.csv: row 700001 (line 700002), column 'v' holds 'abc', which is not a number"
+    assert len(next(read_table(path, "t", "v")).x) > 1000
+    path = written(tmp_path, "t,v\n" + "1,2\n" * 700_000 + "1\n" + "1,2\n" * 10)
+    assert message(path) == "data.csv: row 700001 (line 700002): 1 cells, not 2"
+
+
+def test_a_row_below_a_giant_cell_has_no_line(tmp_path: Path) -> None:
+    """Python's reader, which counts the lines, does not pass it."""
+    path = written(tmp_path, "t,note,v\n1," + "z" * 200_000 + ",2\n1,,abc\n")
+    assert message(path) == "data.csv: row 2, column 'v' holds 'abc', which is not a number"
+
+
+def test_errors_of_parquet_name_the_row(tmp_path: Path) -> None:
+    """There are no lines; a column of another type is refused as a whole."""
+    path = parquet_of(tmp_path, t=[1.0, 2.0, float("inf")], s=["1", "x", "2"], w=[1, 0, -3], z=[[1], [2], [3]])
+    assert message(path, "t", "w") == "data.parquet: row 3, column 't' holds inf, which is not finite"
+    assert message(path, "w", "s") == "data.parquet: row 2, column 's' holds 'x', which is not a number"
+    assert message(path, "z", "w").startswith("data.parquet: column 'z' holds list<")
+    assert message(path, "q", "w").startswith("data.parquet has no column 'q'; it has t, s, w, z")
+
+
+def test_a_negative_weight_is_named(tmp_path: Path) -> None:
+    """With its row; in x and y negative numbers are welcome."""
+    path = written(tmp_path, "t,v,w\n-1,-2,0\n1,2,-0.5\n")
+    says = "data.csv: row 2 (line 3), column 'w' holds -0.5, and a weight must be at least 0"
+    assert message(path, weight="w") == says
+    assert len(whole(path).x) == 2
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "weight", "says"),
+    [
+        ("q", "v", None, "data.csv has no column 'q'; it has t, v, w, t (a table begins with its column names)"),
+        ("v", "v", None, "column 'v' is named twice; x, y and weight are different columns"),
+        ("v", "w", "w", "column 'w' is named twice; x, y and weight are different columns"),
+        ("t", "v", None, "data.csv has 2 columns 't'; rename one"),
+        ([], "v", None, "name at least one column for x and one for y"),
+        ("v", [], None, "name at least one column for x and one for y"),
+    ],
+)
+def test_columns_are_checked_at_once(tmp_path: Path, x: Any, y: Any, weight: str | None, says: str) -> None:
+    """When read_table is called, not when the first chunk is asked for; a name twice is no harm in other columns."""
+    path = written(tmp_path, "t,v,w,t\n1,2,3,4\n")
+    with pytest.raises(RelufitError) as caught:
+        read_table(path, x, y, weight)
+    assert str(caught.value).replace(f"{tmp_path}/", "") == says
+    assert len(whole(path, "v", "w").x) == 1
+
+
+def test_a_file_without_header(tmp_path: Path) -> None:
+    """Its first row is shown."""
+    assert "it has 1.5, 2.5 (a table begins" in message(written(tmp_path, "1.5,2.5\n3,4\n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("data.csv", b"", "data.csv is empty"),
+        ("data.csv", b"\n \r\n", "data.csv is empty"),
+        ("data.xlsx", b"PK\x03\x04\0\0\0", "data.xlsx is neither csv in UTF-8 nor parquet"),
+        ("data.csv", "t,v\n1,2\n".encode("utf-16"), "data.csv is neither csv in UTF-8 nor parquet"),
+        ("data.parquet", b"PAR1 and no more", "cannot read data.parquet: "),
+        ("data.csv.gz", b"t,v\n1,2\n", "cannot read data.csv.gz: "),
+        ("data.csv", b"t,v\n1,\xff\n", "cannot read data.csv: "),
+        ("data.csv", b"x" * 300_000, "data.csv is no csv: "),
+        ("data.csv", b"t,v\n1," + b"2" * 3_000_000 + b"\n", "cannot read data.csv: "),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, name: str, content: bytes, says: str) -> None:
+    """Each with a sentence."""
+    assert message(written(tmp_path, content, name)).startswith(says)
+
+
+def test_missing_files_and_folders(tmp_path: Path) -> None:
+    """Are named as what they are."""
+    assert message(tmp_path / "data.csv") == "cannot read data.csv: there is no such file"
+    assert message(tmp_path).endswith("it is a folder")
+
+
+def test_headers_alone_and_in_other_alphabets(tmp_path: Path) -> None:
+    """A header without a line end is a table without rows; names may hold any letter."""
+    assert message(written(tmp_path, "t,v")) == "data.csv has no row with a number in each of t, v; it has 0 rows"
+    assert whole(written(tmp_path, "größe,вес\n1,2\n"), "größe", "вес").y.tolist() == [[2.0]]
+    latin = written(tmp_path, "größe,t,v\nä,1,2\n".encode("latin-1"))
+    assert whole(latin).y.tolist() == [[2.0]]
+
+
+def test_without_pyarrow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What to install."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(RelufitError, match=r"^pyarrow is not installed: pip install relufit\[tables\]$"):
+        read_table(tmp_path / "data.csv", "t", "v")
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_memory_is_bounded(tmp_path: Path, kind: str) -> None:
+    """Eight million rows, 128 MB as arrays and 112 MB as text, are never held at once, by Python or by pyarrow."""
+    n = 8_000_000
+    if kind == "csv":
+        path = written(tmp_path, "t,v\n" + "1.25,3.123456\n" * n)
+    else:
+        path = parquet_of(tmp_path, row_group_size=100_000, t=np.arange(n), v=np.arange(n) % 7)
+    tracemalloc.start()
+    before_bytes, rows, arrow_bytes = pyarrow.total_allocated_bytes(), 0, 0
+    for chunk in read_table(path, "t", "v"):
+        rows += len(chunk.x)
+        arrow_bytes = max(arrow_bytes, pyarrow.total_allocated_bytes() - before_bytes)
+    python_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert rows == n
+    assert python_bytes < 16e6
+    assert arrow_bytes < 64e6  # 40 MB for a csv of any length
