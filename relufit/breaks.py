@@ -25,7 +25,8 @@ def singularities(function: Callable[[np.ndarray], np.ndarray], low: float, high
     x = np.linspace(low, high, 2 * GRID + 1)
     y = function(x)
     bend = np.abs(y[:-2] - 2 * y[1:-1] + y[2:])  # (2 GRID - 1,) about x[1:-1]
-    places = np.flatnonzero((bend > OUTLIER * _largest_nearby(bend, gap=1)) & (bend > 1e-13 * np.abs(y).max()))
+    # A jump whose own value lies half-way, as that of sign, bends the cells on both sides of it.
+    places = np.flatnonzero((bend > OUTLIER * _largest_nearby(bend, gap=2)) & (bend > 1e-13 * np.abs(y).max()))
     places = places[np.argsort(-bend[places])][:CANDIDATES]
     if not len(places):
         return np.empty(0)

@@ -7,7 +7,7 @@ arithmetic is float64 numpy, never Python integers, so `9**9**9**9` answers at o
 import ast
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,12 +25,14 @@ class Target:
 
     `function` is vectorised: an array of any shape in, real values of the same shape out. `noise` is the standard
     deviation of the normal noise that `sample` adds to it; errors are measured against the function without it.
+    `expression` is the text of the function where it has one that `parse` reads: derivatives are taken of it.
     """
 
     name: str
     function: Callable[[Any], Any]
     domain: tuple[float, float] = DOMAIN
     noise: float = 0.0
+    expression: str | None = None
 
     def __post_init__(self) -> None:
         check_domain(self.domain)
@@ -70,14 +72,18 @@ class Target:
             raise RelufitError(f"{self.name!r} cannot be evaluated: {type(error).__name__}: {error}") from error
 
 
-SIN = Target("sin", np.sin)
-SQUARE = Target("square", np.square)
-ABS = Target("abs", np.abs)
-EXP = Target("exp", np.exp)
-RUNGE = Target("runge", lambda x: 1 / (1 + 25 * x * x), (-1.0, 1.0))
-STEP = Target("step", lambda x: np.heaviside(x, 1.0))
-NOISY_SINE = Target("noisy_sine", np.sin, noise=0.1)
-SINES = Target("sines", lambda x: np.sin(x) + np.sin(3 * x) / 3 + np.sin(7 * x) / 7)
+SIN = Target("sin", np.sin, expression="sin(x)")
+SQUARE = Target("square", np.square, expression="x**2")
+ABS = Target("abs", np.abs, expression="abs(x)")
+EXP = Target("exp", np.exp, expression="exp(x)")
+RUNGE = Target("runge", lambda x: 1 / (1 + 25 * x * x), (-1.0, 1.0), expression="1/(1 + 25*x**2)")
+STEP = Target("step", lambda x: np.heaviside(x, 1.0), expression="step(x)")
+NOISY_SINE = Target("noisy_sine", np.sin, noise=0.1, expression="sin(x)")
+SINES = Target(
+    "sines",
+    lambda x: np.sin(x) + np.sin(3 * x) / 3 + np.sin(7 * x) / 7,
+    expression="sin(x) + sin(3*x)/3 + sin(7*x)/7",
+)
 
 ZOO = {target.name: target for target in (SIN, SQUARE, ABS, EXP, RUNGE, STEP, NOISY_SINE, SINES)}
 
@@ -98,7 +104,7 @@ def resolve(target: object, domain: tuple[float, float] | None = None) -> Target
         raise RelufitError(
             f"cannot fit {target!r}: give a Target, one of {', '.join(ZOO)}, an expression or a function"
         )
-    return found if domain is None else Target(found.name, found.function, check_domain(domain), found.noise)
+    return found if domain is None else replace(found, domain=check_domain(domain))
 
 
 def parse(text: str, domain: tuple[float, float] = DOMAIN) -> Target:
@@ -107,6 +113,18 @@ def parse(text: str, domain: tuple[float, float] = DOMAIN) -> Target:
     Allowed: x, numbers, pi, e, + - * / ** %, parentheses and the functions of `FUNCTIONS`; at most 1000 characters,
     nested at most 50 deep (a long sum is not deep). Raises RelufitError for everything else.
     """
+    tree = syntax_tree(text)
+
+    def function(x: np.ndarray) -> np.ndarray:
+        x = np.asarray(x, dtype=np.float64)
+        with np.errstate(all="ignore"):  # what is not finite is named by whoever needs it finite
+            return np.zeros_like(x) + evaluate(tree, x)  # so that a constant is a function of x
+
+    return Target(text.strip(), function, check_domain(domain), expression=text.strip())
+
+
+def syntax_tree(text: str) -> ast.expr:
+    """The syntax of an expression in x, of which every node is on the whitelist. Raises as `parse` does."""
     if not isinstance(text, str) or not text.strip():
         raise RelufitError(f"an expression in x is a text such as 'sin(3*x) + x**2', not {text!r}")
     if len(text) > MAX_CHARACTERS:
@@ -118,13 +136,7 @@ def parse(text: str, domain: tuple[float, float] = DOMAIN) -> Target:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise RelufitError(f"{_shorten(text)!r} is not an expression in x: {getattr(error, 'msg', error)}") from None
     _check(tree, text.strip())
-
-    def function(x: np.ndarray) -> np.ndarray:
-        x = np.asarray(x, dtype=np.float64)
-        with np.errstate(all="ignore"):  # what is not finite is named by whoever needs it finite
-            return np.zeros_like(x) + _evaluate(tree, x)  # so that a constant is a function of x
-
-    return Target(text.strip(), function, check_domain(domain))
+    return tree
 
 
 CONSTANTS = {"pi": np.float64(np.pi), "e": np.float64(np.e)}
@@ -138,7 +150,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 _TWO_ARGUMENTS = {"min", "max"}
 _KNOWN_NAMES = f"use x, pi, e and functions such as sin(x); named targets are {', '.join(ZOO)}"
-_BINARY: dict[type, Callable[[Any, Any], Any]] = {
+BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -146,7 +158,7 @@ _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Pow: operator.pow,
     ast.Mod: operator.mod,
 }
-_UNARY: dict[type, Callable[[Any], Any]] = {ast.UAdd: operator.pos, ast.USub: operator.neg}
+UNARY: dict[type, Callable[[Any], Any]] = {ast.UAdd: operator.pos, ast.USub: operator.neg}
 
 
 def _shorten(text: str) -> str:
@@ -176,12 +188,12 @@ def _check(tree: ast.expr, text: str) -> None:
             case ast.Constant(value=value):
                 if type(value) not in (int, float):
                     raise RelufitError(f"{_shorten(repr(value))} is not a real number")
-            case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-                # `a + b + c + ...` leans to the left: its length is not depth, and _evaluate walks it in a loop.
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
+                # `a + b + c + ...` leans to the left: its length is not depth, and evaluate walks it in a loop.
                 pending += [(left, depth), (right, depth + 1)]
             case ast.BinOp(op=ast.BitXor()):
                 raise RelufitError("^ is not a power here; write x**2 instead of x^2")
-            case ast.UnaryOp(op=op, operand=operand) if type(op) in _UNARY:
+            case ast.UnaryOp(op=op, operand=operand) if type(op) in UNARY:
                 pending.append((operand, depth + 1))
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
                 wanted = 2 if name in _TWO_ARGUMENTS else 1
@@ -198,7 +210,7 @@ def _check(tree: ast.expr, text: str) -> None:
                 )
 
 
-def _evaluate(tree: ast.expr, x: np.ndarray) -> Any:
+def evaluate(tree: ast.expr, x: np.ndarray) -> Any:
     """Evaluate a checked tree at x; the left spine in a loop, so that a sum of 400 terms needs no deep stack."""
     spine: list[ast.BinOp] = []
     while isinstance(tree, ast.BinOp):
@@ -211,11 +223,11 @@ def _evaluate(tree: ast.expr, x: np.ndarray) -> Any:
         case ast.Constant(value=number):
             value = _as_float(number)
         case ast.UnaryOp(op=op, operand=operand):
-            value = _UNARY[type(op)](_evaluate(operand, x))
+            value = UNARY[type(op)](evaluate(operand, x))
         case ast.Call(func=ast.Name(id=name), args=arguments):
-            value = FUNCTIONS[name](*(_evaluate(argument, x) for argument in arguments))
+            value = FUNCTIONS[name](*(evaluate(argument, x) for argument in arguments))
     for node in reversed(spine):
-        value = _BINARY[type(node.op)](value, _evaluate(node.right, x))
+        value = BINARY[type(node.op)](value, evaluate(node.right, x))
     return value
 
 

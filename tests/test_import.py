@@ -39,6 +39,12 @@ def test_fitting_with_numpy_loads_no_framework() -> None:
     assert run(code + f"print([name for name in {FRAMEWORKS} if name in sys.modules])").strip() == "[]"
 
 
+def test_the_theory_loads_numpy_only() -> None:
+    """The first derivative brings sympy in, and nothing scipy."""
+    code = "import relufit.theory as t, sys; t.interpolating_network('sin', 8); "
+    assert run(code + f"print([name for name in {FRAMEWORKS} if name in sys.modules])").strip() == "[]"
+
+
 def test_importing_is_fast() -> None:
     """Under 0.15 s of a core beyond numpy, the best of five."""
     code = "import numpy, time; t = time.process_time(); import relufit; print(time.process_time() - t)"

@@ -1,0 +1,107 @@
+"""Second derivatives of the loss: products with its Hessian by hand, its largest curvature, the largest stable rate.
+
+With relu'' = 0 almost everywhere the loss is a polynomial on each piece of the weights, and its Hessian times v follows
+from forward and backward passes differentiated in the direction v (Pearlmutter 1994, "Fast exact multiplication by the
+Hessian"): J^T J v, and the products of w1, b1 with w2 times the residuals. The Hessian itself is never built.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from relufit.data import check_table
+from relufit.errors import RelufitError
+from relufit.params import Params
+
+BLOCK = 2**20  # hidden values held at once
+STEPS = 500  # of Lanczos; 10 to 60 are usual
+TOLERANCE = 1e-6  # relative, of the largest curvature
+
+
+def hessian_vector_product(params: Params, direction: Params, x: np.ndarray, y: np.ndarray) -> Params:
+    """The Hessian of mean((network - y)^2), over N and O, times a direction; float64, in O(N H (D + O)).
+
+    x (N, D), y (N, O); `direction` and the result have the shapes of `params`. On a knot the unit counts as off.
+    """
+    rows = max(1, BLOCK // params.b1.shape[0])
+    total = Params(*(np.zeros(p.shape) for p in params))
+    for first in range(0, len(x), rows):
+        part = slice(first, first + rows)
+        for sums, more in zip(total, _product_over(params, direction, x[part], y[part]), strict=True):
+            sums += more
+    return Params(*(sums * (2 / y.size) for sums in total))
+
+
+def _product_over(params: Params, direction: Params, x: np.ndarray, y: np.ndarray) -> Params:
+    """The sums over some samples; `r...` is the derivative of ... in the direction, as in Pearlmutter's R{...}."""
+    w1, b1, w2, b2 = params
+    v1, c1, v2, c2 = direction
+    h = np.maximum(x @ w1 + b1, 0)  # (N, H)
+    on = h > 0
+    error = h @ w2 + b2 - y  # (N, O)
+
+    rh = np.where(on, x @ v1 + c1, 0)  # (N, H)
+    rerror = rh @ w2 + h @ v2 + c2  # (N, O)
+    rdz = np.where(on, rerror @ w2.T + error @ v2.T, 0)  # (N, H)
+    return Params(x.T @ rdz, rdz.sum(axis=0), h.T @ rerror + rh.T @ error, rerror.sum(axis=0))
+
+
+def largest_curvature(params: Params, x: Any, y: Any, *, seed: int = 0) -> float:
+    """The largest eigenvalue of that Hessian, to 1e-6 relative: x (N,) or (N, D), y (N,) or (N, O).
+
+    By Lanczos' method from a random start, with every vector kept orthogonal to all before it. Power iteration would
+    find the eigenvalue of largest magnitude, and a Hessian has negative ones. It is positive: along b2 it is 2 / O.
+    Raises RelufitError for tables that do not fit the network, weights that are not finite, and where 500 steps are
+    not enough.
+    """
+    exact, x, y = _check(params, x, y)
+    rng = np.random.default_rng(seed)
+    start = rng.standard_normal(sum(p.size for p in exact))
+    basis = [start / np.linalg.norm(start)]
+    diagonal: list[float] = []
+    beside: list[float] = []
+    for _ in range(min(STEPS, len(start))):
+        vector = _flat(hessian_vector_product(exact, _shaped(basis[-1], exact), x, y))
+        diagonal.append(float(basis[-1] @ vector))
+        for _twice in range(2):  # once leaves what rounding made of it
+            for earlier in basis:
+                vector -= (earlier @ vector) * earlier
+        rest = float(np.linalg.norm(vector))
+        values, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
+        # The residual of the Ritz pair: an eigenvalue lies within it.
+        if rest * abs(vectors[-1, -1]) <= TOLERANCE * values[-1] or len(diagonal) == len(start):
+            return float(values[-1])
+        beside.append(rest)
+        basis.append(vector / rest)
+    raise RelufitError(f"the largest curvature of the loss was not found to {TOLERANCE:g} in {STEPS} steps")
+
+
+def largest_stable_learning_rate(params: Params, x: Any, y: Any) -> float:
+    """2 / (largest curvature of the loss): x (N,) or (N, D), y (N,) or (N, O), in the units that the network acts on.
+
+    Full-batch gradient descent on mean((network - y)^2), over N and O, is locally stable at these weights below this
+    rate and not above it; elsewhere the curvature is another. Raises what `largest_curvature` raises.
+    """
+    return 2 / largest_curvature(params, x, y)
+
+
+def _check(params: Params, x: Any, y: Any) -> tuple[Params, np.ndarray, np.ndarray]:
+    x, y = check_table(x, y)
+    exact = Params(*(np.asarray(p, dtype=np.float64) for p in params))
+    if (x.shape[1], y.shape[1]) != (exact.w1.shape[0], exact.w2.shape[1]):
+        raise RelufitError(
+            f"a network of {exact.w1.shape[0]} input(s) and {exact.w2.shape[1]} output(s) does not fit tables with "
+            f"{x.shape[1]} and {y.shape[1]} column(s)"
+        )
+    if not all(np.isfinite(p).all() for p in exact):
+        raise RelufitError("the weights are not finite: there is no curvature to find")
+    return exact, x, y
+
+
+def _flat(params: Params) -> np.ndarray:
+    return np.concatenate([p.ravel() for p in params])
+
+
+def _shaped(flat: np.ndarray, like: Params) -> Params:
+    ends = np.cumsum([p.size for p in like])[:-1]
+    return Params(*(part.reshape(p.shape) for part, p in zip(np.split(flat, ends), like, strict=True)))

@@ -1,0 +1,187 @@
+"""Targets as sympy expressions: exact derivatives, LaTeX labels, and one expression for several array libraries.
+
+Text never reaches sympy's own parser, which evaluates it as Python: the syntax that relufit.targets has checked is
+walked, node by node (relufit/translation.py). Needs `pip install relufit[symbolic]`; nothing imports this file before
+it is used.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from relufit.errors import RelufitError
+from relufit.params import check_count
+from relufit.targets import MAX_CHARACTERS, Target, resolve, syntax_tree
+
+try:
+    import sympy
+    from sympy.printing.str import StrPrinter
+except ImportError:
+    raise RelufitError("sympy is not installed: pip install relufit[symbolic]") from None
+
+from relufit import piecewise
+from relufit.translation import X, translate
+
+MODULES = {"numpy": "numpy", "torch": "torch", "jax": "jax.numpy", "cupy": "cupy"}
+MAX_PARTS = 2000  # of an expression that is differentiated: the answer has up to the square of them
+
+
+def expression(target: object) -> sympy.Expr:
+    """A target as a sympy expression in the real symbol x: a zoo name, an expression, or a Target that has one.
+
+    Raises RelufitError for a function without an expression, for whatever `targets.parse` refuses, and where there is
+    no real, finite value to be had, as in sqrt(-x**2) or 1/0.
+    """
+    with _one_sentence("express"):
+        return piecewise.to_standard(_own_expression(target))
+
+
+def derivative(target: object, order: int = 1) -> Target:
+    """The exact derivative of that order, as a Target over the same domain, without noise.
+
+    At a kink it takes a value on one side, or between: sign(x) for |x|. Raises RelufitError where it is no function
+    (of a jump), or not real, and what `expression` raises. Where it is not finite, the Target says so when called.
+    """
+    order = check_count("order", order)
+    found = resolve(target)
+    with _one_sentence("differentiate"):
+        result = _own_expression(found)
+        for _ in range(order):
+            _check_parts(result)
+            try:
+                result = piecewise.to_own(piecewise.drop_impulses(result.diff(X), X))
+            except RelufitError as error:
+                raise RelufitError(f"{found.name[:60]!r} has no derivative of order {order}: {error}") from None
+        _check_real(result)
+        prefix = "d/dx" if order == 1 else f"d^{order}/dx^{order}"
+        return Target(f"{prefix} ({found.name})", _compile(result, "numpy"), found.domain, 0.0, _as_text(result))
+
+
+def latex(target: object) -> str:
+    """A target as LaTeX, for a label, without dollar signs. Raises what `expression` raises."""
+    found = expression(target)
+    with _one_sentence("typeset"):
+        return str(sympy.latex(found))
+
+
+def lambdify(target: object, library: str = "numpy") -> Callable[[Any], Any]:
+    """A target as a function of floating-point arrays of numpy, torch, jax or cupy: same shape out.
+
+    torch and jax can differentiate and compile it. Raises RelufitError for another library, one that is not installed,
+    and what `expression` raises.
+    """
+    with _one_sentence("compile"):
+        return _compile(_own_expression(target), library)
+
+
+@contextmanager
+def _one_sentence(verb: str) -> Iterator[None]:
+    """Turn what sympy raises on expressions that are too much for it into a RelufitError."""
+    try:
+        yield
+    except (ArithmeticError, MemoryError, NotImplementedError, RecursionError, SyntaxError, TypeError, ValueError) as e:
+        raise RelufitError(f"sympy cannot {verb} this expression: {type(e).__name__}: {e}"[:300]) from None
+
+
+def _own_expression(target: object) -> Any:
+    """The expression of a target by the functions of relufit.piecewise."""
+    found = resolve(target)
+    if found.expression is None:
+        raise RelufitError(f"{found.name!r} is a function without an expression in x; give it as a text")
+    return _check_real(piecewise.to_own(translate(syntax_tree(found.expression))))
+
+
+def _check_parts(found: Any) -> None:
+    """Refuse to differentiate what has grown so large that the answer would take minutes."""
+    if sum(1 for _ in islice(sympy.preorder_traversal(found), MAX_PARTS + 1)) > MAX_PARTS:
+        raise RelufitError(f"an expression of more than {MAX_PARTS} parts is too large to differentiate")
+
+
+def _check_real(found: Any) -> Any:
+    if found.has(sympy.I, sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
+        raise RelufitError(f"{str(found)[:60]!r} is not a finite real function of x")
+    return found
+
+
+def _compile(found: Any, library: str) -> Callable[[Any], Any]:
+    if library not in MODULES:
+        raise RelufitError(f"unknown library {library!r}; choose one of {', '.join(MODULES)}")
+    try:
+        xp = import_module(MODULES[library])
+    except ImportError:
+        raise RelufitError(f"{library} is not installed: see the extras of relufit") from None
+    plain = found.replace(_is_irrational_or_long, lambda number: number.evalf(17))
+    function = sympy.lambdify(X, plain, modules=[_names_in(xp)], cse=True)
+    if not plain.has(X):
+        value = float(plain)
+        return lambda x: xp.zeros_like(x) + value
+    return _in_float64(function) if library == "numpy" else function
+
+
+def _is_irrational_or_long(part: Any) -> bool:
+    """What a library would have to work out itself (torch.sqrt takes no number), or cannot hold as an integer."""
+    if part.is_Integer:
+        return bool(abs(part) >= 2**31)
+    return bool(part.is_number and not part.is_Rational and not part.is_Float)
+
+
+def _in_float64(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def evaluate_silently(x: Any) -> Any:
+        with np.errstate(all="ignore"):  # what is not finite is named by the Target
+            return function(np.asarray(x, dtype=np.float64))
+
+    return evaluate_silently
+
+
+def _names_in(xp: Any) -> dict[str, Callable[..., Any]]:
+    """What sympy's Python printer and relufit.piecewise call their functions, in a library.
+
+    sympy has a printer for each library, but those of torch and jax know no functions other than sympy's.
+    """
+    names = {name: name for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "log", "sqrt")}
+    names |= {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}
+    names |= {"Absolute": "abs", "Sign": "sign", "Floor": "floor", "Ceiling": "ceil"}
+    if xp.__name__ != "torch":
+        names |= {"Larger": "maximum", "Smaller": "minimum", "CubeRoot": "cbrt", "Remainder": "mod"}
+    found = {name: getattr(xp, verb) for name, verb in names.items()}
+    return found | (_torch_names(xp) if xp.__name__ == "torch" else {"Step": lambda u: xp.heaviside(u, 1.0)})
+
+
+def _torch_names(torch: Any) -> dict[str, Callable[..., Any]]:
+    def clamp(side: str) -> Callable[[Any, Any], Any]:
+        # torch.maximum takes no numbers, and a tensor of one would be float32.
+        return lambda a, b: torch.clamp(a, **{side: b}) if torch.is_tensor(a) else torch.clamp(b, **{side: a})
+
+    return {
+        "Larger": clamp("min"),
+        "Smaller": clamp("max"),
+        "CubeRoot": lambda u: torch.sign(u) * torch.abs(u) ** (1 / 3),
+        "Remainder": torch.remainder,
+        "Step": lambda u: (u >= 0).to(u.dtype),  # torch.heaviside has no gradient
+    }
+
+
+class _TextPrinter(StrPrinter):
+    """Writes what targets.parse reads."""
+
+    def _print_Function(self, found: Any) -> str:  # noqa: N802  # sympy's name
+        name = getattr(found, "text", None) or found.func.__name__
+        arguments = [self._print(argument) for argument in found.args]
+        return f"(({arguments[0]}) % ({arguments[1]}))" if name == "%" else f"{name}({', '.join(arguments)})"
+
+    def _print_Exp1(self, found: Any) -> str:  # noqa: N802  # sympy's name
+        return "e"
+
+
+def _as_text(found: Any) -> str | None:
+    """The expression as a text for targets.parse, so that a derivative has derivatives; None where it is too long."""
+    text = _TextPrinter({"full_prec": False}).doprint(found)
+    try:
+        syntax_tree(text)
+    except RelufitError:
+        return None
+    return text if len(text) <= MAX_CHARACTERS else None

@@ -1,0 +1,281 @@
+"""The theorem and its numbers: networks that keep their bounds, asymptotic errors known by hand, stable rates."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from relufit import Params, RelufitError, Target, backprop, init_params, theory
+from relufit.hessian import hessian_vector_product
+from relufit.smoothness import second_derivative
+from relufit.targets import SIN, resolve
+from relufit.training import evaluate
+
+PI2 = (-2 * math.pi, 2 * math.pi)
+
+
+def largest_error(target: object, hidden: int, domain: tuple[float, float] | None = None) -> float:
+    """Of the interpolating network on a fine grid, in the dense form."""
+    found = resolve(target, domain)
+    x = np.linspace(*found.domain, 20_011)
+    return float(
+        np.abs(evaluate(theory.interpolating_network(target, hidden, domain), x[:, None])[:, 0] - found(x)).max()
+    )
+
+
+@pytest.mark.parametrize("hidden", [1, 2, 3, 4, 7, 64, 4096])
+@pytest.mark.parametrize("target", ["sin", "exp", "sines", "abs"])
+def test_the_network_interpolates(target: str, hidden: int) -> None:
+    """At all its knots, by both ways to work it out, to rounding of the sums: H terms, at most 1e-12 of the largest."""
+    params, domain = theory.interpolating_network(target, hidden), resolve(target).domain
+    assert [p.shape for p in params] == [(1, hidden), (hidden,), (hidden, 1), (1,)]
+    assert all(p.dtype == np.float64 for p in params)
+    assert set(np.abs(params.w1[0])) == {1.0}
+    knots = np.linspace(*domain, hidden + 1)
+    wanted = resolve(target)(knots)
+    for found in (evaluate(params, knots[:, None]), backprop.forward(params, knots[:, None], xp=np)):
+        np.testing.assert_allclose(found[:, 0], wanted, rtol=0, atol=1e-12 * np.abs(wanted).max())
+
+
+def test_it_has_the_knots_that_it_says() -> None:
+    """One per inner point and two in the middle; lines go on outside."""
+    params = theory.interpolating_network("square", 6, (0, 6))
+    np.testing.assert_array_equal(np.sort(-params.b1 / params.w1[0]), [1, 2, 3, 3, 4, 5])
+    np.testing.assert_allclose(evaluate(params, np.array([[-2.0], [8.0]]))[:, 0], [-2, 36 + 2 * 11])
+    one = theory.interpolating_network("square", 1, (0, 6))
+    np.testing.assert_allclose(evaluate(one, np.array([[-2.0], [0.0], [6.0]]))[:, 0], [0, 0, 36])
+
+
+@pytest.mark.parametrize("hidden", [1, 5, 32, 100])
+@pytest.mark.parametrize(
+    ("target", "domain", "kind"),
+    [
+        ("sin", None, theory.CURVATURE), ("exp", None, theory.CURVATURE), ("runge", None, theory.CURVATURE),
+        ("sines", None, theory.CURVATURE), ("x*abs(x)", None, theory.CURVATURE), (np.cos, None, theory.CURVATURE),
+        ("sqrt(x)", (0, 4), theory.MODULUS), ("abs", None, theory.MODULUS), ("cbrt(x - 0.1)", None, theory.MODULUS),
+        ("abs(x - 0.3) + sin(x)", None, theory.MODULUS), (np.sqrt, (0, 4), theory.MODULUS),
+    ],
+)  # fmt: skip
+def test_the_network_stays_within_its_bound(target: Any, domain: Any, kind: str, hidden: int) -> None:
+    """Everywhere on a fine grid, and the kind of bound is the one that the target allows."""
+    bound = theory.sup_error_bound(target, hidden, domain)
+    assert bound.kind == kind
+    assert bound.exact == (kind == theory.CURVATURE and isinstance(target, str))
+    assert bool(bound.reason) == (kind != theory.CURVATURE)
+    assert largest_error(target, hidden, domain) <= bound.value * (1 + 1e-9)
+
+
+def test_bounds_known_by_hand() -> None:
+    """x^2 attains its bound in the middle of each piece; omega is sqrt(h) for sqrt and h for |x|."""
+    h = 4 * math.pi / 50
+    assert theory.sup_error_bound("square", 50).value == pytest.approx(h * h / 4, rel=1e-12)
+    assert largest_error("square", 50) > 0.999 * h * h / 4
+    assert theory.sup_error_bound("sin", 50).value == pytest.approx(h * h / 8, rel=1e-8)
+    assert theory.sup_error_bound("abs", 50).value == pytest.approx(h, rel=1e-6)
+    assert theory.sup_error_bound("sqrt(x)", 50, (0, 4)).value == pytest.approx(math.sqrt(4 / 50), rel=1e-6)
+    for target in ("step", np.sign, "floor(x)"):
+        assert theory.sup_error_bound(target, 50)[:2] == (math.inf, theory.NO_BOUND)
+
+
+@pytest.mark.parametrize("h", [1e-4, 0.01, 0.37, 1.0, 3.0, 40.0])
+def test_the_modulus_of_continuity(h: float) -> None:
+    """Of functions whose modulus is known, from below and closely."""
+    for target, wanted in {
+        "3*x": 3 * min(h, 4), "sqrt(x)": math.sqrt(min(h, 4)), "sqrt(4 - x)": math.sqrt(min(h, 4)),
+        "x**2": 16 - max(4 - h, 0) ** 2, "step(x - 1)": 1.0, "7": 0.0,
+    }.items():  # fmt: skip
+        found = theory.modulus_of_continuity(target, h, (0, 4))
+        assert found <= wanted * (1 + 1e-9)  # but for the rounding of x
+        assert found == pytest.approx(wanted, rel=1e-3)
+
+
+@pytest.mark.parametrize("h", [0, -1, float("nan"), float("inf"), "1", 1e-9])
+def test_an_h_that_is_none_is_refused(h: Any) -> None:
+    """Not positive, not a number, or too small to be looked at."""
+    with pytest.raises(RelufitError, match="h"):
+        theory.modulus_of_continuity("sin", h)
+
+
+def test_asymptotic_errors_known_by_hand() -> None:
+    """Integrals in closed form: of |sin|^0.4 by the beta function, of constants, of exponentials, of |x|^0.4."""
+    integral = 4 * math.sqrt(math.pi) * math.gamma(0.7) / math.gamma(1.2)  # |sin|^0.4 over two periods
+    sine = integral**5 / (720 * 512**4 * 4 * math.pi)
+    assert sine == pytest.approx(1.63e-10, rel=5e-3)
+    assert theory.asymptotic_mse("sin", 512).value == pytest.approx(sine, rel=1e-8)
+    assert theory.asymptotic_mse("square", 512).value == pytest.approx(2.02e-9, rel=5e-3)
+    assert theory.asymptotic_mse("square", 512).value == pytest.approx((4 * math.pi) ** 4 * 4 / 720 / 512**4, rel=1e-12)
+    growth = (math.exp(0.4) - 1) / 0.4
+    assert theory.asymptotic_mse("exp", 10, (0, 1)).value == pytest.approx(growth**5 / 720 / 10**4, rel=1e-9)
+    cubic = 2 * 6**0.4 / 1.4
+    assert theory.asymptotic_mse("x**3", 10, (-1, 1)).value == pytest.approx(cubic**5 / 1440 / 10**4, rel=1e-9)
+    for text in ("3*x + 1", "7", "runge"):
+        found = theory.asymptotic_mse(text, 16)
+        assert found.exact
+        assert not found.reason
+        assert found.value == 0 or text == "runge"
+
+
+@pytest.mark.parametrize(
+    ("function", "text", "domain"),
+    [
+        (np.sin, "sin", PI2), (math.exp, "exp", PI2), (lambda x: 1 / (1 + 25 * x * x), "runge", (-1, 1)),
+        (lambda x: np.sin(200 * x), "sin(200*x)", PI2), (lambda x: 2 - 5 * x, "2 - 5*x", PI2),
+        (lambda x: 1e-9 * x**3, "1e-9*x**3", (-1, 3)),
+    ],
+)  # fmt: skip
+def test_differences_come_close_to_sympy(function: Any, text: str, domain: tuple[float, float]) -> None:
+    """For functions without an expression, and the result says which of both it is."""
+    numerical, exact = theory.asymptotic_mse(function, 64, domain), theory.asymptotic_mse(text, 64, domain)
+    assert (numerical.exact, exact.exact) == (False, True)
+    assert numerical.value == pytest.approx(exact.value, rel=1e-4)
+
+
+def test_where_there_is_no_asymptotic_error_it_says_why() -> None:
+    """Jumps, kinks, noise, roots."""
+    for target, domain, reason in (
+        ("step", None, "jump"), ("abs", None, "kink"), ("noisy_sine", None, "noisy"), ("sqrt(x)", (0, 4), "unbounded"),
+        (np.sqrt, (0, 4), "unbounded"), (np.abs, None, "kink"), (np.sign, None, "f''"), ("relu(x - 1)", None, "kink"),
+        ("x % 3", None, "jump"), ("sqrt(sin(x)**2)", None, "kink"), (lambda x: np.abs(x - 0.1), None, "kink"),
+    ):  # fmt: skip
+        found = theory.asymptotic_mse(target, 512, domain)
+        assert found.value is None
+        assert reason in found.reason
+    assert theory.asymptotic_mse("abs", 512, (1, 2)).value == 0  # without its kink it is a line
+
+
+def test_units_for_a_tolerance() -> None:
+    """The least number whose bound, or asymptotic error, is within it."""
+    for target, domain in (("sin", None), ("abs", None), ("sqrt(x)", (0, 4)), (np.exp, None)):
+        for tolerance in (0.3, 0.01 if target != "sqrt(x)" else 0.1):
+            units = theory.units_for(target, max_error=tolerance, domain=domain)
+            assert theory.sup_error_bound(target, units, domain).value <= tolerance * (1 + 1e-9)
+            if units > 1:
+                assert theory.sup_error_bound(target, units - 1, domain).value > tolerance
+    value = theory.asymptotic_mse("sin", 512).value
+    assert value is not None
+    assert theory.units_for("sin", mse=value) == 512
+    assert theory.units_for("sin", mse=1e9) == theory.units_for("3*x", mse=1e-9, max_error=1e-9) == 1
+    assert theory.units_for("sin", mse=value, max_error=1e-5) == theory.units_for("sin", max_error=1e-5) > 512
+
+
+@pytest.mark.parametrize(
+    ("target", "tolerances", "match"),
+    [
+        ("sin", {}, "give a tolerance"), ("sin", {"mse": 0}, "positive"), ("sin", {"max_error": -1}, "positive"),
+        ("sin", {"mse": float("nan")}, "positive"), ("sin", {"mse": "1"}, "positive"),
+        ("step", {"mse": 1}, "no asympt"),
+        ("noisy_sine", {"mse": 1}, "noisy"), ("step", {"max_error": 0.1}, "jumps"),
+        ("sin", {"mse": 1e-40}, "more than"),
+        ("abs", {"max_error": 1e-9}, "more than"), ("sin", {"max_error": 1e-300}, "more than"),
+    ],
+)  # fmt: skip
+def test_tolerances_that_nothing_meets(target: str, tolerances: Any, match: str) -> None:
+    """One sentence each."""
+    with pytest.raises(RelufitError, match=match):
+        theory.units_for(target, **tolerances)
+
+
+def test_sizes_are_checked() -> None:
+    """A network has at least one unit."""
+    for act in (theory.interpolating_network, theory.sup_error_bound, theory.asymptotic_mse):
+        for hidden in (0, 2.5, "8"):
+            with pytest.raises(RelufitError, match="hidden"):
+                act("sin", hidden)
+
+
+def test_a_second_derivative_that_grows_with_the_grid_is_none() -> None:
+    """Of a path that is nowhere smooth."""
+    rough = Target("rough", lambda x: sum(0.5**k * np.sin(3.0**k * x) for k in range(1, 30)))
+    assert second_derivative(rough).values is None
+    assert second_derivative(SIN).exact
+
+
+def network(inputs: int, outputs: int, seed: int = 3) -> tuple[Params, np.ndarray, np.ndarray]:
+    """A small network with samples that stay away from its knots, so that differences do not cross them."""
+    rng = np.random.default_rng(seed)
+    params = init_params(6, inputs, outputs, seed=seed, domain=(-2, 2), dtype="float64")
+    x = rng.uniform(-2, 2, (60, inputs))
+    x = x[(np.abs(x @ params.w1 + params.b1) > 1e-3).all(axis=1)]
+    return params, x, rng.normal(size=(len(x), outputs))
+
+
+def shift(params: Params, direction: np.ndarray, size: float) -> Params:
+    """Params + size * direction, which is flat."""
+    ends = np.cumsum([p.size for p in params])[:-1]
+    return Params(*(p + size * d.reshape(p.shape) for p, d in zip(params, np.split(direction, ends), strict=True)))
+
+
+def flat_gradient(params: Params, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """By the textbook form."""
+    return np.concatenate([g.ravel() for g in backprop.loss_and_grads_textbook(params, x, y, xp=np)[1]])
+
+
+def dense_hessian(params: Params, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """By central differences of the gradient: exact but for rounding where no knot is crossed, cubic terms aside."""
+    step, columns = 1e-5, []
+    for unit in np.eye(sum(p.size for p in params)):
+        ahead, behind = (flat_gradient(shift(params, unit, s), x, y) for s in (step, -step))
+        columns.append((ahead - behind) / (2 * step))
+    return np.array(columns)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 1), (1, 2), (2, 3)])
+def test_hessian_products_and_the_largest_curvature(inputs: int, outputs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the dense Hessian by differences, in one block of samples and in many."""
+    params, x, y = network(inputs, outputs)
+    hessian = dense_hessian(params, x, y)
+    zero = Params(*(np.zeros_like(p) for p in params))
+    for rows in (60, 7):
+        monkeypatch.setattr("relufit.hessian.BLOCK", rows * 6)
+        for column, unit in zip(hessian, np.eye(len(hessian)), strict=True):
+            product = hessian_vector_product(params, shift(zero, unit, 1.0), x, y)
+            found = np.concatenate([p.ravel() for p in product])
+            np.testing.assert_allclose(found, column, atol=1e-8 * np.abs(hessian).max())
+    values = np.linalg.eigvalsh((hessian + hessian.T) / 2)
+    assert theory.largest_curvature(params, x, y) == pytest.approx(values[-1], rel=2e-6)
+    assert theory.largest_stable_learning_rate(params, x, y) == pytest.approx(2 / values[-1], rel=2e-6)
+
+
+def test_a_negative_curvature_of_larger_size_is_not_taken() -> None:
+    """One unit, huge residuals: the Hessian's eigenvalue of largest magnitude is negative for one sign of y."""
+    params, x, y = network(1, 1)
+    y = np.full_like(y, 1e3)
+    values = np.linalg.eigvalsh(dense_hessian(params, x, y))
+    assert -values[0] > 0.5 * values[-1]
+    assert theory.largest_curvature(params, x, y) == pytest.approx(values[-1], rel=1e-5)
+    flipped = 2 * evaluate(params, x) - y  # residuals of the other sign: the other end of the spectrum
+    values = np.linalg.eigvalsh(dense_hessian(params, x, flipped))
+    assert theory.largest_curvature(params, x, flipped) == pytest.approx(values[-1], rel=1e-5)
+
+
+def descend(params: Params, x: np.ndarray, y: np.ndarray, rate: float, steps: int) -> float:
+    """The loss after full-batch gradient descent."""
+    for _ in range(steps):
+        params = shift(params, flat_gradient(params, x, y), -rate)
+    return float(np.mean((evaluate(params, x) - y) ** 2))
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (2, 2)])
+def test_descent_converges_below_the_rate_and_diverges_above_it(inputs: int, outputs: int) -> None:
+    """Next to a minimum that the network attains: 2 % below, and 2 % above."""
+    params, x, _ = network(inputs, outputs)
+    y = evaluate(params, x)
+    rate = theory.largest_stable_learning_rate(params, x, y)
+    noise = np.random.default_rng(0).normal(size=sum(p.size for p in params))
+    start = shift(params, noise, 1e-7)
+    before = descend(start, x, y, rate, 0)
+    assert descend(start, x, y, 0.98 * rate, 200) < before
+    assert descend(start, x, y, 1.02 * rate, 200) > 10 * before
+
+
+def test_tables_are_checked() -> None:
+    """Shapes that do not fit, and weights that are not finite."""
+    params, x, y = network(2, 1)
+    for bad in ((x[:, :1], y), (x, np.hstack([y, y])), (x, y[:-1])):
+        with pytest.raises(RelufitError):
+            theory.largest_stable_learning_rate(params, *bad)
+    with pytest.raises(RelufitError, match="finite"):
+        theory.largest_stable_learning_rate(params._replace(b2=np.array([np.nan])), x, y)
+    one, x, y = network(1, 1)
+    assert theory.largest_stable_learning_rate(one, x[:, 0], y[:, 0]) == theory.largest_stable_learning_rate(one, x, y)
