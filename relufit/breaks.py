@@ -12,7 +12,9 @@ GRID = 4096  # cells that a function is looked at in
 HALVINGS = 24  # of two cells, to where a place is known to 1e-11 of the interval
 CANDIDATES = 64  # places that are looked into
 NARROWEST = 1e-9  # piece, as a part of the interval, and so a jump: steeper ones lose more to rounding than they gain
-OUTLIER = 8.0  # times as much as nearby
+GROWN = 2.0  # times its values three cells away: a function that is more at a singularity has a pole there
+SUSPECT = 4.0  # times as much as nearby: what is looked into
+OUTLIER = 8.0  # times as much as nearby: what is taken for a jump of a table
 NEARBY = 6  # samples or cells on either side
 
 
@@ -22,28 +24,45 @@ def singularities(function: Callable[[np.ndarray], np.ndarray], low: float, high
     Second differences fall by 4 with each halving of the step where f'' exists, by 2 at a kink, by nothing at a jump.
     What does not stand out on a grid of 4096 cells is not seen.
     """
+    places, is_jump, _ = _search(function, low, high)
+    half = NARROWEST * (high - low) / 2
+    found = np.sort(np.concatenate([places[~is_jump], places[is_jump] - half, places[is_jump] + half]))
+    found = found[(found > low + half) & (found < high - half)]
+    return found[np.diff(found, prepend=-np.inf) > half]  # neighbouring cells may have led to the same place
+
+
+def find_pole(function: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> float | None:
+    """Where a function grows without bound, as tan does at pi/2; None where it is not seen to.
+
+    Near such a place values are far larger than a few cells away, and still do not become smooth.
+    """
+    places, _, grown = _search(function, low, high)
+    return float(places[grown][0]) if grown.any() else None
+
+
+def _search(
+    function: Callable[[np.ndarray], np.ndarray], low: float, high: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The places where a function is not smooth, which of them are jumps, and which poles."""
     x = np.linspace(low, high, 2 * GRID + 1)
     y = function(x)
     bend = np.abs(y[:-2] - 2 * y[1:-1] + y[2:])  # (2 GRID - 1,) about x[1:-1]
+    largest, last_cell = np.abs(y).max(), len(y) - 1
     # A jump whose own value lies half-way, as that of sign, bends the cells on both sides of it.
-    places = np.flatnonzero((bend > OUTLIER * _largest_nearby(bend, gap=2)) & (bend > 1e-13 * np.abs(y).max()))
+    places = np.flatnonzero((bend > SUSPECT * _largest_nearby(bend, gap=2)) & (bend > 1e-13 * largest))
     places = places[np.argsort(-bend[places])][:CANDIDATES]
-    if not len(places):
-        return np.empty(0)
     middle, width, first = x[places + 1], x[1] - x[0], bend[places]
-    for _ in range(HALVINGS):  # the half with the largest bend, of the left, the middle and the right one
+    last, size = first, np.zeros(len(places))
+    beside = np.maximum(np.abs(y[np.maximum(places - 2, 0)]), np.abs(y[np.minimum(places + 4, last_cell)]))
+    for _ in range(HALVINGS if len(places) else 0):  # the half with the largest bend: the left, middle or right one
         at = middle[:, None] + width * np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
         values = function(at)
         bends = np.abs(values[:, :-2] - 2 * values[:, 1:-1] + values[:, 2:])
         best = np.argmax(bends, axis=1)
         middle, last = at[np.arange(len(at)), best + 1], bends.max(axis=1)
-        width /= 2
-    singular = (last > first * 2.0 ** -(HALVINGS + 3)) & (last > 64 * np.finfo(np.float64).eps * np.abs(y).max())
-    jump = last > 0.01 * first
-    half = NARROWEST * (high - low) / 2
-    found = np.sort(np.concatenate([middle[singular & ~jump], middle[jump] - half, middle[jump] + half]))
-    found = found[(found > low + half) & (found < high - half)]
-    return found[np.diff(found, prepend=-np.inf) > half]  # neighbouring cells may have led to the same place
+        size, width = np.abs(values).max(axis=1), width / 2
+    singular = (last > first * 2.0 ** -(HALVINGS + 3)) & (last > 64 * np.finfo(np.float64).eps * largest)
+    return middle[singular], (last > 0.01 * first)[singular], (size > GROWN * beside + 1e-6 * largest)[singular]
 
 
 def jumps(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -115,8 +115,12 @@ def predict_command(
         raise RelufitError("name the columns of the table by --x")
     from relufit.tables import read_columns
 
-    for rows in read_columns(str(table), x):
-        _print_rows(rows, params, as_json)
+    dropped = 0
+    for chunk in read_columns(str(table), x):
+        dropped += chunk.dropped
+        _print_rows(chunk.x, params, as_json)
+    if dropped:
+        print(f"relufit: {dropped} rows with a gap were left out", file=sys.stderr)
 
 
 @app.command("limit")

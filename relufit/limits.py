@@ -20,7 +20,7 @@ class Limits(NamedTuple):
     asymptotic_mse: float | None  # MSE*(hidden)
     ratio: float | None  # mse over it
     bound: float | None  # on the largest error of the interpolating network
-    bound_kind: str
+    bound_kind: str  # by what, or why there is none
     reason: str | None  # why there is no asymptotic value
     units_for_mse: int | None  # that the tolerance asked for needs, by MSE*
     units_for_max_error: int | None  # by the bound
@@ -58,7 +58,7 @@ def limits(
 ) -> Limits:
     """What is known of fitting `target` with so many hidden units. Raises RelufitError as `fit` and `units_for` do."""
     function = resolve(target, domain)
-    best, asymptotic = fit(function, hidden=hidden, solver="spline", progress=False), None
+    best = fit(function, hidden=hidden, solver="spline", progress=False)
     asymptotic, bound = theory.asymptotic_mse(function, hidden), theory.sup_error_bound(function, hidden)
     value = asymptotic.value
     return Limits(
@@ -72,7 +72,7 @@ def limits(
         None if not value else best.metrics["mse"] / value,
         bound.value if bound.value < float("inf") else None,
         bound.kind,
-        asymptotic.reason,
+        asymptotic.reason or None,
         None if mse is None else theory.units_for(function, mse=mse),
         None if max_error is None else theory.units_for(function, max_error=max_error),
     )

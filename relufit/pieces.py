@@ -72,7 +72,8 @@ class FunctionPieces:
     ) -> None:
         self.function, self.low, self.high, self.mass = function, low, high, high - low
         self.breaks = np.empty(0) if breaks is None else breaks
-        self.most, self.cuts, self.table = 2**20, self.breaks, None
+        self.most, self.cuts = 2**20, self.breaks
+        self.table: tuple[np.ndarray, np.ndarray] | None = None
 
     def refine(self, cuts: np.ndarray) -> None:
         """Cut integrals at these sorted places too, where pieces are few and so may be long."""
@@ -129,7 +130,8 @@ class DataPieces:
         `spreads` (3, C) are the sums of squares and products about the means inside each cell, sxx, sxy and syy.
         """
         self.x, self.low, self.high, self.mass = x, float(x[0]), float(x[-1]), float(weight.sum())
-        self.middle, self.most, self.table = (self.low + self.high) / 2, len(x) - 1, (x, y)
+        self.middle, self.most = (self.low + self.high) / 2, len(x) - 1
+        self.table: tuple[np.ndarray, np.ndarray] | None = x, y
         dx, wy = x - self.middle, weight * y
         terms = np.stack([weight, weight * dx, wy, weight * dx * dx, wy * dx, wy * y])  # (6, C)
         terms[3:] += spreads

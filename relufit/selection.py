@@ -11,7 +11,7 @@ from relufit.pieces import DataPieces, Pieces
 from relufit.scaling import Scaling
 from relufit.search import Found, best_spline, rough_spline
 
-MOST_UNITS = 2**14  # that a tolerance may take
+MOST_UNITS = 2**13  # that a tolerance may take
 MOST_CHOSEN = 512  # that cross-validation may choose
 FOLDS = 5
 STANDARD_ERRORS = 1.0  # fewer units are taken where they are worse by no more than this
@@ -120,8 +120,9 @@ def validate(cells: Cells, scaling: Scaling, seed: int) -> list[Validated]:
 
 
 def take(cells: Cells, chosen: np.ndarray) -> Cells:
-    """Some of the cells."""
-    return Cells(*(column[chosen] for column in cells[:6]), samples=int(chosen.sum()))
+    """Some of the cells, each counted as a sample."""
+    x, y, weight, sxx, sxy, syy = (column[chosen] for column in cells[:6])
+    return Cells(x, y, weight, sxx, sxy, syy, len(x))
 
 
 def squares_on(found: Found, cells: Cells, scaling: Scaling) -> float:

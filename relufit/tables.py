@@ -61,6 +61,12 @@ def read_table(
     return _chunks(_open(Path(path), names), inputs, outputs, weight)
 
 
+def read_columns(path: str | Path, x: Sequence[str]) -> Iterator[Chunk]:
+    """Read the columns `x` alone, as `read_table` does; `y` has no columns."""
+    _pyarrow()
+    return _chunks(_open(Path(path), list(x)), list(x), [], None)
+
+
 def _chunks(table: _Table, inputs: list[str], outputs: list[str], weight: str | None) -> Iterator[Chunk]:
     names = [*inputs, *outputs, *([] if weight is None else [weight])]
     kinds: dict[str, Any] = {}  # what the first cell of a column of text is, its other cells must be
@@ -73,11 +79,19 @@ def _chunks(table: _Table, inputs: list[str], outputs: list[str], weight: str | 
             columns[name] = _numbers(table, rows, name, cells, kinds[name])
             _check(table, rows, name, columns[name], is_weight=name == weight)
         whole: np.ndarray = ~np.any([np.isnan(column) for column in columns.values()], axis=0)  # (n,)
-        x, y = (np.stack([columns[name][whole] for name in group], axis=1) for group in (inputs, outputs))
+        x, y = (_stack(columns, group, whole) for group in (inputs, outputs))
         yield Chunk(x, y, None if weight is None else columns[weight][whole], len(whole) - len(x))
         rows, kept = rows + len(whole), kept + len(x)
     if not kept:
         raise RelufitError(f"{table.path} has no row with a number in each of {', '.join(names)}; it has {rows} rows")
+
+
+def _stack(columns: dict[str, np.ndarray], names: list[str], rows: np.ndarray) -> np.ndarray:
+    """The chosen rows of these columns, (n, columns), of which there may be none."""
+    table = np.empty((int(rows.sum()), len(names)))
+    for place, name in enumerate(names):
+        table[:, place] = columns[name][rows]
+    return table
 
 
 def _open(path: Path, names: list[str]) -> _Table:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from relufit.breaks import NARROWEST, jumps, singularities
+from relufit.breaks import NARROWEST, find_pole, jumps, singularities
 
 ENDS = -2 * np.pi, 2 * np.pi
 
@@ -31,6 +31,30 @@ def test_a_jump_has_two_sides(place: float) -> None:
     left, right = singularities(lambda x: np.heaviside(x - place, 1.0) + np.cos(x), *ENDS)
     assert left < place < right
     assert right - left == pytest.approx(NARROWEST * (ENDS[1] - ENDS[0]), rel=1e-3)
+
+
+def test_a_jump_may_have_a_value_of_its_own() -> None:
+    """sign(0) = 0 lies half-way: the cells on both sides bend, the one between does not."""
+    left, right = singularities(np.sign, -1.0, 1.0)
+    assert left < 0 < right
+    assert right - left < 4 * NARROWEST
+
+
+@pytest.mark.parametrize("function", [np.tan, lambda x: 1 / (x - 0.123), lambda x: np.log(np.abs(x + 0.777))])
+def test_poles_are_found(function: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Though no sample hits them; of either sign, and as slow as a logarithm."""
+    with np.errstate(all="ignore"):
+        place = find_pole(function, *ENDS)
+        assert place is not None
+        assert abs(function(np.array(place))) > 2 * abs(function(np.array(place + 0.01)))
+
+
+@pytest.mark.parametrize(
+    "function", [np.sin, np.abs, np.floor, np.exp, lambda x: np.exp(-1e6 * (x - 0.1234567) ** 2), np.cbrt]
+)
+def test_what_is_bounded_has_no_pole(function: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Jumps, kinks, infinite slopes, and a peak that the grid hardly sees."""
+    assert find_pole(function, *ENDS) is None
 
 
 def test_floor_has_all_its_jumps() -> None:

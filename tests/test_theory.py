@@ -10,7 +10,7 @@ from relufit import Params, RelufitError, Target, backprop, init_params, theory
 from relufit.hessian import hessian_vector_product
 from relufit.smoothness import second_derivative
 from relufit.targets import SIN, resolve
-from relufit.training import evaluate
+from relufit.fits import evaluate
 
 PI2 = (-2 * math.pi, 2 * math.pi)
 
