@@ -1,10 +1,12 @@
 """The conformance suite: every backend, every requirement; what cannot run here is skipped with its reason."""
 
+import numpy as np
 import pytest
 from conformance import REQUIREMENTS
 
 from bench.loading import known_names, load_or_skip
 from bench.recipes import RECIPES
+from relufit import Params, Sizes, fit
 from relufit.backends import row
 
 
@@ -20,3 +22,18 @@ def test_backend(name: str, requirement: str) -> None:
     backend = load_or_skip(name)
     with backend.pinned():
         REQUIREMENTS[requirement](backend)
+
+
+@pytest.mark.parametrize("name", [_mark(name) for name in known_names()])
+def test_the_network_of_a_spline_is_a_network(name: str) -> None:
+    """What solver "spline" finds, every backend's forward evaluates: in float64, or in what precision it has."""
+    backend, found = load_or_skip(name), fit("sin(3*x) + x**2/10", hidden=64, solver="spline")
+    x = np.linspace(-6, 6, 1001)[:, None]
+    reasons = {dtype: backend.supports(Sizes(1001, 1, 64, 1), dtype) for dtype in ("float64", "float32")}
+    dtype = next((dtype for dtype, reason in reasons.items() if reason is None), None)
+    if dtype is None:
+        pytest.skip(f"{name}: {reasons['float32']}")
+    with backend.pinned():
+        params = Params(*(backend.to_device(p.astype(dtype)) for p in found.params))
+        y = backend.to_host(backend.forward(params, backend.to_device(x.astype(dtype))))
+    np.testing.assert_allclose(y, found.predict(x), atol=1e-10 if dtype == "float64" else 2e-3)

@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from relufit import cli
+from relufit import RelufitError, cli
 
 QUICK = ("--epochs", "5", "--hidden", "16")
 
@@ -80,6 +81,18 @@ def test_backends_are_listed_in_columns(monkeypatch: pytest.MonkeyPatch) -> None
         ("fit", "sin", "--epochs", "1", "--plot", "no/such/folder.png"),
         ("fit", "sin", "--epochs", "1", "--plot", "fit.nosuch"),
         ("fit", "sin", "--epochs", "1", "--save", "no/such/folder.safetensors"),
+        ("fit", "tan(x)"),
+        ("fit", "1/x", "--domain=-1,2", "--solver", "spline"),
+        ("fit", "sqrt(x)", "--solver", "spline"),
+        ("fit", "sin", "--hidden", "3", "--tolerance", "1e-3"),
+        ("fit", "sin", "--weight", "w"),
+        ("fit", "nosuch.csv", "--x", "t", "--y", "v"),
+        ("fit", "nosuch.csv"),
+        ("limit", "nosuch"),
+        ("limit", "sin", "--hidden", "0"),
+        ("limit", "step", "--mse", "1e-3"),
+        ("limit", "sin", "--mse", "-1"),
+        ("predict", "nosuch.safetensors", "--at", "1"),
         ("fit",),
         ("nosuch",),
     ],
@@ -140,3 +153,114 @@ def test_ctrl_c_prints_the_state_reached() -> None:
     assert child.returncode == 0
     assert "stopped by Ctrl-C" in out
     assert "mean squared error" in out
+
+
+def test_a_spline_answers_at_once_and_loads_little() -> None:
+    """From a cold start, numpy and scipy only: 512 units on sin, below the asymptotic value, in 2 s of the processor."""
+    code = (
+        "import sys, time; sys.argv = ['relufit', 'fit', 'sin(x)', '--solver', 'spline', '--json']; "
+        "import relufit.cli, atexit; "
+        "others = ('torch', 'numba', 'jax', 'matplotlib', 'pandas', 'pyarrow', 'sympy'); "
+        "atexit.register(lambda: print([m for m in others if m in sys.modules], time.process_time(), file=sys.stderr)); relufit.cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    loaded, seconds = done.stderr.rsplit(" ", 1)
+    assert loaded == "[]"
+    assert float(seconds) < 2
+    assert json.loads(done.stdout)["mse"] < 0.995 * 1.6273e-10
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """A zigzag with noise, unsorted, with gaps and a text column."""
+    rng = np.random.default_rng(0)
+    t = np.round(rng.uniform(0, 4, 600), 3)
+    v = np.abs(t % 2 - 1) + rng.normal(0, 0.05, 600)
+    rows = [f"{a},{'' if i % 100 == 7 else b},r{i},{i % 3}" for i, (a, b) in enumerate(zip(t, v, strict=True))]
+    path = tmp_path / "data.csv"
+    path.write_text("\n".join(["t,v,name,w", *rows]) + "\n")
+    return path
+
+
+def test_a_table_is_fitted_and_predicted(table: Path, tmp_path: Path) -> None:
+    """Units by cross-validation, gaps counted, errors apart; the file that is saved predicts what the fit does."""
+    saved = tmp_path / "fit.safetensors"
+    done = relufit("fit", str(table), "--x", "t", "--y", "v", "--save", str(saved), "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["rows"], found["dropped"], found["solver"]) == (594, 6, "spline")
+    assert 3 <= found["hidden"] <= 12
+    assert found["test_mse"] == pytest.approx(0.0025, rel=0.4)
+    done = relufit("predict", str(saved), "--at=0,1,3/2")
+    rows = [[float(value) for value in line.split(",")] for line in done.stdout.splitlines()]
+    assert [x for x, _ in rows] == [0, 1, 1.5]
+    assert [y for _, y in rows] == pytest.approx([1, 0, 0.5], abs=0.1)
+    done = relufit("predict", str(saved), str(table), "--x", "t", "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == 600
+    assert set(lines[0]) == {"x", "y"}
+
+
+def test_a_table_for_a_person(table: Path) -> None:
+    """Sentences: errors on samples fitted and held out, gaps, units."""
+    done = relufit("fit", str(table), "--x", "t", "--y", "v", "--weight", "w", "--tolerance", "0.01")
+    assert done.returncode == 0, done.stderr
+    assert "on those held out" in done.stdout
+    assert "6 with a gap were left out" in done.stdout
+    assert "spline on numpy" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--x", "t", "--y", "nosuch"), "no column 'nosuch'"),
+        (("--x", "t", "--y", "name"), "column 'name' holds 'r0'"),
+        (("--x", "t"), "--x and --y"),
+        (("--x", "t", "--y", "v", "--hidden", "600"), "distinct x"),
+        (("--x", "t", "--y", "v", "--domain=0,1"), "--domain"),
+        (("--x", "t", "--x", "w", "--y", "v", "--tolerance", "1"), "solver='spline'"),
+    ],
+)
+def test_bad_tables_are_a_sentence(table: Path, words: tuple[str, ...], message: str) -> None:
+    """With the column, the row, or what to do; exit code 2."""
+    done = relufit("fit", str(table), *words)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_several_inputs_are_trained(table: Path) -> None:
+    """By the dense solvers: adam without --solver."""
+    done = relufit("fit", str(table), "--x", "t", "--x", "w", "--y", "v", "--epochs", "20", "--hidden", "16", "--json")
+    assert json.loads(done.stdout)["solver"] == "adam"
+
+
+def test_limits_are_told() -> None:
+    """The best spline found, the asymptotic value, the bound, and what tolerances need; as an object, null for none."""
+    done = relufit("limit", "sin", "--hidden", "64", "--mse", "1e-8", "--max-error", "1e-4", "--json")
+    found = json.loads(done.stdout)
+    assert found["asymptotic_mse"] == pytest.approx(1.6273e-10 * 8**4, rel=1e-3)
+    assert 0.8 < found["ratio"] < 0.9
+    assert found["mse"] == pytest.approx(found["ratio"] * found["asymptotic_mse"])
+    assert found["bound"] == pytest.approx((4 * np.pi / 64) ** 2 / 8, rel=1e-6)
+    assert (found["units_for_mse"], found["units_for_max_error"]) == (183, 445)
+    text = relufit("limit", "step").stdout
+    assert "none: f'' does not exist at x = 0" in text
+    assert json.loads(relufit("limit", "step", "--json").stdout)["asymptotic_mse"] is None
+
+
+def test_bench_is_handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With all that follows, to pytest where there is a bench; a sentence where there is none."""
+    asked: list[list[str]] = []
+
+    def run(command: list[str], check: bool) -> object:
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 5)
+
+    monkeypatch.setattr(cli.subprocess, "run", run)
+    done = CliRunner().invoke(cli.app, ["bench", "--profile", "full", "-q"])
+    assert done.exit_code == 5
+    assert asked[0][1:] == ["-m", "pytest", "bench", "--benchmark-only", "--profile", "full", "-q"]
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(CliRunner().invoke(cli.app, ["bench"]).exception, RelufitError)

@@ -6,11 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from relufit import RelufitError, Target, backends, fit, targets
+from relufit import RelufitError, Target, fit, targets
 from relufit.cells import merge_sorted
 from relufit.splines import fit_cells
-
-USABLE = [name for name, reason in backends.status().items() if reason is None]
 
 
 def spline(*data: Any, **options: Any) -> Any:
@@ -27,26 +25,6 @@ def test_a_function_is_fitted_itself() -> None:
     assert np.abs(error).max() == pytest.approx(found.metrics["max_error"], rel=0.02)
     assert (found.metrics["solver"], found.metrics["hidden"], found.params.b1.shape) == ("spline", 512, (512,))
     assert found.params.w1.dtype == np.float64
-
-
-@pytest.mark.parametrize("name", USABLE)
-def test_every_backend_agrees_with_it(name: str) -> None:
-    """The spline's network is a network: forward in float64 (where there is one) gives the spline."""
-    backend = backends.load(name)
-    found = spline("sin(3*x) + x**2/10", hidden=64)
-    dtype = "float64" if backend.supports(_sizes(), "float64") is None else "float32"
-    if backend.supports(_sizes(), dtype) is not None:
-        pytest.skip(f"{name}: {backend.supports(_sizes(), dtype)}")
-    params = type(found.params)(*(backend.to_device(p.astype(dtype)) for p in found.params))
-    x = np.linspace(-6, 6, 1001)[:, None]
-    y = backend.to_host(backend.forward(params, backend.to_device(x.astype(dtype))))
-    np.testing.assert_allclose(y, found.predict(x), atol=1e-10 if dtype == "float64" else 2e-3)
-
-
-def _sizes() -> Any:
-    from relufit import Sizes
-
-    return Sizes(1001, 1, 64, 1)
 
 
 def test_a_callable_with_a_kink_is_exact_with_two_units() -> None:

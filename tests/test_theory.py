@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from relufit import Params, RelufitError, Target, backprop, init_params, theory
+from relufit.fits import evaluate
 from relufit.hessian import hessian_vector_product
 from relufit.smoothness import second_derivative
 from relufit.targets import SIN, resolve
-from relufit.fits import evaluate
 
 PI2 = (-2 * math.pi, 2 * math.pi)
 
