@@ -15,6 +15,7 @@ FEWEST_NODES = 96
 FEW_PIECES, FEW_NODES = 24, 400  # up to so many of either, lines may be of any length, and knots anywhere
 LONGEST = 5  # else a line takes up to so many pieces' worth of nodes
 WINDOW = 6  # and a knot is looked for so many pieces around its place by density
+SAMPLES_PER_PIECE = 6  # up to so many, each may be a node
 SCARCE = 4  # samples, up to which a line says little
 FLAT = 1e-8  # of the largest error: what a piece counts at least
 
@@ -55,14 +56,25 @@ def by_lines(pieces: Pieces, count: int, held: np.ndarray) -> np.ndarray:
     return by_density(pieces, nodes, count) if path is None else pieces.settled(nodes[path], held)
 
 
-def by_chords(pieces: Pieces, x: np.ndarray, y: np.ndarray, count: int, held: np.ndarray) -> np.ndarray | None:
-    """The knots of the best `count` lines that join samples (C,) of a table: for tables with few samples a piece.
+def by_chords(pieces: Pieces, count: int, held: np.ndarray) -> np.ndarray | None:
+    """The knots of the best `count` lines that join values of the target: its samples, where a piece has few of them.
 
     They meet, as lines through a few samples each would not. (count + 1,); None where `held` leaves no way.
     """
-    sums = _sums(pieces.moments(x), _longest(x, count))
-    path = _shortest_path(_ending_at(_of_chords(sums, x, y), np.isin(x, held)), count)
-    return None if path is None else x[path]
+    if has_few_samples(pieces, count):
+        nodes, y = pieces.table  # type: ignore[misc]  # there is one
+        sums = _sums(pieces.moments(nodes), _longest(nodes, count))
+    else:
+        nodes = _nodes(pieces, count, held)
+        moments = pieces.moments(nodes)
+        sums, y = _sums(moments, _longest(nodes, count)), pieces.at_knots(nodes, moments)[1]
+    path = _shortest_path(_ending_at(_of_chords(sums, nodes, y), np.isin(nodes, held)), count)
+    return None if path is None else nodes[path]
+
+
+def has_few_samples(pieces: Pieces, count: int) -> bool:
+    """Whether the target is a table of which a search may look at every sample."""
+    return pieces.table is not None and pieces.most <= max(SAMPLES_PER_PIECE * count, FEW_NODES)
 
 
 def _longest(nodes: np.ndarray, count: int) -> int:

@@ -13,7 +13,6 @@ from relufit.pieces import Pieces
 from relufit.spline import Spline, improve, solve
 from relufit.units import closure_of, closures
 
-SCARCE, SMALL = 6, 400  # samples a piece, and in all, up to which lines that join samples are tried
 FEW = 24  # pieces up to which knots are exchanged
 ROUNDS = 3  # of exchanges
 FOLLOWED = 2  # exchanges in a round that are followed,
@@ -53,8 +52,8 @@ def _best_open(pieces: Pieces, count: int) -> Spline:
     # Kinks and jumps hold knots where there are knots enough.
     held = pieces.breaks if len(pieces.breaks) < count else pieces.breaks[:0]
     starts = [solve(pieces, knots.by_lines(pieces, count, held))]
-    if pieces.table is not None and pieces.most <= max(SCARCE * count, SMALL):
-        joined = knots.by_chords(pieces, *pieces.table, count, held)
+    if count <= FEW or knots.has_few_samples(pieces, count):
+        joined = knots.by_chords(pieces, count, held)
         starts += [] if joined is None else [solve(pieces, joined)]
     if count <= FEW and not len(held):
         starts.append(solve(pieces, knots.by_density(pieces, pieces.nodes(4 * count), count)))
