@@ -70,6 +70,11 @@ def merge_sorted(x: Any, y: Any, weight: Any = None) -> Cells:
     return _checked(cells, len(x))
 
 
+def join_places(cells: Cells, places: np.ndarray) -> Cells:
+    """Join neighbouring cells that have the same place, ascending `places` (C,)."""
+    return _sum_runs(cells, _starts(places))
+
+
 def _checked(cells: Cells, seen: int) -> Cells:
     if not seen:
         raise RelufitError("there are no samples")

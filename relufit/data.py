@@ -96,8 +96,22 @@ def check_weight(weight: Any, samples: int) -> np.ndarray:
     if column.shape != (samples, 1):
         raise RelufitError(f"weight must have one number for each of {samples} samples, not shape {column.shape}")
     if (column < 0).any() or not column.any():
-        raise RelufitError("weights must be at least 0, and not all 0")
+        raise RelufitError("weights must be at least 0, and not all zero")
     return column[:, 0]
+
+
+def weigh(x: np.ndarray, y: np.ndarray, weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The samples that count, x (n, D) and y (n, O), and their weights (n,), of which the largest is 1 to 2.
+
+    A weight counts for nothing beside one 2^52 times as large. What such samples hold, however large, has no influence.
+    Raises RelufitError as `check_weight` does.
+    """
+    weight = check_weight(weight, len(x))
+    weight = np.ldexp(
+        weight, 1 - int(np.frexp(weight.max())[1])
+    )  # exact, and no product of weights under- or overflows
+    counts = weight > np.finfo(np.float64).eps
+    return x[counts], y[counts], weight[counts]
 
 
 def _as_columns(name: str, values: Any) -> np.ndarray:

@@ -9,9 +9,10 @@ import numpy as np
 from relufit import lbfgs, splines
 from relufit.backend import Backend
 from relufit.breaks import find_pole
-from relufit.data import check_table, check_weight, draw_plan, sample, split
+from relufit.data import check_table, draw_plan, sample, split, weigh
 from relufit.errors import RelufitError
 from relufit.fits import Fit, Problem
+from relufit.lifting import lifted_sizes
 from relufit.optim import OPTIMIZERS, Optimizer, State
 from relufit.params import Sizes, check_count, check_dtype, init_params
 from relufit.progress import progress_bar
@@ -59,7 +60,10 @@ def fit(
     - "spline": the best linear spline found, for one input and one output, in milliseconds. A function without noise is
       fitted itself, not its samples. `hidden` may be "auto" for data, which is then chosen by cross-validation up to
       512 (so it is without `hidden`); or a mean squared error is given as `tolerance`, for which the fewest units
-      are taken. Samples may have a `weight`, (N,). backend, dtype and what concerns training have no meaning here.
+      are taken. backend, dtype and what concerns training have no meaning here.
+
+    With lbfgs and spline samples may have a `weight`, (N,): that of 2 counts as two samples, that of 0 as none, and
+    the Fit keeps those that count.
 
     x and y are standardised for training in `dtype` and the scaling is folded back into float64 parameters. `progress`
     shows a bar; None shows it where stderr is a terminal.
@@ -76,16 +80,18 @@ def fit(
     last good fit as `.fit`, where the loss leaves the finite numbers.
     """
     x, y, target = _data(target_or_x, y, n, domain, seed)
-    weight = None if weight is None else check_weight(weight, len(x))
+    if weight is not None:
+        x, y, weight = weigh(x, y, weight)
     if solver not in SOLVERS and optimizer is None:
         raise RelufitError(f"unknown solver {solver!r}; choose one of {', '.join(SOLVERS)}")
     train_index, test_index = split(len(x), test_fraction=test_fraction, seed=seed)
     problem = Problem(x, y, target, Scaling.of(x, y), train_index, test_index, solver, "numpy", weight)
     if solver == "spline" and optimizer is None:
         return splines.fit_problem(problem, hidden, tolerance, seed)
-    for name, value in {"weight": weight, "tolerance": tolerance}.items():
-        if value is not None:
-            raise RelufitError(f"{name} needs solver='spline'; {solver} knows none")
+    if tolerance is not None:
+        raise RelufitError(f"tolerance needs solver='spline'; {solver} knows none")
+    if weight is not None and (solver != "lbfgs" or optimizer is not None):
+        raise RelufitError(f"weight needs solver='spline' or 'lbfgs'; {solver} knows none")
     if hidden == "auto":
         raise RelufitError("hidden='auto' needs solver='spline'; give a number of units")
     hidden, dtype = check_count("hidden", HIDDEN if hidden is None else hidden), check_dtype(dtype)
@@ -102,7 +108,8 @@ def fit(
         params = init_params(hidden, *sizes[1::2], seed=seed, scheme=scheme, domain=box, dtype=dtype)
         state = State(params, (), 0) if rule is None else rule.init(params)
     plan = draw_plan(len(train_index), batch=batch_size, seed=seed)
-    chosen = choose_backend(backend, sizes, dtype, rule, None if rule is None else plan)
+    work = sizes if weight is None else lifted_sizes(sizes)
+    chosen = choose_backend(backend, work, dtype, rule, None if rule is None else plan)
     problem = problem.solved_by(solver, chosen.name)
     with progress_bar(epochs, sys.stderr.isatty() if progress is None else progress) as show:
         if rule is None:

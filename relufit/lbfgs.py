@@ -8,6 +8,7 @@ import numpy as np
 
 from relufit.backend import Backend
 from relufit.fits import Fit, History, Problem
+from relufit.lifting import lifted, lifted_samples, lowered
 from relufit.optim import State
 from relufit.params import Params
 
@@ -42,7 +43,8 @@ class _Search:
         self.problem, self.backend, self.show = problem, backend, show
         self.shapes, self.dtype = [p.shape for p in start], start.w1.dtype
         self.ends = np.cumsum([p.size for p in start])[:-1]
-        self.samples = problem.samples(backend, self.dtype)
+        self.weighted = problem.weight is not None
+        self.samples = (lifted_samples if self.weighted else Problem.samples)(problem, backend, self.dtype)
         self.history, self.best, self.calls = History(), start, 0
         self.since = time.perf_counter()
 
@@ -57,10 +59,11 @@ class _Search:
 
     def loss_and_gradient(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
         """Of the standardised training samples."""
-        params = Params(*map(self.backend.to_device, self.unpack(vector)))
-        loss, grads = self.backend.loss_and_grads(params, self.samples)
+        params = lifted(self.unpack(vector)) if self.weighted else self.unpack(vector)
+        loss, grads = self.backend.loss_and_grads(Params(*map(self.backend.to_device, params)), self.samples)
         self.calls += 1
-        return float(self.backend.to_host(loss)), self.pack(Params(*map(self.backend.to_host, grads)))
+        on_host = Params(*map(self.backend.to_host, grads))
+        return float(self.backend.to_host(loss)), self.pack(lowered(on_host) if self.weighted else on_host)
 
     def look(self, intermediate_result: Any) -> None:  # the name is what scipy asks for
         """After each iteration, off the clock."""

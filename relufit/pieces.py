@@ -130,7 +130,9 @@ class DataPieces:
         `spreads` (3, C) are the sums of squares and products about the means inside each cell, sxx, sxy and syy.
         """
         self.x, self.low, self.high, self.mass = x, float(x[0]), float(x[-1]), float(weight.sum())
-        self.middle, self.most = (self.low + self.high) / 2, len(x) - 1
+        # The median, not the middle of the range: beside an outlier all other samples lie far from that and close
+        # together, and their second moments about it cancel to nothing.
+        self.middle, self.most = float(np.median(x)), len(x) - 1
         self.table: tuple[np.ndarray, np.ndarray] | None = x, y
         dx, wy = x - self.middle, weight * y
         terms = np.stack([weight, weight * dx, wy, weight * dx * dx, wy * dx, wy * y])  # (6, C)

@@ -31,7 +31,9 @@ class Scaling:
             x_shift, y_shift = x.mean(axis=0), y.mean(axis=0)
             x_scale = _power_of_two(x.std(axis=0), np.abs(x).max(axis=0))
             # One scale for y, about the means of the columns: an offset of one column is no spread of another.
-            y_scale = _power_of_two(np.asarray((y - y_shift).std()), np.abs(y).max())
+            # Without a spread it is small, so that what training leaves of the initial weights is small beside y.
+            largest = np.abs(y).max()
+            y_scale = _power_of_two(np.maximum((y - y_shift).std(), 2 * _least(largest)), largest)
         if not (np.isfinite(x_shift).all() and np.isfinite(x_scale).all() and np.isfinite(y_scale)):
             raise RelufitError("the numbers are too large: their squares overflow; divide them by a constant first")
         return cls(x_shift, x_scale, y_shift, float(y_scale))
@@ -57,6 +59,12 @@ class Scaling:
 
 
 def _power_of_two(spread: np.ndarray, largest: np.ndarray) -> np.ndarray:
-    """The power of two nearest in ratio to each spread; 1 where there is none beyond the rounding of a constant."""
-    safe = np.where(spread > 4 * np.finfo(np.float64).eps * largest, spread, 1.0)
+    """The power of two nearest in ratio to each spread; 1 where there is none."""
+    safe = np.where(spread > _least(largest), spread, 1.0)
     return np.asarray(np.exp2(np.round(np.log2(safe))))
+
+
+def _least(largest: np.ndarray) -> np.ndarray:
+    """Up to where a spread is none: the rounding of a constant, and what has no square in floating point."""
+    limits = np.finfo(np.float64)
+    return np.maximum(4 * limits.eps * largest, np.sqrt(limits.tiny))

@@ -9,7 +9,7 @@ from relufit.errors import RelufitError
 from relufit.params import check_count
 from relufit.pieces import DataPieces, Pieces
 from relufit.scaling import Scaling
-from relufit.search import Found, best_spline, rough_spline
+from relufit.search import NOTHING, Found, best_spline, rough_spline
 
 MOST_UNITS = 2**13  # that a tolerance may take
 MOST_CHOSEN = 512  # that cross-validation may choose
@@ -100,7 +100,7 @@ def cross_validated(cells: Cells, scaling: Scaling, seed: int) -> int:
 
 
 def validate(cells: Cells, scaling: Scaling, seed: int) -> list[Validated]:
-    """Cross-validation on the moments alone, for numbers of units from 1 on, until three in a row are worse."""
+    """Cross-validation on the moments alone, for 1 unit and more, until three in a row are worse or nothing is left."""
     folds = min(FOLDS, len(cells.x) // 2)
     if folds < 2:
         return [Validated(1, 0.0, 0.0)]
@@ -114,7 +114,9 @@ def validate(cells: Cells, scaling: Scaling, seed: int) -> list[Validated]:
         means = np.array(errors) / np.array(mass)
         scores.append(Validated(hidden, sum(errors) / sum(mass), float(means.std(ddof=1) / np.sqrt(folds))))
         best = min(scores, key=lambda score: score.mse)
-        if len(scores) > 3 and all(s.mse > best.mse + 2 * best.standard_error for s in scores[-3:]):
+        if best.mse < NOTHING or (
+            len(scores) > 3 and all(s.mse > best.mse + 2 * best.standard_error for s in scores[-3:])
+        ):
             break
     return scores
 

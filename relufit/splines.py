@@ -9,7 +9,7 @@ import numpy as np
 
 from relufit import knots
 from relufit.breaks import singularities
-from relufit.cells import Cells, merge_sorted
+from relufit.cells import Cells, join_places, merge_sorted
 from relufit.data import split
 from relufit.errors import RelufitError
 from relufit.fits import Fit, History, Problem
@@ -22,11 +22,14 @@ from relufit.selection import choose_spline, data_pieces, squares_on, take
 from relufit.targets import Target
 from relufit.units import to_params
 
+RESOLUTION = 2.0**50  # places of standardised x in a unit, which is about a deviation
+
 
 def fit_problem(problem: Problem, hidden: int | str | None, tolerance: float | None, seed: int) -> Fit:
     """Fit the target of a problem, or its training samples, with so many units.
 
-    Raises RelufitError for more than one input or output, more units than distinct x, and what `choose_spline` raises.
+    Where all samples share one x the fit is a constant. Raises RelufitError for more than one input or output, more
+    units than distinct x, and what `choose_spline` raises.
     """
     if problem.x.shape[1] != 1 or problem.y.shape[1] != 1:
         shape = problem.x.shape[1], problem.y.shape[1]
@@ -39,7 +42,9 @@ def fit_problem(problem: Problem, hidden: int | str | None, tolerance: float | N
     else:
         train = problem.train_index
         weight = None if problem.weight is None else problem.weight[train]
-        cells = merge_sorted(problem.x[train], problem.y[train], weight)
+        cells = distinct(merge_sorted(problem.x[train], problem.y[train], weight), problem.scaling)
+        if len(cells.x) == 1 and hidden in (None, "auto", 1):
+            return _constant(problem, cells, start)
         pieces = data_pieces(cells, problem.scaling)
     found = choose_spline(pieces, cells, hidden, tolerance, problem.scaling, seed)
     params, seconds = network(found), time.perf_counter() - start
@@ -61,8 +66,9 @@ def fit_cells(
     The cells are split into those fitted and those for `test_mse`. Mean squares are those of all samples, by the
     moments of the cells; `max_error` is that of the cells' means. The Fit holds the cells' means as x and y.
     """
-    start, x, y = time.perf_counter(), cells.x[:, None], cells.y[:, None]
-    scaling = Scaling.of(x, y)
+    start, scaling = time.perf_counter(), Scaling.of(cells.x[:, None], cells.y[:, None])
+    cells = distinct(cells, scaling)
+    x, y = cells.x[:, None], cells.y[:, None]
     index = split(len(x), test_fraction=test_fraction, seed=seed)
     train, test = (take(cells, np.sort(chosen)) for chosen in index)
     found = choose_spline(data_pieces(train, scaling), train, hidden, tolerance, scaling, seed)
@@ -74,6 +80,21 @@ def fit_cells(
     means = [s * unit / w.sum() if len(w) else float("nan") for s, w in zip(squares, weights, strict=True)]
     fit.metrics.update(mse=sum(squares) * unit / cells.weight.sum(), train_mse=means[0], test_mse=means[1])
     _record(fit, means[0], seconds)
+    return fit
+
+
+def distinct(cells: Cells, scaling: Scaling) -> Cells:
+    """Cells that standardising keeps apart: of x from 1e-9 to 1e9 the smallest fall together beside the mean."""
+    x = (cells.x - scaling.x_shift[0]) / scaling.x_scale[0]
+    return join_places(cells, np.rint(x * RESOLUTION))
+
+
+def _constant(problem: Problem, cells: Cells, start: float) -> Fit:
+    """Where all samples share one x nothing is known of a slope: the mean, and a unit that does nothing."""
+    mean = (cells.y - problem.scaling.y_shift) / problem.scaling.y_scale  # (1,)
+    params = Params(np.ones((1, 1)), np.zeros(1), np.zeros((1, 1)), mean)
+    seconds, fit = time.perf_counter() - start, problem.fit(State(params, (), 0), History(), "finished")
+    _record(fit, float(cells.syy[0] / cells.weight[0]), seconds)
     return fit
 
 

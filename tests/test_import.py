@@ -45,6 +45,16 @@ def test_the_theory_loads_numpy_only() -> None:
     assert run(code + f"print([name for name in {FRAMEWORKS} if name in sys.modules])").strip() == "[]"
 
 
+def test_an_estimator_says_what_is_not_installed() -> None:
+    """One sentence with the command, where there is no scikit-learn."""
+    code = """import sys; sys.modules["sklearn"] = None
+try:
+    import relufit.sklearn
+except ImportError as error:
+    print(error)"""
+    assert run(code).strip() == "scikit-learn is not installed: pip install relufit[sklearn]"
+
+
 def test_importing_is_fast() -> None:
     """Under 0.15 s of a core beyond numpy, the best of five."""
     code = "import numpy, time; t = time.process_time(); import relufit; print(time.process_time() - t)"

@@ -36,12 +36,13 @@ def test_scales_are_powers_of_two_near_the_spread() -> None:
 
 
 @pytest.mark.parametrize("constant", [0.0, 5.0, 0.1, -1e9 / 3])
-def test_constant_columns_have_scale_one(constant: float) -> None:
-    """There is no spread to divide by, not even where the mean of equal numbers rounds."""
+def test_constant_columns_have_a_scale(constant: float) -> None:
+    """1 for x; for y about its rounding. Not even where the mean of equal numbers rounds is that divided by."""
     column = np.full((7, 1), constant)
     scaling = Scaling.of(column, column)
     assert scaling.x_scale.tolist() == [1.0]
-    assert scaling.y_scale == 1.0
+    assert 0 < scaling.y_scale <= 32 * np.finfo(float).eps * abs(constant) + 1e-150
+    assert np.abs(scaling.scale_y(column)).max() <= 1
 
 
 def test_an_offset_of_one_output_is_no_spread_of_another() -> None:

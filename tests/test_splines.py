@@ -99,7 +99,7 @@ def test_cells_of_a_table_give_what_the_table_gives() -> None:
     [
         ((np.ones((9, 2)), np.ones(9)), {}, "one input"),
         ((np.ones(9), np.ones((9, 2))), {}, "one output"),
-        ((np.ones(9), np.arange(9)), {}, "one x"),
+        ((np.ones(9), np.arange(9)), {"hidden": 2}, "one x"),
         ((np.arange(50.0), np.arange(50.0)), {"hidden": 60}, "support 39"),
         (("sin",), {"hidden": "auto"}, "for data"),
         (("sin",), {"hidden": 3, "tolerance": 1e-3}, "not both"),
