@@ -132,7 +132,7 @@ class DataPieces:
         self.x, self.low, self.high, self.mass = x, float(x[0]), float(x[-1]), float(weight.sum())
         # The median, not the middle of the range: beside an outlier all other samples lie far from that and close
         # together, and their second moments about it cancel to nothing.
-        self.middle, self.most = float(np.median(x)), len(x) - 1
+        self.middle, self.most = float(x[len(x) // 2]), len(x) - 1
         self.table: tuple[np.ndarray, np.ndarray] | None = x, y
         dx, wy = x - self.middle, weight * y
         terms = np.stack([weight, weight * dx, wy, weight * dx * dx, wy * dx, wy * y])  # (6, C)
