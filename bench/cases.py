@@ -13,10 +13,10 @@ import numpy as np
 
 from relufit import init_params, sample, targets
 from relufit.errors import RelufitError
-from relufit.optim import SGD, Adam, Optimizer
+from relufit.optim import OPTIMIZERS, SGD, Adam, Optimizer
 from relufit.params import DTYPES, SCHEMES, Params, Sizes
 
-PROFILES = ("quick", "full", "headline", "gpu", "aa")
+PROFILES = ("quick", "full", "headline", "solvers", "gpu", "aa")
 BATCHES = (800, 32, 8192, 65536)
 HIDDEN = (512, 64, 2048)
 LATENCY_BATCHES = (1, 800)
@@ -36,7 +36,7 @@ SIZED_BY_BATCH = (
     "scaling",
 )  # work whose N is the grid's batch size
 REPEATED = ("forward", "gradient", "step", "ensemble", "latency", "to_device", "to_host")  # in every pass
-LEARNING = ("trajectory", "convergence")  # work that goes where the optimizer leads, at its usual rate
+LEARNING = ("trajectory", "convergence", "solving")  # work that goes where the optimizer leads, at its usual rate
 PIECE = 2**20  # samples drawn at once
 TRAIN_SAMPLES = 800  # of the 1000 that a target is sampled at
 SCHEDULE = {"quick": 100, "full": 400}  # epochs of a convergence case
@@ -47,20 +47,24 @@ RULES = {
     "adam": Adam(1e-3),
     "sgd": SGD(1e-3),
 }  # the usual rates; SGD diverges from some of the schemes, and rows say so
+STABLE_RATE = 0.02  # of gradient descent over H, from weights as they are drawn
+SOLVERS = ("spline", "lbfgs", "adam", "momentum", "sgd")  # what stands for the optimizer where a function is solved
+ALONE = "numpy alone"  # what a spline is solved by, whichever backend checks its network
+SOLVED = ("sin", "square", "exp", "runge", "abs", "step")  # smooth ones, a kink and a jump
 
 
 @dataclass(frozen=True)
 class Case:
     """One piece of work at one size. Every field stands in the journal under its own name."""
 
-    # forward, gradient, step, latency, to_device, to_host, memory, agreement, scaling, ensemble, and LEARNING
+    # forward, gradient, step, latency, to_device, to_host, memory, agreement, scaling, ensemble, and LEARNING.
     work: str
-    batch: int  # N of one call; of one minibatch, for step, trajectory and convergence
+    batch: int  # N of one call; of one minibatch, for step and LEARNING
     hidden: int = 512
     dtype: str = "float32"
     inputs: int = 1
     outputs: int = 1
-    optimizer: str = ""  # step, trajectory, convergence, ensemble
+    optimizer: str = ""  # step, ensemble and LEARNING; of solving the solver
     target: str = "sin"
     scheme: str = "spread"
     epochs: int = 0  # trajectory, convergence
@@ -92,6 +96,8 @@ class Case:
         """The optimizer of the case, at a rate that cannot diverge within a timed call of `train`."""
         if not self.optimizer:
             return None
+        if self.work == "solving":  # as `relufit.fit` has it; L-BFGS and the spline have no rule
+            return OPTIMIZERS[self.optimizer]() if self.optimizer in OPTIMIZERS else None
         rule: Any = RULES[self.optimizer]
         return rule if self.work in LEARNING else replace(rule, learning_rate=1e-6)
 
@@ -144,7 +150,7 @@ def grid(profile: str) -> list[Case]:
     """The cases of a profile, most valuable first. Raises RelufitError for an unknown profile."""
     if profile not in PROFILES:
         raise RelufitError(f"unknown profile {profile!r}; choose {', '.join(PROFILES[:-1])} or {PROFILES[-1]}")
-    if profile in (own := {"headline": _headline, "gpu": _gpu, "aa": _aa}):
+    if profile in (own := {"headline": _headline, "solvers": _solvers, "gpu": _gpu, "aa": _aa}):
         return list(own[profile]())
     return list(dict.fromkeys([*_quick(profile), *(_rest() if profile == "full" else ())]))
 
@@ -155,6 +161,16 @@ def _headline() -> Iterable[Case]:
     yield Case("step", MINIBATCH, optimizer="adam")
     for batch in HEADLINE_BATCHES:
         yield Case("gradient", batch)
+
+
+def _solvers() -> Iterable[Case]:
+    """Every function by every solver; the spline first, whose error the others' are divided by."""
+    for target in SOLVED:
+        for solver in SOLVERS:
+            if solver in OPTIMIZERS:
+                yield Case("solving", MINIBATCH, optimizer=solver, target=target)
+            else:
+                yield Case("solving", TRAIN_SAMPLES, dtype="float64", optimizer=solver, target=target)
 
 
 def _aa() -> Iterable[Case]:

@@ -68,8 +68,9 @@ def _compare(results: Path, a: str, b: str, name: str | None, limit: float | Non
         title = f"{new.name} against {old.name}"
     else:
         found = runs(results, [name] if name else None, complain)
-        # A crossover is the newest run of its own two backends only.
-        run = max([run for run in found if run.question is None] or found, key=lambda run: run.name)
+        # A crossover is the newest run of its own two backends only, and solvers are no backends.
+        usual = [run for run in found if run.question is None and run.kind != "solvers"]
+        run = max(usual or found, key=lambda run: run.name)
         _demand_backends(run, a, b)
         frame, notes = comparisons.two_backends(run, a, b), [comparisons.resolution_in_words(run)]
         title = f"{a} against {b}, run {run.name}: {run.machine}, {run.setting}"

@@ -3,6 +3,7 @@
     pytest bench --benchmark-only                     the quick profile: 110 s shared over the cases
     pytest bench --benchmark-only --profile full      the whole grid, without a limit
     pytest bench --benchmark-only --profile headline  the cases of the headline ratios, at small and large N
+    pytest bench --benchmark-only --profile solvers   what each solver makes of a function in 10 s, on one backend
     pytest bench --benchmark-disable                  every body once, nothing timed or written: the smoke test
 
 Cases run most valuable first; within a case the backends follow each other in a seeded, recorded order.
@@ -39,10 +40,10 @@ DEVICE_FAILED = 70  # the exit code of a run whose device no longer works in thi
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of the harness; all selections are comma-separated lists."""
     group = parser.getgroup("relufit bench")
-    group.addoption("--profile", default="quick", help="quick (default), full or headline")
+    group.addoption("--profile", default="quick", help="quick (default), full, headline or solvers")
     group.addoption("--seconds", type=float, help=f"time budget; quick: {QUICK_SECONDS:g}, others: none")
     group.addoption("--backend", help="only these backends and recipes")
-    group.addoption("--target", help="only these functions, for trajectory and convergence")
+    group.addoption("--target", help="only these functions, for trajectory, convergence and solvers")
     group.addoption("--batch", help="only these batch sizes; an own size is added to the grid")
     group.addoption("--hidden", help="only these widths; an own width is added to the grid")
     group.addoption("--dtype", help="only float32 or float64")

@@ -34,7 +34,7 @@ from bench.kinds import (
 )
 from relufit.params import DTYPES
 
-UNTIMED = ("agreement", "memory", "convergence", "trajectory")  # work whose rows have no rounds
+UNTIMED = ("agreement", "memory", "convergence", "trajectory", "solving")  # work whose rows have no rounds
 NAN = float("nan")
 
 Complain = Callable[[str], None]
@@ -80,12 +80,14 @@ OPTIONAL: Schema = {
         ("cores_of_others", "cores_stolen", "throttled_share"), Kind(partial(as_number, least=-NUMBER_LIMIT), NAN)
     ),
     **dict.fromkeys(("build_seconds", "first_call_seconds", "read_back_seconds", "watched_seconds"), DURATION),
+    "budget_seconds": DURATION,
+    "asymptotic_mse": NUMBER,
     **dict.fromkeys(("iterations", "steps"), Kind(partial(as_number, least=1), NAN)),
     "seconds": _list_of(partial(as_finite, least=LEAST_SECONDS, limit=SECONDS_LIMIT), 1),
     "device_seconds": _list_of(partial(as_finite, limit=SECONDS_LIMIT), 1),
     "train_seconds": _list_of(partial(as_finite, limit=SECONDS_LIMIT)),
     **dict.fromkeys(("step", "flips"), _list_of(as_finite)),
-    **dict.fromkeys(("loss", "test_mse", "distance"), _list_of(as_error)),
+    **dict.fromkeys(("loss", "test_mse", "distance", "mse", "max_error"), _list_of(as_error)),
     "curve": _list_of(as_real),
 }
 
@@ -157,6 +159,7 @@ def _check_together(case: dict[str, Any]) -> None:
     if case["status"] == "OK" and case["seconds"] is None and case["work"] not in UNTIMED:
         raise ValueError("a finished case needs rounds of positive seconds")
     _check_curves(case, ("step", "train_seconds", "test_mse"), done and case["work"] == "convergence")
+    _check_curves(case, ("step", "train_seconds", "max_error", "mse"), done and case["work"] == "solving")
     if case["loss"] is not None:
         _check_curves(case, ("loss", "train_seconds"), False)
     if done and case["work"] == "convergence" and not case["curve"]:

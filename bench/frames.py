@@ -21,6 +21,7 @@ from bench.question import Question
 from relufit.errors import RelufitError
 
 AA = "aa"  # the profile of a run of backends against themselves
+KINDS = ("headline", "solvers")  # profiles whose newest run stands beside that of the others
 
 
 @dataclass(frozen=True, eq=False)  # one run is itself alone, so that what is computed of it can be kept
@@ -36,6 +37,11 @@ class Run:
     def profile(self) -> str:
         """Which cases it went over."""
         return str(self.header["settings"]["profile"])
+
+    @property
+    def kind(self) -> str:
+        """The profile, where its runs are a kind of their own."""
+        return self.profile if self.profile in KINDS else ""
 
     @property
     def name(self) -> str:
@@ -78,12 +84,12 @@ class Run:
 
     @property
     def slug(self) -> str:
-        """Machine and setting as part of a file's name; the headline profile and each crossover are kinds of runs."""
+        """Machine and setting as part of a file's name; the profiles of KINDS and each crossover are kinds of runs."""
         asked = self.header["settings"]["threads"]
         return "".join(
             [
                 self.path.parent.name,
-                "-headline" if self.profile == "headline" else "",
+                f"-{self.kind}" if self.kind else "",
                 "" if self.question is None else f"-{self.question.slug()}",
                 "" if asked is None else f"-threads-{asked}",
                 "-kept" if self.allocations == "allocations kept" else "",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench import comparisons, crossings, summary, tables
+from bench import comparisons, crossings, solvers, summary, tables
 from bench.blocks import NO_CASES, Block, Heading, Table, Words
 from bench.cells import digits, duration, roofed_cell, scientific, seconds_cell, whole
 from bench.frames import Run
@@ -283,6 +283,7 @@ LAYOUTS: dict[str, Callable[[Run], list[Block]]] = {
     "backends": lambda run: [Table(tables.backends(run))],
     "verdicts": lay_out_verdicts,
     "crossover": lay_out_crossover,
+    "solvers": solvers.lay_out,
     "summary": lay_out_summary,
 }
 

@@ -22,6 +22,7 @@ CLOCKS = {  # what stands inside the clock, for each table
     "scaling": "one gradient of all samples; building the samples stands beside it",
     "ensembles": "a step of all networks inside one call of train_many",
     "convergence": "the calls of train; the test error is taken between them",
+    "solvers": "the calls of train, all of L-BFGS but its looks, the whole of a spline; errors are taken between them",
     "memory": "nothing: memory is measured in a pass of its own",
     "agreement": "nothing: a comparison with float64 numpy",
     "trajectory": "nothing: a comparison with float64 numpy",

@@ -14,10 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from bench import crossings, tables
+from bench import crossings, solver_curves, tables
 from bench.cost import is_hinge
 from bench.frames import Run
-from bench.styles import Style, styles
+from bench.styles import Style, legend, plain, styles
 from relufit import targets
 
 STYLE: dict[Any, Any] = {
@@ -40,6 +40,7 @@ def draw_all(run: Run, folder: Path, label: str) -> list[Path]:
         "convergence": convergence,
         "trajectory": trajectory,
         "fits": fits,
+        "solvers": solver_curves.draw,
     }
     if run.question is not None:
         figures = {"crossover": crossover}
@@ -49,7 +50,8 @@ def draw_all(run: Run, folder: Path, label: str) -> list[Path]:
         for name, draw in figures.items():
             figure = draw(run)
             if figure is not None:
-                path = folder / f"{name}-{label}.png"
+                # Of a run of the kind `solvers` the name says so once.
+                path = folder / f"{name}-{label.replace(f'-{run.kind}', '', 1) if run.kind == name else label}.png"
                 figure.savefig(path, dpi=110, metadata={"Software": None})
                 figure.set_layout_engine("none")  # keep it as laid out: to do it again takes longer than to draw
                 figure.savefig(path.with_suffix(".svg"), metadata={"Date": None, "Creator": None})
@@ -79,7 +81,7 @@ def throughput(run: Run) -> Figure | None:
                 panel.plot(rows.batch, rows.samples_per_second, label=_label(name, own), **_marked(style[name]))
         panel.set(xscale="log", yscale="log", xlabel="batch size N", title=PANELS[work])
     panels[0].set(ylabel="samples per second")
-    _legend(figure, panels)
+    legend(figure, panels)
     figure.suptitle(_title(run), fontsize=10)
     return figure
 
@@ -97,7 +99,7 @@ def scaling(run: Run) -> Figure | None:
         if len(rows):
             axes.plot(rows.batch, rows.median_seconds, label=_label(name, rows), **_marked(style[name]))
     axes.set(xscale="log", yscale="log", xlabel="samples N", ylabel="seconds of one gradient")
-    _legend(figure, [axes])
+    legend(figure, [axes])
     figure.suptitle(f"{_title(run)}; loss and gradients of all N samples", fontsize=9)
     return figure
 
@@ -115,7 +117,7 @@ def crossover(run: Run) -> Figure | None:
     for name in (question.a, question.b):
         own = times[(times.backend == name) & (times.work == question.work)].set_index(question.over)
         own = own.loc[frame["size"], ["median_us", "low_us", "high_us"]] / 1e6
-        _with_intervals(above, own.index, *own.to_numpy().T, label=_plain(name), **_marked(style[name]))
+        _with_intervals(above, own.index, *own.to_numpy().T, label=plain(name), **_marked(style[name]))
     ratios = frame[["times_faster", "low", "high"]].to_numpy().T
     _with_intervals(below, frame["size"], *ratios, color="black", marker="o", markersize=4)
     below.axhline(1, color="black", linewidth=0.8, alpha=0.5)
@@ -123,14 +125,14 @@ def crossover(run: Run) -> Figure | None:
         for axes in (above, below):
             axes.axvspan(crossing.low, crossing.high, color="tab:grey", alpha=0.25, linewidth=0)
             axes.axvline(crossing.size, color="tab:grey", linewidth=0.8)
-    above.set(xscale="log", yscale="log", ylabel=_plain(f"seconds of one {question.work}"))
+    above.set(xscale="log", yscale="log", ylabel=plain(f"seconds of one {question.work}"))
     below.set(xscale="log", yscale="log", xlabel=f"{question.over} size {question.symbol}")
-    below.set_ylabel(_plain(f"{question.a} is times faster"))
+    below.set_ylabel(plain(f"{question.a} is times faster"))
     below.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=4))
     below.yaxis.set_major_formatter("{x:g}")
     below.yaxis.set_minor_formatter("")
     above.legend(frameon=False, fontsize=9)
-    figure.suptitle(_plain(f"{run.machine}, {run.threads}\n{textwrap.fill(crossings.phrase(run), 110)}"), fontsize=9)
+    figure.suptitle(plain(f"{run.machine}, {run.threads}\n{textwrap.fill(crossings.phrase(run), 110)}"), fontsize=9)
     return figure
 
 
@@ -142,12 +144,7 @@ def _with_intervals(axes: Axes, sizes: Any, middle: Any, low: Any, high: Any, **
 
 def _label(name: str, rows: Any) -> str:
     """The backend, and whether the samples of its rates are effective ones."""
-    return _plain(name) + (" (hinge)" if any(map(is_hinge, rows.algorithm)) else "")
-
-
-def _plain(text: str) -> str:
-    """A text out of a journal as it stands, and no formula between its dollars."""
-    return text.replace("$", r"\$")
+    return plain(name) + (" (hinge)" if any(map(is_hinge, rows.algorithm)) else "")
 
 
 def convergence(run: Run) -> Figure | None:
@@ -166,7 +163,7 @@ def convergence(run: Run) -> Figure | None:
             own = " (own order)" if case["order"] == "own" else ""
             style = {
                 "color": styled[case["backend"]].colour,
-                "label": _plain(case["backend"]) + own,
+                "label": plain(case["backend"]) + own,
                 "linestyle": styled[case["backend"]].line,
             }
             for axes, x, y in zip(
@@ -178,7 +175,7 @@ def convergence(run: Run) -> Figure | None:
         row[0].set(yscale="log", xscale="log", xlabel="seconds of training", ylabel=target, title="training loss")
         row[1].set(xscale="log", xlabel="seconds of training", title="test error against time")
         row[2].set(xlabel="steps of 32 samples", title="test error against steps")
-    _legend(figure, grid[0])
+    legend(figure, grid[0])
     figure.suptitle(
         f"{_title(run)}, Adam at 1e-3; mean squares: the lowest so far, and pale the present one", fontsize=10
     )
@@ -199,12 +196,12 @@ def trajectory(run: Run) -> Figure | None:
     for panel, (kind, rows) in zip(panels, kinds, strict=True):
         for case in tables.sorted_by_backend(run, rows).to_dict("records"):
             colour, _, line = styled[case["backend"]]
-            panel.plot(case["step"], case["distance"], color=colour, linestyle=line, label=_plain(case["backend"]))
+            panel.plot(case["step"], case["distance"], color=colour, linestyle=line, label=plain(case["backend"]))
         panel.axhline(tables.PARTED, color="black", linewidth=0.8, alpha=0.5)
-        panel.set(xscale="log", yscale="log", xlabel="steps of 32 samples", title=_plain(", ".join(kind)))
+        panel.set(xscale="log", yscale="log", xlabel="steps of 32 samples", title=plain(", ".join(kind)))
     panels[0].set(ylabel="distance from float64, of the way gone")
-    _legend(figure, panels)
-    figure.suptitle(_plain(f"{run.machine}, {run.threads}; H = {hidden}, over the same minibatches"), fontsize=10)
+    legend(figure, panels)
+    figure.suptitle(plain(f"{run.machine}, {run.threads}; H = {hidden}, over the same minibatches"), fontsize=10)
     return figure
 
 
@@ -231,7 +228,7 @@ def fits(run: Run) -> Figure | None:
             axes.set_axis_off()
     for axes in grid[-1]:
         axes.set_xlabel("x")
-    _legend(figure, grid.flat)
+    legend(figure, grid.flat)
     figure.suptitle(f"{_title(run)}, 800 samples, Adam from spread weights; mean squared error", fontsize=10)
     return figure
 
@@ -239,7 +236,7 @@ def fits(run: Run) -> Figure | None:
 def _fit(axes: Axes, cases: Any, target_name: str, backend: str) -> None:
     """Draw one panel: the run by Adam from `spread` weights, or for a backend without it the one that ended best."""
     if cases.empty:
-        axes.set_title(f"{_plain(backend)}: no finished run", fontsize=9)
+        axes.set_title(f"{plain(backend)}: no finished run", fontsize=9)
         return
     by_adam = cases[_is_usual(cases)]
     chosen = (
@@ -252,8 +249,8 @@ def _fit(axes: Axes, cases: Any, target_name: str, backend: str) -> None:
     axes.plot(x, curve, color="tab:red", linewidth=1, label="network")
     error = float(np.mean((curve - target(x)) ** 2))
     lowest = f"lowest test error {np.nanmin(case['test_mse']):.1e}"
-    how = "" if len(by_adam) else _plain(f"\n{case['optimizer']}, {case['scheme']} weights")
-    axes.set_title(f"{_plain(backend)}: {error:.1e} at the end\n{lowest}{how}", fontsize=8)
+    how = "" if len(by_adam) else plain(f"\n{case['optimizer']}, {case['scheme']} weights")
+    axes.set_title(f"{plain(backend)}: {error:.1e} at the end\n{lowest}{how}", fontsize=8)
 
 
 def _finished(run: Run) -> Any:
@@ -270,7 +267,7 @@ def _is_usual(cases: Any) -> Any:
 
 def _title(run: Run) -> str:
     hidden, dtype = tables.focus(run)
-    return _plain(f"{run.machine}, {run.threads}; H = {hidden}, {dtype}")
+    return plain(f"{run.machine}, {run.threads}; H = {hidden}, {dtype}")
 
 
 def _styles(run: Run) -> dict[str, Style]:
@@ -281,11 +278,3 @@ def _styles(run: Run) -> dict[str, Style]:
 def _marked(style: Style) -> dict[str, Any]:
     """The words that Axes.plot knows a style by."""
     return {"color": style.colour, "marker": style.marker, "linestyle": style.line, "markersize": 4, "linewidth": 1.3}
-
-
-def _legend(figure: Figure, panels: Any) -> None:
-    """One legend for the figure, to the right, of what the first panels show."""
-    handles = {
-        label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(handles.values(), handles.keys(), loc="outside right upper", frameon=False, fontsize=9)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import comparisons, crossings, exports, plots, summary, tables, terminal
+from bench import comparisons, crossings, exports, plots, solvers, summary, tables, terminal
 from bench.blocks import Block, Heading, Table, Words, markdown
 from bench.exports import Format, write_text
 from bench.frames import Run, runs
@@ -47,6 +47,7 @@ LONG: dict[str, Callable[[Run], pd.DataFrame]] = {
     "summary": summary.summary,
 }
 OF_CROSSOVERS: dict[str, Callable[[Run], pd.DataFrame]] = {"crossover": crossings.tabulate}
+OF_SOLVERS: dict[str, Callable[[Run], pd.DataFrame]] = {"solvers": solvers.tabulate}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -94,7 +95,7 @@ def write(results: Path, chosen: list[Run], kinds: list[Format]) -> None:
     """Write every file of the report."""
     for folder in ("tables", "figures"):
         (results / folder).mkdir(parents=True, exist_ok=True)
-    for name, make in {**LONG, **OF_CROSSOVERS}.items():
+    for name, make in {**LONG, **OF_CROSSOVERS, **OF_SOLVERS}.items():
         concerned = [run for run in chosen if name in tables_of(run)]
         if not concerned:
             continue
@@ -145,14 +146,22 @@ PAGE_TITLE: tuple[Block, ...] = (
 
 
 def tables_of(run: Run) -> list[str]:
-    """The tables that a run appears in: a crossover in one of its own, and in no other."""
-    return [*(LONG if run.question is None else OF_CROSSOVERS)]
+    """The tables that a run appears in: a crossover in one of its own, and in no other; so a run of solvers alone."""
+    if run.question is not None:
+        return [*OF_CROSSOVERS]
+    own = [*OF_SOLVERS] if solvers.has_solvers(run) else []
+    return [*own, "backends"] if is_of_solvers(run) else [*LONG, *own]
+
+
+def is_of_solvers(run: Run) -> bool:
+    """Whether solvers are all that was measured."""
+    return solvers.has_solvers(run) and run.kind == "solvers"
 
 
 def section(run: Run, table: str, blocks: list[Block]) -> list[Block]:
     """One run's part of a file: these blocks, rows that differ from most with a letter, and under them how and why."""
     marked = [_marked(block, marks(run)) for block in blocks]
-    kind = run.question.title if run.question is not None else "headline" if run.profile == "headline" else ""
+    kind = run.question.title if run.question is not None else run.kind
     return [Heading(2, ": ".join(filter(None, (f"{run.machine}, {run.setting}", kind)))), *marked, *ledger(run, table)]
 
 
@@ -168,25 +177,29 @@ def page_section(run: Run, figures: list[Path]) -> list[Block]:
     """One run's part of results/README.md."""
     pictures = [Words(f"![{path.stem}](figures/{path.name})") for path in figures]
     links = ", ".join(f"[{name}](tables/{name}.md)" for name in tables_of(run))
-    table = "summary" if run.question is None else "crossover"
+    table = "crossover" if run.question is not None else "solvers" if is_of_solvers(run) else "summary"
     return [*section(run, table, main_table(run)), Words(f"All tables: {links}."), *pictures]
 
 
 def main_table(run: Run) -> list[Block]:
-    """The table of the page: the summary, or for a run of the headline profile its ratios, or a crossover."""
+    """The table of the page: the summary, or for a run of the headline profile its ratios, a crossover, the solvers."""
     if run.question is not None:
         return lay_out_crossover(run)
+    if is_of_solvers(run):
+        return solvers.lay_out(run)
     return lay_out_headline(run) if run.profile == "headline" else lay_out_summary(run)
 
 
 def show(run: Run) -> None:
     """Print the main table, and why the other backends are not in it; of a crossover its sizes and its sentence."""
-    if run.question is None:
-        title, frame = focus(run), summary.summary(run)
-        notes = [f"{name}: SKIPPED: {tables.absence(run, name)}" for name in tables.absent(run)]
-    else:
+    notes = [f"{name}: SKIPPED: {tables.absence(run, name)}" for name in tables.absent(run)]
+    if run.question is not None:
         title, notes = run.question.title, [crossings.phrase(run)]
         frame = cells_of_crossover(run).drop(columns="why not more")
+    elif is_of_solvers(run):
+        title, frame = "solvers", solvers.in_short(run)
+    else:
+        title, frame = focus(run), summary.summary(run)
     note = (
         f"run {run.name}; ± is half a 95 % interval of the median; load average {run.cases.load_average.median():.2g}; "
         "every case is in tables/"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 from bench.cases import LEARNING, SIZED_BY_BATCH, Case, grid
@@ -29,11 +30,18 @@ def select(option: Any) -> tuple[list[Case], list[str]]:
     for name, values in wanted.items():
         if values:
             cases = [chosen for case in cases for chosen in _with_values(case, name, values)]
-    names = _names("backend", option.backend, is_backend, known_names()) or known_names()
+    names = _names("backend", option.backend, is_backend, known_names()) or usual_names(option.profile)
     missing = sorted(backends.required() - set(names))
     if missing:
         raise RelufitError(f"RELUFIT_REQUIRE names {', '.join(missing)}, which is not among the backends of this run")
     return list(dict.fromkeys(cases)), names
+
+
+def usual_names(profile: str) -> list[str]:
+    """The backends of a run that names none: all; where solvers are compared, one that is fast on any machine."""
+    if profile != "solvers":
+        return known_names()
+    return ["numba" if find_spec("numba") else "numpy"]  # to probe it would load it, before its threads are set
 
 
 def _with_values(case: Case, name: str, values: list[Any]) -> list[Case]:

@@ -1,4 +1,4 @@
-"""How each backend is drawn, the same in every figure of a run: colour by family, mark and line by member.
+"""How each backend is drawn, the same in every figure of a run: colour by family, mark and line by member; and words.
 
 Sixteen backends are too many for as many colours; the first word of a name (torch, jax, numba, ...) is its family.
 """
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
+from matplotlib.figure import Figure
 
 COLOURS = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]
 MARKERS = "osD^vPX"
@@ -34,3 +35,16 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
             red, green, blue = (shade * part for part in colour)
             found[name] = Style((red, green, blue), MARKERS[member % len(MARKERS)], LINES[member % len(LINES)])
     return found
+
+
+def plain(text: str) -> str:
+    """A text out of a journal as it stands, and no formula between its dollars."""
+    return text.replace("$", r"\$")
+
+
+def legend(figure: Figure, panels: Any) -> None:
+    """One legend for the figure, to the right, of what the first panels show."""
+    handles = {
+        label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside right upper", frameon=False, fontsize=9)

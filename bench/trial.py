@@ -10,7 +10,7 @@ import numpy as np
 
 from bench import agreement, machine, memory, nvidia, timing, witness
 from bench.budget import SHARE_FOR_ROUNDS, Past, Unsuitable
-from bench.cases import MANY_SAMPLES, RULES, Case, draw
+from bench.cases import MANY_SAMPLES, RULES, STABLE_RATE, Case, draw
 from bench.cost import working_bytes
 from bench.inputs import PARAMETER_SETS, along_a_run, gate_inputs, inputs_of
 from bench.outcome import row
@@ -27,6 +27,7 @@ VERBS = {
     "step": "train",
     "trajectory": "train",
     "convergence": "train",
+    "solving": "train",
     "ensemble": "train",
 }  # others: a gradient
 ENDING_ON_HOST = ("latency", "to_host")  # a call of which is not over before its result is there
@@ -34,7 +35,6 @@ STEPS_PER_CALL = {800: 8}  # full-batch steps inside one call of train, where a 
 TRAIN_SECONDS, MOST_EPOCHS = 5e-3, 256  # a timed call of `train` lasts so long, or has so many epochs
 FEW_NETWORKS = 132  # that are asked of a backend without a `train_many` of its own
 WARM_UP_SAMPLES = 64  # built before the build is timed
-STABLE_RATE = 0.02  # of gradient descent over H, from weights as they are drawn
 
 
 class Stopwatch(Protocol):

@@ -14,17 +14,27 @@ from relufit.params import Params
 
 MEMORY = 20  # pairs of steps and gradients that the Hessian is made of
 
+Watch = Callable[[Params, int, float], None]
+
 
 def minimize(
-    problem: Problem, backend: Backend, start: Params, iterations: int, show: Callable[[int, float], None]
+    problem: Problem,
+    backend: Backend,
+    start: Params,
+    iterations: int,
+    show: Callable[[int, float], None],
+    watch: Watch | None = None,
 ) -> Fit:
     """Train from `start` until nothing is gained in the backend's precision, or for so many iterations.
+
+    After each iteration, off the clock, `watch` is told the weights, the gradients computed and the seconds so far; it
+    may end the training by raising StopIteration, as scipy's callbacks do.
 
     Liu and Nocedal (1989), Mathematical Programming 45, 503-528. Ctrl-C ends it with the best weights so far.
     """
     from scipy import optimize
 
-    search, status = _Search(problem, backend, start, show), "finished"
+    search, status = _Search(problem, backend, start, show, watch), "finished"
     options = {"maxiter": iterations, "maxfun": 3 * iterations + 100, "maxcor": MEMORY, "ftol": 0.0, "gtol": 0.0}
     try:
         optimize.minimize(
@@ -39,8 +49,15 @@ def minimize(
 class _Search:
     """What scipy asks for, as one vector, and what is seen on the way."""
 
-    def __init__(self, problem: Problem, backend: Backend, start: Params, show: Callable[[int, float], None]) -> None:
-        self.problem, self.backend, self.show = problem, backend, show
+    def __init__(
+        self,
+        problem: Problem,
+        backend: Backend,
+        start: Params,
+        show: Callable[[int, float], None],
+        watch: Watch | None = None,
+    ) -> None:
+        self.problem, self.backend, self.show, self.watch = problem, backend, show, watch
         self.shapes, self.dtype = [p.shape for p in start], start.w1.dtype
         self.ends = np.cumsum([p.size for p in start])[:-1]
         self.weighted = problem.weight is not None
@@ -73,4 +90,6 @@ class _Search:
         iteration = len(self.history.loss) + 1
         self.history.record(np.array([loss * self.problem.scaling.loss_unit]), iteration, seconds, error)
         self.show(iteration, self.history.loss[-1])
+        if self.watch is not None:
+            self.watch(self.best, self.calls, self.history.seconds[-1])
         self.since = time.perf_counter()

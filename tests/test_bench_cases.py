@@ -8,9 +8,10 @@ import pytest
 
 from bench import budget, selection, timing
 from bench.budget import MAX_CASE_SECONDS, SHARE_FOR_ROUNDS, Budget, Unsuitable
-from bench.cases import LEARNING, PROFILES, Case, draw, grid
+from bench.cases import LEARNING, PROFILES, SOLVED, SOLVERS, Case, draw, grid
+from bench.loading import known_names
 from bench.summary import SUMMARY
-from relufit import SGD, Adam, RelufitError
+from relufit import SGD, Adam, Momentum, RelufitError
 
 NONE: dict[str, Any] = dict.fromkeys(("backend", "target", "batch", "hidden", "dtype"))
 
@@ -40,9 +41,9 @@ def test_the_full_grid_holds_what_is_promised() -> None:
 
 def test_an_unknown_profile_is_named() -> None:
     """With those that exist."""
-    with pytest.raises(RelufitError, match="quick, full, headline, gpu or aa"):
+    with pytest.raises(RelufitError, match="quick, full, headline, solvers, gpu or aa"):
         grid("huge")
-    assert PROFILES == ("quick", "full", "headline", "gpu", "aa")
+    assert PROFILES == ("quick", "full", "headline", "solvers", "gpu", "aa")
 
 
 EVERY_WORK = {
@@ -57,6 +58,31 @@ def test_the_headline_is_short() -> None:
         ("step", 32, "sgd"), ("step", 32, "adam"), ("gradient", 800, ""), ("gradient", 65536, ""),
         ("gradient", 2**20, ""), ("gradient", 10**7, ""),
     ]  # fmt: skip
+
+
+def test_every_function_is_solved_by_every_solver() -> None:
+    """At the settings of fit; the spline first, in no other profile, and not again in later passes."""
+    cases = grid("solvers")
+    assert [(c.target, c.optimizer) for c in cases] == [(target, solver) for target in SOLVED for solver in SOLVERS]
+    assert {(c.work, c.hidden, c.samples, c.scheme) for c in cases} == {("solving", 512, 800, "spread")}
+    rules = {c.optimizer: (c.batch, c.dtype, c.rule()) for c in cases}
+    assert rules == {
+        "spline": (800, "float64", None), "lbfgs": (800, "float64", None), "adam": (32, "float32", Adam(1e-3)),
+        "momentum": (32, "float32", Momentum(1e-3)), "sgd": (32, "float32", SGD(1e-3)),
+    }  # fmt: skip
+    assert not [c for profile in PROFILES if profile != "solvers" for c in grid(profile) if c.work == "solving"]
+    assert {(c.target, c.hidden) for c in select(profile="solvers", target="runge", hidden="64,512")[0]} == {
+        ("runge", 64), ("runge", 512)
+    }  # fmt: skip
+
+
+def test_solvers_run_on_one_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is numba where it is installed, else numpy, or those that are asked for; other profiles on all."""
+    for found, name in ((object(), "numba"), (None, "numpy")):
+        monkeypatch.setattr(selection, "find_spec", lambda _, found=found: found)
+        assert select(profile="solvers")[1] == [name]
+    assert select(profile="solvers", backend="torch-cpu,numpy")[1] == ["torch-cpu", "numpy"]
+    assert select(profile="headline")[1] == known_names()
 
 
 def test_trajectories_follow_real_trainings() -> None:
@@ -182,6 +208,7 @@ def test_the_budget_is_shared_over_what_is_left(monkeypatch: pytest.MonkeyPatch)
         shared.next_share()
     assert Budget(1000, 1).next_share() == MAX_CASE_SECONDS
     assert Budget(None, 5, 0.5).next_share() == 0.5
+    assert Budget(1000, 1, 10.0).next_share() == 10.0  # what a case has without a limit it may have with one
 
 
 def test_rounds_fill_the_time_where_there_is_no_limit() -> None:

@@ -261,13 +261,14 @@ def test_the_newest_run_of_each_machine_and_thread_setting_is_taken(tmp_path: Pa
 
 
 def test_runs_of_other_settings_stand_side_by_side(tmp_path: Path) -> None:
-    """A full run as installed, the headline at one thread as installed, and with allocations kept: newest of each."""
+    """A full run, the headline at one thread, and with allocations kept, and the solvers: the newest of each."""
     kept = {"MALLOC_MMAP_THRESHOLD_": "1", "MALLOC_TRIM_THRESHOLD_": "1"}
     made = {
         "2025": {"profile": "full", "threads": None, "environment": {}},
         "2026": {"profile": "headline", "threads": 1, "environment": {"OMP_NUM_THREADS": "1"}},
         "2027": {"profile": "headline", "threads": 1, "environment": kept},
         "2028": {"profile": "headline", "threads": 1, "environment": {"OMP_NUM_THREADS": "1"}},
+        "2029": {"profile": "solvers", "threads": None, "environment": {}},
     }
     for name, setting in made.items():
         path = tmp_path / "raw" / "a" / f"{name}.jsonl"
@@ -276,17 +277,19 @@ def test_runs_of_other_settings_stand_side_by_side(tmp_path: Path) -> None:
     found = runs(tmp_path)
     assert [(run.name, run.slug) for run in found] == [
         ("2025", "a"), ("2028", "a-headline-threads-1"), ("2027", "a-headline-threads-1-kept"),
+        ("2029", "a-solvers"),
     ]  # fmt: skip
     assert [run.setting for run in found] == [
         "threads as installed, allocations as installed",
         "1 thread, allocations as installed",
         "1 thread, allocations kept",
+        "threads as installed, allocations as installed",
     ]
     report.report(tmp_path)
     page = (tmp_path / "README.md").read_text()
-    for run, kind in zip(found, ("", ": headline", ": headline"), strict=True):
+    for run, kind in zip(found, ("", ": headline", ": headline", ": solvers"), strict=True):
         assert f"## A CPU, 2 cores, {run.setting}{kind}\n" in page
-    assert len(list((tmp_path / "figures").glob("throughput-*.png"))) == 3
+    assert len(list((tmp_path / "figures").glob("throughput-*.png"))) == 4
 
 
 def test_what_a_line_leaves_out_is_the_usual_case(tmp_path: Path) -> None:

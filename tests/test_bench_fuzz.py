@@ -19,6 +19,7 @@ from cleanness import check_csv, check_markdown, check_printable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_bench_frames import followed
+from test_bench_solvers import solved, spline
 
 from bench import plots, report
 from bench.fields import read_backend, read_case, read_header
@@ -70,6 +71,8 @@ def real_lines() -> tuple[list[bytes], list[bytes]]:
         for case in lines:
             cases.setdefault((case["work"], case["status"], case.get("optimizer", "")), case)
     cases.setdefault(("trajectory",), followed())
+    for solving in (spline(), solved(), solved("sgd", status="DIVERGED", reason="the loss was nan")):
+        cases[solving["work"], solving["status"], solving["optimizer"]] = solving
     heads.append({**heads[0], "settings": {**heads[0]["settings"], "crossover": ASKED.settings()}})
     seen = {"reason": None, "device_seconds": None, "kernels_per_step": None, "networks": 1,
             "gpu": {"watts": 120.5, "sm_mhz": 1980, "throttled": "software power cap"}}  # fmt: skip
@@ -179,7 +182,7 @@ def test_real_lines_are_all_read() -> None:
     assert complaints == []
 
 
-@pytest.mark.parametrize("work", ["gradient", "step", "convergence", "trajectory", "agreement", "memory"])
+@pytest.mark.parametrize("work", ["gradient", "step", "convergence", "trajectory", "agreement", "memory", "solving"])
 def test_a_case_that_is_read_can_be_relied_on(work: str) -> None:
     """Each value of a line, nested ones too, exchanged for each nasty one: refused in a sentence, or usable."""
     line = next(line for line in real_lines()[1] if json.loads(line)["work"] == work)
@@ -202,7 +205,7 @@ def is_usable(name: str, found: Any) -> bool:
         checks = [check[part] for check in found.values() for part in ("error", "bound", "share")]
         return name == "agreement" and all(type(part) is float for part in checks)
     if isinstance(found, list):
-        wild = name in ("loss", "test_mse", "curve", "distance")
+        wild = name in ("loss", "test_mse", "curve", "distance", "mse", "max_error")
         return all(type(item) is float and (wild or item < NUMBER_LIMIT) for item in found)
     return found is None or (not isinstance(found, bool) and not abs(found) >= NUMBER_LIMIT)
 
@@ -244,7 +247,7 @@ def test_every_extreme_number_is_shown_or_refused(tmp_path: Path) -> None:
     """In each list and number of a case, of a backend of its own; in tables and figures."""
     heads, cases = real_lines()
     lines = [line for line in cases if json.loads(line)["status"] == "OK"]
-    for work in ("gradient", "convergence", "trajectory", "scaling", "ensemble", "memory"):
+    for work in ("gradient", "convergence", "trajectory", "scaling", "ensemble", "memory", "solving"):
         line = next((line for line in lines if json.loads(line)["work"] == work), lines[0])
         numbers = [place for place in places(json.loads(line)) if place[0] not in ("at", "schema", "gpu")]
         for number, place in enumerate(place for place in numbers if type(at(line, place)) in (int, float)):

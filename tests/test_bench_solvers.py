@@ -1,0 +1,211 @@
+"""The table and the figure of the solvers, from hand-made numbers, and a run of parts of a second from end to end."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_bench_frames import line, write
+from test_bench_run import ROOT, bench, lines
+from test_bench_tables import make
+
+from bench import plots, report, solvers
+from bench.blocks import markdown
+from bench.frames import read
+
+
+def solved(solver: str = "adam", backend: str = "numpy", **changes: Any) -> dict[str, Any]:
+    """A solver that has reached 1e-4 after 2 s and 200 steps, and ended a little above its best."""
+    usual = {
+        "work": "solving", "batch": 32, "optimizer": solver, "seconds": [4.0], "iterations": 1, "steps": 1,
+        "step": [0, 100, 200, 400], "train_seconds": [0.0, 1.0, 2.0, 4.0], "mse": [0.5, 1e-2, 5e-5, 8e-5],
+        "max_error": [2.0, 0.3, 0.05, 0.06], "asymptotic_mse": 1.6e-10, "budget_seconds": 4.0,
+    }  # fmt: skip
+    return line(backend, **{**usual, **changes})
+
+
+def spline(mse: float = 2e-10, **changes: Any) -> dict[str, Any]:
+    """One call of 50 ms."""
+    usual = {
+        "batch": 800, "dtype": "float64", "algorithm": "numpy alone", "seconds": [0.04, 0.05, 0.06], "step": [0],
+        "train_seconds": [0.05], "mse": [mse], "max_error": [3e-5],
+    }  # fmt: skip
+    return solved("spline", **{**usual, **changes})
+
+
+def test_seconds_and_steps_are_those_of_the_first_look(tmp_path: Path) -> None:
+    """At a limit or below it; nan where it was never reached; the end and the best stand apart."""
+    frame = solvers.tabulate(make(tmp_path, spline(backend="numba"), solved())).set_index(["solver", "backend"])
+    row = frame.loc["adam", "numpy"]
+    assert (row["seconds_to_1e-2"], row["steps_to_1e-2"]) == (1.0, 100)
+    assert (row["seconds_to_1e-4"], row["steps_to_1e-4"]) == (2.0, 200)
+    assert np.isnan(row["seconds_to_1e-5"])
+    assert np.isnan(row["steps_to_1e-5"])
+    assert (row.mse, row.lowest_mse, row.max_error, row.train_seconds, row.steps) == (8e-5, 5e-5, 0.06, 4.0, 400)
+    assert row.over_asymptotic == pytest.approx(8e-5 / 1.6e-10)
+    assert row.over_best_spline == pytest.approx(8e-5 / 2e-10)
+    best = frame.loc["spline", "numpy"]  # whichever backend its network was checked by
+    assert (best.over_best_spline, best.over_asymptotic) == (1.0, pytest.approx(1.25))
+    assert [best[f"seconds_to_{name}"] for name in solvers.LIMITS] == [0.05] * 8
+    assert np.isnan(best.steps)
+    assert frame.loc["adam", "cupy"].status == "SKIPPED"
+
+
+def test_the_best_spline_is_that_of_the_same_function_and_width(tmp_path: Path) -> None:
+    """Of several the lowest; none of another width or function; an exact one divides nothing."""
+    kink = {"target": "abs", "asymptotic_mse": None}
+    run = make(
+        tmp_path, spline(4e-10, algorithm="dense", backend="numba"), spline(2e-10), spline(1e-6, hidden=64), solved(),
+        solved(hidden=64), solved(target="runge"), spline(3e-25, **kink), solved(**kink),
+    )  # fmt: skip
+    frame = solvers.tabulate(run).query("status == 'OK'")
+    ratio = {
+        (row.target, row.hidden, row.solver, row.backend): (row.over_best_spline, row.over_asymptotic)
+        for row in frame.itertuples()
+    }
+    assert ratio["sin", 512, "adam", "numpy"] == pytest.approx((4e5, 5e5))
+    assert ratio["sin", 512, "spline", "numba"] == pytest.approx((2, 2.5))
+    assert ratio["sin", 512, "spline", "numpy"][0] == 1.0
+    assert ratio["sin", 64, "adam", "numpy"][0] == pytest.approx(80)
+    assert np.isnan(ratio["runge", 512, "adam", "numpy"][0])
+    assert np.isnan(ratio["abs", 512, "adam", "numpy"]).all()
+    assert ratio["abs", 512, "spline", "numpy"][0] == 1.0
+
+
+def test_a_diverged_solver_stands_with_what_it_reached(tmp_path: Path) -> None:
+    """Also one that diverged before the first look, and one without any curve."""
+    start = {"step": [0], "train_seconds": [0.0], "mse": [0.5], "max_error": [2.0], "seconds": [1e-3]}
+    run = make(
+        tmp_path,
+        solved("sgd", status="DIVERGED", reason="the loss was nan"),
+        solved("momentum", status="DIVERGED", reason="at once", **start),
+        solved("lbfgs", status="CRASHED", reason="gone", step=None, train_seconds=None, mse=None, max_error=None),
+    )
+    frame = solvers.tabulate(run).query("backend == 'numpy'").set_index("solver")
+    assert (frame.loc["sgd"]["seconds_to_1e-4"], frame.loc["sgd"].mse) == (2.0, 8e-5)
+    assert frame.loc["momentum"].mse == 0.5
+    assert frame.loc["lbfgs"][["mse", "steps", "seconds_to_1e-2"]].isna().all()
+    text = markdown(solvers.lay_out(run))
+    for word in ("the loss was nan", "at once", "gone", "No spline was looked for"):
+        assert word in text
+
+
+def cells_of(text: str) -> dict[tuple[str, str], list[str]]:
+    """The cells of each row by solver and backend."""
+    rows = [[cell.strip() for cell in part.strip("|").split("|")] for part in text.splitlines() if "|" in part]
+    return {(row[0], row[1]): row[2:] for row in rows}
+
+
+def test_the_table_as_it_is_read(tmp_path: Path) -> None:
+    """Blank where an error was never reached, and the words under the heading that say so and why a ratio is absent."""
+    kink = {"target": "abs", "asymptotic_mse": None}
+    text = markdown(solvers.lay_out(make(tmp_path, spline(), solved(), spline(3e-25, **kink), solved(**kink))))
+    smooth, _, kinked = text.partition("### abs; H = 512")
+    assert "### sin; H = 512\n\nMSE\\* = 1.6e-10, the asymptotic value. The best spline found: 2e-10." in smooth
+    assert "blank where it never was" in smooth
+    assert "No ratio to MSE\\*: f'' does not exist everywhere. The best spline found: 3e-25; but for" in kinked
+    ours = cells_of(smooth)["adam", "numpy"]
+    assert ours == [
+        "1 s, 100", "2 s, 200", "2 s, 200", *[""] * 5, "8.0e-05", "5.0e-05", "6.0e-02", "5.0e+05", "4.0e+05",
+        "4 s, 400", "OK", "",
+    ]  # fmt: skip
+    assert cells_of(smooth)["spline", "numpy"] == [
+        *["50 ms"] * 8, "2.0e-10", "2.0e-10", "3.0e-05", "1.25", "1", "50 ms", "OK",
+        "noisy: the middle half of the rounds spreads by 20 %",
+    ]  # fmt: skip
+    assert cells_of(kinked)["adam", "numpy"][-5:] == ["", "", "4 s, 400", "OK", ""]
+
+
+BAD = [
+    {"mse": None}, {"mse": [1.0]}, {"mse": []}, {"mse": [1.0, 1.0, 1.0, -1.0]}, {"mse": "x"}, {"max_error": None},
+    {"max_error": [1.0]}, {"step": None}, {"train_seconds": [0.0, 1.0]}, {"train_seconds": [0.0, 1.0, 2.0, "nan"]},
+    {"asymptotic_mse": -1.0}, {"asymptotic_mse": "many"}, {"budget_seconds": [10]}, {"budget_seconds": -1},
+    {"status": "DIVERGED", "mse": None}, {"target": 3}, {"optimizer": ["adam"]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_line_costs_itself_and_is_named(bad: dict[str, Any], tmp_path: Path) -> None:
+    """The others are reported."""
+    complaints: list[str] = []
+    path = write(tmp_path / "raw" / "m" / "r.jsonl", spline(), solved(**bad))
+    run = read(path, complaints.append)
+    assert list(run.cases[run.cases.backend == "numpy"].optimizer) == ["spline"]
+    assert len(complaints) == 1
+    assert ":3: skipped: " in complaints[0]
+
+
+def test_odd_lines_never_break_the_report(tmp_path: Path) -> None:
+    """Foreign names, infinite and nan errors, errors of 0, no seconds at all, MSE* of 0."""
+    odd = [
+        solved("<b>", target="<i>|"), solved(mse=["inf", "nan", 0.0, 0.0]), solved("sgd", mse=["nan"] * 4),
+        spline(0.0, train_seconds=[0.0]), solved("lbfgs", asymptotic_mse=0.0), solved("momentum", target="step"),
+        spline(target="step", mse=["nan"]), solved("sgd", hidden=3, target="exp", max_error=["inf"] * 4),
+    ]  # fmt: skip
+    write(tmp_path / "raw" / "m" / "r.jsonl", *odd, settings={"profile": "solvers", "threads": None})
+    report.report(tmp_path)
+    assert "&lt;i>" in (tmp_path / "tables" / "solvers.md").read_text().replace("&gt;", ">")
+    assert (tmp_path / "figures" / "solvers-m.png").is_file()
+
+
+def test_the_newest_run_of_solvers_stands_beside_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its own section, table and figure, none of them empty; in the terminal too; a run without any is as before."""
+    folder = tmp_path / "raw" / "m"
+    write(folder / "2026.jsonl", line(seconds=[1e-3] * 6))
+    own = {"settings": {"profile": "solvers", "threads": None}}
+    write(folder / "2027.jsonl", solved(mse=[1.0] * 4), **own)
+    write(folder / "2028.jsonl", spline(), solved(), **own)
+    report.main(["--results", str(tmp_path)])
+    page, table = ((tmp_path / name).read_text() for name in ("README.md", "tables/solvers.md"))
+    assert "## A CPU, 2 cores, threads as installed, allocations as installed: solvers\n" in page
+    assert "### sin; H = 512" in page
+    assert "(figures/solvers-m.png)" in page
+    assert "Run 2028" in table
+    assert "Run 2026" not in table
+    assert "Run 2027" not in table
+    assert "Inside the clock: the calls of train, all of L-BFGS" in table
+    assert "2028" not in (tmp_path / "tables" / "throughput.md").read_text()
+    assert "solvers" in capsys.readouterr().out
+    (folder / "2027.jsonl").unlink()
+    (folder / "2028.jsonl").unlink()
+    (tmp_path / "tables" / "solvers.md").unlink()
+    report.report(tmp_path)
+    assert not (tmp_path / "tables" / "solvers.md").exists()
+
+
+def test_the_figure_has_a_panel_for_each_function(tmp_path: Path) -> None:
+    """A curve for each solver, and the line of the best spline; nothing where nothing was solved."""
+    run = make(tmp_path, spline(), solved(), solved("sgd", status="DIVERGED", reason="x"), solved(target="abs"))
+    figure = plots.solver_curves.draw(run)
+    assert figure is not None
+    shown = [axes for axes in figure.axes if axes.get_title()]
+    assert [axes.get_title() for axes in shown] == ["sin", "abs"]
+    labels = shown[0].get_legend_handles_labels()[1]
+    assert labels == ["spline", "adam", "sgd", "best spline found"]
+    assert "best spline found" not in shown[1].get_legend_handles_labels()[1]
+    assert plots.solver_curves.draw(make(tmp_path / "none", line())) is None
+
+
+def test_a_short_run_from_end_to_end(tmp_path: Path) -> None:
+    """Parts of a second for each solver, as a user types it; on a backend that is asked for."""
+    words = ("--benchmark-only", "--profile", "solvers", "--target", "runge", "--hidden", "8", "--seconds", "4")
+    done = bench(tmp_path, *words, "--backend", "numpy")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {case["optimizer"]: case for case in lines(tmp_path)[1:]}
+    assert list(found) == ["spline", "lbfgs", "adam", "momentum", "sgd"]
+    assert {case["status"] for case in found.values()} == {"OK"}
+    for case in found.values():
+        assert len(case["mse"]) == len(case["step"]) == len(case["train_seconds"])  # type: ignore[arg-type]
+        assert case["budget_seconds"] < 4  # type: ignore[operator]
+        assert case["asymptotic_mse"] > 0  # type: ignore[operator]
+        assert all(check["share"] <= 1 for check in case["agreement"].values())  # type: ignore[attr-defined]
+    command = [sys.executable, "-m", "bench.report", "--results", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "### runge; H = 8" in (tmp_path / "tables" / "solvers.md").read_text()
+    assert list((tmp_path / "figures").glob("solvers-*.png"))
+    (path,) = tmp_path.rglob("*.jsonl")
+    assert json.loads(path.read_text().splitlines()[0])["settings"]["profile"] == "solvers"
