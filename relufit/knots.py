@@ -6,6 +6,8 @@ a knot or the middle of a piece stands on them, is a matter of whole numbers, wh
 by dynamic programming over K lines that need not meet: Bellman and Roth (1969), JASA 64(327), 1079-1084.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from relufit.pieces import Moments, Pieces
@@ -54,6 +56,20 @@ def by_lines(pieces: Pieces, count: int, held: np.ndarray) -> np.ndarray:
     errors = _charged(_of_lines(sums), sums[0], nodes, pieces)
     path = _shortest_path(_ending_at(errors, np.isin(nodes, held)), count)
     return by_density(pieces, nodes, count) if path is None else pieces.settled(nodes[path], held)
+
+
+def by_lines_each(pieces: Pieces, counts: Sequence[int]) -> list[np.ndarray]:
+    """The same for several numbers of lines at once, from the same nodes; up to FEW_NODES / NODES_PER_PIECE lines."""
+    most, none = max(counts), np.empty(0)
+    nodes = _nodes(pieces, most, none)
+    sums = _sums(pieces.moments(nodes), len(nodes) - 1)
+    errors = _ending_at(_charged(_of_lines(sums), sums[0], nodes, pieces), np.isin(nodes, none))
+    least = _least_errors(errors, most)
+    paths = [_path(least, errors, count) for count in counts]
+    return [
+        by_density(pieces, nodes, count) if path is None else pieces.settled(nodes[path], none)
+        for count, path in zip(counts, paths, strict=True)
+    ]
 
 
 def by_chords(pieces: Pieces, count: int, held: np.ndarray) -> np.ndarray | None:
@@ -173,13 +189,17 @@ def _joined(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def _shortest_path(errors: np.ndarray, count: int) -> np.ndarray | None:
-    """The nodes at which the best `count` lines begin and end, (count + 1,); None where the forced nodes leave none.
+    """The nodes at which the best `count` lines begin and end, (count + 1,); None where the forced nodes leave none."""
+    return _path(_least_errors(errors, count), errors, count)
+
+
+def _least_errors(errors: np.ndarray, count: int) -> np.ndarray:
+    """The least error of j lines up to node i, at [j, longest + i]; `longest` places before node 0 are none.
 
     Where lines are many, each ends within a WINDOW of its place among the nodes.
     """
     longest, last = errors.shape[0], errors.shape[1] - 1
     window = last if _is_small(last, count) else round(WINDOW * last / count)
-    # best[j, longest + i]: the least error of j lines up to node i; `longest` places before node 0 are none.
     best = np.full((count + 1, longest + last + 1), np.inf)
     best[0, longest] = 0.0
     row, one = best.strides
@@ -188,10 +208,16 @@ def _shortest_path(errors: np.ndarray, count: int) -> np.ndarray | None:
         centre = round(j * last / count)
         low, high = max(j, centre - window), min(last, centre + window) + 1
         (before[j - 1, :, low:high] + errors[:, low:high]).min(axis=0, out=best[j, longest + low : longest + high])
-    if not np.isfinite(best[count, longest + last]):
+    return best
+
+
+def _path(least: np.ndarray, errors: np.ndarray, count: int) -> np.ndarray | None:
+    """The nodes of the best `count` lines up to the last node, (count + 1,); None where there are no such lines."""
+    longest, last = errors.shape[0], errors.shape[1] - 1
+    if not np.isfinite(least[count, longest + last]):
         return None
     path = [last]
     for j in range(count - 1, -1, -1):
         i = path[-1]
-        path.append(i - longest + int(np.argmin(best[j, i : i + longest] + errors[:, i])))
+        path.append(i - longest + int(np.argmin(least[j, i : i + longest] + errors[:, i])))
     return np.asarray(path[::-1])

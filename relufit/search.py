@@ -4,6 +4,8 @@ K - 1 units make K pieces where the spline can be closed (relufit/units.py), K u
 local optima, so for them more starts are followed, and knots are taken out in one place and put in another.
 """
 
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 import numpy as np
@@ -41,16 +43,19 @@ def best_spline(pieces: Pieces, hidden: int) -> Found:
     return min(closed, Found(_best_open(pieces, hidden), None), key=lambda found: found.spline.squares)
 
 
-def rough_spline(pieces: Pieces, hidden: int) -> Found:
-    """A good spline of `hidden` pieces, for comparing numbers of units: one start, and no exchanges."""
-    start = solve(pieces, knots.by_lines(pieces, hidden, pieces.breaks[:0]))
-    return Found(improve(start, pieces.breaks[:0], ROUGH_STEPS), None)
+def rough_splines(pieces: Pieces, counts: Sequence[int]) -> Iterator[Found]:
+    """Good splines of so many pieces each, for comparing their numbers: one start, few steps, and no exchanges."""
+    few = [] if len(pieces.breaks) else [count for count in counts if count <= 2 * FEW]
+    starts = knots.by_lines_each(pieces, few) if few else []
+    for count, start in zip_longest(counts, starts):
+        held = _held(pieces, count)
+        first = knots.by_lines(pieces, count, held) if start is None else start
+        yield Found(improve(solve(pieces, first), held, ROUGH_STEPS), None)
 
 
 def _best_open(pieces: Pieces, count: int) -> Spline:
     """The best spline with `count` pieces, whatever the slope of its first one."""
-    # Kinks and jumps hold knots where there are knots enough.
-    held = pieces.breaks if len(pieces.breaks) < count else pieces.breaks[:0]
+    held = _held(pieces, count)
     starts = [solve(pieces, knots.by_lines(pieces, count, held))]
     if count <= FEW or knots.has_few_samples(pieces, count):
         joined = knots.by_chords(pieces, count, held)
@@ -64,6 +69,11 @@ def _best_open(pieces: Pieces, count: int) -> Spline:
     if equidistant.squares < best.squares:  # as happens where a piece has two samples
         best = improve(equidistant, held)
     return _exchange(best, held) if 2 < count <= FEW and best.mse > NOTHING else best
+
+
+def _held(pieces: Pieces, count: int) -> np.ndarray:
+    """Kinks and jumps hold knots where there are knots enough."""
+    return pieces.breaks if len(pieces.breaks) < count else pieces.breaks[:0]
 
 
 def _best(splines: list[Spline]) -> Spline:
