@@ -1,4 +1,4 @@
-"""Where a target is not smooth: kinks and jumps of a function, found by halving intervals, and jumps of a table.
+"""Where a target is not smooth: kinks and jumps of a function, found by halving intervals, and those of a table.
 
 A spline with a knot on the kink of |x| is exact there, however few knots it has; integrals by Gauss points need to be
 split there.
@@ -14,7 +14,7 @@ CANDIDATES = 64  # places that are looked into
 NARROWEST = 1e-9  # piece, as a part of the interval, and so a jump: steeper ones lose more to rounding than they gain
 GROWN = 2.0  # times its values three cells away: a function that is more at a singularity has a pole there
 SUSPECT = 4.0  # times as much as nearby: what is looked into
-OUTLIER = 8.0  # times as much as nearby: what is taken for a jump of a table
+OUTLIER = 8.0  # times as much as nearby: what is taken for a jump or a kink of a table
 NEARBY = 6  # samples or cells on either side
 
 
@@ -79,6 +79,20 @@ def jumps(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     places = places[np.argsort(-dy[places])][:CANDIDATES]
     sides = np.unique(np.concatenate([places, places + 1]))
     return x[sides[(sides > 0) & (sides < len(x) - 1)]]
+
+
+def kinks(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Half-way between the samples that a kink in a table may lie between, sorted: x (C,) strictly ascending, y (C,).
+
+    There the slope changes by OUTLIER times the largest change nearby; a kink between two samples changes it twice.
+    """
+    if len(x) < NEARBY:
+        return np.empty(0)
+    change = np.abs(np.diff(np.diff(y) / np.diff(x)))  # (C - 2,) at x[1:-1]
+    places = 1 + np.flatnonzero(change > np.maximum(OUTLIER * _largest_nearby(change, gap=1), 1e-9 * change.max()))
+    places = places[np.argsort(-change[places - 1])][:CANDIDATES]
+    left = np.unique(np.concatenate([places - 1, places]))
+    return (x[left] + x[left + 1]) / 2
 
 
 def _largest_nearby(values: np.ndarray, gap: int = 0) -> np.ndarray:

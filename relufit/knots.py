@@ -7,6 +7,7 @@ by dynamic programming over K lines that need not meet: Bellman and Roth (1969),
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -51,41 +52,24 @@ def _of_parabola(mass: np.ndarray, curvature: np.ndarray, h: np.ndarray) -> np.n
 
 def by_lines(pieces: Pieces, count: int, held: np.ndarray) -> np.ndarray:
     """The knots of the best `count` separate lines between nodes, which end at each of `held`: (count + 1,)."""
-    nodes = _nodes(pieces, count, held)
-    sums = _sums(pieces.moments(nodes), _longest(nodes, count))
-    errors = _charged(_of_lines(sums), sums[0], nodes, pieces)
-    path = _shortest_path(_ending_at(errors, np.isin(nodes, held)), count)
-    return by_density(pieces, nodes, count) if path is None else pieces.settled(nodes[path], held)
+    return _by_lines(pieces, _tabulate(pieces, _nodes(pieces, count, held), count), count, held)
 
 
-def by_lines_each(pieces: Pieces, counts: Sequence[int]) -> list[np.ndarray]:
-    """The same for several numbers of lines at once, from the same nodes; up to FEW_NODES / NODES_PER_PIECE lines."""
-    most, none = max(counts), np.empty(0)
-    nodes = _nodes(pieces, most, none)
-    sums = _sums(pieces.moments(nodes), len(nodes) - 1)
-    errors = _ending_at(_charged(_of_lines(sums), sums[0], nodes, pieces), np.isin(nodes, none))
-    least = _least_errors(errors, most)
-    paths = [_path(least, errors, count) for count in counts]
-    return [
-        by_density(pieces, nodes, count) if path is None else pieces.settled(nodes[path], none)
-        for count, path in zip(counts, paths, strict=True)
-    ]
+def by_lines_and_chords(pieces: Pieces, count: int, held: np.ndarray) -> list[np.ndarray]:
+    """The same, and the knots of the best `count` lines that join values of the target; (count + 1,) each.
 
-
-def by_chords(pieces: Pieces, count: int, held: np.ndarray) -> np.ndarray | None:
-    """The knots of the best `count` lines that join values of the target: its samples, where a piece has few of them.
-
-    They meet, as lines through a few samples each would not. (count + 1,); None where `held` leaves no way.
+    These meet, as lines through a few samples each would not. Of a table with few samples a piece they join samples.
     """
+    table = _tabulate(pieces, _nodes(pieces, count, held), count)
+    lines = _by_lines(pieces, table, count, held)
     if has_few_samples(pieces, count):
-        nodes, y = pieces.table  # type: ignore[misc]  # there is one
-        sums = _sums(pieces.moments(nodes), _longest(nodes, count))
+        table = _tabulate(pieces, pieces.table[0], count)  # type: ignore[index]  # there is one
+        y = pieces.table[1]  # type: ignore[index]
     else:
-        nodes = _nodes(pieces, count, held)
-        moments = pieces.moments(nodes)
-        sums, y = _sums(moments, _longest(nodes, count)), pieces.at_knots(nodes, moments)[1]
-    path = _shortest_path(_ending_at(_of_chords(sums, nodes, y), np.isin(nodes, held)), count)
-    return None if path is None else nodes[path]
+        y = pieces.at_knots(table.nodes, table.fine)[1]
+    errors = _of_chords(table.sums, table.nodes, y)
+    path = _shortest_path(_ending_at(errors, np.isin(table.nodes, held)), count)
+    return [lines] if path is None else [lines, table.nodes[path]]
 
 
 def has_few_samples(pieces: Pieces, count: int) -> bool:
@@ -93,9 +77,36 @@ def has_few_samples(pieces: Pieces, count: int) -> bool:
     return pieces.table is not None and pieces.most <= max(SAMPLES_PER_PIECE * count, FEW_NODES)
 
 
-def _longest(nodes: np.ndarray, count: int) -> int:
-    """How many nodes a line may go on for."""
-    return len(nodes) - 1 if _is_small(len(nodes) - 1, count) else round(LONGEST * (len(nodes) - 1) / count)
+def by_lines_each(pieces: Pieces, counts: Sequence[int]) -> list[np.ndarray]:
+    """The same for several numbers of lines at once, from the same nodes; up to FEW_NODES / NODES_PER_PIECE lines."""
+    none = np.empty(0)
+    table = _tabulate(pieces, _nodes(pieces, max(counts), none), 1)
+    errors = _charged(pieces, table)
+    least = _least_errors(errors, max(counts))
+    return [_settled(pieces, table, _path(least, errors, count), count, none) for count in counts]
+
+
+class _Table(NamedTuple):
+    """Nodes, what lies between neighbours, and all lines from node to node that are short enough."""
+
+    nodes: np.ndarray  # (M + 1,)
+    fine: Moments  # (M,)
+    sums: np.ndarray  # (6, longest, M + 1), see _sums
+
+
+def _tabulate(pieces: Pieces, nodes: np.ndarray, count: int) -> _Table:
+    fine, last = pieces.moments(nodes), len(nodes) - 1
+    return _Table(nodes, fine, _sums(fine, last if _is_small(last, count) else round(LONGEST * last / count)))
+
+
+def _by_lines(pieces: Pieces, table: _Table, count: int, held: np.ndarray) -> np.ndarray:
+    errors = _ending_at(_charged(pieces, table), np.isin(table.nodes, held))
+    return _settled(pieces, table, _shortest_path(errors, count), count, held)
+
+
+def _settled(pieces: Pieces, table: _Table, path: np.ndarray | None, count: int, held: np.ndarray) -> np.ndarray:
+    """The knots at these nodes; by density where there is no path."""
+    return by_density(pieces, table.nodes, count) if path is None else pieces.settled(table.nodes[path], held)
 
 
 def _is_small(last: int, count: int) -> bool:
@@ -107,7 +118,7 @@ def _nodes(pieces: Pieces, count: int, held: np.ndarray) -> np.ndarray:
     wanted = max(NODES_PER_PIECE * count, FEWEST_NODES)
     nodes = np.union1d(pieces.nodes(2 * wanted), pieces.breaks)
     for _ in range(2):
-        nodes = np.union1d(pieces.distinct(by_density(pieces, nodes, wanted)), held)
+        nodes = np.union1d(pieces.distinct(by_density(pieces, nodes, wanted)), [*held, *pieces.suspects])
     # Of a table whose changes crowd in one place there may be few such nodes.
     return nodes if len(nodes) > 2 * count else np.union1d(nodes, pieces.nodes(2 * count))
 
@@ -139,18 +150,19 @@ def _of_chords(sums: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return mass * gap * gap + np.maximum(syy - slope * (2 * sxy - slope * sxx), 0.0)
 
 
-def _charged(errors: np.ndarray, mass: np.ndarray, nodes: np.ndarray, pieces: Pieces) -> np.ndarray:
-    """The same, and of lines of few samples at least what the curvature around them says.
+def _charged(pieces: Pieces, table: _Table) -> np.ndarray:
+    """Squares about the best lines, (longest, nodes), of few samples at least what the curvature around them says.
 
     A line through two samples leaves nothing, but a spline has one value a knot, not two a piece.
     """
-    samples, bends = _running(pieces.counts(nodes)), _running(_curvature(pieces.moments(nodes)))
+    nodes, errors = table.nodes, _of_lines(table.sums)
+    samples, bends = _running(pieces.counts(nodes)), _running(_curvature(table.fine))
     begin, end = _begin(errors.shape), np.arange(len(nodes))
     few = np.nonzero((samples[end] - samples[begin] <= SCARCE) & (begin < end))
     first, last = begin[few], end[few[1]]
     curvature = (bends[last] - bends[first]) / (last - first)
-    errors[few] = np.maximum(errors[few], _of_parabola(mass[few], curvature, nodes[last] - nodes[first]))
-    return errors
+    errors[few] = np.maximum(errors[few], _of_parabola(table.sums[0][few], curvature, nodes[last] - nodes[first]))
+    return _ending_at(errors, np.zeros(len(nodes), bool))
 
 
 def _ending_at(errors: np.ndarray, forced: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from relufit.breaks import jumps
+from relufit.breaks import jumps, kinks
 
 PARTS = 64  # that integrals over an interval are cut into, where pieces are fewer
 POINTS = 8  # Gauss points of a piece: exact for polynomials up to degree 15
@@ -42,6 +42,7 @@ class Pieces(Protocol):
     high: float
     mass: float
     breaks: np.ndarray  # sorted, inside (low, high)
+    suspects: np.ndarray  # places that a search for knots looks at beside its nodes, sorted
     most: int  # pieces that the target supports
     table: tuple[np.ndarray, np.ndarray] | None  # x and y (C,) of its samples, where there are any
 
@@ -72,7 +73,7 @@ class FunctionPieces:
     ) -> None:
         self.function, self.low, self.high, self.mass = function, low, high, high - low
         self.breaks = np.empty(0) if breaks is None else breaks
-        self.most, self.cuts = 2**20, self.breaks
+        self.most, self.cuts, self.suspects = 2**20, self.breaks, np.empty(0)
         self.table: tuple[np.ndarray, np.ndarray] | None = None
 
     def refine(self, cuts: np.ndarray) -> None:
@@ -144,7 +145,7 @@ class DataPieces:
         before = self.totals[0, :, :-1]
         added = total - before
         np.cumsum((before - (total - added)) + (terms - added), axis=1, out=lost)
-        self.breaks = jumps(x, y)
+        self.breaks, self.suspects = jumps(x, y), kinks(x, y)
 
     def moments(self, knots: np.ndarray) -> Moments:
         """A sample belongs to the piece that begins at it or left of it; the last piece has both its ends."""
@@ -200,16 +201,18 @@ class DataPieces:
 
     def settled(self, knots: np.ndarray, held: np.ndarray) -> np.ndarray:
         """Where the lines meet between the same two samples: so is a kink between samples found exactly."""
-        m, inner = self.moments(knots), knots[1:-1].copy()
+        m, inner = self.moments(knots), knots[1:-1]
         at_zero = m.y - m.slope * m.x
         with np.errstate(all="ignore"):
             meeting = (at_zero[1:] - at_zero[:-1]) / (m.slope[:-1] - m.slope[1:])
         right = np.searchsorted(self.x, inner).clip(1, len(self.x) - 1)
-        # A sample at a knot belongs to the piece on its right.
-        least = self.x[right - 1] + 1e-3 * (self.x[right] - self.x[right - 1])
-        good = (least <= meeting) & (meeting <= self.x[right]) & ~np.isin(inner, held)
-        inner[good] = meeting[good]
-        return np.concatenate([knots[:1], inner, knots[-1:]])
+        low, high = self.x[right - 1], self.x[right]
+        slack = 1e-6 * (high - low)  # a kink on a sample is off by rounding
+        good = (low - slack <= meeting) & (meeting <= high + slack) & ~np.isin(inner, held)
+        moved = np.concatenate([knots[:1], np.where(good, meeting.clip(low, high), inner), knots[-1:]])
+        crowded = np.diff(moved) < 1e-3 * np.diff(knots)  # on the same sample, from both sides
+        stay = np.append(crowded, False) | np.append(False, crowded)
+        return np.where(stay, knots, moved)
 
 
 def _gathered(moments: Moments, owner: np.ndarray, pieces: int) -> Moments:

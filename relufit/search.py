@@ -19,7 +19,7 @@ FEW = 24  # pieces up to which knots are exchanged
 ROUNDS = 3  # of exchanges
 FOLLOWED = 2  # exchanges in a round that are followed,
 FEW_STEPS = 8  # for so many steps
-CLOSED_STEPS, ROUGH_STEPS = 24, 8
+CLOSED_STEPS, ROUGH_STEPS = 16, 8
 NOTHING = 1e-24  # a mean square, where y is of the order of 1, below which there is nothing to gain
 
 
@@ -40,7 +40,7 @@ def best_spline(pieces: Pieces, hidden: int) -> Found:
     slack = 1e-3 if hidden <= FEW else 2 / hidden
     if closed.spline.squares <= wide.squares * (1 + slack) or closed.spline.mse < NOTHING:
         return closed
-    return min(closed, Found(_best_open(pieces, hidden), None), key=lambda found: found.spline.squares)
+    return min(closed, Found(_narrow(wide, hidden), None), key=lambda found: found.spline.squares)
 
 
 def rough_splines(pieces: Pieces, counts: Sequence[int]) -> Iterator[Found]:
@@ -56,19 +56,30 @@ def rough_splines(pieces: Pieces, counts: Sequence[int]) -> Iterator[Found]:
 def _best_open(pieces: Pieces, count: int) -> Spline:
     """The best spline with `count` pieces, whatever the slope of its first one."""
     held = _held(pieces, count)
-    starts = [solve(pieces, knots.by_lines(pieces, count, held))]
-    if count <= FEW or knots.has_few_samples(pieces, count):
-        joined = knots.by_chords(pieces, count, held)
-        starts += [] if joined is None else [solve(pieces, joined)]
-    if count <= FEW and not len(held):
+    few = count <= FEW
+    with_chords = few or knots.has_few_samples(pieces, count)
+    by_lines = knots.by_lines_and_chords if with_chords else lambda *given: [knots.by_lines(*given)]
+    starts = [solve(pieces, start) for start in by_lines(pieces, count, held)]
+    if few and not len(held):
         starts.append(solve(pieces, knots.by_density(pieces, pieces.nodes(4 * count), count)))
-    if _best(starts).mse < NOTHING:
-        return _best(starts)
-    best = _best([improve(start, held) for start in starts])
+    for start in starts:
+        if start.mse < NOTHING:
+            return start
+    best = improve(_best([improve(start, held, FEW_STEPS) for start in starts]), held)
     equidistant = solve(pieces, np.linspace(pieces.low, pieces.high, count + 1))
     if equidistant.squares < best.squares:  # as happens where a piece has two samples
         best = improve(equidistant, held)
     return _exchange(best, held) if 2 < count <= FEW and best.mse > NOTHING else best
+
+
+def _narrow(wide: Spline, count: int) -> Spline:
+    """A spline of one piece fewer: from the knots of `wide`, each moved a little, where they are many."""
+    pieces, held = wide.pieces, _held(wide.pieces, count)
+    if count > FEW and not len(held):
+        start = np.interp(np.linspace(0, count + 1, count + 1), np.arange(count + 2), wide.knots)
+    else:
+        start = knots.by_lines(pieces, count, held)
+    return improve(solve(pieces, start), held)
 
 
 def _held(pieces: Pieces, count: int) -> np.ndarray:

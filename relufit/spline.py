@@ -26,7 +26,7 @@ from relufit.pieces import Moments, Pieces
 STEPS = 80
 DAMPING = 1e-2, 1e5  # at first; where there is nothing left to gain
 ENOUGH = 1e-5  # a gain, as a part of the error, after which another such step is the last
-PATIENCE, LITTLE = 6, 2e-4  # steps tried that together gained no more than this part of the error are the last
+PATIENCE, LITTLE = 4, 5e-4  # steps tried that together gained no more than this part of the error are the last
 STRIDE = 0.4  # of the shorter piece beside it, the most that a knot moves in a step
 RIDGE = 1e-13  # of the largest diagonal element: values that no sample determines
 

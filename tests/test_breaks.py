@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from relufit.breaks import NARROWEST, find_pole, jumps, singularities
+from relufit.breaks import NARROWEST, find_pole, jumps, kinks, singularities
 
 ENDS = -2 * np.pi, 2 * np.pi
 
@@ -82,11 +82,25 @@ def test_jumps_of_a_table_are_between_two_samples() -> None:
         np.testing.assert_array_equal(jumps(x, y), x[[first - 1, first]])
 
 
+@pytest.mark.parametrize("samples", [1000, 1001])
+def test_kinks_of_a_table_lie_between_the_places_found(samples: int) -> None:
+    """Of |x| and a smooth function: with a sample on the kink, or one on either side of it."""
+    x = np.linspace(-1, 1, samples)
+    found = kinks(x, np.abs(x) + x**2)
+    spacing = x[1] - x[0]
+    assert 2 <= len(found) <= 3
+    assert np.abs(found).max() < 1.1 * spacing
+    assert found.min() < 0.6 * spacing
+    assert found.max() > -0.6 * spacing
+    assert len(kinks(x, np.exp(x))) == 0
+
+
 def test_noise_gaps_and_short_tables_are_no_jumps() -> None:
     """Neither normal noise, nor a smooth function with a hole in its samples, nor five samples."""
     rng = np.random.default_rng(0)
     x = np.sort(rng.uniform(-3, 3, 3000))
     assert len(jumps(x, rng.normal(size=3000))) == 0
+    assert len(kinks(np.linspace(-3, 3, 3000), rng.normal(size=3000))) <= 2
     holed = x[(x < 0.2) | (x > 1.1)]
     assert len(jumps(holed, np.exp(holed))) == 0
     assert len(jumps(x[:5], np.array([0.0, 0, 1, 1, 1]))) == 0

@@ -52,9 +52,9 @@ def test_raw_numbers_of_any_size(shift: float, scale: float) -> None:
 def test_tables_as_people_have_them() -> None:
     """Unsorted, with duplicates in x that disagree: the mean is fitted, and the rest stays as error."""
     rng = np.random.default_rng(0)
-    x = np.repeat(np.linspace(0, 1, 50), 4)
-    y = np.abs(x - 0.5) + np.tile([0.1, -0.1, 0.1, -0.1], 50)
-    order = rng.permutation(200)
+    x = np.repeat(np.linspace(0, 1, 51), 4)
+    y = np.abs(x - 0.5) + np.tile([0.1, -0.1, 0.1, -0.1], 51)
+    order = rng.permutation(204)
     found = spline(x[order], y[order], hidden=3, test_fraction=0)
     np.testing.assert_allclose(found.predict([0.0, 0.5, 1.0]), [0.5, 0, 0.5], atol=1e-9)
     assert found.metrics["mse"] == pytest.approx(0.01, rel=1e-9)
