@@ -284,6 +284,7 @@ LAYOUTS: dict[str, Callable[[Run], list[Block]]] = {
     "verdicts": lay_out_verdicts,
     "crossover": lay_out_crossover,
     "solvers": solvers.lay_out,
+    "reached": solvers.lay_out_reached,
     "summary": lay_out_summary,
 }
 

@@ -11,9 +11,10 @@ import pandas as pd
 
 from bench import soundness
 from bench.blocks import NO_CASES, Block, Heading, Table
-from bench.cases import ALONE
+from bench.cases import ALONE, SOLVERS
 from bench.cells import duration, scientific, whole
 from bench.frames import Run
+from relufit.targets import ZOO
 
 LIMITS = {f"1e-{power}": 10.0**-power for power in range(2, 10)}  # mean squared errors to be reached
 EXACT = 1e-20  # a mean squared error below which a spline is off by rounding only, and no ratio to it says anything
@@ -147,3 +148,35 @@ def in_short(run: Run) -> pd.DataFrame:
     cells["error at the end"] = frame.mse.map(scientific)
     cells["over the best spline"] = frame.over_best_spline.map(_ratio)
     return cells
+
+
+def lay_out_reached(run: Run) -> list[Block]:
+    """What a page has room for: one table, solvers down, functions across, at the width with most rows."""
+    frame = tabulate(run)
+    frame = frame[frame.status.isin(("OK", "DIVERGED"))]
+    if frame.empty:
+        return [NO_CASES]
+    frame = frame[frame.hidden == frame.hidden.mode().max()].sort_values("mse", kind="stable")
+    targets = [name for name in ZOO if (frame.target == name).any()]
+    best = frame.drop_duplicates(["solver", "target"]).set_index(["solver", "target"])  # of several backends
+    rows = [
+        {
+            "solver": solver,
+            "longest": duration(frame.train_seconds[frame.solver == solver].max()),
+            **{target: _reached(best, solver, target) for target in targets},
+        }
+        for solver in SOLVERS
+        if (frame.solver == solver).any()
+    ]
+    asymptotic = frame.groupby("target").asymptotic_mse.max()
+    last = {"solver": "MSE*", "longest": "", **{name: scientific(asymptotic[name]) for name in targets}}
+    told = f"H = {frame.hidden.iloc[0]}. Mean squared error against the function, where each solver ended."
+    return [told, Table(pd.DataFrame([*rows, last]))]
+
+
+def _reached(best: pd.DataFrame, solver: str, target: str) -> str:
+    """The error at the end, or why there is none."""
+    if (solver, target) not in best.index:
+        return ""
+    row = best.loc[(solver, target)]
+    return scientific(row.mse) if row.status == "OK" else str(row.status)

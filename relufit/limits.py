@@ -18,6 +18,7 @@ class Limits(NamedTuple):
     max_error: float  # its largest error
     seconds: float  # in which it was found
     asymptotic_mse: float | None  # MSE*(hidden)
+    exact: bool  # f'' is sympy's; else from differences of the function's values
     ratio: float | None  # mse over it
     bound: float | None  # on the largest error of the interpolating network
     bound_kind: str  # by what, or why there is none
@@ -37,7 +38,7 @@ class Limits(NamedTuple):
         else:
             lines.append(
                 f"asymptotic value MSE*   mean square {self.asymptotic_mse:.4g} (no bound: the best spline found has "
-                f"{self.ratio:.3f} of it)"
+                f"{self.ratio:.3f} of it; f'' {'by sympy' if self.exact else 'by differences'})"
             )
         if self.bound is not None:
             lines.append(f"interpolating network   largest error at most {self.bound:.3g}, by {self.bound_kind}")
@@ -69,6 +70,7 @@ def limits(
         best.metrics["max_error"],
         best.metrics["seconds"],
         value,
+        asymptotic.exact,
         None if not value else best.metrics["mse"] / value,
         bound.value if bound.value < float("inf") else None,
         bound.kind,

@@ -7,6 +7,7 @@ import numpy as np
 
 from relufit.errors import RelufitError
 from relufit.export import check_folder
+from relufit.targets import Target
 
 if TYPE_CHECKING:
     from relufit.fits import Fit
@@ -34,7 +35,7 @@ def plot_fit(fit: "Fit", path: str | Path | None = None) -> Any:
 
     above.plot(fit.x, fit.y, ".", color="0.6", markersize=3, label=f"data, N = {len(fit.x)}")
     if fit.target is not None:
-        above.plot(grid, fit.target(grid), color="black", linewidth=1, label=fit.target.name)
+        above.plot(grid, fit.target(grid), color="black", linewidth=1, label=label_of(fit.target))
     above.plot(grid, fit.predict(grid), color="tab:red", label=f"network, H = {fit.params.b1.shape[0]}")
     knots = _knots(fit, low, high)
     at_the_foot = above.get_xaxis_transform()  # x in data, y as a fraction of the panel
@@ -50,6 +51,21 @@ def plot_fit(fit: "Fit", path: str | Path | None = None) -> Any:
     if path is not None:
         _save(figure, path)
     return figure
+
+
+def label_of(target: Target) -> str:
+    """The target as a formula, where sympy is installed and matplotlib can set what it says; else its name."""
+    from matplotlib.mathtext import MathTextParser
+
+    name = target.name.replace("$", r"\$")
+    try:
+        from relufit.symbolic import latex
+
+        formula = f"${latex(target)}$"
+        MathTextParser("path").parse(formula)
+    except (RelufitError, ImportError, ValueError):  # no sympy, no expression; no such command in mathtext
+        return name
+    return formula
 
 
 def _figure_class() -> Any:

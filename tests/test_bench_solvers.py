@@ -54,6 +54,21 @@ def test_seconds_and_steps_are_those_of_the_first_look(tmp_path: Path) -> None:
     assert frame.loc["adam", "cupy"].status == "SKIPPED"
 
 
+def test_a_page_has_room_for_one_table(tmp_path: Path) -> None:
+    """Solvers down, functions across, the best of several backends, and the asymptotic value below."""
+    run = make(
+        tmp_path, spline(), solved(), solved(backend="numba", mse=[0.5, 1e-2, 5e-5, 6e-5]),
+        solved("sgd", status="DIVERGED", reason="lost"), solved(target="abs", asymptotic_mse=None), solved(hidden=64),
+    )  # fmt: skip
+    told, table = solvers.lay_out_reached(run)
+    cells = table.frame.set_index("solver")
+    assert "H = 512" in str(told)
+    assert list(cells.columns) == ["longest", "sin", "abs"]
+    assert [cells.sin[name] for name in ("spline", "adam", "sgd", "MSE*")] == ["2e-10", "6e-05", "DIVERGED", "1.6e-10"]
+    assert (cells["abs"]["adam"], cells["abs"]["spline"], cells["abs"]["MSE*"]) == ("8e-05", "", "")
+    assert "no" in markdown(solvers.lay_out_reached(make(tmp_path / "none")))
+
+
 def test_the_best_spline_is_that_of_the_same_function_and_width(tmp_path: Path) -> None:
     """Of several the lowest; none of another width or function; an exact one divides nothing."""
     kink = {"target": "abs", "asymptotic_mse": None}
