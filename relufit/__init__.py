@@ -1,6 +1,6 @@
 """relufit: one two-layer ReLU network, written for every array library, timed and checked. Imports no framework."""
 
-from relufit import backends, targets
+from relufit import backends, targets, theory
 from relufit.backend import Backend, BackendUnavailable, Samples
 from relufit.data import Plan, draw_plan, sample, split
 from relufit.ensembles import fit_many
@@ -16,5 +16,5 @@ __version__ = "0.1.0"
 __all__ = [
     "SGD", "Adam", "Backend", "BackendUnavailable", "Diverged", "Fit", "Momentum", "Params", "Plan", "RelufitError",
     "Samples", "Sizes", "State", "Target", "backends", "draw_plan", "fit", "fit_many", "init_params", "sample",
-    "split", "targets",
+    "split", "targets", "theory",
 ]  # fmt: skip

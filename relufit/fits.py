@@ -16,6 +16,7 @@ from relufit.pieces import PLACES, SHARES
 from relufit.scaling import Scaling
 from relufit.slices import first_divergence
 from relufit.targets import Target
+from relufit.units import knots_of
 
 CELLS = 1000  # that errors against a function are integrated over, cut at the knots too
 
@@ -156,20 +157,13 @@ class Problem:
         return float(np.average((error**2).mean(axis=1), weights=None if self.weight is None else self.weight[index]))
 
 
-def knots_of(params: Params) -> np.ndarray:
-    """Where the units of a network of one input switch, -b1 / w1, sorted; units that never do have none."""
-    w1, b1 = params.w1[0], params.b1
-    return np.sort(-b1[w1 != 0] / w1[w1 != 0])
-
-
 def errors_against(target: Target, params: Params) -> tuple[float, float]:
     """Mean square and largest size of network - function over the target's domain, in float64.
 
     By Gauss points between the knots, where the network is a line, and between CELLS + 1 equidistant places.
     """
     low, high = target.domain
-    knots = knots_of(params)
-    ends = np.union1d(np.linspace(low, high, CELLS + 1), knots[(knots > low) & (knots < high)])
+    ends = np.union1d(np.linspace(low, high, CELLS + 1), knots_of(params, low, high))
     x = np.concatenate([(ends[:-1, None] + np.diff(ends)[:, None] * PLACES).ravel(), ends])
     with np.errstate(over="ignore", invalid="ignore"):
         error = evaluate(params, x[:, None])[:, 0] - target(x)

@@ -8,6 +8,7 @@ import numpy as np
 from relufit.errors import RelufitError
 from relufit.export import check_folder
 from relufit.targets import Target
+from relufit.units import knots_of
 
 if TYPE_CHECKING:
     from relufit.fits import Fit
@@ -37,7 +38,7 @@ def plot_fit(fit: "Fit", path: str | Path | None = None) -> Any:
     if fit.target is not None:
         above.plot(grid, fit.target(grid), color="black", linewidth=1, label=label_of(fit.target))
     above.plot(grid, fit.predict(grid), color="tab:red", label=f"network, H = {fit.params.b1.shape[0]}")
-    knots = _knots(fit, low, high)
+    knots = knots_of(fit.params, low, high)
     at_the_foot = above.get_xaxis_transform()  # x in data, y as a fraction of the panel
     rug = np.full(len(knots), 0.02)
     above.plot(knots, rug, "|", color="tab:blue", transform=at_the_foot, label=f"{len(knots)} knots inside")
@@ -74,13 +75,6 @@ def _figure_class() -> Any:
     except ImportError:
         raise RelufitError("matplotlib is not installed: pip install relufit[plot]") from None
     return Figure
-
-
-def _knots(fit: "Fit", low: float, high: float) -> np.ndarray:
-    """Where units switch, -b1/w1, inside the data."""
-    w1, b1 = fit.params.w1[0], fit.params.b1
-    knots = -b1[w1 != 0] / w1[w1 != 0]
-    return np.sort(knots[(knots > low) & (knots < high)])
 
 
 def _save(figure: Any, path: str | Path) -> None:

@@ -18,6 +18,13 @@ ALL_SETS = 12  # turns up to which every set is tried
 SETS = 4  # that are offered
 
 
+def knots_of(params: Params, low: float, high: float) -> np.ndarray:
+    """Where the units of a network of one input switch, -b1 / w1, inside an interval, sorted."""
+    w1, b1 = params.w1[0], params.b1
+    knots = -b1[w1 != 0] / w1[w1 != 0]
+    return np.sort(knots[(knots > low) & (knots < high)])
+
+
 def closures(slopes: np.ndarray) -> list[np.ndarray]:
     """Sets of turns that nearly close a spline with these slopes (K,), best first: masks (K - 1,) of the turns."""
     turns = np.diff(slopes)
