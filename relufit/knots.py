@@ -13,9 +13,9 @@ import numpy as np
 
 from relufit.pieces import Moments, Pieces
 
-NODES_PER_PIECE = 4
+NODES_PER_PIECE = 3
 FEWEST_NODES = 96
-FEW_PIECES, FEW_NODES = 24, 400  # up to so many of either, lines may be of any length, and knots anywhere
+FEW_PIECES, FEW_NODES = 24, 400  # up to so many pieces, or samples, lines may be of any length and knots anywhere
 LONGEST = 5  # else a line takes up to so many pieces' worth of nodes
 WINDOW = 6  # and a knot is looked for so many pieces around its place by density
 SAMPLES_PER_PIECE = 6  # up to so many, each may be a node
@@ -63,7 +63,7 @@ def by_lines_and_chords(pieces: Pieces, count: int, held: np.ndarray) -> list[np
     table = _tabulate(pieces, _nodes(pieces, count, held), count)
     lines = _by_lines(pieces, table, count, held)
     if has_few_samples(pieces, count):
-        table = _tabulate(pieces, pieces.table[0], count)  # type: ignore[index]  # there is one
+        table = _tabulate(pieces, pieces.table[0], count, FEW_NODES)  # type: ignore[index]  # there is one
         y = pieces.table[1]  # type: ignore[index]
     else:
         y = pieces.at_knots(table.nodes, table.fine)[1]
@@ -94,9 +94,11 @@ class _Table(NamedTuple):
     sums: np.ndarray  # (6, longest, M + 1), see _sums
 
 
-def _tabulate(pieces: Pieces, nodes: np.ndarray, count: int) -> _Table:
+def _tabulate(pieces: Pieces, nodes: np.ndarray, count: int, most: int = 0) -> _Table:
+    """Lines of any length where they are few, or the nodes at `most` so many."""
     fine, last = pieces.moments(nodes), len(nodes) - 1
-    return _Table(nodes, fine, _sums(fine, last if _is_small(last, count) else round(LONGEST * last / count)))
+    anywhere = count <= FEW_PIECES or last <= most
+    return _Table(nodes, fine, _sums(fine, last if anywhere else round(LONGEST * last / count)))
 
 
 def _by_lines(pieces: Pieces, table: _Table, count: int, held: np.ndarray) -> np.ndarray:
@@ -107,10 +109,6 @@ def _by_lines(pieces: Pieces, table: _Table, count: int, held: np.ndarray) -> np
 def _settled(pieces: Pieces, table: _Table, path: np.ndarray | None, count: int, held: np.ndarray) -> np.ndarray:
     """The knots at these nodes; by density where there is no path."""
     return by_density(pieces, table.nodes, count) if path is None else pieces.settled(table.nodes[path], held)
-
-
-def _is_small(last: int, count: int) -> bool:
-    return count <= FEW_PIECES or last <= FEW_NODES
 
 
 def _nodes(pieces: Pieces, count: int, held: np.ndarray) -> np.ndarray:
@@ -208,10 +206,10 @@ def _shortest_path(errors: np.ndarray, count: int) -> np.ndarray | None:
 def _least_errors(errors: np.ndarray, count: int) -> np.ndarray:
     """The least error of j lines up to node i, at [j, longest + i]; `longest` places before node 0 are none.
 
-    Where lines are many, each ends within a WINDOW of its place among the nodes.
+    Where lines cannot be of any length, each ends within a WINDOW of its place among the nodes.
     """
     longest, last = errors.shape[0], errors.shape[1] - 1
-    window = last if _is_small(last, count) else round(WINDOW * last / count)
+    window = last if longest == last else round(WINDOW * last / count)
     best = np.full((count + 1, longest + last + 1), np.inf)
     best[0, longest] = 0.0
     row, one = best.strides

@@ -44,6 +44,7 @@ class Pieces(Protocol):
     breaks: np.ndarray  # sorted, inside (low, high)
     suspects: np.ndarray  # places that a search for knots looks at beside its nodes, sorted
     most: int  # pieces that the target supports
+    rounding: float  # a mean square that may be nothing but rounding, where y is of the order of 1
     table: tuple[np.ndarray, np.ndarray] | None  # x and y (C,) of its samples, where there are any
 
     def moments(self, knots: np.ndarray) -> Moments:
@@ -73,7 +74,7 @@ class FunctionPieces:
     ) -> None:
         self.function, self.low, self.high, self.mass = function, low, high, high - low
         self.breaks = np.empty(0) if breaks is None else breaks
-        self.most, self.cuts, self.suspects = 2**20, self.breaks, np.empty(0)
+        self.most, self.rounding, self.cuts, self.suspects = 2**20, 1e-24, self.breaks, np.empty(0)
         self.table: tuple[np.ndarray, np.ndarray] | None = None
 
     def refine(self, cuts: np.ndarray) -> None:
@@ -133,7 +134,7 @@ class DataPieces:
         self.x, self.low, self.high, self.mass = x, float(x[0]), float(x[-1]), float(weight.sum())
         # The median, not the middle of the range: beside an outlier all other samples lie far from that and close
         # together, and their second moments about it cancel to nothing.
-        self.middle, self.most = float(x[len(x) // 2]), len(x) - 1
+        self.middle, self.most, self.rounding = float(x[len(x) // 2]), len(x) - 1, 1e-15
         self.table: tuple[np.ndarray, np.ndarray] | None = x, y
         dx, wy = x - self.middle, weight * y
         terms = np.stack([weight, weight * dx, wy, weight * dx * dx, wy * dx, wy * y])  # (6, C)

@@ -19,8 +19,8 @@ FEW = 24  # pieces up to which knots are exchanged
 ROUNDS = 3  # of exchanges
 FOLLOWED = 2  # exchanges in a round that are followed,
 FEW_STEPS = 8  # for so many steps
+RIVAL = 4.0  # times the error of the best after as many: a start that is still followed
 CLOSED_STEPS, ROUGH_STEPS = 16, 8
-NOTHING = 1e-24  # a mean square, where y is of the order of 1, below which there is nothing to gain
 
 
 class Found(NamedTuple):
@@ -35,10 +35,14 @@ def best_spline(pieces: Pieces, hidden: int) -> Found:
     if hidden >= pieces.most:
         return Found(_best_open(pieces, hidden), None)
     wide = _best_open(pieces, hidden + 1)
+    if wide.is_exact:  # exact, as |x| is: one piece fewer mostly does as well
+        narrow = _narrow(wide, hidden)
+        if narrow.is_exact:
+            return Found(narrow, None)
     closed = _closed(wide, FOLLOWED if hidden <= FEW else 1)
     # No spline of fewer pieces is better than `wide`, and most leave 1 + 4 / hidden times as much.
     slack = 1e-3 if hidden <= FEW else 2 / hidden
-    if closed.spline.squares <= wide.squares * (1 + slack) or closed.spline.mse < NOTHING:
+    if closed.spline.squares <= wide.squares * (1 + slack) or closed.spline.is_exact:
         return closed
     return min(closed, Found(_narrow(wide, hidden), None), key=lambda found: found.spline.squares)
 
@@ -63,19 +67,21 @@ def _best_open(pieces: Pieces, count: int) -> Spline:
     if few and not len(held):
         starts.append(solve(pieces, knots.by_density(pieces, pieces.nodes(4 * count), count)))
     for start in starts:
-        if start.mse < NOTHING:
+        if start.is_exact:
             return start
-    best = improve(_best([improve(start, held, FEW_STEPS) for start in starts]), held)
+    begun = [improve(start, held, FEW_STEPS) for start in starts]
+    behind = RIVAL * _best(begun).squares
+    best = _best([improve(start, held) for start in begun if start.squares <= behind])
     equidistant = solve(pieces, np.linspace(pieces.low, pieces.high, count + 1))
     if equidistant.squares < best.squares:  # as happens where a piece has two samples
         best = improve(equidistant, held)
-    return _exchange(best, held) if 2 < count <= FEW and best.mse > NOTHING else best
+    return _exchange(best, held) if 2 < count <= FEW and not best.is_exact else best
 
 
 def _narrow(wide: Spline, count: int) -> Spline:
     """A spline of one piece fewer: from the knots of `wide`, each moved a little, where they are many."""
     pieces, held = wide.pieces, _held(wide.pieces, count)
-    if count > FEW and not len(held):
+    if count > FEW and not len(held) and not len(pieces.suspects):
         start = np.interp(np.linspace(0, count + 1, count + 1), np.arange(count + 2), wide.knots)
     else:
         start = knots.by_lines(pieces, count, held)

@@ -9,7 +9,7 @@ from relufit.errors import RelufitError
 from relufit.params import check_count
 from relufit.pieces import DataPieces, Pieces
 from relufit.scaling import Scaling
-from relufit.search import NOTHING, Found, best_spline, rough_splines
+from relufit.search import Found, best_spline, rough_splines
 
 MOST_UNITS = 2**13  # that a tolerance may take
 MOST_CHOSEN = 512  # that cross-validation may choose
@@ -116,7 +116,7 @@ def validate(cells: Cells, scaling: Scaling, seed: int) -> list[Validated]:
         means = np.array(errors) / np.array(mass)
         scores.append(Validated(hidden, sum(errors) / sum(mass), float(means.std(ddof=1) / np.sqrt(folds))))
         best = min(scores, key=lambda score: score.mse)
-        if best.mse < NOTHING or (
+        if best.mse < pieces[0].rounding or (
             len(scores) > 3 and all(s.mse > best.mse + 2 * best.standard_error for s in scores[-3:])
         ):
             break

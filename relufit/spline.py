@@ -72,6 +72,11 @@ class Spline:
         """Mean of e^2."""
         return self.squares / self.pieces.mass
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether there is nothing left but rounding."""
+        return self.mse < self.pieces.rounding
+
     @cached_property
     def _mean_residual(self) -> np.ndarray:
         return self.values[:-1] + self.slopes * (self.moments.x - self.knots[:-1]) - self.moments.y
@@ -102,7 +107,7 @@ def improve(spline: Spline, held: np.ndarray, steps: int = STEPS) -> Spline:
     damping, too_little = DAMPING[0], 0.0
     free = ~np.isin(spline.knots, held)
     free[[0, -1]] = False
-    if not free.any():
+    if not free.any() or spline.is_exact:
         return spline
     nearly_done, narrowest = False, NARROWEST * (spline.knots[-1] - spline.knots[0])
     squares = [spline.squares]
