@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from relufit.breaks import jumps, kinks
+from relufit.breaks import NARROWEST, jumps, kinks
 
 PARTS = 64  # that integrals over an interval are cut into, where pieces are fewer
 POINTS = 8  # Gauss points of a piece: exact for polynomials up to degree 15
@@ -84,7 +84,7 @@ class FunctionPieces:
     def moments(self, knots: np.ndarray) -> Moments:
         """By Gauss points, of the parts between cuts where one lies inside a piece."""
         count = len(knots) - 1
-        cuts = self.cuts if count < PARTS else self.breaks
+        cuts = self.cuts if count <= len(self.cuts) else self.breaks
         if not len(cuts):
             return self._smooth_moments(knots)
         ends = np.union1d(knots, cuts)
@@ -107,8 +107,11 @@ class FunctionPieces:
         return np.linspace(self.low, self.high, count + 1)
 
     def distinct(self, nodes: np.ndarray) -> np.ndarray:
-        """All of them."""
-        return nodes
+        """Those that do not lie between the two sides of a jump."""
+        sides = np.diff(self.breaks, append=np.inf) < 1.5 * NARROWEST * (self.high - self.low)
+        after = np.searchsorted(self.breaks, nodes, side="right")
+        inside = np.concatenate([[False], sides])[after] & ~np.isin(nodes, self.breaks)
+        return nodes[~inside]
 
     def counts(self, nodes: np.ndarray) -> np.ndarray:
         """As many as one likes."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from relufit import knots
+from relufit.breaks import NARROWEST
 from relufit.pieces import Pieces
 from relufit.spline import Spline, improve, solve
 from relufit.units import closure_of, closures
@@ -109,9 +110,9 @@ def _exchange(spline: Spline, held: np.ndarray) -> Spline:
 
 
 def _exchanges(spline: Spline, held: np.ndarray) -> list[Spline]:
-    """Every knot that is not held moved into each of the worst pieces."""
-    middles = (spline.knots[:-1] + spline.knots[1:]) / 2
-    worst = np.argsort(-spline.errors)[:2]
+    """Every knot that is not held moved into each of the worst pieces that are no jumps."""
+    middles, h = (spline.knots[:-1] + spline.knots[1:]) / 2, np.diff(spline.knots)
+    worst = np.argsort(np.where(h > 2 * NARROWEST * h.sum(), -spline.errors, 0.0))[:2]
     found = []
     for j in np.flatnonzero(~np.isin(spline.knots[1:-1], held)) + 1:
         for k in worst:

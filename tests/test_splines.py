@@ -33,6 +33,26 @@ def test_a_callable_with_a_kink_is_exact_with_two_units() -> None:
     assert found.metrics["mse"] < 1e-20
 
 
+def test_a_jump_is_one_steep_piece() -> None:
+    """No knots between its two sides, where steeper units would only lose digits."""
+    found = spline(lambda x: 1.0 if x > 0.3 else -1.0, hidden=8)
+    assert found.metrics["mse"] < 1e-8
+    assert np.abs(found.params.w2).max() < 10 / (1e-9 * 4 * np.pi)
+    x = np.array([-6.0, 0.29, 0.31, 6.0])
+    np.testing.assert_allclose(found.predict(x), [-1, -1, 1, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize(("text", "domain"), [("sin(x)", (-1e4, 1e4)), ("exp(-1e6*(x - 0.3)**2)", (-1, 1))])
+def test_a_function_with_more_turns_than_points_is_seen(text: str, domain: tuple[float, float]) -> None:
+    """3 183 periods, and a peak of a thousandth: the error is no more than that of a constant, and what a grid says."""
+    found = spline(text, hidden=64, domain=domain)
+    x = np.linspace(*domain, 1_000_001)
+    y = targets.parse(text)(x)
+    error = np.mean((found.predict(x) - y) ** 2)
+    assert error <= np.var(y) * 1.001
+    assert error == pytest.approx(found.metrics["mse"], rel=0.05)
+
+
 def test_noise_means_samples() -> None:
     """A target with noise is fitted by its samples: held-out ones are no better than the noise, and not much worse."""
     found = spline(Target("noisy", np.sin, noise=0.3), hidden=12, n=4000)
