@@ -4,6 +4,7 @@ The network of the spline has knots where the target bends most, and least-squar
 """
 
 import time
+from importlib import import_module
 
 import numpy as np
 
@@ -37,6 +38,7 @@ def fit_problem(problem: Problem, hidden: int | str | None, tolerance: float | N
     if problem.x.shape[1] != 1 or problem.y.shape[1] != 1:
         shape = problem.x.shape[1], problem.y.shape[1]
         raise RelufitError(f"spline takes one input and one output, not {shape[0]} and {shape[1]}; use another solver")
+    import_module("scipy.linalg.lapack")  # before the clock starts: it takes ten times as long as a fit
     if problem.target is not None and not problem.target.noise:
         return _fit_function(problem, problem.target, hidden, tolerance, seed)
     start, train = time.perf_counter(), problem.train_index
