@@ -78,10 +78,10 @@ def has_few_samples(pieces: Pieces, count: int) -> bool:
 
 
 def by_lines_each(pieces: Pieces, counts: Sequence[int]) -> list[np.ndarray]:
-    """The same for several numbers of lines at once, from the same nodes; up to FEW_NODES / NODES_PER_PIECE lines."""
+    """The knots of the best lines for each of these numbers of them, (count + 1,), none held, from the same nodes."""
     none = np.empty(0)
     table = _tabulate(pieces, _nodes(pieces, max(counts), none), 1)
-    errors = _charged(pieces, table)
+    errors = _ending_at(_charged(pieces, table), np.zeros(len(table.nodes), bool))
     least = _least_errors(errors, max(counts))
     return [_settled(pieces, table, _path(least, errors, count), count, none) for count in counts]
 
@@ -160,11 +160,11 @@ def _charged(pieces: Pieces, table: _Table) -> np.ndarray:
     first, last = begin[few], end[few[1]]
     curvature = (bends[last] - bends[first]) / (last - first)
     errors[few] = np.maximum(errors[few], _of_parabola(table.sums[0][few], curvature, nodes[last] - nodes[first]))
-    return _ending_at(errors, np.zeros(len(nodes), bool))
+    return errors
 
 
 def _ending_at(errors: np.ndarray, forced: np.ndarray) -> np.ndarray:
-    """The same, and inf for lines that begin before the first node, or pass over one that is forced."""
+    """These errors, and inf for lines that begin before the first node, or pass over one that is forced."""
     longest, number = errors.shape
     end, begin, passed = np.arange(number), _begin(errors.shape), np.cumsum(forced)
     outside = end - np.arange(longest, 0, -1)[:, None] < 0

@@ -9,7 +9,7 @@ from importlib import import_module
 import numpy as np
 
 from relufit import knots
-from relufit.breaks import singularities
+from relufit.breaks import NARROWEST, singularities
 from relufit.cells import Cells, join_places, merge_sorted
 from relufit.data import split
 from relufit.errors import RelufitError
@@ -63,7 +63,8 @@ def _fit_function(
         found = choose_spline(pieces, None, hidden, tolerance, problem.scaling, seed)
         fit = _as_fit(problem, found, time.perf_counter() - start)
         told, seen = found.spline.mse, fit.metrics["mse"] / problem.scaling.loss_unit
-        if seen <= SURPRISE * told or seen < pieces.rounding:
+        # What a jump costs, between its two sides, no integral says well.
+        if seen <= SURPRISE * told + NARROWEST * len(pieces.breaks) + pieces.rounding:
             break
     return fit
 
