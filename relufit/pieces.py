@@ -45,6 +45,7 @@ class Pieces(Protocol):
     suspects: np.ndarray  # places that a search for knots looks at beside its nodes, sorted
     most: int  # pieces that the target supports
     rounding: float  # a mean square that may be nothing but rounding, where y is of the order of 1
+    least: float  # sum of squares that every spline leaves: the spread of samples that share one x
     table: tuple[np.ndarray, np.ndarray] | None  # x and y (C,) of its samples, where there are any
 
     def moments(self, knots: np.ndarray) -> Moments:
@@ -52,6 +53,9 @@ class Pieces(Protocol):
 
     def at_knots(self, knots: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
         """Mass per length, and the target's value, at each knot: (K + 1,) each."""
+
+    def guess(self, knots: np.ndarray) -> np.ndarray | float:
+        """Values at the knots, for where the target says nothing."""
 
     def nodes(self, count: int) -> np.ndarray:
         """About `count` + 1 places from low to high that a search for knots may begin with."""
@@ -75,6 +79,7 @@ class FunctionPieces:
         self.function, self.low, self.high, self.mass = function, low, high, high - low
         self.breaks = np.empty(0) if breaks is None else breaks
         self.most, self.rounding, self.cuts, self.suspects = 2**20, 1e-24, self.breaks, np.empty(0)
+        self.least = 0.0
         self.table: tuple[np.ndarray, np.ndarray] | None = None
 
     def refine(self, cuts: np.ndarray) -> None:
@@ -101,6 +106,10 @@ class FunctionPieces:
     def at_knots(self, knots: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
         """The function itself, whose mass per length is 1."""
         return np.ones(len(knots)), self.function(knots)
+
+    def guess(self, knots: np.ndarray) -> np.ndarray | float:
+        """None is needed: a function says something everywhere."""
+        return 0.0
 
     def nodes(self, count: int) -> np.ndarray:
         """Equidistant."""
@@ -139,9 +148,11 @@ class DataPieces:
         # together, and their second moments about it cancel to nothing.
         self.middle, self.most, self.rounding = float(x[len(x) // 2]), len(x) - 1, 1e-15
         self.table: tuple[np.ndarray, np.ndarray] | None = x, y
+        self.y = y
         dx, wy = x - self.middle, weight * y
         terms = np.stack([weight, weight * dx, wy, weight * dx * dx, wy * dx, wy * y])  # (6, C)
         terms[3:] += spreads
+        self.least = float(np.sum(np.broadcast_to(spreads, (3, len(x)))[2]))
         self.totals = np.zeros((2, 6, len(x) + 1))
         total, lost = self.totals[0, :, 1:], self.totals[1, :, 1:]
         np.cumsum(terms, axis=1, out=total)
@@ -187,6 +198,10 @@ class DataPieces:
             lines = (np.append(ends[0], ends[1][-1]) + np.append(ends[0][0], ends[1])) / 2
             value = np.where(near.mass > 0, value, lines)
         return near.mass / (left + right), value
+
+    def guess(self, knots: np.ndarray) -> np.ndarray | float:
+        """Between the samples, on the line that joins them."""
+        return np.interp(knots, self.x, self.y)
 
     def nodes(self, count: int) -> np.ndarray:
         """Every so many samples."""

@@ -43,7 +43,8 @@ def best_spline(pieces: Pieces, hidden: int) -> Found:
     closed = _closed(wide, FOLLOWED if hidden <= FEW else 1)
     # No spline of fewer pieces is better than `wide`, and most leave 1 + 4 / hidden times as much.
     slack = 1e-3 if hidden <= FEW else 2 / hidden
-    if closed.spline.squares <= wide.squares * (1 + slack) or closed.spline.is_exact:
+    allowed = pieces.least + (wide.squares - pieces.least) * (1 + slack)
+    if closed.spline.squares <= allowed or closed.spline.is_exact:
         return closed
     return min(closed, Found(_narrow(wide, hidden), None), key=lambda found: found.spline.squares)
 

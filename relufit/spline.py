@@ -28,7 +28,7 @@ DAMPING = 1e-2, 1e5  # at first; where there is nothing left to gain
 ENOUGH = 1e-5  # a gain, as a part of the error, after which another such step is the last
 PATIENCE, LITTLE = 4, 5e-4  # steps tried that together gained no more than this part of the error are the last
 STRIDE = 0.4  # of the shorter piece beside it, the most that a knot moves in a step
-RIDGE = 1e-13  # of the largest diagonal element: values that no sample determines
+RIDGE = 1e-12  # of the largest diagonal element: what a guess weighs beside the target
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,10 @@ def solve(pieces: Pieces, knots: np.ndarray, closure: np.ndarray | None = None) 
     to_right = m.mass * place * m.y + m.sxy / h
     wanted = _by_knot(m.mass * m.y - to_right, to_right)
     diagonal = _by_knot(left, right)
-    diagonal += RIDGE * diagonal.max()
+    # Values that no sample determines, of two knots between the same two samples, are those of the samples beside them.
+    ridge = RIDGE * diagonal.max()
+    diagonal += ridge
+    wanted += ridge * pieces.guess(knots)
     if closure is None:
         (values,), multiplier = _tridiagonal(diagonal, both, wanted), 0.0
     else:

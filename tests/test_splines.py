@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from relufit import RelufitError, Target, fit, targets
+from relufit import RelufitError, Target, fit, sample, split, targets
 from relufit.cells import merge_sorted
 from relufit.splines import fit_cells
 
@@ -79,6 +79,18 @@ def test_tables_as_people_have_them() -> None:
     np.testing.assert_allclose(found.predict([0.0, 0.5, 1.0]), [0.5, 0, 0.5], atol=1e-9)
     assert found.metrics["mse"] == pytest.approx(0.01, rel=1e-9)
     assert np.isnan(found.metrics["test_mse"])
+
+
+@pytest.mark.parametrize("name", ["square", "sines", "runge"])
+@pytest.mark.parametrize("hidden", [300, 512, 600])
+def test_between_samples_a_close_fit_is_close_too(name: str, hidden: int) -> None:
+    """With few samples a piece: two knots between the same samples leave a value open, which those beside it decide."""
+    x, y = sample(targets.ZOO[name], 1000)
+    found = spline(x, y, hidden=hidden)
+    held = np.setdiff1d(x, found.x[split(1000)[0]])
+    error = found.predict(held) - targets.ZOO[name](held)
+    assert np.mean(error**2) < 1e-2 * np.var(y)
+    assert found.metrics["test_mse"] == pytest.approx(np.mean(error**2), rel=1e-6)
 
 
 def test_weights_count() -> None:
