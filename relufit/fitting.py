@@ -17,11 +17,11 @@ from relufit.optim import OPTIMIZERS, Optimizer, State
 from relufit.params import Sizes, check_count, check_dtype, init_params
 from relufit.progress import progress_bar
 from relufit.scaling import Scaling
+from relufit.splines import HIDDEN
 from relufit.targets import Target, resolve
 from relufit.training import check_state, choose_backend, choose_optimizer, default_box, train
 
 SOLVERS = (*OPTIMIZERS, "lbfgs", "spline")
-HIDDEN = 512
 
 
 def fit(

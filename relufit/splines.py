@@ -23,7 +23,7 @@ from relufit.selection import choose_spline, data_pieces, squares_on, take
 from relufit.targets import Target
 from relufit.units import to_params
 
-HIDDEN = 512
+HIDDEN = 512  # units where nobody says how many
 FINER_PARTS = 1024, 16384  # that integrals are cut into where they turn out to be wrong,
 SURPRISE = 1.02  # the error being so many times what they said
 RESOLUTION = 2.0**50  # places of standardised x in a unit, which is about a deviation

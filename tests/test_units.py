@@ -35,7 +35,6 @@ def test_a_closed_spline_takes_a_unit_less() -> None:
     rng = np.random.default_rng(0)
     knots, left = np.linspace(0, 1, 8), np.array([1, 0, 0, 1, 1, 0], bool)
     slopes = rng.normal(size=7)
-    slopes[-1] += 0.0
     # Move the slope of a piece that the closure counts until it holds.
     a = closure_of(left)
     counted = np.flatnonzero(a)[0]
