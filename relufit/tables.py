@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from relufit.arrow import GAPS, is_text, is_time, load_pyarrow, parse, parses, trim
 from relufit.errors import RelufitError
 
-GAPS = ("", "NA", "N/A", "n/a", "na", "#N/A", "NaN", "nan", "NAN", "-nan", "NULL", "Null", "null", "None", "none")
 HEAD = 2**20  # bytes in which the header of a csv must end
 BATCH = 2**16  # rows of parquet at a time
-PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 class Chunk(NamedTuple):
@@ -42,15 +41,16 @@ def read_table(
     """Read the columns `x` (D of them), `y` (O) and `weight` of a csv or parquet file, a piece at a time.
 
     A csv has a header, is UTF-8, is delimited by commas, semicolons or tabs (found from the header), and may be
-    compressed (.gz, .bz2). Numbers have a decimal point. Rows with a gap (an empty cell, nan or one of GAPS) in a
-    column that is read are dropped and counted. Integers, decimals and true/false become float64. In x, dates and
-    times become seconds since 1970, UTC where they name no zone; those of a csv lie between 1677 and 2262.
+    compressed (.gz, .bz2). Numbers have a decimal point. Rows with a gap (an empty cell, nan or another of
+    relufit.arrow.GAPS) in a column that is read are dropped and counted. Integers, decimals and true/false become
+    float64. In x, dates and times become seconds since 1970, UTC where they name no zone; those of a csv lie between
+    1677 and 2262.
 
     Raises RelufitError at once for a missing library, file or column, a name used twice, and a file of another kind;
     while reading for a cell that is no number or infinite, a negative weight and a row of the wrong length, each with
     its row (the first one below the header is 1); and after reading where every row has a gap.
     """
-    _pyarrow()
+    load_pyarrow()
     inputs, outputs = ([given] if isinstance(given, str) else list(given) for given in (x, y))
     names = [*inputs, *outputs, *([] if weight is None else [weight])]
     if not inputs or not outputs:
@@ -63,7 +63,7 @@ def read_table(
 
 def read_columns(path: str | Path, x: Sequence[str]) -> Iterator[Chunk]:
     """Read the columns `x` alone, as `read_table` does; `y` has no columns."""
-    _pyarrow()
+    load_pyarrow()
     return _chunks(_open(Path(path), list(x)), list(x), [], None)
 
 
@@ -98,7 +98,7 @@ def _open(path: Path, names: list[str]) -> _Table:
     """Look at the head of a file. Raises RelufitError unless it is a table with the columns `names`, each once."""
     if not path.is_file():
         raise RelufitError(f"cannot read {path}: " + ("it is a folder" if path.is_dir() else "there is no such file"))
-    pyarrow = _pyarrow()
+    pyarrow = load_pyarrow()
     try:
         with pyarrow.input_stream(str(path)) as file:
             head = file.read(HEAD)
@@ -143,7 +143,7 @@ def _rows(file: Any, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 def _batches(table: _Table, names: list[str]) -> Iterator[Any]:
     """Record batches with the columns `names`, those of a csv as text."""
-    pyarrow = _pyarrow()
+    pyarrow = load_pyarrow()
     try:
         if table.delimiter:
             yield from _csv_batches(table, names)
@@ -155,13 +155,13 @@ def _batches(table: _Table, names: list[str]) -> Iterator[Any]:
 
 
 def _csv_batches(table: _Table, names: list[str]) -> Iterator[Any]:
-    library, ragged = _pyarrow().csv, []
+    library, ragged = load_pyarrow().csv, []
 
     def note(row: Any) -> str:
         ragged.append(row)
         return "error"
 
-    text = dict.fromkeys(names, _pyarrow().string())
+    text = dict.fromkeys(names, load_pyarrow().string())
     # One thread: with more, a row that does not fit has no number, and they are not faster.
     read = library.ReadOptions(use_threads=False, column_names=table.columns)
     parse = library.ParseOptions(delimiter=table.delimiter, newlines_in_values=True, invalid_row_handler=note)
@@ -174,7 +174,7 @@ def _csv_batches(table: _Table, names: list[str]) -> Iterator[Any]:
             for batch in reader:
                 yield batch.slice(header)
                 header = 0
-    except _pyarrow().ArrowInvalid:
+    except load_pyarrow().ArrowInvalid:
         if not ragged:
             raise
         place = _place(table, ragged[0].number - 1)
@@ -186,17 +186,17 @@ def _kind(table: _Table, name: str, cells: Any, may_be_time: bool) -> Any:
 
     Raises RelufitError where a column of parquet holds no numbers.
     """
-    pyarrow = _pyarrow()
-    if _is_text(cells):
-        given = _trim(cells).drop_null()[:1]
+    pyarrow = load_pyarrow()
+    if is_text(cells):
+        given = trim(cells).drop_null()[:1]
         times = [pyarrow.timestamp("ns"), pyarrow.timestamp("ns", "UTC")] if may_be_time else []
-        fitting = (kind for kind in [pyarrow.float64(), pyarrow.bool_(), *times] if _parses(given, kind))
+        fitting = (kind for kind in [pyarrow.float64(), pyarrow.bool_(), *times] if parses(given, kind))
         return next(fitting, pyarrow.float64()) if len(given) else None
-    if not (_is_time(cells.type) and may_be_time):
+    if not (is_time(cells.type) and may_be_time):
         try:
             cells[:0].cast(pyarrow.float64())
         except pyarrow.ArrowNotImplementedError:
-            hint = "; times may stand in x only" if _is_time(cells.type) else ""
+            hint = "; times may stand in x only" if is_time(cells.type) else ""
             raise RelufitError(f"{table.path}: column {name!r} holds {cells.type}, not numbers{hint}") from None
     return cells.type
 
@@ -204,12 +204,12 @@ def _kind(table: _Table, name: str, cells: Any, may_be_time: bool) -> Any:
 def _numbers(table: _Table, rows: int, name: str, cells: Any, kind: Any) -> np.ndarray:
     """Cells (n,) as float64, nan for a gap; `rows` lie above them. Raises RelufitError for text that is no `kind`."""
     try:
-        return _parse(cells, kind)
-    except _pyarrow().ArrowInvalid:
+        return parse(cells, kind)
+    except load_pyarrow().ArrowInvalid:
         low, high = 0, len(cells)  # the first cell that is wrong is among these
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (middle, high) if _parses(cells[low:middle], kind) else (low, middle)
+            low, high = (middle, high) if parses(cells[low:middle], kind) else (low, middle)
         called = {"double": "a number", "bool": "true or false"}.get(str(kind), "a time like those above")
         place, text = _place(table, rows + low + 1), _short(cells[low].as_py())
         raise RelufitError(f"{place}, column {name!r} holds {text!r}, which is not {called}") from None
@@ -225,53 +225,6 @@ def _check(table: _Table, rows: int, name: str, values: np.ndarray, is_weight: b
         raise RelufitError(f"{place}, column {name!r} holds {float(values[first])!r}, {why}")
 
 
-def _parse(cells: Any, kind: Any) -> np.ndarray:
-    """Cells (n,) of type or text `kind` as float64, nan for a gap. Raises ArrowInvalid for other text."""
-    pyarrow = _pyarrow()
-    if _is_text(cells):
-        if kind is None:
-            return np.full(len(cells), np.nan)
-        try:
-            cells = cells.cast(kind)
-        except pyarrow.ArrowInvalid:  # spaces around a number, or gaps in parquet
-            cells = _trim(cells).cast(kind)
-    if not _is_time(cells.type):
-        return cells.cast(pyarrow.float64(), safe=False).to_numpy(zero_copy_only=False)
-    if pyarrow.types.is_date(cells.type):
-        cells = cells.cast(pyarrow.timestamp("s"))
-    # Divided as integers first: in nanoseconds, times of today have more digits than a float64.
-    ticks = cells.cast(pyarrow.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-    seconds, rest = np.divmod(ticks, PER_SECOND[cells.type.unit])
-    gaps = cells.is_null().to_numpy(zero_copy_only=False)
-    return np.where(gaps, np.nan, seconds + rest / PER_SECOND[cells.type.unit])
-
-
-def _parses(cells: Any, kind: Any) -> bool:
-    try:
-        _parse(cells, kind)
-    except _pyarrow().ArrowInvalid:
-        return False
-    return True
-
-
-def _trim(cells: Any) -> Any:
-    """Text (n,) without the spaces around it, and null where that is a gap."""
-    pyarrow = _pyarrow()
-    cells = pyarrow.compute.utf8_trim_whitespace(cells)
-    gaps = pyarrow.compute.is_in(cells, pyarrow.array(GAPS, cells.type))
-    return pyarrow.compute.if_else(gaps, None, cells)
-
-
-def _is_text(cells: Any) -> bool:
-    types = _pyarrow().types
-    return bool(types.is_string(cells.type) or types.is_large_string(cells.type))
-
-
-def _is_time(kind: Any) -> bool:
-    types = _pyarrow().types
-    return bool(types.is_timestamp(kind) or types.is_date(kind))
-
-
 def _place(table: _Table, row: int) -> str:
     """Where row `row` is, and in which line of the file: quoted line ends and empty lines part the two."""
     line = None if table.delimiter is None else _line(table.path, table.delimiter, row)
@@ -280,7 +233,7 @@ def _place(table: _Table, row: int) -> str:
 
 def _line(path: Path, delimiter: str, row: int) -> int | None:
     with (
-        _pyarrow().input_stream(str(path)) as file,
+        load_pyarrow().input_stream(str(path)) as file,
         io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="") as text,
     ):
         try:
@@ -295,13 +248,3 @@ def _short(text: str) -> str:
 
 def _unreadable(path: Path, error: Exception) -> RelufitError:
     return RelufitError(f"cannot read {path}: {str(error).splitlines()[0]}")
-
-
-def _pyarrow() -> Any:
-    try:
-        import pyarrow.compute
-        import pyarrow.csv
-        import pyarrow.parquet
-    except ImportError:
-        raise RelufitError("pyarrow is not installed: pip install relufit[tables]") from None
-    return pyarrow

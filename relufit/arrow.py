@@ -1,0 +1,71 @@
+"""Cells of an Arrow column as float64: text, numbers, true and false, times; nan for a gap. Needs pyarrow."""
+
+from typing import Any
+
+import numpy as np
+
+from relufit.errors import RelufitError
+
+GAPS = ("", "NA", "N/A", "n/a", "na", "#N/A", "NaN", "nan", "NAN", "-nan", "NULL", "Null", "null", "None", "none")
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+
+def parse(cells: Any, kind: Any) -> np.ndarray:
+    """Cells (n,) of type or text `kind` as float64, nan for a gap. Raises ArrowInvalid for other text."""
+    pyarrow = load_pyarrow()
+    if is_text(cells):
+        if kind is None:
+            return np.full(len(cells), np.nan)
+        try:
+            cells = cells.cast(kind)
+        except pyarrow.ArrowInvalid:  # spaces around a number, or gaps in parquet
+            cells = trim(cells).cast(kind)
+    if not is_time(cells.type):
+        return cells.cast(pyarrow.float64(), safe=False).to_numpy(zero_copy_only=False)
+    if pyarrow.types.is_date(cells.type):
+        cells = cells.cast(pyarrow.timestamp("s"))
+    # Divided as integers first: in nanoseconds, times of today have more digits than a float64.
+    ticks = cells.cast(pyarrow.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    seconds, rest = np.divmod(ticks, PER_SECOND[cells.type.unit])
+    gaps = cells.is_null().to_numpy(zero_copy_only=False)
+    return np.where(gaps, np.nan, seconds + rest / PER_SECOND[cells.type.unit])
+
+
+def parses(cells: Any, kind: Any) -> bool:
+    """Whether `parse` takes cells (n,) for this kind."""
+    try:
+        parse(cells, kind)
+    except load_pyarrow().ArrowInvalid:
+        return False
+    return True
+
+
+def trim(cells: Any) -> Any:
+    """Text (n,) without the spaces around it, and null where that is a gap."""
+    pyarrow = load_pyarrow()
+    cells = pyarrow.compute.utf8_trim_whitespace(cells)
+    gaps = pyarrow.compute.is_in(cells, pyarrow.array(GAPS, cells.type))
+    return pyarrow.compute.if_else(gaps, None, cells)
+
+
+def is_text(cells: Any) -> bool:
+    """Whether cells (n,) are text."""
+    types = load_pyarrow().types
+    return bool(types.is_string(cells.type) or types.is_large_string(cells.type))
+
+
+def is_time(kind: Any) -> bool:
+    """Whether a type is one of times or dates."""
+    types = load_pyarrow().types
+    return bool(types.is_timestamp(kind) or types.is_date(kind))
+
+
+def load_pyarrow() -> Any:
+    """The library. Raises RelufitError where it is not installed."""
+    try:
+        import pyarrow.compute
+        import pyarrow.csv
+        import pyarrow.parquet
+    except ImportError:
+        raise RelufitError("pyarrow is not installed: pip install relufit[tables]") from None
+    return pyarrow
