@@ -158,8 +158,12 @@ def _charged(pieces: Pieces, table: _Table) -> np.ndarray:
     begin, end = _begin(errors.shape), np.arange(len(nodes))
     few = np.nonzero((samples[end] - samples[begin] <= SCARCE) & (begin < end))
     first, last = begin[few], end[few[1]]
-    curvature = (bends[last] - bends[first]) / (last - first)
-    errors[few] = np.maximum(errors[few], _of_parabola(table.sums[0][few], curvature, nodes[last] - nodes[first]))
+    # One sample has no slope: such a piece keeps away from bends beside it, and where others do as well they are taken.
+    single = (samples[last] - samples[first] < 2).astype(int)
+    before, after = np.maximum(first - single, 0), np.minimum(last + single, len(bends) - 1)
+    curvature = (bends[after] - bends[before]) / (last - first)
+    charge = _of_parabola(table.sums[0][few], curvature, nodes[last] - nodes[first])
+    errors[few] = np.maximum(errors[few], charge) + single * pieces.rounding * pieces.mass
     return errors
 
 

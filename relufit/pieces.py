@@ -17,6 +17,7 @@ POINTS = 8  # Gauss points of a piece: exact for polynomials up to degree 15
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(POINTS)
 PLACES, SHARES = (_NODES + 1) / 2, _WEIGHTS / 2  # (POINTS,) in a piece of length 1
 _CENTRED = PLACES - 0.5
+ROOM = 2.0  # times what may explain that a value lies off the samples beside it
 
 
 class Moments(NamedTuple):
@@ -54,8 +55,11 @@ class Pieces(Protocol):
     def at_knots(self, knots: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
         """Mass per length, and the target's value, at each knot: (K + 1,) each."""
 
-    def guess(self, knots: np.ndarray) -> np.ndarray | float:
+    def guess(self, knots: np.ndarray) -> np.ndarray:
         """Values at the knots, for where the target says nothing."""
+
+    def astray(self, knots: np.ndarray, values: np.ndarray, guess: np.ndarray, errors: np.ndarray) -> np.ndarray:
+        """Which of the values (K + 1,) neither the target nor the errors of the pieces (K,) explain: (K + 1,)."""
 
     def nodes(self, count: int) -> np.ndarray:
         """About `count` + 1 places from low to high that a search for knots may begin with."""
@@ -107,9 +111,13 @@ class FunctionPieces:
         """The function itself, whose mass per length is 1."""
         return np.ones(len(knots)), self.function(knots)
 
-    def guess(self, knots: np.ndarray) -> np.ndarray | float:
+    def guess(self, knots: np.ndarray) -> np.ndarray:
         """None is needed: a function says something everywhere."""
-        return 0.0
+        return np.zeros(len(knots))
+
+    def astray(self, knots: np.ndarray, values: np.ndarray, guess: np.ndarray, errors: np.ndarray) -> np.ndarray:
+        """None: a function determines them all."""
+        return np.zeros(len(knots), bool)
 
     def nodes(self, count: int) -> np.ndarray:
         """Equidistant."""
@@ -161,6 +169,7 @@ class DataPieces:
         added = total - before
         np.cumsum((before - (total - added)) + (terms - added), axis=1, out=lost)
         self.breaks, self.suspects = jumps(x, y), kinks(x, y)
+        self.bends = bends(x, y)
 
     def moments(self, knots: np.ndarray) -> Moments:
         """A sample belongs to the piece that begins at it or left of it; the last piece has both its ends."""
@@ -199,9 +208,16 @@ class DataPieces:
             value = np.where(near.mass > 0, value, lines)
         return near.mass / (left + right), value
 
-    def guess(self, knots: np.ndarray) -> np.ndarray | float:
+    def guess(self, knots: np.ndarray) -> np.ndarray:
         """Between the samples, on the line that joins them."""
         return np.interp(knots, self.x, self.y)
+
+    def astray(self, knots: np.ndarray, values: np.ndarray, guess: np.ndarray, errors: np.ndarray) -> np.ndarray:
+        """Those further off the line between two samples than the samples bend there and the spline misses them."""
+        gap = np.searchsorted(self.x[1:-1], knots)
+        squares = np.maximum(np.append(errors, 0.0), np.append(0.0, errors))  # (K + 1,) of the worse piece beside it
+        missed = np.sqrt(squares * len(errors) / self.mass)
+        return np.abs(values - guess) > ROOM * (self.bends[gap] + missed)
 
     def nodes(self, count: int) -> np.ndarray:
         """Every so many samples."""
@@ -232,6 +248,13 @@ class DataPieces:
         crowded = np.diff(moved) < 1e-3 * np.diff(knots)  # on the same sample, from both sides
         stay = np.append(crowded, False) | np.append(False, crowded)
         return np.where(stay, knots, moved)
+
+
+def bends(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """How far the lines through the two samples before a gap, and after it, are off at its other end; (C - 1,)."""
+    h, slope = np.diff(x), np.diff(y) / np.diff(x)
+    turn = np.pad(np.abs(np.diff(slope)), 1)
+    return h * np.maximum(turn[:-1], turn[1:])
 
 
 def _gathered(moments: Moments, owner: np.ndarray, pieces: int) -> Moments:

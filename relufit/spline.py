@@ -28,7 +28,9 @@ DAMPING = 1e-2, 1e5  # at first; where there is nothing left to gain
 ENOUGH = 1e-5  # a gain, as a part of the error, after which another such step is the last
 PATIENCE, LITTLE = 4, 5e-4  # steps tried that together gained no more than this part of the error are the last
 STRIDE = 0.4  # of the shorter piece beside it, the most that a knot moves in a step
-RIDGE = 1e-12  # of the largest diagonal element: what a guess weighs beside the target
+RIDGE = 1e-12  # of the largest diagonal element: what a guess weighs beside the target,
+FIRM = 1e-2  # of a sample: what it weighs where values go astray,
+REPAIRS = 3  # in as many rounds
 
 
 @dataclass(frozen=True)
@@ -92,17 +94,28 @@ def solve(pieces: Pieces, knots: np.ndarray, closure: np.ndarray | None = None) 
     wanted = _by_knot(m.mass * m.y - to_right, to_right)
     diagonal = _by_knot(left, right)
     # Values that no sample determines, of two knots between the same two samples, are those of the samples beside them.
-    ridge = RIDGE * diagonal.max()
-    diagonal += ridge
-    wanted += ridge * pieces.guess(knots)
-    if closure is None:
-        (values,), multiplier = _tridiagonal(diagonal, both, wanted), 0.0
-    else:
-        border = _by_knot(-closure / h, closure / h)
-        values, along = _tridiagonal(diagonal, both, wanted, border)
-        multiplier = float(border @ values / (border @ along))
-        values = values - multiplier * along
-    return Spline(pieces, knots, values, m, (left, both, right), closure, multiplier)
+    guess, ridge = pieces.guess(knots), np.full(len(knots), RIDGE * diagonal.max())
+    firm = FIRM * pieces.mass / (pieces.most + 1)
+    border = None if closure is None else _by_knot(-closure / h, closure / h)
+    for _ in range(REPAIRS + 1):
+        values, multiplier = _values(diagonal + ridge, both, wanted + ridge * guess, border)
+        spline = Spline(pieces, knots, values, m, (left, both, right), closure, multiplier)
+        astray = pieces.astray(knots, values, guess, spline.errors) & (ridge < firm)
+        if not astray.any():
+            break
+        ridge[astray] = firm
+    return spline
+
+
+def _values(
+    diagonal: np.ndarray, beside: np.ndarray, wanted: np.ndarray, border: np.ndarray | None
+) -> tuple[np.ndarray, float]:
+    """The values of least squares, (K + 1,), and the multiplier of what their product with `border` is to be 0."""
+    if border is None:
+        return _tridiagonal(diagonal, beside, wanted)[0], 0.0
+    values, along = _tridiagonal(diagonal, beside, wanted, border)
+    multiplier = float(border @ values / (border @ along))
+    return values - multiplier * along, multiplier
 
 
 def improve(spline: Spline, held: np.ndarray, steps: int = STEPS) -> Spline:
