@@ -13,6 +13,7 @@ import numpy as np
 from relufit.breaks import NARROWEST, jumps, kinks
 
 PARTS = 64  # that integrals over an interval are cut into, where pieces are fewer
+FINE = 128  # stretches, at least, that a function is sampled in
 POINTS = 8  # Gauss points of a piece: exact for polynomials up to degree 15
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(POINTS)
 PLACES, SHARES = (_NODES + 1) / 2, _WEIGHTS / 2  # (POINTS,) in a piece of length 1
@@ -51,6 +52,9 @@ class Pieces(Protocol):
 
     def moments(self, knots: np.ndarray) -> Moments:
         """Of the pieces between sorted knots (K + 1,), which begin at low and end at high."""
+
+    def sampled(self) -> "DataPieces":
+        """A table of it, whose moments cost the same for long pieces, and for many splines at once."""
 
     def at_knots(self, knots: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
         """Mass per length, and the target's value, at each knot: (K + 1,) each."""
@@ -107,6 +111,13 @@ class FunctionPieces:
         residual = y - mean[:, None] - (12 * tilt)[:, None] * _CENTRED
         return Moments(h, knots[:-1] + h / 2, mean, h**3 / 12, h * h * tilt, h * (residual**2 @ SHARES))
 
+    def sampled(self) -> "DataPieces":
+        """The Gauss points between cuts as a table: cheaper, and good enough to choose among starts."""
+        fine = np.union1d(self.nodes(FINE), self.cuts)
+        h = np.diff(fine)[:, None]
+        x = (fine[:-1, None] + h * PLACES).ravel()
+        return DataPieces(x, self.function(x), (h * SHARES).ravel())
+
     def at_knots(self, knots: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
         """The function itself, whose mass per length is 1."""
         return np.ones(len(knots)), self.function(knots)
@@ -117,7 +128,7 @@ class FunctionPieces:
 
     def astray(self, knots: np.ndarray, values: np.ndarray, guess: np.ndarray, errors: np.ndarray) -> np.ndarray:
         """None: a function determines them all."""
-        return np.zeros(len(knots), bool)
+        return np.zeros(knots.shape, bool)
 
     def nodes(self, count: int) -> np.ndarray:
         """Equidistant."""
@@ -174,8 +185,8 @@ class DataPieces:
     def moments(self, knots: np.ndarray) -> Moments:
         """A sample belongs to the piece that begins at it or left of it; the last piece has both its ends."""
         ranks = np.searchsorted(self.x, knots)
-        ranks[0], ranks[-1] = 0, len(self.x)
-        return self._between(ranks[:-1], ranks[1:], (knots[:-1] + knots[1:]) / 2)
+        ranks[..., 0], ranks[..., -1] = 0, len(self.x)
+        return self._between(ranks[..., :-1], ranks[..., 1:], (knots[..., :-1] + knots[..., 1:]) / 2)
 
     def _between(self, first: np.ndarray, last: np.ndarray, default_x: np.ndarray) -> Moments:
         """Moments of the samples from `first` up to `last`, whose mean x is `default_x` where there is none."""
@@ -191,20 +202,25 @@ class DataPieces:
         rest = np.maximum(myy - my * y - slope * sxy, 0.0)
         return Moments(np.where(empty, 0.0, mass), np.where(empty, default_x, x + self.middle), y, sxx, sxy, rest)
 
+    def sampled(self) -> "DataPieces":
+        """As it is."""
+        return self
+
     def at_knots(self, knots: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
         """Estimates from the samples nearby, a quarter of a piece on either side, as far as that is no line."""
         h, slope = np.diff(knots), moments.slope
-        left, right = np.append(h[0], h) / 4, np.append(h, h[-1]) / 4
-        s = (np.append(slope[0], slope) + np.append(slope, slope[-1])) / 2
-        curvature = np.zeros(len(knots))
-        curvature[1:-1] = 2 * np.diff(slope) / (h[:-1] + h[1:])
+        left, right = by_knot_left(h) / 4, by_knot_right(h) / 4
+        s = (by_knot_left(slope) + by_knot_right(slope)) / 2
+        curvature = np.zeros(knots.shape)
+        curvature[..., 1:-1] = 2 * np.diff(slope) / (h[..., :-1] + h[..., 1:])
         near = self._between(np.searchsorted(self.x, knots - left), np.searchsorted(self.x, knots + right), knots)
         away = knots - near.x
-        spread = np.divide(near.sxx, near.mass, out=np.zeros(len(knots)), where=near.mass > 0)
+        spread = np.divide(near.sxx, near.mass, out=np.zeros(knots.shape), where=near.mass > 0)
         value = near.y + s * away - curvature / 2 * (away * away + spread)
         if (near.mass <= 0).any():  # there the lines of both pieces are asked
-            ends = moments.y + slope * (knots[:-1] - moments.x), moments.y + slope * (knots[1:] - moments.x)
-            lines = (np.append(ends[0], ends[1][-1]) + np.append(ends[0][0], ends[1])) / 2
+            from_left = moments.y + slope * (knots[..., 1:] - moments.x)
+            from_right = moments.y + slope * (knots[..., :-1] - moments.x)
+            lines = (by_knot_left(from_left) + by_knot_right(from_right)) / 2
             value = np.where(near.mass > 0, value, lines)
         return near.mass / (left + right), value
 
@@ -215,8 +231,8 @@ class DataPieces:
     def astray(self, knots: np.ndarray, values: np.ndarray, guess: np.ndarray, errors: np.ndarray) -> np.ndarray:
         """Those further off the line between two samples than the samples bend there and the spline misses them."""
         gap = np.searchsorted(self.x[1:-1], knots)
-        squares = np.maximum(np.append(errors, 0.0), np.append(0.0, errors))  # (K + 1,) of the worse piece beside it
-        missed = np.sqrt(squares * len(errors) / self.mass)
+        squares = np.maximum(by_knot_left(errors), by_knot_right(errors))  # of the worse piece beside it
+        missed = np.sqrt(squares * errors.shape[-1] / self.mass)
         return np.abs(values - guess) > ROOM * (self.bends[gap] + missed)
 
     def nodes(self, count: int) -> np.ndarray:
@@ -255,6 +271,16 @@ def bends(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     h, slope = np.diff(x), np.diff(y) / np.diff(x)
     turn = np.pad(np.abs(np.diff(slope)), 1)
     return h * np.maximum(turn[:-1], turn[1:])
+
+
+def by_knot_left(of_pieces: np.ndarray) -> np.ndarray:
+    """What the piece left of each knot has, (..., K) -> (..., K + 1); at the first knot, the first piece."""
+    return np.concatenate([of_pieces[..., :1], of_pieces], axis=-1)
+
+
+def by_knot_right(of_pieces: np.ndarray) -> np.ndarray:
+    """What the piece right of each knot has, (..., K) -> (..., K + 1); at the last knot, the last piece."""
+    return np.concatenate([of_pieces, of_pieces[..., -1:]], axis=-1)
 
 
 def _gathered(moments: Moments, owner: np.ndarray, pieces: int) -> Moments:

@@ -11,16 +11,23 @@ from typing import NamedTuple
 import numpy as np
 
 from relufit import knots
-from relufit.breaks import NARROWEST
+from relufit.lines import Lines, lines_between, lines_for, reach
 from relufit.pieces import Pieces
-from relufit.spline import Spline, improve, solve
+from relufit.spline import STEPS, Spline, improve, improve_all, solve
 from relufit.units import closure_of, closures
 
-FEW = 24  # pieces up to which knots are exchanged
-ROUNDS = 3  # of exchanges
-FOLLOWED = 2  # exchanges in a round that are followed,
-FEW_STEPS = 8  # for so many steps
-RIVAL = 4.0  # times the error of the best after as many: a start that is still followed
+FEW = 24  # pieces, up to which joined lines are looked at,
+HEIGHTS = (
+    (2.0, 3),
+    (4.0, 5),
+    (2.0, 4),
+)  # up to so many root mean squares from a curve, at so many heights; one round each
+SAMPLES_PER_PIECE, FEW_SAMPLES = 6, 400  # up to so many, lines that join samples are a start
+SAME, ALIKE = 1e-6, 1e-3  # of the error: splines that differ by less are one, at the end and half-way
+RANDOM, MASKS = 8, 8  # starts at random, and sets of turns of each, that closing few pieces begins with,
+CLOSING_STEPS, FOLLOWED = 20, 3  # after which the best of them are followed
+FEW_STEPS = 8  # after which starts are compared
+RIVAL = 2.0  # times the error of the best: a start that is still followed
 CLOSED_STEPS, ROUGH_STEPS = 16, 8
 
 
@@ -34,19 +41,20 @@ class Found(NamedTuple):
 def best_spline(pieces: Pieces, hidden: int) -> Found:
     """The best spline that `hidden` units can be: of hidden + 1 pieces that are closed, or of hidden pieces."""
     if hidden >= pieces.most:
-        return Found(_best_open(pieces, hidden), None)
-    wide = _best_open(pieces, hidden + 1)
+        return Found(_open_splines(pieces, hidden)[0], None)
+    rivals = _open_splines(pieces, hidden + 1)
+    wide = rivals[0]
     if wide.is_exact:  # exact, as |x| is: one piece fewer mostly does as well
         narrow = _narrow(wide, hidden)
         if narrow.is_exact:
             return Found(narrow, None)
-    closed = _closed(wide, FOLLOWED if hidden <= FEW else 1)
+    closed = _closed(rivals, hidden)
     # No spline of fewer pieces is better than `wide`, and most leave 1 + 4 / hidden times as much.
     slack = 1e-3 if hidden <= FEW else 2 / hidden
     allowed = pieces.least + (wide.squares - pieces.least) * (1 + slack)
     if closed.spline.squares <= allowed or closed.spline.is_exact:
         return closed
-    return min(closed, Found(_narrow(wide, hidden), None), key=lambda found: found.spline.squares)
+    return min(closed, Found(_narrow(wide, hidden), None), key=_squares)
 
 
 def rough_splines(pieces: Pieces, counts: Sequence[int]) -> Iterator[Found]:
@@ -59,25 +67,51 @@ def rough_splines(pieces: Pieces, counts: Sequence[int]) -> Iterator[Found]:
         yield Found(improve(solve(pieces, first), held, ROUGH_STEPS), None)
 
 
-def _best_open(pieces: Pieces, count: int) -> Spline:
-    """The best spline with `count` pieces, whatever the slope of its first one."""
+def _open_splines(pieces: Pieces, count: int) -> list[Spline]:
+    """The best spline with `count` pieces, whatever the slope of its first one, and others found on the way to it."""
     held = _held(pieces, count)
-    few = count <= FEW
-    with_chords = few or knots.has_few_samples(pieces, count)
-    by_lines = knots.by_lines_and_chords if with_chords else lambda *given: [knots.by_lines(*given)]
-    starts = [solve(pieces, start) for start in by_lines(pieces, count, held)]
-    if few and not len(held):
-        starts.append(solve(pieces, knots.by_density(pieces, pieces.nodes(4 * count), count)))
-    for start in starts:
-        if start.is_exact:
-            return start
-    begun = [improve(start, held, FEW_STEPS) for start in starts]
-    behind = RIVAL * _best(begun).squares
-    best = _best([improve(start, held) for start in begun if start.squares <= behind])
+    lines = lines_for(pieces, count, held)
+    starts = [solve(pieces, knots.by_lines(pieces, count, held, lines))]
+    if starts[0].is_exact:
+        return starts
+    if count <= FEW:
+        found = _rearranged(improve(starts[0], held, FEW_STEPS), lines, held)
+    else:
+        if pieces.table is not None and pieces.most <= max(SAMPLES_PER_PIECE * count, FEW_SAMPLES):
+            starts += _joining_samples(pieces, *pieces.table, count, held)
+        begun = [improve(start, held, FEW_STEPS) for start in starts]
+        behind = RIVAL * _best(begun).squares
+        found = [_best([improve(start, held) for start in begun if start.squares <= behind])]
     equidistant = solve(pieces, np.linspace(pieces.low, pieces.high, count + 1))
-    if equidistant.squares < best.squares:  # as happens where a piece has two samples
-        best = improve(equidistant, held)
-    return _exchange(best, held) if 2 < count <= FEW and not best.is_exact else best
+    if equidistant.squares < _best(found).squares:  # as happens where a piece has two samples
+        found.append(improve(equidistant, held))
+    return sorted(found, key=lambda spline: spline.squares)
+
+
+def _rearranged(spline: Spline, lines: Lines, held: np.ndarray) -> list[Spline]:
+    """The spline improved, that of joined lines at heights around the target, and that around the better of the two."""
+    found, count = [improve(spline, held)], len(spline.knots) - 1
+    around, scale = spline.pieces.at_knots(lines.nodes, lines.fine)[1], np.sqrt(spline.mse)
+    for highest, number in HEIGHTS if count > 1 else ():
+        heights = around[:, None] + np.linspace(-highest, highest, number) * scale
+        start = knots.by_joined_lines(lines.of_about(count), count, held, heights)
+        best = _best(found)
+        if start is not None:
+            tried = improve(solve(spline.pieces, start), held, FEW_STEPS)
+            if tried.squares <= RIVAL * best.squares:
+                tried = improve(tried, held)
+            if all(abs(tried.squares - other.squares) > SAME * other.squares for other in found):
+                found.append(tried)
+                best = _best(found)
+        around, scale = np.interp(lines.nodes, best.knots, best.values), np.sqrt(best.mse)
+    return found
+
+
+def _joining_samples(pieces: Pieces, x: np.ndarray, y: np.ndarray, count: int, held: np.ndarray) -> list[Spline]:
+    """The spline of the best lines that join samples, if there are any."""
+    longest = len(x) if len(x) <= FEW_SAMPLES else reach(x, count)
+    found = knots.by_joined_lines(lines_between(pieces, x, longest), count, held, y[:, None])
+    return [] if found is None else [solve(pieces, found)]
 
 
 def _narrow(wide: Spline, count: int) -> Spline:
@@ -99,35 +133,43 @@ def _best(splines: list[Spline]) -> Spline:
     return min(splines, key=lambda spline: spline.squares)
 
 
-def _exchange(spline: Spline, held: np.ndarray) -> Spline:
-    """Take a knot out and put one into the middle of a piece, as long as a better spline comes of it."""
-    for _ in range(ROUNDS):
-        tried = sorted(_exchanges(spline, held), key=lambda other: other.squares)[:FOLLOWED]
-        best = _best([spline, *(improve(other, held, FEW_STEPS) for other in tried)])
-        if best is spline:
-            break
-        spline = improve(best, held)
-    return spline
-
-
-def _exchanges(spline: Spline, held: np.ndarray) -> list[Spline]:
-    """Every knot that is not held moved into each of the worst pieces that are no jumps."""
-    middles, h = (spline.knots[:-1] + spline.knots[1:]) / 2, np.diff(spline.knots)
-    worst = np.argsort(np.where(h > 2 * NARROWEST * h.sum(), -spline.errors, 0.0))[:2]
-    found = []
-    for j in np.flatnonzero(~np.isin(spline.knots[1:-1], held)) + 1:
-        for k in worst:
-            if k not in (j - 1, j):
-                found.append(solve(spline.pieces, np.sort(np.append(np.delete(spline.knots, j), middles[k]))))
-    return found
-
-
-def _closed(spline: Spline, followed: int) -> Found:
-    """The spline with its slopes closed by the best set of turns, and its knots improved under that."""
-    held = spline.pieces.breaks if np.isin(spline.pieces.breaks, spline.knots).all() else spline.pieces.breaks[:0]
-    tried = [Found(solve(spline.pieces, spline.knots, closure_of(left)), left) for left in closures(spline.slopes)]
-    tried.sort(key=lambda found: found.spline.squares)
-    if tried[0].spline.squares <= spline.squares * (1 + 1e-4):
+def _closed(rivals: list[Spline], hidden: int) -> Found:
+    """The best spline whose slopes are closed by a set of turns, of those near to some that are not, knots improved."""
+    best, pieces = rivals[0], rivals[0].pieces
+    held = pieces.breaks if np.isin(pieces.breaks, best.knots).all() else pieces.breaks[:0]
+    tried = [Found(solve(pieces, best.knots, closure_of(left)), left) for left in closures(best.slopes)]
+    tried.sort(key=_squares)
+    if tried[0].spline.squares <= best.squares * (1 + 1e-4):
         return tried[0]
-    improved = [found._replace(spline=improve(found.spline, held, CLOSED_STEPS)) for found in tried[:followed]]
-    return min(improved, key=lambda found: found.spline.squares)
+    if hidden > FEW:
+        return _improved(tried[0], held, CLOSED_STEPS)
+    return min((_improved(found, held) for found in _promising(rivals, held)), key=_squares)
+
+
+def _promising(rivals: list[Spline], held: np.ndarray) -> list[Found]:
+    """Of many closed splines, those that are best after a few steps taken side by side."""
+    pieces, count = rivals[0].pieces, len(rivals[0].knots) - 1
+    table, rng = pieces.sampled(), np.random.default_rng(count)
+    starts = [rival.knots for rival in rivals]
+    if not len(held):
+        starts += [
+            np.sort(np.append(rng.uniform(pieces.low, pieces.high, count - 1), [pieces.low, pieces.high]))
+            for _ in range(RANDOM)
+        ]
+    pairs = [(start, left) for start in starts for left in closures(solve(table, start).slopes, MASKS)]
+    begun = solve(table, np.array([start for start, _ in pairs]), np.array([closure_of(left) for _, left in pairs]))
+    ended = improve_all(begun, held, CLOSING_STEPS)
+    chosen: list[int] = []
+    squares = np.asarray(ended.squares)
+    for i in np.argsort(squares):
+        if all(abs(squares[i] - squares[j]) > ALIKE * squares[j] for j in chosen):
+            chosen.append(int(i))
+    return [Found(solve(pieces, ended.knots[i], closure_of(pairs[i][1])), pairs[i][1]) for i in chosen[:FOLLOWED]]
+
+
+def _improved(found: Found, held: np.ndarray, steps: int = STEPS) -> Found:
+    return found._replace(spline=improve(found.spline, held, steps))
+
+
+def _squares(found: Found) -> float:
+    return found.spline.squares

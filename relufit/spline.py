@@ -17,6 +17,7 @@ Lagrange's multiplier times that sum, and a border to both systems.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class Spline:
     moments: Moments
     gram: tuple[np.ndarray, np.ndarray, np.ndarray]  # (K,) each: sums of phi_left^2, phi_left phi_right, phi_right^2
     closure: np.ndarray | None  # (K,) a
-    multiplier: float  # of the closure
+    multiplier: np.ndarray  # (1,) of the closure
 
     @cached_property
     def slopes(self) -> np.ndarray:
@@ -54,7 +55,7 @@ class Spline:
     def residuals(self) -> tuple[np.ndarray, np.ndarray]:
         """Sums of e phi_left and of e phi_right over each piece, (K,) each."""
         m, h = self.moments, np.diff(self.knots)
-        e, place = self._mean_residual, (m.x - self.knots[:-1]) / h
+        e, place = self._mean_residual, (m.x - self.knots[..., :-1]) / h
         right = m.mass * place * e + (self.slopes * m.sxx - m.sxy) / h
         return m.mass * e - right, right
 
@@ -65,9 +66,9 @@ class Spline:
         return m.rest + m.mass * self._mean_residual**2 + (self.slopes - m.slope) ** 2 * m.sxx
 
     @cached_property
-    def squares(self) -> float:
-        """The sum of e^2."""
-        return float(self.errors.sum())
+    def squares(self) -> Any:
+        """The sum of e^2; of splines side by side, (S,) of them."""
+        return self.errors.sum(axis=-1)
 
     @property
     def mse(self) -> float:
@@ -81,20 +82,21 @@ class Spline:
 
     @cached_property
     def _mean_residual(self) -> np.ndarray:
-        return self.values[:-1] + self.slopes * (self.moments.x - self.knots[:-1]) - self.moments.y
+        return self.values[..., :-1] + self.slopes * (self.moments.x - self.knots[..., :-1]) - self.moments.y
 
 
 def solve(pieces: Pieces, knots: np.ndarray, closure: np.ndarray | None = None) -> Spline:
     """The values that make the squares least, for K + 1 sorted knots, whose ends are those of the target."""
     m, h = pieces.moments(knots), np.diff(knots)
-    place, spread = (m.x - knots[:-1]) / h, m.sxx / (h * h)
+    place, spread = (m.x - knots[..., :-1]) / h, m.sxx / (h * h)
     both = m.mass * place * (1 - place) - spread
     left, right = m.mass * (1 - place) ** 2 + spread, m.mass * place**2 + spread
     to_right = m.mass * place * m.y + m.sxy / h
     wanted = _by_knot(m.mass * m.y - to_right, to_right)
     diagonal = _by_knot(left, right)
     # Values that no sample determines, of two knots between the same two samples, are those of the samples beside them.
-    guess, ridge = pieces.guess(knots), np.full(len(knots), RIDGE * diagonal.max())
+    guess = pieces.guess(knots)
+    ridge = RIDGE * diagonal.max(axis=-1, keepdims=True) + np.zeros(knots.shape)
     firm = FIRM * pieces.mass / (pieces.most + 1)
     border = None if closure is None else _by_knot(-closure / h, closure / h)
     for _ in range(REPAIRS + 1):
@@ -109,34 +111,29 @@ def solve(pieces: Pieces, knots: np.ndarray, closure: np.ndarray | None = None) 
 
 def _values(
     diagonal: np.ndarray, beside: np.ndarray, wanted: np.ndarray, border: np.ndarray | None
-) -> tuple[np.ndarray, float]:
-    """The values of least squares, (K + 1,), and the multiplier of what their product with `border` is to be 0."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """The values of least squares, (..., K + 1), and the multiplier (..., 1) of what makes `border` . values 0."""
     if border is None:
-        return _tridiagonal(diagonal, beside, wanted)[0], 0.0
+        return _tridiagonal(diagonal, beside, wanted)[0], np.zeros((*diagonal.shape[:-1], 1))
     values, along = _tridiagonal(diagonal, beside, wanted, border)
-    multiplier = float(border @ values / (border @ along))
+    multiplier = _dot(border, values) / _dot(border, along)
     return values - multiplier * along, multiplier
 
 
 def improve(spline: Spline, held: np.ndarray, steps: int = STEPS) -> Spline:
     """Move the knots, except the ends and those at `held`, until nothing is gained; never a worse spline."""
     damping, too_little = DAMPING[0], 0.0
-    free = ~np.isin(spline.knots, held)
-    free[[0, -1]] = False
+    free = _free(spline.knots, held)
     if not free.any() or spline.is_exact:
         return spline
-    nearly_done, narrowest = False, NARROWEST * (spline.knots[-1] - spline.knots[0])
+    nearly_done = False
     squares = [spline.squares]
     for _ in range(steps):
         step = _newton_step(spline, damping, free)
         if step is None:  # not positive definite
             too_little, damping = damping, max(4 * damping, DAMPING[0])
         else:
-            h = np.diff(spline.knots)
-            most = np.maximum(STRIDE * np.minimum(h[:-1], h[1:]) - narrowest, 0.0)
-            knots = spline.knots.copy()
-            knots[1:-1] += np.clip(step[1:-1], -most, most)
-            tried = solve(spline.pieces, knots, spline.closure)
+            tried = solve(spline.pieces, _moved(spline, step), spline.closure)
             gain = spline.squares - tried.squares
             if gain > 0:
                 small = gain < ENOUGH * spline.squares
@@ -156,10 +153,59 @@ def improve(spline: Spline, held: np.ndarray, steps: int = STEPS) -> Spline:
     return spline
 
 
-def _newton_step(spline: Spline, damping: float, free: np.ndarray) -> np.ndarray | None:
-    """By how much each knot moves, (K + 1,); None where the damped Hessian is not positive definite."""
-    from scipy.linalg.lapack import dpbsv
+def improve_all(splines: Spline, held: np.ndarray, steps: int) -> Spline:
+    """Move the knots of splines side by side, (S, K + 1), for so many steps: cheaply, to see which is worth more."""
+    free = _free(splines.knots, held)
+    damping = np.full((len(splines.knots), 1), DAMPING[0])
+    for _ in range(steps):
+        step = _newton_step(splines, damping, free)
+        if step is None:
+            break
+        tried = solve(splines.pieces, _moved(splines, np.nan_to_num(step)), splines.closure)
+        better = (tried.squares < splines.squares)[:, None]
+        splines = _chosen(better, tried, splines)
+        damping = np.where(better, damping / 6, np.maximum(4 * damping, 1e-3))
+    return splines
 
+
+def _free(knots: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Which knots may move: neither the ends nor those held."""
+    free = ~np.isin(knots, held)
+    free[..., [0, -1]] = False
+    return free
+
+
+def _moved(spline: Spline, step: np.ndarray) -> np.ndarray:
+    """The knots after a step that leaves them in order, (..., K + 1)."""
+    h, narrowest = np.diff(spline.knots), NARROWEST * (spline.pieces.high - spline.pieces.low)
+    most = np.maximum(STRIDE * np.minimum(h[..., :-1], h[..., 1:]) - narrowest, 0.0)
+    knots = spline.knots.copy()
+    knots[..., 1:-1] += np.clip(step[..., 1:-1], -most, most)
+    return knots
+
+
+def _chosen(mask: np.ndarray, first: Spline, second: Spline) -> Spline:
+    """Of splines side by side, those of the first where the mask (S, 1) says so, those of the second elsewhere."""
+
+    def pick(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.where(mask, a, b)
+
+    return Spline(
+        first.pieces,
+        pick(first.knots, second.knots),
+        pick(first.values, second.values),
+        Moments(*map(pick, first.moments, second.moments)),
+        (pick(first.gram[0], second.gram[0]), pick(first.gram[1], second.gram[1]), pick(first.gram[2], second.gram[2])),
+        first.closure,
+        pick(first.multiplier, second.multiplier),
+    )
+
+
+def _newton_step(spline: Spline, damping: Any, free: np.ndarray) -> np.ndarray | None:
+    """By how much each knot moves, (..., K + 1); None where the damped Hessian is not positive definite.
+
+    `damping` is a number; (S, 1) of splines side by side, whose Hessians need not be positive definite.
+    """
     h, s, m, (left, both, right) = np.diff(spline.knots), spline.slopes, spline.moments, spline.gram
     e_left, e_right = (e / h for e in spline.residuals)
     # Of each piece: v and t at its left end (0) and its right end (1).
@@ -171,32 +217,53 @@ def _newton_step(spline: Spline, damping: float, free: np.ndarray) -> np.ndarray
         t0t0, t0t1, t1t1 = t0t0 + 2 * bent * s, t0t1 - 2 * bent * s, t1t1 + 2 * bent * s
 
     density, target = spline.pieces.at_knots(spline.knots, m)
-    turn = np.diff(s)  # (K - 1,)
+    turn = np.diff(s)  # (..., K - 1)
     at_knots = _by_knot(t0t0, t1t1)
-    at_knots[1:-1] += (density * (spline.values - target))[1:-1] * turn
-    at_knots[1:-1] += damping * _stiffness(turn, m.mass)
-    band = np.zeros((4, 2 * len(spline.knots)))  # LAPACK's upper form: band[3 + i - j, j] is the element (i, j)
-    band[3, 0::2] = _by_knot(left, right) * (1 + RIDGE)
-    band[3, 1::2] = np.where(free, at_knots, 1.0)
-    between, now, after = free[:-1] & free[1:], free[:-1], free[1:]
-    band[2, 1::2] = np.where(free, _by_knot(v0t0, v1t1), 0.0)
-    band[2, 2::2], band[1, 2::2] = np.where(now, t0v1, 0.0), both
-    band[1, 3::2], band[0, 3::2] = np.where(between, t0t1, 0.0), np.where(after, v0t1, 0.0)
+    at_knots[..., 1:-1] += (density * (spline.values - target))[..., 1:-1] * turn
+    at_knots[..., 1:-1] += damping * _stiffness(turn, m.mass)
+    band = np.zeros((4, *spline.knots.shape[:-1], 2 * spline.knots.shape[-1]))
+    band[3, ..., 0::2] = _by_knot(left, right) * (1 + RIDGE)
+    band[3, ..., 1::2] = np.where(free, at_knots, 1.0)
+    between, now, after = free[..., :-1] & free[..., 1:], free[..., :-1], free[..., 1:]
+    band[2, ..., 1::2] = np.where(free, _by_knot(v0t0, v1t1), 0.0)
+    band[2, ..., 2::2], band[1, ..., 2::2] = np.where(now, t0v1, 0.0), both
+    band[1, ..., 3::2], band[0, ..., 3::2] = np.where(between, t0t1, 0.0), np.where(after, v0t1, 0.0)
 
-    downhill = np.zeros((2, 2 * len(spline.knots)))  # (the gradient in v is 0, or what the closure holds)
-    downhill[0, 1::2] = np.where(free, _by_knot(s * spline.residuals[0], s * spline.residuals[1]), 0.0)
+    downhill = np.zeros((2, *band.shape[1:]))  # (the gradient in v is 0, or what the closure holds)
+    downhill[0, ..., 1::2] = np.where(free, _by_knot(s * spline.residuals[0], s * spline.residuals[1]), 0.0)
     if spline.closure is not None:
         per_length = spline.closure / h
-        downhill[1, 0::2] = _by_knot(-per_length, per_length)
-        downhill[1, 1::2] = np.where(free, _by_knot(per_length * s, -per_length * s), 0.0)
-        downhill[0, 0::2] = spline.multiplier * downhill[1, 0::2]
-    _, found, failed = dpbsv(band, downhill.T)
-    if failed:
+        downhill[1, ..., 0::2] = _by_knot(-per_length, per_length)
+        downhill[1, ..., 1::2] = np.where(free, _by_knot(per_length * s, -per_length * s), 0.0)
+        downhill[0, ..., 0::2] = spline.multiplier * downhill[1, ..., 0::2]
+    found = _banded(band, downhill)
+    if found is None:
         return None
-    step = found[:, 0]
+    step = found[0]
     if spline.closure is not None:
-        step = step - found[:, 1] * (downhill[1] @ step) / (downhill[1] @ found[:, 1])
-    return step[1::2]
+        along = _dot(downhill[1], found[1])
+        step = step - found[1] * _dot(downhill[1], step) / np.where(along != 0, along, 1.0)
+    return step[..., 1::2]
+
+
+def _banded(band: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:
+    """Solve symmetric systems (4, ..., n), the element (i, j) of each at [3 + i - j, ..., j], for rows (R, ..., n).
+
+    None where the only system is not positive definite; of several that are not, what solves them all the same.
+    """
+    from scipy.linalg.lapack import dgbsv, dpbsv
+
+    rows = wanted.reshape(len(wanted), -1)  # systems side by side are one long system
+    upper = band.reshape(4, -1)
+    if band.ndim == 2:
+        _, found, failed = dpbsv(upper, rows.T)
+    else:
+        whole = np.zeros((10, upper.shape[1]))
+        whole[3:7] = upper
+        for k in (1, 2, 3):
+            whole[6 + k, :-k] = upper[3 - k, k:]
+        _, _, found, failed = dgbsv(3, 3, whole, rows.T)
+    return None if failed else found.T.reshape(wanted.shape)
 
 
 def _stiffness(turn: np.ndarray, mass: np.ndarray) -> np.ndarray:
@@ -205,15 +272,20 @@ def _stiffness(turn: np.ndarray, mass: np.ndarray) -> np.ndarray:
     Where the slope hardly turns that is nothing: such a knot counts a hundredth of the average at least.
     """
     turn2 = turn * turn
-    parallel = mass[:-1] * mass[1:] / (mass[:-1] + mass[1:] + 1e-300)
-    return np.maximum(turn2, 1e-2 * turn2.mean()) * parallel / 6 + 1e-300
+    parallel = mass[..., :-1] * mass[..., 1:] / (mass[..., :-1] + mass[..., 1:] + 1e-300)
+    return np.maximum(turn2, 1e-2 * turn2.mean(axis=-1, keepdims=True)) * parallel / 6 + 1e-300
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Sums of products over the last axis, (..., 1)."""
+    return (a * b).sum(axis=-1, keepdims=True)
 
 
 def _by_knot(at_left: np.ndarray, at_right: np.ndarray) -> np.ndarray:
     """Sums over the two pieces beside each knot, (K + 1,), of what each piece has at its left and its right end."""
-    total = np.zeros(len(at_left) + 1)
-    total[:-1] = at_left
-    total[1:] += at_right
+    total = np.zeros((*at_left.shape[:-1], at_left.shape[-1] + 1))
+    total[..., :-1] = at_left
+    total[..., 1:] += at_right
     return total
 
 
@@ -221,7 +293,8 @@ def _tridiagonal(diagonal: np.ndarray, beside: np.ndarray, *wanted: np.ndarray) 
     """Solve a positive definite tridiagonal system for each right-hand side: rows of the answer."""
     from scipy.linalg.lapack import dptsv
 
-    _, _, found, failed = dptsv(diagonal, beside, np.stack(wanted, axis=1))
+    beside = np.concatenate([beside, np.zeros((*beside.shape[:-1], 1))], axis=-1).ravel()[:-1]  # one long system
+    _, _, found, failed = dptsv(diagonal.ravel(), beside, np.stack([rows.ravel() for rows in wanted], axis=1))
     if failed:
         raise np.linalg.LinAlgError(f"the values are not determined: minor {failed} of the least-squares system")
-    return found.T
+    return found.T.reshape(len(wanted), *diagonal.shape)

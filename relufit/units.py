@@ -25,14 +25,14 @@ def knots_of(params: Params, low: float, high: float) -> np.ndarray:
     return np.sort(knots[(knots > low) & (knots < high)])
 
 
-def closures(slopes: np.ndarray) -> list[np.ndarray]:
-    """Sets of turns that nearly close a spline with these slopes (K,), best first: masks (K - 1,) of the turns."""
+def closures(slopes: np.ndarray, most: int = SETS) -> list[np.ndarray]:
+    """At `most` so many sets of turns that nearly close a spline with these slopes (K,), best first: masks (K - 1,)."""
     turns = np.diff(slopes)
     if len(turns) <= ALL_SETS:
         masks = (np.arange(2 ** len(turns))[:, None] >> np.arange(len(turns)) & 1).astype(bool)
         best = np.argsort(np.abs(slopes[0] + masks @ turns), kind="stable")
-        return list(masks[best[:SETS]])
-    flattest = np.argsort(np.abs(slopes), kind="stable")[:SETS]
+        return list(masks[best[:most]])
+    flattest = np.argsort(np.abs(slopes), kind="stable")[:most]
     prefixes = [np.arange(len(turns)) < k for k in flattest]
     return [_exchanged(mask, slopes[0], turns) for mask in prefixes[:2]] + prefixes[:2]
 

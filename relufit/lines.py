@@ -1,0 +1,79 @@
+"""Nodes of a target, and the lines from node to node: what dynamic programming chooses knots from."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from relufit.density import by_density
+from relufit.pieces import Moments, Pieces
+
+NODES_PER_PIECE, NODES_PER_FEW = 3, 6
+FEWEST_NODES = 96
+FEW_PIECES = 24  # up to which lines may be of any length
+LONGEST = 5  # else a line takes up to so many pieces' worth of nodes
+
+
+class Lines(NamedTuple):
+    """Nodes, what lies between neighbours, and all lines from node to node that are short enough."""
+
+    nodes: np.ndarray  # (M + 1,)
+    fine: Moments  # (M,)
+    sums: np.ndarray  # (6, longest, M + 1), see _sums
+
+    def of_about(self, count: int) -> "Lines":
+        """Without those longer than `count` pieces need."""
+        return self._replace(sums=self.sums[:, -max(reach(self.nodes, count), 1) :])
+
+
+def lines_for(pieces: Pieces, count: int, held: np.ndarray) -> Lines:
+    """Lines that `count` pieces may be made of: of any length where they are few."""
+    nodes = _nodes(pieces, count, held)
+    return lines_between(pieces, nodes, len(nodes) if count <= FEW_PIECES else reach(nodes, count))
+
+
+def lines_between(pieces: Pieces, nodes: np.ndarray, longest: int) -> Lines:
+    """All lines between these nodes that are at most so many of them long."""
+    fine = pieces.moments(nodes)
+    return Lines(nodes, fine, _sums(fine, min(longest, len(nodes) - 1)))
+
+
+def reach(nodes: np.ndarray, count: int) -> int:
+    """How many nodes long a line is at the most, where there are `count` for about the same errors."""
+    return round(LONGEST * (len(nodes) - 1) / count)
+
+
+def _nodes(pieces: Pieces, count: int, held: np.ndarray) -> np.ndarray:
+    """Nodes of about equal errors, finer than knots will be, and `held`."""
+    wanted = max((NODES_PER_FEW if count <= FEW_PIECES else NODES_PER_PIECE) * count, FEWEST_NODES)
+    nodes = np.union1d(pieces.nodes(2 * wanted), pieces.breaks)
+    for _ in range(2):
+        nodes = np.union1d(pieces.distinct(by_density(pieces, nodes, wanted)), [*held, *pieces.suspects])
+    # Of a table whose changes crowd in one place there may be few such nodes.
+    return nodes if len(nodes) > 2 * count else np.union1d(nodes, pieces.nodes(2 * count))
+
+
+def _sums(fine: Moments, longest: int) -> np.ndarray:
+    """Mass, means of x and y, sxx, sxy, syy from node i - l to node i, at [:, longest - l, i]: (6, longest, nodes)."""
+    sums = np.zeros((6, longest, len(fine.mass) + 1))
+    one = np.stack([*fine[:5], fine.rest + fine.slope * fine.sxy])
+    lines = one
+    for length in range(1, longest + 1):
+        if length > 1:
+            lines = _joined(lines[:, :-1], one[:, length - 1 :])
+        sums[:, longest - length, length:] = lines
+    return sums
+
+
+def _joined(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Mass, means and centred sums, (6, n), of neighbouring lines taken together: the parallel-axis theorem.
+
+    Chan, Golub and LeVeque (1983), The American Statistician 37(3), 242-247.
+    """
+    joined = left + right
+    share = right[0] / np.where(joined[0] > 0, joined[0], 1.0)
+    gap, weight = right[1:3] - left[1:3], left[0] * share
+    joined[1:3] = left[1:3] + share * gap
+    joined[3] += weight * gap[0] * gap[0]
+    joined[4] += weight * gap[0] * gap[1]
+    joined[5] += weight * gap[1] * gap[1]
+    return joined
