@@ -8,13 +8,41 @@ import numpy as np
 
 from relufit.pieces import Moments, Pieces
 
-FLAT = 1e-8  # of the largest error: what a piece counts at least
+ROUNDS = 12
+EVEN, NEARLY_EVEN = 1.1, 4.0  # times the mean, the largest error: nothing is to be gained, or only as long as
+GAINING = 0.7  # times as much as before is left
+FLAT_SHARE = 96  # one node of so many is spread evenly, whatever the errors: a stretch may only have seemed flat
+FLAT = 1e-10  # of the largest error: what a piece counts at least
 
 
 def by_density(pieces: Pieces, nodes: np.ndarray, count: int) -> np.ndarray:
     """The places of `count` + 1 knots, such that each piece has about the same error, from that between nodes."""
-    error = _expected(pieces.moments(nodes), np.diff(nodes))
-    density = (error + FLAT * error.max() + 1e-300) ** 0.2  # an error goes with the fifth power of a length
+    return _spaced(nodes, _expected(pieces.moments(nodes), np.diff(nodes)), count)
+
+
+def even_nodes(pieces: Pieces, nodes: np.ndarray, count: int, fixed: np.ndarray) -> np.ndarray:
+    """About `count` + 1 nodes between which errors are about the same, and those that are fixed; from other nodes.
+
+    Where nearly all of a target happens in a small part of it, a round moves nodes only some of the way there.
+    """
+    before, least, spread = nodes, np.inf, pieces.nodes(max(count // FLAT_SHARE, 1))
+    for k in range(ROUNDS):
+        errors = _expected(pieces.moments(nodes), np.diff(nodes))
+        uneven = errors.max() / (errors.mean() + 1e-300)
+        if uneven > 2 * least:  # a stretch that seemed flat is not, once no node is left in it
+            return before
+        if k > 1 and (uneven < EVEN or GAINING * least < uneven < NEARLY_EVEN):
+            break
+        if k > 0:
+            least = min(least, uneven)
+        spaced = np.union1d(_spaced(nodes, errors, count), spread)
+        before, nodes = nodes, np.union1d(pieces.distinct(spaced), fixed)
+    return nodes
+
+
+def _spaced(nodes: np.ndarray, errors: np.ndarray, count: int) -> np.ndarray:
+    """`count` + 1 places that share the errors between nodes equally, as far as lengths decide them."""
+    density = (errors + FLAT * errors.max() + 1e-300) ** 0.2  # an error goes with the fifth power of a length
     density = np.convolve(np.pad(density, 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
     share = running(density)
     return np.interp(np.linspace(0, share[-1], count + 1), share, nodes)

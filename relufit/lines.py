@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.density import by_density
+from relufit.density import even_nodes
 from relufit.pieces import Moments, Pieces
 
 NODES_PER_PIECE, NODES_PER_FEW = 3, 6
@@ -46,8 +46,7 @@ def _nodes(pieces: Pieces, count: int, held: np.ndarray) -> np.ndarray:
     """Nodes of about equal errors, finer than knots will be, and `held`."""
     wanted = max((NODES_PER_FEW if count <= FEW_PIECES else NODES_PER_PIECE) * count, FEWEST_NODES)
     nodes = np.union1d(pieces.nodes(2 * wanted), pieces.breaks)
-    for _ in range(2):
-        nodes = np.union1d(pieces.distinct(by_density(pieces, nodes, wanted)), [*held, *pieces.suspects])
+    nodes = even_nodes(pieces, nodes, wanted, np.union1d(held, pieces.suspects))
     # Of a table whose changes crowd in one place there may be few such nodes.
     return nodes if len(nodes) > 2 * count else np.union1d(nodes, pieces.nodes(2 * count))
 

@@ -14,17 +14,14 @@ from relufit import knots
 from relufit.lines import Lines, lines_between, lines_for, reach
 from relufit.pieces import Pieces
 from relufit.spline import STEPS, Spline, improve, improve_all, solve
-from relufit.units import closure_of, closures
+from relufit.units import SETS, closure_of, closures
 
-FEW = 24  # pieces, up to which joined lines are looked at,
-HEIGHTS = (
-    (2.0, 3),
-    (4.0, 5),
-    (2.0, 4),
-)  # up to so many root mean squares from a curve, at so many heights; one round each
+JOINED = 100  # pieces, up to which lines that meet are looked at,
+HEIGHTS = (2.0, 3), (4.0, 5), (2.0, 4)  # in rounds: up to so many root mean squares off a curve, at so many heights
+FEW, VERY_FEW = 24, 12  # pieces, up to which several ways to close them are followed, and all rounds are made
 SAMPLES_PER_PIECE, FEW_SAMPLES = 6, 400  # up to so many, lines that join samples are a start
 SAME, ALIKE = 1e-6, 1e-3  # of the error: splines that differ by less are one, at the end and half-way
-RANDOM, MASKS = 8, 8  # starts at random, and sets of turns of each, that closing few pieces begins with,
+RANDOM, MASKS = 8, 8  # starts at random, and sets of turns of each, that closing very few pieces begins with,
 CLOSING_STEPS, FOLLOWED = 20, 3  # after which the best of them are followed
 FEW_STEPS = 8  # after which starts are compared
 RIVAL = 2.0  # times the error of the best: a start that is still followed
@@ -74,7 +71,7 @@ def _open_splines(pieces: Pieces, count: int) -> list[Spline]:
     starts = [solve(pieces, knots.by_lines(pieces, count, held, lines))]
     if starts[0].is_exact:
         return starts
-    if count <= FEW:
+    if count <= JOINED:
         found = _rearranged(improve(starts[0], held, FEW_STEPS), lines, held)
     else:
         if pieces.table is not None and pieces.most <= max(SAMPLES_PER_PIECE * count, FEW_SAMPLES):
@@ -102,7 +99,9 @@ def _rearranged(spline: Spline, lines: Lines, held: np.ndarray) -> list[Spline]:
                 tried = improve(tried, held)
             if all(abs(tried.squares - other.squares) > SAME * other.squares for other in found):
                 found.append(tried)
-                best = _best(found)
+            if count > VERY_FEW and tried.squares >= best.squares * (1 - SAME):
+                break  # where pieces are fewer, another round may still find something
+            best = _best(found)
         around, scale = np.interp(lines.nodes, best.knots, best.values), np.sqrt(best.mse)
     return found
 
@@ -150,13 +149,13 @@ def _promising(rivals: list[Spline], held: np.ndarray) -> list[Found]:
     """Of many closed splines, those that are best after a few steps taken side by side."""
     pieces, count = rivals[0].pieces, len(rivals[0].knots) - 1
     table, rng = pieces.sampled(), np.random.default_rng(count)
-    starts = [rival.knots for rival in rivals]
-    if not len(held):
-        starts += [
-            np.sort(np.append(rng.uniform(pieces.low, pieces.high, count - 1), [pieces.low, pieces.high]))
-            for _ in range(RANDOM)
-        ]
-    pairs = [(start, left) for start in starts for left in closures(solve(table, start).slopes, MASKS)]
+    starts, masks = [rival.knots for rival in rivals], SETS
+    if count <= VERY_FEW:
+        masks = MASKS
+        if not len(held):
+            inner = np.sort(rng.uniform(pieces.low, pieces.high, (RANDOM, count - 1)), axis=1)
+            starts += list(np.pad(inner, ((0, 0), (1, 1)), constant_values=((0, 0), (pieces.low, pieces.high))))
+    pairs = [(start, left) for start in starts for left in closures(solve(table, start).slopes, masks)]
     begun = solve(table, np.array([start for start, _ in pairs]), np.array([closure_of(left) for _, left in pairs]))
     ended = improve_all(begun, held, CLOSING_STEPS)
     chosen: list[int] = []

@@ -73,7 +73,7 @@ class Spline:
     @property
     def mse(self) -> float:
         """Mean of e^2."""
-        return self.squares / self.pieces.mass
+        return float(self.squares / self.pieces.mass)
 
     @property
     def is_exact(self) -> bool:

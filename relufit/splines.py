@@ -11,7 +11,7 @@ import numpy as np
 from relufit.breaks import NARROWEST, singularities
 from relufit.cells import Cells, join_places, merge_sorted
 from relufit.data import split
-from relufit.density import by_density
+from relufit.density import by_density, even_nodes
 from relufit.errors import RelufitError
 from relufit.fits import Fit, History, Problem
 from relufit.optim import State
@@ -141,5 +141,5 @@ def function_pieces(target: Target, scaling: Scaling, parts: int = PARTS) -> Fun
     low, high = (float((end - scaling.x_shift[0]) / scaling.x_scale[0]) for end in target.domain)
     pieces = FunctionPieces(function, low, high, singularities(function, low, high))
     fine = np.union1d(pieces.nodes(4 * parts), pieces.breaks)
-    pieces.refine(by_density(pieces, by_density(pieces, fine, 4 * parts), parts))
+    pieces.refine(by_density(pieces, even_nodes(pieces, fine, 4 * parts, pieces.breaks), parts))
     return pieces
