@@ -113,7 +113,7 @@ def predict_command(
         return
     if not x:
         raise RelufitError("name the columns of the table by --x")
-    from relufit.tables import read_columns
+    from relufit.reading.tables import read_columns
 
     dropped = 0
     for chunk in read_columns(str(table), x):

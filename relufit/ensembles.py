@@ -21,8 +21,8 @@ from relufit.params import Sizes, check_count, check_dtype, init_params
 from relufit.progress import progress_bar
 from relufit.scaling import Scaling
 from relufit.slices import Slice, first_divergence, train_epochs
+from relufit.solvers.training import choose_backend, choose_optimizer, default_box
 from relufit.targets import Target, resolve
-from relufit.training import choose_backend, choose_optimizer, default_box
 
 
 def fit_many(

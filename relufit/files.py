@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from relufit.cells import collect
 from relufit.errors import RelufitError
 from relufit.fits import Fit
 from relufit.fitting import fit
-from relufit.splines import fit_cells
-from relufit.tables import Chunk, read_table
+from relufit.reading.tables import Chunk, read_table
+from relufit.solvers.spline import fit_cells
+from relufit.spline.cells import collect
 
 ROWS = 2**20  # that are kept as arrays
 

@@ -9,14 +9,14 @@ import numpy as np
 
 from relufit.backend import Backend, Samples
 from relufit.backends import load
-from relufit.numpy_function import answer
+from relufit.export.numpy_function import answer
 from relufit.optim import State
 from relufit.params import Params
-from relufit.pieces import PLACES, SHARES
 from relufit.scaling import Scaling
 from relufit.slices import first_divergence
+from relufit.spline.pieces import PLACES, SHARES
+from relufit.spline.units import knots_of
 from relufit.targets import Target
-from relufit.units import knots_of
 
 CELLS = 1000  # that errors against a function are integrated over, cut at the knots too
 
@@ -71,7 +71,7 @@ class Fit:
 
         Raises RelufitError without torch, for another dtype, and where float32 cannot hold the network.
         """
-        from relufit.torch_module import build_module
+        from relufit.export.torch_module import build_module
 
         return build_module(self.params, self.x, dtype)
 
@@ -81,13 +81,13 @@ class Fit:
         Raises RelufitError without onnx, for another dtype, where float32 cannot hold the network, and where the file
         cannot be written.
         """
-        from relufit.onnx_file import save_onnx
+        from relufit.export.onnx_file import save_onnx
 
         save_onnx(self.params, self.x, path, dtype)
 
     def to_numpy_function(self) -> Callable[[Any], np.ndarray]:
         """A function of x that answers as predict does, in float64, on a copy of the parameters; it pickles."""
-        from relufit.numpy_function import build_function
+        from relufit.export.numpy_function import build_function
 
         return build_function(self.params)
 

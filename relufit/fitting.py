@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from relufit import lbfgs, splines
 from relufit.backend import Backend
-from relufit.breaks import find_pole
 from relufit.data import check_table, draw_plan, sample, split, weigh
 from relufit.errors import RelufitError
 from relufit.fits import Fit, Problem
-from relufit.lifting import lifted_sizes
 from relufit.optim import OPTIMIZERS, Optimizer, State
 from relufit.params import Sizes, check_count, check_dtype, init_params
 from relufit.progress import progress_bar
 from relufit.scaling import Scaling
-from relufit.splines import HIDDEN
+from relufit.solvers import lbfgs, spline
+from relufit.solvers.lifting import lifted_sizes
+from relufit.solvers.spline import HIDDEN
+from relufit.solvers.training import check_state, choose_backend, choose_optimizer, default_box, train
+from relufit.spline.breaks import find_pole
 from relufit.targets import Target, resolve
-from relufit.training import check_state, choose_backend, choose_optimizer, default_box, train
 
 SOLVERS = (*OPTIMIZERS, "lbfgs", "spline")
 
@@ -87,7 +87,7 @@ def fit(
     train_index, test_index = split(len(x), test_fraction=test_fraction, seed=seed)
     problem = Problem(x, y, target, Scaling.of(x, y), train_index, test_index, solver, "numpy", weight)
     if solver == "spline" and optimizer is None:
-        return splines.fit_problem(problem, hidden, tolerance, seed)
+        return spline.fit_problem(problem, hidden, tolerance, seed)
     if tolerance is not None:
         raise RelufitError(f"tolerance needs solver='spline'; {solver} knows none")
     if weight is not None and (solver != "lbfgs" or optimizer is not None):

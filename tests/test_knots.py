@@ -4,8 +4,8 @@ from itertools import combinations
 
 import numpy as np
 
-from relufit.knots import by_density, by_lines
-from relufit.pieces import DataPieces, FunctionPieces, Pieces
+from relufit.spline.knots import by_density, by_lines
+from relufit.spline.pieces import DataPieces, FunctionPieces, Pieces
 
 NONE = np.empty(0)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from relufit import RelufitError, Target, fit, sample, split, targets
-from relufit.cells import merge_sorted
-from relufit.splines import fit_cells
+from relufit.solvers.spline import fit_cells
+from relufit.spline.cells import merge_sorted
 
 
 def spline(*data: Any, **options: Any) -> Any:
@@ -159,8 +159,8 @@ def test_what_only_splines_know_is_refused_elsewhere() -> None:
 def test_a_million_samples_take_little_longer_than_a_thousand() -> None:
     """Once the table is built: the totals make a piece cost the same however many samples it holds."""
     from relufit.scaling import Scaling
-    from relufit.search import best_spline
-    from relufit.selection import data_pieces
+    from relufit.spline.search import best_spline
+    from relufit.spline.selection import data_pieces
 
     seconds = {}
     for n in (10**4, 10**6):

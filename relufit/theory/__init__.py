@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.hessian import largest_curvature, largest_stable_learning_rate
 from relufit.params import Params, check_count
-from relufit.smoothness import has_jumps, modulus_of_continuity, second_derivative
 from relufit.targets import Target, resolve
+from relufit.theory.hessian import largest_curvature, largest_stable_learning_rate
+from relufit.theory.smoothness import has_jumps, modulus_of_continuity, second_derivative
 
 __all__ = [
     "Asymptotic", "Bound", "asymptotic_mse", "interpolating_network", "largest_curvature",

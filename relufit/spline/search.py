@@ -1,6 +1,6 @@
 """The search for the best spline that so many hidden units can be: starts, exchanges of knots, and closing it.
 
-K - 1 units make K pieces where the spline can be closed (relufit/units.py), K units always do. Few pieces have many
+K - 1 units make K pieces where the spline can be closed (units.py), K units always do. Few pieces have many
 local optima, so for them more starts are followed, and knots are taken out in one place and put in another.
 """
 
@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit import knots
-from relufit.breaks import NARROWEST
-from relufit.pieces import Pieces
-from relufit.spline import Spline, improve, solve
-from relufit.units import closure_of, closures
+from relufit.spline import knots
+from relufit.spline.breaks import NARROWEST
+from relufit.spline.least_squares import Spline, improve, solve
+from relufit.spline.pieces import Pieces
+from relufit.spline.units import closure_of, closures
 
 FEW = 24  # pieces up to which knots are exchanged
 ROUNDS = 3  # of exchanges

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.pieces import Moments, Pieces
+from relufit.spline.pieces import Moments, Pieces
 
 NODES_PER_PIECE = 3
 FEWEST_NODES = 96
