@@ -18,12 +18,12 @@ from bench import agreement
 from bench.cases import ALONE, STABLE_RATE, Case
 from relufit.backend import Backend
 from relufit.data import draw_plan, sample, split
-from relufit.fits import Problem, errors_against
+from relufit.fits import Problem, errors_against, first_divergence
 from relufit.optim import Adam, Optimizer, map_arrays
 from relufit.params import Params, init_params
 from relufit.scaling import Scaling
-from relufit.slices import SLICE_SECONDS, first_divergence, train_in_slices
 from relufit.solvers import lbfgs, spline
+from relufit.solvers.slices import SLICE_SECONDS, train_in_slices
 from relufit.solvers.training import default_box
 from relufit.targets import ZOO
 from relufit.theory import asymptotic_mse

@@ -15,12 +15,12 @@ import numpy as np
 from relufit.backend import Backend
 from relufit.data import check_table, draw_plan, sample, split
 from relufit.errors import RelufitError
-from relufit.fits import Fit, History, Problem
+from relufit.fits import Fit, History, Problem, first_divergence
 from relufit.optim import Optimizer, State, map_arrays, stack_states
 from relufit.params import Sizes, check_count, check_dtype, init_params
 from relufit.progress import progress_bar
 from relufit.scaling import Scaling
-from relufit.slices import Slice, first_divergence, train_epochs
+from relufit.solvers.slices import Slice, train_epochs
 from relufit.solvers.training import choose_backend, choose_optimizer, default_box
 from relufit.targets import Target, resolve
 

@@ -13,12 +13,12 @@ from relufit.export.numpy_function import answer
 from relufit.optim import State
 from relufit.params import Params
 from relufit.scaling import Scaling
-from relufit.slices import first_divergence
 from relufit.spline.pieces import PLACES, SHARES
 from relufit.spline.units import knots_of
 from relufit.targets import Target
 
 CELLS = 1000  # that errors against a function are integrated over, cut at the knots too
+DIVERGED_LOSS = 1e8  # of standardised data, where a constant has the loss 1: this is lost long before it overflows
 
 
 @dataclass
@@ -177,3 +177,9 @@ def evaluate(params: Params, x: np.ndarray) -> np.ndarray:
     A million samples need no more memory than a few times the answer.
     """
     return load("numpy-hinge" if params.w1.shape[0] == 1 else "numpy").forward(params, x)
+
+
+def first_divergence(losses: np.ndarray) -> int | None:
+    """The place of the first loss, of data near 1, that is not finite or above DIVERGED_LOSS; None without one."""
+    good = np.isfinite(losses) & (losses <= DIVERGED_LOSS)
+    return None if good.all() else int(np.argmin(good))

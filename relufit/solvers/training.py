@@ -8,10 +8,10 @@ from relufit.backend import Backend, BackendUnavailable
 from relufit.backends import load
 from relufit.data import Plan
 from relufit.errors import RelufitError
-from relufit.fits import Fit, History, Problem
+from relufit.fits import Fit, History, Problem, first_divergence
 from relufit.optim import OPTIMIZERS, Optimizer, State, map_arrays
 from relufit.params import Sizes
-from relufit.slices import first_divergence, train_epochs
+from relufit.solvers.slices import train_epochs
 
 
 class Diverged(RelufitError):

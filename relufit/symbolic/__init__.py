@@ -1,8 +1,8 @@
 """Targets as sympy expressions: exact derivatives, LaTeX labels, and one expression for several array libraries.
 
 Text never reaches sympy's own parser, which evaluates it as Python: the syntax that relufit.targets has checked is
-walked, node by node (translation.py). Needs `pip install relufit[symbolic]`; nothing imports this file before
-it is used.
+walked, node by node (translation.py), to sympy's functions and to our own with kinks and jumps (piecewise.py). Needs
+`pip install relufit[symbolic]`; nothing imports this package before it is used.
 """
 
 from collections.abc import Callable, Iterator

@@ -4,6 +4,8 @@ A network that interpolates at H + 1 equidistant points has one unit per change 
 omega_f(h), the modulus of continuity at the distance h of the points, and at most h^2 max|f''| / 8 where f'' exists
 (de Boor, A Practical Guide to Splines, chapter III). Knots placed freely do better, in mean square like MSE*.
 
+smoothness.py finds f'', jumps and the modulus of continuity of a target; hessian.py the curvature of a loss.
+
 Targets are what `relufit.fit` takes: a Target, a zoo name, an expression, a function. Their noise is left out, except
 that noise has no MSE*.
 """
