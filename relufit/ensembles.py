@@ -21,7 +21,7 @@ from relufit.params import Sizes, check_count, check_dtype, init_params
 from relufit.progress import progress_bar
 from relufit.scaling import Scaling
 from relufit.solvers.slices import Slice, train_epochs
-from relufit.solvers.training import choose_backend, choose_optimizer, default_box
+from relufit.solvers.training import Wanted, choose_backend, choose_optimizer, default_box
 from relufit.targets import Target, resolve
 
 
@@ -33,7 +33,7 @@ def fit_many(
     learning_rates: float | Sequence[float] | None = None,
     hidden: int = 512,
     solver: str = "adam",
-    backend: str | Backend | Sequence[str | Backend] = "numpy",
+    backend: Wanted = "numpy",
     optimizer: Optimizer | None = None,
     epochs: int = 200,
     batch_size: int = 32,

@@ -106,9 +106,9 @@ class Problem:
     backend: str
     weight: np.ndarray | None = None  # (N,), at least 0
 
-    def solved_by(self, solver: str, backend: str) -> "Problem":
-        """The same with these names."""
-        return replace(self, solver=solver, backend=backend)
+    def on(self, backend: Backend) -> "Problem":
+        """The same, solved on this backend."""
+        return replace(self, backend=backend.name)
 
     def samples(self, backend: Backend, dtype: Any) -> Samples:
         """The training samples, standardised, on a backend's device."""

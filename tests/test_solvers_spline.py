@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from relufit import RelufitError, Target, fit, sample, split, targets
+from relufit import Adam, RelufitError, Target, fit, sample, split, targets
 from relufit.solvers.spline import fit_cells
 from relufit.spline.cells import merge_sorted
 
@@ -154,6 +154,18 @@ def test_what_only_splines_know_is_refused_elsewhere() -> None:
     for options in ({"weight": np.ones(9)}, {"tolerance": 1e-3}, {"hidden": "auto"}):
         with pytest.raises(RelufitError, match="solver='spline'"):
             fit(np.arange(9.0), np.arange(9.0), **options)
+
+
+def test_what_only_training_knows_is_refused() -> None:
+    """A rate, an optimizer, a state to go on from: nothing is trained, and an option that does nothing is a mistake."""
+    state = fit("sin", hidden=4, epochs=1).state
+    for options, message in (
+        ({"learning_rate": 0.1}, "spline has no learning rate.*or solver='adam'"),
+        ({"state": state}, "spline .*begins anew; give neither learning_rate nor state"),
+        ({"optimizer": Adam()}, "spline takes no optimizer"),
+    ):
+        with pytest.raises(RelufitError, match=message):
+            spline("sin", hidden=4, **options)
 
 
 def test_a_million_samples_take_little_longer_than_a_thousand() -> None:

@@ -206,6 +206,7 @@ def test_predict_keeps_the_shape_of_x(sine: Fit) -> None:
         (("sin",), {"hidden": 10.5}),
         (("sin",), {"backend": "nosuch"}),
         (("sin",), {"solver": "newton"}),
+        (("sin",), {"solver": "newton", "optimizer": Adam()}),
         (("sin",), {"optimizer": "adam"}),
         (("sin",), {"optimizer": Adam(), "learning_rate": 1e-3}),
         (("sin",), {"learning_rate": -1}),
