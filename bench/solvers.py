@@ -1,6 +1,6 @@
 """How close each solver came to a function, and how soon: the table in long form, as it is read, and in short.
 
-Ratios are of the error at the end: to MSE*, an asymptotic value and no bound (relufit/theory.py), and to that of the
+Ratios are of the error at the end: to MSE*, an asymptotic value and no bound (relufit.theory), and to that of the
 best spline found in the same run.
 """
 

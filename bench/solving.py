@@ -16,17 +16,17 @@ import numpy as np
 
 from bench import agreement
 from bench.cases import ALONE, STABLE_RATE, Case
-from relufit import lbfgs, splines
 from relufit.backend import Backend
 from relufit.data import draw_plan, sample, split
-from relufit.fits import Problem, errors_against
+from relufit.fits import Problem, errors_against, first_divergence
 from relufit.optim import Adam, Optimizer, map_arrays
 from relufit.params import Params, init_params
 from relufit.scaling import Scaling
-from relufit.slices import SLICE_SECONDS, first_divergence, train_in_slices
+from relufit.solvers import lbfgs, spline
+from relufit.solvers.slices import SLICE_SECONDS, train_in_slices
+from relufit.solvers.training import default_box
 from relufit.targets import ZOO
 from relufit.theory import asymptotic_mse
-from relufit.training import default_box
 
 SAMPLES = 1000
 ENDLESS = 10**9  # iterations: the seconds end it
@@ -111,7 +111,7 @@ class Solving:
         """Once more than is kept: the first call finds nothing in its caches."""
         start = time.perf_counter()
         while len(self.seconds) <= ROUNDS:
-            fit = splines.fit_problem(self.problem, self.case.hidden, None, 0)
+            fit = spline.fit_problem(self.problem, self.case.hidden, None, 0)
             self.seconds.append(fit.metrics["seconds"])
             if time.perf_counter() - start >= self.budget_seconds and len(self.seconds) > 1:
                 break

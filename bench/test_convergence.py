@@ -16,8 +16,9 @@ from bench.cases import TRAIN_SAMPLES, draw
 from bench.trial import Trial, count_subnormals
 from relufit import Params, backprop, targets
 from relufit.data import split
+from relufit.fits import first_divergence
 from relufit.optim import State
-from relufit.slices import Slice, first_divergence, train_in_slices
+from relufit.solvers.slices import Slice, train_in_slices
 
 SLICES = 50
 CURVE_POINTS = 101

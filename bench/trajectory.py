@@ -18,9 +18,10 @@ from bench.cases import Case, draw
 from relufit.backend import Backend
 from relufit.backends.numpy import NumpyBackend
 from relufit.data import Plan, draw_plan
+from relufit.fits import first_divergence
 from relufit.optim import Optimizer, State, map_arrays
 from relufit.params import Params
-from relufit.slices import first_divergence, train_in_slices
+from relufit.solvers.slices import train_in_slices
 
 STATES = 32  # along the run, from which one step is made
 

@@ -9,8 +9,8 @@ from relufit.fits import Fit
 from relufit.fitting import fit
 from relufit.optim import SGD, Adam, Momentum, State
 from relufit.params import Params, Sizes, init_params
+from relufit.solvers.training import Diverged
 from relufit.targets import Target
-from relufit.training import Diverged
 
 __version__ = "0.1.0"
 __all__ = [

@@ -50,7 +50,7 @@ def fit_command(
         str | None,
         typer.Option(help=f"{', '.join(fitting.SOLVERS)}; default adam, for a tolerance or a table of one x spline."),
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="The solver's; default 1e-3.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Of sgd, momentum and adam; default 1e-3.")] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the data; iterations of lbfgs.")] = 200,
     batch_size: Annotated[int, typer.Option(help="Samples per update.")] = 32,
     n: Annotated[int, typer.Option(help="Samples of the function.")] = 1000,
@@ -113,7 +113,7 @@ def predict_command(
         return
     if not x:
         raise RelufitError("name the columns of the table by --x")
-    from relufit.tables import read_columns
+    from relufit.reading.tables import read_columns
 
     dropped = 0
     for chunk in read_columns(str(table), x):

@@ -15,14 +15,14 @@ import numpy as np
 from relufit.backend import Backend
 from relufit.data import check_table, draw_plan, sample, split
 from relufit.errors import RelufitError
-from relufit.fits import Fit, History, Problem
+from relufit.fits import Fit, History, Problem, first_divergence
 from relufit.optim import Optimizer, State, map_arrays, stack_states
 from relufit.params import Sizes, check_count, check_dtype, init_params
 from relufit.progress import progress_bar
 from relufit.scaling import Scaling
-from relufit.slices import Slice, first_divergence, train_epochs
+from relufit.solvers.slices import Slice, train_epochs
+from relufit.solvers.training import Wanted, choose_backend, choose_optimizer, default_box
 from relufit.targets import Target, resolve
-from relufit.training import choose_backend, choose_optimizer, default_box
 
 
 def fit_many(
@@ -33,7 +33,7 @@ def fit_many(
     learning_rates: float | Sequence[float] | None = None,
     hidden: int = 512,
     solver: str = "adam",
-    backend: str | Backend | Sequence[str | Backend] = "numpy",
+    backend: Wanted = "numpy",
     optimizer: Optimizer | None = None,
     epochs: int = 200,
     batch_size: int = 32,

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from relufit.cells import collect
 from relufit.errors import RelufitError
 from relufit.fits import Fit
-from relufit.fitting import fit
-from relufit.splines import fit_cells
-from relufit.tables import Chunk, read_table
+from relufit.fitting import check_options, fit
+from relufit.reading.tables import Chunk, read_table
+from relufit.solvers.spline import fit_cells
+from relufit.spline.cells import collect
 
 ROWS = 2**20  # that are kept as arrays
 
@@ -46,6 +46,8 @@ def fit_file(
     else:
         if solver != "spline" or kept[0].x.shape[1] != 1 or kept[0].y.shape[1] != 1:
             raise RelufitError(f"more than {ROWS} rows are fitted by solver 'spline' only, with one x and one y")
+        given = {name: options.get(name) for name in ("optimizer", "learning_rate", "state")}
+        check_options(solver, weight=weight, **given)  # before the rest is read
         rest = _Counted(chunks)
         cells = collect(chain(kept, rest))
         rows, dropped = rows + rest.rows, dropped + rest.dropped

@@ -9,16 +9,16 @@ import numpy as np
 
 from relufit.backend import Backend, Samples
 from relufit.backends import load
-from relufit.numpy_function import answer
+from relufit.export.numpy_function import answer
 from relufit.optim import State
 from relufit.params import Params
-from relufit.pieces import PLACES, SHARES
 from relufit.scaling import Scaling
-from relufit.slices import first_divergence
+from relufit.spline.pieces import PLACES, SHARES
+from relufit.spline.units import knots_of
 from relufit.targets import Target
-from relufit.units import knots_of
 
 CELLS = 1000  # that errors against a function are integrated over, cut at the knots too
+DIVERGED_LOSS = 1e8  # of standardised data, where a constant has the loss 1: this is lost long before it overflows
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Fit:
 
         Raises RelufitError without torch, for another dtype, and where float32 cannot hold the network.
         """
-        from relufit.torch_module import build_module
+        from relufit.export.torch_module import build_module
 
         return build_module(self.params, self.x, dtype)
 
@@ -81,13 +81,13 @@ class Fit:
         Raises RelufitError without onnx, for another dtype, where float32 cannot hold the network, and where the file
         cannot be written.
         """
-        from relufit.onnx_file import save_onnx
+        from relufit.export.onnx_file import save_onnx
 
         save_onnx(self.params, self.x, path, dtype)
 
     def to_numpy_function(self) -> Callable[[Any], np.ndarray]:
         """A function of x that answers as predict does, in float64, on a copy of the parameters; it pickles."""
-        from relufit.numpy_function import build_function
+        from relufit.export.numpy_function import build_function
 
         return build_function(self.params)
 
@@ -106,9 +106,9 @@ class Problem:
     backend: str
     weight: np.ndarray | None = None  # (N,), at least 0
 
-    def solved_by(self, solver: str, backend: str) -> "Problem":
-        """The same with these names."""
-        return replace(self, solver=solver, backend=backend)
+    def on(self, backend: Backend) -> "Problem":
+        """The same, solved on this backend."""
+        return replace(self, backend=backend.name)
 
     def samples(self, backend: Backend, dtype: Any) -> Samples:
         """The training samples, standardised, on a backend's device."""
@@ -177,3 +177,9 @@ def evaluate(params: Params, x: np.ndarray) -> np.ndarray:
     A million samples need no more memory than a few times the answer.
     """
     return load("numpy-hinge" if params.w1.shape[0] == 1 else "numpy").forward(params, x)
+
+
+def first_divergence(losses: np.ndarray) -> int | None:
+    """The place of the first loss, of data near 1, that is not finite or above DIVERGED_LOSS; None without one."""
+    good = np.isfinite(losses) & (losses <= DIVERGED_LOSS)
+    return None if good.all() else int(np.argmin(good))

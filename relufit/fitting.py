@@ -1,25 +1,24 @@
 """Fitting a function or a table of data by any solver: standardise, solve, fold the scaling back."""
 
 import sys
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from relufit import lbfgs, splines
-from relufit.backend import Backend
-from relufit.breaks import find_pole
 from relufit.data import check_table, draw_plan, sample, split, weigh
 from relufit.errors import RelufitError
 from relufit.fits import Fit, Problem
-from relufit.lifting import lifted_sizes
 from relufit.optim import OPTIMIZERS, Optimizer, State
-from relufit.params import Sizes, check_count, check_dtype, init_params
+from relufit.params import Params, Sizes, check_count, check_dtype, init_params
 from relufit.progress import progress_bar
 from relufit.scaling import Scaling
-from relufit.splines import HIDDEN
+from relufit.solvers import lbfgs, spline
+from relufit.solvers.lifting import lifted_sizes
+from relufit.solvers.spline import HIDDEN
+from relufit.solvers.training import Wanted, check_state, choose_backend, choose_optimizer, default_box, train
+from relufit.spline.breaks import find_pole
 from relufit.targets import Target, resolve
-from relufit.training import check_state, choose_backend, choose_optimizer, default_box, train
 
 SOLVERS = (*OPTIMIZERS, "lbfgs", "spline")
 
@@ -30,7 +29,7 @@ def fit(
     *,
     hidden: int | str | None = None,
     solver: str = "adam",
-    backend: str | Backend | Sequence[str | Backend] = "numpy",
+    backend: Wanted = "numpy",
     optimizer: Optimizer | None = None,
     learning_rate: float | None = None,
     epochs: int = 200,
@@ -56,11 +55,13 @@ def fit(
     - "sgd", "momentum", "adam" at `learning_rate` (default 1e-3), or an `optimizer`: `epochs` in minibatches of
       `batch_size`, from `state` where one is given (the `.state` of an earlier fit of the same data; of other data it
       is a warm start), continuing its order of minibatches;
-    - "lbfgs": scipy's L-BFGS on all samples at once, `epochs` iterations at the most, in `dtype` on the backend;
+    - "lbfgs": scipy's L-BFGS on all samples at once, `epochs` iterations at the most, in `dtype` on the backend; it
+      takes no `learning_rate`, `optimizer` or `state`;
     - "spline": the best linear spline found, for one input and one output, in milliseconds. A function without noise is
       fitted itself, not its samples. `hidden` may be "auto" for data, which is then chosen by cross-validation up to
       512 (so it is without `hidden`); or a mean squared error is given as `tolerance`, for which the fewest units
-      are taken. backend, dtype and what concerns training have no meaning here.
+      are taken. It takes no `learning_rate`, `optimizer` or `state` either; backend, dtype, epochs, batch_size and
+      scheme have no meaning here.
 
     With lbfgs and spline samples may have a `weight`, (N,): that of 2 counts as two samples, that of 0 as none, and
     the Fit keeps those that count.
@@ -82,40 +83,92 @@ def fit(
     x, y, target = _data(target_or_x, y, n, domain, seed)
     if weight is not None:
         x, y, weight = weigh(x, y, weight)
-    if solver not in SOLVERS and optimizer is None:
-        raise RelufitError(f"unknown solver {solver!r}; choose one of {', '.join(SOLVERS)}")
+    check_options(
+        solver, hidden=hidden, tolerance=tolerance, weight=weight,
+        optimizer=optimizer, learning_rate=learning_rate, state=state,
+    )  # fmt: skip
+    rule, solver = choose_optimizer(solver, optimizer, learning_rate) if solver in OPTIMIZERS else (None, solver)
     train_index, test_index = split(len(x), test_fraction=test_fraction, seed=seed)
     problem = Problem(x, y, target, Scaling.of(x, y), train_index, test_index, solver, "numpy", weight)
-    if solver == "spline" and optimizer is None:
-        return splines.fit_problem(problem, hidden, tolerance, seed)
-    if tolerance is not None:
-        raise RelufitError(f"tolerance needs solver='spline'; {solver} knows none")
-    if weight is not None and (solver != "lbfgs" or optimizer is not None):
-        raise RelufitError(f"weight needs solver='spline' or 'lbfgs'; {solver} knows none")
-    if hidden == "auto":
-        raise RelufitError("hidden='auto' needs solver='spline'; give a number of units")
-    hidden, dtype = check_count("hidden", HIDDEN if hidden is None else hidden), check_dtype(dtype)
-    epochs, batch_size = check_count("epochs", epochs), check_count("batch_size", batch_size)
-    rule: Optimizer | None = None
-    if solver != "lbfgs" or optimizer is not None:
-        rule, solver = choose_optimizer(solver, optimizer, learning_rate)
-    elif learning_rate is not None or state is not None:
-        raise RelufitError("lbfgs has no learning rate, and begins anew; give neither learning_rate nor state")
+    if solver == "spline":
+        return spline.fit_problem(problem, hidden, tolerance, seed)
 
-    sizes = Sizes(len(train_index), x.shape[1], hidden, y.shape[1])
+    units, dtype = check_count("hidden", HIDDEN if hidden is None else hidden), check_dtype(dtype)
+    epochs, batch_size = check_count("epochs", epochs), check_count("batch_size", batch_size)
+    sizes = Sizes(len(train_index), x.shape[1], units, y.shape[1])
+    draw = partial(_draw_weights, problem, sizes, scheme, dtype, seed)
+    shown = sys.stderr.isatty() if progress is None else progress
+    if rule is None:
+        return _minimize(problem, sizes, backend, draw(), epochs, shown)
     if state is None:
-        box = default_box(problem.scaling.scale_x(x))
-        params = init_params(hidden, *sizes[1::2], seed=seed, scheme=scheme, domain=box, dtype=dtype)
-        state = State(params, (), 0) if rule is None else rule.init(params)
-    plan = draw_plan(len(train_index), batch=batch_size, seed=seed)
-    work = sizes if weight is None else lifted_sizes(sizes)
-    chosen = choose_backend(backend, work, dtype, rule, None if rule is None else plan)
-    problem = problem.solved_by(solver, chosen.name)
-    with progress_bar(epochs, sys.stderr.isatty() if progress is None else progress) as show:
-        if rule is None:
-            return lbfgs.minimize(problem, chosen, state.params, epochs, show)
-        check_state(state, sizes, dtype, rule)
-        return train(problem, chosen, state, rule, epochs, batch_size, seed, show)
+        state = rule.init(draw())
+    check_state(state, sizes, dtype, rule)
+    return _train(problem, sizes, backend, state, rule, epochs, batch_size, seed, shown)
+
+
+def check_options(
+    solver: str,
+    *,
+    hidden: Any = None,
+    tolerance: Any = None,
+    weight: Any = None,
+    optimizer: Any = None,
+    learning_rate: Any = None,
+    state: Any = None,
+) -> None:
+    """Raise RelufitError for an unknown solver, and where one is given what it cannot act upon.
+
+    These are the options of `fit` that are None where nobody gives them; those with a value of their own, such as
+    `epochs`, cannot be seen to be given.
+    """
+    if solver not in SOLVERS:
+        raise RelufitError(f"unknown solver {solver!r}; choose one of {', '.join(SOLVERS)}")
+    if solver != "spline" and tolerance is not None:
+        raise RelufitError(f"tolerance needs solver='spline'; {solver} knows none")
+    if solver not in ("spline", "lbfgs") and weight is not None:
+        raise RelufitError(f"weight needs solver='spline' or 'lbfgs'; {solver} knows none")
+    if solver != "spline" and hidden == "auto":
+        raise RelufitError("hidden='auto' needs solver='spline'; give a number of units")
+    if solver in OPTIMIZERS:
+        return
+    if optimizer is not None:
+        raise RelufitError(f"{solver} takes no optimizer; give a solver or an optimizer, not both")
+    if learning_rate is not None or state is not None:
+        raise RelufitError(
+            f"{solver} has no learning rate, and begins anew; give neither learning_rate nor state, or solver='adam'"
+        )
+
+
+def _draw_weights(problem: Problem, sizes: Sizes, scheme: str, dtype: str, seed: int) -> Params:
+    """Initial weights, for the standardised samples."""
+    box = default_box(problem.scaling.scale_x(problem.x))
+    return init_params(sizes.hidden, sizes.inputs, sizes.outputs, seed=seed, scheme=scheme, domain=box, dtype=dtype)
+
+
+def _minimize(problem: Problem, sizes: Sizes, backend: Wanted, start: Params, epochs: int, shown: bool) -> Fit:
+    """By L-BFGS, on the first of the backends that can."""
+    work = sizes if problem.weight is None else lifted_sizes(sizes)
+    chosen = choose_backend(backend, work, start.w1.dtype.name, None, None)
+    with progress_bar(epochs, shown) as show:
+        return lbfgs.minimize(problem.on(chosen), chosen, start, epochs, show)
+
+
+def _train(
+    problem: Problem,
+    sizes: Sizes,
+    backend: Wanted,
+    state: State,
+    rule: Optimizer,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    shown: bool,
+) -> Fit:
+    """By gradients, on the first of the backends that can."""
+    plan = draw_plan(sizes.samples, batch=batch_size, seed=seed)
+    chosen = choose_backend(backend, sizes, state.params.w1.dtype.name, rule, plan)
+    with progress_bar(epochs, shown) as show:
+        return train(problem.on(chosen), chosen, state, rule, epochs, batch_size, seed, show)
 
 
 def _data(

@@ -7,8 +7,8 @@ import numpy as np
 
 from relufit.errors import RelufitError
 from relufit.export import check_folder
+from relufit.spline.units import knots_of
 from relufit.targets import Target
-from relufit.units import knots_of
 
 if TYPE_CHECKING:
     from relufit.fits import Fit

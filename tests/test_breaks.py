@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from relufit.breaks import NARROWEST, find_pole, jumps, kinks, singularities
+from relufit.spline.breaks import NARROWEST, find_pole, jumps, kinks, singularities
 
 ENDS = -2 * np.pi, 2 * np.pi
 

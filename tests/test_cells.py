@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relufit import RelufitError, cells
-from relufit.cells import Cells, collect, merge_sorted
+from relufit import RelufitError
+from relufit.spline import cells
+from relufit.spline.cells import Cells, collect, merge_sorted
 
 FIELDS = ("x", "y", "weight", "sxx", "sxy", "syy")
 Sample = tuple[float, float, float]

@@ -85,6 +85,7 @@ def test_backends_are_listed_in_columns(monkeypatch: pytest.MonkeyPatch) -> None
         ("fit", "1/x", "--domain=-1,2", "--solver", "spline"),
         ("fit", "sqrt(x)", "--solver", "spline"),
         ("fit", "sin", "--hidden", "3", "--tolerance", "1e-3"),
+        ("fit", "sin", "--solver", "spline", "--learning-rate", "0.1"),
         ("fit", "sin", "--weight", "w"),
         ("fit", "nosuch.csv", "--x", "t", "--y", "v"),
         ("fit", "nosuch.csv"),
@@ -219,6 +220,7 @@ def test_a_table_for_a_person(table: Path) -> None:
         (("--x", "t"), "--x and --y"),
         (("--x", "t", "--y", "v", "--hidden", "600"), "distinct x"),
         (("--x", "t", "--y", "v", "--domain=0,1"), "--domain"),
+        (("--x", "t", "--y", "v", "--learning-rate", "0.1"), "solver='adam'"),
         (("--x", "t", "--x", "w", "--y", "v", "--tolerance", "1"), "solver='spline'"),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cuda_on_host import HostTrain
 
-from relufit import RelufitError, fit, fit_many
+from relufit import SGD, RelufitError, fit, fit_many
 from relufit.backend import Backend
 from relufit.backends import load
 from relufit.backends.numpy import NumpyBackend
@@ -133,6 +133,7 @@ def test_default_trains_several_inputs() -> None:
     [
         (("sin",), {"seeds": [1, 2], "learning_rates": [1e-3] * 3}, "2 seeds, 3 learning_rates"),
         (("sin",), {"seeds": []}, "0 seeds"),
+        (("sin",), {"solver": "spline", "optimizer": SGD()}, "unknown solver 'spline'"),
         (("sin",), {"seeds": [-1]}, "seed must be"),
         (("sin",), {"learning_rates": [1e-3, -1.0]}, "learning_rate must be a positive"),
         (([],), {}, "at least one target"),

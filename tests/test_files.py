@@ -49,6 +49,8 @@ def test_a_large_file_is_summed_into_cells(
         fit_file(path, x="x", y="y", solver="adam")
     with pytest.raises(RelufitError, match="one x"):
         fit_file(path, x=["x", "w"], y="y")
+    with pytest.raises(RelufitError, match="spline has no learning rate"):
+        fit_file(path, x="x", y="y", learning_rate=0.1)
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,9 @@ from itertools import combinations
 
 import numpy as np
 
-from relufit.density import by_density
-from relufit.knots import by_lines
-from relufit.pieces import DataPieces, FunctionPieces, Pieces
+from relufit.spline.density import by_density
+from relufit.spline.knots import by_lines
+from relufit.spline.pieces import DataPieces, FunctionPieces, Pieces
 
 NONE = np.empty(0)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from relufit import RelufitError, fit
+from relufit import SGD, RelufitError, fit
 from relufit.backends.numpy import NumpyBackend
 
 
@@ -49,9 +49,9 @@ def test_ctrl_c_keeps_the_best_weights() -> None:
     assert found.metrics["train_mse"] == pytest.approx(found.history.loss[-1], rel=1e-9)
 
 
-def test_a_learning_rate_or_a_state_is_refused() -> None:
-    """It has neither."""
+def test_a_learning_rate_a_state_or_an_optimizer_is_refused() -> None:
+    """It has none of them."""
     state = fit("sin", hidden=4, epochs=1).state
-    for options in ({"learning_rate": 0.1}, {"state": state}):
+    for options in ({"learning_rate": 0.1}, {"state": state}, {"optimizer": SGD()}):
         with pytest.raises(RelufitError, match="lbfgs"):
             fit("sin", hidden=4, solver="lbfgs", **options)

@@ -7,8 +7,8 @@ import pytest
 
 from relufit import Params, RelufitError, backends, fit, init_params
 from relufit.fits import Problem
-from relufit.lifting import lifted, lifted_samples, lowered
 from relufit.scaling import Scaling
+from relufit.solvers.lifting import lifted, lifted_samples, lowered
 
 
 def problem(inputs: int, outputs: int) -> Problem:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from relufit import Fit, Params, RelufitError, fit, init_params
-from relufit.numpy_function import build_function
+from relufit.export.numpy_function import build_function
 
 
 @pytest.fixture(scope="module")

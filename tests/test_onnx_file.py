@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from relufit import Fit, Params, RelufitError, fit, init_params, onnx_file
-from relufit.onnx_file import save_onnx
+from relufit import Fit, Params, RelufitError, fit, init_params
+from relufit.export import onnx_file
+from relufit.export.onnx_file import save_onnx
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from relufit.pieces import DataPieces, FunctionPieces, Moments
+from relufit.spline.pieces import DataPieces, FunctionPieces, Moments
 
 KNOTS = np.array([-2.0, -1.1, -0.3, 0.05, 0.9, 2.0])
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from relufit import Params, RelufitError, fit, init_params
-from relufit.rounding import POINTS, pick_points, round_params
+from relufit.export.rounding import POINTS, pick_points, round_params
 
 
 def test_weights_are_rounded_and_copied() -> None:

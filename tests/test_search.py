@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from relufit import targets
-from relufit.cells import merge_sorted
-from relufit.pieces import DataPieces, FunctionPieces, Pieces
 from relufit.scaling import Scaling
-from relufit.search import best_spline
-from relufit.selection import data_pieces
-from relufit.spline import improve, solve
-from relufit.splines import function_pieces
-from relufit.units import closure_of, closures
+from relufit.solvers.spline import function_pieces
+from relufit.spline.cells import merge_sorted
+from relufit.spline.least_squares import improve, solve
+from relufit.spline.pieces import DataPieces, FunctionPieces, Pieces
+from relufit.spline.search import best_spline
+from relufit.spline.selection import data_pieces
+from relufit.spline.units import closure_of, closures
 
 PI2 = 2 * np.pi
 NONE = np.empty(0)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from relufit import fit
-from relufit.cells import merge_sorted
 from relufit.scaling import Scaling
-from relufit.search import best_spline
-from relufit.selection import cross_validated, data_pieces, squares_on, take, validate
+from relufit.spline.cells import merge_sorted
+from relufit.spline.search import best_spline
+from relufit.spline.selection import cross_validated, data_pieces, squares_on, take, validate
 
 
 def test_a_tolerance_takes_the_fewest_units() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from relufit import RelufitError
-from relufit.tables import Chunk, read_table
+from relufit.reading.tables import Chunk, read_table
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed: tables cannot be read")
 parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow without parquet")

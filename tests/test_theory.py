@@ -8,9 +8,9 @@ import pytest
 
 from relufit import Params, RelufitError, Target, backprop, init_params, theory
 from relufit.fits import evaluate
-from relufit.hessian import hessian_vector_product
-from relufit.smoothness import second_derivative
 from relufit.targets import SIN, resolve
+from relufit.theory.hessian import hessian_vector_product
+from relufit.theory.smoothness import second_derivative
 
 PI2 = (-2 * math.pi, 2 * math.pi)
 
@@ -227,7 +227,7 @@ def test_hessian_products_and_the_largest_curvature(inputs: int, outputs: int, m
     hessian = dense_hessian(params, x, y)
     zero = Params(*(np.zeros_like(p) for p in params))
     for rows in (60, 7):
-        monkeypatch.setattr("relufit.hessian.BLOCK", rows * 6)
+        monkeypatch.setattr("relufit.theory.hessian.BLOCK", rows * 6)
         for column, unit in zip(hessian, np.eye(len(hessian)), strict=True):
             product = hessian_vector_product(params, shift(zero, unit, 1.0), x, y)
             found = np.concatenate([p.ravel() for p in product])

@@ -9,7 +9,7 @@ import pytest
 
 from relufit import Fit, RelufitError, fit, init_params
 from relufit.backprop import loss_and_grads
-from relufit.torch_module import build_module
+from relufit.export.torch_module import build_module
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 

@@ -8,7 +8,7 @@ import pytest
 from relufit import SGD, Adam, Diverged, Fit, Momentum, RelufitError, State, fit, sample, targets
 from relufit.backend import Samples
 from relufit.backends.numpy import NumpyBackend
-from relufit.slices import train_in_slices
+from relufit.solvers.slices import train_in_slices
 
 QUICK: dict[str, Any] = {"hidden": 64, "epochs": 20, "progress": False}
 
@@ -132,7 +132,7 @@ def test_divergence_in_the_last_update_is_seen(rate: float) -> None:
 def test_a_long_run_draws_its_order_in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     """And ends in the same bits: ten thousand million epochs are no reason to draw them all first."""
     whole = fit("sin", hidden=8, epochs=12, n=50, progress=False)
-    monkeypatch.setattr("relufit.slices.ORDER_ELEMENTS", 40 * 5)
+    monkeypatch.setattr("relufit.solvers.slices.ORDER_ELEMENTS", 40 * 5)
     parts = fit("sin", hidden=8, epochs=12, n=50, progress=False)
     np.testing.assert_array_equal(parts.params.w1, whole.params.w1)
     assert parts.history.epoch[-1] == 12
@@ -206,6 +206,7 @@ def test_predict_keeps_the_shape_of_x(sine: Fit) -> None:
         (("sin",), {"hidden": 10.5}),
         (("sin",), {"backend": "nosuch"}),
         (("sin",), {"solver": "newton"}),
+        (("sin",), {"solver": "newton", "optimizer": Adam()}),
         (("sin",), {"optimizer": "adam"}),
         (("sin",), {"optimizer": Adam(), "learning_rate": 1e-3}),
         (("sin",), {"learning_rate": -1}),

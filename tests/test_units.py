@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from relufit import backprop
-from relufit.units import closure_of, closures, to_params
+from relufit.spline.units import closure_of, closures, to_params
 
 
 def network(params: tuple[np.ndarray, ...], x: np.ndarray) -> np.ndarray:

@@ -8,20 +8,20 @@ from importlib import import_module
 
 import numpy as np
 
-from relufit.breaks import NARROWEST, singularities
-from relufit.cells import Cells, join_places, merge_sorted
 from relufit.data import split
-from relufit.density import by_density, even_nodes
 from relufit.errors import RelufitError
 from relufit.fits import Fit, History, Problem
 from relufit.optim import State
 from relufit.params import Params
-from relufit.pieces import PARTS, FunctionPieces
 from relufit.scaling import Scaling
-from relufit.search import Found
-from relufit.selection import choose_spline, data_pieces, squares_on, take
+from relufit.spline.breaks import NARROWEST, singularities
+from relufit.spline.cells import Cells, join_places, merge_sorted
+from relufit.spline.density import by_density, even_nodes
+from relufit.spline.pieces import PARTS, FunctionPieces
+from relufit.spline.search import Found
+from relufit.spline.selection import choose_spline, data_pieces, squares_on, take
+from relufit.spline.units import to_params
 from relufit.targets import Target
-from relufit.units import to_params
 
 HIDDEN = 512  # units where nobody says how many
 FINER_PARTS = 1024, 16384  # that integrals are cut into where they turn out to be wrong,

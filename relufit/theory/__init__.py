@@ -4,6 +4,8 @@ A network that interpolates at H + 1 equidistant points has one unit per change 
 omega_f(h), the modulus of continuity at the distance h of the points, and at most h^2 max|f''| / 8 where f'' exists
 (de Boor, A Practical Guide to Splines, chapter III). Knots placed freely do better, in mean square like MSE*.
 
+smoothness.py finds f'', jumps and the modulus of continuity of a target; hessian.py the curvature of a loss.
+
 Targets are what `relufit.fit` takes: a Target, a zoo name, an expression, a function. Their noise is left out, except
 that noise has no MSE*.
 """
@@ -14,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.hessian import largest_curvature, largest_stable_learning_rate
 from relufit.params import Params, check_count
-from relufit.smoothness import has_jumps, modulus_of_continuity, second_derivative
 from relufit.targets import Target, resolve
+from relufit.theory.hessian import largest_curvature, largest_stable_learning_rate
+from relufit.theory.smoothness import has_jumps, modulus_of_continuity, second_derivative
 
 __all__ = [
     "Asymptotic", "Bound", "asymptotic_mse", "interpolating_network", "largest_curvature",

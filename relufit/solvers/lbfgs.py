@@ -8,9 +8,9 @@ import numpy as np
 
 from relufit.backend import Backend
 from relufit.fits import Fit, History, Problem
-from relufit.lifting import lifted, lifted_samples, lowered
 from relufit.optim import State
 from relufit.params import Params
+from relufit.solvers.lifting import lifted, lifted_samples, lowered
 
 MEMORY = 20  # pairs of steps and gradients that the Hessian is made of
 

@@ -1,20 +1,20 @@
 """Where the search for knots begins: the best lines between nodes, of those that meet and of those that need not.
 
-By density alone (relufit/density.py) knots are nearly right. But how many pieces lie between two inflection points, and
-whether a knot or the middle of a piece stands on them, is a matter of whole numbers, which no small step can mend.
-Dynamic programming (relufit/paths.py) decides it: over lines that need not meet where pieces are many. Where they are
-fewer than the turns of a target such lines say little about the best that meet: those are looked for as well, at a few
-heights a node.
+By density alone (relufit/spline/density.py) knots are nearly right. But how many pieces lie between two inflection
+points, and whether a knot or the middle of a piece stands on them, is a matter of whole numbers, which no small step
+can mend. Dynamic programming (relufit/spline/paths.py) decides it: over lines that need not meet where pieces are many.
+Where they are fewer than the turns of a target such lines say little about the best that meet: those are looked for as
+well, at a few heights a node.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from relufit.density import by_density, curvature, of_parabola, running
-from relufit.lines import Lines, lines_between, lines_for
-from relufit.paths import beginnings, forbidden, least_errors, path
-from relufit.pieces import Pieces
+from relufit.spline.density import by_density, curvature, of_parabola, running
+from relufit.spline.lines import Lines, lines_between, lines_for
+from relufit.spline.paths import beginnings, forbidden, least_errors, path
+from relufit.spline.pieces import Pieces
 
 SCARCE = 4  # samples, up to which a line says little
 AWAY = 1e-3  # of what a bend beside it would cost, what a piece of one sample does

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.breaks import singularities
 from relufit.errors import RelufitError
+from relufit.spline.breaks import singularities
 from relufit.targets import Target, resolve
 
 GRID = 2**18  # cells that second derivatives are looked at in

@@ -2,7 +2,7 @@
 
 The texts that relufit.targets answers at once must not hang here, where integers are exact: 9**9**9, or (2*x)**64
 nested. So numbers have the values that numpy gives them, and are exact only where no integer can grow large.
-relufit/symbolic.py is the one to import.
+relufit.symbolic is the one to import.
 """
 
 import ast
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import sympy
 
-from relufit import piecewise
 from relufit.errors import RelufitError
+from relufit.symbolic import piecewise
 from relufit.targets import BINARY, CONSTANTS, FUNCTIONS, UNARY, evaluate
 
 X = sympy.Symbol("x", real=True)
@@ -34,7 +34,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def translate(tree: ast.expr) -> Any:
-    """The sympy expression of a tree that `targets.syntax_tree` has checked, by the functions of relufit.piecewise.
+    """The sympy expression of a tree that `targets.syntax_tree` has checked, by the functions of piecewise.py.
 
     Raises RelufitError where a number in it has no finite real value.
     """

@@ -2,7 +2,7 @@
 
 A target is a function, integrated by Gauss points, or a table of sorted samples, summed by running totals that cost the
 same however many samples a piece holds. Either way the best line of a piece, its error, and all that the least-squares
-spline of relufit/spline.py is computed from, are in six numbers.
+spline of least_squares.py is computed from, are in six numbers.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from relufit.breaks import NARROWEST, jumps, kinks
+from relufit.spline.breaks import NARROWEST, jumps, kinks
 
 PARTS = 64  # that integrals over an interval are cut into, where pieces are fewer
 FINE = 128  # stretches, at least, that a function is sampled in

@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.cells import Cells
 from relufit.errors import RelufitError
 from relufit.params import check_count
-from relufit.pieces import DataPieces, Pieces
 from relufit.scaling import Scaling
-from relufit.search import Found, best_spline, rough_splines
+from relufit.spline.cells import Cells
+from relufit.spline.pieces import DataPieces, Pieces
+from relufit.spline.search import Found, best_spline, rough_splines
 
 MOST_UNITS = 2**13  # that a tolerance may take
 MOST_CHOSEN = 512  # that cross-validation may choose

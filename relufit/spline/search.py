@@ -1,7 +1,7 @@
-"""The search for the best spline that so many hidden units can be: starts, exchanges of knots, and closing it.
+"""The search for the best spline that so many hidden units can be: starts, lines that meet, and closing it.
 
-K - 1 units make K pieces where the spline can be closed (relufit/units.py), K units always do. Few pieces have many
-local optima, so for them more starts are followed, and knots are taken out in one place and put in another.
+K - 1 units make K pieces where the spline can be closed (relufit/spline/units.py), K units always do. Few pieces have
+many local optima: for them all starts that dynamic programming offers are followed, and many ways to close each.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit import knots
-from relufit.lines import Lines, lines_between, lines_for, reach
-from relufit.pieces import Pieces
-from relufit.spline import STEPS, Spline, improve, improve_all, solve
-from relufit.units import SETS, closure_of, closures
+from relufit.spline import knots
+from relufit.spline.least_squares import STEPS, Spline, improve, improve_all, solve
+from relufit.spline.lines import Lines, lines_between, lines_for, reach
+from relufit.spline.pieces import Pieces
+from relufit.spline.units import SETS, closure_of, closures
 
 JOINED = 100  # pieces, up to which lines that meet are looked at,
 HEIGHTS = (2.0, 3), (4.0, 5), (2.0, 4)  # in rounds: up to so many root mean squares off a curve, at so many heights

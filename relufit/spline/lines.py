@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.density import even_nodes
-from relufit.pieces import Moments, Pieces
+from relufit.spline.density import even_nodes
+from relufit.spline.pieces import Moments, Pieces
 
-NODES_PER_PIECE, NODES_PER_FEW = 3, 6
+NODES_PER_PIECE, NODES_PER_FEW = 3, 8
 FEWEST_NODES = 96
 FEW_PIECES = 24  # up to which lines may be of any length
 LONGEST = 5  # else a line takes up to so many pieces' worth of nodes

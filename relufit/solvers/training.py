@@ -8,10 +8,12 @@ from relufit.backend import Backend, BackendUnavailable
 from relufit.backends import load
 from relufit.data import Plan
 from relufit.errors import RelufitError
-from relufit.fits import Fit, History, Problem
+from relufit.fits import Fit, History, Problem, first_divergence
 from relufit.optim import OPTIMIZERS, Optimizer, State, map_arrays
 from relufit.params import Sizes
-from relufit.slices import first_divergence, train_epochs
+from relufit.solvers.slices import train_epochs
+
+Wanted = str | Backend | Sequence[str | Backend]  # one, or several in order of preference
 
 
 class Diverged(RelufitError):
@@ -62,7 +64,7 @@ def train(
 
 
 def choose_backend(
-    wanted: str | Backend | Sequence[str | Backend],
+    wanted: Wanted,
     sizes: Sizes,
     dtype: str,
     optimizer: Optimizer | None,
@@ -99,6 +101,8 @@ def default_box(inputs: np.ndarray) -> tuple[float, float]:
 
 def choose_optimizer(solver: str, optimizer: Optimizer | None, learning_rate: float | None) -> tuple[Optimizer, str]:
     """The optimizer and the name of its kind. Raises RelufitError for an unknown name, or a rate given twice."""
+    if solver not in OPTIMIZERS:
+        raise RelufitError(f"unknown solver {solver!r}; choose one of {', '.join(OPTIMIZERS)}")
     if optimizer is not None:
         if learning_rate is not None:
             raise RelufitError("give the learning rate to the optimizer, not to fit")
@@ -107,8 +111,6 @@ def choose_optimizer(solver: str, optimizer: Optimizer | None, learning_rate: fl
                 f"an optimizer is one of {', '.join(c.__name__ for c in OPTIMIZERS.values())}, not {optimizer!r}"
             )
         return optimizer, next(name for name, kind in OPTIMIZERS.items() if isinstance(optimizer, kind))
-    if solver not in OPTIMIZERS:
-        raise RelufitError(f"unknown solver {solver!r}; choose one of {', '.join(OPTIMIZERS)}")
     kind = OPTIMIZERS[solver]
     return (kind() if learning_rate is None else kind(learning_rate)), solver
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.numpy_function import as_inputs, forward
+from relufit.export.numpy_function import as_inputs, forward
 from relufit.params import Params, check_dtype, demand_network
 
 POINTS = 100  # compared at: a few of a fit's samples, or all where they are fewer than twice as many

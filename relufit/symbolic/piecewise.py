@@ -2,8 +2,7 @@
 
 sympy's own Abs, sign, Max and Heaviside fall back to complex parts, to unevaluated derivatives or to DiracDelta (even
 for |x|**3, whose second derivative 6 |x| is continuous). These are real, follow the chain rule, and mark a jump by
-`Impulse`, which `drop_impulses` removes where its factor vanishes. relufit/symbolic.py is the
-one to import.
+`Impulse`, which `drop_impulses` removes where its factor vanishes. relufit.symbolic is the one to import.
 """
 
 from typing import Any

@@ -18,7 +18,6 @@ Train = Callable[[State, Samples, Optimizer, Plan, range], tuple[State, Array]] 
 
 ORDER_ELEMENTS = 2**24  # of the order of minibatches that is drawn at once: 64 MB
 SLICE_SECONDS = 0.2
-DIVERGED_LOSS = 1e8  # of standardised data, where a constant has the loss 1: this is lost long before it overflows
 
 
 class Slice(NamedTuple):
@@ -86,9 +85,3 @@ def train_epochs(
         for part in train_in_slices(backend, state, samples, optimizer, plan, train=train):
             state = part.state
             yield part._replace(epochs=range(start + part.epochs.start, start + part.epochs.stop))
-
-
-def first_divergence(losses: np.ndarray) -> int | None:
-    """The place of the first loss, of data near 1, that is not finite or above DIVERGED_LOSS; None without one."""
-    good = np.isfinite(losses) & (losses <= DIVERGED_LOSS)
-    return None if good.all() else int(np.argmin(good))

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from relufit.errors import RelufitError
+from relufit.export.rounding import round_params
 from relufit.params import Params
-from relufit.rounding import round_params
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,7 @@ error, so that knots stand with a density of |f''|^(2/5).
 
 import numpy as np
 
-from relufit.pieces import Moments, Pieces
+from relufit.spline.pieces import Moments, Pieces
 
 ROUNDS = 12
 EVEN, NEARLY_EVEN = 1.1, 4.0  # times the mean, the largest error: nothing is to be gained, or only as long as

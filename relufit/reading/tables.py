@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from relufit.arrow import GAPS, is_text, is_time, load_pyarrow, parse, parses, trim
 from relufit.errors import RelufitError
+from relufit.reading.arrow import GAPS, is_text, is_time, load_pyarrow, parse, parses, trim
 
 HEAD = 2**20  # bytes in which the header of a csv must end
 BATCH = 2**16  # rows of parquet at a time
@@ -42,7 +42,7 @@ def read_table(
 
     A csv has a header, is UTF-8, is delimited by commas, semicolons or tabs (found from the header), and may be
     compressed (.gz, .bz2). Numbers have a decimal point. Rows with a gap (an empty cell, nan or another of
-    relufit.arrow.GAPS) in a column that is read are dropped and counted. Integers, decimals and true/false become
+    arrow.GAPS) in a column that is read are dropped and counted. Integers, decimals and true/false become
     float64. In x, dates and times become seconds since 1970, UTC where they name no zone; those of a csv lie between
     1677 and 2262.
 

@@ -1,4 +1,8 @@
-"""Keeping a network: a .safetensors file with the four arrays. Needs safetensors (relufit[export])."""
+"""Keeping a network: a .safetensors file with the four arrays. Needs safetensors (relufit[export]).
+
+Beside it, for other programs: torch_module.py, onnx_file.py, and numpy_function.py, which needs nothing else installed;
+rounding.py refuses a precision that would lose the network.
+"""
 
 from os import PathLike
 from pathlib import Path

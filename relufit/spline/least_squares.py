@@ -1,6 +1,6 @@
 """The best linear spline with K pieces: values by least squares, knots by Newton's method on both together.
 
-For given knots the best values solve a tridiagonal system of the moments of the pieces (relufit/pieces.py). Half the
+For given knots the best values solve a tridiagonal system of the moments of the pieces (pieces.py). Half the
 sum of squares has a banded Hessian in (v_0, t_0, v_1, t_1, ...), so that a joint Newton step costs O(K) too. It is
 damped until the Hessian is positive definite and the error falls; Levenberg and Marquardt's way.
 
@@ -11,7 +11,7 @@ With n weight of samples per length, e = spline - target, hats phi and slopes s,
     d2/dt dt'  = s^2 integral n phi phi' + s integral n e (phi phi_x' + phi_x phi')
                  + [j = j'] n e(t_j) (s_right - s_left)
 
-in which phi_x = -1/h, 1/h in a piece of length h. A closed spline, sum of a_k s_k = 0 (relufit/units.py says why), adds
+in which phi_x = -1/h, 1/h in a piece of length h. A closed spline, sum of a_k s_k = 0 (units.py says why), adds
 Lagrange's multiplier times that sum, and a border to both systems.
 """
 
@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from relufit.breaks import NARROWEST
-from relufit.pieces import Moments, Pieces
+from relufit.spline.breaks import NARROWEST
+from relufit.spline.pieces import Moments, Pieces
 
 STEPS = 80
 DAMPING = 1e-2, 1e5  # at first; where there is nothing left to gain

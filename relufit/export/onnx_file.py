@@ -11,9 +11,9 @@ import numpy as np
 
 from relufit.errors import RelufitError
 from relufit.export import check_path
-from relufit.numpy_function import forward
+from relufit.export.numpy_function import forward
+from relufit.export.rounding import pick_points, round_params
 from relufit.params import Params
-from relufit.rounding import pick_points, round_params
 
 OPSET, IR_VERSION = 17, 8  # ONNX 1.12, of 2022: nothing here needs a newer one, and older runtimes read it too
 LARGEST_BYTES = 2**31 - 2**16  # of weights: protobuf ends at 2 GiB, names and shapes included

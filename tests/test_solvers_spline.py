@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from relufit import RelufitError, Target, fit, sample, split, targets
-from relufit.cells import merge_sorted
-from relufit.splines import fit_cells
+from relufit import Adam, RelufitError, Target, fit, sample, split, targets
+from relufit.solvers.spline import fit_cells
+from relufit.spline.cells import merge_sorted
 
 
 def spline(*data: Any, **options: Any) -> Any:
@@ -159,11 +159,23 @@ def test_what_only_splines_know_is_refused_elsewhere() -> None:
             fit(np.arange(9.0), np.arange(9.0), **options)
 
 
+def test_what_only_training_knows_is_refused() -> None:
+    """A rate, an optimizer, a state to go on from: nothing is trained, and an option that does nothing is a mistake."""
+    state = fit("sin", hidden=4, epochs=1).state
+    for options, message in (
+        ({"learning_rate": 0.1}, "spline has no learning rate.*or solver='adam'"),
+        ({"state": state}, "spline .*begins anew; give neither learning_rate nor state"),
+        ({"optimizer": Adam()}, "spline takes no optimizer"),
+    ):
+        with pytest.raises(RelufitError, match=message):
+            spline("sin", hidden=4, **options)
+
+
 def test_a_million_samples_take_little_longer_than_a_thousand() -> None:
     """Once the table is built: the totals make a piece cost the same however many samples it holds."""
     from relufit.scaling import Scaling
-    from relufit.search import best_spline
-    from relufit.selection import data_pieces
+    from relufit.spline.search import best_spline
+    from relufit.spline.selection import data_pieces
 
     seconds = {}
     for n in (10**4, 10**6):

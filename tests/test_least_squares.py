@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from relufit.pieces import DataPieces, FunctionPieces, Pieces
-from relufit.spline import _newton_step, improve, solve
-from relufit.units import closure_of
+from relufit.spline.least_squares import _newton_step, improve, solve
+from relufit.spline.pieces import DataPieces, FunctionPieces, Pieces
+from relufit.spline.units import closure_of
 
 LOW, HIGH = -2.0, 2.0
 KNOTS = np.array([-2.0, -1.2, -0.5, 0.1, 0.6, 1.5, 2.0])

@@ -1,8 +1,8 @@
 """Targets as sympy expressions: exact derivatives, LaTeX labels, and one expression for several array libraries.
 
 Text never reaches sympy's own parser, which evaluates it as Python: the syntax that relufit.targets has checked is
-walked, node by node (relufit/translation.py). Needs `pip install relufit[symbolic]`; nothing imports this file before
-it is used.
+walked, node by node (translation.py), to sympy's functions and to our own with kinks and jumps (piecewise.py). Needs
+`pip install relufit[symbolic]`; nothing imports this package before it is used.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,8 +23,8 @@ try:
 except ImportError:
     raise RelufitError("sympy is not installed: pip install relufit[symbolic]") from None
 
-from relufit import piecewise
-from relufit.translation import X, translate
+from relufit.symbolic import piecewise
+from relufit.symbolic.translation import X, translate
 
 MODULES = {"numpy": "numpy", "torch": "torch", "jax": "jax.numpy", "cupy": "cupy"}
 MAX_PARTS = 2000  # of an expression that is differentiated: the answer has up to the square of them
@@ -88,7 +88,7 @@ def _one_sentence(verb: str) -> Iterator[None]:
 
 
 def _own_expression(target: object) -> Any:
-    """The expression of a target by the functions of relufit.piecewise."""
+    """The expression of a target by the functions of piecewise.py."""
     found = resolve(target)
     if found.expression is None:
         raise RelufitError(f"{found.name!r} is a function without an expression in x; give it as a text")
@@ -138,7 +138,7 @@ def _in_float64(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _names_in(xp: Any) -> dict[str, Callable[..., Any]]:
-    """What sympy's Python printer and relufit.piecewise call their functions, in a library.
+    """What sympy's Python printer and piecewise.py call their functions, in a library.
 
     sympy has a printer for each library, but those of torch and jax know no functions other than sympy's.
     """
