@@ -49,8 +49,8 @@ def fit_file(
         rest = _Counted(chunks)
         cells = collect(chain(kept, rest))
         rows, dropped = rows + rest.rows, dropped + rest.dropped
-        known = {name: options[name] for name in ("hidden", "tolerance", "test_fraction", "seed") if name in options}
-        found = fit_cells(cells, **known)
+        known = ("hidden", "tolerance", "test_fraction", "seed", "progress")
+        found = fit_cells(cells, **{name: options[name] for name in known if name in options})
     found.metrics.update(rows=rows, dropped=dropped)
     return found
 

@@ -15,7 +15,7 @@ from relufit.fits import Fit, Problem
 from relufit.lifting import lifted_sizes
 from relufit.optim import OPTIMIZERS, Optimizer, State
 from relufit.params import Sizes, check_count, check_dtype, init_params
-from relufit.progress import progress_bar
+from relufit.progress import progress_bar, progress_line
 from relufit.scaling import Scaling
 from relufit.splines import HIDDEN
 from relufit.targets import Target, resolve
@@ -66,12 +66,14 @@ def fit(
     the Fit keeps those that count.
 
     x and y are standardised for training in `dtype` and the scaling is folded back into float64 parameters. `progress`
-    shows a bar; None shows it where stderr is a terminal.
+    shows a bar, or of a spline the numbers of units tried; None shows it where stderr is a terminal.
 
     `backend` is a name, a Backend, or several in order of preference, such as ("cupy-train", "cupy", "numpy"): the
     first that works on this machine and says that it supports the work.
 
-    Ctrl-C ends training and returns the state reached, with metrics["status"] "interrupted".
+    Ctrl-C ends training, and the search for a number of units, and returns the state reached, with metrics["status"]
+    "interrupted": of a spline the fewest units so far for the tolerance, or the best so far where none reach it, or as
+    many as the scores so far speak for. Before there is any, KeyboardInterrupt is raised.
 
     Returns a Fit. metrics: `mse` and `max_error` against the function over the domain (against all samples, for
     data), `train_mse` and `test_mse` on the samples, `seconds` of solving, epochs, steps, hidden, solver, backend.
@@ -87,7 +89,8 @@ def fit(
     train_index, test_index = split(len(x), test_fraction=test_fraction, seed=seed)
     problem = Problem(x, y, target, Scaling.of(x, y), train_index, test_index, solver, "numpy", weight)
     if solver == "spline" and optimizer is None:
-        return splines.fit_problem(problem, hidden, tolerance, seed)
+        with progress_line(sys.stderr.isatty() if progress is None else progress) as show:
+            return splines.fit_problem(problem, hidden, tolerance, seed, show)
     if tolerance is not None:
         raise RelufitError(f"tolerance needs solver='spline'; {solver} knows none")
     if weight is not None and (solver != "lbfgs" or optimizer is not None):
