@@ -46,9 +46,10 @@ def fit_file(
     else:
         if solver != "spline" or kept[0].x.shape[1] != 1 or kept[0].y.shape[1] != 1:
             raise RelufitError(f"more than {ROWS} rows are fitted by solver 'spline' only, with one x and one y")
-        rest = _Counted(chunks)
-        cells = collect(chain(kept, rest))
-        rows, dropped = rows + rest.rows, dropped + rest.dropped
+        counted = _Counted(chain(kept, chunks))
+        kept = []  # which are so held no longer than until they are summed
+        cells = collect(counted)
+        rows, dropped = counted.rows, counted.dropped
         known = ("hidden", "tolerance", "test_fraction", "seed", "progress")
         found = fit_cells(cells, **{name: options[name] for name in known if name in options})
     found.metrics.update(rows=rows, dropped=dropped)
