@@ -152,7 +152,10 @@ def cross_validated(cells: Cells, scaling: Scaling, seed: int, show: Show) -> tu
 
 
 def validate(cells: Cells, scaling: Scaling, seed: int) -> Iterator[Validated]:
-    """Cross-validation on the moments alone, for 1 unit and more, until three in a row are worse or nothing is left.
+    """Cross-validation on the moments alone, for 1 unit and more, until nothing but rounding is left.
+
+    Numbers that are worse than fewer units were are no reason to stop: of twenty periods of a sine, 3 units leave a
+    little less than 4, 6, 8 and so on, and 64 nearly nothing.
 
     All folds are in memory together, so of a large table neighbouring cells are joined before. The choice is the same
     but for chance, and for what turns within a few ten-thousandths of the samples: that may get fewer units.
@@ -167,16 +170,12 @@ def validate(cells: Cells, scaling: Scaling, seed: int) -> Iterator[Validated]:
     pieces = [data_pieces(train, scaling) for train, _ in parts]
     candidates = _candidates(min(MOST_CHOSEN, *(train.most for train in pieces)))
     mass = [float(left_out.weight.sum()) for _, left_out in parts]
-    scores: list[Validated] = []
     for hidden, *found in zip(candidates, *(rough_splines(train, candidates) for train in pieces), strict=True):
         errors = [squares_on(one, left_out, scaling) for one, (_, left_out) in zip(found, parts, strict=True)]
         means = np.array(errors) / np.array(mass)
-        scores.append(Validated(hidden, sum(errors) / sum(mass), float(means.std(ddof=1) / np.sqrt(folds))))
-        yield scores[-1]
-        best = min(scores, key=lambda score: score.mse)
-        if best.mse < pieces[0].rounding or (
-            len(scores) > 3 and all(s.mse > best.mse + 2 * best.standard_error for s in scores[-3:])
-        ):
+        score = Validated(hidden, sum(errors) / sum(mass), float(means.std(ddof=1) / np.sqrt(folds)))
+        yield score
+        if score.mse < pieces[0].rounding:
             break
 
 

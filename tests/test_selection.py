@@ -48,6 +48,16 @@ def test_without_noise_more_units_are_taken() -> None:
     assert fit(x, np.sin(2 * x), solver="spline").metrics["hidden"] >= 64
 
 
+@pytest.mark.parametrize(("waves", "n", "fewest"), [(5, 10**4, 48), (12, 10**5, 150)])
+def test_few_units_that_are_no_good_do_not_end_it(waves: int, n: int, fewest: int) -> None:
+    """Of a sine with many periods a few units leave everything, now a bit more, now a bit less."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-6, 6, n)
+    found = fit(x, np.sin(waves * x) + rng.normal(0, 0.1, n), solver="spline")
+    assert found.metrics["hidden"] >= fewest
+    assert found.metrics["test_mse"] == pytest.approx(0.01, rel=0.1)
+
+
 def test_scores_are_those_of_samples_left_out() -> None:
     """Of one unit by hand: five lines, each fitted to four fifths and judged by the rest."""
     x, y = noisy(200, 0.2, 1)
