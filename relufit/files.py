@@ -48,11 +48,12 @@ def fit_file(
             raise RelufitError(f"more than {ROWS} rows are fitted by solver 'spline' only, with one x and one y")
         given = {name: options.get(name) for name in ("optimizer", "learning_rate", "state")}
         check_options(solver, weight=weight, **given)  # before the rest is read
-        rest = _Counted(chunks)
-        cells = collect(chain(kept, rest))
-        rows, dropped = rows + rest.rows, dropped + rest.dropped
-        known = {name: options[name] for name in ("hidden", "tolerance", "test_fraction", "seed") if name in options}
-        found = fit_cells(cells, **known)
+        counted = _Counted(chain(kept, chunks))
+        kept = []  # which are so held no longer than until they are summed
+        cells = collect(counted)
+        rows, dropped = counted.rows, counted.dropped
+        known = ("hidden", "tolerance", "test_fraction", "seed", "progress")
+        found = fit_cells(cells, **{name: options[name] for name in known if name in options})
     found.metrics.update(rows=rows, dropped=dropped)
     return found
 

@@ -11,7 +11,7 @@ from relufit.errors import RelufitError
 from relufit.fits import Fit, Problem
 from relufit.optim import OPTIMIZERS, Optimizer, State
 from relufit.params import Params, Sizes, check_count, check_dtype, init_params
-from relufit.progress import progress_bar
+from relufit.progress import progress_bar, progress_line
 from relufit.scaling import Scaling
 from relufit.solvers import lbfgs, spline
 from relufit.solvers.lifting import lifted_sizes
@@ -67,12 +67,14 @@ def fit(
     the Fit keeps those that count.
 
     x and y are standardised for training in `dtype` and the scaling is folded back into float64 parameters. `progress`
-    shows a bar; None shows it where stderr is a terminal.
+    shows a bar, or of a spline the numbers of units tried; None shows it where stderr is a terminal.
 
     `backend` is a name, a Backend, or several in order of preference, such as ("cupy-train", "cupy", "numpy"): the
     first that works on this machine and says that it supports the work.
 
-    Ctrl-C ends training and returns the state reached, with metrics["status"] "interrupted".
+    Ctrl-C ends training, and the search for a number of units, and returns the state reached, with metrics["status"]
+    "interrupted": of a spline the fewest units so far for the tolerance, or the best so far where none reach it, or as
+    many as the scores so far speak for. Before there is any, KeyboardInterrupt is raised.
 
     Returns a Fit. metrics: `mse` and `max_error` against the function over the domain (against all samples, for
     data), `train_mse` and `test_mse` on the samples, `seconds` of solving, epochs, steps, hidden, solver, backend.
@@ -90,14 +92,15 @@ def fit(
     rule, solver = choose_optimizer(solver, optimizer, learning_rate) if solver in OPTIMIZERS else (None, solver)
     train_index, test_index = split(len(x), test_fraction=test_fraction, seed=seed)
     problem = Problem(x, y, target, Scaling.of(x, y), train_index, test_index, solver, "numpy", weight)
+    shown = sys.stderr.isatty() if progress is None else progress
     if solver == "spline":
-        return spline.fit_problem(problem, hidden, tolerance, seed)
+        with progress_line(shown) as show:
+            return spline.fit_problem(problem, hidden, tolerance, seed, show)
 
     units, dtype = check_count("hidden", HIDDEN if hidden is None else hidden), check_dtype(dtype)
     epochs, batch_size = check_count("epochs", epochs), check_count("batch_size", batch_size)
     sizes = Sizes(len(train_index), x.shape[1], units, y.shape[1])
     draw = partial(_draw_weights, problem, sizes, scheme, dtype, seed)
-    shown = sys.stderr.isatty() if progress is None else progress
     if rule is None:
         return _minimize(problem, sizes, backend, draw(), epochs, shown)
     if state is None:

@@ -1,14 +1,39 @@
-"""A progress bar for training, drawn by rich on stderr, so that stdout stays clean for programs."""
+"""What there is to see of work that lasts: a bar for training, a line for a search. On stderr, so that stdout stays
+clean for programs.
+"""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
+def silent(done: int, error: float) -> None:
+    """Show nothing."""
+
+
+@contextmanager
+def progress_line(shown: bool) -> Iterator[Callable[[int, float], None]]:
+    """Yield a function show(units, error), whose last words stand in one line, which is gone when the block ends."""
+    if not shown:
+        yield silent
+        return
+
+    def show(words: str) -> None:
+        sys.stderr.write(f"\r{words:<40}")
+        sys.stderr.flush()
+
+    try:
+        yield lambda units, error: show(f"{units} units: {error:.3g}")
+    finally:
+        show("")
+        sys.stderr.write("\r")
+
+
 @contextmanager
 def progress_bar(epochs: int, shown: bool) -> Iterator[Callable[[int, float], None]]:
-    """Yield a function show(epochs_done, loss); the bar goes away when the block ends."""
+    """Yield a function show(epochs_done, loss); the bar, drawn by rich, goes away when the block ends."""
     if not shown:
-        yield lambda done, loss: None
+        yield silent
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

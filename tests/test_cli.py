@@ -156,6 +156,45 @@ def test_ctrl_c_prints_the_state_reached() -> None:
     assert "mean squared error" in out
 
 
+SEARCHING_SAYS_SO = """
+import signal, sys, time
+from relufit import cli, selection
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as above
+original, tried = selection.best_spline, []
+def best_spline(pieces, hidden):
+    tried.append(hidden)
+    if hidden == 8:
+        print("searching", file=sys.stderr, flush=True)
+        time.sleep(600)
+    return original(pieces, hidden)
+selection.best_spline = best_spline
+cli.main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_ctrl_c_prints_the_best_spline_so_far(table: Path) -> None:
+    """Of a function and of a table, with exit code 0; what was tried before the search was stopped is the result."""
+    for words in (["sin", "--solver", "spline"], [str(table), "--x", "t", "--y", "v"]):
+        child = subprocess.Popen(
+            [sys.executable, "-c", SEARCHING_SAYS_SO, "fit", *words, "--tolerance", "1e-9"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert child.stderr is not None
+            assert child.stderr.readline() == "searching\n"
+            child.send_signal(signal.SIGINT)
+            out, _ = child.communicate(timeout=60)
+        finally:
+            child.kill()
+            child.wait()
+        assert child.returncode == 0
+        assert "stopped by Ctrl-C" in out
+        assert "4 hidden units, spline" in out
+
+
 def test_a_spline_answers_at_once_and_loads_little() -> None:
     """From a cold start, numpy and scipy only: 512 units on sin, below MSE*, in 2 s of the processor."""
     code = (

@@ -1,13 +1,19 @@
 """How many units a spline gets."""
 
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
 from relufit import fit
+from relufit.progress import silent
 from relufit.scaling import Scaling
+from relufit.spline import selection
 from relufit.spline.cells import merge_sorted
 from relufit.spline.search import best_spline
-from relufit.spline.selection import cross_validated, data_pieces, squares_on, take, validate
+from relufit.spline.selection import choose_spline, cross_validated, data_pieces, squares_on, take, validate
 
 
 def test_a_tolerance_takes_the_fewest_units() -> None:
@@ -29,7 +35,8 @@ def noisy(n: int, noise: float, kinks: int) -> tuple[np.ndarray, np.ndarray]:
 def test_cross_validation_finds_the_kinks(kinks: int) -> None:
     """About as many units as the zigzag has turns, however many a closer fit of the samples would take."""
     x, y = noisy(2000, 0.1, kinks)
-    units = cross_validated(merge_sorted(x, y), Scaling.of(x[:, None], y[:, None]), seed=0)
+    units, status = cross_validated(merge_sorted(x, y), Scaling.of(x[:, None], y[:, None]), seed=0, show=silent)
+    assert status == "finished"
     assert kinks <= units <= 2 * kinks + 2
     found = fit(x, y, solver="spline")
     assert found.metrics["hidden"] <= 2 * kinks + 2
@@ -42,11 +49,21 @@ def test_without_noise_more_units_are_taken() -> None:
     assert fit(x, np.sin(2 * x), solver="spline").metrics["hidden"] >= 64
 
 
+@pytest.mark.parametrize(("waves", "n", "fewest"), [(5, 10**4, 48), (12, 10**5, 150)])
+def test_few_units_that_are_no_good_do_not_end_it(waves: int, n: int, fewest: int) -> None:
+    """Of a sine with many periods a few units leave everything, now a bit more, now a bit less."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-6, 6, n)
+    found = fit(x, np.sin(waves * x) + rng.normal(0, 0.1, n), solver="spline")
+    assert found.metrics["hidden"] >= fewest
+    assert found.metrics["test_mse"] == pytest.approx(0.01, rel=0.1)
+
+
 def test_scores_are_those_of_samples_left_out() -> None:
     """Of one unit by hand: five lines, each fitted to four fifths and judged by the rest."""
     x, y = noisy(200, 0.2, 1)
     cells, scaling = merge_sorted(x, y), Scaling.of(x[:, None], y[:, None])
-    score = validate(cells, scaling, seed=0)[0]
+    score = next(validate(cells, scaling, seed=0))
     fold = np.random.default_rng([0, 200]).permutation(200) % 5
     squares = 0.0
     for k in range(5):
@@ -71,3 +88,81 @@ def test_squares_on_other_cells_count_their_spread() -> None:
     e = spline.values[piece] + spline.slopes[piece] * (at - spline.knots[piece])
     e -= (y - scaling.y_shift[0]) / scaling.y_scale
     assert squares_on(found, cells, scaling) == pytest.approx(e @ e, rel=1e-9)
+
+
+def test_cross_validation_of_a_large_table_is_frugal() -> None:
+    """Three times a table of 2^20 cells, 50 MB, though five folds are held with 20 numbers a cell."""
+    rng = np.random.default_rng(0)
+    x = np.linspace(-6, 6, 2**20)
+    cells = merge_sorted(x, np.sin(x) + rng.normal(0, 0.3, len(x)))
+    scaling = Scaling.of(x[:, None], cells.y[:, None])
+    tracemalloc.start()
+    units, _ = cross_validated(cells, scaling, seed=0, show=silent)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 12 <= units <= 32
+    assert peak_bytes < 150e6
+
+
+def interrupted_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, whose call of this number Ctrl-C interrupts, and only that."""
+    calls = 0
+
+    def called(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise KeyboardInterrupt
+        return function(*arguments)
+
+    return called
+
+
+@pytest.mark.parametrize(("call", "units"), [(2, 1), (5, 8), (6, 16), (7, 12), (8, 12), (9, 11)])
+def test_ctrl_c_keeps_the_best_spline_so_far(monkeypatch: pytest.MonkeyPatch, call: int, units: int) -> None:
+    """The most units tried while none reach the tolerance, then the fewest that do: of 1, 2, 4, 8, 16, 12, 10, 11."""
+    tolerance = fit("sin", solver="spline", hidden=11).metrics["mse"] * 1.001
+    monkeypatch.setattr(selection, "best_spline", interrupted_at(call, best_spline))
+    found = fit("sin", solver="spline", tolerance=tolerance)
+    assert found.metrics["hidden"] == units
+    assert found.metrics["status"] == ("interrupted" if call < 9 else "finished")
+    assert (found.metrics["mse"] <= tolerance) == (units >= 11)
+
+
+def test_ctrl_c_before_anything_is_found_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a tolerance, for cross-validation and for a number of units."""
+    x, y = noisy(200, 0.1, 1)
+    monkeypatch.setattr(selection, "best_spline", interrupted_at(1, best_spline))
+    with pytest.raises(KeyboardInterrupt):
+        fit(x, y, solver="spline", tolerance=0.1)
+    monkeypatch.setattr(selection, "best_spline", interrupted_at(1, best_spline))
+    with pytest.raises(KeyboardInterrupt):
+        fit(x, y, solver="spline", hidden=3)
+    monkeypatch.setattr(selection, "squares_on", interrupted_at(3, squares_on))
+    with pytest.raises(KeyboardInterrupt):
+        fit(x, y, solver="spline")
+
+
+def test_ctrl_c_leaves_cross_validation_its_scores_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five folds each of 1, 2 and 3 units are judged, of 4 three: the best of three is fitted. Twice ends it."""
+    x = np.linspace(0, 1, 500)
+    assert fit(x, x * x, solver="spline").metrics["hidden"] > 3
+    monkeypatch.setattr(selection, "squares_on", interrupted_at(19, squares_on))
+    found, best = fit(x, x * x, solver="spline"), fit(x, x * x, solver="spline", hidden=3)
+    assert (found.metrics["hidden"], found.metrics["status"]) == (3, "interrupted")
+    assert (best.metrics["mse"], best.metrics["status"]) == (found.metrics["mse"], "finished")
+    monkeypatch.setattr(selection, "squares_on", interrupted_at(19, squares_on))
+    monkeypatch.setattr(selection, "best_spline", interrupted_at(1, best_spline))
+    with pytest.raises(KeyboardInterrupt):
+        fit(x, x * x, solver="spline")
+
+
+def test_each_number_of_units_is_shown() -> None:
+    """With the error that it leaves, in the units of y."""
+    x = np.linspace(0, 1, 50)
+    cells, scaling = merge_sorted(x, 100 * x**2), Scaling.of(x[:, None], 100 * x[:, None] ** 2)
+    shown: list[tuple[int, float]] = []
+    pieces = data_pieces(cells, scaling)
+    found, _ = choose_spline(pieces, None, 5.0, scaling.loss_unit, lambda *given: shown.append(given))
+    assert [units for units, _ in shown] == [1, 2]
+    assert shown[-1][1] == found.spline.mse * scaling.loss_unit <= 5.0 < shown[0][1]

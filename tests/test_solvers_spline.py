@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from relufit import Adam, RelufitError, Target, fit, sample, split, targets
+from relufit.solvers import spline as splines
 from relufit.solvers.spline import fit_cells
+from relufit.spline import selection
 from relufit.spline.cells import merge_sorted
 
 
@@ -197,3 +199,44 @@ def test_the_zoo_is_fitted() -> None:
     for name, target in targets.ZOO.items():
         metrics = spline(target, hidden=37).metrics
         assert metrics["mse"] < {"noisy_sine": 5e-3, "exp": 3e-3}.get(name, 5e-4), name
+
+
+@pytest.mark.parametrize(("reached", "units"), [(None, 400), (2, 400), (500, 500)])
+def test_ctrl_c_during_finer_integrals_keeps_the_better_fit(
+    monkeypatch: pytest.MonkeyPatch, reached: int | None, units: int
+) -> None:
+    """Before there is a fit by them, or when it has reached so many units: one by coarse ones has a true error too."""
+    given: list[Any] = []
+
+    def choose(pieces: Any, *others: Any) -> Any:
+        given.append(pieces)
+        if len(given) == 1:
+            return selection.choose_spline(pieces, *others)
+        if reached is None:
+            raise KeyboardInterrupt
+        return selection.Choice(selection.best_spline(pieces, reached), "interrupted")
+
+    monkeypatch.setattr(splines, "SURPRISE", 0.0)  # so that finer integrals are always asked for
+    monkeypatch.setattr(splines, "choose_spline", choose)
+    found = spline("sin(x)", hidden=400, domain=(-500.0, 500.0))
+    assert len(given) == 2
+    assert (found.metrics["status"], found.metrics["hidden"]) == ("interrupted", units)
+
+
+def test_ctrl_c_with_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with arrays: the best so far, and what it leaves."""
+    x = np.linspace(0, 1, 500)
+    tried: list[int] = []
+
+    def best(pieces: Any, hidden: int) -> Any:
+        if len(tried) == 3:
+            raise KeyboardInterrupt
+        tried.append(hidden)
+        return original(pieces, hidden)
+
+    original = selection.best_spline
+    monkeypatch.setattr(selection, "best_spline", best)
+    found = fit_cells(merge_sorted(x, np.sqrt(x)), tolerance=1e-12)
+    assert tried == [1, 2, 4]
+    assert (found.metrics["status"], found.metrics["hidden"]) == ("interrupted", 4)
+    assert 1e-12 < found.metrics["mse"] < 1e-4

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from relufit import RelufitError
-from relufit.reading.tables import Chunk, read_table
+from relufit.reading.tables import Chunk, read_columns, read_table
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed: tables cannot be read")
 parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow without parquet")
@@ -107,6 +107,66 @@ def test_compressed(tmp_path: Path) -> None:
     assert whole(written(tmp_path, gzip.compress(b"t,v\n1,2\n"), "data.csv.gz")).x.tolist() == [[1.0]]
 
 
+@pytest.mark.parametrize("names", ["t,v,note", "t,v,t"])
+@pytest.mark.parametrize("below", [1, 100_000, 1_000_000])
+def test_a_quote_that_is_never_closed_swallows_no_rows(tmp_path: Path, names: str, below: int) -> None:
+    """In a column that is not read, and however much follows: the row is named, and its line where Python reads it."""
+    path = written(tmp_path, f"{names}\n" + "1,2,3\n" * 1000 + '1,2,"3\n' + "1,2,3\n" * below)
+    line = " (line 1002)" if below == 1 else ""
+    says = "a quote is never closed, and all that follows is in its cell"
+    if below == 1_000_000:
+        says = "a cell of more than a megabyte; is a quote in it never closed?"
+    with pytest.raises(RelufitError) as caught:
+        list(read_columns(path, ["v"]))
+    assert str(caught.value) == f"{path}: row 1001{line}: {says}"
+
+
+def test_a_last_cell_may_hold_line_ends(tmp_path: Path) -> None:
+    """In the last row too, with and without a line end behind it, and bytes of other alphabets."""
+    for end in ("", "\n", "\r\n"):
+        content = f't,v,note\n1,2,"a\nb"\n3,4,"5"" pipe\n\n\xe4,"{end}'.encode("latin-1")
+        assert whole(written(tmp_path, content)).x.tolist() == [[1.0], [3.0]]
+
+
+def test_decimal_commas(tmp_path: Path) -> None:
+    """Where semicolons delimit and a number has one, quoted or not; times and integers beside them as ever."""
+    path = written(
+        tmp_path, 'd;t;v\n2024-01-01 10:00:00.25;1;3,14\n2024-01-02;20;"-,5"\n;3;4\n2024-01-03;1e3; 5,0e-1 \n'
+    )
+    chunk = whole(path, ["d", "t"])
+    np.testing.assert_array_equal(chunk.x[:, 0], [1704103200.25, 1704153600.0, 1704240000.0])
+    np.testing.assert_array_equal(chunk.x[:, 1], [1, 20, 1000])
+    np.testing.assert_array_equal(chunk.y[:, 0], [3.14, -0.5, 0.5])
+    assert chunk.dropped == 1
+    values = np.random.default_rng(0).normal(size=100_000)
+    rows = "".join(f"{i};{float(v)!r}\n" for i, v in enumerate(values)).replace(".", ",")
+    np.testing.assert_array_equal(whole(written(tmp_path, "t;v\n" + rows)).y[:, 0], values)
+
+
+@pytest.mark.parametrize(
+    ("content", "row", "column", "cell"),
+    [
+        ("t;v\n1;3,14\n1.234;1\n", 2, "t", "1.234"),  # which may be more than a thousand
+        ("t;v\n1.5;3,14\n", 1, "t", "1.5"),
+        ("t;v\n1;1.234,5\n", 1, "v", "1.234,5"),
+        ("t;v\n1;1,234,5\n", 1, "v", "1,234,5"),
+        ("t;v\n1;1,5\n2;x\n", 2, "v", "x"),
+    ],
+)
+def test_decimal_commas_beside_points_are_refused(
+    tmp_path: Path, content: str, row: int, column: str, cell: str
+) -> None:
+    """In any column that is read: the table has one or the other."""
+    says = f"row {row} (line {row + 1}), column {column!r} holds {cell!r}, which is not a number with a decimal comma"
+    assert message(written(tmp_path, content)) == f"data.csv: {says}"
+
+
+def test_tabs_make_no_decimal_commas(tmp_path: Path) -> None:
+    """There a comma may part thousands."""
+    says = "data.csv: row 1 (line 2), column 'v' holds '3,140', which is not a number"
+    assert message(written(tmp_path, "t\tv\n1\t3,140\n")) == says
+
+
 def test_numbers_survive_exactly(tmp_path: Path) -> None:
     """The shortest text of a float64 is read as that float64."""
     values = np.random.default_rng(0).normal(size=1000) * 10.0 ** np.random.default_rng(1).integers(-200, 200, 1000)
@@ -180,6 +240,8 @@ def test_parquet_times(tmp_path: Path, unit: str) -> None:
         ("1,2\n3,4\n1e400,4\n", "data.csv: row 3 (line 4), column 't' holds inf, which is not finite"),
         ("1,2\n\n3\n", "data.csv: row 2 (line 4): 1 cells, not 2"),
         ("1,2\n3,4\n1,2,3\n", "data.csv: row 3 (line 4): 3 cells, not 2"),
+        ('1,2\n"3,4\n1,2\n', "data.csv: row 2 (line 3): 1 cells, not 2; is a quote in it never closed?"),
+        ('1,2\n3,"\n', "data.csv: row 2 (line 3): a quote is never closed, and all that follows is in its cell"),
         ("1," + "z" * 99 + "\n", f"data.csv: row 1 (line 2), column 'v' holds '{'z' * 37}...', which is not a number"),
         ("", "data.csv has no row with a number in each of t, v; it has 0 rows"),
         ("1,\nNA,2\n", "data.csv has no row with a number in each of t, v; it has 2 rows"),
@@ -258,7 +320,11 @@ def test_a_file_without_header(tmp_path: Path) -> None:
         ("data.csv.gz", b"t,v\n1,2\n", "cannot read data.csv.gz: "),
         ("data.csv", b"t,v\n1,\xff\n", "cannot read data.csv: "),
         ("data.csv", b"x" * 300_000, "data.csv is no csv: "),
-        ("data.csv", b"t,v\n1," + b"2" * 3_000_000 + b"\n", "cannot read data.csv: "),
+        (
+            "data.csv",
+            b"t,v\n1," + b"2" * 3_000_000 + b"\n",
+            "data.csv: row 1: a cell of more than a megabyte; is a quote",
+        ),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, name: str, content: bytes, says: str) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from relufit.errors import RelufitError
 
 GAPS = ("", "NA", "N/A", "n/a", "na", "#N/A", "NaN", "nan", "NAN", "-nan", "NULL", "Null", "null", "None", "none")
+COMMA = "decimal comma"  # the kind of text that is a number with one
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -16,6 +17,9 @@ def parse(cells: Any, kind: Any) -> np.ndarray:
     if is_text(cells):
         if kind is None:
             return np.full(len(cells), np.nan)
+        if kind == COMMA:  # a point would part thousands: with an apostrophe in its place this is no number
+            cells = pyarrow.compute.replace_substring(pyarrow.compute.replace_substring(cells, ".", "'"), ",", ".")
+            kind = pyarrow.float64()
         try:
             cells = cells.cast(kind)
         except pyarrow.ArrowInvalid:  # spaces around a number, or gaps in parquet
@@ -38,6 +42,11 @@ def parses(cells: Any, kind: Any) -> bool:
     except load_pyarrow().ArrowInvalid:
         return False
     return True
+
+
+def contains(cells: Any, pattern: str) -> bool:
+    """Whether any of text (n,) does."""
+    return bool(load_pyarrow().compute.any(load_pyarrow().compute.match_substring(cells, pattern)).as_py())
 
 
 def trim(cells: Any) -> Any:

@@ -6,6 +6,7 @@ for 10^7 rows of three columns either way), and a cell that is no number can be 
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -14,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.reading.arrow import GAPS, is_text, is_time, load_pyarrow, parse, parses, trim
+from relufit.reading.arrow import COMMA, GAPS, contains, is_text, is_time, load_pyarrow, parse, parses, trim
 
 HEAD = 2**20  # bytes in which the header of a csv must end
 BATCH = 2**16  # rows of parquet at a time
+OPEN_QUOTE = "; is a quote in it never closed?"
 
 
 class Chunk(NamedTuple):
@@ -41,14 +43,16 @@ def read_table(
     """Read the columns `x` (D of them), `y` (O) and `weight` of a csv or parquet file, a piece at a time.
 
     A csv has a header, is UTF-8, is delimited by commas, semicolons or tabs (found from the header), and may be
-    compressed (.gz, .bz2). Numbers have a decimal point. Rows with a gap (an empty cell, nan or another of
+    compressed (.gz, .bz2). Numbers have a decimal point, or a comma where semicolons delimit and one of the first rows
+    has one. Rows with a gap (an empty cell, nan or another of
     arrow.GAPS) in a column that is read are dropped and counted. Integers, decimals and true/false become
     float64. In x, dates and times become seconds since 1970, UTC where they name no zone; those of a csv lie between
     1677 and 2262.
 
     Raises RelufitError at once for a missing library, file or column, a name used twice, and a file of another kind;
-    while reading for a cell that is no number or infinite, a negative weight and a row of the wrong length, each with
-    its row (the first one below the header is 1); and after reading where every row has a gap.
+    while reading for a cell that is no number or infinite, a negative weight, a row of the wrong length and a quote
+    that is never closed, each with its row (the first one below the header is 1); and after reading where every row
+    has a gap.
     """
     load_pyarrow()
     inputs, outputs = ([given] if isinstance(given, str) else list(given) for given in (x, y))
@@ -71,11 +75,14 @@ def _chunks(table: _Table, inputs: list[str], outputs: list[str], weight: str | 
     names = [*inputs, *outputs, *([] if weight is None else [weight])]
     kinds: dict[str, Any] = {}  # what the first cell of a column of text is, its other cells must be
     rows = kept = 0
+    number: Any = None  # what all numbers in text are, as the first rows have them
     for batch in _batches(table, names):
         columns = {}
+        if number is None and len(batch):
+            number = _number_kind(table, [batch.column(name) for name in names])
         for name in names:
             cells = batch.column(name)
-            kinds[name] = kinds.get(name) or _kind(table, name, cells, may_be_time=name in inputs)
+            kinds[name] = kinds.get(name) or _kind(table, name, cells, number, may_be_time=name in inputs)
             columns[name] = _numbers(table, rows, name, cells, kinds[name])
             _check(table, rows, name, columns[name], is_weight=name == weight)
         whole: np.ndarray = ~np.any([np.isnan(column) for column in columns.values()], axis=0)  # (n,)
@@ -132,9 +139,9 @@ def _csv_header(path: Path, head: bytes, names: list[str]) -> _Table:
     return max(tables, key=lambda table: (len(set(names) & set(table.columns)), len(table.columns)))
 
 
-def _rows(file: Any, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _rows(file: Any, delimiter: str, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
     """Rows of a csv, the header included, each with the line of the file that it begins on; the slow way."""
-    reader, line = csv.reader(file, delimiter=delimiter), 1
+    reader, line = csv.reader(file, delimiter=delimiter, strict=strict), 1
     for cells in reader:
         if cells:  # pyarrow skips empty lines as well
             yield line, [cell.strip() for cell in cells]
@@ -161,28 +168,67 @@ def _csv_batches(table: _Table, names: list[str]) -> Iterator[Any]:
         ragged.append(row)
         return "error"
 
-    text = dict.fromkeys(names, load_pyarrow().string())
+    # The last column is always read, as bytes and by a name that no column has: a quote that is never closed makes
+    # all that follows its last cell.
+    last = table.columns[-1] if table.columns[-1] in names else "\0"
+    kinds = {last: load_pyarrow().binary()} | dict.fromkeys(names, load_pyarrow().string())
     # One thread: with more, a row that does not fit has no number, and they are not faster.
-    read = library.ReadOptions(use_threads=False, column_names=table.columns)
+    read = library.ReadOptions(use_threads=False, column_names=[*table.columns[:-1], last])
     parse = library.ParseOptions(delimiter=table.delimiter, newlines_in_values=True, invalid_row_handler=note)
     convert = library.ConvertOptions(
-        include_columns=names, column_types=text, null_values=GAPS, strings_can_be_null=True
+        include_columns=list(kinds), column_types=kinds, null_values=GAPS, strings_can_be_null=True
     )
-    header = 1  # the row of names, which is text as all the others are
+    header, rows, end = 1, -1, None  # the row of names is text as all the others are
     try:
         with library.open_csv(str(table.path), read, parse, convert) as reader:
             for batch in reader:
                 yield batch.slice(header)
-                header = 0
-    except load_pyarrow().ArrowInvalid:
-        if not ragged:
-            raise
-        place = _place(table, ragged[0].number - 1)
-        raise RelufitError(f"{place}: {ragged[0].actual_columns} cells, not {ragged[0].expected_columns}") from None
+                header, rows = 0, rows + len(batch)
+                end = batch.column(last)[-1:] if len(batch) else end
+    except load_pyarrow().ArrowInvalid as error:
+        if ragged:
+            raise _ragged(table, ragged[0]) from None
+        if "straddl" in str(error):  # two blocks
+            raise _endless(table, rows) from None
+        raise
+    cell = None if end is None else end.cast(load_pyarrow().binary())[0].as_py()
+    if cell and b"\n" in cell and _open_quote(table) is not None:
+        raise RelufitError(f"{_place(table, rows)}: a quote is never closed, and all that follows is in its cell")
 
 
-def _kind(table: _Table, name: str, cells: Any, may_be_time: bool) -> Any:
-    """The type of cells (n,); of text the type of the first cell that is no gap, or None without one.
+def _ragged(table: _Table, row: Any) -> RelufitError:
+    hint = OPEN_QUOTE if "\n" in row.text.strip() else ""
+    place = _place(table, row.number - 1)
+    return RelufitError(f"{place}: {row.actual_columns} cells, not {row.expected_columns}{hint}")
+
+
+def _endless(table: _Table, rows: int) -> RelufitError:
+    """For a cell that pyarrow takes for longer than its blocks; at least so many rows lie above it."""
+    row = _open_quote(table)
+    place = f"{table.path}: below row {rows}" if row is None else _place(table, row)
+    return RelufitError(f"{place}: a cell of more than a megabyte{OPEN_QUOTE}")
+
+
+def _open_quote(table: _Table) -> int | None:
+    """The row with a quote that is not closed by the end, or within the 128 KiB that Python's reader takes."""
+    row = 0
+    with _text(table.path) as text:
+        try:
+            for _ in _rows(text, table.delimiter or ",", strict=True):
+                row += 1
+        except csv.Error as error:
+            return row if re.search("end of data|field limit", str(error)) else None
+    return None
+
+
+def _number_kind(table: _Table, columns: list[Any]) -> Any:
+    """What a number in text is: for a whole table, so that 1.234 beside 3,14 is refused and not misread."""
+    has_comma = any(is_text(cells) and contains(cells, ",") for cells in columns)
+    return COMMA if table.delimiter == ";" and has_comma else load_pyarrow().float64()
+
+
+def _kind(table: _Table, name: str, cells: Any, number: Any, may_be_time: bool) -> Any:
+    """The type of cells (n,); of text the kind of the first cell that is no gap, or None without one.
 
     Raises RelufitError where a column of parquet holds no numbers.
     """
@@ -190,8 +236,8 @@ def _kind(table: _Table, name: str, cells: Any, may_be_time: bool) -> Any:
     if is_text(cells):
         given = trim(cells).drop_null()[:1]
         times = [pyarrow.timestamp("ns"), pyarrow.timestamp("ns", "UTC")] if may_be_time else []
-        fitting = (kind for kind in [pyarrow.float64(), pyarrow.bool_(), *times] if parses(given, kind))
-        return next(fitting, pyarrow.float64()) if len(given) else None
+        fitting = (kind for kind in [number, pyarrow.bool_(), *times] if parses(given, kind))
+        return next(fitting, number) if len(given) else None
     if not (is_time(cells.type) and may_be_time):
         try:
             cells[:0].cast(pyarrow.float64())
@@ -210,7 +256,9 @@ def _numbers(table: _Table, rows: int, name: str, cells: Any, kind: Any) -> np.n
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if parses(cells[low:middle], kind) else (low, middle)
-        called = {"double": "a number", "bool": "true or false"}.get(str(kind), "a time like those above")
+        called = {"double": "a number", "bool": "true or false", COMMA: "a number with a decimal comma"}.get(
+            str(kind), "a time like those above"
+        )
         place, text = _place(table, rows + low + 1), _short(cells[low].as_py())
         raise RelufitError(f"{place}, column {name!r} holds {text!r}, which is not {called}") from None
 
@@ -232,14 +280,15 @@ def _place(table: _Table, row: int) -> str:
 
 
 def _line(path: Path, delimiter: str, row: int) -> int | None:
-    with (
-        load_pyarrow().input_stream(str(path)) as file,
-        io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="") as text,
-    ):
+    with _text(path) as text:
         try:
             return next((line for line, _ in islice(_rows(text, delimiter), row, None)), None)
         except csv.Error:  # Python's reader ends at a cell of 128 KiB
             return None
+
+
+def _text(path: Path) -> io.TextIOWrapper:
+    return io.TextIOWrapper(load_pyarrow().input_stream(str(path)), "utf-8-sig", errors="replace", newline="")
 
 
 def _short(text: str) -> str:

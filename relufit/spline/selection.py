@@ -1,5 +1,6 @@
 """How many hidden units a spline gets: as many as asked for, the fewest for a tolerance, or by cross-validation."""
 
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -7,14 +8,24 @@ import numpy as np
 from relufit.errors import RelufitError
 from relufit.params import check_count
 from relufit.scaling import Scaling
-from relufit.spline.cells import Cells
+from relufit.spline.cells import Cells, join_evenly
 from relufit.spline.pieces import DataPieces, Pieces
 from relufit.spline.search import Found, best_spline, rough_splines
 
 MOST_UNITS = 2**13  # that a tolerance may take
 MOST_CHOSEN = 512  # that cross-validation may choose
 FOLDS = 5
+MOST_JUDGED = 2**17  # cells in cross-validation, 256 a unit at least: 120 MB for all folds, and for 2**20 would be 900
 STANDARD_ERRORS = 0.5  # fewer units are taken where they are worse by no more than this
+
+Show = Callable[[int, float], None]  # a number of units that was tried, and the mean square that it leaves
+
+
+class Choice(NamedTuple):
+    """A spline of as many units as were chosen; `status` is "interrupted" where Ctrl-C ended the choosing early."""
+
+    found: Found
+    status: str
 
 
 def data_pieces(cells: Cells, scaling: Scaling) -> DataPieces:
@@ -27,27 +38,38 @@ def data_pieces(cells: Cells, scaling: Scaling) -> DataPieces:
     return DataPieces(x, y, cells.weight, spreads)
 
 
+def choose_for_table(
+    cells: Cells, scaling: Scaling, hidden: int | str | None, tolerance: float | None, seed: int, show: Show
+) -> Choice:
+    """As `choose_spline`; without `hidden` and tolerance, or with "auto", of as many units as the data speak for."""
+    if tolerance is not None or hidden not in (None, "auto"):
+        return choose_spline(data_pieces(cells, scaling), hidden, tolerance, scaling.loss_unit, show)
+    units, status = cross_validated(cells, scaling, seed, show)
+    return Choice(best_spline(data_pieces(cells, scaling), units), status)
+
+
 def choose_spline(
-    pieces: Pieces, cells: Cells | None, hidden: int | str | None, tolerance: float | None, scaling: Scaling, seed: int
-) -> Found:
-    """The best spline of `hidden` units, of the fewest that reach a tolerance, or of as many as the data speak for.
+    pieces: Pieces, hidden: int | str | None, tolerance: float | None, loss_unit: float, show: Show
+) -> Choice:
+    """The best spline of `hidden` units, or of the fewest that reach a tolerance.
+
+    Ctrl-C ends the search for the fewest with the best of those found; before the first is found, and for a given
+    number, the KeyboardInterrupt goes on.
 
     Raises RelufitError for more units than the data have distinct x, for an unreachable tolerance, and for both given.
     """
     if tolerance is not None:
         if hidden is not None:
             raise RelufitError("give hidden or a tolerance, not both: the tolerance chooses the number of units")
-        return _fewest(pieces, _check_tolerance(tolerance) / scaling.loss_unit, scaling.loss_unit)
-    if hidden is None or hidden == "auto":
-        if cells is None:
-            raise RelufitError("hidden='auto' is for data with noise; for a function give hidden or a tolerance")
-        return best_spline(pieces, cross_validated(cells, scaling, seed))
+        return _fewest(pieces, _check_tolerance(tolerance), loss_unit, show)
+    if hidden == "auto":
+        raise RelufitError("hidden='auto' is for data with noise; for a function give hidden or a tolerance")
     units = check_count("hidden", hidden)
     if units > pieces.most:
         raise RelufitError(
             f"the training data has {pieces.most + 1} distinct x, which support {pieces.most} hidden units, not {units}"
         )
-    return best_spline(pieces, units)
+    return Choice(best_spline(pieces, units), "finished")
 
 
 def _check_tolerance(tolerance: object) -> float:
@@ -56,27 +78,45 @@ def _check_tolerance(tolerance: object) -> float:
     return float(tolerance)
 
 
-def _fewest(pieces: Pieces, mse: float, unit: float) -> Found:
-    """The spline of the fewest units whose mean square is at most `mse`, by doubling and bisection."""
-    most = min(pieces.most, MOST_UNITS)
+def _fewest(pieces: Pieces, tolerance: float, loss_unit: float, show: Show) -> Choice:
+    """The spline of the fewest units whose mean square, times `loss_unit`, is at most `tolerance`.
+
+    Where Ctrl-C ends the search: of the fewest so far that reach it, or the best so far where none do.
+    """
+    mse, status = tolerance / loss_unit, "finished"
+    tried: list[Found] = []
+
+    def reaches(units: int) -> bool:
+        tried.append(best_spline(pieces, units))
+        show(units, tried[-1].spline.mse * loss_unit)
+        return tried[-1].spline.mse <= mse
+
+    try:
+        _double_and_bisect(reaches, most=min(pieces.most, MOST_UNITS))
+    except KeyboardInterrupt:
+        if not tried:
+            raise
+        status = "interrupted"
+    enough = [found for found in tried if found.spline.mse <= mse]  # each of fewer units than the one before
+    best = enough[-1] if enough else min(tried, key=lambda found: found.spline.mse)
+    if not enough and status == "finished":
+        raise RelufitError(
+            f"no mean squared error of {tolerance:.3g} is reached: {min(pieces.most, MOST_UNITS)} units, the most "
+            f"there can be, leave {tried[-1].spline.mse * loss_unit:.3g}"
+        )
+    return Choice(best, status)
+
+
+def _double_and_bisect(reaches: Callable[[int], bool], most: int) -> None:
+    """Ask of numbers of units from 1 to `most` whether they are enough, until no smaller one can be, or none is."""
     low, high = 0, 1  # too few, and not known
-    found = best_spline(pieces, high)
-    while found.spline.mse > mse:
+    while not reaches(high):
         if high == most:
-            raise RelufitError(
-                f"no mean squared error of {mse * unit:.3g} is reached: {most} units, the most there can be, leave "
-                f"{found.spline.mse * unit:.3g}"
-            )
+            return
         low, high = high, min(2 * high, most)
-        found = best_spline(pieces, high)
     while high - low > 1:
         middle = (low + high) // 2
-        tried = best_spline(pieces, middle)
-        if tried.spline.mse <= mse:
-            high, found = middle, tried
-        else:
-            low = middle
-    return found
+        low, high = (low, middle) if reaches(middle) else (middle, high)
 
 
 class Validated(NamedTuple):
@@ -87,40 +127,56 @@ class Validated(NamedTuple):
     standard_error: float
 
 
-def cross_validated(cells: Cells, scaling: Scaling, seed: int) -> int:
+def cross_validated(cells: Cells, scaling: Scaling, seed: int, show: Show) -> tuple[int, str]:
     """The fewest units that are not worse than the best number by more than half a standard error; at most 512.
 
     Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 7.10, take a whole one: fewer units than are
     best for a noisy sine. Each fold leaves out every fifth cell,
     drawn at random; samples of one x are left out together.
+
+    Also the status: "interrupted" where Ctrl-C came before all numbers had their scores, and those so far decide.
     """
-    scores = validate(cells, scaling, seed)
+    scores: list[Validated] = []
+    status = "finished"
+    try:
+        for score in validate(cells, scaling, seed):
+            scores.append(score)
+            show(score.hidden, score.mse * scaling.loss_unit)
+    except KeyboardInterrupt:
+        if not scores:
+            raise
+        status = "interrupted"
     best = min(scores, key=lambda score: score.mse)
     enough = best.mse + STANDARD_ERRORS * best.standard_error
-    return next(score.hidden for score in scores if score.mse <= enough)
+    return next(score.hidden for score in scores if score.mse <= enough), status
 
 
-def validate(cells: Cells, scaling: Scaling, seed: int) -> list[Validated]:
-    """Cross-validation on the moments alone, for 1 unit and more, until three in a row are worse or nothing is left."""
+def validate(cells: Cells, scaling: Scaling, seed: int) -> Iterator[Validated]:
+    """Cross-validation on the moments alone, for 1 unit and more, until nothing but rounding is left.
+
+    Numbers that are worse than fewer units were are no reason to stop: of twenty periods of a sine, 3 units leave a
+    little less than 4, 6, 8 and so on, and 64 nearly nothing.
+
+    All folds are in memory together, so of a large table neighbouring cells are joined before. The choice is the same
+    but for chance, and for what turns within a few ten-thousandths of the samples: that may get fewer units.
+    """
+    cells = join_evenly(cells, MOST_JUDGED)
     folds = min(FOLDS, len(cells.x) // 2)
     if folds < 2:
-        return [Validated(1, 0.0, 0.0)]
+        yield Validated(1, 0.0, 0.0)
+        return
     fold = np.random.default_rng([seed, len(cells.x)]).permutation(len(cells.x)) % folds
     parts = [(take(cells, fold != k), take(cells, fold == k)) for k in range(folds)]
     pieces = [data_pieces(train, scaling) for train, _ in parts]
     candidates = _candidates(min(MOST_CHOSEN, *(train.most for train in pieces)))
     mass = [float(left_out.weight.sum()) for _, left_out in parts]
-    scores: list[Validated] = []
     for hidden, *found in zip(candidates, *(rough_splines(train, candidates) for train in pieces), strict=True):
         errors = [squares_on(one, left_out, scaling) for one, (_, left_out) in zip(found, parts, strict=True)]
         means = np.array(errors) / np.array(mass)
-        scores.append(Validated(hidden, sum(errors) / sum(mass), float(means.std(ddof=1) / np.sqrt(folds))))
-        best = min(scores, key=lambda score: score.mse)
-        if best.mse < pieces[0].rounding or (
-            len(scores) > 3 and all(s.mse > best.mse + 2 * best.standard_error for s in scores[-3:])
-        ):
+        score = Validated(hidden, sum(errors) / sum(mass), float(means.std(ddof=1) / np.sqrt(folds)))
+        yield score
+        if score.mse < pieces[0].rounding:
             break
-    return scores
 
 
 def take(cells: Cells, chosen: np.ndarray) -> Cells:
