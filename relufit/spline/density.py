@@ -6,6 +6,7 @@ error, so that knots stand with a density of |f''|^(2/5).
 
 import numpy as np
 
+from relufit.spline.breaks import NARROWEST
 from relufit.spline.pieces import Moments, Pieces
 
 ROUNDS = 12
@@ -17,7 +18,7 @@ FLAT = 1e-10  # of the largest error: what a piece counts at least
 
 def by_density(pieces: Pieces, nodes: np.ndarray, count: int) -> np.ndarray:
     """The places of `count` + 1 knots, such that each piece has about the same error, from that between nodes."""
-    return _spaced(nodes, _expected(pieces.moments(nodes), np.diff(nodes)), count)
+    return _spaced(nodes, _expected(pieces, nodes), count)
 
 
 def even_nodes(pieces: Pieces, nodes: np.ndarray, count: int, fixed: np.ndarray) -> np.ndarray:
@@ -27,7 +28,7 @@ def even_nodes(pieces: Pieces, nodes: np.ndarray, count: int, fixed: np.ndarray)
     """
     before, least, spread = nodes, np.inf, pieces.nodes(max(count // FLAT_SHARE, 1))
     for k in range(ROUNDS):
-        errors = _expected(pieces.moments(nodes), np.diff(nodes))
+        errors = _expected(pieces, nodes)
         uneven = errors.max() / (errors.mean() + 1e-300)
         if uneven > 2 * least:  # a stretch that seemed flat is not, once no node is left in it
             return before
@@ -48,9 +49,16 @@ def _spaced(nodes: np.ndarray, errors: np.ndarray, count: int) -> np.ndarray:
     return np.interp(np.linspace(0, share[-1], count + 1), share, nodes)
 
 
-def _expected(m: Moments, h: np.ndarray) -> np.ndarray:
-    """Squares that a spline leaves of each piece, (K,): what its own line leaves, or as its neighbours' means say."""
-    return np.maximum(m.rest, of_parabola(m.mass, curvature(m), h))
+def _expected(pieces: Pieces, nodes: np.ndarray) -> np.ndarray:
+    """Squares that a spline leaves of each piece, (K,): what its own line leaves, or as its neighbours' means say.
+
+    Of a piece that is a jump nothing, since no knot inside it is of use; and beside one, neighbours say nothing.
+    """
+    m, h = pieces.moments(nodes), np.diff(nodes)
+    jump = np.pad(h < 2 * NARROWEST * (pieces.high - pieces.low), 1)
+    beside = jump[:-2] | jump[1:-1] | jump[2:]
+    told = np.where(beside, 0.0, of_parabola(m.mass, curvature(m), h))
+    return np.where(jump[1:-1], 0.0, np.maximum(m.rest, told))
 
 
 def curvature(m: Moments) -> np.ndarray:

@@ -71,38 +71,38 @@ def _open_splines(pieces: Pieces, count: int) -> list[Spline]:
     starts = [solve(pieces, knots.by_lines(pieces, count, held, lines))]
     if starts[0].is_exact:
         return starts
-    if count <= JOINED:
-        found = _rearranged(improve(starts[0], held, FEW_STEPS), lines, held)
-    else:
-        if pieces.table is not None and pieces.most <= max(SAMPLES_PER_PIECE * count, FEW_SAMPLES):
-            starts += _joining_samples(pieces, *pieces.table, count, held)
-        begun = [improve(start, held, FEW_STEPS) for start in starts]
-        behind = RIVAL * _best(begun).squares
-        found = [_best([improve(start, held) for start in begun if start.squares <= behind])]
+    if pieces.table is not None and pieces.most <= max(SAMPLES_PER_PIECE * count, FEW_SAMPLES):
+        starts += _joining_samples(pieces, *pieces.table, count, held)
+    begun = [improve(start, held, FEW_STEPS) for start in starts]
+    behind = RIVAL * _best(begun).squares
+    found = [improve(start, held) for start in begun if start.squares <= behind]
+    if 1 < count <= JOINED:
+        found = _rearranged(found, lines, held)
     equidistant = solve(pieces, np.linspace(pieces.low, pieces.high, count + 1))
     if equidistant.squares < _best(found).squares:  # as happens where a piece has two samples
         found.append(improve(equidistant, held))
     return sorted(found, key=lambda spline: spline.squares)
 
 
-def _rearranged(spline: Spline, lines: Lines, held: np.ndarray) -> list[Spline]:
-    """The spline improved, that of joined lines at heights around the target, and that around the better of the two."""
-    found, count = [improve(spline, held)], len(spline.knots) - 1
-    around, scale = spline.pieces.at_knots(lines.nodes, lines.fine)[1], np.sqrt(spline.mse)
-    for highest, number in HEIGHTS if count > 1 else ():
-        heights = around[:, None] + np.linspace(-highest, highest, number) * scale
+def _rearranged(found: list[Spline], lines: Lines, held: np.ndarray) -> list[Spline]:
+    """These splines, and those of joined lines at heights around the target, then around the best so far."""
+    best, found = _best(found), list(found)
+    pieces, count = best.pieces, len(best.knots) - 1
+    around = pieces.at_knots(lines.nodes, lines.fine)[1]
+    for highest, number in HEIGHTS:
+        heights = around[:, None] + np.linspace(-highest, highest, number) * np.sqrt(best.mse)
         start = knots.by_joined_lines(lines.of_about(count), count, held, heights)
+        if start is None:
+            break
+        tried = improve(solve(pieces, start), held, FEW_STEPS)
+        if tried.squares <= RIVAL * best.squares:
+            tried = improve(tried, held)
+        if all(abs(tried.squares - other.squares) > SAME * other.squares for other in found):
+            found.append(tried)
+        if count > VERY_FEW and tried.squares >= best.squares * (1 - SAME):
+            break  # where pieces are fewer, another round may still find something
         best = _best(found)
-        if start is not None:
-            tried = improve(solve(spline.pieces, start), held, FEW_STEPS)
-            if tried.squares <= RIVAL * best.squares:
-                tried = improve(tried, held)
-            if all(abs(tried.squares - other.squares) > SAME * other.squares for other in found):
-                found.append(tried)
-            if count > VERY_FEW and tried.squares >= best.squares * (1 - SAME):
-                break  # where pieces are fewer, another round may still find something
-            best = _best(found)
-        around, scale = np.interp(lines.nodes, best.knots, best.values), np.sqrt(best.mse)
+        around = np.interp(lines.nodes, best.knots, best.values)
     return found
 
 
