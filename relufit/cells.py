@@ -139,13 +139,7 @@ def _sorted(parts: Sequence[Cells], kind: Literal["quicksort", "stable"] = "quic
 
 def _equal_x(cells: Cells) -> Cells:
     """Join cells of one x each, ascending, where their x are the same."""
-    starts = _starts(cells.x)
-    if len(starts) == len(cells.x):
-        return cells
-    total = np.add.reduceat(cells.weight, starts)
-    mean, dy = _centred(cells.y, cells.weight, total, starts)
-    syy = np.add.reduceat(cells.syy + cells.weight * dy * dy, starts)
-    return Cells(cells.x[starts], mean, total, np.zeros_like(mean), np.zeros_like(mean), syy, cells.samples)
+    return _sum_runs(cells, _starts(cells.x), same_x=True)
 
 
 def _starts(keys: np.ndarray) -> np.ndarray:
@@ -174,22 +168,23 @@ def _cells_of(x: np.ndarray, exponent: int) -> int:
     return len(_starts(_interval(x, exponent)))
 
 
-def _sum_runs(cells: Cells, starts: np.ndarray) -> Cells:
-    """Join neighbours: one cell for each run of `cells` that begins at `starts` (ascending, the first is 0)."""
+def _sum_runs(cells: Cells, starts: np.ndarray, *, same_x: bool = False) -> Cells:
+    """Join neighbours: one cell for each run of `cells` that begins at `starts` (ascending, the first is 0).
+
+    Where all in a run have the `same_x`, what there is to sum over x is 0: not to do so saves half of the time.
+    """
     x, y, weight, sxx, sxy, syy, samples = cells
     if len(starts) == len(x):
         return cells
     total = np.add.reduceat(weight, starts)
-    (mean_x, dx), (mean_y, dy) = (_centred(values, weight, total, starts) for values in (x, y))
-    return Cells(
-        mean_x,
-        mean_y,
-        total,
-        np.add.reduceat(sxx + weight * dx * dx, starts),
-        np.add.reduceat(sxy + weight * dx * dy, starts),
-        np.add.reduceat(syy + weight * dy * dy, starts),
-        samples,
-    )
+    mean_y, dy = _centred(y, weight, total, starts)
+    syy = np.add.reduceat(syy + weight * dy * dy, starts)
+    if same_x:
+        return Cells(x[starts], mean_y, total, np.zeros_like(total), np.zeros_like(total), syy, samples)
+    mean_x, dx = _centred(x, weight, total, starts)
+    sxx = np.add.reduceat(sxx + weight * dx * dx, starts)
+    sxy = np.add.reduceat(sxy + weight * dx * dy, starts)
+    return Cells(mean_x, mean_y, total, sxx, sxy, syy, samples)
 
 
 def _centred(
