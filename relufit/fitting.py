@@ -21,6 +21,7 @@ from relufit.splines import HIDDEN
 from relufit.targets import Target, resolve
 from relufit.training import check_state, choose_backend, choose_optimizer, default_box, train
 
+SAMPLES = 1000  # of a function where nobody says how many
 SOLVERS = (*OPTIMIZERS, "lbfgs", "spline")
 
 
@@ -37,7 +38,7 @@ def fit(
     batch_size: int = 32,
     seed: int = 0,
     dtype: str = "float32",
-    n: int = 1000,
+    n: int | None = None,
     domain: tuple[float, float] | None = None,
     test_fraction: float = 0.2,
     scheme: str = "spread",
@@ -49,7 +50,7 @@ def fit(
     """Fit a two-layer ReLU network to a function or to data.
 
     `target_or_x` is a Target, the name of one ("sin"), an expression in x ("sin(3*x) + x**2") or a vectorised
-    callable, sampled at `n` points of `domain`; or the inputs x, (N,) or (N, D), with `y`, (N,) or (N, O).
+    callable, sampled at `n` points (1000) of `domain`; or the inputs x, (N,) or (N, D), with `y`, (N,) or (N, O).
 
     `hidden` units, 512 without it. `solver` is one of
 
@@ -60,10 +61,11 @@ def fit(
     - "spline": the best linear spline found, for one input and one output, in milliseconds. A function without noise is
       fitted itself, not its samples. `hidden` may be "auto" for data, which is then chosen by cross-validation up to
       512 (so it is without `hidden`); or a mean squared error is given as `tolerance`, for which the fewest units
-      are taken. backend, dtype and what concerns training have no meaning here.
+      are taken. It is that of what is fitted: a function without noise over its domain, metrics["mse"]; else the
+      training samples, metrics["train_mse"]. backend, dtype and what concerns training have no meaning here.
 
-    With lbfgs and spline samples may have a `weight`, (N,): that of 2 counts as two samples, that of 0 as none, and
-    the Fit keeps those that count.
+    With lbfgs and spline the samples of data may have a `weight`, (N,): that of 2 counts as two samples, that of 0 as
+    none, and the Fit keeps those that count. (Held out are so many of the samples, whatever their weights.)
 
     x and y are standardised for training in `dtype` and the scaling is folded back into float64 parameters. `progress`
     shows a bar; None shows it where stderr is a terminal.
@@ -80,12 +82,15 @@ def fit(
     last good fit as `.fit`, where the loss leaves the finite numbers.
     """
     x, y, target = _data(target_or_x, y, n, domain, seed)
+    dtype, epochs, batch_size = check_dtype(dtype), check_count("epochs", epochs), check_count("batch_size", batch_size)
     if weight is not None:
+        if target is not None:
+            raise RelufitError("weight belongs to data, a number for each row of x and y; a function has no rows")
         x, y, weight = weigh(x, y, weight)
     if solver not in SOLVERS and optimizer is None:
         raise RelufitError(f"unknown solver {solver!r}; choose one of {', '.join(SOLVERS)}")
     train_index, test_index = split(len(x), test_fraction=test_fraction, seed=seed)
-    problem = Problem(x, y, target, Scaling.of(x, y), train_index, test_index, solver, "numpy", weight)
+    problem = Problem(x, y, target, Scaling.of(x, y, weight), train_index, test_index, solver, "numpy", weight)
     if solver == "spline" and optimizer is None:
         return splines.fit_problem(problem, hidden, tolerance, seed)
     if tolerance is not None:
@@ -94,8 +99,7 @@ def fit(
         raise RelufitError(f"weight needs solver='spline' or 'lbfgs'; {solver} knows none")
     if hidden == "auto":
         raise RelufitError("hidden='auto' needs solver='spline'; give a number of units")
-    hidden, dtype = check_count("hidden", HIDDEN if hidden is None else hidden), check_dtype(dtype)
-    epochs, batch_size = check_count("epochs", epochs), check_count("batch_size", batch_size)
+    hidden = check_count("hidden", HIDDEN if hidden is None else hidden)
     rule: Optimizer | None = None
     if solver != "lbfgs" or optimizer is not None:
         rule, solver = choose_optimizer(solver, optimizer, learning_rate)
@@ -119,13 +123,15 @@ def fit(
 
 
 def _data(
-    target_or_x: Any, y: Any, n: int, domain: tuple[float, float] | None, seed: int
+    target_or_x: Any, y: Any, n: int | None, domain: tuple[float, float] | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray, Target | None]:
     if y is not None:
         if isinstance(target_or_x, (str, Target)):
             raise RelufitError(f"{target_or_x!r:.60} is a function and brings its own y; give data as x and y, or no y")
         if domain is not None:
             raise RelufitError("domain belongs to a function; data bring their own x")
+        if n is not None:
+            raise RelufitError("n is for sampling a function; data bring their own samples")
         return *check_table(target_or_x, y), None
     if not isinstance(target_or_x, (str, Target)) and not callable(target_or_x):
         raise RelufitError("data need both x and y; without y, give a Target, a name, an expression or a function")
@@ -135,4 +141,4 @@ def _data(
         raise RelufitError(
             f"{target.name!r} grows without bound near x = {pole:.6g}; choose a domain where it is finite"
         )
-    return *sample(target, n, seed), target
+    return *sample(target, SAMPLES if n is None else n, seed), target

@@ -19,7 +19,7 @@ from relufit.params import Params
 from relufit.pieces import PARTS, FunctionPieces
 from relufit.scaling import Scaling
 from relufit.search import Found
-from relufit.selection import choose_spline, data_pieces, squares_on, take
+from relufit.selection import check_tolerance, choose_spline, data_pieces, squares_on, take
 from relufit.targets import Target
 from relufit.units import to_params
 
@@ -33,7 +33,7 @@ def fit_problem(problem: Problem, hidden: int | str | None, tolerance: float | N
     """Fit the target of a problem, or its training samples, with so many units.
 
     Where all samples share one x the fit is a constant. Raises RelufitError for more than one input or output, more
-    units than distinct x, and what `choose_spline` raises.
+    units than distinct x, a tolerance that such a constant does not reach, and what `choose_spline` raises.
     """
     if problem.x.shape[1] != 1 or problem.y.shape[1] != 1:
         shape = problem.x.shape[1], problem.y.shape[1]
@@ -44,8 +44,8 @@ def fit_problem(problem: Problem, hidden: int | str | None, tolerance: float | N
     start, train = time.perf_counter(), problem.train_index
     weight = None if problem.weight is None else problem.weight[train]
     cells = distinct(merge_sorted(problem.x[train], problem.y[train], weight), problem.scaling)
-    if len(cells.x) == 1 and hidden in (None, "auto", 1):
-        return _constant(problem, cells, start)
+    if len(cells.x) == 1 and hidden in ((None, "auto", 1) if tolerance is None else (None,)):
+        return _constant(problem, cells, tolerance, start)
     found = choose_spline(data_pieces(cells, problem.scaling), cells, hidden, tolerance, problem.scaling, seed)
     return _as_fit(problem, found, time.perf_counter() - start)
 
@@ -88,7 +88,7 @@ def fit_cells(
     The cells are split into those fitted and those for `test_mse`. Mean squares are those of all samples, by the
     moments of the cells; `max_error` is that of the cells' means. The Fit holds the cells' means as x and y.
     """
-    start, scaling = time.perf_counter(), Scaling.of(cells.x[:, None], cells.y[:, None])
+    start, scaling = time.perf_counter(), Scaling.of(cells.x[:, None], cells.y[:, None], cells.weight)
     cells = distinct(cells, scaling)
     x, y = cells.x[:, None], cells.y[:, None]
     index = split(len(x), test_fraction=test_fraction, seed=seed)
@@ -99,8 +99,8 @@ def fit_cells(
     fit = problem.fit(State(params, (), 0), History(), "finished")
     unit = scaling.loss_unit
     squares, weights = [squares_on(found, part, scaling) for part in (train, test)], [train.weight, test.weight]
-    means = [s * unit / w.sum() if len(w) else float("nan") for s, w in zip(squares, weights, strict=True)]
-    fit.metrics.update(mse=sum(squares) * unit / cells.weight.sum(), train_mse=means[0], test_mse=means[1])
+    means = [float(s * unit / w.sum()) if len(w) else float("nan") for s, w in zip(squares, weights, strict=True)]
+    fit.metrics.update(mse=float(sum(squares) * unit / cells.weight.sum()), train_mse=means[0], test_mse=means[1])
     _record(fit, means[0], seconds)
     return fit
 
@@ -111,12 +111,18 @@ def distinct(cells: Cells, scaling: Scaling) -> Cells:
     return join_places(cells, np.rint(x * RESOLUTION))
 
 
-def _constant(problem: Problem, cells: Cells, start: float) -> Fit:
+def _constant(problem: Problem, cells: Cells, tolerance: float | None, start: float) -> Fit:
     """Where all samples share one x nothing is known of a slope: the mean, and a unit that does nothing."""
+    mse = float(cells.syy[0] / cells.weight[0])
+    if tolerance is not None and mse > check_tolerance(tolerance):
+        raise RelufitError(
+            f"no mean squared error of {tolerance:.3g} is reached: all samples share one x, and their mean, the most "
+            f"there can be, leaves {mse:.3g}"
+        )
     mean = (cells.y - problem.scaling.y_shift) / problem.scaling.y_scale  # (1,)
     params = Params(np.ones((1, 1)), np.zeros(1), np.zeros((1, 1)), mean)
     seconds, fit = time.perf_counter() - start, problem.fit(State(params, (), 0), History(), "finished")
-    _record(fit, float(cells.syy[0] / cells.weight[0]), seconds)
+    _record(fit, mse, seconds)
     return fit
 
 
