@@ -44,7 +44,11 @@ def fit_command(
     weight: Annotated[str | None, typer.Option(help="Column of a table with the weights of its rows.")] = None,
     hidden: Annotated[str | None, typer.Option(help="Hidden units; default 512, for a table auto.")] = None,
     tolerance: Annotated[
-        float | None, typer.Option(help="Mean squared error to reach with as few units as can be.")
+        float | None,
+        typer.Option(
+            help="Mean squared error to reach with as few units as can be: of the function over its domain; of the "
+            "samples fitted, where it has noise and for a table."
+        ),
     ] = None,
     solver: Annotated[
         str | None,
@@ -53,7 +57,7 @@ def fit_command(
     learning_rate: Annotated[float | None, typer.Option(help="Of sgd, momentum and adam; default 1e-3.")] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the data; iterations of lbfgs.")] = 200,
     batch_size: Annotated[int, typer.Option(help="Samples per update.")] = 32,
-    n: Annotated[int, typer.Option(help="Samples of the function.")] = 1000,
+    n: Annotated[int | None, typer.Option(help="Samples of the function; default 1000.")] = None,
     test_fraction: Annotated[float, typer.Option(help="Part of the samples that is kept for testing.")] = 0.2,
     backend: Annotated[
         str, typer.Option(help="See `relufit backends`; several, with commas: the first that can.")
@@ -71,7 +75,7 @@ def fit_command(
     if plot is not None:
         from relufit.plotting import check_can_plot
 
-        check_can_plot(plot)
+        check_can_plot(plot, len(x or ("x",)), len(y or ("y",)))
     options: dict[str, Any] = {
         "hidden": _hidden(hidden), "tolerance": tolerance, "learning_rate": learning_rate, "epochs": epochs,
         "batch_size": batch_size, "test_fraction": test_fraction,
@@ -80,8 +84,8 @@ def fit_command(
     if _is_table(target, x, y):
         from relufit.files import fit_file
 
-        if not x or not y or domain is not None:
-            raise RelufitError("a table takes --x and --y, the names of its columns, and no --domain")
+        if not x or not y or domain is not None or n is not None:
+            raise RelufitError("a table takes --x and --y, the names of its columns, and neither --domain nor --n")
         default = "spline" if len(x) == len(y) == 1 else "adam"
         fit = fit_file(target, x=x, y=y, weight=weight, solver=solver or default, **options)
     else:
@@ -135,6 +139,11 @@ def limit_command(
     """Say how well a function can be fitted: the best spline found, its asymptotic value, the theorem's bound."""
     from relufit.limits import limits
 
+    if _is_table(target, None, None):
+        raise RelufitError(
+            f"limit is for a function, and {target} is a table; how many units it takes for a mean squared error says "
+            f"relufit fit {target} --x COLUMN --y COLUMN --tolerance"
+        )
     found = limits(target, hidden, domain=_domain(domain), mse=mse, max_error=max_error)
     print(_as_json(found._asdict()) if as_json else found.sentences())
 
@@ -224,8 +233,9 @@ def _sentence(fit: relufit.Fit) -> str:
     m = fit.metrics
     stopped = " (stopped by Ctrl-C: this is the state reached)" if m["status"] == "interrupted" else ""
     lines = [f"mean squared error {m['mse']:.3e}, largest error {m['max_error']:.3e}{stopped}"]
-    if fit.target is None:
-        lines.append(f"on the samples fitted {m['train_mse']:.3e}, on those held out {m['test_mse']:.3e}")
+    if fit.target is None or fit.target.noise:  # where what is fitted are the samples
+        held_out = f", on those held out {m['test_mse']:.3e}" if math.isfinite(m["test_mse"]) else ""
+        lines.append(f"on the samples fitted {m['train_mse']:.3e}{held_out}")
     if m.get("dropped"):
         lines.append(f"{m['rows']} rows; {m['dropped']} with a gap were left out")
     trained = f"{m['epochs']} epochs, {m['steps']} steps, " if m["epochs"] else ""

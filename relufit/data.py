@@ -72,7 +72,7 @@ def split(samples: int, *, test_fraction: float = 0.2, seed: int = 0) -> tuple[n
     Raises RelufitError where test_fraction is not in [0, 1).
     """
     check_count("samples", samples)
-    if not 0 <= test_fraction < 1:
+    if not isinstance(test_fraction, (int, float, np.number)) or not 0 <= test_fraction < 1:
         raise RelufitError(f"test_fraction must be at least 0 and below 1, not {test_fraction!r}")
     tests = min(round(samples * test_fraction), samples - 1)
     shuffled = np.random.default_rng(check_seed(seed)).permutation(samples)

@@ -120,7 +120,8 @@ class _Networks:
                 self.diverged[m] = _one(self.reached, m)
                 continue
             unit = self.problems[m].scaling.loss_unit
-            self.histories[m].record(losses * unit, part.epochs.stop, part.seconds, float("nan"))
+            in_units = losses.astype(np.float64) * unit  # the squares of y may be beyond float32
+            self.histories[m].record(in_units, part.epochs.stop, part.seconds, float("nan"))
         self.before, self.reached = self.reached, part.state
 
     def fit(self, m: int) -> Fit:

@@ -1,6 +1,7 @@
 """Fitting a table that lies in a file: as arrays where it is small, summed into cells as it streams where it is not."""
 
 from collections.abc import Sequence
+from inspect import signature
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from relufit.errors import RelufitError
 from relufit.fits import Fit
 from relufit.fitting import check_options, fit
+from relufit.params import check_count, check_dtype
 from relufit.reading.tables import Chunk, read_table
 from relufit.solvers.spline import fit_cells
 from relufit.spline.cells import collect
@@ -31,8 +33,10 @@ def fit_file(
     Rows with a gap are left out; metrics["rows"] and metrics["dropped"] count. Up to 2^20 rows are fitted as they are.
     More are summed into cells as they are read, in memory that does not grow with the file, by solver "spline".
 
-    Raises RelufitError as `read_table` and `fit` do, and where more rows are to be trained on than are kept.
+    Raises RelufitError as `read_table` and `fit` do, and where more rows are to be trained on than are kept; TypeError
+    for an option that `fit` does not have.
     """
+    _check_options(options)
     chunks, kept, rows, dropped = read_table(path, x, y, weight), [], 0, 0
     for chunk in chunks:
         kept.append(chunk)
@@ -56,6 +60,18 @@ def fit_file(
         found = fit_cells(cells, **{name: options[name] for name in known if name in options})
     found.metrics.update(rows=rows, dropped=dropped)
     return found
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    """Before a file is read, however large: those of `fit` in name, and in value what a sum of cells would not see."""
+    bound = signature(fit).bind(None, None, **options)
+    bound.apply_defaults()
+    for name in ("domain", "n"):
+        if bound.arguments[name] is not None:
+            raise RelufitError(f"{name} is for functions; a table brings its own samples")
+    check_dtype(bound.arguments["dtype"])
+    for name in ("epochs", "batch_size"):
+        check_count(name, bound.arguments[name])
 
 
 class _Counted:

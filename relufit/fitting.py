@@ -20,6 +20,7 @@ from relufit.solvers.training import Wanted, check_state, choose_backend, choose
 from relufit.spline.breaks import find_pole
 from relufit.targets import Target, resolve
 
+SAMPLES = 1000  # of a function where nobody says how many
 SOLVERS = (*OPTIMIZERS, "lbfgs", "spline")
 
 
@@ -36,7 +37,7 @@ def fit(
     batch_size: int = 32,
     seed: int = 0,
     dtype: str = "float32",
-    n: int = 1000,
+    n: int | None = None,
     domain: tuple[float, float] | None = None,
     test_fraction: float = 0.2,
     scheme: str = "spread",
@@ -48,7 +49,7 @@ def fit(
     """Fit a two-layer ReLU network to a function or to data.
 
     `target_or_x` is a Target, the name of one ("sin"), an expression in x ("sin(3*x) + x**2") or a vectorised
-    callable, sampled at `n` points of `domain`; or the inputs x, (N,) or (N, D), with `y`, (N,) or (N, O).
+    callable, sampled at `n` points (1000) of `domain`; or the inputs x, (N,) or (N, D), with `y`, (N,) or (N, O).
 
     `hidden` units, 512 without it. `solver` is one of
 
@@ -60,11 +61,12 @@ def fit(
     - "spline": the best linear spline found, for one input and one output, in milliseconds. A function without noise is
       fitted itself, not its samples. `hidden` may be "auto" for data, which is then chosen by cross-validation up to
       512 (so it is without `hidden`); or a mean squared error is given as `tolerance`, for which the fewest units
-      are taken. It takes no `learning_rate`, `optimizer` or `state` either; backend, dtype, epochs, batch_size and
-      scheme have no meaning here.
+      are taken. It is that of what is fitted: a function without noise over its domain, metrics["mse"]; else the
+      training samples, metrics["train_mse"]. It takes no `learning_rate`, `optimizer` or `state`; backend, dtype,
+      epochs, batch_size and scheme have no meaning here.
 
-    With lbfgs and spline samples may have a `weight`, (N,): that of 2 counts as two samples, that of 0 as none, and
-    the Fit keeps those that count.
+    With lbfgs and spline the samples of data may have a `weight`, (N,): that of 2 counts as two samples, that of 0 as
+    none, and the Fit keeps those that count. (Held out are so many of the samples, whatever their weights.)
 
     x and y are standardised for training in `dtype` and the scaling is folded back into float64 parameters. `progress`
     shows a bar, or of a spline the numbers of units tried; None shows it where stderr is a terminal.
@@ -83,7 +85,10 @@ def fit(
     last good fit as `.fit`, where the loss leaves the finite numbers.
     """
     x, y, target = _data(target_or_x, y, n, domain, seed)
+    dtype, epochs, batch_size = check_dtype(dtype), check_count("epochs", epochs), check_count("batch_size", batch_size)
     if weight is not None:
+        if target is not None:
+            raise RelufitError("weight belongs to data, a number for each row of x and y; a function has no rows")
         x, y, weight = weigh(x, y, weight)
     check_options(
         solver, hidden=hidden, tolerance=tolerance, weight=weight,
@@ -91,14 +96,13 @@ def fit(
     )  # fmt: skip
     rule, solver = choose_optimizer(solver, optimizer, learning_rate) if solver in OPTIMIZERS else (None, solver)
     train_index, test_index = split(len(x), test_fraction=test_fraction, seed=seed)
-    problem = Problem(x, y, target, Scaling.of(x, y), train_index, test_index, solver, "numpy", weight)
+    problem = Problem(x, y, target, Scaling.of(x, y, weight), train_index, test_index, solver, "numpy", weight)
     shown = sys.stderr.isatty() if progress is None else progress
     if solver == "spline":
         with progress_line(shown) as show:
             return spline.fit_problem(problem, hidden, tolerance, seed, show)
 
-    units, dtype = check_count("hidden", HIDDEN if hidden is None else hidden), check_dtype(dtype)
-    epochs, batch_size = check_count("epochs", epochs), check_count("batch_size", batch_size)
+    units = check_count("hidden", HIDDEN if hidden is None else hidden)
     sizes = Sizes(len(train_index), x.shape[1], units, y.shape[1])
     draw = partial(_draw_weights, problem, sizes, scheme, dtype, seed)
     if rule is None:
@@ -175,13 +179,15 @@ def _train(
 
 
 def _data(
-    target_or_x: Any, y: Any, n: int, domain: tuple[float, float] | None, seed: int
+    target_or_x: Any, y: Any, n: int | None, domain: tuple[float, float] | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray, Target | None]:
     if y is not None:
         if isinstance(target_or_x, (str, Target)):
             raise RelufitError(f"{target_or_x!r:.60} is a function and brings its own y; give data as x and y, or no y")
         if domain is not None:
             raise RelufitError("domain belongs to a function; data bring their own x")
+        if n is not None:
+            raise RelufitError("n is for sampling a function; data bring their own samples")
         return *check_table(target_or_x, y), None
     if not isinstance(target_or_x, (str, Target)) and not callable(target_or_x):
         raise RelufitError("data need both x and y; without y, give a Target, a name, an expression or a function")
@@ -191,4 +197,4 @@ def _data(
         raise RelufitError(
             f"{target.name!r} grows without bound near x = {pole:.6g}; choose a domain where it is finite"
         )
-    return *sample(target, n, seed), target
+    return *sample(target, SAMPLES if n is None else n, seed), target

@@ -1,5 +1,6 @@
 """The picture of a fit: data, network and knots above, residual below. Needs matplotlib (relufit[plot])."""
 
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,16 @@ from relufit.targets import Target
 if TYPE_CHECKING:
     from relufit.fits import Fit
 
+LONGEST = 40  # characters of a target's name in the legend, whose two columns are as wide as the figure
+WIDEST = 250  # points that its formula may take: as such a name
 
-def check_can_plot(path: str | Path) -> None:
-    """Raise RelufitError where `plot_fit` would fail for want of the library, the folder or a known format."""
+
+def check_can_plot(path: str | Path, inputs: int = 1, outputs: int = 1) -> None:
+    """Raise RelufitError where `plot_fit` would fail: for D and O, or want of the library, the folder or a format."""
+    _check_sizes(inputs, outputs)
     supported = _figure_class()().canvas.get_supported_filetypes()
-    if Path(path).suffix[1:].lower() not in supported:
-        raise RelufitError(f"cannot write {path}: its name must end in one of {', '.join(sorted(supported))}")
+    if not isinstance(path, (str, PathLike)) or Path(path).suffix[1:].lower() not in supported:
+        raise RelufitError(f"cannot write {path!r}: its name must end in one of {', '.join(sorted(supported))}")
     check_folder(path)
 
 
@@ -27,8 +32,9 @@ def plot_fit(fit: "Fit", path: str | Path | None = None) -> Any:
 
     Raises RelufitError for other D and O, without matplotlib, and where the file cannot be written.
     """
-    if fit.x.shape[1] != 1 or fit.y.shape[1] != 1:
-        raise RelufitError(f"only one input and one output can be drawn, not {fit.x.shape[1]} and {fit.y.shape[1]}")
+    _check_sizes(fit.x.shape[1], fit.y.shape[1])
+    if path is not None:
+        check_can_plot(path)
     figure = _figure_class()(figsize=(8, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     low, high = float(fit.x.min()), float(fit.x.max())
@@ -43,30 +49,40 @@ def plot_fit(fit: "Fit", path: str | Path | None = None) -> Any:
     rug = np.full(len(knots), 0.02)
     above.plot(knots, rug, "|", color="tab:blue", transform=at_the_foot, label=f"{len(knots)} knots inside")
     above.set(ylabel="y", title=f"mean squared error {fit.metrics['mse']:.3g}, max {fit.metrics['max_error']:.3g}")
-    above.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 
     order = np.argsort(fit.x[:, 0])
     below.plot(fit.x[order], fit.predict(fit.x)[order] - fit.y[order], color="tab:red", linewidth=0.8)
     below.axhline(0, color="0.6", linewidth=0.5)
     below.set(xlabel="x", ylabel="network - data")
+    # Below and not beside the panels, where a long label would take their place.
+    figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     if path is not None:
         _save(figure, path)
     return figure
 
 
 def label_of(target: Target) -> str:
-    """The target as a formula, where sympy is installed and matplotlib can set what it says; else its name."""
+    """The target as a formula, where sympy is installed and matplotlib can set what it says; else its name.
+
+    A formula wider than WIDEST gives way to the name, and a name of more than LONGEST characters is cut.
+    """
     from matplotlib.mathtext import MathTextParser
 
-    name = target.name.replace("$", r"\$")
+    name = target.name if len(target.name) <= LONGEST else target.name[: LONGEST - 1] + "…"
+    name = name.replace("$", r"\$")
     try:
         from relufit.symbolic import latex
 
         formula = f"${latex(target)}$"
-        MathTextParser("path").parse(formula)
+        width = MathTextParser("path").parse(formula)[0]
     except (RelufitError, ImportError, ValueError):  # no sympy, no expression; no such command in mathtext
         return name
-    return formula
+    return formula if width <= WIDEST else name
+
+
+def _check_sizes(inputs: int, outputs: int) -> None:
+    if inputs != 1 or outputs != 1:
+        raise RelufitError(f"only one input and one output can be drawn, not {inputs} and {outputs}")
 
 
 def _figure_class() -> Any:

@@ -22,18 +22,21 @@ class Scaling:
     y_scale: float  # a power of two; one for all outputs, so that the loss keeps their weights
 
     @classmethod
-    def of(cls, x: np.ndarray, y: np.ndarray) -> "Scaling":
+    def of(cls, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> "Scaling":
         """The scaling that gives x (N, D) and y (N, O) mean 0; each x, and y as a whole, a deviation of 0.7 to 1.5.
+
+        With a `weight` (N,) mean and deviation are weighted: a sample of weight 2 is two samples here too.
 
         Raises RelufitError for numbers whose squares overflow.
         """
+        weight = None if weight is None else weight / weight.max()  # so that no product over- or underflows
         with np.errstate(over="ignore", invalid="ignore"):
-            x_shift, y_shift = x.mean(axis=0), y.mean(axis=0)
-            x_scale = _power_of_two(x.std(axis=0), np.abs(x).max(axis=0))
+            x_shift, y_shift = _mean(x, weight), _mean(y, weight)
+            x_scale = _power_of_two(np.sqrt(_mean((x - x_shift) ** 2, weight)), np.abs(x).max(axis=0))
             # One scale for y, about the means of the columns: an offset of one column is no spread of another.
             # Without a spread it is small, so that what training leaves of the initial weights is small beside y.
-            largest = np.abs(y).max()
-            y_scale = _power_of_two(np.maximum((y - y_shift).std(), 2 * _least(largest)), largest)
+            largest, spread = np.abs(y).max(), np.sqrt(_mean((y - y_shift) ** 2, weight).mean())
+            y_scale = _power_of_two(np.maximum(spread, 2 * _least(largest)), largest)
         if not (np.isfinite(x_shift).all() and np.isfinite(x_scale).all() and np.isfinite(y_scale)):
             raise RelufitError("the numbers are too large: their squares overflow; divide them by a constant first")
         return cls(x_shift, x_scale, y_shift, float(y_scale))
@@ -56,6 +59,11 @@ class Scaling:
         w1, b1, w2, b2 = (np.asarray(p, dtype=np.float64) for p in params)
         w1 = w1 / self.x_scale[:, None]  # (D, H)
         return Params(w1, b1 - self.x_shift @ w1, w2 * self.y_scale, b2 * self.y_scale + self.y_shift)
+
+
+def _mean(values: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """(N, columns) -> (columns,)."""
+    return np.asarray(np.average(values, axis=0, weights=weight))
 
 
 def _power_of_two(spread: np.ndarray, largest: np.ndarray) -> np.ndarray:

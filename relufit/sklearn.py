@@ -9,6 +9,7 @@ x and y are standardised inside, so no StandardScaler is needed. All samples are
 scikit-learn's splitters.
 """
 
+from numbers import Number
 from typing import Any, Self
 
 import numpy as np
@@ -23,7 +24,7 @@ except ImportError as error:
 from relufit.data import check_weight
 from relufit.errors import RelufitError
 from relufit.fits import Fit
-from relufit.fitting import fit
+from relufit.fitting import SOLVERS, fit
 
 HIDDEN = 100  # units of L-BFGS: as many as MLPRegressor's
 MERGING = ("spline", "lbfgs")  # solvers that know weights, and so can take samples of one x together
@@ -76,7 +77,8 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit X (N, D) to y, (N,) or (N, O), real numbers; `sample_weight` (N,) with solver spline or lbfgs.
+        """Fit X (N, D) to y, (N,) or (N, O), real numbers; `sample_weight`, (N,) or one number for all, with
+        solver spline or lbfgs.
 
         A weight of 2 is a sample given twice, one of 0 none: the fits are the same. Raises ValueError for data that
         scikit-learn or relufit does not take, for a bad parameter, and where training diverged.
@@ -84,7 +86,7 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         columns = np.asarray(y, dtype=np.float64).reshape(len(X), -1)  # (N, O)
         try:
-            weight = None if sample_weight is None else check_weight(sample_weight, len(X))
+            weight = None if sample_weight is None else check_weight(_of_each(sample_weight, len(X)), len(X))
             self.fit_ = self._fitted(X, columns, weight)
         except RelufitError as error:  # scikit-learn's searches and checks ask for a ValueError
             raise ValueError(str(error)) from error
@@ -95,6 +97,8 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         return self
 
     def _fitted(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Fit:
+        if self.solver not in ("auto", *SOLVERS):
+            raise RelufitError(f"unknown solver {self.solver!r}; choose one of auto, {', '.join(SOLVERS)}")
         solver = ("spline" if x.shape[1] == y.shape[1] == 1 else "lbfgs") if self.solver == "auto" else self.solver
         if solver in MERGING:
             x, y, weight = _merged(x, y, weight)
@@ -135,6 +139,11 @@ def _seed(random_state: Any) -> int:
     if isinstance(random_state, (int, np.integer)):
         return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _of_each(sample_weight: Any, samples: int) -> Any:
+    """A number is the weight of each sample."""
+    return np.full(samples, sample_weight) if isinstance(sample_weight, Number) else sample_weight
 
 
 def _merged(

@@ -90,6 +90,7 @@ def test_backends_are_listed_in_columns(monkeypatch: pytest.MonkeyPatch) -> None
         ("fit", "nosuch.csv", "--x", "t", "--y", "v"),
         ("fit", "nosuch.csv"),
         ("limit", "nosuch"),
+        ("limit", "a.csv"),
         ("limit", "sin", "--hidden", "0"),
         ("limit", "step", "--mse", "1e-3"),
         ("limit", "sin", "--mse", "-1"),
@@ -260,6 +261,7 @@ def test_a_table_for_a_person(table: Path) -> None:
         (("--x", "t", "--y", "v", "--hidden", "600"), "distinct x"),
         (("--x", "t", "--y", "v", "--domain=0,1"), "--domain"),
         (("--x", "t", "--y", "v", "--learning-rate", "0.1"), "solver='adam'"),
+        (("--x", "t", "--y", "v", "--n", "50"), "--n"),
         (("--x", "t", "--x", "w", "--y", "v", "--tolerance", "1"), "solver='spline'"),
     ],
 )
@@ -270,6 +272,32 @@ def test_bad_tables_are_a_sentence(table: Path, words: tuple[str, ...], message:
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_what_cannot_be_drawn_is_not_trained_first(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result would be lost: two inputs or outputs are refused before the file is read."""
+    monkeypatch.setattr("relufit.files.fit_file", lambda *_, **__: pytest.fail("it was trained"))
+    for columns in (["--x", "t", "--x", "w", "--y", "v"], ["--x", "t", "--y", "v", "--y", "w"]):
+        done = CliRunner().invoke(cli.app, ["fit", str(table), *columns, "--plot", str(table.with_suffix(".png"))])
+        assert isinstance(done.exception, RelufitError)
+        assert "only one input and one output can be drawn" in str(done.exception)
+
+
+def test_what_does_not_exist_is_not_said(tmp_path: Path) -> None:
+    """A single row leaves none to hold out."""
+    path = tmp_path / "one.csv"
+    path.write_text("t,v\n1,2\n")
+    done = relufit("fit", str(path), "--x", "t", "--y", "v")
+    assert done.returncode == 0, done.stderr
+    assert "on the samples fitted 0.000e+00\n" in done.stdout
+    assert "nan" not in done.stdout
+
+
+def test_a_tolerance_of_noisy_samples_is_told() -> None:
+    """It is that of the samples, which stands beside the error against the function."""
+    done = relufit("fit", "noisy_sine", "--solver", "spline", "--tolerance", "1e-3", "--n", "100")
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split("on the samples fitted ")[1].split(",")[0]) <= 1e-3
 
 
 def test_several_inputs_are_trained(table: Path) -> None:
@@ -287,6 +315,7 @@ def test_limits_are_told() -> None:
     assert found["mse"] == pytest.approx(found["ratio"] * found["asymptotic_mse"])
     assert found["bound"] == pytest.approx((4 * np.pi / 64) ** 2 / 8, rel=1e-6)
     assert (found["units_for_mse"], found["units_for_max_error"]) == (183, 445)
+    assert "relufit fit a.csv --x COLUMN --y COLUMN --tolerance" in relufit("limit", "a.csv").stderr
     text = relufit("limit", "step").stdout
     assert "none: f'' does not exist at x = 0" in text
     assert json.loads(relufit("limit", "step", "--json").stdout)["asymptotic_mse"] is None

@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,48 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
             load_params(path)
     with pytest.raises(RelufitError):
         load_params(tmp_path / "missing.safetensors")
+    for name in (3, None):
+        with pytest.raises(RelufitError, match=f"cannot read {name}: give the name"):
+            load_params(name)  # type: ignore[arg-type]
+
+
+def test_a_flipped_bit_is_no_other_network(tmp_path: Path) -> None:
+    """Wherever in the file: it is refused, or it is in words that say nothing of the weights, which are all there."""
+    path, params = tmp_path / "x.safetensors", init_params(9)
+    save_params(params, path)
+    whole, loaded = path.read_bytes(), 0
+    begin = 8 + int.from_bytes(whole[:8], "little")  # of the weights
+    rng = np.random.default_rng(0)
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        try:
+            found = load_params(path)
+        except RelufitError:
+            continue
+        assert place < begin
+        loaded += 1
+        for array, wanted in zip(found, params, strict=True):
+            np.testing.assert_array_equal(array, wanted)
+    assert loaded < 20  # bits of the checksum's name
+
+
+def test_files_of_other_programs_load(tmp_path: Path) -> None:
+    """Which know no checksum, and may say other things of a file."""
+    path = tmp_path / "x.safetensors"
+    for words in (None, {"format": "pt"}, {"sha256": "of something else"}):
+        safetensors.numpy.save_file(network(), path, words)
+        assert load_params(path).w1.shape == (1, 3)
+
+
+def test_the_same_network_is_the_same_file(tmp_path: Path) -> None:
+    """Byte for byte, in another process too: one word of metadata has one order."""
+    names = [tmp_path / f"{i}.safetensors" for i in range(3)]
+    code = "import sys; from relufit import export, init_params; export.save_params(init_params(9), sys.argv[1])"
+    for name in names:
+        subprocess.run([sys.executable, "-c", code, str(name)], check=True, timeout=120)
+    assert len({name.read_bytes() for name in names}) == 1
 
 
 def network(dtype: Any = np.float32, hidden: int = 3) -> dict[str, np.ndarray]:

@@ -49,6 +49,34 @@ def test_ctrl_c_keeps_the_best_weights() -> None:
     assert found.metrics["train_mse"] == pytest.approx(found.history.loss[-1], rel=1e-9)
 
 
+@pytest.mark.parametrize("solver", ["lbfgs", "spline"])
+def test_weights_are_repetitions(solver: str) -> None:
+    """A sample of weight 2 is one given twice, one of 0 none: the same fit to rounding, which 20 steps multiply."""
+    x = np.linspace(-2, 2, 60)
+    weight = np.random.default_rng(0).integers(0, 5, 60) * (1 + 9 * (x > 1))  # so that the mean is another
+    y = np.sin(3 * x) + x**3
+    options = {"solver": solver, "hidden": 12, "epochs": 20, "dtype": "float64", "test_fraction": 0.0}
+    found = fit(x, y, weight=weight, **options)  # type: ignore[arg-type]
+    wanted = fit(np.repeat(x, weight), np.repeat(y, weight), **options)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found.predict(x), wanted.predict(x), atol=1e-9)
+    assert found.metrics["mse"] == pytest.approx(wanted.metrics["mse"], rel=1e-9)
+    other = fit(x, y, **options)  # type: ignore[arg-type]
+    assert np.abs(found.predict(x) - other.predict(x)).max() > 1e-3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("level", [5.0, 0.0, -1e9 / 3])
+def test_it_ends_where_nothing_is_gained(level: float, dtype: str) -> None:
+    """The loss of a constant falls on and on, and the errors have long been those of rounding."""
+    found = fit(np.arange(99.0), np.full(99, level), solver="lbfgs", epochs=300, dtype=dtype)
+    assert found.metrics["epochs"] < 40
+    assert found.metrics["max_error"] <= 2 * np.spacing(abs(level)) + 1e-150
+    # Nor does one output that is far from 0 end the training of another.
+    x = np.linspace(0, 3, 99)
+    both = fit(x, np.stack([np.sin(x), np.full(99, 1e16)], axis=1), solver="lbfgs", hidden=8, epochs=60, dtype=dtype)
+    assert both.metrics["epochs"] == 60
+
+
 def test_a_learning_rate_a_state_or_an_optimizer_is_refused() -> None:
     """It has none of them."""
     state = fit("sin", hidden=4, epochs=1).state

@@ -29,9 +29,10 @@ def test_what_cannot_be_drawn_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(RelufitError, match="one input"):
         flat.plot()
     line = fit("x", hidden=2, epochs=1, progress=False)
-    for name in ("fit.nosuch", "no/such/fit.png"):
+    for name in (tmp_path / "fit.nosuch", tmp_path / "no/such/fit.png", tmp_path / "fit", "tb", 5):
         with pytest.raises(RelufitError, match="cannot write"):
-            line.plot(tmp_path / name)
+            line.plot(name)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -39,14 +40,39 @@ def test_what_cannot_be_drawn_is_a_sentence(tmp_path: Path) -> None:
     [
         ("sin(3*x) + x**2", r"$x^{2} + \sin{\left(3 x \right)}$"),
         ("sin", r"$\sin{\left(x \right)}$"),
-        ("max(x, 0) % 2", None),
+        ("max(x, 0) % 2", "max(x, 0) % 2"),
+        ("+".join(f"sin({k}*x)" for k in range(1, 71)), "sin(1*x)+sin(2*x)+sin(3*x)+sin(4*x)+sin…"),
     ],
 )
-def test_labels_are_formulas_that_can_be_set(text: str, wanted: str | None) -> None:
-    """What mathtext cannot set, or has no expression, has its name."""
+def test_labels_are_formulas_that_can_be_set(text: str, wanted: str) -> None:
+    """What mathtext cannot set, is too wide or has no expression, has its name, of which 40 characters are shown."""
     label = label_of(targets.resolve(text))
-    assert label == wanted if wanted else label
+    assert label == wanted
     from matplotlib.mathtext import MathTextParser
 
     MathTextParser("path").parse(label)
     assert label_of(targets.Target("a $5 function", np.sin)) == r"a \$5 function"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sin(x)",
+        "sin(3*x)*exp(-x**2/10) + cos(5*x)/3 + abs(x - 1)/(1+x**2)",
+        " + ".join(f"sin({k}*x)" for k in range(1, 71)),
+        "+".join(["max(x, 0) % 2"] * 30),
+    ],
+)
+def test_a_long_name_takes_no_place_from_the_panels(text: str) -> None:
+    """They are as wide as without it, nothing of the legend is cut off, and matplotlib does not warn."""
+    figure = fit(text, hidden=8, solver="spline", n=50).plot()
+    figure.draw_without_rendering()
+    width, height = figure.get_size_inches() * figure.dpi
+    above, below = (axes.get_window_extent() for axes in figure.axes)
+    assert min(above.width, below.width) > 0.8 * width
+    assert above.height > 0.4 * height
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= width
+    assert 0 <= box.y0 < box.y1 <= below.y0

@@ -45,6 +45,22 @@ def test_constant_columns_have_a_scale(constant: float) -> None:
     assert np.abs(scaling.scale_y(column)).max() <= 1
 
 
+@pytest.mark.parametrize("columns", [1, 2])
+def test_weights_are_repetitions(columns: int) -> None:
+    """The scaling of weighted samples is that of samples so many times; none has the scaling of ones."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((50, 2)) * [3, 1e5] + 7, rng.standard_normal((50, columns)) * 20
+    weight = rng.integers(1, 5, 50)
+    x[weight == 4], y[weight == 4] = x[weight == 4] * 30, y[weight == 4] - 500
+    found, wanted = Scaling.of(x, y, weight), Scaling.of(np.repeat(x, weight, axis=0), np.repeat(y, weight, axis=0))
+    np.testing.assert_allclose(found.x_shift, wanted.x_shift, rtol=1e-12)
+    np.testing.assert_allclose(found.y_shift, wanted.y_shift, rtol=1e-12)
+    np.testing.assert_array_equal(found.x_scale, wanted.x_scale)
+    assert found.y_scale == wanted.y_scale
+    assert abs(found.y_shift[0] - Scaling.of(x, y).y_shift[0]) > 10
+    np.testing.assert_allclose(Scaling.of(x, y, np.ones(50)).y_shift, Scaling.of(x, y).y_shift, rtol=1e-12)
+
+
 def test_an_offset_of_one_output_is_no_spread_of_another() -> None:
     """Columns near 0 and near a million keep their own variation."""
     x = np.linspace(-3, 3, 100)[:, None]

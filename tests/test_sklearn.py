@@ -116,6 +116,7 @@ def test_the_smallest_data(inputs: int, outputs: int) -> None:
         {"hidden": 100},
         {"hidden": "many"},
         {"solver": "newton"},
+        {"solver": None},
         {"solver": "adam", "learning_rate": -1},
         {"solver": "adam", "learning_rate": 1e30},
         {"solver": "lbfgs", "tolerance": 0.1},
@@ -136,6 +137,24 @@ def test_weights_where_there_are_none() -> None:
         ReluRegressor(solver="adam").fit(*data(1, 1), sample_weight=np.ones(200))
     with pytest.raises(NotFittedError):
         ReluRegressor().predict([[1.0]])
+
+
+def test_solvers_are_named_with_auto() -> None:
+    """Which is one of them here."""
+    with pytest.raises(ValueError, match="unknown solver 'zz'; choose one of auto, sgd, momentum, adam, lbfgs, spline"):
+        ReluRegressor(solver="zz").fit(*data(1, 1))
+
+
+@pytest.mark.parametrize("inputs", [1, 2])
+def test_one_weight_may_be_that_of_all(inputs: int) -> None:
+    """As elsewhere in scikit-learn: it changes nothing, and is checked like others."""
+    x, y = data(inputs, 1, 60)
+    wanted = ReluRegressor(epochs=20).fit(x, y)
+    for weight in (2, 0.5, np.float32(3)):
+        np.testing.assert_array_equal(ReluRegressor(epochs=20).fit(x, y, weight).predict(x), wanted.predict(x))
+    for weight in (-1, 0, np.nan, "heavy"):
+        with pytest.raises(ValueError, match="weight"):
+            ReluRegressor().fit(x, y, weight)
 
 
 def test_units_are_chosen_by_the_data() -> None:

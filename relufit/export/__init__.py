@@ -2,8 +2,11 @@
 
 Beside it, for other programs: torch_module.py, onnx_file.py, and numpy_function.py, which needs nothing else installed;
 rounding.py refuses a precision that would lose the network.
+
+The format has no checksum of its own, so a flipped bit would be another network: ours stands in the metadata.
 """
 
+from hashlib import sha256
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import numpy as np
 from relufit.errors import RelufitError
 from relufit.params import Params, demand_network, find_fault
 
+CHECKSUM = "relufit_sha256"  # the one key of the metadata: safetensors writes several in no fixed order
 KINDS = ("F32", "F64")  # as safetensors calls them; numpy alone has no bfloat16, and a network no integers
 
 
@@ -41,19 +45,20 @@ def save_params(params: Params, path: str | Path) -> None:
     check_can_save(path)
     demand_network(params)
     try:
-        library.numpy.save_file(
-            {k: np.ascontiguousarray(v) for k, v in params._asdict().items()}, path, {"format": "relufit"}
-        )
+        arrays = {name: np.ascontiguousarray(array) for name, array in params._asdict().items()}
+        library.numpy.save_file(arrays, path, {CHECKSUM: _checksum(arrays)})
     except (OSError, library.SafetensorError) as error:
         raise RelufitError(f"cannot write {path}: {error}") from None
 
 
 def load_params(path: str | Path) -> Params:
-    """Read what `save_params` wrote, unpickling nothing.
+    """Read what `save_params` wrote, unpickling nothing; or another program, whose files have no checksum.
 
     Raises RelufitError for a file that is missing, foreign or damaged, or whose weights are no network: not all
     float32 or all float64, not finite, of shapes that do not fit, without hidden units.
     """
+    if not isinstance(path, (str, PathLike)):
+        raise RelufitError(f"cannot read {path!r:.60}: give the name of a .safetensors file")
     params = Params(**_read(path))
     fault = find_fault(params)
     if fault is not None:
@@ -76,9 +81,21 @@ def _read(path: str | Path) -> dict[str, np.ndarray]:
                 raise RelufitError(
                     f"cannot use {path}: its weights are {', '.join(kinds)}, not all {' or '.join(KINDS)}"
                 )
-            return {name: file.get_tensor(name) for name in names}
+            arrays, told = {name: file.get_tensor(name) for name in names}, (file.metadata() or {}).get(CHECKSUM)
+            if told not in (None, _checksum(arrays)):
+                raise RelufitError(f"cannot use {path}: it is damaged, its weights are not those that were saved")
+            return arrays
     except (OSError, library.SafetensorError) as error:
         raise RelufitError(f"cannot read {path}: {error}") from None
+
+
+def _checksum(arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256 of the four arrays: names, dtypes, shapes and values."""
+    digest = sha256()
+    for name in Params._fields:
+        digest.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}\n".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()
 
 
 def _safetensors() -> Any:

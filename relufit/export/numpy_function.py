@@ -27,19 +27,24 @@ def build_function(params: Params) -> Callable[[Any], np.ndarray]:
 def answer(forward: Callable[[Params, np.ndarray], np.ndarray], params: Params, x: Any) -> np.ndarray:
     """What `forward`, (N, D) -> (N, O), gives for any x that `as_inputs` takes, in the shape that x came in.
 
-    A vector or a number stays one where O = 1.
+    A vector or a number stays one where O = 1. Where x is nan or infinite the answer is that of floating point, in
+    general nan; it takes no warning to say so.
     """
     inputs = as_inputs(params, x)
-    outputs = forward(params, inputs)
+    with np.errstate(over="ignore", invalid="ignore"):
+        outputs = forward(params, inputs)
     return outputs.reshape(np.shape(x)) if np.ndim(x) <= 1 and outputs.shape[1] == 1 else outputs
 
 
 def as_inputs(params: Params, x: Any) -> np.ndarray:
     """Return x, (N, D), or (N,) or a number for D = 1, as float64 (N, D). Raises RelufitError for anything else."""
     try:
-        values = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise RelufitError(f"predict takes numbers, not {x!r:.60}") from None
+        given = np.asarray(x)
+        if given.dtype.kind == "c" or (given.dtype.kind == "O" and any(value is None for value in given.flat)):
+            raise TypeError  # numpy would take the real part, and None for nan
+        values = given.astype(np.float64, copy=False)
+    except (TypeError, ValueError, OverflowError):
+        raise RelufitError(f"predict takes real numbers, not {x!r:.60}") from None
     inputs = values.reshape(-1, 1) if values.ndim <= 1 else values
     if inputs.ndim != 2 or inputs.shape[1] != params.w1.shape[0]:
         raise RelufitError(f"the network takes {params.w1.shape[0]} column(s) of x, not shape {values.shape}")

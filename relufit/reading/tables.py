@@ -155,7 +155,8 @@ def _batches(table: _Table, names: list[str]) -> Iterator[Any]:
         if table.delimiter:
             yield from _csv_batches(table, names)
         else:
-            with pyarrow.parquet.ParquetFile(table.path) as file:
+            # pre_buffer would keep the columns of the whole file, compressed as they are.
+            with pyarrow.parquet.ParquetFile(table.path, pre_buffer=False, buffer_size=BATCH) as file:
                 yield from file.iter_batches(BATCH, columns=names)
     except (pyarrow.ArrowException, OSError) as error:
         raise _unreadable(table.path, error) from None

@@ -25,7 +25,10 @@ def minimize(
     show: Callable[[int, float], None],
     watch: Watch | None = None,
 ) -> Fit:
-    """Train from `start` until nothing is gained in the backend's precision, or for so many iterations.
+    """Train from `start` until nothing is gained, or for so many iterations.
+
+    Nothing is gained where the loss falls no further, and where the errors are those of rounding: of y itself, or of
+    standardised y in the dtype of `start`.
 
     After each iteration, off the clock, `watch` is told the weights, the gradients computed and the seconds so far; it
     may end the training by raising StopIteration, as scipy's callbacks do.
@@ -62,6 +65,9 @@ class _Search:
         self.ends = np.cumsum([p.size for p in start])[:-1]
         self.weighted = problem.weight is not None
         self.samples = (lifted_samples if self.weighted else Problem.samples)(problem, backend, self.dtype)
+        least = np.sqrt(np.finfo(np.float64).tiny)  # that has a square
+        of_y = max(least, np.spacing(np.abs(problem.y).max(axis=0).min()) / 2)  # of the output that is known best
+        self.rounding = max(float(np.finfo(self.dtype).eps), float(of_y) / problem.scaling.y_scale)
         self.history, self.best, self.calls = History(), start, 0
         self.since = time.perf_counter()
 
@@ -92,4 +98,6 @@ class _Search:
         self.show(iteration, self.history.loss[-1])
         if self.watch is not None:
             self.watch(self.best, self.calls, self.history.seconds[-1])
+        if loss < self.rounding**2:  # that of a constant falls on and on
+            raise StopIteration
         self.since = time.perf_counter()

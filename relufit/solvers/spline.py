@@ -21,7 +21,7 @@ from relufit.spline.cells import Cells, join_places, merge_sorted
 from relufit.spline.density import by_density, even_nodes
 from relufit.spline.pieces import PARTS, FunctionPieces
 from relufit.spline.search import Found
-from relufit.spline.selection import Choice, Show, choose_for_table, choose_spline, squares_on, take
+from relufit.spline.selection import Choice, Show, check_tolerance, choose_for_table, choose_spline, squares_on, take
 from relufit.spline.units import to_params
 from relufit.targets import Target
 
@@ -37,7 +37,8 @@ def fit_problem(
     """Fit the target of a problem, or its training samples, with so many units.
 
     Where all samples share one x the fit is a constant. Ctrl-C is as in `relufit.fit`. Raises RelufitError for more
-    than one input or output, more units than distinct x, and what `choose_spline` raises.
+    than one input or output, more units than distinct x, a tolerance that such a constant does not reach, and what
+    `choose_spline` raises.
     """
     if problem.x.shape[1] != 1 or problem.y.shape[1] != 1:
         shape = problem.x.shape[1], problem.y.shape[1]
@@ -48,8 +49,8 @@ def fit_problem(
     start, train = time.perf_counter(), problem.train_index
     weight = None if problem.weight is None else problem.weight[train]
     cells = distinct(merge_sorted(problem.x[train], problem.y[train], weight), problem.scaling)
-    if len(cells.x) == 1 and hidden in (None, "auto", 1):
-        return _constant(problem, cells, start)
+    if len(cells.x) == 1 and hidden in ((None, "auto", 1) if tolerance is None else (None,)):
+        return _constant(problem, cells, tolerance, start)
     choice = choose_for_table(cells, problem.scaling, hidden, tolerance, seed, show)
     return _as_fit(problem, choice, time.perf_counter() - start)
 
@@ -109,7 +110,7 @@ def fit_cells(
     moments of the cells; `max_error` is that of the cells' means. The Fit holds the cells' means as x and y. Ctrl-C and
     `progress` are as in `relufit.fit`.
     """
-    start, scaling = time.perf_counter(), Scaling.of(cells.x[:, None], cells.y[:, None])
+    start, scaling = time.perf_counter(), Scaling.of(cells.x[:, None], cells.y[:, None], cells.weight)
     cells = distinct(cells, scaling)
     x, y = cells.x[:, None], cells.y[:, None]
     index = split(len(x), test_fraction=test_fraction, seed=seed)
@@ -121,8 +122,8 @@ def fit_cells(
     fit = problem.fit(State(params, (), 0), History(), status)
     unit = scaling.loss_unit
     squares, weights = [squares_on(found, part, scaling) for part in (train, test)], [train.weight, test.weight]
-    means = [s * unit / w.sum() if len(w) else float("nan") for s, w in zip(squares, weights, strict=True)]
-    fit.metrics.update(mse=sum(squares) * unit / cells.weight.sum(), train_mse=means[0], test_mse=means[1])
+    means = [float(s * unit / w.sum()) if len(w) else float("nan") for s, w in zip(squares, weights, strict=True)]
+    fit.metrics.update(mse=float(sum(squares) * unit / cells.weight.sum()), train_mse=means[0], test_mse=means[1])
     _record(fit, means[0], seconds)
     return fit
 
@@ -133,12 +134,18 @@ def distinct(cells: Cells, scaling: Scaling) -> Cells:
     return join_places(cells, np.rint(x * RESOLUTION))
 
 
-def _constant(problem: Problem, cells: Cells, start: float) -> Fit:
+def _constant(problem: Problem, cells: Cells, tolerance: float | None, start: float) -> Fit:
     """Where all samples share one x nothing is known of a slope: the mean, and a unit that does nothing."""
+    mse = float(cells.syy[0] / cells.weight[0])
+    if tolerance is not None and mse > check_tolerance(tolerance):
+        raise RelufitError(
+            f"no mean squared error of {tolerance:.3g} is reached: all samples share one x, and their mean, the most "
+            f"there can be, leaves {mse:.3g}"
+        )
     mean = (cells.y - problem.scaling.y_shift) / problem.scaling.y_scale  # (1,)
     params = Params(np.ones((1, 1)), np.zeros(1), np.zeros((1, 1)), mean)
     seconds, fit = time.perf_counter() - start, problem.fit(State(params, (), 0), History(), "finished")
-    _record(fit, float(cells.syy[0] / cells.weight[0]), seconds)
+    _record(fit, mse, seconds)
     return fit
 
 

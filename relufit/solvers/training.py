@@ -1,6 +1,6 @@
 """Training by gradients, in slices of whole epochs: what every network can be fitted by."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -53,7 +53,9 @@ def train(
                 raise diverged(part.epochs[bad] + 1, problem.fit(reached, history, "diverged"))
             before, reached = reached, map_arrays(backend.to_host, part.state)
             error = problem.mse(problem.scaling.unscale(reached.params), problem.test_index)
-            history.record(part.losses * problem.scaling.loss_unit, part.epochs.stop, part.seconds, error)
+            # In float64: the squares of y may be beyond float32.
+            losses = part.losses.astype(np.float64) * problem.scaling.loss_unit
+            history.record(losses, part.epochs.stop, part.seconds, error)
             show(part.epochs.stop, history.loss[-1])
     except KeyboardInterrupt:
         status = "interrupted"
@@ -74,7 +76,7 @@ def choose_backend(
 
     Raises RelufitError with every reason where none does; BackendUnavailable where the only one does not work here.
     """
-    several = [wanted] if isinstance(wanted, (str, Backend)) else list(wanted)
+    several = [wanted] if isinstance(wanted, (str, Backend)) else _listed(wanted)
     reasons = []
     for one in several:
         try:
@@ -91,6 +93,14 @@ def choose_backend(
     if len(several) == 1:
         raise RelufitError(f"backend {backend.name} cannot do this: {reasons[0]}")
     raise RelufitError("none of these backends can do this: " + ("; ".join(reasons) or "none was named"))
+
+
+def _listed(wanted: object) -> list[str | Backend]:
+    """Several backends in order of preference. Raises RelufitError for anything else."""
+    several = list(wanted) if isinstance(wanted, Iterable) else None
+    if several is None or not all(isinstance(one, (str, Backend)) for one in several):
+        raise RelufitError(f"a backend is a name, a Backend or a list of these, not {wanted!r:.60}")
+    return several
 
 
 def default_box(inputs: np.ndarray) -> tuple[float, float]:

@@ -141,14 +141,7 @@ def _sorted(parts: Sequence[Cells], kind: Literal["quicksort", "stable"] = "quic
 
 def _equal_x(cells: Cells) -> Cells:
     """Join cells of one x each, ascending, where their x are the same."""
-    starts = _starts(cells.x)
-    if len(starts) == len(cells.x):
-        return cells
-    run = _runs(starts, len(cells.x))
-    total = np.bincount(run, cells.weight)
-    mean, dy = _centred(cells.y, cells.weight, total, starts, run)
-    syy = np.bincount(run, cells.syy + cells.weight * dy * dy)
-    return Cells(cells.x[starts], mean, total, np.zeros_like(mean), np.zeros_like(mean), syy, cells.samples)
+    return _sum_runs(cells, _starts(cells.x), same_x=True)
 
 
 def _starts(keys: np.ndarray) -> np.ndarray:
@@ -177,25 +170,26 @@ def _cells_of(x: np.ndarray, exponent: int) -> int:
     return len(_starts(_interval(x, exponent)))
 
 
-def _sum_runs(cells: Cells, starts: np.ndarray) -> Cells:
-    """Join neighbours: one cell for each run of `cells` that begins at `starts` (ascending, the first is 0)."""
+def _sum_runs(cells: Cells, starts: np.ndarray, *, same_x: bool = False) -> Cells:
+    """Join neighbours: one cell for each run of `cells` that begins at `starts` (ascending, the first is 0).
+
+    Where all in a run have the `same_x`, what there is to sum over x is 0: not to do so saves half of the time.
+    """
     x, y, weight, sxx, sxy, syy, samples = cells
     if len(starts) == len(x):
         return cells
     run = _runs(starts, len(x))
     total = np.bincount(run, weight)
-    (mean_x, dx), (mean_y, dy) = (_centred(values, weight, total, starts, run) for values in (x, y))
+    mean_y, dy = _centred(y, weight, total, starts, run)
+    syy = np.bincount(run, syy + weight * dy * dy)
+    if same_x:
+        return Cells(x[starts], mean_y, total, np.zeros_like(total), np.zeros_like(total), syy, samples)
+    mean_x, dx = _centred(x, weight, total, starts, run)
     # No mean leaves its run by rounding: an x that left its interval would not double with it.
     mean_x = np.clip(mean_x, x[starts], x[np.append(starts[1:], len(x)) - 1])
-    return Cells(
-        mean_x,
-        mean_y,
-        total,
-        np.bincount(run, sxx + weight * dx * dx),
-        np.bincount(run, sxy + weight * dx * dy),
-        np.bincount(run, syy + weight * dy * dy),
-        samples,
-    )
+    sxx = np.bincount(run, sxx + weight * dx * dx)
+    sxy = np.bincount(run, sxy + weight * dx * dy)
+    return Cells(mean_x, mean_y, total, sxx, sxy, syy, samples)
 
 
 def _runs(starts: np.ndarray, number: int) -> np.ndarray:

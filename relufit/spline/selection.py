@@ -61,7 +61,7 @@ def choose_spline(
     if tolerance is not None:
         if hidden is not None:
             raise RelufitError("give hidden or a tolerance, not both: the tolerance chooses the number of units")
-        return _fewest(pieces, _check_tolerance(tolerance), loss_unit, show)
+        return _fewest(pieces, check_tolerance(tolerance), loss_unit, show)
     if hidden == "auto":
         raise RelufitError("hidden='auto' is for data with noise; for a function give hidden or a tolerance")
     units = check_count("hidden", hidden)
@@ -72,7 +72,8 @@ def choose_spline(
     return Choice(best_spline(pieces, units), "finished")
 
 
-def _check_tolerance(tolerance: object) -> float:
+def check_tolerance(tolerance: object) -> float:
+    """Return a tolerance as a float above 0, or raise RelufitError."""
     if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 < tolerance < float("inf"):
         raise RelufitError(f"a tolerance is a mean squared error above 0, not {tolerance!r}")
     return float(tolerance)
