@@ -17,7 +17,9 @@ from relufit.spline.pieces import PLACES, SHARES
 from relufit.spline.units import knots_of
 from relufit.targets import Target
 
-CELLS = 1000  # that errors against a function are integrated over, cut at the knots too
+CELLS = 1000  # that errors against a function are integrated over at first, cut at the knots too
+HALVINGS, MOST_CELLS = 30, 2**16  # of a cell; to be halved at once
+SETTLED, ROUNDING = 1e-6, 1e-14  # a change of the sum of squares, and of values, that is none
 DIVERGED_LOSS = 1e8  # of standardised data, where a constant has the loss 1: this is lost long before it overflows
 
 
@@ -160,15 +162,40 @@ class Problem:
 def errors_against(target: Target, params: Params) -> tuple[float, float]:
     """Mean square and largest size of network - function over the target's domain, in float64.
 
-    By Gauss points between the knots, where the network is a line, and between CELLS + 1 equidistant places.
+    By Gauss points between the knots, where the network is a line, and between CELLS + 1 equidistant places; cells are
+    halved as long as that still changes their share of the mean square.
     """
     low, high = target.domain
+
+    def measure(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, float, float]:
+        """Of each cell the integral of squares; of all the largest error, and the largest value."""
+        x = np.concatenate([(left[:, None] + (right - left)[:, None] * PLACES).ravel(), left, right[-1:]])
+        y = target(x)
+        error = evaluate(params, x[:, None])[:, 0] - y
+        squares = (error[: PLACES.size * len(left)] ** 2).reshape(-1, PLACES.size) @ SHARES
+        return squares * (right - left), float(np.abs(error).max()), float(np.abs(y).max())
+
     ends = np.union1d(np.linspace(low, high, CELLS + 1), knots_of(params, low, high))
-    x = np.concatenate([(ends[:-1, None] + np.diff(ends)[:, None] * PLACES).ravel(), ends])
+    left, right = ends[:-1], ends[1:]
     with np.errstate(over="ignore", invalid="ignore"):
-        error = evaluate(params, x[:, None])[:, 0] - target(x)
-        squares = (error[: -len(ends)] ** 2).reshape(-1, len(PLACES)) @ SHARES
-        return float(squares @ np.diff(ends) / (high - low)), float(np.abs(error).max())
+        whole, largest, scale = measure(left, right)
+        settled, cells = 0.0, len(left)
+        for _ in range(HALVINGS):
+            middle = (left + right) / 2
+            left, right = np.stack([left, middle], axis=1).ravel(), np.stack([middle, right], axis=1).ravel()
+            halves, worst, _ = measure(left, right)
+            both, largest = halves.reshape(-1, 2).sum(axis=1), max(largest, worst)
+            enough = SETTLED * (settled + both.sum()) / cells + (ROUNDING * scale) ** 2 * (right - left)[::2]
+            open_ = np.abs(both - whole) > enough
+            settled += float(both[~open_].sum())
+            if not open_.any() or open_.sum() > MOST_CELLS:
+                settled += float(both[open_].sum())
+                break
+            chosen = np.repeat(open_, 2)
+            left, right, whole = left[chosen], right[chosen], halves[chosen]
+        else:
+            settled += float(whole.sum())
+    return settled / (high - low), largest
 
 
 def evaluate(params: Params, x: np.ndarray) -> np.ndarray:
