@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from relufit.backend import Backend
+from relufit.breaks import demand_no_pole
 from relufit.data import check_table, draw_plan, sample, split
 from relufit.errors import RelufitError
 from relufit.fits import Fit, History, Problem
@@ -163,6 +164,7 @@ def _columns(
                 f"targets share their samples, but {targets[0].name} is on {targets[0].domain} and {target.name} on "
                 f"{target.domain}; give a domain for all"
             )
+        demand_no_pole(target)
     drawn = [sample(target, n, seed) for target in targets]
     return drawn[0][0], [column for _, column in drawn], list(targets)
 

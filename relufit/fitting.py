@@ -8,7 +8,7 @@ import numpy as np
 
 from relufit import lbfgs, splines
 from relufit.backend import Backend
-from relufit.breaks import find_pole
+from relufit.breaks import demand_no_pole
 from relufit.data import check_table, draw_plan, sample, split, weigh
 from relufit.errors import RelufitError
 from relufit.fits import Fit, Problem
@@ -130,9 +130,5 @@ def _data(
     if not isinstance(target_or_x, (str, Target)) and not callable(target_or_x):
         raise RelufitError("data need both x and y; without y, give a Target, a name, an expression or a function")
     target = resolve(target_or_x, domain)
-    pole = find_pole(target, *target.domain)
-    if pole is not None:
-        raise RelufitError(
-            f"{target.name!r} grows without bound near x = {pole:.6g}; choose a domain where it is finite"
-        )
+    demand_no_pole(target)
     return *sample(target, n, seed), target

@@ -135,7 +135,8 @@ def function_pieces(target: Target, scaling: Scaling, parts: int = PARTS) -> Fun
     """A function over its domain, standardised, with its kinks and jumps; integrals are cut into so many parts."""
 
     def function(x: np.ndarray) -> np.ndarray:
-        y: np.ndarray = (target(x * scaling.x_scale[0] + scaling.x_shift[0]) - scaling.y_shift[0]) / scaling.y_scale
+        at = np.clip(x * scaling.x_scale[0] + scaling.x_shift[0], *target.domain)  # the ends, there and back
+        y: np.ndarray = (target(at) - scaling.y_shift[0]) / scaling.y_scale
         return y
 
     low, high = (float((end - scaling.x_shift[0]) / scaling.x_scale[0]) for end in target.domain)

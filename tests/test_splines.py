@@ -53,6 +53,18 @@ def test_a_function_with_more_turns_than_points_is_seen(text: str, domain: tuple
     assert error == pytest.approx(found.metrics["mse"], rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("text", "domain"),
+    [
+        ("sqrt(x - 4)", (4, 5.506)), ("sqrt(1.58 - x)", (1.37, 1.58)), ("sqrt(x)", (0, 1e-6)), ("log(x)", (1e-17, 1)),
+    ],
+)  # fmt: skip
+def test_a_function_that_ends_where_its_domain_does(text: str, domain: tuple[float, float]) -> None:
+    """It is not asked for a value one rounding outside."""
+    found = spline(text, hidden=16, domain=domain)
+    assert found.metrics["mse"] < 1e-4 * np.var(found.y)
+
+
 def test_noise_means_samples() -> None:
     """A target with noise is fitted by its samples: held-out ones are no better than the noise, and not much worse."""
     found = spline(Target("noisy", np.sin, noise=0.3), hidden=12, n=4000)
