@@ -6,7 +6,7 @@ import numpy as np
 
 from relufit.cells import Cells
 from relufit.errors import RelufitError
-from relufit.params import check_count
+from relufit.params import check_count, check_positive
 from relufit.pieces import DataPieces, Pieces
 from relufit.scaling import Scaling
 from relufit.search import Found, best_spline, rough_splines
@@ -37,23 +37,20 @@ def choose_spline(
     if tolerance is not None:
         if hidden is not None:
             raise RelufitError("give hidden or a tolerance, not both: the tolerance chooses the number of units")
-        return _fewest(pieces, _check_tolerance(tolerance) / scaling.loss_unit, scaling.loss_unit)
+        mse = check_positive("a tolerance, a mean squared error,", tolerance)
+        return _fewest(pieces, mse / scaling.loss_unit, scaling.loss_unit)
     if hidden is None or hidden == "auto":
         if cells is None:
             raise RelufitError("hidden='auto' is for data with noise; for a function give hidden or a tolerance")
         return best_spline(pieces, cross_validated(cells, scaling, seed))
     units = check_count("hidden", hidden)
+    if units > pieces.most and pieces.table is None:
+        raise RelufitError(f"a function is fitted by at most {pieces.most} hidden units, not {units}")
     if units > pieces.most:
         raise RelufitError(
             f"the training data has {pieces.most + 1} distinct x, which support {pieces.most} hidden units, not {units}"
         )
     return best_spline(pieces, units)
-
-
-def _check_tolerance(tolerance: object) -> float:
-    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 < tolerance < float("inf"):
-        raise RelufitError(f"a tolerance is a mean squared error above 0, not {tolerance!r}")
-    return float(tolerance)
 
 
 def _fewest(pieces: Pieces, mse: float, unit: float) -> Found:
