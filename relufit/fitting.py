@@ -85,8 +85,11 @@ def fit(
     if solver not in SOLVERS and optimizer is None:
         raise RelufitError(f"unknown solver {solver!r}; choose one of {', '.join(SOLVERS)}")
     train_index, test_index = split(len(x), test_fraction=test_fraction, seed=seed)
-    problem = Problem(x, y, target, Scaling.of(x, y), train_index, test_index, solver, "numpy", weight)
-    if solver == "spline" and optimizer is None:
+    is_spline = solver == "spline" and optimizer is None
+    function = None if not is_spline or target is None or target.noise else target  # that is fitted itself
+    scaling = Scaling.of(x, y) if function is None else Scaling.of_function(function, x, y)
+    problem = Problem(x, y, target, scaling, train_index, test_index, solver, "numpy", weight)
+    if is_spline:
         return splines.fit_problem(problem, hidden, tolerance, seed)
     if tolerance is not None:
         raise RelufitError(f"tolerance needs solver='spline'; {solver} knows none")

@@ -65,6 +65,16 @@ def test_a_function_that_ends_where_its_domain_does(text: str, domain: tuple[flo
     assert found.metrics["mse"] < 1e-4 * np.var(found.y)
 
 
+@pytest.mark.parametrize("hidden", [2, 16, 100])
+@pytest.mark.parametrize("centre", [0.0, 0.1234567])
+def test_a_peak_between_the_samples_is_fitted(centre: float, hidden: int) -> None:
+    """Of a width of 3e-5, where a thousand samples lie 2e-3 apart; nothing overflows."""
+    found = spline(f"exp(-1e9*(x - {centre})**2)", hidden=hidden, domain=(-1, 1))
+    assert np.ptp(found.y) < 1e-3
+    mean_square = np.sqrt(np.pi / 2e9) / 2  # of the function, and of the best constant to 1e-5 of it
+    assert found.metrics["mse"] < {2: 1, 16: 0.05, 100: 1e-4}[hidden] * mean_square
+
+
 def test_noise_means_samples() -> None:
     """A target with noise is fitted by its samples: held-out ones are no better than the noise, and not much worse."""
     found = spline(Target("noisy", np.sin, noise=0.3), hidden=12, n=4000)
