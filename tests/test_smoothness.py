@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from relufit import RelufitError, theory
+from relufit import RelufitError, Target, theory
+from relufit.smoothness import second_derivative
+from relufit.targets import SIN
 
 
 @pytest.mark.parametrize("low", [1e-9, 1e-6, 1e-3, 0.5])
@@ -35,3 +37,10 @@ def test_a_pole_is_called_one(text: str) -> None:
         theory.units_for(text, max_error=0.1, domain=(0, 3))
     for found in (theory.sup_error_bound(text, 8, (0, 3)), theory.asymptotic_mse(text, 8, (0, 3))):
         assert found.reason.startswith("it grows without bound near x = ")
+
+
+def test_a_second_derivative_that_grows_with_the_grid_is_none() -> None:
+    """Of a path that is nowhere smooth."""
+    rough = Target("rough", lambda x: sum(0.5**k * np.sin(3.0**k * x) for k in range(1, 30)))
+    assert second_derivative(rough).values is None
+    assert second_derivative(SIN).exact

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from relufit import Params, RelufitError, Target, backprop, init_params, theory
+from relufit import Params, RelufitError, backprop, init_params, theory
 from relufit.fits import evaluate
 from relufit.hessian import hessian_vector_product
-from relufit.smoothness import second_derivative
-from relufit.targets import SIN, resolve
+from relufit.targets import resolve
 
 PI2 = (-2 * math.pi, 2 * math.pi)
 
@@ -204,13 +203,6 @@ def test_sizes_are_checked() -> None:
         for hidden in (0, 2.5, "8"):
             with pytest.raises(RelufitError, match="hidden"):
                 act("sin", hidden)
-
-
-def test_a_second_derivative_that_grows_with_the_grid_is_none() -> None:
-    """Of a path that is nowhere smooth."""
-    rough = Target("rough", lambda x: sum(0.5**k * np.sin(3.0**k * x) for k in range(1, 30)))
-    assert second_derivative(rough).values is None
-    assert second_derivative(SIN).exact
 
 
 def network(inputs: int, outputs: int, seed: int = 3) -> tuple[Params, np.ndarray, np.ndarray]:
