@@ -126,9 +126,8 @@ def units_for(
     given, where the target has no MSE* or no bound, and beyond 2^18 units.
     """
     found = resolve(target, domain)
-    for name, tolerance in {"mse": mse, "max_error": max_error}.items():
-        if tolerance is not None:
-            check_positive(name, tolerance)
+    mse = None if mse is None else check_positive("mse", mse)
+    max_error = None if max_error is None else check_positive("max_error", max_error)
     if mse is None and max_error is None:
         raise RelufitError("give a tolerance: mse, max_error or both")
     by_mse = 1 if mse is None else _units_for_mse(found, mse)

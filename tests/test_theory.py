@@ -1,6 +1,7 @@
 """The theorem and its numbers: networks that keep their bounds, asymptotic errors known by hand, stable rates."""
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -175,6 +176,7 @@ def test_a_tolerance_may_be_any_number() -> None:
     """Of numpy's kinds too."""
     for value in (np.float32(1e-6), np.float64(np.float32(1e-6))):
         assert theory.units_for("sin", mse=value) == theory.units_for("sin", mse=float(value))
+    assert theory.units_for("sin", mse=Fraction(1, 10)) == theory.units_for("sin", mse=0.1)
     assert theory.units_for("sin", max_error=np.int64(1)) == theory.units_for("sin", max_error=1)
     assert theory.modulus_of_continuity("abs", np.float32(0.5)) == pytest.approx(0.5)
 
