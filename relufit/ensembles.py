@@ -22,6 +22,7 @@ from relufit.progress import progress_bar
 from relufit.scaling import Scaling
 from relufit.solvers.slices import Slice, train_epochs
 from relufit.solvers.training import Wanted, choose_backend, choose_optimizer, default_box
+from relufit.spline.breaks import demand_no_pole
 from relufit.targets import Target, resolve
 
 
@@ -164,6 +165,7 @@ def _columns(
                 f"targets share their samples, but {targets[0].name} is on {targets[0].domain} and {target.name} on "
                 f"{target.domain}; give a domain for all"
             )
+        demand_no_pole(target)
     drawn = [sample(target, n, seed) for target in targets]
     return drawn[0][0], [column for _, column in drawn], list(targets)
 

@@ -17,7 +17,7 @@ from relufit.solvers import lbfgs, spline
 from relufit.solvers.lifting import lifted_sizes
 from relufit.solvers.spline import HIDDEN
 from relufit.solvers.training import Wanted, check_state, choose_backend, choose_optimizer, default_box, train
-from relufit.spline.breaks import find_pole
+from relufit.spline.breaks import demand_no_pole
 from relufit.targets import Target, resolve
 
 SAMPLES = 1000  # of a function where nobody says how many
@@ -96,7 +96,9 @@ def fit(
     )  # fmt: skip
     rule, solver = choose_optimizer(solver, optimizer, learning_rate) if solver in OPTIMIZERS else (None, solver)
     train_index, test_index = split(len(x), test_fraction=test_fraction, seed=seed)
-    problem = Problem(x, y, target, Scaling.of(x, y, weight), train_index, test_index, solver, "numpy", weight)
+    function = None if solver != "spline" or target is None or target.noise else target  # that is fitted itself
+    scaling = Scaling.of(x, y, weight) if function is None else Scaling.of_function(function, x, y)
+    problem = Problem(x, y, target, scaling, train_index, test_index, solver, "numpy", weight)
     shown = sys.stderr.isatty() if progress is None else progress
     if solver == "spline":
         with progress_line(shown) as show:
@@ -192,9 +194,5 @@ def _data(
     if not isinstance(target_or_x, (str, Target)) and not callable(target_or_x):
         raise RelufitError("data need both x and y; without y, give a Target, a name, an expression or a function")
     target = resolve(target_or_x, domain)
-    pole = find_pole(target, *target.domain)
-    if pole is not None:
-        raise RelufitError(
-            f"{target.name!r} grows without bound near x = {pole:.6g}; choose a domain where it is finite"
-        )
+    demand_no_pole(target)
     return *sample(target, SAMPLES if n is None else n, seed), target

@@ -1,5 +1,6 @@
 """How well a function can be fitted: the best spline found, what theory says of it, and what a tolerance needs."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from relufit import theory
@@ -17,9 +18,9 @@ class Limits(NamedTuple):
     mse: float  # of the best spline found
     max_error: float  # its largest error
     seconds: float  # in which it was found
-    asymptotic_mse: float | None  # MSE*(hidden)
+    asymptotic_mse: float | None  # MSE*(hidden); 0 for a straight line
     exact: bool  # f'' is sympy's; else from differences of the function's values
-    ratio: float | None  # mse over it
+    ratio: float | None  # mse over it, where it is above 0
     bound: float | None  # on the largest error of the interpolating network
     bound_kind: str  # by what, or why there is none
     reason: str | None  # why there is no asymptotic value
@@ -33,12 +34,15 @@ class Limits(NamedTuple):
             f"best spline found       mean square {self.mse:.4g}, largest error {self.max_error:.3g}, "
             f"in {self.seconds * 1e3:.0f} ms",
         ]
+        by = "by sympy" if self.exact else "by differences"
         if self.asymptotic_mse is None:
             lines.append(f"asymptotic value        none: {self.reason}")
+        elif self.ratio is None:
+            lines.append(f"asymptotic value MSE*   mean square 0: a straight line, as far as f'' tells ({by})")
         else:
             lines.append(
                 f"asymptotic value MSE*   mean square {self.asymptotic_mse:.4g} (no bound: the best spline found has "
-                f"{self.ratio:.3f} of it; f'' {'by sympy' if self.exact else 'by differences'})"
+                f"{self.ratio:.3f} of it; f'' {by})"
             )
         if self.bound is not None:
             lines.append(f"interpolating network   largest error at most {self.bound:.3g}, by {self.bound_kind}")
@@ -57,8 +61,13 @@ def limits(
     mse: float | None = None,
     max_error: float | None = None,
 ) -> Limits:
-    """What is known of fitting `target` with so many hidden units. Raises RelufitError as `fit` and `units_for` do."""
+    """What is known of fitting `target`, without its noise, with so many hidden units.
+
+    Raises RelufitError as `fit` and `units_for` do.
+    """
     function = resolve(target, domain)
+    if function.noise:  # the best spline of noisy samples is no limit: it comes closer to them than to the function
+        function = replace(function, name=f"{function.name} without its noise", noise=0.0)
     best = fit(function, hidden=hidden, solver="spline", progress=False)
     asymptotic, bound = theory.asymptotic_mse(function, hidden), theory.sup_error_bound(function, hidden)
     value = asymptotic.value

@@ -7,7 +7,8 @@ Everything random is drawn here on the host, in float64, from one seed: every ba
 """
 
 from collections.abc import Callable
-from math import pi
+from math import inf, nan, pi
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -137,6 +138,19 @@ def check_count(name: str, value: object, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise RelufitError(f"{name} must be a whole number of at least {least}, not {value!r}")
     return int(value)
+
+
+def check_positive(name: str, value: object, *, or_zero: bool = False) -> float:
+    """Return a number of any kind (numpy's, a Fraction) as a finite float above 0, or raise RelufitError naming it."""
+    try:
+        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else nan
+    except OverflowError:  # an integer of more than 308 digits
+        number = nan
+    if not (0 < number < inf or (or_zero and number == 0)):
+        raise RelufitError(
+            f"{name} must be a {'number of at least 0' if or_zero else 'positive number'}, not {value!r}"
+        )
+    return number
 
 
 def check_seed(seed: object) -> int:

@@ -4,12 +4,16 @@ Scales are powers of two: dividing by one is exact, and so is folding one back. 
 shift of x, in float64: timestamps near 1.7e9 and values near 1e6 are as well off as numbers near 1.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from relufit.errors import RelufitError
 from relufit.params import Params
+from relufit.targets import Target
+
+LOOKS = 2**13 + 1, 2**17 + 1  # places that a function is looked at, and where its samples are all the same
+FAR = 1e6  # times the scale that samples give
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,27 @@ class Scaling:
             # Without a spread it is small, so that what training leaves of the initial weights is small beside y.
             largest, spread = np.abs(y).max(), np.sqrt(_mean((y - y_shift) ** 2, weight).mean())
             y_scale = _power_of_two(np.maximum(spread, 2 * _least(largest)), largest)
-        if not (np.isfinite(x_shift).all() and np.isfinite(x_scale).all() and np.isfinite(y_scale)):
+            finite = [np.isfinite(part).all() for part in (x_shift, x_scale, y_shift, np.square(y_scale))]
+        if not all(finite):
             raise RelufitError("the numbers are too large: their squares overflow; divide them by a constant first")
         return cls(x_shift, x_scale, y_shift, float(y_scale))
+
+    @classmethod
+    def of_function(cls, target: Target, x: np.ndarray, y: np.ndarray) -> "Scaling":
+        """The scaling of a function that is fitted itself: of its samples x (N, 1), y (N, 1), unless they miss a peak.
+
+        Where a finer look at the function sees values FAR off the samples' spread, y is scaled by these. Raises as `of`
+        does, and RelufitError where the function is not finite.
+        """
+        scaling = cls.of(x, y)
+        for count in LOOKS:
+            fine = target(np.linspace(*target.domain, count)[:, None])
+            if np.abs(fine - scaling.y_shift).max() > FAR * scaling.y_scale:
+                return cls.of(x, fine)
+            if np.ptp(y) > 0:
+                return scaling
+        # What no look has seen may still be met by an integral, and must not be divided by the rounding of a constant.
+        return replace(scaling, y_scale=max(scaling.y_scale, 1.0))
 
     @property
     def loss_unit(self) -> float:

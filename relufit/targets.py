@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.params import DOMAIN, check_domain
+from relufit.params import DOMAIN, check_domain, check_positive
 
 MAX_CHARACTERS = 1000
 MAX_DEPTH = 50
@@ -36,8 +36,7 @@ class Target:
 
     def __post_init__(self) -> None:
         check_domain(self.domain)
-        if not (isinstance(self.noise, (int, float)) and 0 <= self.noise < float("inf")):
-            raise RelufitError(f"the noise of target {self.name!r} must be a number of at least 0, not {self.noise!r}")
+        check_positive(f"the noise of target {self.name!r}", self.noise, or_zero=True)
         if not callable(self.function):
             raise RelufitError(f"the function of target {self.name!r} cannot be called: {self.function!r}")
 

@@ -4,8 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy.special import gamma
 
+from relufit import RelufitError
 from relufit.spline.breaks import NARROWEST, find_pole, jumps, kinks, singularities
+from relufit.targets import parse
 
 ENDS = -2 * np.pi, 2 * np.pi
 
@@ -55,6 +58,55 @@ def test_poles_are_found(function: Callable[[np.ndarray], np.ndarray]) -> None:
 def test_what_is_bounded_has_no_pole(function: Callable[[np.ndarray], np.ndarray]) -> None:
     """Jumps, kinks, infinite slopes, and a peak that the grid hardly sees."""
     assert find_pole(function, *ENDS) is None
+
+
+DOMAINS = [(-1, 1), (-1, 2), (-0.3, 0.777), (-1.3034, 1.2189), ENDS]
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1/x", "1/abs(x)", "1/x**2", "1/sqrt(abs(x))", "abs(x)**-0.1", "1/cbrt(x)", "log(abs(x))", "1/sin(x)",
+        "1e6 + 1/x", "1/(x - 0.123)", "step(x)/x", "tan(x + pi/2)", "x/(x**2 - 0.01)",
+    ],
+)  # fmt: skip
+def test_what_grows_for_ever_is_a_pole(text: str, domain: tuple[float, float]) -> None:
+    """Of any power, of a logarithm, on one side or both; where a point of the search falls on it, it says so too."""
+    try:
+        found = find_pole(parse(text), *domain) is not None
+    except RelufitError as error:
+        found = "not a finite real number" in str(error)
+    assert found
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "exp(-abs(x)*1e5)", "exp(-abs(x)*1e7) + sin(x)", "1/(1e-5 + abs(x))", "1/(1e-8 + abs(x))", "1/(1e-10 + x**2)",
+        "log(abs(x) + 1e-8)", "log(abs(x) + 1e-10)", "log(x**2 + 1e-12)", "exp(-1e8*x**2)", "1 - abs(x)**0.05",
+        "exp(-sqrt(abs(x)))",
+    ],
+)  # fmt: skip
+def test_a_narrow_peak_is_no_pole(text: str, domain: tuple[float, float]) -> None:
+    """However high, it stops growing."""
+    assert find_pole(parse(text), *domain) is None
+
+
+def test_a_pole_at_a_floating_point_number_is_one() -> None:
+    """The tangent is finite at the number nearest to pi/2, which a grid over (0, pi) hits; beside it, it grows."""
+    assert find_pole(np.tan, 0, np.pi) == np.pi / 2
+    assert find_pole(gamma, -2.5, 2.0) is not None
+
+
+def test_a_function_is_not_asked_outside_its_interval() -> None:
+    """Not by one rounding, where a root has no value."""
+    rng = np.random.default_rng(0)
+    for low, length in zip(rng.uniform(-9, 9, 100), rng.uniform(0.1, 5, 100), strict=True):
+        high = low + length
+        for root in (lambda x, end=low: np.sqrt(x - end), lambda x, end=high: np.sqrt(end - x)):
+            assert np.isfinite(singularities(root, low, high)).all()  # and nothing warns
 
 
 def test_floor_has_all_its_jumps() -> None:

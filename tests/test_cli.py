@@ -321,6 +321,15 @@ def test_limits_are_told() -> None:
     assert json.loads(relufit("limit", "step", "--json").stdout)["asymptotic_mse"] is None
 
 
+def test_the_limits_of_a_line_are_told() -> None:
+    """It has an asymptotic value, 0, and no ratio to it."""
+    done = relufit("limit", "5")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "mean square 0: a straight line" in done.stdout
+    found = json.loads(relufit("limit", "x", "--hidden", "1", "--json").stdout)
+    assert (found["asymptotic_mse"], found["ratio"]) == (0, None)
+
+
 def test_bench_is_handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With all that follows, to pytest where there is a bench; a sentence where there is none."""
     asked: list[list[str]] = []

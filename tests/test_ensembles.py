@@ -138,6 +138,7 @@ def test_default_trains_several_inputs() -> None:
         (("sin",), {"learning_rates": [1e-3, -1.0]}, "learning_rate must be a positive"),
         (([],), {}, "at least one target"),
         (([1.0, 2.0],), {}, "data need both x and y"),
+        ((["sin", "tan(x)"],), {}, r"'tan\(x\)' grows without bound"),
         ((["sin", "runge"],), {}, "give a domain for all"),
         (([0.0, 1.0], [1.0, 2.0]), {"domain": (0, 1)}, "data bring their own x"),
     ],

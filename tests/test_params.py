@@ -1,10 +1,12 @@
 """Initial weights: sizes, seeds, schemes and what is refused."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 from relufit import RelufitError, init_params
-from relufit.params import SCHEMES
+from relufit.params import SCHEMES, check_positive
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -82,3 +84,15 @@ def test_bad_input_is_one_sentence(bad: dict[str, object]) -> None:
     with pytest.raises(RelufitError) as caught:
         init_params(**bad)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+def test_positive_numbers_are_of_any_kind() -> None:
+    """Python's and numpy's, but no truth values and no texts."""
+    for value in (1, 0.5, np.float32(0.5), np.int64(3), Fraction(1, 3)):
+        assert check_positive("it", value) == float(value)
+    assert check_positive("it", 0, or_zero=True) == 0
+    for bad in (True, np.True_, "1", None, 0, -1, float("nan"), float("inf"), 10**400, 1j, np.ones(1)):
+        with pytest.raises(RelufitError, match="it must be a positive number"):
+            check_positive("it", bad)
+    with pytest.raises(RelufitError, match="at least 0"):
+        check_positive("it", -1, or_zero=True)

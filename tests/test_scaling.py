@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relufit import backprop, init_params
+from relufit import RelufitError, backprop, init_params, sample, targets
 from relufit.scaling import Scaling
 
 
@@ -59,6 +59,31 @@ def test_weights_are_repetitions(columns: int) -> None:
     assert found.y_scale == wanted.y_scale
     assert abs(found.y_shift[0] - Scaling.of(x, y).y_shift[0]) > 10
     np.testing.assert_allclose(Scaling.of(x, y, np.ones(50)).y_shift, Scaling.of(x, y).y_shift, rtol=1e-12)
+
+
+@pytest.mark.parametrize("text", ["exp(-1e9*x**2)", "exp(-1e9*(x - 0.1234567)**2)", "3 + 1e-290*x + exp(-1e9*x**2)"])
+def test_a_peak_between_the_samples_is_seen(text: str) -> None:
+    """All samples are 0, or as good as: dividing by their spread would overflow."""
+    x, y = sample(targets.parse(text, (-1, 1)))
+    scaling = Scaling.of_function(targets.parse(text, (-1, 1)), x, y)
+    assert Scaling.of(x, y).y_scale < 1e-13
+    assert 1e-5 < scaling.y_scale < 1
+    assert scaling.x_scale == Scaling.of(x, y).x_scale
+
+
+@pytest.mark.parametrize("text", ["sin(x)", "1e-200*sin(x)", "1/(1e-5 + abs(x))", "1e9 + x"])
+def test_a_function_that_samples_show_is_scaled_by_them(text: str) -> None:
+    """Whatever its size."""
+    target = targets.parse(text, (-1, 1))
+    x, y = sample(target)
+    assert Scaling.of_function(target, x, y) == Scaling.of(x, y)
+
+
+@pytest.mark.parametrize("y", [np.full((3, 1), 1e300), np.array([[1e300], [-1e300], [0.0]])])
+def test_what_has_no_square_is_refused(y: np.ndarray) -> None:
+    """A constant too: its rounding is large."""
+    with pytest.raises(RelufitError, match="their squares overflow"):
+        Scaling.of(np.arange(3.0)[:, None], y)
 
 
 def test_an_offset_of_one_output_is_no_spread_of_another() -> None:

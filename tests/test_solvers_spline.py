@@ -55,6 +55,28 @@ def test_a_function_with_more_turns_than_points_is_seen(text: str, domain: tuple
     assert error == pytest.approx(found.metrics["mse"], rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("text", "domain"),
+    [
+        ("sqrt(x - 4)", (4, 5.506)), ("sqrt(1.58 - x)", (1.37, 1.58)), ("sqrt(x)", (0, 1e-6)), ("log(x)", (1e-17, 1)),
+    ],
+)  # fmt: skip
+def test_a_function_that_ends_where_its_domain_does(text: str, domain: tuple[float, float]) -> None:
+    """It is not asked for a value one rounding outside."""
+    found = spline(text, hidden=16, domain=domain)
+    assert found.metrics["mse"] < 1e-4 * np.var(found.y)
+
+
+@pytest.mark.parametrize("hidden", [2, 16, 100])
+@pytest.mark.parametrize("centre", [0.0, 0.1234567])
+def test_a_peak_between_the_samples_is_fitted(centre: float, hidden: int) -> None:
+    """Of a width of 3e-5, where a thousand samples lie 2e-3 apart; nothing overflows."""
+    found = spline(f"exp(-1e9*(x - {centre})**2)", hidden=hidden, domain=(-1, 1))
+    assert np.ptp(found.y) < 1e-3
+    mean_square = np.sqrt(np.pi / 2e9) / 2  # of the function, and of the best constant to 1e-5 of it
+    assert found.metrics["mse"] < {2: 1, 16: 0.05, 100: 1e-4}[hidden] * mean_square
+
+
 def test_noise_means_samples() -> None:
     """A target with noise is fitted by its samples: held-out ones are no better than the noise, and not much worse."""
     found = spline(Target("noisy", np.sin, noise=0.3), hidden=12, n=4000)
@@ -148,9 +170,11 @@ def test_cells_of_a_table_give_what_the_table_gives() -> None:
         ((np.arange(50.0), np.arange(50.0)), {"hidden": 60}, "support 39"),
         (("sin",), {"hidden": "auto"}, "for data"),
         (("sin",), {"hidden": 3, "tolerance": 1e-3}, "not both"),
-        (("sin",), {"tolerance": 0}, "above 0"),
-        (("sin",), {"tolerance": "small"}, "above 0"),
+        (("sin",), {"tolerance": 0}, "positive"),
+        (("sin",), {"tolerance": "small"}, "positive"),
         (("sin",), {"hidden": 0}, "at least 1"),
+        (("sin",), {"hidden": 2_000_000}, "a function is fitted by at most 1048576 hidden units"),
+        (("sin",), {"tolerance": True}, "positive"),
         ((np.repeat(np.arange(9.0), 2), np.arange(18.0)), {"tolerance": 1e-9}, "no mean squared error of 1e-09"),
         ((np.ones(9), np.arange(9.0)), {"tolerance": 1e-9}, "no mean squared error of 1e-09 is reached: all .* one x"),
         ((np.ones(9), np.arange(9.0)), {"tolerance": "small"}, "above 0"),

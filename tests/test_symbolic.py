@@ -90,6 +90,25 @@ def test_a_kink_has_no_second_derivative(text: str) -> None:
         symbolic.derivative(text, 2)
 
 
+@pytest.mark.parametrize(
+    ("text", "domain", "same"),
+    [
+        ("max(x, x**2)*min(x, 3)", (1.1, 2), "x**3"), ("abs(sin(x))", (0.1, 3), "sin(x)"),
+        ("abs(sin(x))", (3.2, 6.2), "-sin(x)"), ("step(x - 1)*x**2", (2, 5), "x**2"),
+        ("relu(x)*exp(x)", (-3, -1), "0*x"), ("sqrt(x**2)", (-4, -0.001), "-x"),
+    ],
+)  # fmt: skip
+def test_a_jump_outside_the_domain_does_not_matter(text: str, domain: tuple[float, float], same: str) -> None:
+    """The derivatives are those of what the function is inside."""
+    x = np.linspace(*domain, 41)
+    for order in (1, 2, 3):
+        found = symbolic.derivative(parse(text, domain), order)
+        np.testing.assert_allclose(found(x), symbolic.derivative(same, order)(x), rtol=1e-12, atol=1e-12)
+    for wider in ((-9.1, 9), (-0.5, 4095.5)):  # the second has its places on both sides of 0 as far from it
+        with pytest.raises(RelufitError, match="no derivative"):
+            symbolic.derivative(parse(text, wider), 2)
+
+
 @pytest.mark.parametrize("text", ["step", "sign(x)**3", "floor(x)", "ceil(x)", "x % 2", "x*step(x - 1)", "step(x)**2"])
 def test_a_jump_has_no_derivative(text: str) -> None:
     """No function is the derivative of step."""

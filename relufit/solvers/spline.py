@@ -13,7 +13,7 @@ from relufit.data import split
 from relufit.errors import RelufitError
 from relufit.fits import Fit, History, Problem
 from relufit.optim import State
-from relufit.params import Params
+from relufit.params import Params, check_positive
 from relufit.progress import progress_line, silent
 from relufit.scaling import Scaling
 from relufit.spline.breaks import NARROWEST, singularities
@@ -21,7 +21,7 @@ from relufit.spline.cells import Cells, join_places, merge_sorted
 from relufit.spline.density import by_density, even_nodes
 from relufit.spline.pieces import PARTS, FunctionPieces
 from relufit.spline.search import Found
-from relufit.spline.selection import Choice, Show, check_tolerance, choose_for_table, choose_spline, squares_on, take
+from relufit.spline.selection import Choice, Show, choose_for_table, choose_spline, squares_on, take
 from relufit.spline.units import to_params
 from relufit.targets import Target
 
@@ -137,7 +137,7 @@ def distinct(cells: Cells, scaling: Scaling) -> Cells:
 def _constant(problem: Problem, cells: Cells, tolerance: float | None, start: float) -> Fit:
     """Where all samples share one x nothing is known of a slope: the mean, and a unit that does nothing."""
     mse = float(cells.syy[0] / cells.weight[0])
-    if tolerance is not None and mse > check_tolerance(tolerance):
+    if tolerance is not None and mse > check_positive("a tolerance, a mean squared error,", tolerance):
         raise RelufitError(
             f"no mean squared error of {tolerance:.3g} is reached: all samples share one x, and their mean, the most "
             f"there can be, leaves {mse:.3g}"
@@ -164,7 +164,8 @@ def function_pieces(target: Target, scaling: Scaling, parts: int = PARTS) -> Fun
     """A function over its domain, standardised, with its kinks and jumps; integrals are cut into so many parts."""
 
     def function(x: np.ndarray) -> np.ndarray:
-        y: np.ndarray = (target(x * scaling.x_scale[0] + scaling.x_shift[0]) - scaling.y_shift[0]) / scaling.y_scale
+        at = np.clip(x * scaling.x_scale[0] + scaling.x_shift[0], *target.domain)  # the ends, there and back
+        y: np.ndarray = (target(at) - scaling.y_shift[0]) / scaling.y_scale
         return y
 
     low, high = (float((end - scaling.x_shift[0]) / scaling.x_scale[0]) for end in target.domain)

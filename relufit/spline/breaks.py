@@ -8,11 +8,17 @@ from collections.abc import Callable
 
 import numpy as np
 
+from relufit.errors import RelufitError
+from relufit.targets import Target
+
 GRID = 4096  # cells that a function is looked at in
 HALVINGS = 24  # of two cells, to where a place is known to 1e-11 of the interval
 CANDIDATES = 64  # places that are looked into
 NARROWEST = 1e-9  # piece, as a part of the interval, and so a jump: steeper ones lose more to rounding than they gain
-GROWN = 2.0  # times its values three cells away: a function that is more at a singularity has a pole there
+GROWN = 2.0  # times its values three cells away: a function that is more at a singularity may have a pole there,
+STILL = 0.8  # and has one where it goes on growing by this part of what it grew by before; see _keeps_growing
+SPARE = 6  # halvings below those that are compared, which only serve to find the middle
+_AROUND = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])  # widths from the middle of two cells
 SUSPECT = 4.0  # times as much as nearby: what is looked into
 OUTLIER = 8.0  # times as much as nearby: what is taken for a jump or a kink of a table
 NEARBY = 6  # samples or cells on either side
@@ -34,10 +40,22 @@ def singularities(function: Callable[[np.ndarray], np.ndarray], low: float, high
 def find_pole(function: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> float | None:
     """Where a function grows without bound, as tan does at pi/2; None where it is not seen to.
 
-    Near such a place values are far larger than a few cells away, and still do not become smooth.
+    Near such a place values are far larger than a few cells away, and go on growing with every halving of the distance
+    to it, as a narrow peak does not.
     """
     places, _, grown = _search(function, low, high)
-    return float(places[grown][0]) if grown.any() else None
+    poles = places[grown]
+    poles = poles[_keeps_growing(function, poles, low, high)] if len(poles) else poles
+    return float(poles[0]) if len(poles) else None
+
+
+def demand_no_pole(target: Target) -> None:
+    """Raise RelufitError for a function that grows without bound inside its domain: no network comes near it."""
+    pole = find_pole(target, *target.domain)
+    if pole is not None:
+        raise RelufitError(
+            f"{target.name!r} grows without bound near x = {pole:.6g}; choose a domain where it is finite"
+        )
 
 
 def _search(
@@ -55,7 +73,7 @@ def _search(
     last, size = first, np.zeros(len(places))
     beside = np.maximum(np.abs(y[np.maximum(places - 2, 0)]), np.abs(y[np.minimum(places + 4, last_cell)]))
     for _ in range(HALVINGS if len(places) else 0):  # the half with the largest bend: the left, middle or right one
-        at = middle[:, None] + width * np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+        at = np.clip(middle[:, None] + width * _AROUND, low, high)  # a root has no value one rounding outside
         values = function(at)
         bends = np.abs(values[:, :-2] - 2 * values[:, 1:-1] + values[:, 2:])
         best = np.argmax(bends, axis=1)
@@ -63,6 +81,30 @@ def _search(
         size, width = np.abs(values).max(axis=1), width / 2
     singular = (last > first * 2.0 ** -(HALVINGS + 3)) & (last > 64 * np.finfo(np.float64).eps * largest)
     return middle[singular], (last > 0.01 * first)[singular], (size > GROWN * beside + 1e-6 * largest)[singular]
+
+
+def _keeps_growing(
+    function: Callable[[np.ndarray], np.ndarray], places: np.ndarray, low: float, high: float
+) -> np.ndarray:
+    """Whether values grow about as much over the last quarter of halvings of the distance as over the quarter before.
+
+    At each halving log|x| grows by the same, 1/|x| by twice as much as before, a peak by ever less: over 8 of them
+    1 - |x|^0.05 by 0.76 of it. The distance is that to where the function is largest, down to what floating point tells
+    apart: a place that was found by its bends is not found well enough.
+    """
+    width, spacing = (high - low) / (2 * GRID), np.spacing(max(abs(low), abs(high)))
+    halvings = int(np.log2(width / spacing)) - SPARE
+    if halvings < 4:  # nothing to compare
+        return np.ones(len(places), bool)
+    peak = places
+    for k in range(halvings + SPARE):
+        at = np.clip(peak[:, None] + width * 2.0**-k * _AROUND, low, high)
+        peak = at[np.arange(len(at)), np.argmax(np.abs(function(at)), axis=1)]
+    quarter = halvings // 4
+    distance = width * 2.0 ** -np.array([halvings - 2 * quarter, halvings - quarter, halvings])
+    beside = np.clip(peak[:, None] + np.append(-distance, distance), low, high)
+    first, middle, last = np.abs(function(beside)).reshape(-1, 2, 3).max(axis=1).T
+    return (last - middle > STILL * (middle - first)) & (last - middle > 1e-3 * last)
 
 
 def jumps(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.params import check_count
+from relufit.params import check_count, check_positive
 from relufit.scaling import Scaling
 from relufit.spline.cells import Cells, join_evenly
 from relufit.spline.pieces import DataPieces, Pieces
@@ -61,22 +61,17 @@ def choose_spline(
     if tolerance is not None:
         if hidden is not None:
             raise RelufitError("give hidden or a tolerance, not both: the tolerance chooses the number of units")
-        return _fewest(pieces, check_tolerance(tolerance), loss_unit, show)
+        return _fewest(pieces, check_positive("a tolerance, a mean squared error,", tolerance), loss_unit, show)
     if hidden == "auto":
         raise RelufitError("hidden='auto' is for data with noise; for a function give hidden or a tolerance")
     units = check_count("hidden", hidden)
+    if units > pieces.most and pieces.table is None:
+        raise RelufitError(f"a function is fitted by at most {pieces.most} hidden units, not {units}")
     if units > pieces.most:
         raise RelufitError(
             f"the training data has {pieces.most + 1} distinct x, which support {pieces.most} hidden units, not {units}"
         )
     return Choice(best_spline(pieces, units), "finished")
-
-
-def check_tolerance(tolerance: object) -> float:
-    """Return a tolerance as a float above 0, or raise RelufitError."""
-    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 < tolerance < float("inf"):
-        raise RelufitError(f"a tolerance is a mean squared error above 0, not {tolerance!r}")
-    return float(tolerance)
 
 
 def _fewest(pieces: Pieces, tolerance: float, loss_unit: float, show: Show) -> Choice:

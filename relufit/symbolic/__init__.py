@@ -7,6 +7,7 @@ walked, node by node (translation.py), to sympy's functions and to our own with 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from itertools import islice
 from typing import Any
@@ -27,6 +28,7 @@ from relufit.symbolic import piecewise
 from relufit.symbolic.translation import X, translate
 
 MODULES = {"numpy": "numpy", "torch": "torch", "jax": "jax.numpy", "cupy": "cupy"}
+PLACES = 4097  # of a domain, where zeros are looked for
 MAX_PARTS = 2000  # of an expression that is differentiated: the answer has up to the square of them
 
 
@@ -44,7 +46,8 @@ def derivative(target: object, order: int = 1) -> Target:
     """The exact derivative of that order, as a Target over the same domain, without noise.
 
     At a kink it takes a value on one side, or between: sign(x) for |x|. Raises RelufitError where it is no function
-    (of a jump), or not real, and what `expression` raises. Where it is not finite, the Target says so when called.
+    (of a jump inside the domain), or not real, and what `expression` raises. Where it is not finite, the Target says so
+    when called; outside the domain it may leave out jumps.
     """
     order = check_count("order", order)
     found = resolve(target)
@@ -53,7 +56,8 @@ def derivative(target: object, order: int = 1) -> Target:
         for _ in range(order):
             _check_parts(result)
             try:
-                result = piecewise.to_own(piecewise.drop_impulses(result.diff(X), X))
+                outside = partial(_is_never_zero, domain=found.domain)
+                result = piecewise.to_own(piecewise.drop_impulses(result.diff(X), X, outside))
             except RelufitError as error:
                 raise RelufitError(f"{found.name[:60]!r} has no derivative of order {order}: {error}") from None
         _check_real(result)
@@ -93,6 +97,13 @@ def _own_expression(target: object) -> Any:
     if found.expression is None:
         raise RelufitError(f"{found.name!r} is a function without an expression in x; give it as a text")
     return _check_real(piecewise.to_own(translate(syntax_tree(found.expression))))
+
+
+def _is_never_zero(u: Any, domain: tuple[float, float]) -> bool:
+    """Whether u stays off 0 on the domain, as far as PLACES show: by more than it changes to the next place."""
+    values = _compile(u, "numpy")(np.linspace(*domain, PLACES))
+    change, size = np.abs(np.diff(values)), np.abs(values)
+    return bool(np.isfinite(values).all() and (np.minimum(size[:-1], size[1:]) > change).all())
 
 
 def _check_parts(found: Any) -> None:

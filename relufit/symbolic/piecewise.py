@@ -2,9 +2,11 @@
 
 sympy's own Abs, sign, Max and Heaviside fall back to complex parts, to unevaluated derivatives or to DiracDelta (even
 for |x|**3, whose second derivative 6 |x| is continuous). These are real, follow the chain rule, and mark a jump by
-`Impulse`, which `drop_impulses` removes where its factor vanishes. relufit.symbolic is the one to import.
+`Impulse`, which `drop_impulses` removes where its factor vanishes, or where it acts outside of what is asked about.
+relufit.symbolic is the one to import.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import sympy
@@ -143,18 +145,18 @@ def to_standard(expression: Any) -> Any:
     return expression
 
 
-def drop_impulses(expression: Any, x: Any) -> Any:
-    """Remove every Impulse whose factor is 0 where it acts. Raises RelufitError where one is left.
+def drop_impulses(expression: Any, x: Any, is_never_zero: Callable[[Any], bool]) -> Any:
+    """Remove every Impulse that acts nowhere, or where its factor is 0. Raises RelufitError where one is left.
 
+    `is_never_zero` says whether an expression in x has no zero where the derivative is asked for.
     A derivative is linear in the impulses of its jumps, so that a factor is the derivative with respect to its impulse.
     """
     for impulse in expression.atoms(Impulse):
         size = sympy.Dummy()
         expression = expression.xreplace({impulse: size})
-        if not _vanishes(expression.diff(size), impulse.args[0], x):
-            raise RelufitError(
-                f"it jumps where {str(to_standard(impulse.args[0]))[:60]} = 0, and a jump has no derivative"
-            )
+        u = impulse.args[0]
+        if not _vanishes(expression.diff(size), u, x) and not is_never_zero(u):
+            raise RelufitError(f"it jumps where {str(to_standard(u))[:60]} = 0, and a jump has no derivative")
         expression = expression.xreplace({size: sympy.Integer(0)})
     return expression
 

@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.params import Params, check_count
+from relufit.params import Params, check_count, check_positive
 from relufit.targets import Target, resolve
 from relufit.theory.hessian import largest_curvature, largest_stable_learning_rate
-from relufit.theory.smoothness import has_jumps, modulus_of_continuity, second_derivative
+from relufit.theory.smoothness import has_jumps, integral_of_power, modulus_of_continuity, second_derivative
 
 __all__ = [
     "Asymptotic", "Bound", "asymptotic_mse", "interpolating_network", "largest_curvature",
@@ -35,10 +35,10 @@ MOST_UNITS = 2**18  # that units_for answers with
 class Bound(NamedTuple):
     """A bound on the largest error, in the units of y, of interpolation at equidistant points."""
 
-    value: float  # inf where the target jumps
+    value: float  # inf where the target jumps or has a pole
     kind: str  # CURVATURE, MODULUS or NO_BOUND
     exact: bool  # f'' is sympy's, its maximum that of 262 145 points; else f'', or the modulus, is an estimate
-    reason: str  # why there is no bound by f'', or none at all
+    reason: str  # why it is not the bound by f'', or there is none at all
 
 
 class Asymptotic(NamedTuple):
@@ -71,25 +71,32 @@ def interpolating_network(target: object, hidden: int, domain: tuple[float, floa
 def sup_error_bound(target: object, hidden: int, domain: tuple[float, float] | None = None) -> Bound:
     """How far `interpolating_network` can be from its target on the domain.
 
-    By f'' where it exists and is bounded; else omega_f(h), h the distance of the points, which a grid can only estimate
-    from below; inf where the target jumps. Raises RelufitError as `interpolating_network` and `modulus_of_continuity`.
+    By f'' where it exists and is bounded, or by omega_f(h), h the distance of the points, which a grid can only
+    estimate from below: the smaller of both, and beyond 2^18 units the first. Inf where the target jumps or grows
+    without bound. Raises RelufitError as `interpolating_network` and `modulus_of_continuity`.
     """
     found, hidden = resolve(target, domain), check_count("hidden", hidden)
     largest, h = _Largest.of(found), (found.domain[1] - found.domain[0]) / hidden
-    if largest.curvature is not None:
-        return Bound(h**2 * largest.curvature / 8, CURVATURE, largest.exact, "")
-    if largest.jumps:
+    if largest.hopeless:
         return Bound(inf, NO_BOUND, False, largest.reason)
-    return Bound(modulus_of_continuity(found, h), MODULUS, False, largest.reason)
+    if largest.curvature is None:
+        return Bound(modulus_of_continuity(found, h), MODULUS, False, largest.reason)
+    by_curvature = Bound(h**2 * largest.curvature / 8, CURVATURE, largest.exact, "")
+    if hidden > MOST_UNITS:  # h is too small a part of the domain to be looked at
+        return by_curvature
+    modulus = modulus_of_continuity(found, h)
+    if modulus >= by_curvature.value:
+        return by_curvature
+    return Bound(modulus, MODULUS, False, f"{CURVATURE} is more: {by_curvature.value:.3g}")
 
 
 def asymptotic_mse(target: object, hidden: int, domain: tuple[float, float] | None = None) -> Asymptotic:
     """MSE*(H) = (integral of |f''|^(2/5))^5 / (720 H^4 (b - a)): the best linear spline of H pieces, as H grows.
 
-    De Boor 1973, "Good approximation by splines with variable knots". An asymptotic value and not a bound: the best
-    spline is 10 % below it at H = 32 on sin, and H units can make H + 1 pieces. It has no value for noisy targets, and
-    where f'' does not exist or is not bounded; `reason` says so. Raises RelufitError for hidden below 1, and where the
-    target is not finite.
+    De Boor 1973, "Good approximation by splines with variable knots". An asymptotic value and not a bound: on sin the
+    best spline found is 15 % below it with 32 pieces and 1 % with 512, and H units can make H + 1 pieces (with 32 units
+    it is 26 % below). It has no value for noisy targets, and where f'' does not exist, is not bounded or changes too
+    fast to be integrated; `reason` says so. Raises RelufitError for hidden below 1, and where the target is not finite.
     """
     found, hidden = resolve(target, domain), check_count("hidden", hidden)
     if found.noise > 0:
@@ -97,9 +104,14 @@ def asymptotic_mse(target: object, hidden: int, domain: tuple[float, float] | No
     second = second_derivative(found)
     if second.values is None:
         return Asymptotic(None, second.exact, second.reason)
-    length = found.domain[1] - found.domain[0]
-    integral = length * _mean_of_power(second.values)
-    return Asymptotic(integral**5 / (720 * hidden**4 * length), second.exact, "")
+    integral = integral_of_power(second, *found.domain)
+    if integral is None:
+        return Asymptotic(None, second.exact, "the integral of |f''|^(2/5) does not settle: f'' changes too fast")
+    with np.errstate(over="ignore"):
+        value = float(np.float64(integral) ** 5 / (720.0 * hidden**4 * (found.domain[1] - found.domain[0])))
+    if value == inf:
+        return Asymptotic(None, second.exact, "its square is beyond floating point; divide the target by a constant")
+    return Asymptotic(value, second.exact, "")
 
 
 def units_for(
@@ -116,9 +128,8 @@ def units_for(
     given, where the target has no MSE* or no bound, and beyond 2^18 units.
     """
     found = resolve(target, domain)
-    for name, tolerance in {"mse": mse, "max_error": max_error}.items():
-        if tolerance is not None and not (isinstance(tolerance, (int, float)) and 0 < tolerance < inf):
-            raise RelufitError(f"{name} must be a positive number, not {tolerance!r}")
+    mse = None if mse is None else check_positive("mse", mse)
+    max_error = None if max_error is None else check_positive("max_error", max_error)
     if mse is None and max_error is None:
         raise RelufitError("give a tolerance: mse, max_error or both")
     by_mse = 1 if mse is None else _units_for_mse(found, mse)
@@ -130,15 +141,17 @@ class _Largest(NamedTuple):
 
     curvature: float | None  # max|f''|
     exact: bool
-    jumps: bool
+    hopeless: str  # why no network is near everywhere: a jump, a pole
     reason: str
 
     @classmethod
     def of(cls, target: Target) -> "_Largest":
         second = second_derivative(target)
         if second.values is not None:
-            return cls(float(np.abs(second.values).max()), second.exact, False, "")
-        return cls(None, False, has_jumps(target), second.reason)
+            return cls(float(np.abs(second.values).max()), second.exact, "", "")
+        if second.pole is not None:
+            return cls(None, False, second.reason, second.reason)
+        return cls(None, False, "it jumps" if has_jumps(target) else "", second.reason)
 
 
 def _units_for_mse(target: Target, mse: float) -> int:
@@ -150,10 +163,15 @@ def _units_for_mse(target: Target, mse: float) -> int:
 
 def _units_for_max_error(target: Target, max_error: float) -> int:
     largest, length = _Largest.of(target), target.domain[1] - target.domain[0]
+    if largest.hopeless:
+        raise RelufitError(
+            f"no number of units keeps {target.name!r} within {max_error:g} everywhere: {largest.hopeless}"
+        )
     if largest.curvature is not None:
-        return _checked_units(length * (largest.curvature / (8 * max_error)) ** 0.5)
-    if largest.jumps:
-        raise RelufitError(f"no number of units keeps {target.name!r} within {max_error:g} everywhere: it jumps")
+        units = length * (largest.curvature / (8 * max_error)) ** 0.5
+        fewer = _checked_units(min(units, MOST_UNITS)) - (units <= MOST_UNITS)
+        if fewer == 0 or modulus_of_continuity(target, length / fewer) > max_error:
+            return _checked_units(units)
     below, enough = 0, 1
     while modulus_of_continuity(target, length / enough) > max_error:
         below, enough = enough, _checked_units(2 * enough)
@@ -168,18 +186,3 @@ def _checked_units(units: float) -> int:
     if units > MOST_UNITS:
         raise RelufitError(f"this tolerance needs {units:.3g} units, more than {MOST_UNITS}; allow a larger error")
     return max(1, ceil(units * (1 - 1e-12)))  # what is a whole number but for rounding stays one
-
-
-def _mean_of_power(values: np.ndarray) -> float:
-    """The mean of |g|^(2/5) over an interval, of the line between each two neighbouring values of g (n,).
-
-    In closed form, because |g|^(2/5) is steep as a root at the inflection points, where g = 0.
-    """
-    first, last = values[:-1], values[1:]
-    size, change = np.maximum(np.abs(first), np.abs(last)), last - first
-    steep = np.abs(change) > 1e-4 * size  # less, and the power is as good as straight itself
-    powers = np.abs(values) ** 0.4
-    means = (powers[:-1] + powers[1:]) / 2
-    risen = np.sign(values) * np.abs(values) ** 1.4 / 1.4
-    means[steep] = np.diff(risen)[steep] / change[steep]
-    return float(means.mean())

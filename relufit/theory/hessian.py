@@ -51,8 +51,8 @@ def largest_curvature(params: Params, x: Any, y: Any, *, seed: int = 0) -> float
 
     By Lanczos' method from a random start, with every vector kept orthogonal to all before it. Power iteration would
     find the eigenvalue of largest magnitude, and a Hessian has negative ones. It is positive: along b2 it is 2 / O.
-    Raises RelufitError for tables that do not fit the network, weights that are not finite, and where 500 steps are
-    not enough.
+    Raises RelufitError for tables that do not fit the network, weights that are not finite, where the curvature is
+    beyond floating point, and where 500 steps are not enough.
     """
     exact, x, y = _check(params, x, y)
     rng = np.random.default_rng(seed)
@@ -61,12 +61,17 @@ def largest_curvature(params: Params, x: Any, y: Any, *, seed: int = 0) -> float
     diagonal: list[float] = []
     beside: list[float] = []
     for _ in range(min(STEPS, len(start))):
-        vector = _flat(hessian_vector_product(exact, _shaped(basis[-1], exact), x, y))
+        with np.errstate(over="ignore", invalid="ignore"):
+            vector = _flat(hessian_vector_product(exact, _shaped(basis[-1], exact), x, y))
+        if not np.isfinite(vector).all():
+            raise RelufitError(
+                "the weights, or the numbers in the table, are too large: so is the curvature of the loss"
+            )
         diagonal.append(float(basis[-1] @ vector))
         for _twice in range(2):  # once leaves what rounding made of it
             for earlier in basis:
                 vector -= (earlier @ vector) * earlier
-        rest = float(np.linalg.norm(vector))
+        rest = _norm(vector)
         values, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
         # The residual of the Ritz pair: an eigenvalue lies within it.
         if rest * abs(vectors[-1, -1]) <= TOLERANCE * values[-1] or len(diagonal) == len(start):
@@ -96,6 +101,12 @@ def _check(params: Params, x: Any, y: Any) -> tuple[Params, np.ndarray, np.ndarr
     if not all(np.isfinite(p).all() for p in exact):
         raise RelufitError("the weights are not finite: there is no curvature to find")
     return exact, x, y
+
+
+def _norm(vector: np.ndarray) -> float:
+    """Its length, also where squares of its parts overflow."""
+    largest = float(np.abs(vector).max())
+    return largest * float(np.linalg.norm(vector / largest)) if largest > 0 else 0.0
 
 
 def _flat(params: Params) -> np.ndarray:

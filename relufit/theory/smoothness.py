@@ -1,15 +1,17 @@
-"""How smooth a target is: its second derivative over its domain, its jumps, its modulus of continuity.
+"""How smooth a target is: its second derivative and the integral of its power, its jumps, its modulus of continuity.
 
 The second derivative is exact where the target has an expression and sympy is installed; else it comes from differences
 of fourth order, at the step where two neighbouring steps agree best.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.spline.breaks import singularities
+from relufit.params import check_positive
+from relufit.spline.breaks import find_pole, singularities
 from relufit.targets import Target, resolve
 
 GRID = 2**18  # cells that second derivatives are looked at in
@@ -18,6 +20,13 @@ CELLS_PER_H = 8  # and at least so many to h,
 MOST_CELLS = 2**23  # but no more than these
 JUMP = 0.8  # of the change over 64 cells, in a single one: |x|^0.05 has as much
 AGREEMENT = 1e-2  # of the largest |f''|, between two steps: where they differ by more, differences found no f''
+POWER = 0.4  # of |f''|, whose integral says what a spline with free knots leaves
+CELLS, GRADED = 1024, 60  # equal intervals that an integral begins with, and halvings of those beside the largest f''
+DEEPEST, MOST_INTERVALS = 60, 2**17  # halvings of an interval, and intervals that are halved at once
+NEGLIGIBLE = 1e-13  # of an integral, between an interval and its halves: what is not halved further
+NEARLY = 1e-11  # of an integral, between all intervals and their halves: where halving ends
+SETTLED = 1e-6, 1e-3  # of an integral, between two resolutions: of an exact f'', and of one by differences
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 
 
 class SecondDerivative(NamedTuple):
@@ -26,20 +35,92 @@ class SecondDerivative(NamedTuple):
     values: np.ndarray | None  # (GRID + 1,)
     exact: bool  # by sympy; else by differences
     reason: str  # where values are None
+    pole: float | None = None  # where the target itself grows without bound
+    function: Callable[[np.ndarray], np.ndarray] | None = None  # f'' at any x, where it is exact; may hold nan or inf
 
 
 def second_derivative(target: Target) -> SecondDerivative:
     """Find f'' over the domain of a target; noise is left out. Raises RelufitError where it is not finite."""
     places = singularities(target, *target.domain)
+    pole = find_pole(target, *target.domain) if len(places) else None
+    if pole is not None:
+        return SecondDerivative(None, False, f"it grows without bound near x = {pole:.6g}", pole)
     if len(places):
         place = places[0] if abs(places[0]) > 1e-8 * (target.domain[1] - target.domain[0]) else 0.0  # or one side of it
-        return SecondDerivative(None, False, f"f'' does not exist at x = {place:.6g}: a kink, or a jump")
+        return SecondDerivative(
+            None, False, f"f'' does not exist at x = {place:.6g}, as far as can be seen: a kink, or a jump"
+        )
     exact = _exact(target)
     if exact is not None:
-        finite = bool(np.isfinite(exact).all())
-        return SecondDerivative(exact if finite else None, True, "" if finite else "f'' is unbounded on the domain")
+        found = exact(np.linspace(*target.domain, GRID + 1))
+        if np.isfinite(found).all():
+            return SecondDerivative(found, True, "", None, exact)
+        return SecondDerivative(None, True, "f'' is unbounded on the domain")
     values = _by_differences(target)
     return SecondDerivative(values, False, "" if values is not None else "f'' is unbounded, or too rough to be found")
+
+
+def integral_of_power(second: SecondDerivative, low: float, high: float) -> float | None:
+    """The integral of |f''|^(2/5) over the domain [low, high], of an f'' that has values; None where it is not found.
+
+    An exact f'' is integrated where it is steep by as fine intervals as it takes; where |f''| is largest, at an end as
+    for log(x), or within a narrow peak, they begin fine. One by differences has the values it has: every second of them
+    must say nearly the same.
+    """
+    if second.values is None:
+        return None
+    if second.function is None:
+        found, coarse = (_mean_of_power(second.values[::stride]) * (high - low) for stride in (1, 2))
+        return found if abs(found - coarse) <= SETTLED[1] * found else None
+    peak = low + (high - low) * float(np.argmax(np.abs(second.values))) / GRID
+    beside = (high - low) * 2.0 ** -np.arange(GRADED)
+    ends = np.concatenate([np.linspace(low, high, CELLS + 1), peak - beside, peak + beside])
+    found, error = _integrate(second.function, np.unique(np.clip(ends, low, high)))
+    return found if error <= SETTLED[0] * found else None
+
+
+def _integrate(function: Callable[[np.ndarray], np.ndarray], ends: np.ndarray) -> tuple[float, float]:
+    """The integral of |function|^POWER between the first and last of `ends` (K + 1,), and what it may be off by.
+
+    Intervals are halved until the halves say what the whole did: about a zero of f'' its power is steep as a root.
+    """
+    left, right = ends[:-1], ends[1:]
+    whole, settled, error = _power_between(function, left, right), 0.0, 0.0
+    for _ in range(DEEPEST):
+        middle = (left + right) / 2
+        left, right = np.append(left, middle), np.append(middle, right)
+        halves = _power_between(function, left, right)
+        both = halves[: len(whole)] + halves[len(whole) :]
+        change = np.abs(both - whole)
+        rough = change > NEGLIGIBLE * (settled + both.sum())
+        settled, error = settled + float(both[~rough].sum()), error + float(change[~rough].sum())
+        left, right, whole = left[np.tile(rough, 2)], right[np.tile(rough, 2)], halves[np.tile(rough, 2)]
+        found, unsettled = settled + float(whole.sum()), float(change[rough].sum())
+        if unsettled <= NEARLY * found or len(whole) > MOST_INTERVALS:
+            break
+    return found, error + unsettled
+
+
+def _power_between(function: Callable[[np.ndarray], np.ndarray], left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The integral of |function|^POWER over each interval (K,), by Gauss points."""
+    half = (right - left) / 2
+    x = np.clip((left + half)[:, None] + half[:, None] * _NODES, left[:, None], right[:, None])  # (K, 8)
+    return np.asarray(half * (np.abs(function(x)) ** POWER @ _WEIGHTS))
+
+
+def _mean_of_power(values: np.ndarray) -> float:
+    """The mean of |g|^POWER over an interval, of the line between each two neighbouring values of g (n,).
+
+    In closed form, because that is steep as a root at the inflection points, where g = 0.
+    """
+    first, last = values[:-1], values[1:]
+    size, change = np.maximum(np.abs(first), np.abs(last)), last - first
+    steep = np.abs(change) > 1e-4 * size  # less, and the power is as good as straight itself
+    powers = np.abs(values) ** POWER
+    means = (powers[:-1] + powers[1:]) / 2
+    risen = np.sign(values) * np.abs(values) ** (1 + POWER) / (1 + POWER)
+    means[steep] = np.diff(risen)[steep] / change[steep]
+    return float(means.mean())
 
 
 def has_jumps(target: Target) -> bool:
@@ -61,9 +142,7 @@ def modulus_of_continuity(target: object, h: float, domain: tuple[float, float] 
     """
     found = resolve(target, domain)
     low, high = found.domain
-    if not (isinstance(h, (int, float)) and 0 < h < float("inf")):
-        raise RelufitError(f"h must be a positive number, not {h!r}")
-    h = min(float(h), high - low)
+    h = min(check_positive("h", h), high - low)
     window = max(CELLS_PER_H, int(np.ceil(MODULUS_GRID * (h / (high - low)))))  # cells to h
     cells = int((high - low) / h * window * (1 + 1e-12))
     if cells > MOST_CELLS:
@@ -82,8 +161,8 @@ def _largest_change(y: np.ndarray, window: int) -> float:
     return float((most - least).max())
 
 
-def _exact(target: Target) -> np.ndarray | None:
-    """Find f'' by sympy, which may hold nan or inf; None without an expression or sympy, or where it finds none."""
+def _exact(target: Target) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Find f'' by sympy, whose values may be nan or inf; None without an expression or sympy, or where it has none."""
     if target.expression is None:
         return None
     try:
@@ -92,8 +171,12 @@ def _exact(target: Target) -> np.ndarray | None:
         second = derivative(target, order=2)
     except RelufitError:
         return None
-    with np.errstate(all="ignore"):
-        return np.asarray(second.function(np.linspace(*target.domain, GRID + 1)))
+
+    def function(x: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return np.asarray(second.function(x))
+
+    return function
 
 
 def _by_differences(target: Target) -> np.ndarray | None:
