@@ -1,11 +1,11 @@
 """Where the search for knots begins."""
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
-from relufit.spline.density import by_density
-from relufit.spline.knots import by_lines
+from relufit.spline.knots import by_joined_lines, by_lines
+from relufit.spline.lines import lines_between
 from relufit.spline.pieces import DataPieces, FunctionPieces, Pieces
 
 NONE = np.empty(0)
@@ -14,13 +14,6 @@ NONE = np.empty(0)
 def squares_of_lines(pieces: Pieces, knots: np.ndarray) -> float:
     """What separate lines between these knots leave."""
     return float(pieces.moments(knots).rest.sum())
-
-
-def test_by_density_every_piece_has_the_same_error() -> None:
-    """Of exp, nearly, where those of equidistant pieces differ four hundredfold."""
-    pieces = FunctionPieces(np.exp, -1.5, 1.5)
-    errors = pieces.moments(by_density(pieces, np.linspace(-1.5, 1.5, 2001), 100)).rest
-    assert errors.max() < 1.5 * errors.min()
 
 
 def test_few_lines_are_the_best_of_all() -> None:
@@ -61,3 +54,38 @@ def test_more_pieces_than_nodes_are_still_knots() -> None:
     knots = by_lines(pieces, 11, NONE)
     assert len(knots) == 12
     assert (np.diff(knots) > 0).all()
+
+
+def test_joined_lines_are_the_best_of_all() -> None:
+    """Of 9 nodes at 3 heights each in three lines that meet: no other choice leaves less of the samples."""
+    rng = np.random.default_rng(1)
+    x, y = np.arange(30.0), np.cumsum(rng.normal(size=30))
+    pieces = DataPieces(x, y, np.ones(30))
+    nodes = np.concatenate([[0.0], np.arange(3.5, 29, 3.5), [29.0]])
+    heights = np.interp(nodes, x, y)[:, None] + np.array([-1.0, 0.0, 1.0])
+
+    def squares(knots: tuple[int, ...], chosen: tuple[int, ...]) -> float:
+        values = [heights[k, v] for k, v in zip(knots, chosen, strict=True)]
+        return float(((np.interp(x, nodes[list(knots)], values) - y) ** 2).sum())
+
+    inner = list(combinations(range(1, len(nodes) - 1), 2))
+    best = min(
+        (squares(knots, chosen), knots)
+        for knots in ((0, *two, len(nodes) - 1) for two in inner)
+        for chosen in product(range(3), repeat=4)
+    )
+    found = by_joined_lines(lines_between(pieces, nodes, len(nodes)), 3, NONE, heights)
+    assert found is not None
+    np.testing.assert_array_equal(found, nodes[list(best[1])])
+
+
+def test_joined_lines_end_at_what_is_held() -> None:
+    """Or there are none, of too few."""
+    pieces = FunctionPieces(np.sin, -2.0, 2.0)
+    nodes, held = np.linspace(-2, 2, 41), np.array([-0.7, 0.3])
+    nodes = np.union1d(nodes, held)
+    lines = lines_between(pieces, nodes, len(nodes))
+    found = by_joined_lines(lines, 4, held, np.sin(nodes)[:, None])
+    assert found is not None
+    assert set(held) <= set(found)
+    assert by_joined_lines(lines, 2, held, np.sin(nodes)[:, None]) is None

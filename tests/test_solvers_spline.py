@@ -177,7 +177,7 @@ def test_cells_of_a_table_give_what_the_table_gives() -> None:
         (("sin",), {"tolerance": True}, "positive"),
         ((np.repeat(np.arange(9.0), 2), np.arange(18.0)), {"tolerance": 1e-9}, "no mean squared error of 1e-09"),
         ((np.ones(9), np.arange(9.0)), {"tolerance": 1e-9}, "no mean squared error of 1e-09 is reached: all .* one x"),
-        ((np.ones(9), np.arange(9.0)), {"tolerance": "small"}, "above 0"),
+        ((np.ones(9), np.arange(9.0)), {"tolerance": "small"}, "must be a positive number"),
         (("sin",), {"weight": np.ones(1000)}, "weight belongs to data"),
         (("noisy_sine",), {"weight": np.ones(1000)}, "weight belongs to data"),
         (("sin",), {"dtype": "int3"}, "dtype must be"),

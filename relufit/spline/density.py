@@ -55,7 +55,8 @@ def _expected(pieces: Pieces, nodes: np.ndarray) -> np.ndarray:
     Of a piece that is a jump nothing, since no knot inside it is of use; and beside one, neighbours say nothing.
     """
     m, h = pieces.moments(nodes), np.diff(nodes)
-    jump = np.pad(h < 2 * NARROWEST * (pieces.high - pieces.low), 1)
+    at_break = np.isin(nodes, pieces.breaks)
+    jump = np.pad(at_break[:-1] & at_break[1:] & (h < 2 * NARROWEST * (pieces.high - pieces.low)), 1)
     beside = jump[:-2] | jump[1:-1] | jump[2:]
     told = np.where(beside, 0.0, of_parabola(m.mass, curvature(m), h))
     return np.where(jump[1:-1], 0.0, np.maximum(m.rest, told))

@@ -18,6 +18,7 @@ POINTS = 8  # Gauss points of a piece: exact for polynomials up to degree 15
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(POINTS)
 PLACES, SHARES = (_NODES + 1) / 2, _WEIGHTS / 2  # (POINTS,) in a piece of length 1
 _CENTRED = PLACES - 0.5
+CROWDED = 1e-13  # of the interval: nodes nearer to each other are one
 ROOM = 2.0  # times what may explain that a value lies off the samples beside it
 
 
@@ -113,7 +114,7 @@ class FunctionPieces:
 
     def sampled(self) -> "DataPieces":
         """The Gauss points between cuts as a table: cheaper, and good enough to choose among starts."""
-        fine = np.union1d(self.nodes(FINE), self.cuts)
+        fine = self.distinct(np.union1d(self.nodes(FINE), self.cuts))
         h = np.diff(fine)[:, None]
         x = (fine[:-1, None] + h * PLACES).ravel()
         return DataPieces(x, self.function(x), (h * SHARES).ravel())
@@ -135,11 +136,13 @@ class FunctionPieces:
         return np.linspace(self.low, self.high, count + 1)
 
     def distinct(self, nodes: np.ndarray) -> np.ndarray:
-        """Those that do not lie between the two sides of a jump."""
-        sides = np.diff(self.breaks, append=np.inf) < 1.5 * NARROWEST * (self.high - self.low)
+        """Those that do not lie between the two sides of a jump, nor as near to another as rounding."""
+        width = self.high - self.low
         after = np.searchsorted(self.breaks, nodes, side="right")
-        inside = np.concatenate([[False], sides])[after] & ~np.isin(nodes, self.breaks)
-        return nodes[~inside]
+        inside = np.concatenate([[False], np.diff(self.breaks, append=np.inf) < 1.5 * NARROWEST * width])[after]
+        crowded = np.append(np.diff(nodes) < CROWDED * width, False)
+        crowded[0] = False
+        return nodes[~(inside | crowded) | np.isin(nodes, self.breaks)]
 
     def counts(self, nodes: np.ndarray) -> np.ndarray:
         """As many as one likes."""

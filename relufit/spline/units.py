@@ -16,6 +16,7 @@ from relufit.params import Params
 
 ALL_SETS = 12  # turns up to which every set is tried
 SETS = 4  # that are offered
+FLATTEST = 2  # pieces, of which all turns to their left are such a set
 
 
 def knots_of(params: Params, low: float, high: float) -> np.ndarray:
@@ -26,15 +27,17 @@ def knots_of(params: Params, low: float, high: float) -> np.ndarray:
 
 
 def closures(slopes: np.ndarray, most: int = SETS) -> list[np.ndarray]:
-    """At `most` so many sets of turns that nearly close a spline with these slopes (K,), best first: masks (K - 1,)."""
+    """At `most` so many sets of turns that nearly close a spline with these slopes (K,): masks (K - 1,) of them."""
     turns = np.diff(slopes)
+    # All turns left of a piece that is nearly flat: such a set moves little beside that piece.
+    flattest = np.argsort(np.abs(slopes), kind="stable")
+    prefixes = [np.arange(len(turns)) < k for k in flattest[:FLATTEST]]
     if len(turns) <= ALL_SETS:
         masks = (np.arange(2 ** len(turns))[:, None] >> np.arange(len(turns)) & 1).astype(bool)
         best = np.argsort(np.abs(slopes[0] + masks @ turns), kind="stable")
-        return list(masks[best[:most]])
-    flattest = np.argsort(np.abs(slopes), kind="stable")[:most]
-    prefixes = [np.arange(len(turns)) < k for k in flattest]
-    return [_exchanged(mask, slopes[0], turns) for mask in prefixes[:2]] + prefixes[:2]
+        near = list(masks[best[: max(most - FLATTEST, 1)]])
+        return near + [prefix for prefix in prefixes if not any((prefix == mask).all() for mask in near)]
+    return [_exchanged(mask, slopes[0], turns) for mask in prefixes] + prefixes
 
 
 def _exchanged(mask: np.ndarray, first_slope: float, turns: np.ndarray) -> np.ndarray:

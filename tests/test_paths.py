@@ -1,0 +1,65 @@
+"""Dynamic programming over nodes and heights: against trying every way."""
+
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+
+from relufit.spline.paths import beginnings, forbidden, least_errors, path
+
+NODES = 8
+
+
+def some_errors(longest: int, heights: int, seed: int) -> np.ndarray:
+    """Random errors of lines, inf where there are none."""
+    errors = np.random.default_rng(seed).random((longest, heights, NODES, heights))
+    return np.where(forbidden(longest, np.zeros(NODES, bool))[:, None, :, None], np.inf, errors)
+
+
+def cheapest(errors: np.ndarray, count: int) -> tuple[float, tuple[int, ...]]:
+    """The least sum of `count` lines from node 0 to the last, and its nodes, of all ways there are."""
+    longest, heights = errors.shape[:2]
+    best = (np.inf, ())
+    for inner in combinations(range(1, NODES - 1), count - 1):
+        nodes = (0, *inner, NODES - 1)
+        if max(np.diff(nodes)) > longest:
+            continue
+        for chosen in product(range(heights), repeat=count + 1):
+            total = sum(
+                errors[longest - (nodes[k + 1] - nodes[k]), chosen[k], nodes[k + 1], chosen[k + 1]]
+                for k in range(count)
+            )
+            best = min(best, (total, nodes))
+    return best
+
+
+@pytest.mark.parametrize("heights", [1, 3])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize("longest", [7, 4])
+def test_the_path_is_the_cheapest_of_all(heights: int, count: int, longest: int) -> None:
+    """Of lines that need not meet, and of lines that meet at one of three heights."""
+    for seed in range(3):
+        errors = some_errors(longest, heights, seed)
+        total, nodes = cheapest(errors, count)
+        least = least_errors(errors, count)
+        found = path(least, errors, count)
+        if not np.isfinite(total):
+            assert found is None
+            continue
+        assert least[count, -1].min() == pytest.approx(total, rel=1e-12)
+        assert found is not None
+        assert tuple(found) == nodes
+
+
+def test_no_line_passes_over_a_forced_node() -> None:
+    """Nor begins before the first."""
+    forced = np.zeros(NODES, bool)
+    forced[3] = True
+    nowhere = forbidden(NODES - 1, forced)
+    begin = beginnings(nowhere.shape)
+    for row, end in zip(*np.nonzero(~nowhere), strict=True):
+        length = NODES - 1 - row
+        assert end - length == begin[row, end]
+        assert not begin[row, end] < 3 < end
+    # Lines of 1 to 7 nodes to each node, less those that pass over node 3.
+    assert (~nowhere).sum() == NODES * (NODES - 1) // 2 - 3 * 4
