@@ -159,7 +159,8 @@ def test_ctrl_c_prints_the_state_reached() -> None:
 
 SEARCHING_SAYS_SO = """
 import signal, sys, time
-from relufit import cli, selection
+from relufit import cli
+from relufit.spline import selection
 signal.signal(signal.SIGINT, signal.default_int_handler)  # as above
 original, tried = selection.best_spline, []
 def best_spline(pieces, hidden):
@@ -190,7 +191,7 @@ def test_ctrl_c_prints_the_best_spline_so_far(table: Path) -> None:
             out, _ = child.communicate(timeout=60)
         finally:
             child.kill()
-            child.wait()
+            child.communicate()  # which closes its pipes
         assert child.returncode == 0
         assert "stopped by Ctrl-C" in out
         assert "4 hidden units, spline" in out

@@ -53,6 +53,8 @@ def test_a_large_file_is_summed_into_cells(
         fit_file(path, x=["x", "w"], y="y")
     with pytest.raises(RelufitError, match="spline has no learning rate"):
         fit_file(path, x="x", y="y", learning_rate=0.1)
+    with pytest.raises(RelufitError, match="spline takes no optimizer"):
+        fit_file(path, x="x", y="y", optimizer=SGD())
     assert {type(value) for value in found.metrics.values()} == {int, float, str}  # as json wants them
 
 
@@ -81,15 +83,6 @@ def test_options_are_checked_before_the_file_is_read(
     monkeypatch.setattr(files, "read_table", lambda *_: pytest.fail("the file was read"))
     with pytest.raises(error, match=message):
         fit_file(samples[0], x="x", y="y", **options)
-
-
-def test_an_optimizer_trains_no_more_rows_than_are_kept(
-    samples: tuple[Path, np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With an optimizer the solver has no say, as in `fit`: it is not the spline that was asked for."""
-    monkeypatch.setattr(files, "ROWS", 100)
-    with pytest.raises(RelufitError, match="by solver 'spline' only"):
-        fit_file(samples[0], x="x", y="y", optimizer=SGD())
 
 
 PEAKS = """

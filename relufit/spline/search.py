@@ -21,6 +21,7 @@ HEIGHTS = (2.0, 3), (4.0, 5), (2.0, 4)  # in rounds: up to so many root mean squ
 FEW, VERY_FEW = 24, 12  # pieces, up to which several ways to close them are followed, and all rounds are made
 SAMPLES_PER_PIECE, FEW_SAMPLES = 6, 400  # up to so many, lines that join samples are a start
 SAME, ALIKE = 1e-6, 1e-3  # of the error: splines that differ by less are one, at the end and half-way
+NEAR = 1e-3  # of the error of one that is not: a closed spline that is good enough
 RANDOM, MASKS = 8, 8  # starts at random, and sets of turns of each, that closing very few pieces begins with,
 CLOSING_STEPS, FOLLOWED = 20, 3  # after which the best of them are followed
 FEW_STEPS = 8  # after which starts are compared
@@ -140,28 +141,26 @@ def _closed(rivals: list[Spline], hidden: int) -> Found:
     tried.sort(key=_squares)
     if tried[0].spline.squares <= best.squares * (1 + 1e-4):
         return tried[0]
-    if hidden > FEW:
-        return _improved(tried[0], held, CLOSED_STEPS)
-    return min((_improved(found, held) for found in _promising(rivals, held)), key=_squares)
+    first = _improved(tried[0], held, STEPS if hidden <= FEW else CLOSED_STEPS)
+    if hidden > FEW or first.spline.squares <= best.squares * (1 + NEAR):  # no closed spline is better than `best`
+        return first
+    return min([first, *(_improved(found, held) for found in _promising(rivals, held))], key=_squares)
 
 
 def _promising(rivals: list[Spline], held: np.ndarray) -> list[Found]:
     """Of many closed splines, those that are best after a few steps taken side by side."""
     pieces, count = rivals[0].pieces, len(rivals[0].knots) - 1
-    table, rng = pieces.sampled(), np.random.default_rng(count)
-    starts, masks = [rival.knots for rival in rivals], SETS
-    if count <= VERY_FEW:
+    table, starts, masks = pieces.sampled(), [rival.knots for rival in rivals], SETS
+    if count <= VERY_FEW and not len(held):
         masks = MASKS
-        if not len(held):
-            inner = np.sort(rng.uniform(pieces.low, pieces.high, (RANDOM, count - 1)), axis=1)
-            starts += list(np.pad(inner, ((0, 0), (1, 1)), constant_values=((0, 0), (pieces.low, pieces.high))))
+        inner = np.sort(np.random.default_rng(count).uniform(pieces.low, pieces.high, (RANDOM, count - 1)), axis=1)
+        starts += [np.array([pieces.low, *knots, pieces.high]) for knots in inner]
     pairs = [(start, left) for start in starts for left in closures(solve(table, start).slopes, masks)]
     begun = solve(table, np.array([start for start, _ in pairs]), np.array([closure_of(left) for _, left in pairs]))
     ended = improve_all(begun, held, CLOSING_STEPS)
     chosen: list[int] = []
-    squares = np.asarray(ended.squares)
-    for i in np.argsort(squares):
-        if all(abs(squares[i] - squares[j]) > ALIKE * squares[j] for j in chosen):
+    for i in np.argsort(ended.squares):
+        if all(abs(ended.squares[i] - ended.squares[j]) > ALIKE * ended.squares[j] for j in chosen):
             chosen.append(int(i))
     return [Found(solve(pieces, ended.knots[i], closure_of(pairs[i][1])), pairs[i][1]) for i in chosen[:FOLLOWED]]
 
