@@ -56,7 +56,7 @@ def best_spline(pieces: Pieces, hidden: int) -> Found:
 
 
 def rough_splines(pieces: Pieces, counts: Sequence[int]) -> Iterator[Found]:
-    """Good splines of so many pieces each, for comparing their numbers: one start, few steps, and no exchanges."""
+    """Good splines of so many pieces each, for comparing their numbers: one start and few steps."""
     few = [] if len(pieces.breaks) else [count for count in counts if count <= 2 * FEW]
     starts = knots.by_lines_each(pieces, few) if few else []
     for count, start in zip_longest(counts, starts):
