@@ -127,7 +127,7 @@ def cross_validated(cells: Cells, scaling: Scaling, seed: int, show: Show) -> tu
     """The fewest units that are not worse than the best number by more than half a standard error; at most 512.
 
     Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 7.10, take a whole one: fewer units than are
-    best for a noisy sine. Each fold leaves out every fifth cell, drawn at random; samples of one x are left out together.
+    best for a noisy sine. Each fold leaves out every fifth cell, drawn at random, and all samples of one x together.
 
     Also the status: "interrupted" where Ctrl-C came before all numbers had their scores, and those so far decide.
     """
