@@ -106,8 +106,8 @@ def test_tables_as_people_have_them() -> None:
 
 
 @pytest.mark.parametrize("name", ["square", "sin", "sines", "runge"])
-@pytest.mark.parametrize("hidden", [240, 400, 512, 600, 790])
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("hidden", [300, 512, 600])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_between_samples_a_close_fit_is_close_too(name: str, hidden: int, seed: int) -> None:
     """With few samples a piece some values are open, or nearly so; held out, the fit is as near as joining samples."""
     x, y = sample(targets.ZOO[name], 1000)
