@@ -209,12 +209,18 @@ def _check(tree: ast.expr, text: str) -> None:
                 )
 
 
-def evaluate(tree: ast.expr, x: np.ndarray) -> Any:
-    """Evaluate a checked tree at x; the left spine in a loop, so that a sum of 400 terms needs no deep stack."""
+def left_spine(tree: ast.expr) -> tuple[ast.expr, list[ast.BinOp]]:
+    """The leftmost operand and all operations on it, outermost first: so a sum of 400 terms needs no deep stack."""
     spine: list[ast.BinOp] = []
     while isinstance(tree, ast.BinOp):
         spine.append(tree)
         tree = tree.left
+    return tree, spine
+
+
+def evaluate(tree: ast.expr, x: np.ndarray) -> Any:
+    """Evaluate a checked tree at x."""
+    tree, spine = left_spine(tree)
     value: Any
     match tree:
         case ast.Name(id=name):

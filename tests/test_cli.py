@@ -1,7 +1,6 @@
 """The command line as a user meets it: nearly always in a process of its own, with exit codes and streams."""
 
 import json
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -115,86 +114,6 @@ def test_backends_in_order_of_preference() -> None:
         "fit", "sin", "--epochs", "1", "--n", "20", "--hidden", "4", "--backend", "torch-mps,numpy", "--json"
     )
     assert json.loads(done.stdout)["backend"] in ("torch-mps", "numpy")
-
-
-TRAINING_SAYS_SO = """
-import signal, sys
-from relufit import cli, fitting
-# A job in the background, as CI may be, has inherited that SIGINT is ignored. (Set here and not between fork and exec:
-# jax, which other tests have loaded, warns of every fork.)
-signal.signal(signal.SIGINT, signal.default_int_handler)
-original = fitting.train
-def train(*arguments):
-    *others, show = arguments
-    def and_say_so(done, loss):
-        print("training", file=sys.stderr, flush=True)
-        show(done, loss)
-    return original(*others, and_say_so)
-fitting.train = train
-cli.main()
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
-def test_ctrl_c_prints_the_state_reached() -> None:
-    """The fit so far is the result."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", TRAINING_SAYS_SO, "fit", "sin", "--epochs", "1000000", "--n", "40"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert child.stderr is not None
-        assert child.stderr.readline() == "training\n"
-        child.send_signal(signal.SIGINT)
-        out, _ = child.communicate(timeout=60)
-    finally:
-        child.kill()
-        child.wait()
-    assert child.returncode == 0
-    assert "stopped by Ctrl-C" in out
-    assert "mean squared error" in out
-
-
-SEARCHING_SAYS_SO = """
-import signal, sys, time
-from relufit import cli
-from relufit.spline import selection
-signal.signal(signal.SIGINT, signal.default_int_handler)  # as above
-original, tried = selection.best_spline, []
-def best_spline(pieces, hidden):
-    tried.append(hidden)
-    if hidden == 8:
-        print("searching", file=sys.stderr, flush=True)
-        time.sleep(600)
-    return original(pieces, hidden)
-selection.best_spline = best_spline
-cli.main()
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
-def test_ctrl_c_prints_the_best_spline_so_far(table: Path) -> None:
-    """Of a function and of a table, with exit code 0; what was tried before the search was stopped is the result."""
-    for words in (["sin", "--solver", "spline"], [str(table), "--x", "t", "--y", "v"]):
-        child = subprocess.Popen(
-            [sys.executable, "-c", SEARCHING_SAYS_SO, "fit", *words, "--tolerance", "1e-9"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert child.stderr is not None
-            assert child.stderr.readline() == "searching\n"
-            child.send_signal(signal.SIGINT)
-            out, _ = child.communicate(timeout=60)
-        finally:
-            child.kill()
-            child.communicate()  # which closes its pipes
-        assert child.returncode == 0
-        assert "stopped by Ctrl-C" in out
-        assert "4 hidden units, spline" in out
 
 
 def test_a_spline_answers_at_once_and_loads_little() -> None:

@@ -14,7 +14,7 @@ import sympy
 
 from relufit.errors import RelufitError
 from relufit.symbolic import piecewise
-from relufit.targets import BINARY, CONSTANTS, FUNCTIONS, UNARY, evaluate
+from relufit.targets import BINARY, CONSTANTS, FUNCTIONS, UNARY, evaluate, left_spine
 
 X = sympy.Symbol("x", real=True)
 MAX_BITS = 2048  # of an exact number: Python refuses to print an integer of more than 4300 digits
@@ -42,11 +42,8 @@ def translate(tree: ast.expr) -> Any:
 
 
 def _build(tree: ast.expr, exact: bool) -> Any:
-    """The sympy expression of a checked tree; the left spine in a loop, as in targets.evaluate."""
-    spine: list[ast.BinOp] = []
-    while isinstance(tree, ast.BinOp):
-        spine.append(tree)
-        tree = tree.left
+    """The sympy expression of a checked tree, built as targets.evaluate evaluates it."""
+    tree, spine = left_spine(tree)
     value: Any
     match tree:
         case ast.Name(id=name):
