@@ -13,7 +13,7 @@ from relufit.export.numpy_function import answer
 from relufit.optim import State
 from relufit.params import Params
 from relufit.scaling import Scaling
-from relufit.spline.pieces import PLACES, SHARES
+from relufit.spline.functions import PLACES, SHARES
 from relufit.spline.units import knots_of
 from relufit.targets import Target
 

@@ -149,12 +149,22 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 _TWO_ARGUMENTS = {"min", "max"}
 _KNOWN_NAMES = f"use x, pi, e and functions such as sin(x); named targets are {', '.join(ZOO)}"
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    """base**exponent; the third and fourth as products, for which numpy's own power takes fifty times as long."""
+    if np.ndim(exponent) == 0 and exponent in (3, 4):
+        square = base * base
+        return square * (base if exponent == 3 else square)
+    return base**exponent
+
+
 BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
+    ast.Pow: _power,
     ast.Mod: operator.mod,
 }
 UNARY: dict[type, Callable[[Any], Any]] = {ast.UAdd: operator.pos, ast.USub: operator.neg}

@@ -4,9 +4,11 @@ from itertools import combinations, product
 
 import numpy as np
 
+from relufit.spline.functions import FunctionPieces
 from relufit.spline.knots import by_joined_lines, by_lines
 from relufit.spline.lines import lines_between
-from relufit.spline.pieces import DataPieces, FunctionPieces, Pieces
+from relufit.spline.pieces import Pieces
+from relufit.spline.samples import DataPieces
 
 NONE = np.empty(0)
 
@@ -62,10 +64,10 @@ def test_joined_lines_are_the_best_of_all() -> None:
     x, y = np.arange(30.0), np.cumsum(rng.normal(size=30))
     pieces = DataPieces(x, y, np.ones(30))
     nodes = np.concatenate([[0.0], np.arange(3.5, 29, 3.5), [29.0]])
-    heights = np.interp(nodes, x, y)[:, None] + np.array([-1.0, 0.0, 1.0])
+    heights = np.interp(nodes, x, y) + np.array([-1.0, 0.0, 1.0])[:, None]
 
     def squares(knots: tuple[int, ...], chosen: tuple[int, ...]) -> float:
-        values = [heights[k, v] for k, v in zip(knots, chosen, strict=True)]
+        values = [heights[v, k] for k, v in zip(knots, chosen, strict=True)]
         return float(((np.interp(x, nodes[list(knots)], values) - y) ** 2).sum())
 
     inner = list(combinations(range(1, len(nodes) - 1), 2))
@@ -85,7 +87,7 @@ def test_joined_lines_end_at_what_is_held() -> None:
     nodes, held = np.linspace(-2, 2, 41), np.array([-0.7, 0.3])
     nodes = np.union1d(nodes, held)
     lines = lines_between(pieces, nodes, len(nodes))
-    found = by_joined_lines(lines, 4, held, np.sin(nodes)[:, None])
+    found = by_joined_lines(lines, 4, held, np.sin(nodes)[None])
     assert found is not None
     assert set(held) <= set(found)
-    assert by_joined_lines(lines, 2, held, np.sin(nodes)[:, None]) is None
+    assert by_joined_lines(lines, 2, held, np.sin(nodes)[None]) is None

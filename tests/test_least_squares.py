@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from relufit.spline.least_squares import _newton_step, improve, solve
-from relufit.spline.pieces import DataPieces, FunctionPieces, Pieces
+from relufit.spline.banded import indefinite
+from relufit.spline.functions import FunctionPieces
+from relufit.spline.least_squares import _equations, _newton_step, improve, improve_all, solve
+from relufit.spline.pieces import Pieces
+from relufit.spline.samples import DataPieces
 from relufit.spline.units import closure_of
 
 LOW, HIGH = -2.0, 2.0
@@ -90,7 +93,7 @@ def test_newtons_step_is_that_of_finite_differences() -> None:
     near[1:-1] += [0.01, -0.012, 0.008, -0.01, 0.011]
     spline = solve(sine(), near)
     free = np.array([False, *[True] * 5, False])
-    step = _newton_step(spline, 0.0, free)
+    step = _newton_step(_equations(spline, free), 0.0)
     assert step is not None
     np.testing.assert_allclose(step[1:-1], joint_newton_step(spline.values, near), rtol=1e-3, atol=1e-6)
     assert step[0] == step[-1] == 0
@@ -139,3 +142,48 @@ def test_it_is_never_worse_and_knots_stay_in_order() -> None:
             found = improve(start, np.empty(0))
             assert found.squares <= start.squares
             assert (np.diff(found.knots) > 0).all()
+
+
+@pytest.mark.parametrize("left", [None, LEFT])
+def test_splines_side_by_side_improve_as_alone(left: np.ndarray | None) -> None:
+    """From starts at random: never worse, and after many steps each stands where its own Newton's method ends."""
+    rng = np.random.default_rng(0)
+    pieces = sine()
+    starts = np.array([[LOW, *np.sort(rng.uniform(LOW, HIGH, 5)), HIGH] for _ in range(12)])
+    closure = None if left is None else np.tile(closure_of(left), (12, 1))
+    begun = solve(pieces.sampled, starts, closure)
+    ended = improve_all(begun, np.empty(0), 60)
+    assert (ended.squares <= begun.squares).all()
+    for knots, squares in zip(ended.knots, ended.squares, strict=True):
+        alone = solve(pieces.sampled, knots, None if left is None else closure_of(left))
+        assert squares == pytest.approx(alone.squares, rel=1e-9)
+    converged = [
+        improve(solve(pieces.sampled, k, None if left is None else closure_of(left)), np.empty(0)).squares
+        for k in ended.knots
+    ]
+    assert np.mean(ended.squares <= 1.01 * np.array(converged)) > 0.7
+
+
+def test_systems_side_by_side_are_those_of_dense_algebra() -> None:
+    """Solutions, and the sign of each determinant."""
+    rng = np.random.default_rng(0)
+    band = rng.normal(size=(4, 7, 10))
+    for k in range(3):
+        band[k, :, : 3 - k] = 0.0
+    wanted = rng.normal(size=(2, 7, 10))
+    found, sign = indefinite(band, wanted)
+    for i in range(7):
+        dense = sum(np.diag(band[3 - k, i, k:], k) + np.diag(band[3 - k, i, k:], -k) * (k > 0) for k in range(4))
+        np.testing.assert_allclose(found[:, i], np.linalg.solve(dense, wanted[:, i].T).T, rtol=1e-9, atol=1e-11)
+        assert sign[i] == np.linalg.slogdet(dense)[0]
+    assert len(set(sign.ravel())) == 2
+
+
+def test_damping_does_not_depend_on_the_steepest_turn() -> None:
+    """A kink a million times as sharp as all other turns, at a held knot: they move on as without it."""
+
+    def kinked(steepness: float) -> FunctionPieces:
+        return FunctionPieces(lambda x: np.sin(2 * x) + steepness * np.maximum(x - 1.5, 0), LOW, HIGH, np.array([1.5]))
+
+    found = [improve(solve(kinked(a), KNOTS), np.array([1.5]), steps=6) for a in (0.0, 1e6)]
+    np.testing.assert_allclose(found[0].knots[:4], found[1].knots[:4], atol=1e-3)

@@ -12,13 +12,13 @@ NODES = 8
 
 def some_errors(longest: int, heights: int, seed: int) -> np.ndarray:
     """Random errors of lines, inf where there are none."""
-    errors = np.random.default_rng(seed).random((longest, heights, NODES, heights))
-    return np.where(forbidden(longest, np.zeros(NODES, bool))[:, None, :, None], np.inf, errors)
+    errors = np.random.default_rng(seed).random((heights, longest, heights, NODES))
+    return np.where(forbidden(longest, np.zeros(NODES, bool))[:, None], np.inf, errors)
 
 
 def cheapest(errors: np.ndarray, count: int) -> tuple[float, tuple[int, ...]]:
     """The least sum of `count` lines from node 0 to the last, and its nodes, of all ways there are."""
-    longest, heights = errors.shape[:2]
+    heights, longest = errors.shape[:2]
     best = (np.inf, ())
     for inner in combinations(range(1, NODES - 1), count - 1):
         nodes = (0, *inner, NODES - 1)
@@ -26,7 +26,7 @@ def cheapest(errors: np.ndarray, count: int) -> tuple[float, tuple[int, ...]]:
             continue
         for chosen in product(range(heights), repeat=count + 1):
             total = sum(
-                errors[longest - (nodes[k + 1] - nodes[k]), chosen[k], nodes[k + 1], chosen[k + 1]]
+                errors[chosen[k + 1], longest - (nodes[k + 1] - nodes[k]), chosen[k], nodes[k + 1]]
                 for k in range(count)
             )
             best = min(best, (total, nodes))
@@ -46,7 +46,7 @@ def test_the_path_is_the_cheapest_of_all(heights: int, count: int, longest: int)
         if not np.isfinite(total):
             assert found is None
             continue
-        assert least[count, -1].min() == pytest.approx(total, rel=1e-12)
+        assert least[count, :, -1].min() == pytest.approx(total, rel=1e-12)
         assert found is not None
         assert tuple(found) == nodes
 

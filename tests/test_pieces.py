@@ -6,7 +6,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from relufit.spline.pieces import DataPieces, FunctionPieces, Moments
+from relufit.spline.functions import FunctionPieces
+from relufit.spline.least_squares import solve
+from relufit.spline.pieces import Moments
+from relufit.spline.samples import DataPieces
 
 KNOTS = np.array([-2.0, -1.1, -0.3, 0.05, 0.9, 2.0])
 
@@ -109,3 +112,28 @@ def test_a_table_knows_its_value_at_a_knot(samples: int) -> None:
     density, value = pieces.at_knots(KNOTS, pieces.moments(KNOTS))
     np.testing.assert_allclose(value[1:-1], np.exp(KNOTS[1:-1]), atol=0.03)
     np.testing.assert_allclose(density[1:-1], samples / 4, rtol=0.5 if samples < 100 else 0.1)
+
+
+def test_samples_of_a_function_tell_its_moments() -> None:
+    """As well as a search needs, of one spline and of several side by side; and what its breaks are."""
+    pieces = FunctionPieces(lambda x: np.where(x < 0.3, np.sin(5 * x), 2 - x), -1.0, 1.0, np.array([0.3 - 1e-9, 0.3]))
+    knots = np.array([[-1.0, -0.62, -0.1, 0.3, 0.77, 1.0], [-1.0, -0.4, 0.0, 0.3, 0.5, 1.0]])
+    together = pieces.sampled.moments(knots)
+    for i, row in enumerate(knots):
+        for rough, exact in zip(together, pieces.moments(row), strict=True):
+            np.testing.assert_allclose(rough[i], exact, rtol=0.02, atol=2e-3)
+    np.testing.assert_array_equal(pieces.sampled.breaks, pieces.breaks)
+    assert pieces.sampled.sampled is pieces.sampled
+
+
+def test_a_line_across_a_jump_leaves_a_twelfth_of_its_square() -> None:
+    """A unit of length: all that is left of a step, which is then as exact as can be."""
+    width = 2e-9
+    step = FunctionPieces(
+        lambda x: np.where(x < 0.5, -1.0, 2.0), -1.0, 1.0, np.array([0.5 - width / 2, 0.5 + width / 2])
+    )
+    assert step.least == pytest.approx(9 * width / 12)
+    line = solve(step, np.array([-1.0, 0.5 - width / 2, 0.5 + width / 2, 1.0]))
+    assert line.is_exact
+    assert not solve(step, np.array([-1.0, 0.5, 1.0])).is_exact
+    assert FunctionPieces(np.sin, -1.0, 1.0, np.array([0.0, 0.5])).least == 0.0

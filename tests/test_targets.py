@@ -29,6 +29,8 @@ X = np.linspace(-2, 2, 41)
         ("max(x, min(0.5, x*x))", np.maximum(X, np.minimum(0.5, X * X))),
         ("relu(x) + abs(x) - step(x)", np.maximum(X, 0) + np.abs(X) - (X >= 0)),
         ("2 - 3 - 4*x", -1 - 4 * X),
+        ("x**3 - x**4 + 2*x**5", np.power(X, 3) - np.power(X, 4) + 2 * np.power(X, 5)),
+        ("(x - 1)**3", np.power(X - 1, 3)),
         ("2**3**2 + 0*x", np.full_like(X, 512.0)),
         ("  (x)\t", X),
     ],

@@ -19,7 +19,7 @@ from relufit.scaling import Scaling
 from relufit.spline.breaks import NARROWEST, singularities
 from relufit.spline.cells import Cells, join_places, merge_sorted
 from relufit.spline.density import by_density, even_nodes
-from relufit.spline.pieces import PARTS, FunctionPieces
+from relufit.spline.functions import PARTS, FunctionPieces
 from relufit.spline.search import Found
 from relufit.spline.selection import Choice, Show, choose_for_table, choose_spline, squares_on, take
 from relufit.spline.units import to_params

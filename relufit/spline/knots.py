@@ -43,25 +43,28 @@ def _settled(pieces: Pieces, lines: Lines, found: np.ndarray | None, count: int,
 
 
 def by_joined_lines(lines: Lines, count: int, held: np.ndarray, heights: np.ndarray) -> np.ndarray | None:
-    """The knots, (count + 1,), of the best `count` joined lines at nodes, at some of the `heights` (M + 1, V) there.
+    """The knots, (count + 1,), of the best `count` joined lines at nodes, at some of the `heights` (V, M + 1) there.
 
     None where there are no such lines that end at each of `held`.
     """
     nowhere = forbidden(lines.sums.shape[1], np.isin(lines.nodes, held))
-    errors = np.where(_spread(nowhere), np.inf, _of_joined(lines, heights))
+    errors = _of_joined(lines, heights, nowhere)
     found = path(least_errors(errors, count), errors, count)
     return None if found is None else lines.nodes[found]
 
 
 def _of_separate(pieces: Pieces, lines: Lines, held: np.ndarray) -> np.ndarray:
-    """Squares about the best lines from node to node, (longest, 1, M + 1, 1); inf where one passes over a held knot."""
+    """Squares about the best lines from node to node, (1, longest, 1, M + 1); inf where one passes over a held knot."""
     errors = _charged(pieces, lines)
     errors[forbidden(len(errors), np.isin(lines.nodes, held))] = np.inf
-    return _spread(errors)
+    return errors[None, :, None]
 
 
-def _of_joined(lines: Lines, heights: np.ndarray) -> np.ndarray:
-    """Squares about the lines from node to node and height to height, (longest, V, M + 1, V)."""
+def _of_joined(lines: Lines, heights: np.ndarray, nowhere: np.ndarray) -> np.ndarray:
+    """Squares about the lines from node to node and height to height, (V, longest, V, M + 1); inf where there is none.
+
+    `heights` are (V, M + 1), `nowhere` (longest, M + 1).
+    """
     x, (mass, mean_x, mean_y, sxx, sxy, syy) = lines.nodes, lines.sums
     begin = beginnings(mass.shape)
     h = np.where(x > x[begin], x - x[begin], 1.0)
@@ -71,16 +74,11 @@ def _of_joined(lines: Lines, heights: np.ndarray) -> np.ndarray:
     both = mass * place * (1 - place) - spread
     to_right, y2 = mass * place * mean_y + tilt, mass * mean_y * mean_y + syy
     to_left = mass * mean_y - to_right
-    u, w = heights[begin].transpose(0, 2, 1)[..., None], heights  # (longest, V, M + 1, 1), (M + 1, V)
-    errors = 2 * _spread(both) * u * w
-    errors += (_spread(left) * u - 2 * _spread(to_left)) * u
-    errors += (_spread(right) * w - 2 * _spread(to_right)) * w + _spread(y2)
+    u, w = heights.take(begin, axis=1).swapaxes(0, 1), heights[:, None]  # (longest, V, M + 1), (V, 1, M + 1)
+    errors = (2 * both[:, None] * u) * w[..., None, :]
+    errors += (left[:, None] * u - 2 * to_left[:, None]) * u
+    errors += ((right * w - 2 * to_right) * w + np.where(nowhere, np.inf, y2))[:, :, None]
     return errors
-
-
-def _spread(values: np.ndarray) -> np.ndarray:
-    """(longest, M + 1) -> (longest, 1, M + 1, 1)."""
-    return values[:, None, :, None]
 
 
 def _charged(pieces: Pieces, lines: Lines) -> np.ndarray:

@@ -15,12 +15,13 @@ in which phi_x = -1/h, 1/h in a piece of length h. A closed spline, sum of a_k s
 Lagrange's multiplier times that sum, and a border to both systems.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from relufit.spline.banded import definite, indefinite, tridiagonal
 from relufit.spline.breaks import NARROWEST
 from relufit.spline.pieces import Moments, Pieces
 
@@ -45,16 +46,22 @@ class Spline:
     gram: tuple[np.ndarray, np.ndarray, np.ndarray]  # (K,) each: sums of phi_left^2, phi_left phi_right, phi_right^2
     closure: np.ndarray | None  # (K,) a
     multiplier: np.ndarray  # (1,) of the closure
+    is_settled: bool = False  # no step of its knots gains anything worth while
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Of the pieces, (K,)."""
+        return np.diff(self.knots)
 
     @cached_property
     def slopes(self) -> np.ndarray:
         """(K,)."""
-        return np.diff(self.values) / np.diff(self.knots)
+        return np.diff(self.values) / self.lengths
 
     @cached_property
     def residuals(self) -> tuple[np.ndarray, np.ndarray]:
         """Sums of e phi_left and of e phi_right over each piece, (K,) each."""
-        m, h = self.moments, np.diff(self.knots)
+        m, h = self.moments, self.lengths
         e, place = self._mean_residual, (m.x - self.knots[..., :-1]) / h
         right = m.mass * place * e + (self.slopes * m.sxx - m.sxy) / h
         return m.mass * e - right, right
@@ -77,8 +84,8 @@ class Spline:
 
     @property
     def is_exact(self) -> bool:
-        """Whether there is nothing left but rounding."""
-        return self.mse < self.pieces.rounding
+        """Whether there is nothing left but rounding, and what every spline leaves."""
+        return bool(self.squares - self.pieces.least < self.pieces.rounding * self.pieces.mass)
 
     @cached_property
     def _mean_residual(self) -> np.ndarray:
@@ -114,22 +121,23 @@ def _values(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The values of least squares, (..., K + 1), and the multiplier (..., 1) of what makes `border` . values 0."""
     if border is None:
-        return _tridiagonal(diagonal, beside, wanted)[0], np.zeros((*diagonal.shape[:-1], 1))
-    values, along = _tridiagonal(diagonal, beside, wanted, border)
+        return tridiagonal(diagonal, beside, wanted)[0], np.zeros((*diagonal.shape[:-1], 1))
+    values, along = tridiagonal(diagonal, beside, wanted, border)
     multiplier = _dot(border, values) / _dot(border, along)
     return values - multiplier * along, multiplier
 
 
 def improve(spline: Spline, held: np.ndarray, steps: int = STEPS) -> Spline:
     """Move the knots, except the ends and those at `held`, until nothing is gained; never a worse spline."""
-    damping, too_little = DAMPING[0], 0.0
     free = _free(spline.knots, held)
-    if not free.any() or spline.is_exact:
+    if spline.is_settled or spline.is_exact or not free.any():
         return spline
-    nearly_done = False
+    damping, too_little, nearly_done = DAMPING[0], 0.0, False
     squares = [spline.squares]
+    equations: _Equations | None = None
     for _ in range(steps):
-        step = _newton_step(spline, damping, free)
+        equations = equations or _equations(spline, free)
+        step = _newton_step(equations, damping)
         if step is None:  # not positive definite
             too_little, damping = damping, max(4 * damping, DAMPING[0])
         else:
@@ -138,33 +146,35 @@ def improve(spline: Spline, held: np.ndarray, steps: int = STEPS) -> Spline:
             if gain > 0:
                 small = gain < ENOUGH * spline.squares
                 if small and (nearly_done or damping < 1e-3):
-                    return tried
+                    return replace(tried, is_settled=True)
                 # Just above the least damping that makes the Hessian positive definite, steps are longest.
                 too_little /= 2
                 floor = 1.1 * too_little if damping < 2 * too_little else np.sqrt(damping * too_little)
                 spline, nearly_done, damping = tried, small, max(damping / 6, floor)
+                equations = None
             else:
                 damping = max(4 * damping, 1e-3)
             squares.append(spline.squares)
             if len(squares) > PATIENCE and squares[-1 - PATIENCE] - squares[-1] < LITTLE * squares[-1]:
-                break
+                return replace(spline, is_settled=True)
         if damping > DAMPING[1]:
-            break
+            return replace(spline, is_settled=True)
     return spline
 
 
 def improve_all(splines: Spline, held: np.ndarray, steps: int) -> Spline:
     """Move the knots of splines side by side, (S, K + 1), for so many steps: cheaply, to see which is worth more."""
     free = _free(splines.knots, held)
-    damping = np.full((len(splines.knots), 1), DAMPING[0])
+    damping = np.ones((len(splines.knots), 1))  # strong at first: a step that fails is lost
     for _ in range(steps):
-        step = _newton_step(splines, damping, free)
+        step = _newton_step(_equations(splines, free), damping)
         if step is None:
-            break
-        tried = solve(splines.pieces, _moved(splines, np.nan_to_num(step)), splines.closure)
+            damping *= 4
+            continue
+        tried = solve(splines.pieces, _moved(splines, np.where(np.isfinite(step), step, 0.0)), splines.closure)
         better = (tried.squares < splines.squares)[:, None]
         splines = _chosen(better, tried, splines)
-        damping = np.where(better, damping / 6, np.maximum(4 * damping, 1e-3))
+        damping = np.where(better, damping / 3, np.maximum(4 * damping, 1e-3))
     return splines
 
 
@@ -177,7 +187,7 @@ def _free(knots: np.ndarray, held: np.ndarray) -> np.ndarray:
 
 def _moved(spline: Spline, step: np.ndarray) -> np.ndarray:
     """The knots after a step that leaves them in order, (..., K + 1)."""
-    h, narrowest = np.diff(spline.knots), NARROWEST * (spline.pieces.high - spline.pieces.low)
+    h, narrowest = spline.lengths, NARROWEST * (spline.pieces.high - spline.pieces.low)
     most = np.maximum(STRIDE * np.minimum(h[..., :-1], h[..., 1:]) - narrowest, 0.0)
     knots = spline.knots.copy()
     knots[..., 1:-1] += np.clip(step[..., 1:-1], -most, most)
@@ -201,12 +211,17 @@ def _chosen(mask: np.ndarray, first: Spline, second: Spline) -> Spline:
     )
 
 
-def _newton_step(spline: Spline, damping: Any, free: np.ndarray) -> np.ndarray | None:
-    """By how much each knot moves, (..., K + 1); None where the damped Hessian is not positive definite.
+class _Equations(NamedTuple):
+    """Of Newton's step from a spline, in (v_0, t_0, v_1, t_1, ...); banded.py says how the Hessian is laid out."""
 
-    `damping` is a number; (S, 1) of splines side by side, whose Hessians need not be positive definite.
-    """
-    h, s, m, (left, both, right) = np.diff(spline.knots), spline.slopes, spline.moments, spline.gram
+    hessian: np.ndarray  # (4, ..., 2 K + 2)
+    downhill: np.ndarray  # (2, ..., 2 K + 2): against the gradient, which in v is 0 or what the closure holds; along it
+    stiffness: np.ndarray  # (..., K + 1), what damping adds to the elements of t
+    is_closed: bool
+
+
+def _equations(spline: Spline, free: np.ndarray) -> _Equations:
+    h, s, m, (left, both, right) = spline.lengths, spline.slopes, spline.moments, spline.gram
     e_left, e_right = (e / h for e in spline.residuals)
     # Of each piece: v and t at its left end (0) and its right end (1).
     v0t0, v0t1, t0v1, v1t1 = -s * left + e_left, -s * both + e_right, -s * both - e_left, -s * right - e_right
@@ -220,7 +235,8 @@ def _newton_step(spline: Spline, damping: Any, free: np.ndarray) -> np.ndarray |
     turn = np.diff(s)  # (..., K - 1)
     at_knots = _by_knot(t0t0, t1t1)
     at_knots[..., 1:-1] += (density * (spline.values - target))[..., 1:-1] * turn
-    at_knots[..., 1:-1] += damping * _stiffness(turn, m.mass)
+    stiffness = np.zeros(at_knots.shape)
+    stiffness[..., 1:-1] = _stiffness(turn, m.mass, h, free[..., 1:-1])
     band = np.zeros((4, *spline.knots.shape[:-1], 2 * spline.knots.shape[-1]))
     band[3, ..., 0::2] = _by_knot(left, right) * (1 + RIDGE)
     band[3, ..., 1::2] = np.where(free, at_knots, 1.0)
@@ -229,51 +245,52 @@ def _newton_step(spline: Spline, damping: Any, free: np.ndarray) -> np.ndarray |
     band[2, ..., 2::2], band[1, ..., 2::2] = np.where(now, t0v1, 0.0), both
     band[1, ..., 3::2], band[0, ..., 3::2] = np.where(between, t0t1, 0.0), np.where(after, v0t1, 0.0)
 
-    downhill = np.zeros((2, *band.shape[1:]))  # (the gradient in v is 0, or what the closure holds)
+    downhill = np.zeros((2, *band.shape[1:]))
     downhill[0, ..., 1::2] = np.where(free, _by_knot(s * spline.residuals[0], s * spline.residuals[1]), 0.0)
     if spline.closure is not None:
         per_length = spline.closure / h
         downhill[1, ..., 0::2] = _by_knot(-per_length, per_length)
         downhill[1, ..., 1::2] = np.where(free, _by_knot(per_length * s, -per_length * s), 0.0)
         downhill[0, ..., 0::2] = spline.multiplier * downhill[1, ..., 0::2]
-    found = _banded(band, downhill)
-    if found is None:
-        return None
-    step = found[0]
-    if spline.closure is not None:
-        along = _dot(downhill[1], found[1])
-        step = step - found[1] * _dot(downhill[1], step) / np.where(along != 0, along, 1.0)
-    return step[..., 1::2]
+    return _Equations(band, downhill, stiffness, spline.closure is not None)
 
 
-def _banded(band: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:
-    """Solve symmetric systems (4, ..., n), the element (i, j) of each at [3 + i - j, ..., j], for rows (R, ..., n).
+def _newton_step(equations: _Equations, damping: Any) -> np.ndarray | None:
+    """By how much each knot moves, (..., K + 1); None where the damped Hessian is not positive definite.
 
-    None where the only system is not positive definite; of several that are not, what solves them all the same.
+    `damping` is a number; (S, 1) of splines side by side, and those whose Hessian is not stay where they are. Of closed
+    splines, and side by side, that is told by the sign of a determinant, which is wrong for some: their error may rise.
     """
-    from scipy.linalg.lapack import dgbsv, dpbsv
+    band, downhill = equations.hessian.copy(), equations.downhill
+    band[3, ..., 1::2] += damping * equations.stiffness
+    if not equations.is_closed and band.ndim == 2:
+        solved = definite(band, downhill[:1])
+        return None if solved is None else solved[0, 1::2]
+    found, sign = indefinite(band, downhill)
+    step = found[0]
+    if equations.is_closed:
+        along = _dot(downhill[1], found[1])
+        step = step - found[1] * _dot(downhill[1], found[0]) / np.where(along != 0, along, 1.0)
+        sign = sign * along
+    return np.where(sign > 0, step[..., 1::2], 0.0) if (sign > 0).any() else None
 
-    rows = wanted.reshape(len(wanted), -1)  # systems side by side are one long system
-    upper = band.reshape(4, -1)
-    if band.ndim == 2:
-        _, found, failed = dpbsv(upper, rows.T)
-    else:
-        whole = np.zeros((10, upper.shape[1]))
-        whole[3:7] = upper
-        for k in (1, 2, 3):
-            whole[6 + k, :-k] = upper[3 - k, k:]
-        _, _, found, failed = dgbsv(3, 3, whole, rows.T)
-    return None if failed else found.T.reshape(wanted.shape)
 
-
-def _stiffness(turn: np.ndarray, mass: np.ndarray) -> np.ndarray:
+def _stiffness(turn: np.ndarray, mass: np.ndarray, h: np.ndarray, free: np.ndarray) -> np.ndarray:
     """What damping is measured by, for each inner knot: the squares that moving it alone would cost, about.
 
-    Where the slope hardly turns that is nothing: such a knot counts a hundredth of the average at least.
+    Where the slope hardly turns that is nothing. Moved by a piece's length all knots of a good spline cost the same: so
+    each counts a hundredth of the average, of those that are free to move, at least.
     """
-    turn2 = turn * turn
-    parallel = mass[..., :-1] * mass[..., 1:] / (mass[..., :-1] + mass[..., 1:] + 1e-300)
-    return np.maximum(turn2, 1e-2 * turn2.mean(axis=-1, keepdims=True)) * parallel / 6 + 1e-300
+    near = _parallel(h) ** 2
+    cost = np.where(free, turn * turn * _parallel(mass) * near / 6, 0.0)
+    average = cost.sum(axis=-1, keepdims=True) / np.maximum(free.sum(axis=-1, keepdims=True), 1)
+    return np.maximum(cost, 1e-2 * average) / near + 1e-300
+
+
+def _parallel(of_pieces: np.ndarray) -> np.ndarray:
+    """For each inner knot, (..., K - 1), a value a little smaller than the lesser of both pieces beside it."""
+    left, right = of_pieces[..., :-1], of_pieces[..., 1:]
+    return left * right / (left + right + 1e-300)
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -287,14 +304,3 @@ def _by_knot(at_left: np.ndarray, at_right: np.ndarray) -> np.ndarray:
     total[..., :-1] = at_left
     total[..., 1:] += at_right
     return total
-
-
-def _tridiagonal(diagonal: np.ndarray, beside: np.ndarray, *wanted: np.ndarray) -> np.ndarray:
-    """Solve a positive definite tridiagonal system for each right-hand side: rows of the answer."""
-    from scipy.linalg.lapack import dptsv
-
-    beside = np.concatenate([beside, np.zeros((*beside.shape[:-1], 1))], axis=-1).ravel()[:-1]  # one long system
-    _, _, found, failed = dptsv(diagonal.ravel(), beside, np.stack([rows.ravel() for rows in wanted], axis=1))
-    if failed:
-        raise np.linalg.LinAlgError(f"the values are not determined: minor {failed} of the least-squares system")
-    return found.T.reshape(len(wanted), *diagonal.shape)

@@ -8,7 +8,7 @@ from relufit.spline.density import even_nodes
 from relufit.spline.pieces import Moments, Pieces
 
 NODES_PER_PIECE, NODES_PER_FEW = 3, 8
-FEWEST_NODES = 96
+FEWEST_NODES = 64
 FEW_PIECES = 24  # up to which lines may be of any length
 LONGEST = 5  # else a line takes up to so many pieces' worth of nodes
 
@@ -52,19 +52,23 @@ def _nodes(pieces: Pieces, count: int, held: np.ndarray) -> np.ndarray:
 
 
 def _sums(fine: Moments, longest: int) -> np.ndarray:
-    """Mass, means of x and y, sxx, sxy, syy from node i - l to node i, at [:, longest - l, i]: (6, longest, nodes)."""
+    """Mass, means of x and y, sxx, sxy, syy from node i - l to node i, at [:, longest - l, i]: (6, longest, nodes).
+
+    What stands where a line would begin before the first node means nothing.
+    """
     sums = np.zeros((6, longest, len(fine.mass) + 1))
-    one = np.stack([*fine[:5], fine.rest + fine.slope * fine.sxy])
-    lines = one
-    for length in range(1, longest + 1):
-        if length > 1:
-            lines = _joined(lines[:, :-1], one[:, length - 1 :])
-        sums[:, longest - length, length:] = lines
+    sums[:, -1, 1:] = *fine[:5], fine.rest + fine.slope * fine.sxy
+    length = 1
+    while length < longest:  # lines of up to `length` nodes, and the longest of those after each
+        more = min(length, longest - length)
+        left, right = sums[:, longest - more :, :-length], sums[:, longest - length, None, length:]
+        sums[:, longest - length - more : longest - length, length:] = _joined(left, right)
+        length += more
     return sums
 
 
 def _joined(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Mass, means and centred sums, (6, n), of neighbouring lines taken together: the parallel-axis theorem.
+    """Mass, means and centred sums, (6, ...), of neighbouring lines taken together: the parallel-axis theorem.
 
     Chan, Golub and LeVeque (1983), The American Statistician 37(3), 242-247.
     """

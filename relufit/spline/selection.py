@@ -9,7 +9,8 @@ from relufit.errors import RelufitError
 from relufit.params import check_count, check_positive
 from relufit.scaling import Scaling
 from relufit.spline.cells import Cells, join_evenly
-from relufit.spline.pieces import DataPieces, Pieces
+from relufit.spline.pieces import Pieces
+from relufit.spline.samples import DataPieces
 from relufit.spline.search import Found, best_spline, rough_splines
 
 MOST_UNITS = 2**13  # that a tolerance may take
