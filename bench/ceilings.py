@@ -141,7 +141,8 @@ def _spin(mix: str, dtype: str) -> tuple[Any, int]:
 
     Seen in the assembly (inspect_asm, AVX2, numba 0.68): the loop is unrolled four or eight times and holds nothing but
     the mix on ymm registers, no load, store or spill: 12 vfmadd213ps a turn for multiply-adds; vfmadd213ps, vmaxps,
-    vfmadd213ps and vfmadd213ps, vcmpltps, vandps, vandps, vaddps, vaddps a link for the gradient. Nothing is merged:
+    vfmadd213ps and vfmadd213ps, vcmpltps, vandps, vandps, vaddps, vaddps a link for the gradient. With AVX-512 the same
+    stands there on zmm registers, unrolled once or twice, and each vandps is a vmovaps under a mask. Nothing is merged:
     every chain starts from other values, loaded at run time, without fast-math, and all of them enter the sum.
     """
     from llvmlite import ir
