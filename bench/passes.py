@@ -1,6 +1,7 @@
 """Several passes over the grid as one row for each case: their rounds together, and apart as blocks to compare."""
 
 from collections.abc import Hashable, Iterable
+from math import isnan
 from typing import Any
 
 Case = dict[str, Any]
@@ -30,15 +31,16 @@ def _merged(passes: dict[int, Case]) -> Case:
     first = next(iter(timed.values()))
     if first["seconds"] is None:
         return {**first, "passes": {}}
-    # A pass may have put more steps into a call than another; the row is of calls of the first.
-    seconds = {
-        number: [second * first["steps"] / case["steps"] for second in case["seconds"] or []]
-        if case["steps"] != first["steps"]
-        else case["seconds"] or []
-        for number, case in timed.items()
-    }
+    seconds = {number: _in_calls_of(first, case) for number, case in timed.items()}
     together = [second for block in seconds.values() for second in block]
     return {**first, **_witnessed(list(timed.values())), "seconds": together, "passes": seconds}
+
+
+def _in_calls_of(first: Case, case: Case) -> list[float]:
+    """Seconds of a call of another pass, which may have put more steps into it than the first one did."""
+    seconds: list[float] = case["seconds"] or []
+    ratio = first["steps"] / case["steps"]
+    return seconds if isnan(ratio) else [second * ratio for second in seconds]  # nan: this work has no steps
 
 
 def _witnessed(timed: list[Case]) -> Case:

@@ -145,7 +145,7 @@ def limit_command(
             f"relufit fit {target} --x COLUMN --y COLUMN --tolerance"
         )
     found = limits(target, hidden, domain=_domain(domain), mse=mse, max_error=max_error)
-    print(_as_json(found._asdict()) if as_json else found.sentences())
+    print(_as_json(found._asdict()) if as_json else found.in_words())
 
 
 @app.command("backends")

@@ -11,6 +11,8 @@ from relufit.errors import RelufitError
 from relufit.params import check_count, check_seed
 from relufit.targets import Target, resolve
 
+SAMPLES = 1000  # of a function where nobody says how many
+
 
 class Plan(NamedTuple):
     """The minibatches of a run: row e of `order` lists the samples of epoch e, cut into pieces of `batch`.
@@ -47,13 +49,16 @@ def draw_plan(samples: int, *, batch: int = 32, epochs: int = 1, seed: int = 0, 
     if batch >= samples:
         return Plan(None, samples, epochs)
     # 32 bits where they suffice: the order of a long run is the largest array that training needs.
-    order = np.empty((epochs, samples), np.int32 if samples < 2**31 else np.int64)
+    try:
+        order = np.empty((epochs, samples), np.int32 if samples < 2**31 else np.int64)
+    except (MemoryError, ValueError):  # numpy raises ValueError where not even the size can be expressed
+        raise RelufitError(f"the order of {samples} samples in {epochs} epochs does not fit in memory") from None
     for row, epoch in zip(order, range(first_epoch, first_epoch + epochs), strict=True):
         row[:] = np.random.default_rng([seed, epoch]).permutation(samples)
     return Plan(order, batch, epochs)
 
 
-def sample(target: Target | str | Any, n: int = 1000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def sample(target: Target | str | Any, n: int = SAMPLES, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Sample a target: x and y, float64, both (n, 1); x is `linspace` over the domain, shuffled.
 
     The seed drives the shuffle and the target's noise only. Raises RelufitError for n below 1, an unknown target, or
@@ -61,7 +66,10 @@ def sample(target: Target | str | Any, n: int = 1000, seed: int = 0) -> tuple[np
     """
     target = resolve(target)
     rng = np.random.default_rng(check_seed(seed))
-    x = rng.permutation(np.linspace(*target.domain, check_count("n", n)))[:, None]  # (n, 1)
+    try:
+        x = rng.permutation(np.linspace(*target.domain, check_count("n", n)))[:, None]  # (n, 1)
+    except (MemoryError, ValueError):  # numpy raises ValueError where not even the size can be expressed
+        raise RelufitError(f"{n} samples do not fit in memory") from None
     y = target(x)
     return x, y + rng.normal(0, target.noise, y.shape) if target.noise else y
 
@@ -90,6 +98,14 @@ def check_table(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     return columns
 
 
+def demand_data_alone(n: object, domain: object) -> None:
+    """Raise RelufitError where data come with what only a function needs."""
+    if domain is not None:
+        raise RelufitError("domain belongs to a function; data bring their own x")
+    if n is not None:
+        raise RelufitError("n is for sampling a function; data bring their own samples")
+
+
 def check_weight(weight: Any, samples: int) -> np.ndarray:
     """Return the weights of samples as float64 (N,). Raises RelufitError unless at least 0, and not all."""
     column = _as_columns("weight", weight)
@@ -107,9 +123,8 @@ def weigh(x: np.ndarray, y: np.ndarray, weight: Any) -> tuple[np.ndarray, np.nda
     Raises RelufitError as `check_weight` does.
     """
     weight = check_weight(weight, len(x))
-    weight = np.ldexp(
-        weight, 1 - int(np.frexp(weight.max())[1])
-    )  # exact, and no product of weights under- or overflows
+    # By a power of two, which is exact, so that no product of weights under- or overflows.
+    weight = np.ldexp(weight, 1 - int(np.frexp(weight.max())[1]))
     counts = weight > np.finfo(np.float64).eps
     return x[counts], y[counts], weight[counts]
 

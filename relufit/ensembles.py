@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from relufit.backend import Backend
-from relufit.data import check_table, draw_plan, sample, split
+from relufit.data import SAMPLES, check_table, demand_data_alone, draw_plan, sample, split
 from relufit.errors import RelufitError
 from relufit.fits import Fit, History, Problem, first_divergence
 from relufit.optim import Optimizer, State, map_arrays, stack_states
@@ -40,7 +40,7 @@ def fit_many(
     batch_size: int = 32,
     seed: int = 0,
     dtype: str = "float32",
-    n: int = 1000,
+    n: int | None = None,
     domain: tuple[float, float] | None = None,
     test_fraction: float = 0.2,
     scheme: str = "spread",
@@ -145,12 +145,11 @@ def _one(states: State, m: int) -> State:
 
 
 def _columns(
-    targets_or_x: Any, y: Any, n: int, domain: tuple[float, float] | None, seed: int
+    targets_or_x: Any, y: Any, n: int | None, domain: tuple[float, float] | None, seed: int
 ) -> tuple[np.ndarray, list[np.ndarray], list[Target | None]]:
     """The shared x (N, D), and for each target y (N, 1) and its function."""
     if y is not None:
-        if domain is not None:
-            raise RelufitError("domain belongs to functions; data bring their own x")
+        demand_data_alone(n, domain)
         x, table = check_table(targets_or_x, y)
         return x, [table[:, m : m + 1] for m in range(table.shape[1])], [None] * table.shape[1]
     given = list(targets_or_x) if isinstance(targets_or_x, (list, tuple)) else [targets_or_x]
@@ -166,7 +165,7 @@ def _columns(
                 f"{target.domain}; give a domain for all"
             )
         demand_no_pole(target)
-    drawn = [sample(target, n, seed) for target in targets]
+    drawn = [sample(target, SAMPLES if n is None else n, seed) for target in targets]
     return drawn[0][0], [column for _, column in drawn], list(targets)
 
 

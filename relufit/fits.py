@@ -17,9 +17,12 @@ from relufit.spline.functions import PLACES, SHARES
 from relufit.spline.units import knots_of
 from relufit.targets import Target
 
+EVERY = slice(None)  # sample
 CELLS = 1000  # that errors against a function are integrated over at first, cut at the knots too
-HALVINGS, MOST_CELLS = 30, 2**16  # of a cell; to be halved at once
-SETTLED, ROUNDING = 1e-6, 1e-14  # a change of the sum of squares, and of values, that is none
+HALVINGS = 30  # of a cell, at the most
+MOST_CELLS = 2**16  # that are halved at once
+SETTLED = 1e-6  # a relative change of the mean square that is none
+ROUNDING = 1e-14  # a relative change of the function's values that is none
 DIVERGED_LOSS = 1e8  # of standardised data, where a constant has the loss 1: this is lost long before it overflows
 
 
@@ -121,18 +124,17 @@ class Problem:
         """The Fit that has reached `state`, standardised and on the host."""
         params = self.scaling.unscale(state.params)
         fit = Fit(params, history, {}, state, self.x, self.y, self.target)
+        errors = self._errors(params, EVERY)
         if self.target is None:
-            with np.errstate(over="ignore", invalid="ignore"):
-                error = evaluate(params, self.x) - self.y
-                mse, largest = self._mean_square(error, slice(None)), float(np.abs(error).max())
+            mse, largest = self._mean_square(errors, EVERY), float(np.abs(errors).max())
         else:
             mse, largest = errors_against(self.target, params)
         fit.metrics.update(
             status=status,
             mse=mse,
             max_error=largest,
-            train_mse=self.mse(params, self.train_index),
-            test_mse=self.mse(params, self.test_index),
+            train_mse=self._mean_square(errors[self.train_index], self.train_index),
+            test_mse=self._mean_square(errors[self.test_index], self.test_index),
             seconds=history.seconds[-1] if history.seconds else 0.0,
             epochs=len(history.loss),
             steps=state.step,
@@ -149,14 +151,20 @@ class Problem:
 
     def mse(self, params: Params, index: np.ndarray) -> float:
         """The mean squared error over some of the samples; nan over none. `params` act on raw x."""
-        if not len(index):
+        return self._mean_square(self._errors(params, index), index)
+
+    def _errors(self, params: Params, index: np.ndarray | slice) -> np.ndarray:
+        """Output - y of some of the samples, (n, O)."""
+        with np.errstate(over="ignore", invalid="ignore"):  # the network may have diverged
+            return evaluate(params, self.x[index]) - self.y[index]
+
+    def _mean_square(self, errors: np.ndarray, index: np.ndarray | slice) -> float:
+        """Of the errors (n, O) of some of the samples, weighted where the samples are; nan over none."""
+        if not len(errors):
             return float("nan")
         with np.errstate(over="ignore", invalid="ignore"):
-            return self._mean_square(evaluate(params, self.x[index]) - self.y[index], index)
-
-    def _mean_square(self, error: np.ndarray, index: np.ndarray | slice) -> float:
-        """Of errors (n, O), weighted where the samples are."""
-        return float(np.average((error**2).mean(axis=1), weights=None if self.weight is None else self.weight[index]))
+            squares = (errors**2).mean(axis=1)
+            return float(np.average(squares, weights=None if self.weight is None else self.weight[index]))
 
 
 def errors_against(target: Target, params: Params) -> tuple[float, float]:

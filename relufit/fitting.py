@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from relufit.data import check_table, draw_plan, sample, split, weigh
+from relufit.data import SAMPLES, check_table, demand_data_alone, draw_plan, sample, split, weigh
 from relufit.errors import RelufitError
 from relufit.fits import Fit, Problem
 from relufit.optim import OPTIMIZERS, Optimizer, State
-from relufit.params import Params, Sizes, check_count, check_dtype, init_params
+from relufit.params import Params, Sizes, check_choice, check_count, check_dtype, check_hidden, init_params
 from relufit.progress import progress_bar, progress_line
 from relufit.scaling import Scaling
 from relufit.solvers import lbfgs, spline
@@ -20,7 +20,6 @@ from relufit.solvers.training import Wanted, check_state, choose_backend, choose
 from relufit.spline.breaks import demand_no_pole
 from relufit.targets import Target, resolve
 
-SAMPLES = 1000  # of a function where nobody says how many
 SOLVERS = (*OPTIMIZERS, "lbfgs", "spline")
 
 
@@ -85,6 +84,7 @@ def fit(
     last good fit as `.fit`, where the loss leaves the finite numbers.
     """
     x, y, target = _data(target_or_x, y, n, domain, seed)
+    hidden = check_hidden(hidden)
     dtype, epochs, batch_size = check_dtype(dtype), check_count("epochs", epochs), check_count("batch_size", batch_size)
     if weight is not None:
         if target is not None:
@@ -104,7 +104,7 @@ def fit(
         with progress_line(shown) as show:
             return spline.fit_problem(problem, hidden, tolerance, seed, show)
 
-    units = check_count("hidden", HIDDEN if hidden is None else hidden)
+    units = HIDDEN if hidden is None else check_count("hidden", hidden)
     sizes = Sizes(len(train_index), x.shape[1], units, y.shape[1])
     draw = partial(_draw_weights, problem, sizes, scheme, dtype, seed)
     if rule is None:
@@ -130,8 +130,7 @@ def check_options(
     These are the options of `fit` that are None where nobody gives them; those with a value of their own, such as
     `epochs`, cannot be seen to be given.
     """
-    if solver not in SOLVERS:
-        raise RelufitError(f"unknown solver {solver!r}; choose one of {', '.join(SOLVERS)}")
+    check_choice("solver", solver, SOLVERS)
     if solver != "spline" and tolerance is not None:
         raise RelufitError(f"tolerance needs solver='spline'; {solver} knows none")
     if solver not in ("spline", "lbfgs") and weight is not None:
@@ -186,10 +185,7 @@ def _data(
     if y is not None:
         if isinstance(target_or_x, (str, Target)):
             raise RelufitError(f"{target_or_x!r:.60} is a function and brings its own y; give data as x and y, or no y")
-        if domain is not None:
-            raise RelufitError("domain belongs to a function; data bring their own x")
-        if n is not None:
-            raise RelufitError("n is for sampling a function; data bring their own samples")
+        demand_data_alone(n, domain)
         return *check_table(target_or_x, y), None
     if not isinstance(target_or_x, (str, Target)) and not callable(target_or_x):
         raise RelufitError("data need both x and y; without y, give a Target, a name, an expression or a function")

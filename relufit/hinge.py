@@ -42,17 +42,22 @@ class Sums(NamedTuple):
 
 
 def forward(params: Params, x: np.ndarray) -> np.ndarray:
-    """The network's output, x (N, 1) -> (N, O), by the segment that each sample lies in: O(N log H)."""
+    """The network's output, x (N, 1) -> (N, O), by the segment that each sample lies in: O(N log H).
+
+    Lines begin at knots, not at samples: what a sample is given does not depend on how far away others are.
+    """
     w1, b1, w2, b2 = in_float64(params)
-    w1, low, high = w1[0], float(x.min()), float(x.max())
+    w1, (low, high) = w1[0], finite_ends(x)
     with np.errstate(all="ignore"):
         positions = -b1 / w1
     inner = np.flatnonzero((low < positions) & (positions < high))
     ends, places = np.unique(positions[inner], return_inverse=True)
-    start = np.concatenate([[low], ends, [high]])
     # A unit without a knot among the samples is on for all of them, or off: its knot is put at one end.
     # Half-way, because at an end itself rounding decides.
-    on = w1 * ((low + high) / 2) + b1 > 0
+    middle = low / 2 + high / 2
+    start = np.concatenate([ends[:1] if len(ends) else [middle], ends, [high]])
+    with np.errstate(over="ignore"):
+        on = w1 * middle + b1 > 0
     knots = np.where(on == (w1 > 0), 0, len(ends) + 1)
     knots[inner] = places + 1
     value, slope = lines(Params(w1[None], b1, w2, b2), start, knots)
@@ -62,6 +67,13 @@ def forward(params: Params, x: np.ndarray) -> np.ndarray:
         segment = np.searchsorted(ends, piece, side="right")
         y[first : first + CHUNK] = (value[:, segment] + slope[:, segment] * (piece - start[segment])).T
     return y
+
+
+def finite_ends(x: np.ndarray) -> tuple[float, float]:
+    """The least and the largest of the samples, nan left out and infinity taken for the largest float."""
+    largest = np.finfo(np.float64).max
+    low, high = float(np.fmin.reduce(x, axis=None)), float(np.fmax.reduce(x, axis=None))
+    return (0.0, 0.0) if np.isnan(low) else (max(low, -largest), min(high, largest))
 
 
 def loss_and_grads(params: Params, table: Table, places: np.ndarray | None = None) -> tuple[np.ndarray, Params]:

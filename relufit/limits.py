@@ -27,8 +27,8 @@ class Limits(NamedTuple):
     units_for_mse: int | None  # that the tolerance asked for needs, by MSE*
     units_for_max_error: int | None  # by the bound
 
-    def sentences(self) -> str:
-        """For people."""
+    def in_words(self) -> str:
+        """The limits as text, a line each."""
         lines = [
             f"{self.target} on [{self.low:.6g}, {self.high:.6g}], {self.hidden} hidden units",
             f"best spline found       mean square {self.mse:.4g}, largest error {self.max_error:.3g}, "
@@ -72,18 +72,19 @@ def limits(
     asymptotic, bound = theory.asymptotic_mse(function, hidden), theory.sup_error_bound(function, hidden)
     value = asymptotic.value
     return Limits(
-        function.name,
-        *function.domain,
-        hidden,
-        best.metrics["mse"],
-        best.metrics["max_error"],
-        best.metrics["seconds"],
-        value,
-        asymptotic.exact,
-        None if not value else best.metrics["mse"] / value,
-        bound.value if bound.value < float("inf") else None,
-        bound.kind,
-        asymptotic.reason or None,
-        None if mse is None else theory.units_for(function, mse=mse),
-        None if max_error is None else theory.units_for(function, max_error=max_error),
+        target=function.name,
+        low=function.domain[0],
+        high=function.domain[1],
+        hidden=hidden,
+        mse=best.metrics["mse"],
+        max_error=best.metrics["max_error"],
+        seconds=best.metrics["seconds"],
+        asymptotic_mse=value,
+        exact=asymptotic.exact,
+        ratio=best.metrics["mse"] / value if value else None,
+        bound=bound.value if bound.value < float("inf") else None,
+        bound_kind=bound.kind,
+        reason=asymptotic.reason or None,
+        units_for_mse=None if mse is None else theory.units_for(function, mse=mse),
+        units_for_max_error=None if max_error is None else theory.units_for(function, max_error=max_error),
     )

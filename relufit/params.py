@@ -6,7 +6,7 @@ Shape legend, used everywhere: N samples, D inputs, H hidden units, O outputs.
 Everything random is drawn here on the host, in float64, from one seed: every backend starts from the same weights.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf, nan, pi
 from numbers import Real
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ Array = Any  # numpy.ndarray, cupy.ndarray, torch.Tensor, jax.Array, ...: a back
 
 DOMAIN = (-2 * pi, 2 * pi)
 DTYPES = ("float32", "float64")
+LARGEST_COUNT = 2**63 - 1
 
 
 class Params(NamedTuple):
@@ -67,8 +68,7 @@ def init_params(
     for name, value in {"hidden": hidden, "inputs": inputs, "outputs": outputs}.items():
         check_count(name, value)
     check_dtype(dtype)
-    if scheme not in SCHEMES:
-        raise RelufitError(f"unknown init scheme {scheme!r}; choose one of {', '.join(SCHEMES)}")
+    check_choice("init scheme", scheme, SCHEMES)
     low, high = check_domain(domain)
     rng = np.random.default_rng(check_seed(seed))
     try:
@@ -136,8 +136,25 @@ def find_fault(params: Params) -> str | None:
 def check_count(name: str, value: object, least: int = 1) -> int:
     """Return `value` as an int of at least `least`, or raise RelufitError naming it."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise RelufitError(f"{name} must be a whole number of at least {least}, not {value!r}")
+        raise RelufitError(f"{name} must be a whole number of at least {least}, not {value!r:.60}")
+    if value > LARGEST_COUNT:
+        raise RelufitError(f"{name} must be a number that fits into 64 bits")
     return int(value)
+
+
+def check_hidden(hidden: object) -> int | str | None:
+    """Return a number of units, or "auto" or None, which leave it open. Raises RelufitError for anything else."""
+    if hidden is None or (isinstance(hidden, str) and hidden == "auto"):
+        return hidden
+    return check_count("hidden", hidden)
+
+
+def check_choice(name: str, value: object, choices: Iterable[str]) -> str:
+    """Return `value` where it is one of these names, or raise RelufitError that lists them."""
+    choices = list(choices)
+    if not isinstance(value, str) or value not in choices:
+        raise RelufitError(f"unknown {name} {value!r:.60}; choose one of {', '.join(choices)}")
+    return value
 
 
 def check_positive(name: str, value: object, *, or_zero: bool = False) -> float:

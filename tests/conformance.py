@@ -98,6 +98,18 @@ def agrees_with_finite_differences(backend: Backend, sizes: Sizes) -> None:
         assert (ends[0] - ends[1]) / (2 * width) == pytest.approx(slope, rel=1e-6, abs=1e-7)
 
 
+def answers_each_sample_by_itself(backend: Backend, samples: int, dtype: str) -> None:
+    """What the network says of a sample does not depend on the others, however far away those are."""
+    skip_unsupported(backend, Sizes(samples + 1, 1, 64, 1), dtype)
+    params, x, _ = problem(Sizes(samples, 1, 64, 1), dtype, on_knots=False)
+    start = on_device(backend, params)
+    alone = backend.to_host(backend.forward(start, backend.to_device(x)))
+    for far in (-1e14, 1e14):
+        together = np.concatenate([x, np.array([[far]], dtype)])
+        found = backend.to_host(backend.forward(start, backend.to_device(together)))[:-1]
+        np.testing.assert_allclose(found, alone, rtol=0, atol=1e-12 if dtype == "float64" else 2e-5, err_msg=str(far))
+
+
 def keeps_dtypes(backend: Backend, dtype: str) -> None:
     """What goes in as float32 comes out as float32: outputs, losses, gradients, trained states."""
     sizes = Sizes(12, 1, 5, 1)
@@ -311,6 +323,8 @@ def _bind() -> None:
     for dtype in DTYPES:
         for sizes in SIZES:
             bound(agrees_with_float64, sizes, dtype)
+        for samples in (10, 300, 2000):  # by samples, by segments, in compiled ones
+            bound(answers_each_sample_by_itself, samples, dtype)
         bound(keeps_dtypes, dtype)
         bound(is_zero_at_the_kink, dtype)
     for sizes in SIZES:

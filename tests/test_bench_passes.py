@@ -46,6 +46,12 @@ def test_calls_of_different_length_are_brought_to_one(tmp_path: Path) -> None:
     assert row["steps"] == 25
 
 
+def test_work_without_steps_keeps_its_seconds(tmp_path: Path) -> None:
+    """A gradient has no steps, in whatever line they are missing."""
+    row = make(tmp_path, line(seconds=[1.0]), line(seconds=[4.0], steps=None, **{"pass": 1}))
+    assert row["passes"] == {0: [1], 1: [4]}
+
+
 @pytest.mark.parametrize("status", passes.FAILED)
 def test_a_case_that_failed_once_has_failed(tmp_path: Path, status: str) -> None:
     """It stands with its reason and no time."""

@@ -141,6 +141,7 @@ def test_default_trains_several_inputs() -> None:
         ((["sin", "tan(x)"],), {}, r"'tan\(x\)' grows without bound"),
         ((["sin", "runge"],), {}, "give a domain for all"),
         (([0.0, 1.0], [1.0, 2.0]), {"domain": (0, 1)}, "data bring their own x"),
+        (([0.0, 1.0], [1.0, 2.0]), {"n": 5}, "data bring their own samples"),
     ],
 )
 def test_bad_input_is_one_sentence(arguments: tuple[Any, ...], settings: dict[str, Any], message: str) -> None:

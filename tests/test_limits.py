@@ -13,7 +13,7 @@ def test_a_straight_line_has_an_asymptotic_error_of_0(target: object, hidden: in
     found = limits(target, hidden, mse=1e-6, max_error=1e-3)
     assert (found.asymptotic_mse, found.ratio, found.reason) == (0, None, None)
     assert found.mse < 1e-20
-    assert "mean square 0: a straight line" in found.sentences()
+    assert "mean square 0: a straight line" in found.in_words()
     assert (found.units_for_mse, found.units_for_max_error) == (1, 1)
 
 

@@ -81,13 +81,12 @@ def test_squares_on_other_cells_count_their_spread() -> None:
     scaling = Scaling.of(x[:, None], y[:, None])
     cells = merge_sorted(x, y)
     inner = take(cells, np.abs(cells.x) < 0.75)
-    found = best_spline(data_pieces(inner, scaling), 4)
-    spline = found.spline
+    spline = best_spline(data_pieces(inner, scaling), 4).spline
     at = (x - scaling.x_shift[0]) / scaling.x_scale[0]
     piece = np.searchsorted(spline.knots[1:-1], at, side="right")
     e = spline.values[piece] + spline.slopes[piece] * (at - spline.knots[piece])
     e -= (y - scaling.y_shift[0]) / scaling.y_scale
-    assert squares_on(found, cells, scaling) == pytest.approx(e @ e, rel=1e-9)
+    assert squares_on(spline.knots, spline.values, cells, scaling) == pytest.approx(e @ e, rel=1e-9)
 
 
 def test_cross_validation_of_a_large_table_is_frugal() -> None:

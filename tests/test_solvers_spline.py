@@ -161,6 +161,20 @@ def test_cells_of_a_table_give_what_the_table_gives() -> None:
     assert held.metrics["test_mse"] == pytest.approx(0.04, rel=0.2)
 
 
+def test_cells_of_one_x_are_a_constant_as_a_table_is() -> None:
+    """Their mean, whose error is their spread; the same where only one of two cells is fitted."""
+    x, y = np.full(9, 3.0), np.arange(9.0)
+    for found in (spline(x, y, test_fraction=0), fit_cells(merge_sorted(x, y), test_fraction=0)):
+        assert found.predict([-1.0, 3.0, 5.0]) == pytest.approx([4, 4, 4])
+        assert found.metrics["train_mse"] == pytest.approx(np.var(y))
+    half = fit_cells(merge_sorted(np.array([0.0, 1.0]), np.array([2.0, 5.0])), test_fraction=0.5)
+    assert {half.metrics["train_mse"], half.metrics["test_mse"]} == {0.0, 9.0}
+    with pytest.raises(RelufitError, match="one hidden unit"):
+        fit_cells(merge_sorted(x, y), hidden=2)
+    with pytest.raises(RelufitError, match="all samples share one x"):
+        fit_cells(merge_sorted(x, y), tolerance=1.0)
+
+
 @pytest.mark.parametrize(
     ("data", "options", "message"),
     [

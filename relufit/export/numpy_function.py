@@ -28,7 +28,7 @@ def answer(forward: Callable[[Params, np.ndarray], np.ndarray], params: Params, 
     """What `forward`, (N, D) -> (N, O), gives for any x that `as_inputs` takes, in the shape that x came in.
 
     A vector or a number stays one where O = 1. Where x is nan or infinite the answer is that of floating point, in
-    general nan; it takes no warning to say so.
+    general nan, and there is no warning.
     """
     inputs = as_inputs(params, x)
     with np.errstate(over="ignore", invalid="ignore"):

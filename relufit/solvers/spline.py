@@ -6,6 +6,7 @@ The network of the spline has knots where the target bends most, and least-squar
 import sys
 import time
 from importlib import import_module
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,14 +14,13 @@ from relufit.data import split
 from relufit.errors import RelufitError
 from relufit.fits import Fit, History, Problem
 from relufit.optim import State
-from relufit.params import Params, check_positive
+from relufit.params import Params, check_hidden, check_positive
 from relufit.progress import progress_line, silent
 from relufit.scaling import Scaling
 from relufit.spline.breaks import NARROWEST, singularities
 from relufit.spline.cells import Cells, join_places, merge_sorted
 from relufit.spline.density import by_density, even_nodes
 from relufit.spline.functions import PARTS, FunctionPieces
-from relufit.spline.search import Found
 from relufit.spline.selection import Choice, Show, choose_for_table, choose_spline, squares_on, take
 from relufit.spline.units import to_params
 from relufit.targets import Target
@@ -46,13 +46,49 @@ def fit_problem(
     import_module("scipy.linalg.lapack")  # before the clock starts: it takes ten times as long as a fit
     if problem.target is not None and not problem.target.noise:
         return _fit_function(problem, problem.target, hidden, tolerance, show)
-    start, train = time.perf_counter(), problem.train_index
+    start = time.perf_counter()
+    train = problem.train_index
     weight = None if problem.weight is None else problem.weight[train]
     cells = distinct(merge_sorted(problem.x[train], problem.y[train], weight), problem.scaling)
-    if len(cells.x) == 1 and hidden in ((None, "auto", 1) if tolerance is None else (None,)):
-        return _constant(problem, cells, tolerance, start)
-    choice = choose_for_table(cells, problem.scaling, hidden, tolerance, seed, show)
-    return _as_fit(problem, choice, time.perf_counter() - start)
+    solution = _solve_table(cells, problem.scaling, hidden, tolerance, seed, show)
+    return _as_fit(problem, solution, time.perf_counter() - start)
+
+
+class _Solution(NamedTuple):
+    """A spline in standardised coordinates, and how it came about."""
+
+    knots: np.ndarray  # (K + 1,)
+    values: np.ndarray  # (K + 1,)
+    left: np.ndarray | None  # (K - 1,) which turns face left, where they close it; see relufit/spline/units.py
+    mse: float  # of what was fitted
+    status: str
+
+    @property
+    def params(self) -> Params:
+        """The network that it is; float64, in the same coordinates."""
+        return to_params(self.knots, self.values, self.left)
+
+
+def _chosen(choice: Choice) -> _Solution:
+    (spline, left), status = choice
+    return _Solution(spline.knots, spline.values, left, spline.mse, status)
+
+
+def _solve_table(
+    cells: Cells, scaling: Scaling, hidden: int | str | None, tolerance: float | None, seed: int, show: Show
+) -> _Solution:
+    """The best spline of a table; where all samples share one x, nothing is known of a slope, and it is a constant."""
+    if len(cells.x) > 1 or hidden not in (None, "auto", 1) or (tolerance is not None and hidden is not None):
+        return _chosen(choose_for_table(cells, scaling, hidden, tolerance, seed, show))
+    mse = float(cells.syy[0] / cells.weight[0])
+    if tolerance is not None and mse > check_positive("a tolerance, a mean squared error,", tolerance):
+        raise RelufitError(
+            f"no mean squared error of {tolerance:.3g} is reached: all samples share one x, and their mean, the most "
+            f"there can be, leaves {mse:.3g}"
+        )
+    x = (cells.x[0] - scaling.x_shift[0]) / scaling.x_scale[0]
+    y = (cells.y[0] - scaling.y_shift[0]) / scaling.y_scale
+    return _Solution(np.array([x - 1, x + 1]), np.array([y, y]), None, mse / scaling.loss_unit, "finished")
 
 
 def _fit_function(
@@ -62,22 +98,24 @@ def _fit_function(
 
     That happens where a function has more turns than there are Gauss points to see them.
     """
-    start, hidden = time.perf_counter(), HIDDEN if hidden is None and tolerance is None else hidden
+    start = time.perf_counter()
+    if hidden is None and tolerance is None:
+        hidden = HIDDEN
     fits: list[Fit] = []
     for parts in (PARTS, *FINER_PARTS):
         try:
             pieces = function_pieces(target, problem.scaling, parts)
-            choice = choose_spline(pieces, hidden, tolerance, problem.scaling.loss_unit, show)
+            solution = _chosen(choose_spline(pieces, hidden, tolerance, problem.scaling.loss_unit, show))
         except KeyboardInterrupt:
             if not fits:
                 raise
             return _best_so_far(fits)
-        fits.append(_as_fit(problem, choice, time.perf_counter() - start))
-        if choice.status == "interrupted":
+        fits.append(_as_fit(problem, solution, time.perf_counter() - start))
+        if solution.status == "interrupted":
             return _best_so_far(fits)
-        told, seen = choice.found.spline.mse, fits[-1].metrics["mse"] / problem.scaling.loss_unit
+        seen = fits[-1].metrics["mse"] / problem.scaling.loss_unit
         # What a jump costs, between its two sides, no integral says well.
-        if seen <= SURPRISE * told + NARROWEST * len(pieces.breaks) + pieces.rounding:
+        if seen <= SURPRISE * solution.mse + NARROWEST * len(pieces.breaks) + pieces.rounding:
             break
     return fits[-1]
 
@@ -89,9 +127,9 @@ def _best_so_far(fits: list[Fit]) -> Fit:
     return best
 
 
-def _as_fit(problem: Problem, choice: Choice, seconds: float) -> Fit:
-    fit = problem.fit(State(network(choice.found), (), 0), History(), choice.status)
-    _record(fit, choice.found.spline.mse * problem.scaling.loss_unit, seconds)
+def _as_fit(problem: Problem, solution: _Solution, seconds: float) -> Fit:
+    fit = problem.fit(State(solution.params, (), 0), History(), solution.status)
+    _record(fit, solution.mse * problem.scaling.loss_unit, seconds)
     return fit
 
 
@@ -110,21 +148,26 @@ def fit_cells(
     moments of the cells; `max_error` is that of the cells' means. The Fit holds the cells' means as x and y. Ctrl-C and
     `progress` are as in `relufit.fit`.
     """
-    start, scaling = time.perf_counter(), Scaling.of(cells.x[:, None], cells.y[:, None], cells.weight)
+    start = time.perf_counter()
+    hidden = check_hidden(hidden)
+    scaling = Scaling.of(cells.x[:, None], cells.y[:, None], cells.weight)
     cells = distinct(cells, scaling)
     x, y = cells.x[:, None], cells.y[:, None]
     index = split(len(x), test_fraction=test_fraction, seed=seed)
     train, test = (take(cells, np.sort(chosen)) for chosen in index)
     with progress_line(sys.stderr.isatty() if progress is None else progress) as show:
-        found, status = choose_for_table(train, scaling, hidden, tolerance, seed, show)
-    params, seconds = network(found), time.perf_counter() - start
+        solution = _solve_table(train, scaling, hidden, tolerance, seed, show)
+    seconds = time.perf_counter() - start
     problem = Problem(x, y, None, scaling, *index, "spline", "numpy", cells.weight)
-    fit = problem.fit(State(params, (), 0), History(), status)
-    unit = scaling.loss_unit
-    squares, weights = [squares_on(found, part, scaling) for part in (train, test)], [train.weight, test.weight]
-    means = [float(s * unit / w.sum()) if len(w) else float("nan") for s, w in zip(squares, weights, strict=True)]
-    fit.metrics.update(mse=float(sum(squares) * unit / cells.weight.sum()), train_mse=means[0], test_mse=means[1])
-    _record(fit, means[0], seconds)
+    fit = problem.fit(State(solution.params, (), 0), History(), solution.status)
+
+    def mean_square(part: Cells) -> float:
+        """Of all samples of these cells; nan of none."""
+        squares = squares_on(solution.knots, solution.values, part, scaling)
+        return float(squares * scaling.loss_unit / part.weight.sum()) if len(part.x) else float("nan")
+
+    fit.metrics.update(mse=mean_square(cells), train_mse=mean_square(train), test_mse=mean_square(test))
+    _record(fit, fit.metrics["train_mse"], seconds)
     return fit
 
 
@@ -134,30 +177,10 @@ def distinct(cells: Cells, scaling: Scaling) -> Cells:
     return join_places(cells, np.rint(x * RESOLUTION))
 
 
-def _constant(problem: Problem, cells: Cells, tolerance: float | None, start: float) -> Fit:
-    """Where all samples share one x nothing is known of a slope: the mean, and a unit that does nothing."""
-    mse = float(cells.syy[0] / cells.weight[0])
-    if tolerance is not None and mse > check_positive("a tolerance, a mean squared error,", tolerance):
-        raise RelufitError(
-            f"no mean squared error of {tolerance:.3g} is reached: all samples share one x, and their mean, the most "
-            f"there can be, leaves {mse:.3g}"
-        )
-    mean = (cells.y - problem.scaling.y_shift) / problem.scaling.y_scale  # (1,)
-    params = Params(np.ones((1, 1)), np.zeros(1), np.zeros((1, 1)), mean)
-    seconds, fit = time.perf_counter() - start, problem.fit(State(params, (), 0), History(), "finished")
-    _record(fit, mse, seconds)
-    return fit
-
-
 def _record(fit: Fit, mse: float, seconds: float) -> None:
     """The one look that there is at a fit that nothing trained."""
     fit.history.record(np.array([mse]), 0, seconds, fit.metrics["test_mse"])
     fit.metrics.update(seconds=seconds, epochs=0)
-
-
-def network(found: Found) -> Params:
-    """The network of a spline; float64, in the spline's own coordinates."""
-    return to_params(found.spline.knots, found.spline.values, found.left)
 
 
 def function_pieces(target: Target, scaling: Scaling, parts: int = PARTS) -> FunctionPieces:

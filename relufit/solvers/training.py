@@ -10,7 +10,7 @@ from relufit.data import Plan
 from relufit.errors import RelufitError
 from relufit.fits import Fit, History, Problem, first_divergence
 from relufit.optim import OPTIMIZERS, Optimizer, State, map_arrays
-from relufit.params import Sizes
+from relufit.params import Sizes, check_choice
 from relufit.solvers.slices import train_epochs
 
 Wanted = str | Backend | Sequence[str | Backend]  # one, or several in order of preference
@@ -111,8 +111,7 @@ def default_box(inputs: np.ndarray) -> tuple[float, float]:
 
 def choose_optimizer(solver: str, optimizer: Optimizer | None, learning_rate: float | None) -> tuple[Optimizer, str]:
     """The optimizer and the name of its kind. Raises RelufitError for an unknown name, or a rate given twice."""
-    if solver not in OPTIMIZERS:
-        raise RelufitError(f"unknown solver {solver!r}; choose one of {', '.join(OPTIMIZERS)}")
+    check_choice("solver", solver, OPTIMIZERS)
     if optimizer is not None:
         if learning_rate is not None:
             raise RelufitError("give the learning rate to the optimizer, not to fit")

@@ -81,7 +81,7 @@ def _checked(cells: Cells, seen: int) -> Cells:
     if not seen:
         raise RelufitError("there are no samples")
     if not cells.samples:
-        raise RelufitError(f"all {seen} samples have weight zero; at least one must be above")
+        raise RelufitError(f"all {seen} samples have weight zero; at least one must have more")
     return cells
 
 

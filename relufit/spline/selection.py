@@ -32,7 +32,7 @@ class Choice(NamedTuple):
 def data_pieces(cells: Cells, scaling: Scaling) -> DataPieces:
     """A table, standardised. Raises RelufitError where all samples share one x."""
     if len(cells.x) < 2:
-        raise RelufitError("all samples share one x; a fit needs two at least")
+        raise RelufitError("all samples that are fitted share one x, which supports one hidden unit and no more")
     x_unit, y_unit = float(scaling.x_scale[0]), scaling.y_scale
     x, y = (cells.x - scaling.x_shift[0]) / x_unit, (cells.y - scaling.y_shift[0]) / y_unit
     spreads = np.stack([cells.sxx / x_unit**2, cells.sxy / (x_unit * y_unit), cells.syy / y_unit**2])
@@ -63,7 +63,7 @@ def choose_spline(
         if hidden is not None:
             raise RelufitError("give hidden or a tolerance, not both: the tolerance chooses the number of units")
         return _fewest(pieces, check_positive("a tolerance, a mean squared error,", tolerance), loss_unit, show)
-    if hidden == "auto":
+    if hidden == "auto":  # nothing tells a good number from a larger one
         raise RelufitError("hidden='auto' is for data with noise; for a function give hidden or a tolerance")
     units = check_count("hidden", hidden)
     if units > pieces.most and pieces.table is None:
@@ -81,6 +81,8 @@ def _fewest(pieces: Pieces, tolerance: float, loss_unit: float, show: Show) -> C
     Where Ctrl-C ends the search: of the fewest so far that reach it, or the best so far where none do.
     """
     mse, status = tolerance / loss_unit, "finished"
+    most = min(pieces.most, MOST_UNITS)
+    limit = "the most that a tolerance is given" if most < pieces.most else "the most that the samples support"
     tried: list[Found] = []
 
     def reaches(units: int) -> bool:
@@ -89,7 +91,7 @@ def _fewest(pieces: Pieces, tolerance: float, loss_unit: float, show: Show) -> C
         return tried[-1].spline.mse <= mse
 
     try:
-        _double_and_bisect(reaches, most=min(pieces.most, MOST_UNITS))
+        _double_and_bisect(reaches, most)
     except KeyboardInterrupt:
         if not tried:
             raise
@@ -98,8 +100,8 @@ def _fewest(pieces: Pieces, tolerance: float, loss_unit: float, show: Show) -> C
     best = enough[-1] if enough else min(tried, key=lambda found: found.spline.mse)
     if not enough and status == "finished":
         raise RelufitError(
-            f"no mean squared error of {tolerance:.3g} is reached: {min(pieces.most, MOST_UNITS)} units, the most "
-            f"there can be, leave {tried[-1].spline.mse * loss_unit:.3g}"
+            f"no mean squared error of {tolerance:.3g} is reached: {most} units, {limit}, leave "
+            f"{tried[-1].spline.mse * loss_unit:.3g}"
         )
     return Choice(best, status)
 
@@ -128,7 +130,7 @@ def cross_validated(cells: Cells, scaling: Scaling, seed: int, show: Show) -> tu
     """The fewest units that are not worse than the best number by more than half a standard error; at most 512.
 
     Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 7.10, take a whole one: fewer units than are
-    best for a noisy sine. Each fold leaves out every fifth cell, drawn at random, and all samples of one x together.
+    best for a noisy sine. Each fold leaves out a fifth of the cells, drawn at random; samples of one x are one cell.
 
     Also the status: "interrupted" where Ctrl-C came before all numbers had their scores, and those so far decide.
     """
@@ -150,8 +152,8 @@ def cross_validated(cells: Cells, scaling: Scaling, seed: int, show: Show) -> tu
 def validate(cells: Cells, scaling: Scaling, seed: int) -> Iterator[Validated]:
     """Cross-validation on the moments alone, for 1 unit and more, until nothing but rounding is left.
 
-    Numbers that are worse than fewer units were are no reason to stop: of twenty periods of a sine, 3 units leave a
-    little less than 4, 6, 8 and so on, and 64 nearly nothing.
+    More units may leave more, and this is no reason to stop: of twenty periods of a sine, 3 units leave a little less
+    than 4, 6, 8 and so on, and 64 nearly nothing.
 
     All folds are in memory together, so of a large table neighbouring cells are joined before. The choice is the same
     but for chance, and for what turns within a few ten-thousandths of the samples: that may get fewer units.
@@ -167,7 +169,10 @@ def validate(cells: Cells, scaling: Scaling, seed: int) -> Iterator[Validated]:
     candidates = _candidates(min(MOST_CHOSEN, *(train.most for train in pieces)))
     mass = [float(left_out.weight.sum()) for _, left_out in parts]
     for hidden, *found in zip(candidates, *(rough_splines(train, candidates) for train in pieces), strict=True):
-        errors = [squares_on(one, left_out, scaling) for one, (_, left_out) in zip(found, parts, strict=True)]
+        errors = [
+            squares_on(one.spline.knots, one.spline.values, left_out, scaling)
+            for one, (_, left_out) in zip(found, parts, strict=True)
+        ]
         means = np.array(errors) / np.array(mass)
         score = Validated(hidden, sum(errors) / sum(mass), float(means.std(ddof=1) / np.sqrt(folds)))
         yield score
@@ -181,14 +186,16 @@ def take(cells: Cells, chosen: np.ndarray) -> Cells:
     return Cells(x, y, weight, sxx, sxy, syy, len(x))
 
 
-def squares_on(found: Found, cells: Cells, scaling: Scaling) -> float:
-    """Sum of squares, standardised, that a spline leaves of other cells; outside its ends it goes on straight."""
+def squares_on(knots: np.ndarray, values: np.ndarray, cells: Cells, scaling: Scaling) -> float:
+    """Sum of squares, standardised, that the spline through (knots, values), (K + 1,) each, leaves of any cells.
+
+    Outside its ends it goes on straight.
+    """
     x = (cells.x - scaling.x_shift[0]) / scaling.x_scale[0]
     y = (cells.y - scaling.y_shift[0]) / scaling.y_scale
-    spline = found.spline
-    piece = np.searchsorted(spline.knots[1:-1], x, side="right")
-    slope = spline.slopes[piece]
-    e = spline.values[piece] + slope * (x - spline.knots[piece]) - y
+    piece = np.searchsorted(knots[1:-1], x, side="right")
+    slope = (np.diff(values) / np.diff(knots))[piece]
+    e = values[piece] + slope * (x - knots[piece]) - y
     per_x = slope / scaling.x_scale[0]
     spread = per_x * per_x * cells.sxx - 2 * per_x * cells.sxy / scaling.y_scale + cells.syy / scaling.y_scale**2
     return float(cells.weight @ (e * e) + spread.sum())

@@ -79,10 +79,7 @@ def _apply(symbolic: Callable[..., Any], numeric: Callable[..., Any], *arguments
 
 def _bits(tree: ast.expr) -> float:
     """A bound on the size, in bits, of any exact number that sympy may form in working out a tree; inf beyond 1000."""
-    spine: list[ast.BinOp] = []
-    while isinstance(tree, ast.BinOp):
-        spine.append(tree)
-        tree = tree.left
+    tree, spine = left_spine(tree)
     bits = 1.0
     match tree:
         case ast.Constant(value=number):

@@ -146,7 +146,8 @@ def gradient(x, y, nodes, offsets, guide, places, h, o, flat, grads):
 def forward(x, h, o, flat, y):
     """Write y (N, O) for x (N,), by the segment that each sample lies in; see relufit.hinge.forward."""
     w1, b1, w2, b2 = parts(flat, 1, h, o)
-    low, high = np.float64(x.min()), np.float64(x.max())
+    low, high = finite_ends(x)
+    middle = low / 2 + high / 2
     positions, inner, count = np.empty(h), np.empty(h, np.int64), 0
     for j in range(h):
         positions[j] = -np.float64(b1[j]) / np.float64(w1[0, j])
@@ -154,10 +155,10 @@ def forward(x, h, o, flat, y):
         count += low < positions[j] < high
     inner = inner[:count][np.argsort(positions[inner[:count]])]
     start, knots = np.empty(count + 2), np.empty(h, np.int64)
-    start[0], start[count + 1] = low, high
+    start[0], start[count + 1] = positions[inner[0]] if count > 0 else middle, high
     for j in range(h):
         w, b = np.float64(w1[0, j]), np.float64(b1[j])
-        on = w * ((low + high) / 2) + b > 0  # half-way, because at an end itself rounding decides
+        on = w * middle + b > 0  # half-way, because at an end itself rounding decides
         knots[j] = 0 if on == (w > 0) else count + 1
     for k in range(count):
         start[k + 1] = positions[inner[k]]
@@ -173,6 +174,16 @@ def forward(x, h, o, flat, y):
             k = segments[i]
             for out in range(o):
                 y[first + i, out] = value[out, k] + slope[out, k] * (np.float64(piece[i]) - start[k])
+
+
+@njit(**OPTIONS)
+def finite_ends(x):
+    """See relufit.hinge.finite_ends."""
+    largest = np.finfo(np.float64).max
+    low, high = np.inf, -np.inf
+    for value in x:
+        low, high = value if value < low else low, value if value > high else high
+    return (0.0, 0.0) if low > high else (max(low, -largest), min(high, largest))
 
 
 @njit(**OPTIONS)
