@@ -131,7 +131,7 @@ def test_jumps_of_a_table_are_between_two_samples() -> None:
     for x in (np.linspace(-1, 1, 1000), np.sort(np.random.default_rng(0).uniform(-1, 1, 1000))):
         y = np.heaviside(x - 0.123, 1.0)
         first = np.argmax(y)
-        np.testing.assert_array_equal(jumps(x, y), x[[first - 1, first]])
+        assert jumps(x, y).tolist() == [first - 1]
 
 
 @pytest.mark.parametrize("samples", [1000, 1001])

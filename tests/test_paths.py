@@ -5,7 +5,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from relufit.spline.paths import beginnings, forbidden, least_errors, path
+from relufit.spline.paths import beginnings, forbidden, shortest_paths
 
 NODES = 8
 
@@ -41,13 +41,14 @@ def test_the_path_is_the_cheapest_of_all(heights: int, count: int, longest: int)
     for seed in range(3):
         errors = some_errors(longest, heights, seed)
         total, nodes = cheapest(errors, count)
-        least = least_errors(errors, count)
-        found = path(least, errors, count)
+        paths = shortest_paths(errors, count)
+        found = paths.best(count)
         if not np.isfinite(total):
             assert found is None
             continue
-        assert least[count, :, -1].min() == pytest.approx(total, rel=1e-12)
         assert found is not None
+        reached = paths.least[count, :, longest + NODES - 1 - paths.first[count]]
+        assert reached.min() == pytest.approx(total, rel=1e-12)
         assert tuple(found) == nodes
 
 

@@ -13,7 +13,7 @@ from relufit.targets import Target
 
 GRID = 4096  # cells that a function is looked at in
 HALVINGS = 24  # of two cells, to where a place is known to 1e-11 of the interval
-CANDIDATES = 64  # places that are looked into
+CANDIDATES = 1024  # places that are looked into
 NARROWEST = 1e-9  # piece, as a part of the interval, and so a jump: steeper ones lose more to rounding than they gain
 GROWN = 2.0  # times its values three cells away: a function that is more at a singularity may have a pole there,
 STILL = 0.8  # and has one where it goes on growing by this part of what it grew by before; see _keeps_growing
@@ -108,19 +108,17 @@ def _keeps_growing(
 
 
 def jumps(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Both sides of the jumps in a table, x (C,) strictly ascending, y (C,): those inside the table, sorted.
+    """The jumps in a table, x (C,) strictly ascending, y (C,): the places (J,), sorted, of the samples before them.
 
     A jump is a step of y, and a slope, of OUTLIER times the largest within NEARBY samples on either side.
     """
     dx, dy = np.diff(x), np.abs(np.diff(y))
     if len(dx) < NEARBY:
-        return np.empty(0)
+        return np.empty(0, int)
     slope = dy / dx
     jump = (dy > OUTLIER * _largest_nearby(dy)) & (slope > OUTLIER * _largest_nearby(slope))
     places = np.flatnonzero(jump & (dy > 1e-13 * np.abs(y).max()))
-    places = places[np.argsort(-dy[places])][:CANDIDATES]
-    sides = np.unique(np.concatenate([places, places + 1]))
-    return x[sides[(sides > 0) & (sides < len(x) - 1)]]
+    return np.sort(places[np.argsort(-dy[places])][:CANDIDATES])
 
 
 def kinks(x: np.ndarray, y: np.ndarray) -> np.ndarray:

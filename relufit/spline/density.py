@@ -6,7 +6,6 @@ error, so that knots stand with a density of |f''|^(2/5).
 
 import numpy as np
 
-from relufit.spline.breaks import NARROWEST
 from relufit.spline.pieces import Moments, Pieces
 
 ROUNDS = 12
@@ -52,22 +51,27 @@ def _spaced(nodes: np.ndarray, errors: np.ndarray, count: int) -> np.ndarray:
 def _expected(pieces: Pieces, nodes: np.ndarray) -> np.ndarray:
     """Squares that a spline leaves of each piece, (K,): what its own line leaves, or as its neighbours' means say.
 
-    Of a piece that is a jump nothing, since no knot inside it is of use; and beside one, neighbours say nothing.
+    Of a jump nothing, since no knot inside it is of use.
     """
-    m, h = pieces.moments(nodes), np.diff(nodes)
-    at_break = np.isin(nodes, pieces.breaks)
-    jump = np.pad(at_break[:-1] & at_break[1:] & (h < 2 * NARROWEST * (pieces.high - pieces.low)), 1)
-    beside = jump[:-2] | jump[1:-1] | jump[2:]
-    told = np.where(beside, 0.0, of_parabola(m.mass, curvature(m), h))
-    return np.where(jump[1:-1], 0.0, np.maximum(m.rest, told))
+    m = pieces.moments(nodes)
+    told = of_parabola(m.mass, curvature(pieces, nodes, m), np.diff(nodes))
+    return np.where(is_jump(pieces, nodes), 0.0, np.maximum(m.rest, told))
 
 
-def curvature(m: Moments) -> np.ndarray:
-    """|f''| in each piece, (K,), from second divided differences of the means."""
+def is_jump(pieces: Pieces, nodes: np.ndarray) -> np.ndarray:
+    """Which pieces between nodes, none of them within a jump, are a jump: a mask (M,)."""
+    left, right = pieces.jumps
+    return np.asarray(np.isin(nodes[:-1], left) & np.isin(nodes[1:], right))
+
+
+def curvature(pieces: Pieces, nodes: np.ndarray, m: Moments) -> np.ndarray:
+    """|f''| between nodes, (M,), from second divided differences of the means; 0 in jumps and beside them."""
     if len(m.x) < 3:
         return np.zeros(len(m.x))
     between = np.abs(2 * np.diff(np.diff(m.y) / np.diff(m.x)) / (m.x[2:] - m.x[:-2]))
-    return np.concatenate([between[:1], between, between[-1:]])
+    jump = np.pad(is_jump(pieces, nodes), 1)
+    beside = jump[:-2] | jump[1:-1] | jump[2:]
+    return np.where(beside, 0.0, np.concatenate([between[:1], between, between[-1:]]))
 
 
 def of_parabola(mass: np.ndarray, curvature: np.ndarray, h: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from relufit.spline.breaks import NARROWEST
-from relufit.spline.pieces import Moments
+from relufit.spline.pieces import Moments, within_jumps
 from relufit.spline.samples import DataPieces
 
 PARTS = 64  # that integrals over an interval are cut into, where pieces are fewer
@@ -19,25 +19,22 @@ CROWDED = 1e-13  # of the interval: nodes nearer to each other are one
 
 
 class FunctionPieces:
-    """A function over an interval. `breaks`, where it is not smooth, split its integrals, and knots are held there."""
+    """A function over an interval, whose integrals are split at `breaks`, where it is not smooth."""
 
     def __init__(
         self, function: Callable[[np.ndarray], np.ndarray], low: float, high: float, breaks: np.ndarray | None = None
     ) -> None:
         self.function, self.low, self.high, self.mass = function, low, high, high - low
         self.breaks = np.empty(0) if breaks is None else breaks
-        self.most, self.rounding, self.cuts, self.suspects = 2**20, 1e-24, self.breaks, np.empty(0)
-        self.least = self._of_jumps()
+        self.cuts = self.breaks  # of integrals
+        narrow = np.flatnonzero(np.diff(self.breaks) < 1.5 * NARROWEST * (high - low))
+        self.jumps = self.breaks[np.stack([narrow, narrow + 1])]
+        self.suspects = np.empty(0)
+        self.most = 2**20
+        self.rounding = 1e-24  # an error of 1e-12: values have 16 digits, knots and slopes lose a few of them
+        # A line across a jump leaves a twelfth of height^2 a unit of length.
+        self.least = float(np.sum(np.diff(function(self.jumps), axis=0) ** 2 * np.diff(self.jumps, axis=0)) / 12)
         self.table: tuple[np.ndarray, np.ndarray] | None = None
-
-    def _of_jumps(self) -> float:
-        """The squares that lines across the jumps leave: a twelfth of height^2 a unit of length."""
-        width, height = np.diff(self.breaks), np.diff(self.function(self.breaks))
-        return float(np.sum((height**2 * width)[self._narrow(width)]) / 12)
-
-    def _narrow(self, widths: np.ndarray) -> np.ndarray:
-        """Whether two breaks so far apart are the sides of a jump."""
-        return widths < 1.5 * NARROWEST * (self.high - self.low)
 
     def refine(self, cuts: np.ndarray) -> None:
         """Cut integrals at these sorted places too, where pieces are few and so may be long."""
@@ -74,28 +71,25 @@ class FunctionPieces:
         return self.function(knots)
 
     def astray(self, knots: np.ndarray, values: np.ndarray, guess: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """None: a function determines them all."""
+        """None of them: a function determines all."""
         return np.zeros(knots.shape, bool)
 
     def nodes(self, count: int) -> np.ndarray:
-        """Equidistant."""
+        """Equidistant places."""
         return np.linspace(self.low, self.high, count + 1)
 
     def distinct(self, nodes: np.ndarray) -> np.ndarray:
-        """Those that do not lie between the two sides of a jump, nor as near to another as rounding."""
-        width = self.high - self.low
-        after = np.searchsorted(self.breaks, nodes, side="right")
-        inside = np.concatenate([[False], self._narrow(np.diff(self.breaks, append=np.inf))])[after]
-        crowded = np.append(np.diff(nodes) < CROWDED * width, False)
+        """Those that do not lie within a jump, nor as near to another as rounding."""
+        crowded = np.append(np.diff(nodes) < CROWDED * (self.high - self.low), False)
         crowded[0] = False
-        return nodes[~(inside | crowded) | np.isin(nodes, self.breaks)]
+        return nodes[~(within_jumps(self, nodes) | crowded) | np.isin(nodes, self.breaks)]
 
     def counts(self, nodes: np.ndarray) -> np.ndarray:
-        """As many as one likes."""
+        """A function has as many samples as one likes."""
         return np.full(len(nodes) - 1, 1e9)
 
-    def settled(self, knots: np.ndarray, held: np.ndarray) -> np.ndarray:
-        """As they are: every place is another."""
+    def meeting(self, knots: np.ndarray) -> np.ndarray:
+        """The knots as they are: between any two places there are others."""
         return knots
 
 
@@ -112,12 +106,12 @@ class SampledFunction(FunctionPieces):
         self._table = DataPieces(x, y, (h * SHARES).ravel())
 
     def moments(self, knots: np.ndarray) -> Moments:
-        """Of the samples."""
+        """Those of the samples."""
         return self._table.moments(knots)
 
     @property
     def sampled(self) -> "SampledFunction":
-        """As it is."""
+        """It is that already."""
         return self
 
 

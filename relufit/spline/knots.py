@@ -13,50 +13,55 @@ import numpy as np
 
 from relufit.spline.density import by_density, curvature, of_parabola, running
 from relufit.spline.lines import Lines, lines_between, lines_for
-from relufit.spline.paths import beginnings, forbidden, least_errors, path
+from relufit.spline.paths import beginnings, forbidden, shortest_paths
 from relufit.spline.pieces import Pieces
 
+NONE = np.empty(0)
 SCARCE = 4  # samples, up to which a line says little
 AWAY = 1e-3  # of what a bend beside it would cost, what a piece of one sample does
 
 
-def by_lines(pieces: Pieces, count: int, held: np.ndarray, lines: Lines | None = None) -> np.ndarray:
-    """The knots of the best `count` separate lines between nodes, which end at each of `held`: (count + 1,)."""
-    lines = lines_for(pieces, count, held) if lines is None else lines
-    errors = _of_separate(pieces, lines, held)
-    return _settled(pieces, lines, path(least_errors(errors, count), errors, count), count, held)
+def by_lines(pieces: Pieces, count: int, lines: Lines, forced: np.ndarray = NONE) -> np.ndarray:
+    """The knots of the best `count` separate lines, which end at each of the nodes `forced`: (count + 1,)."""
+    found = shortest_paths(_of_separate(pieces, lines, forced), count).best(count)
+    return _meeting(pieces, lines, found, count)
 
 
 def by_lines_each(pieces: Pieces, counts: Sequence[int]) -> list[np.ndarray]:
-    """The knots of the best lines for each of these numbers of them, (count + 1,), none held, from the same nodes."""
-    none, most = np.empty(0), max(counts)
-    nodes = lines_for(pieces, most, none).nodes
+    """The knots of the best separate lines for each of these numbers of them, (count + 1,), from the same nodes."""
+    most = max(counts)
+    nodes = lines_for(pieces, most).nodes
     lines = lines_between(pieces, nodes, len(nodes))
-    errors = _of_separate(pieces, lines, none)
-    least = least_errors(errors, most)
-    return [_settled(pieces, lines, path(least, errors, count), count, none) for count in counts]
+    paths = shortest_paths(_of_separate(pieces, lines, NONE), most)
+    return [_meeting(pieces, lines, paths.best(count), count) for count in counts]
 
 
-def _settled(pieces: Pieces, lines: Lines, found: np.ndarray | None, count: int, held: np.ndarray) -> np.ndarray:
-    """The knots at these nodes; by density where there is no path."""
-    return by_density(pieces, lines.nodes, count) if found is None else pieces.settled(lines.nodes[found], held)
+def _meeting(pieces: Pieces, lines: Lines, found: np.ndarray | None, count: int) -> np.ndarray:
+    """The knots at these nodes, or a little beside them; by density where there is no path."""
+    return by_density(pieces, lines.nodes, count) if found is None else pieces.meeting(lines.nodes[found])
 
 
-def by_joined_lines(lines: Lines, count: int, held: np.ndarray, heights: np.ndarray) -> np.ndarray | None:
+def by_joined_lines(lines: Lines, count: int, heights: np.ndarray) -> np.ndarray | None:
     """The knots, (count + 1,), of the best `count` joined lines at nodes, at some of the `heights` (V, M + 1) there.
 
-    None where there are no such lines that end at each of `held`.
+    None where the lines are too short for so few of them.
     """
-    nowhere = forbidden(lines.sums.shape[1], np.isin(lines.nodes, held))
-    errors = _of_joined(lines, heights, nowhere)
-    found = path(least_errors(errors, count), errors, count)
+    errors = _of_joined(lines, heights, forbidden(lines.sums.shape[1], np.zeros(len(lines.nodes), bool)))
+    found = shortest_paths(errors, count).best(count)
     return None if found is None else lines.nodes[found]
 
 
-def _of_separate(pieces: Pieces, lines: Lines, held: np.ndarray) -> np.ndarray:
-    """Squares about the best lines from node to node, (1, longest, 1, M + 1); inf where one passes over a held knot."""
+def _of_separate(pieces: Pieces, lines: Lines, forced: np.ndarray) -> np.ndarray:
+    """Squares about the best lines from node to node, (1, longest, 1, M + 1); inf where there is no line.
+
+    Between lines that need not meet a jump would cost nothing. So that it costs the piece that a spline spends on it,
+    only the line across it begins at its left side, or ends at its right side.
+    """
     errors = _charged(pieces, lines)
-    errors[forbidden(len(errors), np.isin(lines.nodes, held))] = np.inf
+    errors[forbidden(len(errors), np.isin(lines.nodes, forced))] = np.inf
+    from_left, to_right = np.append(lines.is_jump, False), np.append(False, lines.is_jump)
+    errors[:-1][from_left[beginnings(errors.shape)[:-1]] | to_right] = np.inf
+    errors[-1, to_right] = 0.0
     return errors[None, :, None]
 
 
@@ -87,7 +92,7 @@ def _charged(pieces: Pieces, lines: Lines) -> np.ndarray:
     A line through two samples leaves nothing, but a spline has one value a knot, not two a piece.
     """
     nodes, errors = lines.nodes, _of_lines(lines.sums)
-    samples, bends = running(pieces.counts(nodes)), running(curvature(lines.fine))
+    samples, bends = running(pieces.counts(nodes)), running(curvature(pieces, nodes, lines.fine))
     begin, end = beginnings(lines.sums.shape[1:]), np.arange(len(nodes))
     few = np.nonzero((samples[end] - samples[begin] <= SCARCE) & (begin < end))
     first, last = begin[few], end[few[1]]

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.spline.density import even_nodes
-from relufit.spline.pieces import Moments, Pieces
+from relufit.spline.density import even_nodes, is_jump
+from relufit.spline.pieces import Moments, Pieces, within_jumps
 
 NODES_PER_PIECE, NODES_PER_FEW = 3, 8
 FEWEST_NODES = 64
@@ -19,22 +19,23 @@ class Lines(NamedTuple):
     nodes: np.ndarray  # (M + 1,)
     fine: Moments  # (M,)
     sums: np.ndarray  # (6, longest, M + 1), see _sums
+    is_jump: np.ndarray  # (M,) which lines between neighbours lead across a jump
 
     def of_about(self, count: int) -> "Lines":
         """Without those longer than `count` pieces need."""
         return self._replace(sums=self.sums[:, -max(reach(self.nodes, count), 1) :])
 
 
-def lines_for(pieces: Pieces, count: int, held: np.ndarray) -> Lines:
+def lines_for(pieces: Pieces, count: int) -> Lines:
     """Lines that `count` pieces may be made of: of any length where they are few."""
-    nodes = _nodes(pieces, count, held)
+    nodes = _nodes(pieces, count)
     return lines_between(pieces, nodes, len(nodes) if count <= FEW_PIECES else reach(nodes, count))
 
 
 def lines_between(pieces: Pieces, nodes: np.ndarray, longest: int) -> Lines:
     """All lines between these nodes that are at most so many of them long."""
     fine = pieces.moments(nodes)
-    return Lines(nodes, fine, _sums(fine, min(longest, len(nodes) - 1)))
+    return Lines(nodes, fine, _sums(fine, min(longest, len(nodes) - 1)), is_jump(pieces, nodes))
 
 
 def reach(nodes: np.ndarray, count: int) -> int:
@@ -42,13 +43,14 @@ def reach(nodes: np.ndarray, count: int) -> int:
     return round(LONGEST * (len(nodes) - 1) / count)
 
 
-def _nodes(pieces: Pieces, count: int, held: np.ndarray) -> np.ndarray:
-    """Nodes of about equal errors, finer than knots will be, and `held`."""
+def _nodes(pieces: Pieces, count: int) -> np.ndarray:
+    """Nodes of about equal errors, finer than knots will be, and all breaks; none within a jump."""
     wanted = max((NODES_PER_FEW if count <= FEW_PIECES else NODES_PER_PIECE) * count, FEWEST_NODES)
     nodes = np.union1d(pieces.nodes(2 * wanted), pieces.breaks)
-    nodes = even_nodes(pieces, nodes, wanted, np.union1d(held, pieces.suspects))
-    # Of a table whose changes crowd in one place there may be few such nodes.
-    return nodes if len(nodes) > 2 * count else np.union1d(nodes, pieces.nodes(2 * count))
+    nodes = even_nodes(pieces, nodes, wanted, np.union1d(pieces.breaks, pieces.suspects))
+    if len(nodes) <= 2 * count:  # of a table whose changes crowd in one place
+        nodes = np.union1d(nodes, pieces.nodes(2 * count))
+    return nodes[~within_jumps(pieces, nodes)]
 
 
 def _sums(fine: Moments, longest: int) -> np.ndarray:

@@ -6,6 +6,8 @@ stands at [height at its end, longest - length, height at its beginning, i]. Lin
 Bellman and Roth (1969), JASA 64(327), 1079-1084.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 WINDOW = 6  # pieces around its share of the nodes that a knot is looked for in, where lines cannot be of any length
@@ -25,38 +27,50 @@ def forbidden(longest: int, forced: np.ndarray) -> np.ndarray:
     return outside | (passed[np.maximum(end - 1, 0)] != passed[beginnings((longest, number))])
 
 
-def least_errors(errors: np.ndarray, count: int) -> np.ndarray:
-    """The least error of j lines up to node i at each height, at [j, height, longest + i].
+class Paths(NamedTuple):
+    """The least errors of chains of 0, 1, ... lines from the first node to others: for each number, those in a window.
 
-    (count + 1, V, longest + M + 1). The first `longest` places stand for nodes before the first, which none reach.
+    That of j lines to node i, at each height, stands at least[j, :, longest + i - first[j]]. The `longest` places
+    before a window, and those behind it, are of nodes that are not reached.
     """
+
+    errors: np.ndarray  # (V, longest, V, M + 1) of the lines
+    first: np.ndarray  # (count + 1,) the node that each window begins with
+    least: np.ndarray  # (count + 1, V, ...)
+
+    def best(self, count: int) -> np.ndarray | None:
+        """The nodes of the best `count` lines from the first to the last, (count + 1,); None where there are none."""
+        heights, longest, _, number = self.errors.shape
+        at_end = self.least[count, :, longest + number - 1 - self.first[count]]
+        if not np.isfinite(at_end).any():
+            return None
+        nodes, height = [number - 1], int(at_end.argmin())
+        for j in range(count - 1, -1, -1):
+            end = nodes[-1]
+            place = end - self.first[j]
+            totals = self.least[j, :, place : place + longest].T + self.errors[height, :, :, end]
+            begin, height = divmod(int(totals.argmin()), heights)
+            nodes.append(end - longest + begin)
+        return np.asarray(nodes[::-1])
+
+
+def shortest_paths(errors: np.ndarray, count: int) -> Paths:
+    """Of up to `count` lines; where lines are of any length, `best` may be asked for fewer as well."""
     heights, longest, _, number = errors.shape
     last = number - 1
-    window = last if longest == last else round(WINDOW * last / count)
-    least = np.full((count + 1, heights, longest + number), np.inf)
+    width = number if longest == last else min(2 * round(WINDOW * last / count) + 1, number)
+    share = np.round(np.arange(count + 1) * (last / count)).astype(int)
+    first = np.clip(share - width // 2, 0, number - width)
+    shift = np.diff(first)
+    least = np.full((count + 1, heights, longest + width + shift.max()), np.inf)
     least[0, :, longest] = 0.0
     layer, row, one = least.strides
+    # before[j, shift[j]] holds what line j + 1 goes on from: [longest - length, height, end - first[j + 1]].
     before = np.lib.stride_tricks.as_strided(
-        least, (count + 1, longest, heights, number), (layer, one, row, one), writeable=False
+        least, (count, shift.max() + 1, longest, heights, width), (layer, one, one, row, one), writeable=False
     )
-    for j in range(1, count + 1):
-        centre = round(j * last / count)
-        low, high = max(j, centre - window) if j < count else last, min(last, centre + window) + 1
-        totals = before[j - 1, ..., low:high] + errors[..., low:high]
-        totals.reshape(heights, -1, high - low).min(axis=1, out=least[j, :, longest + low : longest + high])
-    return least
-
-
-def path(least: np.ndarray, errors: np.ndarray, count: int) -> np.ndarray | None:
-    """The nodes of the best `count` lines from the first node to the last, (count + 1,); None where there are none."""
-    heights, longest, _, number = errors.shape
-    at_end = least[count, :, -1]
-    if not np.isfinite(at_end).any():
-        return None
-    nodes, height = [number - 1], int(np.argmin(at_end))
-    for j in range(count - 1, -1, -1):
-        i = nodes[-1]
-        totals = least[j, :, i : i + longest].T + errors[height, :, :, i]
-        begin, height = divmod(int(np.argmin(totals)), heights)
-        nodes.append(i - longest + begin)
-    return np.asarray(nodes[::-1])
+    ends = least[1:, :, longest : longest + width]
+    for j in range(count):
+        totals = before[j, shift[j]] + errors[..., first[j + 1] : first[j + 1] + width]
+        totals.reshape(heights, -1, width).min(axis=1, out=ends[j])
+    return Paths(errors, first, least)

@@ -30,44 +30,63 @@ class Pieces(Protocol):
 
     low: float
     high: float
-    mass: float
+    mass: float  # of all of it
     most: int  # pieces that the target supports
     rounding: float  # a mean square that may be nothing but rounding, where y is of the order of 1
-    least: float  # sum of squares that remains: spreads of samples that share one x, lines across jumps
+    least: float  # sum of squares that no spline avoids: spreads of samples that share one x, lines across jumps
     table: tuple[np.ndarray, np.ndarray] | None  # x and y (C,) of its samples, where there are any
 
     @property
     def breaks(self) -> np.ndarray:
-        """Where a knot must stand: kinks, and both sides of a jump; sorted, inside (low, high)."""
+        """Where it is not smooth: kinks, and both sides of each jump; sorted, inside (low, high).
+
+        With knots there a spline may be exact, so a search looks at them, and does not move a knot that stands there.
+        """
+
+    @property
+    def jumps(self) -> np.ndarray:
+        """The two sides of each jump, (2, J), sorted: breaks between which the target has no place of its own."""
 
     @property
     def suspects(self) -> np.ndarray:
-        """Places that a search for knots looks at beside its nodes, sorted."""
+        """Other places that a search for knots looks at beside its nodes, sorted."""
 
     def moments(self, knots: np.ndarray) -> Moments:
         """Of the pieces between sorted knots (K + 1,), which begin at low and end at high."""
 
     @property
     def sampled(self) -> "Pieces":
-        """The same, whose moments cost the same for long pieces, and for many splines at once; not quite exact."""
+        """A stand-in that is cheaper for few long pieces, and for many splines side by side; slightly inexact."""
 
     def at_knots(self, knots: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
         """Mass per length, and the target's value, at each knot: (K + 1,) each."""
 
     def guess(self, knots: np.ndarray) -> np.ndarray:
-        """Values at the knots, for where the target says nothing."""
+        """Values at the knots (K + 1,), for where the moments leave them open."""
 
     def astray(self, knots: np.ndarray, values: np.ndarray, guess: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """Which of the values (K + 1,) neither the target nor the errors of the pieces (K,) explain: (K + 1,)."""
+        """Which values (K + 1,) seem to be artefacts, as a mask (K + 1,).
+
+        They are further from the guess than the target bends nearby, and than the errors of the pieces (K,) explain.
+        """
 
     def nodes(self, count: int) -> np.ndarray:
         """About `count` + 1 places from low to high that a search for knots may begin with."""
 
     def distinct(self, nodes: np.ndarray) -> np.ndarray:
-        """The same sorted places from low to high, as far as the target can tell them apart."""
+        """These sorted places from low to high without those that are the same to the target."""
 
     def counts(self, nodes: np.ndarray) -> np.ndarray:
-        """Samples between neighbouring nodes; a large number where there are as many as one likes."""
+        """Samples between neighbouring nodes, (M,); a large number for a function."""
 
-    def settled(self, knots: np.ndarray, held: np.ndarray) -> np.ndarray:
-        """The knots, except those held, where the lines beside them meet, as far as the target cannot tell."""
+    def meeting(self, knots: np.ndarray) -> np.ndarray:
+        """The knots (K + 1,), each moved to where the best lines of its two pieces meet, if no sample lies between.
+
+        Those at breaks stay.
+        """
+
+
+def within_jumps(pieces: Pieces, nodes: np.ndarray) -> np.ndarray:
+    """Which of the nodes lie between the two sides of a jump, a mask."""
+    left, right = pieces.jumps
+    return np.asarray(np.searchsorted(left, nodes, side="left") > np.searchsorted(right, nodes, side="right"))

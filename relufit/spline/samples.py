@@ -42,8 +42,17 @@ class DataPieces:
 
     @cached_property
     def breaks(self) -> np.ndarray:
-        """Both sides of jumps."""
-        return jumps(self.x, self.y)
+        """Both sides of each jump: the samples before and after it."""
+        places = jumps(self.x, self.y)
+        sides = np.unique(np.concatenate([places, places + 1]))
+        return self.x[sides[(sides > 0) & (sides < len(self.x) - 1)]]
+
+    @cached_property
+    def jumps(self) -> np.ndarray:
+        """Without one beside the first sample or the last, which is no break."""
+        places = jumps(self.x, self.y)
+        places = places[(places > 0) & (places < len(self.x) - 2)]
+        return self.x[np.stack([places, places + 1])]
 
     @cached_property
     def suspects(self) -> np.ndarray:
@@ -79,7 +88,7 @@ class DataPieces:
 
     @property
     def sampled(self) -> "DataPieces":
-        """As it is."""
+        """A table costs the same for pieces of any length."""
         return self
 
     def at_knots(self, knots: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
@@ -127,8 +136,8 @@ class DataPieces:
         ranks[-1] = len(self.x)
         return np.diff(ranks)
 
-    def settled(self, knots: np.ndarray, held: np.ndarray) -> np.ndarray:
-        """Where the lines meet between the same two samples: so is a kink between samples found exactly."""
+    def meeting(self, knots: np.ndarray) -> np.ndarray:
+        """So is a kink between two samples found exactly."""
         m, inner = self.moments(knots), knots[1:-1]
         at_zero = m.y - m.slope * m.x
         with np.errstate(all="ignore"):
@@ -136,7 +145,7 @@ class DataPieces:
         right = np.searchsorted(self.x, inner).clip(1, len(self.x) - 1)
         low, high = self.x[right - 1], self.x[right]
         slack = 1e-6 * (high - low)  # a kink on a sample is off by rounding
-        good = (low - slack <= meeting) & (meeting <= high + slack) & ~np.isin(inner, held)
+        good = (low - slack <= meeting) & (meeting <= high + slack) & ~np.isin(inner, self.breaks)
         moved = np.concatenate([knots[:1], np.where(good, meeting.clip(low, high), inner), knots[-1:]])
         crowded = np.diff(moved) < 1e-3 * np.diff(knots)  # on the same sample, from both sides
         stay = np.append(crowded, False) | np.append(False, crowded)

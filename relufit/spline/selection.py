@@ -9,9 +9,10 @@ from relufit.errors import RelufitError
 from relufit.params import check_count, check_positive
 from relufit.scaling import Scaling
 from relufit.spline.cells import Cells, join_evenly
+from relufit.spline.closing import Found
 from relufit.spline.pieces import Pieces
 from relufit.spline.samples import DataPieces
-from relufit.spline.search import Found, best_spline, rough_splines
+from relufit.spline.search import best_spline, rough_splines
 
 MOST_UNITS = 2**13  # that a tolerance may take
 MOST_CHOSEN = 512  # that cross-validation may choose

@@ -33,11 +33,28 @@ def closures(slopes: np.ndarray, most: int = SETS) -> list[np.ndarray]:
     flattest = np.argsort(np.abs(slopes), kind="stable")
     prefixes = [np.arange(len(turns)) < k for k in flattest[:FLATTEST]]
     if len(turns) <= ALL_SETS:
-        masks = (np.arange(2 ** len(turns))[:, None] >> np.arange(len(turns)) & 1).astype(bool)
-        best = np.argsort(np.abs(slopes[0] + masks @ turns), kind="stable")
-        near = list(masks[best[: max(most - FLATTEST, 1)]])
+        near = list(nearest_sets(slopes[None], max(most - FLATTEST, 1))[0])
         return near + [prefix for prefix in prefixes if not any((prefix == mask).all() for mask in near)]
     return [_exchanged(mask, slopes[0], turns) for mask in prefixes] + prefixes
+
+
+def nearest_sets(slopes: np.ndarray, most: int) -> np.ndarray:
+    """The `most` sets of turns that come nearest to closing each of splines side by side, slopes (S, K).
+
+    Masks (S, most or all there are, K - 1), the nearest first; for up to ALL_SETS turns.
+    """
+    turns = np.diff(slopes)
+    masks = every_set(turns.shape[1])
+    missed = np.abs(slopes[:, :1] + turns @ masks.T)  # (S, 2^(K - 1))
+    most = min(most, len(masks))
+    nearest = np.argpartition(missed, most - 1, axis=1)[:, :most]
+    order = np.argsort(np.take_along_axis(missed, nearest, axis=1), axis=1, kind="stable")
+    return masks[np.take_along_axis(nearest, order, axis=1)]
+
+
+def every_set(turns: int) -> np.ndarray:
+    """All sets of so many turns: masks (2^turns, turns)."""
+    return (np.arange(2**turns)[:, None] >> np.arange(turns) & 1).astype(bool)
 
 
 def _exchanged(mask: np.ndarray, first_slope: float, turns: np.ndarray) -> np.ndarray:
@@ -64,11 +81,11 @@ def _exchanged(mask: np.ndarray, first_slope: float, turns: np.ndarray) -> np.nd
 
 
 def closure_of(left: np.ndarray) -> np.ndarray:
-    """The coefficients a, (K,), of the slopes for a set of the turns, a mask (K - 1,)."""
-    a = np.zeros(len(left) + 1)
-    a[0] = 1.0
-    a[1:] += left
-    a[:-1] -= left
+    """The coefficients a, (..., K), of the slopes for sets of the turns, masks (..., K - 1)."""
+    a = np.zeros((*left.shape[:-1], left.shape[-1] + 1))
+    a[..., 0] = 1.0
+    a[..., 1:] += left
+    a[..., :-1] -= left
     return a
 
 

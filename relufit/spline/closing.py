@@ -1,0 +1,115 @@
+"""Ways to close a spline, so that K - 1 units make its K pieces (relufit/spline/units.py says how).
+
+Which turns face left is a choice among 2^(K - 1). Where pieces are many, some choice nearly closes the best open spline
+as it is, and a few Newton steps do the rest. Where they are few, the best closed spline may look quite different: so
+many of them are improved side by side, from open splines and from knots at random, and the worse half-way ones dropped.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from relufit.spline.breaks import NARROWEST
+from relufit.spline.least_squares import STEPS, Spline, improve, improve_all, solve
+from relufit.spline.lines import Lines
+from relufit.spline.pieces import Pieces
+from relufit.spline.units import closure_of, closures, nearest_sets
+
+FEW, VERY_FEW = 32, 12  # turns, up to which several sets are tried, and of knots at random too
+CLOSED = 1e-4  # of the error of an open spline, more in a closed one with the same knots: nothing is to be gained
+NEAR = 1e-3  # of the error of an open spline, more in a closed one after some steps: good enough
+HOPELESS = 10.0  # times the error of the open spline: not worth improving, where one unit more costs little
+STEPS_OF_MANY = 16  # where turns are many
+RIVALS = 8  # open splines that are closed
+RANDOM = 512  # sets of knots at random, fewer of more turns,
+RANDOM_SETS = 2**17  # so that no more sets of turns than these are looked at
+SETS = 8  # of turns, for each of them
+ROUNDS = (400, 6), (100, 10), (16, 16)  # so many of the best are followed for so many steps
+FOLLOWED = 2  # of the last ones, on the target itself
+FEW_STEPS = 8  # after which those are compared,
+RIVAL = 1.02  # and dropped where they have so many times the error of the best
+ALIKE = 1e-3  # of the error: splines that differ by less are taken for one
+
+
+class Found(NamedTuple):
+    """A spline as hidden units; `left` says which of its turns face left and close it.
+
+    It is None where a unit is spent on its first slope.
+    """
+
+    spline: Spline
+    left: np.ndarray | None
+
+
+def close(rivals: list[Spline], lines: Lines) -> Found:
+    """The best closed spline, knots improved, of those near to open ones: the rivals, of K pieces each, best first."""
+    best, pieces = rivals[0], rivals[0].pieces
+    turns = len(best.knots) - 2
+    tried = [Found(solve(pieces, best.knots, closure_of(left)), left) for left in closures(best.slopes)]
+    tried.sort(key=squares_of)
+    if tried[0].spline.squares <= best.squares * (1 + CLOSED):
+        return tried[0]
+    if turns > FEW and tried[0].spline.squares > HOPELESS * best.squares:
+        return tried[0]
+    first = _improved(tried[0], STEPS if turns <= FEW else STEPS_OF_MANY)
+    if turns > FEW or first.spline.squares <= best.squares * (1 + NEAR):  # no closed spline is better than `best`
+        return first
+    begun = [first, *(_improved(found, FEW_STEPS) for found in _promising(rivals, lines))]
+    behind = RIVAL * min(begun, key=squares_of).spline.squares
+    return min((_improved(found) for found in begun if found.spline.squares <= behind), key=squares_of)
+
+
+def _promising(rivals: list[Spline], lines: Lines) -> list[Found]:
+    """Closed splines that are best after some steps side by side: from the rivals, and of very few from random knots.
+
+    Of many only the better ones are followed any further, and again, and again.
+    """
+    pieces = rivals[0].pieces
+    pairs = [(rival.knots, left) for rival in rivals[:RIVALS] for left in closures(rival.slopes)]
+    inner, left = (np.array(part) for part in zip(*pairs, strict=True))
+    if len(left[0]) <= VERY_FEW:
+        more = _at_random(pieces.sampled, lines, len(left[0]))
+        inner, left = np.concatenate([inner, more[0]]), np.concatenate([left, more[1]])
+    tried = solve(pieces.sampled, inner, closure_of(left))
+    for followed, steps in ROUNDS:
+        best = np.argsort(tried.squares)[:followed]
+        left = left[best]
+        tried = improve_all(solve(pieces.sampled, tried.knots[best], closure_of(left)), pieces.breaks, steps)
+    chosen = different(tried.squares)[:FOLLOWED]
+    return [Found(solve(pieces, tried.knots[i], closure_of(left[i])), left[i]) for i in chosen]
+
+
+def _at_random(pieces: Pieces, lines: Lines, turns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random knots, (S, turns + 2), each set with the sets of turns that nearly close it, (S, turns).
+
+    Half of them are drawn where nodes are, which crowd where a target bends, and half anywhere.
+    """
+    rng, number = np.random.default_rng(turns), min(RANDOM, RANDOM_SETS >> turns)
+    places = rng.uniform(0, 1, (number, turns))
+    share = np.linspace(0, 1, len(lines.nodes))
+    places[::2] = np.interp(places[::2], share, (lines.nodes - pieces.low) / (pieces.high - pieces.low))
+    knots = np.empty((number, turns + 2))
+    knots[:, 0], knots[:, -1] = pieces.low, pieces.high
+    knots[:, 1:-1] = pieces.low + (pieces.high - pieces.low) * np.sort(places, axis=1)
+    knots = knots[(np.diff(knots) > NARROWEST * (pieces.high - pieces.low)).all(axis=1)]
+    left = nearest_sets(solve(pieces, knots).slopes, SETS)
+    return np.repeat(knots, left.shape[1], axis=0), left.reshape(-1, turns)
+
+
+def _improved(found: Found, steps: int = STEPS) -> Found:
+    return found._replace(spline=improve(found.spline, found.spline.pieces.breaks, steps))
+
+
+def squares_of(found: Found) -> float:
+    """What a spline leaves."""
+    squares: float = found.spline.squares
+    return squares
+
+
+def different(squares: np.ndarray) -> list[int]:
+    """Of splines side by side with these errors (S,), those that are not nearly a better one, best first."""
+    chosen: list[int] = []
+    for i in np.argsort(squares):
+        if all(abs(squares[i] - squares[j]) > ALIKE * squares[j] for j in chosen):
+            chosen.append(int(i))
+    return chosen
