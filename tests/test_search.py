@@ -1,5 +1,7 @@
 """The best spline: against MSE*, pwlf's global optima, long multi-starts and equidistant knots."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -76,6 +78,16 @@ LONGEST = {
     ("x**3", (-1, 2), 10): 3.64993783e-5, ("sin(x) + x/3", (0, 10), 24): 8.90958039e-6,
     ("1/(1 + x**2)", (-5, 4), 24): 9.0780264e-6, ("exp(-x)*sin(5*x)", (0, 5), 9): 2.34046225e-3,
     ("exp(sin(2*x))", (-PI2, PI2), 48): 4.5268775e-5, ("exp(-x**2)", (-PI2, PI2), 32): 1.8930349e-6,
+    ("x*sin(5*x)", (-2, 3), 4): 0.25021379, ("atan(50*x)", (-2, 3), 7): 1.6781849e-5,
+    ("sin(x**2)", (0, 4), 9): 8.3604875e-3, ("tanh(3*x)", (-4, 5), 9): 5.5131073e-6,
+    ("1/(1+25*x**2)", (-1, 1), 5): 2.9702028e-3, ("log(x)", (0.01, 1), 12): 1.6362915e-5,
+    # Where a function is not smooth, the best knots need not stand there.
+    ("abs(x)", (-1, 2), 1): 0.15250922, ("sqrt(abs(x))", (-1, 2), 8): 5.1973964e-4,
+    ("exp(x) + 0.01*step(x)", (-3, 3), 4): 8.9471028e-4, ("cbrt(x)", (-2, 1), 2): 6.1458254e-3,
+    ("cbrt(x)", (-2, 1), 7): 5.5198315e-5, ("max(0, 1 - x**2)", (-2, 2.5), 3): 1.1705533e-2,
+    ("max(0, 1 - x**2)", (-2, 2.5), 24): 5.6529467e-7, ("abs(sin(3*x))", (-3, 3), 6): 0.77961952,
+    ("sin(x) + 0.2*abs(x)", (-5, 6), 16): 7.3122576e-5, ("sin(x) + 0.05*floor(x)", (0.2, 5.7), 11): 2.261076e-4,
+    ("abs(sin(3*x)) + x", (-6, 6), 11): 3.258543e-3,
 }  # fmt: skip
 
 
@@ -140,6 +152,41 @@ def test_it_is_never_worse_than_equidistant_knots(name: str, hidden: int, sample
     pieces, _ = as_function(target) if samples is None else as_table(target, samples)
     equidistant = solve(pieces, np.linspace(pieces.low, pieces.high, hidden + 1))
     assert best_spline(pieces, hidden).spline.squares <= equidistant.squares * (1 + 1e-9) + 1e-15 * pieces.mass
+
+
+def test_small_jumps_of_a_table_are_not_worth_knots() -> None:
+    """Exp with a jump of 0.3 beside values up to 20: with few units as near as knots of the smooth part alone."""
+    x = np.linspace(-3, 3, 1001)
+    y = np.exp(x) + 0.3 * (x >= 0.003)
+    scaling = Scaling.of(x[:, None], y[:, None])
+    found = [best_spline(data_pieces(merge_sorted(x, y), scaling), hidden).spline.mse for hidden in (2, 3, 4, 6)]
+    smooth = [
+        best_spline(data_pieces(merge_sorted(x, np.exp(x)), scaling), hidden).spline.mse for hidden in (2, 3, 4, 6)
+    ]
+    jump = 0.3**2 / 12 / scaling.loss_unit  # what may be left of it, where no knots stand there
+    assert all(with_jump <= 1.05 * without + jump for with_jump, without in zip(found, smooth, strict=True))
+    assert (np.diff(found) < 0).all()
+
+
+def test_a_hundred_jumps_are_exact() -> None:
+    """Two units for each of the 101 jumps of a staircase, or more."""
+    pieces, _ = as_function(targets.parse("floor(x)", (-50.5, 50.5)))
+    assert len(pieces.jumps[0]) == 101
+    assert best_spline(pieces, 200).spline.mse > 1e-6
+    for hidden in (202, 400):
+        assert best_spline(pieces, hidden).spline.mse < 1e-9
+
+
+@pytest.mark.parametrize("hidden", [9000, 30_000])
+def test_many_thousand_units_take_little_memory(hidden: int) -> None:
+    """Where lines from node to node would take gigabytes, density places the knots as well."""
+    pieces, unit = as_function(targets.SIN)
+    tracemalloc.start()
+    found = best_spline(pieces, hidden).spline
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.mse * unit <= 1.003 * ASYMPTOTIC["sin"] * (512 / hidden) ** 4
+    assert peak < 3e8
 
 
 @pytest.mark.parametrize("hidden", [2, 3, 8, 64, 512])

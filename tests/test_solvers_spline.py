@@ -146,6 +146,12 @@ def test_a_tolerance_is_of_what_is_fitted() -> None:
     assert spline(np.ones(9), np.arange(9.0), tolerance=9).metrics["train_mse"] <= 9
 
 
+@pytest.mark.parametrize("hidden", [1, 3, 5, 8])
+def test_a_function_that_turns_faster_than_it_is_sampled_is_no_worse_than_its_mean(hidden: int) -> None:
+    """300 periods, of which integrals by few points are wrong by percents: seen, and made again with more."""
+    assert spline("sin(300*x)", domain=(0, 6.283), hidden=hidden).metrics["mse"] < 0.50003
+
+
 def test_cells_of_a_table_give_what_the_table_gives() -> None:
     """With all cells for training: the same network, and errors that count the spread within cells."""
     rng = np.random.default_rng(0)

@@ -27,7 +27,7 @@ from relufit.targets import Target
 
 HIDDEN = 512  # units where nobody says how many
 FINER_PARTS = 1024, 16384  # that integrals are cut into where they turn out to be wrong,
-SURPRISE = 1.02  # the error being so many times what they said
+SURPRISE = 2e-3  # by more than this part of the error
 RESOLUTION = 2.0**50  # places of standardised x in a unit, which is about a deviation
 
 
@@ -115,7 +115,7 @@ def _fit_function(
             return _best_so_far(fits)
         seen = fits[-1].metrics["mse"] / problem.scaling.loss_unit
         # What a jump costs, between its two sides, no integral says well.
-        if seen <= SURPRISE * solution.mse + NARROWEST * len(pieces.breaks) + pieces.rounding:
+        if abs(seen - solution.mse) <= SURPRISE * seen + NARROWEST * len(pieces.breaks) + pieces.rounding:
             break
     return fits[-1]
 

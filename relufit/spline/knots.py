@@ -23,6 +23,8 @@ AWAY = 1e-3  # of what a bend beside it would cost, what a piece of one sample d
 
 def by_lines(pieces: Pieces, count: int, lines: Lines, forced: np.ndarray = NONE) -> np.ndarray:
     """The knots of the best `count` separate lines, which end at each of the nodes `forced`: (count + 1,)."""
+    if lines.sums.shape[1] * count < len(lines.nodes) - 1:  # so many lines do not reach the last node
+        return _meeting(pieces, lines, None, count)
     found = shortest_paths(_of_separate(pieces, lines, forced), count).best(count)
     return _meeting(pieces, lines, found, count)
 
@@ -37,8 +39,11 @@ def by_lines_each(pieces: Pieces, counts: Sequence[int]) -> list[np.ndarray]:
 
 
 def _meeting(pieces: Pieces, lines: Lines, found: np.ndarray | None, count: int) -> np.ndarray:
-    """The knots at these nodes, or a little beside them; by density where there is no path."""
-    return by_density(pieces, lines.nodes, count) if found is None else pieces.meeting(lines.nodes[found])
+    """The knots at these nodes, or a little beside them; by density, and at breaks, where there is no path."""
+    if found is not None:
+        return pieces.meeting(lines.nodes[found])
+    breaks = pieces.breaks if len(pieces.breaks) < count else NONE
+    return np.union1d(by_density(pieces, lines.nodes, count - len(breaks)), breaks)
 
 
 def by_joined_lines(lines: Lines, count: int, heights: np.ndarray) -> np.ndarray | None:

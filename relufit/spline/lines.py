@@ -10,6 +10,7 @@ from relufit.spline.pieces import Moments, Pieces, within_jumps
 NODES_PER_PIECE, NODES_PER_FEW = 3, 8
 FEWEST_NODES = 64
 FEW_PIECES = 24  # up to which lines may be of any length
+MOST_PIECES = 2**13  # that lines are looked at for
 LONGEST = 5  # else a line takes up to so many pieces' worth of nodes
 
 
@@ -27,7 +28,12 @@ class Lines(NamedTuple):
 
 
 def lines_for(pieces: Pieces, count: int) -> Lines:
-    """Lines that `count` pieces may be made of: of any length where they are few."""
+    """Lines that `count` pieces may be made of: of any length where they are few; where they are a great many, none.
+
+    Then lines tell no more than density does, and they would take all memory.
+    """
+    if count > MOST_PIECES:
+        return lines_between(pieces, _nodes(pieces, MOST_PIECES), 1)
     nodes = _nodes(pieces, count)
     return lines_between(pieces, nodes, len(nodes) if count <= FEW_PIECES else reach(nodes, count))
 

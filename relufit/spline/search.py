@@ -77,9 +77,7 @@ def _open_splines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
         if count < RESOLVED * stretches:
             found = _with_joined_lines(found, lines)
         found = _with_neighbours(found)
-    equidistant = solve(pieces, np.linspace(pieces.low, pieces.high, count + 1))
-    if equidistant.squares < _best(found).squares:  # as happens where a piece has two samples
-        found.append(improve(equidistant, pieces.breaks))
+    found += _equidistant(_best(found))
     found.append(_released(_best(found)))
     return sorted(found, key=_squares)
 
@@ -90,6 +88,16 @@ def _by_lines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
     if len(pieces.breaks) < count and not np.isin(pieces.breaks, starts[0]).all():
         starts.append(knots.by_lines(pieces, count, lines, pieces.breaks))
     return [solve(pieces, start) for start in starts]
+
+
+def _equidistant(spline: Spline) -> list[Spline]:
+    """The spline of as many equidistant knots, improved, where it is better than this one.
+
+    As happens where a piece has two samples, and where a function turns too often for the nodes to show it.
+    """
+    pieces = spline.pieces
+    found = solve(pieces, np.linspace(pieces.low, pieces.high, len(spline.knots)))
+    return [improve(found, pieces.breaks)] if found.squares < spline.squares else []
 
 
 def _released(spline: Spline) -> Spline:
@@ -179,7 +187,8 @@ def _narrow(wide: Spline, count: int, lines: Lines) -> Spline:
         starts = [solve(pieces, np.interp(np.linspace(0, count + 1, count + 1), np.arange(count + 2), wide.knots))]
     else:
         starts = _by_lines(pieces, count, lines)
-    return _released(_best([improve(start, pieces.breaks) for start in starts]))
+    best = _best([improve(start, pieces.breaks) for start in starts])
+    return _released(_best([best, *_equidistant(best)]))
 
 
 def _best(splines: list[Spline]) -> Spline:
