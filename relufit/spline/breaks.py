@@ -12,15 +12,15 @@ from relufit.errors import RelufitError
 from relufit.targets import Target
 
 GRID = 4096  # cells that a function is looked at in
-HALVINGS = 24  # of two cells, to where a place is known to 1e-11 of the interval
+HALVINGS = 24  # of two cells: then a place is known to 1e-11 of the interval
 CANDIDATES = 1024  # places that are looked into
-NARROWEST = 1e-9  # piece, as a part of the interval, and so a jump: steeper ones lose more to rounding than they gain
-GROWN = 2.0  # times its values three cells away: a function that is more at a singularity may have a pole there,
-STILL = 0.8  # and has one where it goes on growing by this part of what it grew by before; see _keeps_growing
-SPARE = 6  # halvings below those that are compared, which only serve to find the middle
+NARROWEST = 1e-9  # width of a jump, as a part of the interval: a steeper piece loses more to rounding than it gains
+GROWN = 2.0  # a place may be a pole where the function is so many times as large as three cells away,
+STILL = 0.8  # and is one where the last halvings add this part of what those before added; see _keeps_growing
+SPARE = 6  # halvings beyond those that are compared, which only serve to find the middle
 _AROUND = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])  # widths from the middle of two cells
-SUSPECT = 4.0  # times as much as nearby: what is looked into
-OUTLIER = 8.0  # times as much as nearby: what is taken for a jump or a kink of a table
+SUSPECT = 4.0  # second differences so many times as large as nearby are looked into
+OUTLIER = 8.0  # in a table, a change so many times as large as nearby is a jump, or a kink
 NEARBY = 6  # samples or cells on either side
 
 

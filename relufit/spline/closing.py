@@ -12,6 +12,7 @@ import numpy as np
 from relufit.spline.breaks import NARROWEST
 from relufit.spline.least_squares import STEPS, Spline, improve, improve_all, solve
 from relufit.spline.lines import Lines
+from relufit.spline.neighbours import exchanged
 from relufit.spline.pieces import Pieces
 from relufit.spline.units import closure_of, closures, nearest_sets
 
@@ -21,10 +22,11 @@ NEAR = 1e-3  # of the error of an open spline, more in a closed one after some s
 HOPELESS = 10.0  # times the error of the open spline: not worth improving, where one unit more costs little
 STEPS_OF_MANY = 16  # where turns are many
 RIVALS = 8  # open splines that are closed
-RANDOM = 512  # sets of knots at random, fewer of more turns,
+RANDOM = 256  # sets of knots at random, fewer of more turns,
 RANDOM_SETS = 2**17  # so that no more sets of turns than these are looked at
-SETS = 8  # of turns, for each of them
-ROUNDS = (400, 6), (100, 10), (16, 16)  # so many of the best are followed for so many steps
+SETS = 4  # of turns, for each of them,
+SETS_OF_RIVALS = 10  # and for each open spline
+ROUNDS = (300, 5), (60, 8), (12, 12)  # so many of the best are followed for so many steps
 FOLLOWED = 2  # of the last ones, on the target itself
 FEW_STEPS = 8  # after which those are compared,
 RIVAL = 1.02  # and dropped where they have so many times the error of the best
@@ -54,36 +56,36 @@ def close(rivals: list[Spline], lines: Lines) -> Found:
     first = _improved(tried[0], STEPS if turns <= FEW else STEPS_OF_MANY)
     if turns > FEW or first.spline.squares <= best.squares * (1 + NEAR):  # no closed spline is better than `best`
         return first
-    begun = [first, *(_improved(found, FEW_STEPS) for found in _promising(rivals, lines))]
+    begun = [first, *(_improved(found, FEW_STEPS) for found in _promising([*rivals[:RIVALS], first.spline], lines))]
     behind = RIVAL * min(begun, key=squares_of).spline.squares
     return min((_improved(found) for found in begun if found.spline.squares <= behind), key=squares_of)
 
 
 def _promising(rivals: list[Spline], lines: Lines) -> list[Found]:
-    """Closed splines that are best after some steps side by side: from the rivals, and of very few from random knots.
+    """Closed splines that are best after some steps side by side, from rivals that are closed or not.
 
-    Of many only the better ones are followed any further, and again, and again.
+    Where turns are very few also from exchanges of the last of the rivals, and from knots at random. Of many only the
+    better ones are followed any further, and again, and again.
     """
-    pieces = rivals[0].pieces
-    pairs = [(rival.knots, left) for rival in rivals[:RIVALS] for left in closures(rival.slopes)]
+    pieces, table, turns = rivals[0].pieces, rivals[0].pieces.sampled, len(rivals[0].knots) - 2
+    pairs = [(rival.knots, left) for rival in rivals for left in closures(rival.slopes, SETS_OF_RIVALS)]
     inner, left = (np.array(part) for part in zip(*pairs, strict=True))
-    if len(left[0]) <= VERY_FEW:
-        more = _at_random(pieces.sampled, lines, len(left[0]))
-        inner, left = np.concatenate([inner, more[0]]), np.concatenate([left, more[1]])
-    tried = solve(pieces.sampled, inner, closure_of(left))
+    if turns <= VERY_FEW:
+        more = np.concatenate([exchanged(table, rivals[-1].knots), _at_random(table, lines, turns)])
+        sets = nearest_sets(solve(table, more).slopes, SETS)
+        inner = np.concatenate([inner, np.repeat(more, sets.shape[1], axis=0)])
+        left = np.concatenate([left, sets.reshape(-1, turns)])
+    tried = solve(table, inner, closure_of(left))
     for followed, steps in ROUNDS:
         best = np.argsort(tried.squares)[:followed]
         left = left[best]
-        tried = improve_all(solve(pieces.sampled, tried.knots[best], closure_of(left)), pieces.breaks, steps)
+        tried = improve_all(solve(table, tried.knots[best], closure_of(left)), pieces.breaks, steps)
     chosen = different(tried.squares)[:FOLLOWED]
     return [Found(solve(pieces, tried.knots[i], closure_of(left[i])), left[i]) for i in chosen]
 
 
-def _at_random(pieces: Pieces, lines: Lines, turns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Random knots, (S, turns + 2), each set with the sets of turns that nearly close it, (S, turns).
-
-    Half of them are drawn where nodes are, which crowd where a target bends, and half anywhere.
-    """
+def _at_random(pieces: Pieces, lines: Lines, turns: int) -> np.ndarray:
+    """Sets of random knots, (S, turns + 2): half of them anywhere, half where nodes crowd since the target bends."""
     rng, number = np.random.default_rng(turns), min(RANDOM, RANDOM_SETS >> turns)
     places = rng.uniform(0, 1, (number, turns))
     share = np.linspace(0, 1, len(lines.nodes))
@@ -91,9 +93,7 @@ def _at_random(pieces: Pieces, lines: Lines, turns: int) -> tuple[np.ndarray, np
     knots = np.empty((number, turns + 2))
     knots[:, 0], knots[:, -1] = pieces.low, pieces.high
     knots[:, 1:-1] = pieces.low + (pieces.high - pieces.low) * np.sort(places, axis=1)
-    knots = knots[(np.diff(knots) > NARROWEST * (pieces.high - pieces.low)).all(axis=1)]
-    left = nearest_sets(solve(pieces, knots).slopes, SETS)
-    return np.repeat(knots, left.shape[1], axis=0), left.reshape(-1, turns)
+    return knots[(np.diff(knots) > NARROWEST * (pieces.high - pieces.low)).all(axis=1)]
 
 
 def _improved(found: Found, steps: int = STEPS) -> Found:

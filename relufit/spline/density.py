@@ -8,11 +8,12 @@ import numpy as np
 
 from relufit.spline.pieces import Moments, Pieces
 
-ROUNDS = 12
-EVEN, NEARLY_EVEN = 1.1, 4.0  # times the mean, the largest error: nothing is to be gained, or only as long as
-GAINING = 0.7  # times as much as before is left
+ROUNDS = 12  # at the most
+EVEN = 1.1  # largest error over the mean: they are equal, and the rounds end
+NEARLY_EVEN = 4.0  # below this, the rounds end unless the last one brought it
+GAINING = 0.7  # to so many times what it was before
 FLAT_SHARE = 96  # one node of so many is spread evenly, whatever the errors: a stretch may only have seemed flat
-FLAT = 1e-10  # of the largest error: what a piece counts at least
+FLAT = 1e-10  # part of the largest error that a piece counts at least, so that none is left without nodes
 
 
 def by_density(pieces: Pieces, nodes: np.ndarray, count: int) -> np.ndarray:

@@ -35,6 +35,13 @@ class FunctionPieces:
         # A line across a jump leaves a twelfth of height^2 a unit of length.
         self.least = float(np.sum(np.diff(function(self.jumps), axis=0) ** 2 * np.diff(self.jumps, axis=0)) / 12)
         self.table: tuple[np.ndarray, np.ndarray] | None = None
+        self._values: tuple[np.ndarray | None, np.ndarray] = None, np.empty(0)
+
+    def _at(self, knots: np.ndarray) -> np.ndarray:
+        """The function at the knots, which each step of a search asks for twice."""
+        if self._values[0] is not knots:
+            self._values = knots, self.function(knots)
+        return self._values[1]
 
     def refine(self, cuts: np.ndarray) -> None:
         """Cut integrals at these sorted places too, where pieces are few and so may be long."""
@@ -64,11 +71,11 @@ class FunctionPieces:
 
     def at_knots(self, knots: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
         """The function itself, whose mass per length is 1."""
-        return np.ones(knots.shape), self.function(knots)
+        return np.ones(knots.shape), self._at(knots)
 
     def guess(self, knots: np.ndarray) -> np.ndarray:
         """The function itself: hardly needed, but that of an exact fit takes nothing from it."""
-        return self.function(knots)
+        return self._at(knots)
 
     def astray(self, knots: np.ndarray, values: np.ndarray, guess: np.ndarray, errors: np.ndarray) -> np.ndarray:
         """None of them: a function determines all."""

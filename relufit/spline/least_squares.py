@@ -25,14 +25,16 @@ from relufit.spline.banded import definite, indefinite, tridiagonal
 from relufit.spline.breaks import NARROWEST
 from relufit.spline.pieces import Moments, Pieces
 
-STEPS = 80
-DAMPING = 1e-2, 1e5  # at first; where there is nothing left to gain
-ENOUGH = 1e-5  # a gain, as a part of the error, after which another such step is the last
-PATIENCE, LITTLE = 4, 5e-4  # steps tried that together gained no more than this part of the error are the last
-STRIDE = 0.4  # of the shorter piece beside it, the most that a knot moves in a step
-RIDGE = 1e-12  # of the largest diagonal element: what a guess weighs beside the target,
-FIRM = 1e-2  # of a sample: what it weighs where values go astray,
-REPAIRS = 3  # in as many rounds
+STEPS = 80  # at the most
+DAMPING = 1e-2  # of the first step
+HOPELESS = 1e5  # damping at which no step is left that gains anything
+ENOUGH = 1e-5  # part of the error: the second step in a row that gains less is the last
+PATIENCE = 4  # steps, tried or taken,
+LITTLE = 5e-4  # that together gain no more than this part of the error, are the last too
+STRIDE = 0.4  # of the shorter piece beside it: the most that a knot moves in a step
+RIDGE = 1e-12  # of the largest diagonal element: the weight of a guess of the values beside the target
+FIRM = 1e-2  # of a sample's weight: that of the guess where values go astray
+REPAIRS = 3  # rounds of looking for values that do
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Spline:
     gram: tuple[np.ndarray, np.ndarray, np.ndarray]  # (K,) each: sums of phi_left^2, phi_left phi_right, phi_right^2
     closure: np.ndarray | None  # (K,) a
     multiplier: np.ndarray  # (1,) of the closure
-    is_settled: bool = False  # no step of its knots gains anything worth while
+    is_converged: bool = False  # no step of its knots gains anything worth while
 
     @cached_property
     def lengths(self) -> np.ndarray:
@@ -130,23 +132,23 @@ def _values(
 def improve(spline: Spline, held: np.ndarray, steps: int = STEPS) -> Spline:
     """Move the knots, except the ends and those at `held`, until nothing is gained; never a worse spline."""
     free = _free(spline.knots, held)
-    if spline.is_settled or spline.is_exact or not free.any():
+    if spline.is_converged or spline.is_exact or not free.any():
         return spline
-    damping, too_little, nearly_done = DAMPING[0], 0.0, False
+    damping, too_little, nearly_done = DAMPING, 0.0, False
     squares = [spline.squares]
     equations: _Equations | None = None
     for _ in range(steps):
         equations = equations or _equations(spline, free)
         step = _newton_step(equations, damping)
         if step is None:  # not positive definite
-            too_little, damping = damping, max(4 * damping, DAMPING[0])
+            too_little, damping = damping, max(4 * damping, DAMPING)
         else:
             tried = solve(spline.pieces, _moved(spline, step), spline.closure)
             gain = spline.squares - tried.squares
             if gain > 0:
                 small = gain < ENOUGH * spline.squares
                 if small and (nearly_done or damping < 1e-3):
-                    return replace(tried, is_settled=True)
+                    return replace(tried, is_converged=True)
                 # Just above the least damping that makes the Hessian positive definite, steps are longest.
                 too_little /= 2
                 floor = 1.1 * too_little if damping < 2 * too_little else np.sqrt(damping * too_little)
@@ -156,9 +158,9 @@ def improve(spline: Spline, held: np.ndarray, steps: int = STEPS) -> Spline:
                 damping = max(4 * damping, 1e-3)
             squares.append(spline.squares)
             if len(squares) > PATIENCE and squares[-1 - PATIENCE] - squares[-1] < LITTLE * squares[-1]:
-                return replace(spline, is_settled=True)
-        if damping > DAMPING[1]:
-            return replace(spline, is_settled=True)
+                return replace(spline, is_converged=True)
+        if damping > HOPELESS:
+            return replace(spline, is_converged=True)
     return spline
 
 

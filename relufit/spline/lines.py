@@ -7,9 +7,10 @@ import numpy as np
 from relufit.spline.density import even_nodes, is_jump
 from relufit.spline.pieces import Moments, Pieces, within_jumps
 
-NODES_PER_PIECE, NODES_PER_FEW = 3, 8
+NODES_PER_PIECE = 3
+NODES_PER_FEW = 8  # a piece, where pieces are few
 FEWEST_NODES = 64
-FEW_PIECES = 24  # up to which lines may be of any length
+FEW_PIECES = 24  # up to which nodes are more, and lines may be of any length
 MOST_PIECES = 2**13  # that lines are looked at for
 LONGEST = 5  # else a line takes up to so many pieces' worth of nodes
 
@@ -70,12 +71,12 @@ def _sums(fine: Moments, longest: int) -> np.ndarray:
     while length < longest:  # lines of up to `length` nodes, and the longest of those after each
         more = min(length, longest - length)
         left, right = sums[:, longest - more :, :-length], sums[:, longest - length, None, length:]
-        sums[:, longest - length - more : longest - length, length:] = _joined(left, right)
+        sums[:, longest - length - more : longest - length, length:] = _merged(left, right)
         length += more
     return sums
 
 
-def _joined(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def _merged(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Mass, means and centred sums, (6, ...), of neighbouring lines taken together: the parallel-axis theorem.
 
     Chan, Golub and LeVeque (1983), The American Statistician 37(3), 242-247.

@@ -12,19 +12,17 @@ from itertools import zip_longest
 import numpy as np
 
 from relufit.spline import knots
-from relufit.spline.breaks import NARROWEST
 from relufit.spline.closing import FEW, FEW_STEPS, Found, close, different, squares_of
 from relufit.spline.least_squares import Spline, improve, improve_all, solve
 from relufit.spline.lines import Lines, lines_between, lines_for, reach
+from relufit.spline.neighbours import exchanged, lowest, shifted
 from relufit.spline.pieces import Pieces
-from relufit.spline.shifts import shifted
 
 MANY = 100  # pieces, from which neither lines that meet nor neighbours are looked at
 RESOLVED = 3  # pieces for each stretch between two inflection points, from which lines need not meet
-HEIGHTS = (2.0, 3), (4.0, 5), (2.0, 4)  # in rounds: up to so many root mean squares off a curve, at so many heights
+HEIGHTS = (2.0, 3), (4.0, 5)  # in rounds: up to so many root mean squares off a curve, at so many heights
 NEIGHBOURS = 2  # rounds of looking at neighbours
 SHIFTED, EXCHANGED = 24, 12  # the most of them that are followed in one round
-ENDS = 6  # knots that help least, and pieces that gain most by one more: what exchanges are made of
 SAMPLES_PER_PIECE, FEW_SAMPLES = 6, 400  # up to so many, lines that join samples are a start
 SAME, ALIKE = 1e-6, 1e-3  # of the error: splines that differ by less are one, at the end and half-way
 RIVAL, NEIGHBOUR_RIVAL = 2.0, 1.2  # times the error of the best: what is still followed
@@ -105,7 +103,7 @@ def _released(spline: Spline) -> Spline:
     kinks = np.setdiff1d(spline.pieces.breaks, spline.pieces.jumps)
     if not np.isin(spline.knots, kinks).any():
         return spline
-    return improve(replace(spline, is_settled=False), spline.pieces.jumps)
+    return improve(replace(spline, is_converged=False), spline.pieces.jumps)
 
 
 def _with_joined_lines(found: list[Spline], lines: Lines) -> list[Spline]:
@@ -140,8 +138,8 @@ def _with_neighbours(found: list[Spline]) -> list[Spline]:
         best, table = _best(found), found[0].pieces.sampled
         starts = np.concatenate(
             [
-                _lowest(table, shifted(best.knots, best.slopes, held), SHIFTED),
-                _lowest(table, _exchanged(table, best.knots), EXCHANGED),
+                lowest(table, shifted(best.knots, best.slopes, held), SHIFTED),
+                lowest(table, exchanged(table, best.knots), EXCHANGED),
             ]
         )
         if not len(starts):
@@ -154,23 +152,6 @@ def _with_neighbours(found: list[Spline]) -> list[Spline]:
         if _best(found).squares >= best.squares * (1 - SAME):
             break
     return found
-
-
-def _lowest(pieces: Pieces, knots: np.ndarray, most: int) -> np.ndarray:
-    """Of knots side by side, (S, K + 1), those whose splines leave least, at `most` so many."""
-    return knots[np.argsort(solve(pieces, knots).squares)[:most]] if len(knots) > most else knots
-
-
-def _exchanged(pieces: Pieces, knots: np.ndarray) -> np.ndarray:
-    """The knots (K + 1,) with one of those that help least moved into a piece that it helps most, (S, K + 1)."""
-    long = np.flatnonzero(np.diff(knots) > 8 * NARROWEST * (pieces.high - pieces.low))  # not a jump
-    middles = (knots[long] + knots[long + 1]) / 2
-    without = np.array([np.delete(knots, k) for k in range(1, len(knots) - 1)])
-    halved = np.sort(np.column_stack([np.tile(knots, (len(middles), 1)), middles]), axis=1)
-    least = np.argsort(solve(pieces, without).squares)[:ENDS]
-    most = np.argsort(solve(pieces, halved).squares)[:ENDS]
-    pairs = [(k, j) for k in least for j in most if long[j] not in (k, k + 1)]  # the pieces beside knot k + 1
-    return np.array([np.sort(np.append(without[k], middles[j])) for k, j in pairs]).reshape(-1, len(knots))
 
 
 def _joining_samples(pieces: Pieces, x: np.ndarray, y: np.ndarray, count: int) -> list[Spline]:

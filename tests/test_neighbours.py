@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from relufit.spline.shifts import shifted
+from relufit.spline.neighbours import shifted
 
 NONE = np.empty(0)
 

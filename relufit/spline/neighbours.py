@@ -1,0 +1,58 @@
+"""Neighbours of a spline that Newton's method does not reach: as many pieces, shared otherwise.
+
+Between two inflection points all turns have one sign. How many pieces such a stretch has, and whether a knot or the
+middle of a piece stands on the inflection point, no small step changes. A shift does: the bounds of some neighbouring
+stretches move by a whole or half a piece, counted along the spline, and the knots are spread in between as before. So
+does an exchange: one of the knots that help least moves into a piece that one more knot helps most.
+"""
+
+import numpy as np
+
+from relufit.spline.breaks import NARROWEST
+from relufit.spline.least_squares import solve
+from relufit.spline.pieces import Pieces
+
+WHOLE, HALVES = (-1.0, 1.0), (-1.0, -0.5, 0.5, 1.0)
+SHORTEST = 0.5  # of a piece, that is left of a stretch
+MOST = 256  # shifts, about: where stretches are many, only those of fewer bounds at once
+ENDS = 6  # knots that help least, and pieces that gain most: what exchanges are made of
+
+
+def shifted(knots: np.ndarray, slopes: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """The knots (K + 1,) of a spline with these slopes (K,) after each of its shifts, (S, K + 1).
+
+    Those held stay where they are, and bound stretches too.
+    """
+    turns, along = np.diff(slopes), np.arange(len(knots), dtype=np.float64)
+    fixed = along[1:-1][np.isin(knots[1:-1], held)]
+    inflections = np.flatnonzero(turns[:-1] * turns[1:] < 0) + 1.5  # in the middle of a piece whose ends turn both ways
+    bounds = np.concatenate([along[:1], np.union1d(inflections, fixed), along[-1:]])
+    found = []
+    inner = len(bounds) - 2
+    together = min(inner, 1 + MOST // (4 * max(inner, 1)))
+    for first in range(1, inner + 1):
+        for last in range(first, min(first + together, inner + 1)):
+            moving = slice(first, last + 1)
+            for by in WHOLE if np.isin(bounds[moving], fixed).any() else HALVES:
+                moved = bounds.copy()
+                moved[moving] += by
+                if np.diff(moved).min() >= SHORTEST:
+                    found.append(np.interp(np.interp(along, moved, bounds), along, knots))
+    return np.array(found).reshape(-1, len(knots))
+
+
+def lowest(pieces: Pieces, knots: np.ndarray, most: int) -> np.ndarray:
+    """Of knots side by side, (S, K + 1), those whose splines leave least, at `most` so many."""
+    return knots[np.argsort(solve(pieces, knots).squares)[:most]] if len(knots) > most else knots
+
+
+def exchanged(pieces: Pieces, knots: np.ndarray) -> np.ndarray:
+    """The knots (K + 1,) with one of those that help least moved into a piece that it helps most, (S, K + 1)."""
+    long = np.flatnonzero(np.diff(knots) > 8 * NARROWEST * (pieces.high - pieces.low))  # not a jump
+    middles = (knots[long] + knots[long + 1]) / 2
+    without = np.array([np.delete(knots, k) for k in range(1, len(knots) - 1)])
+    halved = np.sort(np.column_stack([np.tile(knots, (len(middles), 1)), middles]), axis=1)
+    least = np.argsort(solve(pieces, without).squares)[:ENDS]
+    most = np.argsort(solve(pieces, halved).squares)[:ENDS]
+    pairs = [(k, j) for k in least for j in most if long[j] not in (k, k + 1)]  # the pieces beside knot k + 1
+    return np.array([np.sort(np.append(without[k], middles[j])) for k, j in pairs]).reshape(-1, len(knots))
