@@ -1,17 +1,25 @@
 """Reading csv and parquet in pieces."""
 
+import gc
 import gzip
+import io
+import os
 import sys
+import tempfile
+import threading
 import tracemalloc
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from relufit import RelufitError
-from relufit.reading.tables import Chunk, read_columns, read_table
+from relufit.reading import sources
+from relufit.reading.delimited import Unspaced
+from relufit.reading.tables import Chunk, column_names, read_columns, read_table
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed: tables cannot be read")
 parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow without parquet")
@@ -163,8 +171,10 @@ def test_decimal_commas_beside_points_are_refused(
 
 def test_tabs_make_no_decimal_commas(tmp_path: Path) -> None:
     """There a comma may part thousands."""
-    says = "data.csv: row 1 (line 2), column 'v' holds '3,140', which is not a number"
-    assert message(written(tmp_path, "t\tv\n1\t3,140\n")) == says
+    says = (
+        "data.csv: row 1 (line 2), column 'v' holds '3,140', which is not a number; write it with a point, or delimit"
+    )
+    assert message(written(tmp_path, "t\tv\n1\t3,140\n")) == says + " the cells by semicolons"
 
 
 def test_numbers_survive_exactly(tmp_path: Path) -> None:
@@ -222,13 +232,32 @@ def test_parquet_times(tmp_path: Path, unit: str) -> None:
     assert message(path, "v", "t").endswith("not numbers; times may stand in x only")
 
 
+TIMES = "times are read as 2024-01-31 12:00:00"
+RANGE = "out of range; those from 1678 to 2261 are read"
+X_ONLY = "times may stand in x only"
+
+
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
         ("1,2\n3,abc\n", "data.csv: row 2 (line 3), column 'v' holds 'abc', which is not a number"),
         ("1,1_000\n", "data.csv: row 1 (line 2), column 'v' holds '1_000', which is not a number"),
-        ('1,"1,5"\n', "data.csv: row 1 (line 2), column 'v' holds '1,5', which is not a number"),
-        ("1,2024-01-01\n", "data.csv: row 1 (line 2), column 'v' holds '2024-01-01', which is not a number"),
+        (
+            '1,"1,5"\n',
+            "data.csv: row 1 (line 2), column 'v' holds '1,5', which is not a number; write it with a point, or "
+            "delimit the cells by semicolons",
+        ),
+        (
+            "1,2024-01-01\n",
+            "data.csv: row 1 (line 2), column 'v' holds '2024-01-01', which is not a number; times may stand in x only",
+        ),
+        ("01/01/2024,1\n", "data.csv: row 1 (line 2), column 't' holds '01/01/2024', which is not a number; " + TIMES),
+        ("12:01:00,1\n", "data.csv: row 1 (line 2), column 't' holds '12:01:00', which is not a number; " + TIMES),
+        ("2024-01,1\n", "data.csv: row 1 (line 2), column 't' holds '2024-01', which is not a number; " + TIMES),
+        ("1.2.2024,1\n", "data.csv: row 1 (line 2), column 't' holds '1.2.2024', which is not a number; " + TIMES),
+        ("1600-01-01,1\n", "data.csv: row 1 (line 2), column 't' holds '1600-01-01', a time " + RANGE),
+        ("2000-01-01,1\n9999-12-31,1\n", "data.csv: row 2 (line 3), column 't' holds '9999-12-31', a time " + RANGE),
+        ("1,01/01/2024\n", "data.csv: row 1 (line 2), column 'v' holds '01/01/2024', which is not a number; " + X_ONLY),
         ("1,\n,\n\n\nx,2\n", "data.csv: row 3 (line 6), column 't' holds 'x', which is not a number"),
         ('1,"\n\n"\ny,2\n', "data.csv: row 2 (line 5), column 't' holds 'y', which is not a number"),
         ("1,true\n2,0.5\n", "data.csv: row 2 (line 3), column 'v' holds '0.5', which is not true or false"),
@@ -371,3 +400,121 @@ def test_memory_is_bounded(tmp_path: Path, kind: str) -> None:
     assert rows == n
     assert python_bytes < 16e6
     assert arrow_bytes < 64e6  # 40 MB for a csv of any length
+
+
+def test_lines_of_blanks_are_no_rows(tmp_path: Path) -> None:
+    """At the end and elsewhere; the rows and lines of errors below them are counted right."""
+    assert whole(written(tmp_path, "t,v\n1,2\n   ")).x.tolist() == [[1.0]]
+    path = written(tmp_path, "t,v\n1,2\n \t\n3,4\n  \n")
+    assert (whole(path).x.tolist(), whole(path).dropped) == ([[1.0], [3.0]], 0)
+    says = "data.csv: row 3 (line 6), column 'v' holds 'x', which is not a number"
+    assert message(written(tmp_path, "t,v\n1,2\n  \n3,4\n\n5,x\n")) == says
+    assert message(written(tmp_path, "t,v\n1,2\n  \n3,4\n \n5\n")) == "data.csv: row 3 (line 6): 1 cells, not 2"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_spaces_before_quotes(tmp_path: Path, end: str) -> None:
+    """Of names, numbers and text with delimiters in it, also where pieces of the file meet; gaps as ever."""
+    rows = [f'"{i}", "a, ""b"", c",  "{i / 4}"' for i in range(60_000)]
+    path = written(tmp_path, end.join(['t, "a note", "v"', *rows, '7, "", "NA"']) + end)
+    chunk = whole(path)
+    np.testing.assert_array_equal(chunk.y, chunk.x / 4)
+    assert (len(chunk.x), chunk.dropped) == (60_000, 1)
+    says = "row 2 (line 3), column 'v' holds 'x', which is not a number"
+    assert message(written(tmp_path, 't, "v"\n1, "2"\n3, "x"\n')) == f"data.csv: {says}"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 1000, -1])
+def test_spaces_before_quotes_in_pieces_of_any_size(size: int) -> None:
+    """No byte but those spaces is lost, and no piece is longer than was asked for."""
+    text = b'  "a",  "b"\r\n "1","x , "\n2,3 "4"," "\n'
+    stream, pieces = Unspaced(io.BytesIO(text), ","), []
+    while piece := stream.read(size):
+        pieces.append(piece)
+    assert size < 0 or max(map(len, pieces)) <= size
+    found = b"".join(pieces)
+    assert found.replace(b" ", b"") == text.replace(b" ", b"")
+    if size < 0 or size >= 8:
+        assert found == b'"a","b"\r\n"1","x ,"\n2,3 "4"," "\n'
+
+
+@pytest.mark.parametrize("first", ["sep=;\n", "sep=;\r\n", '"sep=;"\n', "\ufeffsep=;\n"])
+def test_a_first_line_may_tell_the_delimiter(tmp_path: Path, first: str) -> None:
+    """As Excel writes it; any delimiter, and the lines of errors are those of the file."""
+    assert whole(written(tmp_path, first + "t;v,w\n1,5;2\n"), y="v,w").x.tolist() == [[1.5]]
+    assert whole(written(tmp_path, "sep=|\nt|v\n1|2\n")).x.tolist() == [[1.0]]
+    says = "data.csv: row 1 (line 3), column 'v' holds 'x', which is not a number with a decimal comma"
+    assert message(written(tmp_path, first + "t;v\n1,5;x\n")) == says
+    assert message(written(tmp_path, first)) == "data.csv is empty"
+
+
+def test_a_file_in_another_encoding_is_told(tmp_path: Path) -> None:
+    """Where a column is not found that it may have."""
+    path = written(tmp_path, "größe,v\n1,2\n".encode("latin-1"))
+    assert message(path, "größe").endswith("(a table begins with its column names); it is not in UTF-8")
+
+
+@pytest.mark.parametrize("gap", ["<NA>", "NaT", "?", ".", "-", " - "])
+def test_more_gaps(tmp_path: Path, gap: str) -> None:
+    """Whole cells only, as other programs write them."""
+    chunk = whole(written(tmp_path, f"t,v\n1,{gap}\n-2,.5\n"))
+    assert (chunk.x.tolist(), chunk.y.tolist(), chunk.dropped) == ([[-2.0]], [[0.5]], 1)
+
+
+def test_decimal_commas_that_come_late(tmp_path: Path) -> None:
+    """Below the first piece of the file, which has told that there are none."""
+    path = written(tmp_path, "t;v\n" + "1;2\n" * 400_000 + "1;2,5\n")
+    says = "column 'v' holds '2,5', which is not a number: none of the first rows has a decimal comma, so write"
+    assert message(path) == f"data.csv: row 400001 (line 400002), {says} this one with a point too"
+
+
+def test_integers_that_float64_does_not_tell_apart(tmp_path: Path) -> None:
+    """In x, as text and as integers; times in nanoseconds are far enough apart, and y is rounded as ever."""
+    for kind in ("int64", "uint64"):
+        big = np.arange(28).astype(kind) + np.array(2**62 if kind == "int64" else 2**63, kind)
+        says = f"column 't' holds {big[0]} and {big[1]}, which are one number in float64; subtract an integer from"
+        for path in (
+            parquet_of(tmp_path, t=big, v=big),
+            written(tmp_path, "t,v\n" + "".join(f" {b},{b}\n" for b in big)),
+        ):
+            assert message(path) == f"{path.name}: {says} all of them, so that they are below 2^53"
+    far = 1_700_000_000_000_000_000 + 1000 * np.arange(28)
+    path = parquet_of(tmp_path, t=far, v=np.arange(28), small=np.arange(28))
+    assert len(np.unique(whole(path).x)) == 28
+    assert len(whole(path, "small", "t").y) == 28
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders")
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_pipe_is_read(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a copy, which is gone afterwards; errors name the pipe."""
+    (tmp_path / "copies").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
+    path = parquet_of(tmp_path, t=[1, 2], v=[3, 4]) if kind == "parquet" else written(tmp_path, "t,v\n1,3\n2,4\n")
+    os.mkfifo(tmp_path / "pipe")
+
+    def fed(content: bytes) -> Path:
+        threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(content,), daemon=True).start()
+        return tmp_path / "pipe"
+
+    assert whole(fed(path.read_bytes())).y.tolist() == [[3.0], [4.0]]
+    assert message(fed(path.read_bytes()), "q") == message(path, "q").replace(path.name, "pipe")
+    gc.collect()
+    assert list((tmp_path / "copies").iterdir()) == []
+    monkeypatch.setattr(sources.shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
+    assert "more comes through the pipe than half of the space that is free" in message(fed(path.read_bytes()))
+    gc.collect()
+    assert list((tmp_path / "copies").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no /dev")
+def test_a_device_is_no_table() -> None:
+    """It is there, but can be read once at the most."""
+    says = "cannot read /dev/null: it is neither a regular file nor a pipe; write the table to a file first"
+    assert message(Path("/dev/null")) == says.replace("/dev/", "")
+
+
+def test_the_columns_there_are(tmp_path: Path) -> None:
+    """As words, for those who have not named any."""
+    assert column_names(written(tmp_path, "t;a, b;v\n1;2;3\n")) == "t, a, b, v"
+    assert column_names(parquet_of(tmp_path, t=[1], v=[2])) == "t, v"
