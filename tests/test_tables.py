@@ -1,65 +1,20 @@
 """Reading csv and parquet in pieces."""
 
-import gc
 import gzip
-import io
-import os
 import sys
-import tempfile
-import threading
 import tracemalloc
 from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from table_files import message, parquet_of, whole, written
 
 from relufit import RelufitError
-from relufit.reading import sources
-from relufit.reading.delimited import Unspaced
-from relufit.reading.tables import Chunk, column_names, read_columns, read_table
+from relufit.reading.tables import read_columns, read_table, tell_columns
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed: tables cannot be read")
-parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow without parquet")
-
-
-def written(folder: Path, content: str | bytes, name: str = "data.csv") -> Path:
-    """A file with this content, byte for byte."""
-    path = folder / name
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
-def parquet_of(folder: Path, row_group_size: int | None = None, **columns: Any) -> Path:
-    """A parquet file with these columns."""
-    path = folder / "data.parquet"
-    parquet.write_table(pyarrow.table(columns), path, row_group_size=row_group_size)
-    return path
-
-
-def whole(path: Path, x: Any = "t", y: Any = "v", weight: str | None = None) -> Chunk:
-    """All chunks as one."""
-    chunks = list(read_table(path, x, y, weight))
-    for chunk in chunks:
-        for array in chunk[:3]:
-            assert array is None or (array.dtype == np.float64 and np.isfinite(array).all())
-    weights = None if weight is None else np.concatenate([chunk.weight for chunk in chunks if chunk.weight is not None])
-    return Chunk(
-        np.concatenate([chunk.x for chunk in chunks]),
-        np.concatenate([chunk.y for chunk in chunks]),
-        weights,
-        sum(chunk.dropped for chunk in chunks),
-    )
-
-
-def message(path: Path, x: Any = "t", y: Any = "v", weight: str | None = None) -> str:
-    """What the error says, its path cut to the name; one sentence, one line."""
-    with pytest.raises(RelufitError) as caught:
-        whole(path, x, y, weight)
-    assert "\n" not in str(caught.value)
-    return str(caught.value).replace(f"{path.parent}/", "")
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -402,58 +357,6 @@ def test_memory_is_bounded(tmp_path: Path, kind: str) -> None:
     assert arrow_bytes < 64e6  # 40 MB for a csv of any length
 
 
-def test_lines_of_blanks_are_no_rows(tmp_path: Path) -> None:
-    """At the end and elsewhere; the rows and lines of errors below them are counted right."""
-    assert whole(written(tmp_path, "t,v\n1,2\n   ")).x.tolist() == [[1.0]]
-    path = written(tmp_path, "t,v\n1,2\n \t\n3,4\n  \n")
-    assert (whole(path).x.tolist(), whole(path).dropped) == ([[1.0], [3.0]], 0)
-    says = "data.csv: row 3 (line 6), column 'v' holds 'x', which is not a number"
-    assert message(written(tmp_path, "t,v\n1,2\n  \n3,4\n\n5,x\n")) == says
-    assert message(written(tmp_path, "t,v\n1,2\n  \n3,4\n \n5\n")) == "data.csv: row 3 (line 6): 1 cells, not 2"
-
-
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_spaces_before_quotes(tmp_path: Path, end: str) -> None:
-    """Of names, numbers and text with delimiters in it, also where pieces of the file meet; gaps as ever."""
-    rows = [f'"{i}", "a, ""b"", c",  "{i / 4}"' for i in range(60_000)]
-    path = written(tmp_path, end.join(['t, "a note", "v"', *rows, '7, "", "NA"']) + end)
-    chunk = whole(path)
-    np.testing.assert_array_equal(chunk.y, chunk.x / 4)
-    assert (len(chunk.x), chunk.dropped) == (60_000, 1)
-    says = "row 2 (line 3), column 'v' holds 'x', which is not a number"
-    assert message(written(tmp_path, 't, "v"\n1, "2"\n3, "x"\n')) == f"data.csv: {says}"
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 1000, -1])
-def test_spaces_before_quotes_in_pieces_of_any_size(size: int) -> None:
-    """No byte but those spaces is lost, and no piece is longer than was asked for."""
-    text = b'  "a",  "b"\r\n "1","x , "\n2,3 "4"," "\n'
-    stream, pieces = Unspaced(io.BytesIO(text), ","), []
-    while piece := stream.read(size):
-        pieces.append(piece)
-    assert size < 0 or max(map(len, pieces)) <= size
-    found = b"".join(pieces)
-    assert found.replace(b" ", b"") == text.replace(b" ", b"")
-    if size < 0 or size >= 8:
-        assert found == b'"a","b"\r\n"1","x ,"\n2,3 "4"," "\n'
-
-
-@pytest.mark.parametrize("first", ["sep=;\n", "sep=;\r\n", '"sep=;"\n', "\ufeffsep=;\n"])
-def test_a_first_line_may_tell_the_delimiter(tmp_path: Path, first: str) -> None:
-    """As Excel writes it; any delimiter, and the lines of errors are those of the file."""
-    assert whole(written(tmp_path, first + "t;v,w\n1,5;2\n"), y="v,w").x.tolist() == [[1.5]]
-    assert whole(written(tmp_path, "sep=|\nt|v\n1|2\n")).x.tolist() == [[1.0]]
-    says = "data.csv: row 1 (line 3), column 'v' holds 'x', which is not a number with a decimal comma"
-    assert message(written(tmp_path, first + "t;v\n1,5;x\n")) == says
-    assert message(written(tmp_path, first)) == "data.csv is empty"
-
-
-def test_a_file_in_another_encoding_is_told(tmp_path: Path) -> None:
-    """Where a column is not found that it may have."""
-    path = written(tmp_path, "größe,v\n1,2\n".encode("latin-1"))
-    assert message(path, "größe").endswith("(a table begins with its column names); it is not in UTF-8")
-
-
 @pytest.mark.parametrize("gap", ["<NA>", "NaT", "?", ".", "-", " - "])
 def test_more_gaps(tmp_path: Path, gap: str) -> None:
     """Whole cells only, as other programs write them."""
@@ -484,37 +387,7 @@ def test_integers_that_float64_does_not_tell_apart(tmp_path: Path) -> None:
     assert len(whole(path, "small", "t").y) == 28
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders")
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_pipe_is_read(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From a copy, which is gone afterwards; errors name the pipe."""
-    (tmp_path / "copies").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
-    path = parquet_of(tmp_path, t=[1, 2], v=[3, 4]) if kind == "parquet" else written(tmp_path, "t,v\n1,3\n2,4\n")
-    os.mkfifo(tmp_path / "pipe")
-
-    def fed(content: bytes) -> Path:
-        threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(content,), daemon=True).start()
-        return tmp_path / "pipe"
-
-    assert whole(fed(path.read_bytes())).y.tolist() == [[3.0], [4.0]]
-    assert message(fed(path.read_bytes()), "q") == message(path, "q").replace(path.name, "pipe")
-    gc.collect()
-    assert list((tmp_path / "copies").iterdir()) == []
-    monkeypatch.setattr(sources.shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
-    assert "more comes through the pipe than half of the space that is free" in message(fed(path.read_bytes()))
-    gc.collect()
-    assert list((tmp_path / "copies").iterdir()) == []
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no /dev")
-def test_a_device_is_no_table() -> None:
-    """It is there, but can be read once at the most."""
-    says = "cannot read /dev/null: it is neither a regular file nor a pipe; write the table to a file first"
-    assert message(Path("/dev/null")) == says.replace("/dev/", "")
-
-
 def test_the_columns_there_are(tmp_path: Path) -> None:
     """As words, for those who have not named any."""
-    assert column_names(written(tmp_path, "t;a, b;v\n1;2;3\n")) == "t, a, b, v"
-    assert column_names(parquet_of(tmp_path, t=[1], v=[2])) == "t, v"
+    assert tell_columns(written(tmp_path, "t;a, b;v\n1;2;3\n")) == f"{tmp_path / 'data.csv'} has t, a, b, v"
+    assert tell_columns(parquet_of(tmp_path, t=[1], v=[2])) == f"{tmp_path / 'data.parquet'} has t, v"

@@ -62,10 +62,11 @@ def read_columns(path: str | Path, x: Sequence[str]) -> Iterator[Chunk]:
     return _chunks(_open(path, list(x)), list(x), [], None)
 
 
-def column_names(path: str | Path) -> str:
-    """Those of a table, as a list in words, of which a long one is cut. Raises RelufitError as `read_table` does."""
+def tell_columns(path: str | Path) -> str:
+    """Which columns a table has, as a sentence without its end. Raises RelufitError as `read_table` does."""
     load_pyarrow()
-    return _listed(_open(path, []).columns)
+    table = _open(path, [])
+    return f"{table.source} has {_listed(table.columns)}"
 
 
 def _chunks(table: Table, inputs: list[str], outputs: list[str], weight: str | None) -> Iterator[Chunk]:
