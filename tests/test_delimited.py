@@ -44,6 +44,8 @@ def test_spaces_before_quotes_in_pieces_of_any_size(size: int) -> None:
     assert found.replace(b" ", b"") == text.replace(b" ", b"")
     if size < 0 or size >= 8:
         assert found == b'"a","b"\r\n"1","x ,"\n2,3 "4"," "\n'
+    long = b"1," + b" " * 1000 + b'"2"\n'
+    assert Unspaced(io.BytesIO(long), ",").read() == b'1,"2"\n'
 
 
 @pytest.mark.parametrize("first", ["sep=;\n", "sep=;\r\n", '"sep=;"\n', "\ufeffsep=;\n"])

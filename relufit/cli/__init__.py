@@ -129,8 +129,10 @@ def fit_command(
         raise typer.Exit(130) from None
     except relufit.Diverged as error:
         raise keeping.with_last_state(error, save, plot) from None
-    print(printing.as_json(fit.metrics) if as_json else printing.in_words(fit))  # first: writing may fail
-    _, failures = keeping.write_files(fit, save, plot)
+    try:
+        _, failures = keeping.write_files(fit, save, plot)
+    finally:  # a file that cannot be written is no reason to lose the result
+        print(printing.as_json(fit.metrics) if as_json else printing.in_words(fit))
     if failures:
         raise RelufitError("; ".join(failures))
 

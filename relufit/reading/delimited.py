@@ -8,14 +8,13 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, product
 from typing import Any
 
 from relufit.errors import RelufitError
 from relufit.reading.arrow import GAPS, load_pyarrow
 from relufit.reading.sources import Source, Table
 
-MOST_SPACES = 64  # before a quote, where one piece of a file ends and the next begins
 OPEN_QUOTE = "; is a quote in it never closed?"
 SEPARATOR = re.compile(r'"?sep=([!#-/:-@\[-`{-~]|\t)"?\r?\n')  # a first line that Excel reads and writes
 
@@ -87,31 +86,33 @@ def row_name(table: Table, row: int) -> str:
 
 
 class Unspaced(io.RawIOBase):
-    """A csv as it is read, without the spaces before quotes that open a cell: pyarrow takes those for text.
+    """A csv as it is read, without the spaces that cells begin with: pyarrow takes a quote behind them for text.
 
-    Within a quoted cell there may be the same characters; it loses spaces, and no more.
+    A quoted cell may hold the same characters; it loses spaces, and no more. By bytes.replace, which takes a thirtieth
+    of the time of a regular expression.
     """
 
     def __init__(self, stream: Any, delimiter: str) -> None:
-        self.stream, self.delimiter = stream, delimiter
-        start = b"([\r\n" + re.escape(delimiter.encode()) + b"])"
-        self.opening, self.open_end = re.compile(start + b' +"'), re.compile(start + rb" *\Z")
-        self.rest, self.first = b"", re.compile(rb'\A() +"')
+        self.stream, self.ends, self.rest, self.is_first = stream, (delimiter.encode(), b"\n"), b"", True
 
     def readable(self) -> bool:
         """It is."""
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """At most so many bytes, of which the last may wait for the quote that follows them."""
+        """At most so many bytes; the start of a cell waits for what follows its spaces."""
         more: bytes = self.stream.read(size if size < 0 else max(1, size - len(self.rest)))
         content = self.rest + more
-        tail = max(0, len(content) - MOST_SPACES)
-        end = self.open_end.search(content, tail) if more and size >= 0 else None
-        cut = max(1, end.start() if end else len(content))
+        solid = content.rstrip(b" ")
+        waits = bool(more) and size >= 0 and solid.endswith(self.ends)
+        cut = max(1, len(solid) - 1) if waits else len(content)
         cut = cut if size < 0 else min(cut, size)
-        self.rest, content = content[cut:], self.opening.sub(rb'\1"', self.first.sub(rb'\1"', content[:cut]))
-        self.first = self.opening
+        self.rest, content = content[cut:], content[:cut]
+        if self.is_first:
+            content, self.is_first = content.lstrip(b" ") or content, False
+        for end, width in product(self.ends, (64, 8, 1)):
+            while end + b" " * width in content:
+                content = content.replace(end + b" " * width, end)
         return content
 
 
