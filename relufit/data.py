@@ -11,6 +11,7 @@ from relufit.errors import RelufitError
 from relufit.params import check_count, check_seed
 from relufit.targets import Target, resolve
 
+EXACT = 2**53  # integers up to it are float64 without loss
 SAMPLES = 1000  # of a function where nobody says how many
 
 
@@ -90,12 +91,32 @@ def split(samples: int, *, test_fraction: float = 0.2, seed: int = 0) -> tuple[n
 def check_table(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return data as float64 x (N, D) and y (N, O); vectors become one column.
 
-    Raises RelufitError where a column is not real numbers, has nan or inf, is empty, or the lengths differ.
+    Raises RelufitError where a column is not real numbers, has nan or inf, is empty, or the lengths differ, and where
+    float64 does not tell integers in x apart.
     """
+    demand_apart("x", x)
     columns = _as_columns("x", x), _as_columns("y", y)
     if len(columns[0]) != len(columns[1]):
         raise RelufitError(f"x has {len(columns[0])} samples and y has {len(columns[1])}; they must be as long")
     return columns
+
+
+def demand_apart(name: str, values: Any) -> None:
+    """Raise RelufitError where different integers are one number in float64, as those beyond 2^53 may be."""
+    values = np.asarray(values) if isinstance(values, np.ndarray) else None
+    if values is None or values.dtype.kind not in "iu" or not values.size:
+        return
+    if max(int(values.max()), -int(values.min())) <= EXACT:
+        return
+    for column in values.reshape(len(values), -1).T:  # (N,)
+        distinct = np.unique(column)
+        same = np.diff(distinct.astype(np.float64)) == 0
+        if same.any():
+            place = int(np.argmax(same))
+            raise RelufitError(
+                f"{name} holds {distinct[place]} and {distinct[place + 1]}, which are one number in float64; subtract "
+                "an integer from all of them, so that they are below 2^53"
+            )
 
 
 def demand_data_alone(n: object, domain: object) -> None:

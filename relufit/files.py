@@ -1,6 +1,7 @@
 """Fitting a table that lies in a file: as arrays where it is small, summed into cells as it streams where it is not."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from inspect import signature
 from itertools import chain
 from pathlib import Path
@@ -11,9 +12,11 @@ import numpy as np
 from relufit.errors import RelufitError
 from relufit.fits import Fit
 from relufit.fitting import check_options, fit
-from relufit.params import check_count, check_dtype
+from relufit.params import SCHEMES, check_choice, check_count, check_dtype
+from relufit.progress import status_line
 from relufit.reading.tables import Chunk, read_table
 from relufit.solvers.spline import fit_cells
+from relufit.solvers.training import check_backend
 from relufit.spline.cells import collect
 
 ROWS = 2**20  # that are kept as arrays
@@ -37,28 +40,29 @@ def fit_file(
     for an option that `fit` does not have.
     """
     _check_options(options)
-    chunks, kept, rows, dropped = read_table(path, x, y, weight), [], 0, 0
-    for chunk in chunks:
-        kept.append(chunk)
-        rows, dropped = rows + len(chunk.x), dropped + chunk.dropped
-        if rows > ROWS:
-            break
-    if rows <= ROWS:
+    shown = options.get("progress")
+    with status_line(sys.stderr.isatty() if shown is None else shown) as show:
+        chunks, kept, cells = _Counted(read_table(path, x, y, weight), show), [], None
+        for chunk in chunks:
+            kept.append(chunk)
+            if chunks.rows > ROWS:
+                break
+        if chunks.rows > ROWS:
+            if solver != "spline" or kept[0].x.shape[1] != 1 or kept[0].y.shape[1] != 1:
+                raise RelufitError(f"more than {ROWS} rows are fitted by solver 'spline' only, with one x and one y")
+            given = {name: options.get(name) for name in ("optimizer", "learning_rate", "state")}
+            check_options(solver, weight=weight, **given)  # before the rest is read
+            every = chain(kept, chunks)
+            kept = []  # which are so held no longer than until they are summed
+            cells = collect(every)
+    if cells is None:
         arrays = [np.concatenate([chunk[k] for chunk in kept]) for k in (0, 1)]
         weights = None if weight is None else np.concatenate([chunk.weight for chunk in kept])
         found = fit(*arrays, weight=weights, solver=solver, **options)
     else:
-        if solver != "spline" or kept[0].x.shape[1] != 1 or kept[0].y.shape[1] != 1:
-            raise RelufitError(f"more than {ROWS} rows are fitted by solver 'spline' only, with one x and one y")
-        given = {name: options.get(name) for name in ("optimizer", "learning_rate", "state")}
-        check_options(solver, weight=weight, **given)  # before the rest is read
-        counted = _Counted(chain(kept, chunks))
-        kept = []  # which are so held no longer than until they are summed
-        cells = collect(counted)
-        rows, dropped = counted.rows, counted.dropped
         known = ("hidden", "tolerance", "test_fraction", "seed", "progress")
         found = fit_cells(cells, **{name: options[name] for name in known if name in options})
-    found.metrics.update(rows=rows, dropped=dropped)
+    found.metrics.update(rows=chunks.rows, dropped=chunks.dropped)
     return found
 
 
@@ -70,20 +74,23 @@ def _check_options(options: dict[str, Any]) -> None:
         if bound.arguments[name] is not None:
             raise RelufitError(f"{name} is for functions; a table brings its own samples")
     check_dtype(bound.arguments["dtype"])
+    check_backend(bound.arguments["backend"])
+    check_choice("init scheme", bound.arguments["scheme"], SCHEMES)
     for name in ("epochs", "batch_size"):
         check_count(name, bound.arguments[name])
 
 
 class _Counted:
-    """Chunks as they pass, and how many rows they had."""
+    """Chunks as they pass, and how many rows they had, which is shown."""
 
-    def __init__(self, chunks: Any) -> None:
-        self.chunks, self.rows, self.dropped = chunks, 0, 0
+    def __init__(self, chunks: Iterator[Chunk], show: Callable[[str], None]) -> None:
+        self.chunks, self.show, self.rows, self.dropped = chunks, show, 0, 0
 
     def __iter__(self) -> "_Counted":
         return self
 
     def __next__(self) -> Chunk:
-        chunk: Chunk = next(self.chunks)
+        chunk = next(self.chunks)
         self.rows, self.dropped = self.rows + len(chunk.x), self.dropped + chunk.dropped
+        self.show(f"{self.rows + self.dropped} rows read")
         return chunk

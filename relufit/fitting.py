@@ -10,13 +10,21 @@ from relufit.data import SAMPLES, check_table, demand_data_alone, draw_plan, sam
 from relufit.errors import RelufitError
 from relufit.fits import Fit, Problem
 from relufit.optim import OPTIMIZERS, Optimizer, State
-from relufit.params import Params, Sizes, check_choice, check_count, check_dtype, check_hidden, init_params
+from relufit.params import SCHEMES, Params, Sizes, check_choice, check_count, check_dtype, check_hidden, init_params
 from relufit.progress import progress_bar, progress_line
 from relufit.scaling import Scaling
 from relufit.solvers import lbfgs, spline
 from relufit.solvers.lifting import lifted_sizes
 from relufit.solvers.spline import HIDDEN
-from relufit.solvers.training import Wanted, check_state, choose_backend, choose_optimizer, default_box, train
+from relufit.solvers.training import (
+    Wanted,
+    check_backend,
+    check_state,
+    choose_backend,
+    choose_optimizer,
+    default_box,
+    train,
+)
 from relufit.spline.breaks import demand_no_pole
 from relufit.targets import Target, resolve
 
@@ -62,7 +70,7 @@ def fit(
       512 (so it is without `hidden`); or a mean squared error is given as `tolerance`, for which the fewest units
       are taken. It is that of what is fitted: a function without noise over its domain, metrics["mse"]; else the
       training samples, metrics["train_mse"]. It takes no `learning_rate`, `optimizer` or `state`; backend, dtype,
-      epochs, batch_size and scheme have no meaning here.
+      epochs, batch_size and scheme have no meaning here, though what is unknown is refused.
 
     With lbfgs and spline the samples of data may have a `weight`, (N,): that of 2 counts as two samples, that of 0 as
     none, and the Fit keeps those that count. (Held out are so many of the samples, whatever their weights.)
@@ -86,6 +94,8 @@ def fit(
     x, y, target = _data(target_or_x, y, n, domain, seed)
     hidden = check_hidden(hidden)
     dtype, epochs, batch_size = check_dtype(dtype), check_count("epochs", epochs), check_count("batch_size", batch_size)
+    check_backend(backend)  # also where the solver has no use for them
+    check_choice("init scheme", scheme, SCHEMES)
     if weight is not None:
         if target is not None:
             raise RelufitError("weight belongs to data, a number for each row of x and y; a function has no rows")

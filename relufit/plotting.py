@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from relufit.errors import RelufitError
-from relufit.export import check_folder
+from relufit.errors import RelufitError, reason
+from relufit.export import check_writable
 from relufit.spline.units import knots_of
 from relufit.targets import Target
 
@@ -19,12 +19,12 @@ WIDEST = 250  # points that its formula may take: as such a name
 
 
 def check_can_plot(path: str | Path, inputs: int = 1, outputs: int = 1) -> None:
-    """Raise RelufitError where `plot_fit` would fail: for D and O, or want of the library, the folder or a format."""
+    """Raise RelufitError where `plot_fit` would fail: for D and O, or want of the library, a format or leave."""
     _check_sizes(inputs, outputs)
     supported = _figure_class()().canvas.get_supported_filetypes()
     if not isinstance(path, (str, PathLike)) or Path(path).suffix[1:].lower() not in supported:
         raise RelufitError(f"cannot write {path!r}: its name must end in one of {', '.join(sorted(supported))}")
-    check_folder(path)
+    check_writable(path)
 
 
 def plot_fit(fit: "Fit", path: str | Path | None = None) -> Any:
@@ -97,4 +97,4 @@ def _save(figure: Any, path: str | Path) -> None:
     try:
         figure.savefig(path, dpi=120)
     except (OSError, ValueError) as error:  # no such folder, no permission; a format that matplotlib does not know
-        raise RelufitError(f"cannot write the figure {path}: {error}") from None
+        raise RelufitError(f"cannot write the figure {path}: {reason(error)}") from None

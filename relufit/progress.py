@@ -1,5 +1,5 @@
-"""What there is to see of work that lasts: a bar for training, a line for a search. On stderr, so that stdout stays
-clean for programs.
+"""What there is to see of work that lasts: a bar for training, a line for a search and for reading. On stderr, so
+that stdout stays clean for programs.
 """
 
 import sys
@@ -13,9 +13,16 @@ def silent(done: int, error: float) -> None:
 
 @contextmanager
 def progress_line(shown: bool) -> Iterator[Callable[[int, float], None]]:
-    """Yield a function show(units, error), whose last words stand in one line, which is gone when the block ends."""
+    """Yield a function show(units, error) of a search; its last words stand as those of `status_line`."""
+    with status_line(shown) as show:
+        yield lambda units, error: show(f"{units} units: {error:.3g}")
+
+
+@contextmanager
+def status_line(shown: bool) -> Iterator[Callable[[str], None]]:
+    """Yield a function show(words), whose last words stand in one line, which is gone when the block ends."""
     if not shown:
-        yield silent
+        yield lambda words: None
         return
 
     def show(words: str) -> None:
@@ -23,7 +30,7 @@ def progress_line(shown: bool) -> Iterator[Callable[[int, float], None]]:
         sys.stderr.flush()
 
     try:
-        yield lambda units, error: show(f"{units} units: {error:.3g}")
+        yield show
     finally:
         show("")
         sys.stderr.write("\r")

@@ -209,6 +209,8 @@ def _check(tree: ast.expr, text: str) -> None:
                 if len(arguments) != wanted:
                     raise RelufitError(f"{name} takes {wanted} argument(s), not {len(arguments)}")
                 pending += [(argument, depth + 1) for argument in arguments]
+            case ast.Call(func=ast.Name(id=name)) if name in FUNCTIONS:
+                raise RelufitError(f"{name} takes its arguments without names: write {name}(x)")
             case ast.Call(func=ast.Name(id=name)):
                 raise RelufitError(f"unknown function {_shorten(name)!r}; known: {', '.join(FUNCTIONS)}")
             case _:

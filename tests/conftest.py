@@ -8,7 +8,7 @@ from bench import machine
 from bench.loading import known_names
 from relufit import backends
 
-pytest.register_assert_rewrite("conformance", "cleanness")
+pytest.register_assert_rewrite("conformance", "cleanness", "table_files")
 
 
 def pytest_configure() -> None:

@@ -107,3 +107,14 @@ def test_check_table_names_what_is_wrong(x: object, y: object, says: str) -> Non
     """One sentence, with the place."""
     with pytest.raises(RelufitError, match=says):
         check_table(x, y)
+
+
+def test_integers_that_float64_does_not_tell_apart_are_refused() -> None:
+    """In x, where they would be one; far enough apart they are welcome, and y is rounded as ever."""
+    big = 2**62 + np.arange(28)
+    with pytest.raises(RelufitError, match="x holds 4611686018427387904 and 4611686018427387905, which are one"):
+        check_table(big, np.zeros(28))
+    with pytest.raises(RelufitError, match="below 2\\^53"):
+        check_table(np.stack([np.arange(28), -big], axis=1), np.zeros(28))
+    x, _ = check_table(2**62 + 1024 * np.arange(28), big)
+    assert len(np.unique(x)) == 28

@@ -1,6 +1,7 @@
 """Saving and loading: the same arrays back, and nothing but a RelufitError for files that are not ours."""
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import pytest
 import safetensors.numpy
 
 from relufit import RelufitError, fit, init_params
-from relufit.export import load_params, save_params
+from relufit.errors import reason
+from relufit.export import check_can_save, load_params, save_params
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -163,3 +165,38 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     for name in ("no/such/x.safetensors", "x.pt", "nosuffix"):
         with pytest.raises(RelufitError, match="cannot write"):
             save_params(init_params(3), tmp_path / name)
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    """A folder and a device, when read and before something is written; no number of the system's error."""
+    with pytest.raises(RelufitError, match=r"it is a folder; give the name of a .safetensors file"):
+        load_params(tmp_path)
+    with pytest.raises(RelufitError, match="there is no such file"):
+        load_params(tmp_path / "x.safetensors")
+    (tmp_path / "a.safetensors").mkdir()
+    with pytest.raises(RelufitError, match=r"a.safetensors: it is a folder; give the name of a file$"):
+        check_can_save(tmp_path / "a.safetensors")
+    with pytest.raises(RelufitError, match=r"^cannot read .*: it is no regular file"):
+        load_params("/dev/null")
+
+
+def test_leave_to_write_is_asked_for_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the folder, or of the file that is there; the system's answer is simulated, as root may write anywhere."""
+    path = tmp_path / "a.safetensors"
+    check_can_save(path)
+    monkeypatch.setattr(os, "access", lambda asked, _: Path(asked) not in (tmp_path, path))
+    with pytest.raises(RelufitError, match="nothing can be written to the folder"):
+        check_can_save(path)
+    path.touch()
+    with pytest.raises(RelufitError, match="the file is write-protected; choose another name"):
+        check_can_save(path)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device", "x"), ValueError("I/O error: it is full (os error 28)")]
+)
+def test_reasons_have_no_numbers(error: Exception) -> None:
+    """Those of the system are in its words, however a library wraps them."""
+    assert reason(error) == os.strerror(28)[:1].lower() + os.strerror(28)[1:]
+    assert reason(ValueError("Bad\nlines")) == "bad"
+    assert reason(ValueError()) == "a ValueError"

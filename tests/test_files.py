@@ -66,6 +66,8 @@ def test_a_large_file_is_summed_into_cells(
         ({"dtype": "int3"}, RelufitError, "dtype must be"),
         ({"epochs": 0}, RelufitError, "epochs must be"),
         ({"batch_size": "many"}, RelufitError, "batch_size must be"),
+        ({"backend": ["numpy", "nosuch"]}, RelufitError, "unknown backend 'nosuch'"),
+        ({"scheme": "nosuch"}, RelufitError, "unknown init scheme 'nosuch'"),
         ({"domain": (0, 1)}, RelufitError, "domain is for functions"),
         ({"n": 50}, RelufitError, "n is for functions"),
     ],
@@ -121,3 +123,20 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     (resident, of_arrow), (more_resident, more_of_arrow) = peaks
     assert more_resident < 1.25 * resident
     assert more_of_arrow < 1.5 * of_arrow
+
+
+@pytest.mark.parametrize("most", [100, files.ROWS])
+def test_reading_shows_its_rows(
+    most: int,
+    samples: tuple[Path, np.ndarray, np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In one line, before that of the search, where it is wanted; be the table large or small."""
+    monkeypatch.setattr(files, "ROWS", most)
+    fit_file(samples[0], x="x", y="y", tolerance=0.1, progress=True)
+    shown = [part.rstrip() for part in capsys.readouterr().err.split("\r")]
+    assert shown[:3] == ["", "5000 rows read", ""]
+    assert "1 units:" in "".join(shown[3:])
+    fit_file(samples[0], x="x", y="y", tolerance=0.1)
+    assert capsys.readouterr().err == ""

@@ -74,3 +74,31 @@ def test_a_search_prints_the_best_spline_so_far(words: list[str], tmp_path: Path
     words = [str(tmp_path / word) if word.endswith(".csv") else word for word in words]
     out = interrupted(SEARCHING_SAYS_SO, [*words, "--tolerance", "1e-9"], "searching")
     assert "4 hidden units, spline" in out
+
+
+READING_SAYS_SO = """
+import signal, sys, time
+from relufit import cli, files
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as above
+def read_table(*_):
+    print("reading", file=sys.stderr, flush=True)
+    time.sleep(600)
+    yield
+files.read_table = read_table
+cli.main()
+"""
+
+
+def test_reading_says_that_nothing_was_fitted() -> None:
+    """One sentence, and the exit code of a command that Ctrl-C has ended."""
+    words = [sys.executable, "-c", READING_SAYS_SO, "fit", "data.csv", "--x", "t", "--y", "v"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stderr is not None
+            assert child.stderr.readline() == "reading\n"
+            child.send_signal(signal.SIGINT)
+            out, err = child.communicate(timeout=60)
+        finally:
+            child.kill()
+    assert (child.returncode, out) == (130, "")
+    assert err == "relufit: stopped by Ctrl-C, and nothing was fitted yet\n"

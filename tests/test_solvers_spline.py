@@ -296,3 +296,11 @@ def test_ctrl_c_with_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tried == [1, 2, 4]
     assert (found.metrics["status"], found.metrics["hidden"]) == ("interrupted", 4)
     assert 1e-12 < found.metrics["mse"] < 1e-4
+
+
+@pytest.mark.parametrize("options", [{"backend": "nosuch"}, {"backend": ("numpy", "nosuch")}, {"scheme": "nosuch"}])
+def test_unknown_names_are_refused_where_they_have_no_use(options: dict[str, Any]) -> None:
+    """A mistyped name is a mistake; a known one is not asked whether it works here."""
+    with pytest.raises(RelufitError, match=r"unknown .* 'nosuch'"):
+        fit("sin", solver="spline", hidden=4, **options)
+    assert fit("sin", solver="spline", hidden=4, backend="torch-mps").metrics["backend"] == "numpy"

@@ -9,49 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from table_files import message, parquet_of, whole, written
 
 from relufit import RelufitError
-from relufit.reading.tables import Chunk, read_columns, read_table
+from relufit.reading.tables import read_columns, read_table, tell_columns
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed: tables cannot be read")
-parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow without parquet")
-
-
-def written(folder: Path, content: str | bytes, name: str = "data.csv") -> Path:
-    """A file with this content, byte for byte."""
-    path = folder / name
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
-def parquet_of(folder: Path, row_group_size: int | None = None, **columns: Any) -> Path:
-    """A parquet file with these columns."""
-    path = folder / "data.parquet"
-    parquet.write_table(pyarrow.table(columns), path, row_group_size=row_group_size)
-    return path
-
-
-def whole(path: Path, x: Any = "t", y: Any = "v", weight: str | None = None) -> Chunk:
-    """All chunks as one."""
-    chunks = list(read_table(path, x, y, weight))
-    for chunk in chunks:
-        for array in chunk[:3]:
-            assert array is None or (array.dtype == np.float64 and np.isfinite(array).all())
-    weights = None if weight is None else np.concatenate([chunk.weight for chunk in chunks if chunk.weight is not None])
-    return Chunk(
-        np.concatenate([chunk.x for chunk in chunks]),
-        np.concatenate([chunk.y for chunk in chunks]),
-        weights,
-        sum(chunk.dropped for chunk in chunks),
-    )
-
-
-def message(path: Path, x: Any = "t", y: Any = "v", weight: str | None = None) -> str:
-    """What the error says, its path cut to the name; one sentence, one line."""
-    with pytest.raises(RelufitError) as caught:
-        whole(path, x, y, weight)
-    assert "\n" not in str(caught.value)
-    return str(caught.value).replace(f"{path.parent}/", "")
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -163,8 +126,10 @@ def test_decimal_commas_beside_points_are_refused(
 
 def test_tabs_make_no_decimal_commas(tmp_path: Path) -> None:
     """There a comma may part thousands."""
-    says = "data.csv: row 1 (line 2), column 'v' holds '3,140', which is not a number"
-    assert message(written(tmp_path, "t\tv\n1\t3,140\n")) == says
+    says = (
+        "data.csv: row 1 (line 2), column 'v' holds '3,140', which is not a number; write it with a point, or delimit"
+    )
+    assert message(written(tmp_path, "t\tv\n1\t3,140\n")) == says + " the cells by semicolons"
 
 
 def test_numbers_survive_exactly(tmp_path: Path) -> None:
@@ -222,13 +187,32 @@ def test_parquet_times(tmp_path: Path, unit: str) -> None:
     assert message(path, "v", "t").endswith("not numbers; times may stand in x only")
 
 
+TIMES = "times are read as 2024-01-31 12:00:00"
+RANGE = "out of range; those from 1678 to 2261 are read"
+X_ONLY = "times may stand in x only"
+
+
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
         ("1,2\n3,abc\n", "data.csv: row 2 (line 3), column 'v' holds 'abc', which is not a number"),
         ("1,1_000\n", "data.csv: row 1 (line 2), column 'v' holds '1_000', which is not a number"),
-        ('1,"1,5"\n', "data.csv: row 1 (line 2), column 'v' holds '1,5', which is not a number"),
-        ("1,2024-01-01\n", "data.csv: row 1 (line 2), column 'v' holds '2024-01-01', which is not a number"),
+        (
+            '1,"1,5"\n',
+            "data.csv: row 1 (line 2), column 'v' holds '1,5', which is not a number; write it with a point, or "
+            "delimit the cells by semicolons",
+        ),
+        (
+            "1,2024-01-01\n",
+            "data.csv: row 1 (line 2), column 'v' holds '2024-01-01', which is not a number; times may stand in x only",
+        ),
+        ("01/01/2024,1\n", "data.csv: row 1 (line 2), column 't' holds '01/01/2024', which is not a number; " + TIMES),
+        ("12:01:00,1\n", "data.csv: row 1 (line 2), column 't' holds '12:01:00', which is not a number; " + TIMES),
+        ("2024-01,1\n", "data.csv: row 1 (line 2), column 't' holds '2024-01', which is not a number; " + TIMES),
+        ("1.2.2024,1\n", "data.csv: row 1 (line 2), column 't' holds '1.2.2024', which is not a number; " + TIMES),
+        ("1600-01-01,1\n", "data.csv: row 1 (line 2), column 't' holds '1600-01-01', a time " + RANGE),
+        ("2000-01-01,1\n9999-12-31,1\n", "data.csv: row 2 (line 3), column 't' holds '9999-12-31', a time " + RANGE),
+        ("1,01/01/2024\n", "data.csv: row 1 (line 2), column 'v' holds '01/01/2024', which is not a number; " + X_ONLY),
         ("1,\n,\n\n\nx,2\n", "data.csv: row 3 (line 6), column 't' holds 'x', which is not a number"),
         ('1,"\n\n"\ny,2\n', "data.csv: row 2 (line 5), column 't' holds 'y', which is not a number"),
         ("1,true\n2,0.5\n", "data.csv: row 2 (line 3), column 'v' holds '0.5', which is not true or false"),
@@ -371,3 +355,39 @@ def test_memory_is_bounded(tmp_path: Path, kind: str) -> None:
     assert rows == n
     assert python_bytes < 16e6
     assert arrow_bytes < 64e6  # 40 MB for a csv of any length
+
+
+@pytest.mark.parametrize("gap", ["<NA>", "NaT", "?", ".", "-", " - "])
+def test_more_gaps(tmp_path: Path, gap: str) -> None:
+    """Whole cells only, as other programs write them."""
+    chunk = whole(written(tmp_path, f"t,v\n1,{gap}\n-2,.5\n"))
+    assert (chunk.x.tolist(), chunk.y.tolist(), chunk.dropped) == ([[-2.0]], [[0.5]], 1)
+
+
+def test_decimal_commas_that_come_late(tmp_path: Path) -> None:
+    """Below the first piece of the file, which has told that there are none."""
+    path = written(tmp_path, "t;v\n" + "1;2\n" * 400_000 + "1;2,5\n")
+    says = "column 'v' holds '2,5', which is not a number: none of the first rows has a decimal comma, so write"
+    assert message(path) == f"data.csv: row 400001 (line 400002), {says} this one with a point too"
+
+
+def test_integers_that_float64_does_not_tell_apart(tmp_path: Path) -> None:
+    """In x, as text and as integers; times in nanoseconds are far enough apart, and y is rounded as ever."""
+    for kind in ("int64", "uint64"):
+        big = np.arange(28).astype(kind) + np.array(2**62 if kind == "int64" else 2**63, kind)
+        says = f"column 't' holds {big[0]} and {big[1]}, which are one number in float64; subtract an integer from"
+        for path in (
+            parquet_of(tmp_path, t=big, v=big),
+            written(tmp_path, "t,v\n" + "".join(f" {b},{b}\n" for b in big)),
+        ):
+            assert message(path) == f"{path.name}: {says} all of them, so that they are below 2^53"
+    far = 1_700_000_000_000_000_000 + 1000 * np.arange(28)
+    path = parquet_of(tmp_path, t=far, v=np.arange(28), small=np.arange(28))
+    assert len(np.unique(whole(path).x)) == 28
+    assert len(whole(path, "small", "t").y) == 28
+
+
+def test_the_columns_there_are(tmp_path: Path) -> None:
+    """As words, for those who have not named any."""
+    assert tell_columns(written(tmp_path, "t;a, b;v\n1;2;3\n")) == f"{tmp_path / 'data.csv'} has t, a, b, v"
+    assert tell_columns(parquet_of(tmp_path, t=[1], v=[2])) == f"{tmp_path / 'data.parquet'} has t, v"

@@ -160,3 +160,9 @@ def test_a_target_needs_a_function_and_a_domain() -> None:
         Target("bad", np.sin, (1, 0))
     with pytest.raises(RelufitError):
         Target("bad", np.sin, noise=-1)
+
+
+def test_a_named_argument_is_told_from_an_unknown_function() -> None:
+    """The function is known; it takes no names."""
+    with pytest.raises(RelufitError, match=r"^sin takes its arguments without names: write sin\(x\)$"):
+        parse("sin(x=1)")

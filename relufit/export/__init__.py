@@ -6,6 +6,7 @@ rounding.py refuses a precision that would lose the network.
 The format has no checksum of its own, so a flipped bit would be another network: ours stands in the metadata.
 """
 
+import os
 from hashlib import sha256
 from os import PathLike
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from relufit.errors import RelufitError
+from relufit.errors import RelufitError, reason
 from relufit.params import Params, demand_network, find_fault
 
 CHECKSUM = "relufit_sha256"  # the one key of the metadata: safetensors writes several in no fixed order
@@ -21,22 +22,30 @@ KINDS = ("F32", "F64")  # as safetensors calls them; numpy alone has no bfloat16
 
 
 def check_can_save(path: str | Path) -> None:
-    """Raise RelufitError where `save_params` would fail for want of the library, the folder or the right name."""
+    """Raise RelufitError where `save_params` would fail for want of the library, the right name or leave to write."""
     _safetensors()
     check_path(path, ".safetensors")
 
 
 def check_path(path: str | Path, suffix: str) -> None:
-    """Raise RelufitError unless `path` is one, ends in `suffix`, and its folder exists."""
+    """Raise RelufitError unless `path` is one, ends in `suffix`, and can be written."""
     if not isinstance(path, (str, PathLike)) or Path(path).suffix != suffix:
         raise RelufitError(f"cannot write {path!r}: the name of a file must end in {suffix}")
-    check_folder(path)
+    check_writable(path)
 
 
-def check_folder(path: str | Path) -> None:
-    """Raise RelufitError unless the folder of `path` exists."""
-    if not Path(path).absolute().parent.is_dir():
+def check_writable(path: str | Path) -> None:
+    """Raise RelufitError where `path` is a folder, its own does not exist, or the system lets nobody write there."""
+    folder = Path(path).absolute().parent
+    if os.path.isdir(path):
+        raise RelufitError(f"cannot write {path}: it is a folder; give the name of a file")
+    if not os.path.isdir(folder):
         raise RelufitError(f"cannot write {path}: there is no folder {Path(path).parent}")
+    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        what = (
+            "the file is write-protected" if os.path.exists(path) else f"nothing can be written to the folder {folder}"
+        )
+        raise RelufitError(f"cannot write {path}: {what}; choose another name")
 
 
 def save_params(params: Params, path: str | Path) -> None:
@@ -48,7 +57,7 @@ def save_params(params: Params, path: str | Path) -> None:
         arrays = {name: np.ascontiguousarray(array) for name, array in params._asdict().items()}
         library.numpy.save_file(arrays, path, {CHECKSUM: _checksum(arrays)})
     except (OSError, library.SafetensorError) as error:
-        raise RelufitError(f"cannot write {path}: {error}") from None
+        raise RelufitError(f"cannot write {path}: {reason(error)}") from None
 
 
 def load_params(path: str | Path) -> Params:
@@ -59,6 +68,10 @@ def load_params(path: str | Path) -> Params:
     """
     if not isinstance(path, (str, PathLike)):
         raise RelufitError(f"cannot read {path!r:.60}: give the name of a .safetensors file")
+    if not os.path.isfile(path):
+        known = "it is no regular file" if os.path.exists(path) else "there is no such file"
+        what = "it is a folder" if os.path.isdir(path) else known
+        raise RelufitError(f"cannot read {path}: {what}; give the name of a .safetensors file")
     params = Params(**_read(path))
     fault = find_fault(params)
     if fault is not None:
@@ -86,7 +99,7 @@ def _read(path: str | Path) -> dict[str, np.ndarray]:
                 raise RelufitError(f"cannot use {path}: it is damaged, its weights are not those that were saved")
             return arrays
     except (OSError, library.SafetensorError) as error:
-        raise RelufitError(f"cannot read {path}: {error}") from None
+        raise RelufitError(f"cannot read {path}: {reason(error)}") from None
 
 
 def _checksum(arrays: dict[str, np.ndarray]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from relufit.errors import RelufitError
+from relufit.errors import RelufitError, reason
 from relufit.export import check_path
 from relufit.export.numpy_function import forward
 from relufit.export.rounding import pick_points, round_params
@@ -36,7 +36,7 @@ def save_onnx(params: Params, x: Any, path: str | Path, dtype: str = "float64") 
     try:
         Path(path).write_bytes(content)
     except OSError as error:
-        raise RelufitError(f"cannot write {path}: {error}") from None
+        raise RelufitError(f"cannot write {path}: {reason(error)}") from None
 
 
 def _model(library: Any, params: Params) -> Any:

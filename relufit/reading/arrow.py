@@ -6,7 +6,28 @@ import numpy as np
 
 from relufit.errors import RelufitError
 
-GAPS = ("", "NA", "N/A", "n/a", "na", "#N/A", "NaN", "nan", "NAN", "-nan", "NULL", "Null", "null", "None", "none")
+GAPS = (
+    "",
+    "NA",
+    "N/A",
+    "n/a",
+    "na",
+    "#N/A",
+    "NaN",
+    "nan",
+    "NAN",
+    "-nan",
+    "NULL",
+    "Null",
+    "null",
+    "None",
+    "none",
+    "<NA>",
+    "NaT",
+    "?",
+    ".",
+    "-",
+)
 COMMA = "decimal comma"  # the kind of text that is a number with one
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
@@ -33,6 +54,19 @@ def parse(cells: Any, kind: Any) -> np.ndarray:
     seconds, rest = np.divmod(ticks, PER_SECOND[cells.type.unit])
     gaps = cells.is_null().to_numpy(zero_copy_only=False)
     return np.where(gaps, np.nan, seconds + rest / PER_SECOND[cells.type.unit])
+
+
+def integers(cells: Any, least: int) -> np.ndarray | None:
+    """Those of cells (n,) beyond `least` on either side, as they are; None unless all are integers, or text of them."""
+    pyarrow = load_pyarrow()
+    cells = (trim(cells) if is_text(cells) else cells).drop_null()
+    for kind in (pyarrow.int64(), pyarrow.uint64()):
+        try:
+            whole = cells.cast(kind).to_numpy(zero_copy_only=False)
+        except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):
+            continue
+        return whole[(whole > least) | (whole < -least)] if kind == pyarrow.int64() else whole[whole > least]
+    return None
 
 
 def parses(cells: Any, kind: Any) -> bool:

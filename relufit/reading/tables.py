@@ -1,25 +1,22 @@
 """Reading a table, csv or parquet, in pieces: files larger than memory. Needs pyarrow (relufit[tables]).
 
-Every cell of a csv is read as text first and then made a number, all in pyarrow: as fast as its own inference (2.5 s
-for 10^7 rows of three columns either way), and a cell that is no number can be shown with its row.
+From pieces of rows, which `delimited` and pyarrow cut, to arrays of numbers.
 """
 
-import csv
-import io
-import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from relufit.errors import RelufitError
-from relufit.reading.arrow import COMMA, GAPS, contains, is_text, is_time, load_pyarrow, parse, parses, trim
+from relufit.data import EXACT, demand_apart
+from relufit.errors import RelufitError, reason
+from relufit.reading import delimited, faults
+from relufit.reading.arrow import COMMA, contains, integers, is_text, is_time, load_pyarrow, parse, parses, trim
+from relufit.reading.sources import Source, Table, find_source
 
 HEAD = 2**20  # bytes in which the header of a csv must end
 BATCH = 2**16  # rows of parquet at a time
-OPEN_QUOTE = "; is a quote in it never closed?"
 
 
 class Chunk(NamedTuple):
@@ -31,28 +28,22 @@ class Chunk(NamedTuple):
     dropped: int  # rows left out
 
 
-class _Table(NamedTuple):
-    path: Path
-    columns: list[str]
-    delimiter: str | None  # None for parquet
-
-
 def read_table(
     path: str | Path, x: str | Sequence[str], y: str | Sequence[str], weight: str | None = None
 ) -> Iterator[Chunk]:
     """Read the columns `x` (D of them), `y` (O) and `weight` of a csv or parquet file, a piece at a time.
 
-    A csv has a header, is UTF-8, is delimited by commas, semicolons or tabs (found from the header), and may be
-    compressed (.gz, .bz2). Numbers have a decimal point, or a comma where semicolons delimit and one of the first rows
-    has one. Rows with a gap (an empty cell, nan or another of
-    arrow.GAPS) in a column that is read are dropped and counted. Integers, decimals and true/false become
-    float64. In x, dates and times become seconds since 1970, UTC where they name no zone; those of a csv lie between
-    1677 and 2262.
+    A csv has a header, is UTF-8, is delimited by commas, semicolons or tabs (found from the header) or by what a first
+    line such as sep=; says, and may be compressed (.gz, .bz2). Numbers have a decimal point, or a comma where
+    semicolons delimit and one of the first rows has one. Rows with a gap (an empty cell, nan or another of arrow.GAPS)
+    in a column that is read are dropped and counted. Integers, decimals and true/false become float64. In x, dates and
+    times become seconds since 1970, UTC where they name no zone; those of a csv lie between 1677 and 2262. `path` may
+    be a pipe, or "-" for standard input, which is copied to a temporary file.
 
     Raises RelufitError at once for a missing library, file or column, a name used twice, and a file of another kind;
-    while reading for a cell that is no number or infinite, a negative weight, a row of the wrong length and a quote
-    that is never closed, each with its row (the first one below the header is 1); and after reading where every row
-    has a gap.
+    while reading for a cell that is no number or infinite, integers in x that float64 does not tell apart, a negative
+    weight, a row of the wrong length and a quote that is never closed, each with its row (the first one below the
+    header is 1); and after reading where every row has a gap.
     """
     load_pyarrow()
     inputs, outputs = ([given] if isinstance(given, str) else list(given) for given in (x, y))
@@ -62,16 +53,23 @@ def read_table(
     for name in names:
         if names.count(name) > 1:
             raise RelufitError(f"column {name!r} is named twice; x, y and weight are different columns")
-    return _chunks(_open(Path(path), names), inputs, outputs, weight)
+    return _chunks(_open(path, names), inputs, outputs, weight)
 
 
 def read_columns(path: str | Path, x: Sequence[str]) -> Iterator[Chunk]:
     """Read the columns `x` alone, as `read_table` does; `y` has no columns."""
     load_pyarrow()
-    return _chunks(_open(Path(path), list(x)), list(x), [], None)
+    return _chunks(_open(path, list(x)), list(x), [], None)
 
 
-def _chunks(table: _Table, inputs: list[str], outputs: list[str], weight: str | None) -> Iterator[Chunk]:
+def tell_columns(path: str | Path) -> str:
+    """Which columns a table has, as a sentence without its end. Raises RelufitError as `read_table` does."""
+    load_pyarrow()
+    table = _open(path, [])
+    return f"{table.source} has {_listed(table.columns)}"
+
+
+def _chunks(table: Table, inputs: list[str], outputs: list[str], weight: str | None) -> Iterator[Chunk]:
     names = [*inputs, *outputs, *([] if weight is None else [weight])]
     kinds: dict[str, Any] = {}  # what the first cell of a column of text is, its other cells must be
     rows = kept = 0
@@ -83,14 +81,16 @@ def _chunks(table: _Table, inputs: list[str], outputs: list[str], weight: str | 
         for name in names:
             cells = batch.column(name)
             kinds[name] = kinds.get(name) or _kind(table, name, cells, number, may_be_time=name in inputs)
-            columns[name] = _numbers(table, rows, name, cells, kinds[name])
+            columns[name] = _numbers(table, rows, name, cells, kinds[name], may_be_time=name in inputs)
             _check(table, rows, name, columns[name], is_weight=name == weight)
+            if name in inputs:
+                _demand_apart(table, name, cells, columns[name])
         whole: np.ndarray = ~np.any([np.isnan(column) for column in columns.values()], axis=0)  # (n,)
         x, y = (_stack(columns, group, whole) for group in (inputs, outputs))
         yield Chunk(x, y, None if weight is None else columns[weight][whole], len(whole) - len(x))
         rows, kept = rows + len(whole), kept + len(x)
     if not kept:
-        raise RelufitError(f"{table.path} has no row with a number in each of {', '.join(names)}; it has {rows} rows")
+        raise RelufitError(f"{table.source} has no row with a number in each of {', '.join(names)}; it has {rows} rows")
 
 
 def _stack(columns: dict[str, np.ndarray], names: list[str], rows: np.ndarray) -> np.ndarray:
@@ -101,134 +101,56 @@ def _stack(columns: dict[str, np.ndarray], names: list[str], rows: np.ndarray) -
     return table
 
 
-def _open(path: Path, names: list[str]) -> _Table:
+def _open(path: str | Path, names: list[str]) -> Table:
     """Look at the head of a file. Raises RelufitError unless it is a table with the columns `names`, each once."""
-    if not path.is_file():
-        raise RelufitError(f"cannot read {path}: " + ("it is a folder" if path.is_dir() else "there is no such file"))
-    pyarrow = load_pyarrow()
+    source, pyarrow = find_source(path), load_pyarrow()
     try:
-        with pyarrow.input_stream(str(path)) as file:
+        with pyarrow.input_stream(str(source.path)) as file:
             head = file.read(HEAD)
         if head[:4] == b"PAR1":
-            with pyarrow.parquet.ParquetFile(path) as file:
-                table = _Table(path, file.schema_arrow.names, None)
+            with pyarrow.parquet.ParquetFile(source.path) as file:
+                table = Table(source, file.schema_arrow.names, None)
         else:
-            table = _csv_header(path, head, names)
+            table = delimited.read_header(source, head, names)
     except (pyarrow.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from None
+        raise _unreadable(source, error) from None
     for name in names:
         if table.columns.count(name) > 1:
-            raise RelufitError(f"{path} has {table.columns.count(name)} columns {name!r}; rename one")
+            raise RelufitError(f"{source} has {table.columns.count(name)} columns {name!r}; rename one")
         if name not in table.columns:
-            has = ", ".join(map(_short, table.columns[:20])) + (", ..." if len(table.columns) > 20 else "")
-            raise RelufitError(f"{path} has no column {name!r}; it has {has} (a table begins with its column names)")
+            hint = "; it is not in UTF-8" if any("\ufffd" in column for column in table.columns) else ""
+            raise RelufitError(
+                f"{source} has no column {name!r}; it has {_listed(table.columns)} (a table begins with its column "
+                f"names){hint}"
+            )
     return table
 
 
-def _csv_header(path: Path, head: bytes, names: list[str]) -> _Table:
-    """The first row that is not empty, cut by the delimiter that finds most of `names`."""
-    if not head.strip():
-        raise RelufitError(f"{path} is empty")
-    if b"\0" in head:
-        raise RelufitError(f"{path} is neither csv in UTF-8 nor parquet")
-    text = head.decode("utf-8-sig", errors="replace")
-    try:
-        tables = [_Table(path, next(_rows(io.StringIO(text, newline=""), d))[1], d) for d in ",;\t"]
-    except csv.Error as error:
-        raise RelufitError(f"{path} is no csv: {error}") from None
-    return max(tables, key=lambda table: (len(set(names) & set(table.columns)), len(table.columns)))
+def _listed(columns: list[str]) -> str:
+    return ", ".join(map(_short, columns[:20])) + (", ..." if len(columns) > 20 else "")
 
 
-def _rows(file: Any, delimiter: str, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
-    """Rows of a csv, the header included, each with the line of the file that it begins on; the slow way."""
-    reader, line = csv.reader(file, delimiter=delimiter, strict=strict), 1
-    for cells in reader:
-        if cells:  # pyarrow skips empty lines as well
-            yield line, [cell.strip() for cell in cells]
-        line = reader.line_num + 1
-
-
-def _batches(table: _Table, names: list[str]) -> Iterator[Any]:
+def _batches(table: Table, names: list[str]) -> Iterator[Any]:
     """Record batches with the columns `names`, those of a csv as text."""
     pyarrow = load_pyarrow()
     try:
         if table.delimiter:
-            yield from _csv_batches(table, names)
+            yield from delimited.read_batches(table, names)
         else:
             # pre_buffer would keep the columns of the whole file, compressed as they are.
-            with pyarrow.parquet.ParquetFile(table.path, pre_buffer=False, buffer_size=BATCH) as file:
+            with pyarrow.parquet.ParquetFile(table.source.path, pre_buffer=False, buffer_size=BATCH) as file:
                 yield from file.iter_batches(BATCH, columns=names)
     except (pyarrow.ArrowException, OSError) as error:
-        raise _unreadable(table.path, error) from None
+        raise _unreadable(table.source, error) from None
 
 
-def _csv_batches(table: _Table, names: list[str]) -> Iterator[Any]:
-    library, ragged = load_pyarrow().csv, []
-
-    def note(row: Any) -> str:
-        ragged.append(row)
-        return "error"
-
-    # The last column is always read, as bytes and by a name that no column has: a quote that is never closed makes
-    # all that follows its last cell.
-    last = table.columns[-1] if table.columns[-1] in names else "\0"
-    kinds = {last: load_pyarrow().binary()} | dict.fromkeys(names, load_pyarrow().string())
-    # One thread: with more, a row that does not fit has no number, and they are not faster.
-    read = library.ReadOptions(use_threads=False, column_names=[*table.columns[:-1], last])
-    parse = library.ParseOptions(delimiter=table.delimiter, newlines_in_values=True, invalid_row_handler=note)
-    convert = library.ConvertOptions(
-        include_columns=list(kinds), column_types=kinds, null_values=GAPS, strings_can_be_null=True
-    )
-    header, rows, end = 1, -1, None  # the row of names is text as all the others are
-    try:
-        with library.open_csv(str(table.path), read, parse, convert) as reader:
-            for batch in reader:
-                yield batch.slice(header)
-                header, rows = 0, rows + len(batch)
-                end = batch.column(last)[-1:] if len(batch) else end
-    except load_pyarrow().ArrowInvalid as error:
-        if ragged:
-            raise _ragged(table, ragged[0]) from None
-        if "straddl" in str(error):  # two blocks
-            raise _endless(table, rows) from None
-        raise
-    cell = None if end is None else end.cast(load_pyarrow().binary())[0].as_py()
-    if cell and b"\n" in cell and _open_quote(table) is not None:
-        raise RelufitError(f"{_place(table, rows)}: a quote is never closed, and all that follows is in its cell")
-
-
-def _ragged(table: _Table, row: Any) -> RelufitError:
-    hint = OPEN_QUOTE if "\n" in row.text.strip() else ""
-    place = _place(table, row.number - 1)
-    return RelufitError(f"{place}: {row.actual_columns} cells, not {row.expected_columns}{hint}")
-
-
-def _endless(table: _Table, rows: int) -> RelufitError:
-    """For a cell that pyarrow takes for longer than its blocks; at least so many rows lie above it."""
-    row = _open_quote(table)
-    place = f"{table.path}: below row {rows}" if row is None else _place(table, row)
-    return RelufitError(f"{place}: a cell of more than a megabyte{OPEN_QUOTE}")
-
-
-def _open_quote(table: _Table) -> int | None:
-    """The row with a quote that is not closed by the end, or within the 128 KiB that Python's reader takes."""
-    row = 0
-    with _text(table.path) as text:
-        try:
-            for _ in _rows(text, table.delimiter or ",", strict=True):
-                row += 1
-        except csv.Error as error:
-            return row if re.search("end of data|field limit", str(error)) else None
-    return None
-
-
-def _number_kind(table: _Table, columns: list[Any]) -> Any:
+def _number_kind(table: Table, columns: list[Any]) -> Any:
     """What a number in text is: for a whole table, so that 1.234 beside 3,14 is refused and not misread."""
     has_comma = any(is_text(cells) and contains(cells, ",") for cells in columns)
     return COMMA if table.delimiter == ";" and has_comma else load_pyarrow().float64()
 
 
-def _kind(table: _Table, name: str, cells: Any, number: Any, may_be_time: bool) -> Any:
+def _kind(table: Table, name: str, cells: Any, number: Any, may_be_time: bool) -> Any:
     """The type of cells (n,); of text the kind of the first cell that is no gap, or None without one.
 
     Raises RelufitError where a column of parquet holds no numbers.
@@ -244,11 +166,11 @@ def _kind(table: _Table, name: str, cells: Any, number: Any, may_be_time: bool) 
             cells[:0].cast(pyarrow.float64())
         except pyarrow.ArrowNotImplementedError:
             hint = "; times may stand in x only" if is_time(cells.type) else ""
-            raise RelufitError(f"{table.path}: column {name!r} holds {cells.type}, not numbers{hint}") from None
+            raise RelufitError(f"{table.source}: column {name!r} holds {cells.type}, not numbers{hint}") from None
     return cells.type
 
 
-def _numbers(table: _Table, rows: int, name: str, cells: Any, kind: Any) -> np.ndarray:
+def _numbers(table: Table, rows: int, name: str, cells: Any, kind: Any, may_be_time: bool) -> np.ndarray:
     """Cells (n,) as float64, nan for a gap; `rows` lie above them. Raises RelufitError for text that is no `kind`."""
     try:
         return parse(cells, kind)
@@ -257,44 +179,30 @@ def _numbers(table: _Table, rows: int, name: str, cells: Any, kind: Any) -> np.n
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if parses(cells[low:middle], kind) else (low, middle)
-        called = {"double": "a number", "bool": "true or false", COMMA: "a number with a decimal comma"}.get(
-            str(kind), "a time like those above"
-        )
-        place, text = _place(table, rows + low + 1), _short(cells[low].as_py())
-        raise RelufitError(f"{place}, column {name!r} holds {text!r}, which is not {called}") from None
+        place, text = delimited.row_name(table, rows + low + 1), cells[low].as_py()
+        fault = faults.describe(text, kind, table.delimiter, may_be_time)
+        raise RelufitError(f"{place}, column {name!r} holds {_short(text)!r}, {fault}") from None
 
 
-def _check(table: _Table, rows: int, name: str, values: np.ndarray, is_weight: bool) -> None:
+def _check(table: Table, rows: int, name: str, values: np.ndarray, is_weight: bool) -> None:
     """Raise RelufitError for what is infinite in values (n,), and for weights below 0."""
     bad = np.isinf(values) | (values < 0 if is_weight else False)
     if bad.any():
         first = int(np.argmax(bad))
         why = "which is not finite" if np.isinf(values[first]) else "and a weight must be at least 0"
-        place = _place(table, rows + first + 1)
+        place = delimited.row_name(table, rows + first + 1)
         raise RelufitError(f"{place}, column {name!r} holds {float(values[first])!r}, {why}")
 
 
-def _place(table: _Table, row: int) -> str:
-    """Where row `row` is, and in which line of the file: quoted line ends and empty lines part the two."""
-    line = None if table.delimiter is None else _line(table.path, table.delimiter, row)
-    return f"{table.path}: row {row}" + ("" if line is None else f" (line {line})")
-
-
-def _line(path: Path, delimiter: str, row: int) -> int | None:
-    with _text(path) as text:
-        try:
-            return next((line for line, _ in islice(_rows(text, delimiter), row, None)), None)
-        except csv.Error:  # Python's reader ends at a cell of 128 KiB
-            return None
-
-
-def _text(path: Path) -> io.TextIOWrapper:
-    return io.TextIOWrapper(load_pyarrow().input_stream(str(path)), "utf-8-sig", errors="replace", newline="")
+def _demand_apart(table: Table, name: str, cells: Any, values: np.ndarray) -> None:
+    """Raise RelufitError where values (n,), once the integers in cells (n,), are fewer than those."""
+    if not is_time(cells.type) and (np.abs(values) > EXACT).any():
+        demand_apart(f"{table.source}: column {name!r}", integers(cells, EXACT))
 
 
 def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def _unreadable(path: Path, error: Exception) -> RelufitError:
-    return RelufitError(f"cannot read {path}: {str(error).splitlines()[0]}")
+def _unreadable(source: Source, error: Exception) -> RelufitError:
+    return RelufitError(f"cannot read {source}: {reason(error)}")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from relufit.backend import Backend, BackendUnavailable
-from relufit.backends import load
+from relufit.backends import load, row
 from relufit.data import Plan
 from relufit.errors import RelufitError
 from relufit.fits import Fit, History, Problem, first_divergence
@@ -65,6 +65,13 @@ def train(
     return fit
 
 
+def check_backend(wanted: Wanted) -> None:
+    """Raise RelufitError where a name among those wanted is unknown; nothing is loaded."""
+    for one in _listed(wanted):
+        if isinstance(one, str):
+            row(one)
+
+
 def choose_backend(
     wanted: Wanted,
     sizes: Sizes,
@@ -76,7 +83,7 @@ def choose_backend(
 
     Raises RelufitError with every reason where none does; BackendUnavailable where the only one does not work here.
     """
-    several = [wanted] if isinstance(wanted, (str, Backend)) else _listed(wanted)
+    several = _listed(wanted)
     reasons = []
     for one in several:
         try:
@@ -96,7 +103,9 @@ def choose_backend(
 
 
 def _listed(wanted: object) -> list[str | Backend]:
-    """Several backends in order of preference. Raises RelufitError for anything else."""
+    """One backend or several in order of preference. Raises RelufitError for anything else."""
+    if isinstance(wanted, (str, Backend)):
+        return [wanted]
     several = list(wanted) if isinstance(wanted, Iterable) else None
     if several is None or not all(isinstance(one, (str, Backend)) for one in several):
         raise RelufitError(f"a backend is a name, a Backend or a list of these, not {wanted!r:.60}")

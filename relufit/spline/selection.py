@@ -71,7 +71,8 @@ def choose_spline(
         raise RelufitError(f"a function is fitted by at most {pieces.most} hidden units, not {units}")
     if units > pieces.most:
         raise RelufitError(
-            f"the training data has {pieces.most + 1} distinct x, which support {pieces.most} hidden units, not {units}"
+            f"the training data has {pieces.most + 1} x that can be told apart (a large table is summed into cells of "
+            f"x), which support {pieces.most} hidden units, not {units}"
         )
     return Choice(best_spline(pieces, units), "finished")
 

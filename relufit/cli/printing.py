@@ -1,0 +1,55 @@
+"""What results look like: sentences for people, JSON for programs, on stdout."""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from relufit.errors import RelufitError
+from relufit.fits import Fit, evaluate
+from relufit.params import Params
+
+
+def demand_inputs(params: Params, columns: int) -> None:
+    """Raise RelufitError unless the network takes so many columns of x."""
+    if columns != params.w1.shape[0]:
+        raise RelufitError(f"the network takes {params.w1.shape[0]} column(s) of x, not {columns}")
+
+
+def print_rows(x: np.ndarray, params: Params, as_json: bool) -> None:
+    """Each row of x (n, D), finite, and what the network says of it; there may be none."""
+    if not len(x):
+        return
+    with np.errstate(all="ignore"):  # far outside, a network leaves the finite numbers, and its rows show it
+        y = evaluate(params, x)  # (n, O)
+    for given, found in zip(x.tolist(), y.tolist(), strict=True):
+        if as_json:
+            print(json.dumps({"x": given, "y": [_or_null(value) for value in found]}))
+        else:
+            print(",".join(map(repr, (*given, *found))))
+
+
+def as_json(values: dict[str, Any]) -> str:
+    """One object."""
+    return json.dumps({name: _or_null(value) for name, value in values.items()})
+
+
+def _or_null(value: Any) -> Any:
+    """JSON has no nan and no inf: an error that does not exist (no test samples) is null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def in_words(fit: Fit) -> str:
+    """Errors, samples and work, a line each."""
+    m = fit.metrics
+    stopped = " (stopped by Ctrl-C: this is the state reached)" if m["status"] == "interrupted" else ""
+    lines = [f"mean squared error {m['mse']:.3e}, largest error {m['max_error']:.3e}{stopped}"]
+    if fit.target is None or fit.target.noise:  # where what is fitted are the samples
+        held_out = f", on those held out {m['test_mse']:.3e}" if math.isfinite(m["test_mse"]) else ""
+        lines.append(f"on the samples fitted {m['train_mse']:.3e}{held_out}")
+    if m.get("dropped"):
+        lines.append(f"{m['rows']} rows; {m['dropped']} with a gap were left out")
+    trained = f"{m['epochs']} epochs, {m['steps']} steps, " if m["epochs"] else ""
+    lines.append(f"{m['hidden']} hidden units, {m['solver']} on {m['backend']}: {trained}{m['seconds']:.2g} s")
+    return "\n".join(lines)

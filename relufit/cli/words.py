@@ -1,0 +1,115 @@
+"""From the words of the command line to values: numbers, intervals, names. Errors name the option and show the word."""
+
+import ast
+from collections.abc import Sequence
+
+import numpy as np
+
+from relufit import targets
+from relufit.errors import RelufitError
+
+WITHOUT_VALUE = ("--json", "--help")  # options after which a word is no value of theirs
+
+
+def whole(option: str, text: str | None, least: int = 1, others: str = "") -> int | None:
+    """A whole number; `others` is what else the option takes, for the error."""
+    try:
+        return None if text is None else int(text)
+    except ValueError:
+        raise RelufitError(f"{option} takes a whole number of at least {least}{others}, not {text!r}") from None
+
+
+def number(option: str, text: str | None) -> float | None:
+    """A number with a decimal point."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        raise RelufitError(f"{option} takes a number, such as 0.01 or 1e-6, not {text!r}") from None
+
+
+def hidden_units(text: str | None) -> int | str | None:
+    """A number of units, or auto."""
+    return text if text == "auto" else whole("--hidden", text, others=", or auto")
+
+
+def domain(text: str | None) -> tuple[float, float] | None:
+    """Both ends of an interval, also in parentheses."""
+    if text is None:
+        return None
+    ends = split_outside(text)
+    if len(ends) == 1 and text.strip()[:1] + text.strip()[-1:] in ("()", "[]"):
+        ends = split_outside(text.strip()[1:-1])
+    if len(ends) != 2 or not all(end.strip() for end in ends):
+        raise RelufitError(f"--domain takes LOW,HIGH, such as --domain=-2*pi,2*pi, not {text!r}")
+    low, high = (expression("--domain", end) for end in ends)
+    return low, high
+
+
+def values_of_x(text: str) -> list[float]:
+    """One value or more."""
+    parts = split_outside(text)
+    if not all(part.strip() for part in parts):
+        raise RelufitError(f"--at takes numbers with commas between them, such as --at=-1,0,pi/2, not {text!r}")
+    return [expression("--at", part) for part in parts]
+
+
+def expression(option: str, text: str) -> float:
+    """A finite number such as pi/2."""
+    try:
+        uses_x = any(isinstance(node, ast.Name) and node.id == "x" for node in ast.walk(targets.syntax_tree(text)))
+        value = float(targets.parse(text).function(np.zeros(1))[0])
+    except RelufitError as error:
+        raise RelufitError(f"{option}: {error}") from None
+    if uses_x:
+        raise RelufitError(f"{option} takes numbers, and {text.strip()!r} is an expression in x")
+    if not np.isfinite(value):
+        raise RelufitError(f"{option} takes finite numbers, and {text.strip()!r} is none")
+    return value
+
+
+def split_outside(text: str) -> list[str]:
+    """Cut text at its commas, but for those inside of parentheses."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character in "([") - (character in ")]")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
+
+
+def names(text: str | None) -> str | list[str] | None:
+    """A name, or several with commas between them."""
+    if text is None or "," not in text:
+        return text if text is None else text.strip()
+    return [name.strip() for name in text.split(",")]
+
+
+def shield_minus(words: Sequence[str]) -> list[str]:
+    """The words for typer, which takes "-sin(x)" for options: a space before it makes it an argument as any other.
+
+    All options here begin with two dashes. The word behind one is its value, whatever it begins with.
+    """
+    shielded = list(words)
+    if not shielded or shielded[0] not in ("fit", "limit"):
+        return shielded
+    for place in range(1, len(shielded)):
+        before = shielded[place - 1]
+        is_value = before.startswith("--") and "=" not in before and before not in WITHOUT_VALUE
+        if not is_value and _is_negative(shielded[place]):
+            shielded[place] = " " + shielded[place]
+    return shielded
+
+
+def _is_negative(word: str) -> bool:
+    """Whether a word is an expression that begins with minus, or was meant as one: no option has such characters."""
+    if not word.startswith("-") or word.startswith("--") or word == "-":
+        return False
+    if not word[1:].replace("-", "").isalnum():
+        return True
+    try:
+        targets.syntax_tree(word)
+    except RelufitError:
+        return False
+    return True

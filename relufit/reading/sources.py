@@ -1,0 +1,91 @@
+"""The file that a table lies in, or a copy of what comes through a pipe: tables are read more than once."""
+
+import os
+import shutil
+import stat
+import sys
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from relufit.errors import RelufitError, reason
+
+STANDARD_INPUT = "-"
+PIECE = 2**20  # bytes of a pipe at a time
+
+
+class Source(NamedTuple):
+    """A regular file, and what it is called in errors."""
+
+    path: Path
+    name: str
+    copy: "_Copy | None" = None  # kept as long as it is read
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Table(NamedTuple):
+    """A source, and what its head says of it."""
+
+    source: Source
+    columns: list[str]
+    delimiter: str | None  # None for parquet
+    skipped: int = 0  # lines above the one with the names: Excel's sep=;
+    spaced: bool = False  # whether there are spaces before quotes that open a cell
+
+
+class _Copy:
+    """A temporary file, which goes when nobody holds this object any more, and in any case with the process."""
+
+    def __init__(self, suffix: str) -> None:
+        descriptor, name = tempfile.mkstemp(prefix="relufit-", suffix=suffix)
+        self.path, self.file = Path(name), os.fdopen(descriptor, "wb")
+        weakref.finalize(self, self.path.unlink, missing_ok=True)
+
+
+def find_source(path: str | Path) -> Source:
+    """The file at `path`, or a copy of what comes through the pipe there; "-" is standard input.
+
+    Raises RelufitError for what is missing, neither file nor pipe, may not be read, or is too much to be copied.
+    """
+    name = str(path)
+    try:
+        if name == STANDARD_INPUT:
+            return _copied(_standard_input(), "standard input", "")
+        kind = os.stat(path).st_mode
+        if stat.S_ISREG(kind):
+            return Source(Path(path), name)
+        if stat.S_ISFIFO(kind):
+            with open(path, "rb") as pipe:
+                return _copied(pipe, name, Path(path).suffix)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError for a name with \0
+        raise RelufitError(f"cannot read {name}: there is no such file") from None
+    except OSError as error:
+        raise RelufitError(f"cannot read {name}: {reason(error)}") from None
+    if stat.S_ISDIR(kind):
+        raise RelufitError(f"cannot read {name}: it is a folder")
+    raise RelufitError(f"cannot read {name}: it is neither a regular file nor a pipe; write the table to a file first")
+
+
+def _standard_input() -> Any:
+    if sys.stdin is None:
+        raise RelufitError("cannot read standard input: it is closed")
+    return sys.stdin.buffer
+
+
+def _copied(stream: Any, name: str, suffix: str) -> Source:
+    """A copy of a stream of bytes, which may take half of the space that is free."""
+    left = shutil.disk_usage(tempfile.gettempdir()).free // 2
+    copy = _Copy(suffix)
+    with copy.file as file:
+        while piece := stream.read(PIECE):
+            left -= len(piece)
+            if left < 0:
+                raise RelufitError(
+                    f"cannot read {name}: more comes through the pipe than half of the space that is free in "
+                    f"{tempfile.gettempdir()}; write the table to a file first"
+                )
+            file.write(piece)
+    return Source(copy.path, name, copy)

@@ -1,0 +1,299 @@
+"""The command line as it answers what is typed wrongly, or nearly rightly; in this process, which is faster."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from relufit import Fit, RelufitError, cli, init_params
+from relufit.cli import words
+from relufit.export import load_params, save_params
+
+
+class Answer:
+    """What a command prints, and its exit code."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+
+    def __call__(self, *given: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            cli.main(given)
+        captured = self.capsys.readouterr()
+        return end.value.code or 0, captured.out, captured.err  # type: ignore[return-value]
+
+    def refusal(self, *given: str) -> str:
+        """The one sentence on stderr, with exit code 2 and nothing on stdout."""
+        code, out, err = self(*given)
+        assert (code, out) == (2, "")
+        assert err.startswith("relufit: ")
+        assert err.count("\n") == 1
+        return err.removeprefix("relufit: ").rstrip("\n")
+
+
+@pytest.fixture
+def answer(capsys: pytest.CaptureFixture[str]) -> Answer:
+    return Answer(capsys)
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> str:
+    """A file with a network of one input, of slopes that overflow far outside."""
+    path = tmp_path / "net.safetensors"
+    params = init_params(4, dtype="float64")
+    save_params(params._replace(w1=params.w1 * 1e3), path)
+    return str(path)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    path = tmp_path / "data.csv"
+    path.write_text("t,v\n1,2\n2,3\n3,5\n")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["fit", "sin", "--tolerance", "abc"], "--tolerance takes a number, such as 0.01 or 1e-6, not 'abc'"),
+        (["fit", "sin", "--learning-rate", "x"], "--learning-rate takes a number, such as 0.01 or 1e-6, not 'x'"),
+        (["fit", "sin", "--seed", "abc"], "--seed takes a whole number of at least 0, not 'abc'"),
+        (["fit", "sin", "--epochs", "1.5"], "--epochs takes a whole number of at least 1, not '1.5'"),
+        (["fit", "sin", "--hidden", "1.5"], "--hidden takes a whole number of at least 1, or auto, not '1.5'"),
+        (["limit", "sin", "--hidden", "auto"], "--hidden takes a whole number of at least 1, not 'auto'"),
+        (["limit", "sin", "--mse", "x"], "--mse takes a number, such as 0.01 or 1e-6, not 'x'"),
+        (["fit"], "missing argument 'target'"),
+        (["fit", "sin", "cos"], "extra argument(s) (cos)"),
+        (["fit", "sin", "--nosuch", "1"], "no such option: --nosuch"),
+        (["fit", "sin", "--hidde", "1"], "--hidden"),
+        (["fit", "sin", "-v"], "no such option: -v"),
+        (["fit", "sin", "--seed"], "option '--seed' requires an argument"),
+        (["nosuch"], "no such command 'nosuch'"),
+        (["--nosuch"], "no such option: --nosuch"),
+    ],
+)
+def test_what_typer_cannot_take_is_one_sentence(answer: Answer, given: list[str], says: str) -> None:
+    """With the word, and without the usage."""
+    found = answer.refusal(*given)
+    assert says in found
+    assert "Usage" not in found
+
+
+def test_help_and_nothing_at_all(answer: Answer) -> None:
+    """Help that is asked for is a result; without a word it is what there was to do instead."""
+    code, out, err = answer("fit", "--help")
+    assert (code, err) == (0, "")
+    assert "default 200" in " ".join(out.split())
+    code, out, err = answer()
+    assert (code, out) == (2, "")
+    assert "predict" in err
+
+
+def test_an_expression_may_begin_with_minus(answer: Answer) -> None:
+    """Of fit and limit, before and behind options, whose values may begin so too."""
+    for given in (["-sin(x)", "--solver", "spline"], ["--solver", "spline", "--hidden", "8", "--json", "-x"]):
+        code, out, _ = answer("fit", *given)
+        assert code == 0
+        assert out
+    code, out, _ = answer("limit", "-x**2", "--domain", "-1,1", "--hidden", "8")
+    assert code == 0
+    assert out.startswith("-x**2 on [-1, 1]")
+    assert "unknown name 'y'" in answer.refusal("fit", "-sin(y)")
+    assert words.shield_minus(["fit", "--x", "-t", "--y=-v", "-x"]) == ["fit", "--x", "-t", "--y=-v", " -x"]
+    assert words.shield_minus(["bench", "-x"]) == ["bench", "-x"]
+
+
+@pytest.mark.parametrize("rows", ["", ",1\nNA,2\n"])
+def test_a_table_without_a_number_is_a_sentence(answer: Answer, network: str, tmp_path: Path, rows: str) -> None:
+    """The one that fit gives."""
+    path = tmp_path / "gaps.csv"
+    path.write_text("t,v\n" + rows)
+    says = f"{path} has no row with a number in each of t; it has {rows.count(chr(10))} rows"
+    assert answer.refusal("predict", network, str(path), "--x", "t") == says
+
+
+def test_a_long_run_of_gaps_is_passed(answer: Answer, network: str, tmp_path: Path) -> None:
+    """Pieces of a table may have no row at all."""
+    path = tmp_path / "gaps.csv"
+    path.write_text("t,v\n1,1\n" + "NA,1\n" * 600_000 + "2,1\n")
+    code, out, err = answer("predict", network, str(path), "--x", "t")
+    assert code == 0
+    assert [line.split(",")[0] for line in out.splitlines()] == ["1.0", "2.0"]
+    assert err == "relufit: 600000 rows with a gap were left out\n"
+
+
+def test_json_has_no_infinity(answer: Answer, network: str) -> None:
+    """An object a line; what is not finite is null, and no warning is shown."""
+    code, out, err = answer("predict", network, "--at=0,1e308", "--json")
+    assert (code, err) == (0, "")
+
+    def refuse(name: str) -> None:
+        raise ValueError(name)
+
+    rows = [json.loads(line, parse_constant=refuse) for line in out.splitlines()]
+    assert [row["x"] for row in rows] == [[0.0], [1e308]]
+    assert rows[0]["y"][0] is not None
+    assert rows[1]["y"] == [None]
+    assert "Print one JSON object a line." in " ".join(answer("predict", "--help")[1].split())
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--at="], "--at takes numbers with commas between them, such as --at=-1,0,pi/2, not ''"),
+        (["--at=1,"], "not '1,'"),
+        (["--at=1/0"], "--at takes finite numbers, and '1/0' is none"),
+        (["--at=x*(1-x)"], "--at takes numbers, and 'x*(1-x)' is an expression in x"),
+        (["--at=1,y"], "--at: unknown name 'y'"),
+        (["--at=1", "--x", "t"], "--x names columns of a table"),
+        ([], "give either a table and --x, or values"),
+    ],
+)
+def test_values_that_are_none(answer: Answer, network: str, given: list[str], says: str) -> None:
+    """The sentence names the option and shows what was given."""
+    assert says in answer.refusal("predict", network, *given)
+
+
+def test_predict_checks_columns_before_it_reads(answer: Answer, network: str, table: str, tmp_path: Path) -> None:
+    """How many there are to be, which there are, and that the network is a file."""
+    assert answer.refusal("predict", network, table).endswith("has t, v")
+    assert "takes 1 column(s) of x, not 2" in answer.refusal("predict", network, table, "--x", "t", "--x", "v")
+    assert "it is a folder" in answer.refusal("predict", str(tmp_path), "--at=1")
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("-pi,pi", (-np.pi, np.pi)), ("min(0,1),2", (0, 2)), ("(0, 1)", (0, 1)), ("[0,max(1,2)]", (0, 2)), (None, None)],
+)
+def test_domains_are_read(text: str | None, wanted: tuple[float, float] | None) -> None:
+    """Commas inside of parentheses part nothing; a pair of them around all may stand."""
+    assert words.domain(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["", ",", "1,", "1", "(1)", "1,2,3", "(0", "0,1/0", "0/0,1", "x,1", "(0)+(1)"])
+def test_what_is_no_domain_names_the_option(text: str) -> None:
+    """And not a value of x where some function is not finite."""
+    with pytest.raises(RelufitError, match=r"^--domain") as caught:
+        words.domain(text)
+    assert "choose a domain" not in str(caught.value)
+
+
+def test_backends_may_have_spaces_between_them() -> None:
+    """As people write lists."""
+    assert words.names("cupy, numpy ") == ["cupy", "numpy"]
+    assert words.names(" numpy") == "numpy"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--solver", "spline", "--backend", "nonsense"], "has no use for --backend"),
+        (["--solver", "spline", "--scheme", "he", "--epochs", "9"], "has no use for --scheme, --epochs"),
+        (["--tolerance", "0.1", "--batch-size", "9"], "solver spline trains nothing and has no use for --batch-size"),
+        (["--solver", "spline", "--dtype", "float64"], "has no use for --dtype"),
+        (["--solver", "lbfgs", "--batch-size", "9"], "lbfgs takes all samples at once and has no use for --batch-size"),
+    ],
+)
+def test_options_that_say_nothing_to_a_solver_are_refused(answer: Answer, given: list[str], says: str) -> None:
+    """By name, also where nobody named the solver."""
+    assert says in answer.refusal("fit", "sin", *given)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ([], "name the columns of the table by --x and --y; data.csv has t, v"),
+        (["--x", "t"], "name the columns of the table by --x and --y; data.csv has t, v"),
+        (["--x", "t", "--y", "v", "--n", "9"], "--n is for sampling a function, and data.csv is a table"),
+        (["--x", "t", "--y", "v", "--domain=0,1"], "--domain is the interval of a function, and data.csv is a table"),
+    ],
+)
+def test_a_table_has_sentences_of_its_own(
+    answer: Answer, table: str, given: list[str], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is missing, with what there is; what belongs to a function."""
+    monkeypatch.chdir(Path(table).parent)
+    assert says in answer.refusal("fit", "data.csv", *given)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no /dev")
+def test_standard_input_is_a_table(tmp_path: Path) -> None:
+    """By - and by /dev/stdin, from a pipe and from a file; what is no table says so."""
+    command = [sys.executable, "-m", "relufit", "fit", "-", "--x", "t", "--y", "v", "--json"]
+    content = "t,v\n" + "".join(f"{i},{2 * i}\n" for i in range(50))
+    for name in ("-", "/dev/stdin"):
+        command[4] = name
+        done = subprocess.run(command, input=content, capture_output=True, text=True, timeout=120)
+        assert json.loads(done.stdout)["rows"] == 50
+    (tmp_path / "a.csv").write_text(content)
+    with (tmp_path / "a.csv").open() as file:
+        done = subprocess.run(command, stdin=file, capture_output=True, text=True, timeout=120)
+    assert json.loads(done.stdout)["rows"] == 50
+    command[4:] = ["-"]
+    done = subprocess.run(command, input=content, capture_output=True, text=True, timeout=120)
+    assert done.stderr == "relufit: name the columns of the table by --x and --y; standard input has t, v\n"
+
+
+def test_metrics_survive_files_that_cannot_be_written(
+    answer: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that can be is there, all else is told, and the exit code is 2."""
+
+    def full(self: Fit, path: str) -> None:
+        raise RelufitError(f"cannot write {path}: no space left on device")
+
+    monkeypatch.setattr(Fit, "save", full)
+    names = str(tmp_path / "a.safetensors"), str(tmp_path / "a.svg")
+    quick = ("--solver", "spline", "--hidden", "4", "--json")
+    code, out, err = answer("fit", "sin", *quick, "--save", names[0], "--plot", names[1])
+    assert code == 2
+    assert json.loads(out)["hidden"] == 4
+    assert err == f"relufit: cannot write {names[0]}: no space left on device\n"
+    assert Path(names[1]).exists()
+
+
+def test_the_state_before_a_divergence_is_kept(answer: Answer, tmp_path: Path) -> None:
+    """In the files that were asked for."""
+    names = str(tmp_path / "o.safetensors"), str(tmp_path / "o.svg")
+    given = ("fit", "sin", "--solver", "sgd", "--learning-rate", "10", "--epochs", "3")
+    says = answer.refusal(*given, "--save", names[0], "--plot", names[1])
+    assert "diverged" in says
+    assert says.endswith(f"the last good state is in {names[0]} and {names[1]}")
+    assert np.isfinite(load_params(names[0]).w1).all()
+    assert Path(names[1]).exists()
+    assert "the last good state" not in answer.refusal(*given)
+
+
+COMPLETION = "import sys; sys.argv = ['relufit']; from relufit.cli import main; import atexit; {check}; main()"
+LOADED = "atexit.register(lambda: print([m for m in ('torch', 'numba', 'jax') if m in sys.modules], file=sys.stderr))"
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        ("fit no", ["noisy_sine"]),
+        ("limit ru", ["runge"]),
+        ("fit sin --solver s", ["sgd", "spline"]),
+        ("fit sin --backend numpy,cupy-t", ["numpy,cupy-train"]),
+        ("fit sin --dtype ", ["float32", "float64"]),
+        ("fit sin --scheme t", ["torch", "textbook"]),
+    ],
+)
+def test_values_are_completed(typed: str, wanted: list[str]) -> None:
+    """As the shell asks for them; no framework is loaded."""
+    line = f"relufit {typed}"
+    place = str(len(line.split(" ")) - 1)
+    asked = {"_RELUFIT_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": place}
+    done = subprocess.run(
+        [sys.executable, "-c", COMPLETION.format(check=LOADED)],
+        env=os.environ | asked,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert sorted(done.stdout.split()) == sorted(wanted)
+    assert done.stderr == "[]\n"
