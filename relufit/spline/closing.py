@@ -16,7 +16,9 @@ from relufit.spline.neighbours import exchanged
 from relufit.spline.pieces import Pieces
 from relufit.spline.units import closure_of, closures, nearest_sets
 
-FEW, VERY_FEW = 32, 12  # turns, up to which several sets are tried, and of knots at random too
+FEW = 32  # turns, up to which several sets are tried,
+VERY_FEW = 12  # and of knots at random too;
+FEWEST = 6  # up to which that is done even where the first set closes the best open spline
 CLOSED = 1e-4  # of the error of an open spline, more in a closed one with the same knots: nothing is to be gained
 NEAR = 1e-3  # of the error of an open spline, more in a closed one after some steps: good enough
 HOPELESS = 10.0  # times the error of the open spline: not worth improving, where one unit more costs little
@@ -49,13 +51,13 @@ def close(rivals: list[Spline], lines: Lines) -> Found:
     turns = len(best.knots) - 2
     tried = [Found(solve(pieces, best.knots, closure_of(left)), left) for left in closures(best.slopes)]
     tried.sort(key=squares_of)
-    if tried[0].spline.squares <= best.squares * (1 + CLOSED):
+    if turns > FEWEST and tried[0].spline.squares <= best.squares * (1 + CLOSED):
         return tried[0]
     if turns > FEW and tried[0].spline.squares > HOPELESS * best.squares:
         return tried[0]
     first = _improved(tried[0], STEPS if turns <= FEW else STEPS_OF_MANY)
-    if turns > FEW or first.spline.squares <= best.squares * (1 + NEAR):  # no closed spline is better than `best`
-        return first
+    if turns > FEW or (turns > FEWEST and first.spline.squares <= best.squares * (1 + NEAR)):
+        return first  # no closed spline is better than the best open one, if that was found
     begun = [first, *(_improved(found, FEW_STEPS) for found in _promising([*rivals[:RIVALS], first.spline], lines))]
     behind = RIVAL * min(begun, key=squares_of).spline.squares
     return min((_improved(found) for found in begun if found.spline.squares <= behind), key=squares_of)
@@ -65,19 +67,20 @@ def _promising(rivals: list[Spline], lines: Lines) -> list[Found]:
     """Closed splines that are best after some steps side by side, from rivals that are closed or not.
 
     Where turns are very few also from exchanges of the last of the rivals, and from knots at random. Of many only the
-    better ones are followed any further, and again, and again.
+    better ones are followed any further, and again, and again; those of the first rival are all followed to the end.
     """
     pieces, table, turns = rivals[0].pieces, rivals[0].pieces.sampled, len(rivals[0].knots) - 2
-    pairs = [(rival.knots, left) for rival in rivals for left in closures(rival.slopes, SETS_OF_RIVALS)]
-    inner, left = (np.array(part) for part in zip(*pairs, strict=True))
+    sets = [closures(rival.slopes, SETS_OF_RIVALS) for rival in rivals]
+    left, kept = np.concatenate(sets), np.arange(len(sets[0]))
+    inner = np.repeat([rival.knots for rival in rivals], list(map(len, sets)), axis=0)
     if turns <= VERY_FEW:
         more = np.concatenate([exchanged(table, rivals[-1].knots), _at_random(table, lines, turns)])
-        sets = nearest_sets(solve(table, more).slopes, SETS)
-        inner = np.concatenate([inner, np.repeat(more, sets.shape[1], axis=0)])
-        left = np.concatenate([left, sets.reshape(-1, turns)])
+        nearest = nearest_sets(solve(table, more).slopes, SETS)  # (S, SETS, turns)
+        inner = np.concatenate([inner, np.repeat(more, nearest.shape[1], axis=0)])
+        left = np.concatenate([left, nearest.reshape(-1, turns)])
     tried = solve(table, inner, closure_of(left))
     for followed, steps in ROUNDS:
-        best = np.argsort(tried.squares)[:followed]
+        best = np.union1d(kept, np.argsort(tried.squares)[:followed])
         left = left[best]
         tried = improve_all(solve(table, tried.knots[best], closure_of(left)), pieces.breaks, steps)
     chosen = different(tried.squares)[:FOLLOWED]
