@@ -208,11 +208,9 @@ def lay_out_memory(run: Run) -> list[Block]:
 
 
 def lay_out_summary(run: Run) -> list[Block]:
-    """The main table, and the reasons of the backends that are not in it."""
+    """The main table, and a sentence on the backends that are not in it."""
     frame = summary.summary(run).rename(columns=lambda title: title.replace("\n", ", "))
-    absent = {name: f"SKIPPED: {tables.absence(run, name)}" for name in tables.absent(run)}
-    reasons = pd.DataFrame(absent.items(), columns=["not here", "reason"])
-    return [focus(run) + ".", Table(frame), *([Table(reasons, padded=False)] if absent else [])]
+    return [focus(run) + ".", Table(frame), *filter(None, [summary.not_here(run)])]
 
 
 def lay_out_verdicts(run: Run) -> list[Block]:

@@ -192,7 +192,7 @@ def main_table(run: Run) -> list[Block]:
 
 def show(run: Run) -> None:
     """Print the main table, and why the other backends are not in it; of a crossover its sizes and its sentence."""
-    notes = [f"{name}: SKIPPED: {tables.absence(run, name)}" for name in tables.absent(run)]
+    notes = [*filter(None, [summary.not_here(run)])]
     if run.question is not None:
         title, notes = run.question.title, [crossings.phrase(run)]
         frame = cells_of_crossover(run).drop(columns="why not more")

@@ -6,7 +6,7 @@ import pandas as pd
 
 from bench.cells import ratio_cell, seconds_cell, time_cell
 from bench.frames import Run
-from bench.tables import absence, convergence, focus, in_order, throughput
+from bench.tables import absence, absent, convergence, focus, in_order, throughput
 
 SUMMARY = {  # title -> (work, batch, optimizer, microseconds in the column's unit)
     "forward\nN=800\nus": ("forward", 800, "", 1),
@@ -37,6 +37,17 @@ def summary(run: Run) -> pd.DataFrame:
         rows.append(cells)
     frame = pd.DataFrame(rows, columns=["backend", *SUMMARY, SUMMARY_LEARNING])
     return frame.loc[:, [name for name in frame.columns if (frame[name] != "").any()]]  # what was not asked for
+
+
+def not_here(run: Run) -> str:
+    """A sentence on the backends that could not run on this machine, each reason once; empty where all could."""
+    found: dict[str, list[str]] = {}
+    for name in absent(run):
+        found.setdefault(str(absence(run, name)), []).append(name)
+    return "; ".join(
+        ("" if place else "Not measured here: ") + f"{', '.join(names)} ({reason})"
+        for place, (reason, names) in enumerate(found.items())
+    ) + ("." if found else "")
 
 
 HEADLINE = {  # title -> (work, batch, optimizer)

@@ -11,6 +11,7 @@ from test_bench_report import digest
 from test_bench_report import journal as ordinary
 
 from bench import compare, crossings, layouts, question, report
+from bench.cells import NO_BREAK
 from bench.frames import Run, read, runs
 from bench.question import Question
 
@@ -155,7 +156,7 @@ def test_the_sentence(ratios: dict[int, float], more: list[dict[str, Any]], sent
     more = [
         {**text, "backend": {"a": "numpy", "b": "torch-cpu"}.get(text["backend"], text["backend"])} for text in more
     ]
-    assert crossings.phrase(make(tmp_path, ratios, *more)) == sentence
+    assert crossings.phrase(make(tmp_path, ratios, *more)).replace(NO_BREAK, " ") == sentence
 
 
 def test_a_size_that_disagrees_takes_the_claim_of_all_others(tmp_path: Path) -> None:
@@ -196,7 +197,7 @@ def test_a_crossover_has_a_section_table_and_figure_of_its_own(
     }
     before, page = ((tmp_path / folder / "README.md").read_text() for folder in ("without", "with"))
     assert page.startswith(before.rstrip("\n"))
-    section = page[len(before) :]
+    section = page[len(before) :].replace(NO_BREAK, " ")
     assert f"{OVERTAKES}." in section
     assert f"](figures/crossover-{slug}.png)" in section
     assert "| 1 024 " in section

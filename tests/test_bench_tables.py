@@ -9,6 +9,7 @@ from test_bench_frames import followed, line, write
 
 from bench import cells, layouts, statistics, summary, tables
 from bench.blocks import markdown
+from bench.cells import NO_BREAK
 from bench.frames import Run, read
 
 
@@ -153,8 +154,8 @@ def test_a_case_without_a_time_shows_its_status(status: str, tmp_path: Path) -> 
     [(0.1234, "0.123"), (7.0, "7"), (99.96, "100"), (985.4, "985"), (1019, "1 020"), (364_123, "364 000")],
 )
 def test_digits(value: float, text: str) -> None:
-    """Three of them, thousands apart."""
-    assert cells.digits(value) == text
+    """A number has three digits and no-break spaces between its thousands, so that no line ends inside it."""
+    assert cells.digits(value) == text.replace(" ", NO_BREAK)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +246,7 @@ def test_a_trajectory_as_it_is_read(tmp_path: Path) -> None:
                  distance=[1e-5, 2e-5], flips=[0, 0]),
         followed("jax-cpu", status="DISAGREES", reason="w1 is off", agreement=None, **none),
     )  # fmt: skip
-    text = markdown(layouts.lay_out_trajectory(run))
+    text = markdown(layouts.lay_out_trajectory(run)).replace(NO_BREAK, " ")
     assert "### sin, adam, spread weights; H = 512, float32" in text
     cells = {
         row[0]: row[1:]
