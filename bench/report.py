@@ -140,7 +140,7 @@ PAGE_TITLE: tuple[Block, ...] = (
     Heading(1, "Results"),
     Words(
         "Made by `python -m bench.report` from [raw](raw). Times are medians, ± half the width of a 95 % interval of "
-        "the median.\n[What is inside the clock](../README.md#what-is-inside-the-clock)."
+        "the median.\n[What is inside the clock](../bench/README.md#what-is-inside-the-clock)."
     ),
 )
 
