@@ -14,9 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
-from bench import isolate
+from bench import isolate, resuming
 from bench.cases import Case
-from bench.frames import read
+from bench.frames import read, read_lines
 from bench.journal import Journal, in_flight_file
 from bench.outcome import row
 from relufit.errors import RelufitError
@@ -70,6 +70,9 @@ def test_isolated_backends_have_processes_of_their_own(tmp_path: Path, monkeypat
         assert cases.loc[key].status == "OK"
         assert set(cases.loc[key].passes) == {0, 1}
     assert "its process ended with" in run.header["backends"]["deadly"]["reason"]
+    said = [text for text in done.stderr.splitlines() if text.startswith("bench: ")]
+    assert said[-2].startswith("bench: deadly: its process ended with")
+    assert said[-1] == "bench: broken: 2 CRASHED"
     if sys.platform != "darwin":
         assert "mps" in run.header["backends"]["torch-mps"]["reason"]
     order = [json.loads(text).get("backend") for text in journal.read_text().splitlines() if '"case"' in text]
@@ -139,6 +142,42 @@ def test_only_the_broken_case_is_lost(
         assert cases.loc[other].status == "OK"
     assert any("going on" in text for text in said)
     assert not in_flight_file(journal).exists()
+
+
+def test_a_backend_that_hangs_twice_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After two cases that did not end, the others of that backend are skipped with that reason, and no others."""
+    (tmp_path / "broken.py").write_text(PLUGIN.format(what="time.sleep(1000)"))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    said: list[str] = []
+    arguments = [*GRID, "--passes", "4", "--results", str(tmp_path)]
+    code, journal = isolate.run(arguments, tmp_path, time.monotonic() + 120, said.append, case_seconds=3.0)
+    assert code == 0
+    assert journal is not None
+    lines = [line for line in read_lines(journal)[1] if line["batch"] == 33]
+    assert [line["status"] for line in lines if line["backend"] == "numpy"] == ["OK"] * 4
+    broken = [line for line in lines if line["backend"] == "broken"]
+    assert [line["status"] for line in broken] == ["TIMEOUT", "TIMEOUT", "SKIPPED", "SKIPPED"]
+    reason = "broken did not end within its time in 2 cases of this run; its others were not begun"
+    assert {line["reason"] for line in broken[2:]} == {reason}
+    assert [*resuming.ended_badly(journal)] == ["broken: 2 TIMEOUT; its other cases were skipped"]
+
+
+def test_a_run_that_is_gone_on_with_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--isolate --resume ends a case that hangs, as a run from the start does, and writes no other journal."""
+    (tmp_path / "broken.py").write_text(PLUGIN.format(what="time.sleep(1000)"))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    begun = Journal.begin(tmp_path, HEADER)
+    begun.close()
+    said: list[str] = []
+    arguments = [*GRID, "--results", str(tmp_path), "--resume", str(begun.path)]
+    code, journal = isolate.run(
+        arguments, tmp_path, time.monotonic() + 60, said.append, case_seconds=3.0, journal=begun.path
+    )
+    assert (code, journal) == (0, begun.path)
+    assert [*tmp_path.rglob("*.jsonl")] == [begun.path]
+    cases = read(begun.path).cases.set_index(["backend", "batch"])
+    assert cases.loc[("broken", 33)].status == "TIMEOUT"
+    assert cases.loc[("numpy", 40)].status == "OK"
 
 
 def test_the_time_of_a_run_ends_it(tmp_path: Path) -> None:

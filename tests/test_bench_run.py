@@ -93,14 +93,16 @@ def test_disabled_it_runs_every_body_and_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [("--profile", "huge"), ("--backend", "nosuch"), ("--target", "nosuch"), ("--batch", "0"), ("--hidden", "x"),
-     ("--dtype", "int8"), ("--threads", "0"), ("--seconds", "-1"), ("--passes", "0")],
+     ("--dtype", "int8"), ("--threads", "0"), ("--seconds", "-1"), ("--seconds", "abc"), ("--passes", "0"),
+     ("--passes", "1.5")],
 )  # fmt: skip
 def test_bad_options_are_a_sentence(words: tuple[str, str], tmp_path: Path) -> None:
     """Before any work, with pytest's own exit code for wrong usage."""
     done = bench(tmp_path, "--benchmark-only", *words)
     assert done.returncode == 4
-    assert words[1] in done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
+    (said,) = [text for text in done.stderr.splitlines() if text.strip()]
+    assert words[1] in said
+    assert "Traceback" not in done.stdout
     assert list(tmp_path.rglob("*")) == []
 
 
@@ -111,6 +113,22 @@ def test_results_that_cannot_be_written_are_a_sentence(tmp_path: Path) -> None:
     assert done.returncode == 4
     assert "choose another --results" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_finished_run_has_nothing_left_to_resume(tmp_path: Path) -> None:
+    """--resume of a finished journal adds nothing and ends well; with other options it is refused in a sentence."""
+    words = ("--benchmark-only", "--backend", "numpy", "--hidden", "8", "-k", "test_forward", "--batch")
+    assert bench(tmp_path, *words, "40,33").returncode == 0
+    (path,) = tmp_path.rglob("*.jsonl")
+    before = path.read_bytes()
+    again = bench(tmp_path, *words, "33,40", "--resume", str(path))
+    assert again.returncode == 0, again.stdout
+    assert "nothing is left to do" in again.stdout
+    other = bench(tmp_path, *words, "33", "--resume", str(path))
+    assert other.returncode == 4
+    assert "was measured with --profile quick --batch 33,40 --hidden 8, not with" in other.stderr
+    assert "--profile quick --batch 33 --hidden 8; --resume goes on with the same options" in other.stderr
+    assert path.read_bytes() == before
 
 
 def test_a_spent_budget_is_a_reason(tmp_path: Path) -> None:
