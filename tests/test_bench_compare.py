@@ -1,6 +1,7 @@
 """bench.compare as a user runs it: two backends of a run, two runs, its own resolution, and a verdict for CI."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -195,16 +196,42 @@ def test_an_a_a_run_says_what_can_be_told_apart(tmp_path: Path) -> None:
     (run,) = runs(tmp_path)
     assert run.name == "r"
     assert run.aa is not None
-    least, because = comparisons.resolution(run)
+    least, because = comparisons.resolution(run, line())
     assert 0.1 < least < 2
     assert because == "that the A/A run aa resolves"
     frame = comparisons.two_backends(run, "numba", "numpy")
     assert set(frame.kind) == {"drift"}
     assert "that the A/A run aa resolves" in frame.reason[0]
     text = markdown(layouts.lay_out_verdicts(run))
-    assert "A/A run aa: differences below" in text or text == "No cases."
+    assert "A/A run aa: a difference below" in text or text == "No cases."
     assert newest_aa(tmp_path / "raw" / "nowhere") is None
     assert len(comparisons.resolution_table(runs(tmp_path, ["aa"])[0])) == 1
+
+
+def test_each_case_has_the_limit_that_the_a_a_run_gave_it(tmp_path: Path) -> None:
+    """A case that the machine resolves is claimed although another is noisy; of others the widest counts."""
+    passes = [
+        line(batch=batch, **{"pass": n}, seconds=[1e-3 * (apart if n % 2 else 1) * (1 + 1e-4 * n)] * 7)
+        for batch, apart in ((100, 1.02), (800, 1.5))
+        for n in range(24)
+    ]
+    aa = write(tmp_path / "raw" / "m" / "aa.jsonl", *passes, settings={"profile": "aa", "threads": None}).stem
+    journal(tmp_path, "r", {"numpy": 1e-3, "numba": 1e-3 / 1.3})
+    (run,) = runs(tmp_path)
+    words = comparisons.two_backends(run, "numba", "numpy").set_index("batch").verdict
+    assert words.to_dict() == {100: "FASTER", 200: "UNSURE", 400: "UNSURE", 800: "UNSURE"}
+    said = comparisons.resolution_in_words(run)
+    assert re.fullmatch(f"A/A run {aa}: a difference below 2.* to 50.* %, by its case, is not told apart .*", said)
+
+
+def test_of_few_passes_the_a_a_run_is_not_mentioned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Below six passes, where an A/A run plays no part, the note says what does: 50 %, and how to tell more."""
+    write_aa(tmp_path / "raw" / "m", apart=1.5)
+    lines = [line(name, **rounds(1e-3, seed, 1)[0]) for seed, name in enumerate(("numpy", "numba"))]
+    write(tmp_path / "raw" / "m" / "r.jsonl", *lines)
+    _, out, _ = table(tmp_path, "numpy", "numba", capsys=capsys)
+    assert "Of fewer than 6 passes only differences above 50 % are called: --passes 12 tells more." in out
+    assert "A/A" not in out
 
 
 def test_the_report_compares_with_an_older_run(tmp_path: Path) -> None:
