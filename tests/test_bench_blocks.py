@@ -41,7 +41,7 @@ def test_ordinary_words_stay_readable_in_the_source() -> None:
 @example("&lt;b&gt; \\&amp; <!-- a -->")
 @example("__a__ _b_ ~~c~~ `d` \\| \\\\| $e$")
 def test_a_cell_shows_the_text_that_it_was_given(text: str) -> None:
-    """No HTML, link, picture, code or emphasis comes of it, and its | ends no cell."""
+    """No HTML, link, picture, code or emphasis comes of a cell, and its | ends no cell."""
     page = READER.render(markdown([Table(pd.DataFrame({"one": [text], "two": ["end"]}))]))
     one, two = re.findall(r"<td[^>]*>(.*?)</td>", page, flags=re.DOTALL)
     assert two == "end"

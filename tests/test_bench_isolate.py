@@ -53,7 +53,7 @@ backends.TABLE["deadly"] = Row("broken:Deadly", "cpu", "numpy", "-")
 
 
 def test_isolated_backends_have_processes_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In alternating order and one journal; one that crashes costs its case, one that kills its process only itself."""
+    """Backends take turns in one journal; a crash costs one case, the death of a process that backend only."""
     (tmp_path / "broken.py").write_text(PLUGIN.format(what="os.abort()") + ISOLATED)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     words = ["--isolate", "--passes", "2", "--backend", "deadly,broken,numpy,torch-mps", "--results", str(tmp_path)]
@@ -82,7 +82,7 @@ def test_isolated_backends_have_processes_of_their_own(tmp_path: Path, monkeypat
 
 
 def test_memory_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before the machine has none left: the case is a row with its status, and the others are measured."""
+    """A case that takes all memory is ended before the machine has none, and the others are measured."""
     (tmp_path / "broken.py").write_text(PLUGIN.format(what="hoard()") + HOARD)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     machine = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=4 * 2**30 - taken()))
@@ -127,7 +127,7 @@ def hoard():
 def test_only_the_broken_case_is_lost(
     what: str, status: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others are measured, in the same journal, by the process after it."""
+    """The cases beside a broken one are measured, in the same journal, by the process after it."""
     (tmp_path / "broken.py").write_text(PLUGIN.format(what=what))
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     said: list[str] = []
@@ -181,7 +181,7 @@ def test_a_run_that_is_gone_on_with_is_watched(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_time_of_a_run_ends_it(tmp_path: Path) -> None:
-    """With what it has; nothing is begun again."""
+    """A run whose time is up ends with what it has, and nothing is begun again."""
     said: list[str] = []
     arguments = [
         "bench",
@@ -203,7 +203,7 @@ HEADER: dict[str, Any] = {"machine": {"slug": "m"}}
 
 
 def test_a_journal_is_gone_on_with(tmp_path: Path) -> None:
-    """The line that was cut off costs itself; the case in flight is a row; words cut off are none."""
+    """A line that was cut off costs itself, the case in flight becomes a row, and cut words are none."""
     journal = Journal.begin(tmp_path, HEADER)
     journal.begin_case(row(Case("forward", 32), "numpy"))
     journal.close()
@@ -245,7 +245,7 @@ def test_a_case_that_was_written_has_finished(tmp_path: Path) -> None:
 
 
 def test_a_process_that_ignores_its_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hang inside a library hears no signal."""
+    """A process that hangs inside a library and hears no signal is killed."""
     monkeypatch.setattr(isolate, "KILL_SECONDS", 0.5)
     code = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
