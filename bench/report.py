@@ -24,7 +24,7 @@ from bench.journal import RESULTS
 from bench.layouts import (
     LAYOUTS,
     cells_of_crossover,
-    focus,
+    focus_in_words,
     lay_out_against,
     lay_out_crossover,
     lay_out_headline,
@@ -199,7 +199,7 @@ def show(run: Run) -> None:
     elif is_of_solvers(run):
         title, frame = "solvers", solvers.in_short(run)
     else:
-        title, frame = focus(run), summary.summary(run)
+        title, frame = focus_in_words(run), summary.summary(run)
     note = (
         f"run {run.name}; ± is half a 95 % interval of the median; load average {run.cases.load_average.median():.2g}; "
         "every case is in tables/"

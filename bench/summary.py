@@ -15,6 +15,14 @@ SUMMARY = {  # title -> (work, batch, optimizer, microseconds in the column's un
     "Adam step\nN=32\nus": ("step", 32, "adam", 1),
     "SGD step\nN=32\nus": ("step", 32, "sgd", 1),
 }
+HEADLINE = {  # title -> (work, batch, optimizer)
+    "SGD step\nN=32": ("step", 32, "sgd"),
+    "Adam step\nN=32": ("step", 32, "adam"),
+    "gradient\nN=800": ("gradient", 800, ""),
+    "gradient\nN=65536": ("gradient", 65536, ""),
+    "gradient\nN=2^20": ("gradient", 2**20, ""),
+    "gradient\nN=10^7": ("gradient", 10**7, ""),
+}
 TIME_KEYS = ("work", "batch", "optimizer", "backend", "hidden", "dtype")
 LEARNING_KEYS = ("target", "scheme", "optimizer", "backend", "hidden", "dtype")
 SUMMARY_LEARNING = "Adam, sin\nto 1e-2\ns"
@@ -48,16 +56,6 @@ def not_here(run: Run) -> str:
         ("" if place else "Not measured here: ") + f"{', '.join(names)} ({reason})"
         for place, (reason, names) in enumerate(found.items())
     ) + ("." if found else "")
-
-
-HEADLINE = {  # title -> (work, batch, optimizer)
-    "SGD step\nN=32": ("step", 32, "sgd"),
-    "Adam step\nN=32": ("step", 32, "adam"),
-    "gradient\nN=800": ("gradient", 800, ""),
-    "gradient\nN=65536": ("gradient", 65536, ""),
-    "gradient\nN=2^20": ("gradient", 2**20, ""),
-    "gradient\nN=10^7": ("gradient", 10**7, ""),
-}
 
 
 def headline(run: Run) -> pd.DataFrame:

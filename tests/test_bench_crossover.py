@@ -11,11 +11,13 @@ import pytest
 from test_bench_compare import write_aa
 from test_bench_frames import MACHINE
 
-from bench import ceilings, crossings, crossover, frames, loading
+from bench import ceilings, crossings, crossover, frames, gate, loading
+from bench.cases import Case
 from bench.recipes import RECIPES
 from relufit import Params, State
-from relufit.backend import Samples
+from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
+from relufit.data import Plan
 
 HERE = "test_bench_crossover"
 
@@ -139,11 +141,13 @@ def test_the_journal_holds_alternating_blocks(cross: Callable[..., Any]) -> None
 
 def test_agreement_is_checked_once_at_a_size(cross: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Each backend is gated once at a size, before its first block there."""
-    seen = []
-    compare = crossover.Trial._compare
-    monkeypatch.setattr(
-        crossover.Trial, "_compare", lambda trial: (seen.append((trial.backend.name, trial.case.batch)), compare(trial))
-    )
+    seen, compare = [], gate.compare
+
+    def noted(backend: Backend, case: Case, plan: Plan) -> gate.Checks:
+        seen.append((backend.name, case.batch))
+        return compare(backend, case, plan)
+
+    monkeypatch.setattr(gate, "compare", noted)
     cross("early", "behind", "--most", "8")
     assert seen == [("early", 1), ("behind", 1), ("early", 8), ("behind", 8)]
 
