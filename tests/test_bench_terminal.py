@@ -18,3 +18,16 @@ def test_a_number_is_not_broken_at_its_thousands(
     assert printed.count("12 300") == 3
     assert printed.count("13 400)") == 2
     assert max(map(len, printed.splitlines())) <= 32
+
+
+def test_words_stay_whole_where_there_is_room(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long word in one column is not folded while another could break between its words; in less room it is."""
+    frame = pd.DataFrame({"A": ["numpy"], "B": ["0.0755±16%"], "C": ["four words of prose"], "D": ["1 of 2 or 3 of 4"]})
+    for columns, whole in (("32", True), ("20", False)):
+        monkeypatch.setenv("COLUMNS", columns)
+        terminal.show(frame, "title", [])
+        printed = capsys.readouterr().out
+        assert ("0.0755±16%" in printed) == whole
+        assert max(map(len, printed.splitlines())) <= int(columns)
