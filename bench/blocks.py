@@ -27,7 +27,6 @@ class Table(NamedTuple):
     """A table; a frame without rows says that there are no cases."""
 
     frame: pd.DataFrame
-    padded: bool = True  # in Markdown's source, where long reasons would make it mostly blanks
 
 
 Block = Heading | Words | Table | str  # a str is a paragraph of plain text
@@ -45,16 +44,13 @@ def _in_markdown(block: Block) -> str:
             return f"{'#' * level} {plain(text)}"
         case Words(text):
             return text
-        case Table(frame, padded):
-            return NO_CASES if frame.empty else _table(texts(frame).map(plain).rename(columns=plain), padded)
+        case Table(frame):
+            return NO_CASES if frame.empty else _table(texts(frame).map(plain).rename(columns=plain))
     return plain(block)
 
 
-def _table(cells: pd.DataFrame, padded: bool) -> str:
-    if padded:
-        return str(cells.to_markdown(index=False, disable_numparse=True))
-    title, *rows = (f"| {' | '.join(row)} |" for row in (cells.columns, *cells.to_numpy()))
-    return "\n".join([title, "|" + ":--|" * len(cells.columns), *rows])
+def _table(cells: pd.DataFrame) -> str:
+    return str(cells.to_markdown(index=False, disable_numparse=True))
 
 
 def texts(frame: pd.DataFrame) -> pd.DataFrame:

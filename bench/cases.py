@@ -47,6 +47,7 @@ RULES = {
     "adam": Adam(1e-3),
     "sgd": SGD(1e-3),
 }  # the usual rates; SGD diverges from some of the schemes, and rows say so
+GRADIENTS = ("gradient", "scaling")  # work of which a call is one gradient
 STABLE_RATE = 0.02  # of gradient descent over H, from weights as they are drawn
 SOLVERS = ("spline", "lbfgs", "adam", "momentum", "sgd")  # what stands for the optimizer where a function is solved
 ALONE = "numpy alone"  # what a spline is solved by, whichever backend checks its network

@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 
+NO_BREAK = "\N{NO-BREAK SPACE}"  # where a line ended, 12 300 would read as two numbers
+
 
 def time_cell(row: dict[str, Any], unit: float = 1) -> str:
-    """Lay out a time as "1 020±3%": the median and half the width of its interval; a status where there is none."""
+    """Lay out a time as "985±3%": the median and half the width of its interval; a status where there is none."""
     if row["status"] != "OK":
         return str(row["status"])
     text = digits(row["median_us"] / unit)
@@ -42,14 +44,14 @@ def duration(seconds: float) -> str:
 
 
 def digits(value: float) -> str:
-    """Three digits, with spaces between thousands: "364 000"."""
+    """Three digits, with no-break spaces between thousands: "364 000"."""
     rounded = float(f"{value:.3g}")
     return whole(rounded) if abs(rounded) >= 100 else f"{rounded:.3g}"
 
 
 def whole(count: float) -> str:
-    """All digits of a whole number, with spaces between thousands: "409 600"."""
-    return f"{count:,.0f}".replace(",", " ")
+    """All digits of a whole number, with no-break spaces between thousands: "409 600"."""
+    return f"{count:,.0f}".replace(",", NO_BREAK)
 
 
 def scientific(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ COLUMNS = (
     "reason",
     "failed",
 )
+USUAL_PASSES = 12  # that are advised
 CONTROLS = 8  # cases of a table from which on it says how much the machine has changed
 NOTHING = Comparison(*(float("nan"),) * 3, 1.0, 1.0, 0)
 
@@ -73,12 +75,15 @@ def two_runs(new: Run, old: Run) -> tuple[pd.DataFrame, list[str]]:
     away = new.path.parent.name != old.path.parent.name
     found = []
     for key in (key for key in rows if key in others):
-        pair = _between_runs(_scaled(rows, key, away), _scaled(others, key, away))
-        if pair is not None or rows[key]["status"] in FAILED:
+        compared = _between_runs(_scaled(rows, key, away), _scaled(others, key, away))
+        if compared is not None or rows[key]["status"] in FAILED:
             sound = _unsound(new, rows[key]) or _unsound(old, others[key])
-            found.append((key[0], key[0], rows[key], others[key], pair and Pair(pair, unsound=sound)))
-    least, because = _control(new, [pair.comparison.ratio for *_, pair in found if pair is not None])
-    judged = [(*row, pair and Pair(pair.comparison, least, because, pair.unsound)) for *row, pair in found]
+            found.append((key[0], key[0], rows[key], others[key], compared and Pair(compared, unsound=sound)))
+    least, because = _control([pair.comparison.ratio for *_, pair in found if pair is not None])
+    judged = []
+    for a, b, row, other, pair in found:
+        limit = max((least, because), resolution(new, row), key=itemgetter(0))
+        judged.append((a, b, row, other, pair and Pair(pair.comparison, *limit, pair.unsound)))
     notes = ["two machines: ratios to the baseline of each run are compared, not times"] if away else []
     notes += [*_differences(new, old), f"no difference below {digits(100 * least)} % is claimed, {because}"]
     notes += _listed("new", rows, others) + _listed("gone", others, rows)
@@ -106,23 +111,36 @@ def resolution_table(aa: Run) -> pd.DataFrame:
     return _judged(found)
 
 
-def resolution(run: Run) -> tuple[float, str]:
-    """The least difference that is claimed of pairs of passes, and the A/A run that says so; 0 where there is none.
+def resolution(run: Run, row: Row) -> tuple[float, str]:
+    """The least difference that is claimed of pairs of passes at a case, and the A/A run that says so; 0 without one.
 
-    It is the far end of the widest interval that the A/A run gave of a backend against itself.
+    It is the far end of the widest interval that the A/A run gave of a backend against itself at that case; of all its
+    cases where it did not measure that one.
     """
-    table = resolution_table(run.aa) if run.aa is not None else pd.DataFrame()
-    if run.aa is None or table.empty:
+    if run.aa is None or (table := resolution_table(run.aa)).empty:
         return 0.0, ""
-    return float(np.maximum(table.high, 1 / table.low).max() - 1), f"that the A/A run {run.aa.name} resolves"
+    here = np.logical_and.reduce([table[name] == row[name] for name in CASE_FIELDS])
+    return float(_widths(table[here] if here.any() else table).max()), f"that the A/A run {run.aa.name} resolves"
+
+
+def _widths(table: pd.DataFrame) -> pd.Series:
+    """How far from 1 the farther end of each interval is."""
+    return pd.Series(np.maximum(table.high, 1 / table.low) - 1)
 
 
 def resolution_in_words(run: Run) -> str:
-    """The same as a sentence."""
-    least, _ = resolution(run)
-    if run.aa is None or not least:
+    """What limits the claims of a run's comparisons, as a sentence: the A/A run, or that its passes are too few."""
+    if not any(row["status"] == "OK" and len(row["passes"]) >= LEAST_BLOCKS for row in _rows(run).values()):
+        return (
+            f"Of fewer than {LEAST_BLOCKS} passes only differences above {100 * DRIFT:g} % are called: "
+            f"--passes {USUAL_PASSES} tells more."
+        )
+    if run.aa is None or (table := resolution_table(run.aa)).empty:
         return "No A/A run of this machine says what it can tell apart: python -m bench.compare --aa"
-    return f"A/A run {run.aa.name}: differences below {digits(100 * least)} % are not told apart by paired passes."
+    widest = _widths(table).groupby([table[name] for name in CASE_FIELDS], dropna=False).max()
+    span = " to ".join(dict.fromkeys(digits(100 * share) for share in (widest.min(), widest.max())))
+    case = ", by its case," if len(widest) > 1 else ""
+    return f"A/A run {run.aa.name}: a difference below {span} %{case} is not told apart by paired passes."
 
 
 def in_cells(frame: pd.DataFrame) -> pd.DataFrame:
@@ -165,9 +183,9 @@ def _in_one_run(run: Run, a: Row, b: Row) -> Pair | None:
     shared = sorted(blocks.keys() & others.keys())
     if len(shared) >= LEAST_BLOCKS:
         found = compare_pairs([blocks[n] for n in shared], [others[n] for n in shared], MARGIN)
-        return Pair(found, *resolution(run), unsound)
+        return Pair(found, *resolution(run, a), unsound)
     found = compare_groups(_rounds(a), _rounds(b), MARGIN)
-    return Pair(found, DRIFT, "by which a machine may drift within a pass: --passes 12", unsound)
+    return Pair(found, DRIFT, f"by which a machine may drift within a pass: --passes {USUAL_PASSES}", unsound)
 
 
 def _between_runs(a: list[float], b: list[float]) -> Comparison | None:
@@ -188,7 +206,7 @@ def _scaled(rows: Rows, key: tuple[Any, ...], by_baseline: bool) -> list[float]:
     return [second / float(np.median(_rounds(base))) for second in seconds]
 
 
-def _control(run: Run, ratios: list[float]) -> tuple[float, str]:
+def _control(ratios: list[float]) -> tuple[float, str]:
     """The least difference that is claimed between two runs: the others of the table are the control.
 
     What all cases changed by at the median, and three times what they scatter about it (by the median of the
@@ -198,9 +216,7 @@ def _control(run: Run, ratios: list[float]) -> tuple[float, str]:
         return DRIFT, f"by which a machine may change: fewer than {CONTROLS} cases do not tell whether it did"
     logs = np.log(ratios)
     scatter = 1.4826 * float(np.median(np.abs(logs - np.median(logs))))
-    least, (resolved, aa) = float(np.exp(abs(np.median(logs)) + 3 * scatter) - 1), resolution(run)
-    if resolved > least:
-        return resolved, aa
+    least = float(np.exp(abs(np.median(logs)) + 3 * scatter) - 1)
     return least, f"by which most cases changed: the median one is {np.exp(np.median(logs)):.3g} times as fast"
 
 

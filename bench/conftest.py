@@ -20,15 +20,13 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench import header, isolate, machine, timing
+from bench import header, isolate, machine, options, resuming, timing
 from bench.budget import CASE_SECONDS, MAX_CASE_SECONDS, QUICK_SECONDS, Budget, Past, Unsuitable
 from bench.cases import PROFILES, REPEATED, Case
-from bench.fields import CASE_FIELDS
 from bench.frames import read_lines
-from bench.journal import RESULTS, Journal
+from bench.journal import Journal
 from bench.loading import has_failed, load_or_skip, unavailable
 from bench.outcome import row, status_of
-from bench.selection import select
 from bench.trial import Trial
 from relufit import Backend
 from relufit.errors import RelufitError
@@ -38,20 +36,8 @@ DEVICE_FAILED = 70  # the exit code of a run whose device no longer works in thi
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of the harness; all selections are comma-separated lists."""
-    group = parser.getgroup("relufit bench")
-    group.addoption("--profile", default="quick", help="quick (default), full, headline or solvers")
-    group.addoption("--seconds", type=float, help=f"time budget; quick: {QUICK_SECONDS:g}, others: none")
-    group.addoption("--backend", help="only these backends and recipes")
-    group.addoption("--target", help="only these functions, for trajectory, convergence and solvers")
-    group.addoption("--batch", help="only these batch sizes; an own size is added to the grid")
-    group.addoption("--hidden", help="only these widths; an own width is added to the grid")
-    group.addoption("--dtype", help="only float32 or float64")
-    group.addoption("--threads", type=int, help="threads of the CPU libraries; default: as installed")
-    group.addoption("--passes", type=int, default=1, help="times to go over the timed cases, for bench.compare; 1")
-    group.addoption("--isolate", action="store_true", help="each backend and pass in a process of its own, watched")
-    group.addoption("--resume", type=Path, help="go on with this journal: what stands in it is not measured again")
-    group.addoption("--results", default=str(RESULTS), help="folder for the journal")
+    """The options of the harness."""
+    options.add(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -60,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # A warning of a library is no reason to lose a measurement, and a skipped case need not use its fixture.
     config.addinivalue_line("filterwarnings", "default")
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
-    config.stash[SELECTED] = choose(config.option)
+    config.stash[SELECTED] = options.choose(config.option)
     machine.limit_threads(config.option.threads)
     machine.share_gpu_memory()
     # What is skipped is told below the run, reason by reason; pytest would tell it place by place.
@@ -72,33 +58,25 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.benchmark_sort = "mean"
 
 
-def choose(option: Any) -> tuple[list[Case], list[str]]:
-    """The cases and backends of the run; every option is checked before any work."""
-    try:
-        for name, least in (("threads", 1), ("passes", 1)):
-            if (value := getattr(option, name)) is not None and value < least:
-                raise RelufitError(f"--{name} must be at least {least}, not {value}")
-        if option.seconds is not None and not option.seconds > 0:
-            raise RelufitError(f"--seconds must be positive, not {option.seconds}")
-        return select(option)
-    except RelufitError as error:
-        raise pytest.UsageError(str(error)) from None
-
-
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """With --isolate this process only watches those that measure."""
     option = config.option
     if not option.isolate or isolate.CHILD in os.environ or option.collectonly:
         return None
-    names = choose(option)[1]
+    names = options.choose(option)[1]
     seconds = option.seconds or (QUICK_SECONDS if option.profile == PROFILES[0] else None)
     say = lambda text: print(f"bench: {text}", file=sys.stderr, flush=True)  # noqa: E731, T201
     arguments = list(config.invocation_params.args)
-    return isolate.run_each(arguments, names, option.passes, Path(option.results), seconds, say)
+    try:
+        return isolate.run_each(arguments, names, option.passes, Path(option.results), seconds, say, option.resume)
+    except RelufitError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 SELECTED: pytest.StashKey[tuple[list[Case], list[str]]] = pytest.StashKey()
 JOURNAL: pytest.StashKey[Journal] = pytest.StashKey()
+HUNG: pytest.StashKey[dict[str, str]] = pytest.StashKey()  # backends that are not tried again, and why
+NOTHING_LEFT: pytest.StashKey[bool] = pytest.StashKey()  # all that was asked for stands in the journal already
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -119,14 +97,14 @@ def repeats(case: Case) -> bool:
     return case.work in REPEATED
 
 
+@pytest.hookimpl(trylast=True)  # so that what -k leaves out is out already
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Pass by pass; most valuable case first; within a case the backends in a seeded order, each pass the other way."""
     cases, names = config.stash[SELECTED]
     # A kind of work that the profile has no case of is not a test that is skipped.
     items[:] = [item for item in items if not hasattr(item, "callspec") or item.callspec.params.get("name") in names]
-    if config.option.resume is not None:
-        done = finished(config)
-        items[:] = [item for item in items if key_of(item) not in done]
+    if config.option.resume is not None and items:
+        leave_out_finished(config, items)
     rank = {
         case: (place, random.Random(f"{ORDER_SEED} {case}").sample(names, len(names)))
         for place, case in enumerate(cases)
@@ -148,14 +126,26 @@ def key_of(item: pytest.Item) -> tuple[Case, str, int] | None:
     return (params["case"], params["name"], params["number"]) if "case" in params else None
 
 
-def finished(config: pytest.Config) -> set[tuple[Case, str, int]]:
-    """What stands in the journal that is gone on with."""
+def leave_out_finished(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what stands in the journal that is gone on with."""
+    path = config.option.resume
     try:
+        if path.is_file():  # else the next line says that there is none
+            resuming.demand_same_run(path, config.option)
         journal_of(config)  # which adds the case that the run was ended in
-        lines = read_lines(config.option.resume)[1]
+        done = resuming.finished(path)
+        config.stash[HUNG] = resuming.hung(path)
     except RelufitError as error:
         raise pytest.UsageError(str(error)) from None
-    return {(Case(**{name: line[name] for name in CASE_FIELDS}), line["backend"], line["pass"]) for line in lines}
+    items[:] = [item for item in items if key_of(item) not in done]
+    config.stash[NOTHING_LEFT] = not items
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """A run that has nothing left to do has ended well."""
+    if session.config.stash.get(NOTHING_LEFT, False) and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+        session.exitstatus = pytest.ExitCode.OK
 
 
 @pytest.fixture(scope="session")
@@ -183,6 +173,8 @@ def past() -> Past:
 @pytest.fixture
 def backend(request: pytest.FixtureRequest, name: str) -> Iterator[Backend]:
     """The backend with its modes pinned; it sets the clock of the `benchmark` fixture, which must come after it."""
+    if (reason := request.config.stash.get(HUNG, {}).get(name)) is not None:
+        pytest.skip(reason)
     loaded = load_or_skip(name)
     request.node.add_marker(pytest.mark.benchmark(timer=timing.synchronized_clock(loaded)))
     with loaded.pinned():
@@ -251,6 +243,7 @@ def settings(config: pytest.Config) -> dict[str, Any]:
         "threads": config.option.threads,
         "order_seed": ORDER_SEED,
         "isolated": config.option.isolate,
+        "selection": resuming.selection(config.option),
     }
 
 
@@ -283,6 +276,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     skipped = terminalreporter.stats.get("skipped", [])
     for reason, count in Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped).items():
         terminalreporter.write_line(f"SKIPPED [{count}] {reason}")
+    if terminalreporter.config.stash.get(NOTHING_LEFT, False):
+        terminalreporter.write_line("nothing is left to do: all that these options ask for stands in the journal")
     if JOURNAL in terminalreporter.config.stash:
         path = terminalreporter.config.stash[JOURNAL].path
         terminalreporter.write_line(f"journal: {path}; python -m bench.report makes the tables and figures")

@@ -12,13 +12,15 @@ from typing import NamedTuple
 import pandas as pd
 
 from bench.blocks import NO_CASES, Block, Heading, Table, Words, markdown, texts
+from bench.cells import NO_BREAK
 from relufit.errors import RelufitError
 
 # What LaTeX has to break: tables of so many rows over pages, columns of sentences over lines.
 LONG_TABLE, WIDE = 40, {"note", "reason", "state", "facts"}
 LATEX = str.maketrans({
     **{sign: f"\\{sign}" for sign in "&%$#_{}"}, **{sign: f"{{{sign}}}" for sign in "[]"},
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "`": r"\textasciigrave{}",
+    "\\": r"\textbackslash{}", NO_BREAK: "~", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "`": r"\textasciigrave{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
 })  # fmt: skip
 FORMULA = ("=", "+", "-", "@")  # what a spreadsheet takes a text for that begins so

@@ -126,6 +126,7 @@ HEADER: Schema = {
         "threads": COUNT,
         "environment": TEXTS,
         "isolated": FLAG,
+        "selection": Kind(partial(as_table, kind=as_text), None),
         "crossover": Kind(as_question, None),
     },
     "threads_in_force": TEXTS,

@@ -11,10 +11,12 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import psutil
 
+from bench import resuming
 from bench.frames import read_lines
 from bench.journal import Journal, in_flight_file
 
@@ -32,14 +34,16 @@ def run_each(
     results: Path,
     seconds: float | None,
     say: Callable[[str], None],
+    journal: Path | None = None,
 ) -> int:
     """Run pytest for each backend and pass in a process of its own, in alternating order and in one journal.
 
-    `seconds` are shared evenly over the measuring; beginning a process is not counted, as it is not in one process.
+    `seconds` are shared evenly over the measuring; beginning a process is not counted, as it is not in one process. Nor
+    is a case that hangs bounded by them, but after two of a backend its others are skipped (bench/resuming.py).
     Returns the worst of their exit codes.
     """
     turns = [(number, name) for number in range(passes) for name in (names[::-1] if number % 2 else names)]
-    journal, worst, dead = None, 0, dict[str, int]()
+    worst, dead = 0, dict[str, int]()
     for place, (number, name) in enumerate(turns):
         if name in dead or (journal is not None and _is_absent(journal, name)):
             continue
@@ -59,6 +63,10 @@ def run_each(
             for name, code in dead.items():
                 reason = f"its process ended with {code} at the start"
                 opened.write({"kind": "backend", "backend": name, "reason": reason})
+    for name, code in dead.items():
+        say(f"{name}: its process ended with {code} at the start")
+    for text in resuming.ended_badly(journal) if journal is not None else ():
+        say(text)
     return worst
 
 
@@ -75,12 +83,13 @@ def run(
     A process that ends before its time is followed by another, unless it has left nothing new in the journal.
     Returns the exit code of the last one, negative where it was ended, and the journal; None where there is none.
     """
-    before = set(_journals(results)) - {journal}
+    before = set(_journals(results))
     while True:
         resume = [] if journal is None else ["--resume", str(journal)]
         written = 0 if journal is None else journal.stat().st_size
         child = subprocess.Popen([sys.executable, "-m", "pytest", *arguments, *resume], env={**os.environ, CHILD: "1"})
-        code = _watch(child, lambda: _now(results, before), deadline, case_seconds, say)
+        now = partial(_now, results, before) if journal is None else partial(_existing, in_flight_file(journal))
+        code = _watch(child, now, deadline, case_seconds, say)
         journal = journal or next(iter(sorted(set(_journals(results)) - before)), None)
         if code in PYTEST_ENDS or time.monotonic() > deadline or journal is None:
             return code, journal
@@ -146,5 +155,9 @@ def _journals(results: Path) -> list[Path]:
 
 def _now(results: Path, before: set[Path]) -> Path | None:
     """The file in which the run that was begun here says where it is."""
-    found = (in_flight_file(path) for path in set(_journals(results)) - before)
-    return next((path for path in found if path.exists()), None)
+    found = (_existing(in_flight_file(path)) for path in set(_journals(results)) - before)
+    return next((path for path in found if path is not None), None)
+
+
+def _existing(path: Path) -> Path | None:
+    return path if path.exists() else None

@@ -12,6 +12,30 @@ from bench.cells import digits, duration, roofed_cell, scientific, seconds_cell,
 from bench.frames import Run
 from bench.remarks import power, remarks
 
+THROUGHPUT_NOTE = Words("""In square brackets: the share of the roof, which is the least time that the measured
+ceilings allow for the algorithm's instructions, multiply-adds and compulsory bytes (`bench/cost.py`), over the measured
+time. Columns of the .csv: `share_of_copy` is the bandwidth that going through (N, H) arrays implies over the copy rate,
+above 1 where they stay in a cache; `samples_per_second` counts *effective* samples where the algorithm is hinge.""")
+SCALING_NOTE = Words(
+    "One full-batch gradient; hinge: exact, at *effective* samples. Notes: why a backend goes no further."
+)
+ENSEMBLES_NOTE = Words(
+    f"Networks of {tables.ENSEMBLE_STEPS} steps a second, trained at once on the same batches (`train_many`)."
+)
+TRAJECTORY_NOTE = Words(f"""One step: the backend's update from 32 states along a float64 run, the largest error as a
+share of its computed bound; above 1 disagrees. Then it trains freely from the same start over the same minibatches.
+After each epoch: the distance of all its weights from float64's, over the way that float64 has gone, and for how many
+pairs of a sample and a unit the sign of z is another. A run has parted at a distance above {tables.PARTED:g}. An epoch
+takes each sample once, so about as many terms are in the gradients of one run and not the other's; `until then` adds
+them up.""")
+VERDICTS_NOTE = Words("""FASTER and SLOWER: by a rank test over passes that alternate, at 5 % for each table (Holm's
+correction), and by more than the machine can tell apart. SAME: seen to differ by less than 5 %, at the same level. All
+else is UNSURE: *drift* where the difference is smaller than what the machine itself may change by (50 % within a single
+pass; `--passes 12` tells more), *wide* where the interval holds 1, *few* where there are too few rounds for an
+interval, *weak* where their ranks are not evidence enough in a table of its length, *unsound* where a time is not of
+what it claims to be. The .csv has each reason. Behind each word: how many times faster the row is, with its 95 %
+interval.""")
+
 
 def lay_out_throughput(run: Run) -> list[Block]:
     """One small table for each kind of work, width and dtype: backends down, batch sizes across."""
@@ -36,18 +60,6 @@ def lay_out_throughput(run: Run) -> list[Block]:
             rule = f", {optimizer}" if optimizer else ""
             blocks += [Heading(3, f"{title}{rule}, us; H = {hidden}, {dtype}"), Table(matrix.reset_index())]
     return blocks
-
-
-THROUGHPUT_NOTE = Words("""In square brackets: the share of the roof, which is the least time that the measured
-ceilings allow for the algorithm's instructions, multiply-adds and compulsory bytes (`bench/cost.py`), over the measured
-time. Columns of the .csv: `share_of_copy` is the bandwidth that going through (N, H) arrays implies over the copy rate,
-above 1 where they stay in a cache; `samples_per_second` counts *effective* samples where the algorithm is hinge.""")
-SCALING_NOTE = Words(
-    "One full-batch gradient; hinge: exact, at *effective* samples. Notes: why a backend goes no further."
-)
-ENSEMBLES_NOTE = Words(
-    f"Networks of {tables.ENSEMBLE_STEPS} steps a second, trained at once on the same batches (`train_many`)."
-)
 
 
 def lay_out_scaling(run: Run) -> list[Block]:
@@ -109,7 +121,7 @@ def lay_out_headline(run: Run) -> list[Block]:
     named = ", ".join(sorted(set(chosen.baseline.dropna())))
     note = f"x: times faster than {named} in the same run."
     note += f" {tables.BASELINE} over {tables.BASELINE_PEER}, what people write: {peers}." if peers else ""
-    return [f"{focus(run)}. {note}", Table(frame)]
+    return [f"{focus_in_words(run)}. {note}", Table(frame)]
 
 
 def lay_out_convergence(run: Run) -> list[Block]:
@@ -183,14 +195,6 @@ def lay_out_trajectory(run: Run) -> list[Block]:
     return blocks if len(blocks) > 1 else [NO_CASES]
 
 
-TRAJECTORY_NOTE = Words(f"""One step: the backend's update from 32 states along a float64 run, the largest error as a
-share of its computed bound; above 1 disagrees. Then it trains freely from the same start over the same minibatches.
-After each epoch: the distance of all its weights from float64's, over the way that float64 has gone, and for how many
-pairs of a sample and a unit the sign of z is another. A run has parted at a distance above {tables.PARTED:g}. An epoch
-takes each sample once, so about as many terms are in the gradients of one run and not the other's; `until then` adds
-them up.""")
-
-
 def _when(step: float, steps: float) -> str:
     """The step of a free run at which something was first seen; empty where there was no run."""
     if np.isnan(steps):
@@ -208,11 +212,9 @@ def lay_out_memory(run: Run) -> list[Block]:
 
 
 def lay_out_summary(run: Run) -> list[Block]:
-    """The main table, and the reasons of the backends that are not in it."""
+    """The main table, and a sentence on the backends that are not in it."""
     frame = summary.summary(run).rename(columns=lambda title: title.replace("\n", ", "))
-    absent = {name: f"SKIPPED: {tables.absence(run, name)}" for name in tables.absent(run)}
-    reasons = pd.DataFrame(absent.items(), columns=["not here", "reason"])
-    return [focus(run) + ".", Table(frame), *([Table(reasons, padded=False)] if absent else [])]
+    return [focus_in_words(run) + ".", Table(frame), *filter(None, [summary.not_here(run)])]
 
 
 def lay_out_verdicts(run: Run) -> list[Block]:
@@ -262,15 +264,6 @@ def _verdict(row: Any) -> str:
     return f"{row.verdict}{f' ({row.kind})' if row.kind else ''} {comparisons.ratio_in_words(row)}"
 
 
-VERDICTS_NOTE = Words("""FASTER and SLOWER: by a rank test over passes that alternate, at 5 % for each table (Holm's
-correction), and by more than the machine can tell apart. SAME: seen to differ by less than 5 %, at the same level. All
-else is UNSURE: *drift* where the difference is smaller than what the machine itself may change by (50 % within a single
-pass; `--passes 12` tells more), *wide* where the interval holds 1, *few* where there are too few rounds for an
-interval, *weak* where their ranks are not evidence enough in a table of its length, *unsound* where a time is not of
-what it claims to be. The .csv has each reason. Behind each word: how many times faster the row is, with its 95 %
-interval.""")
-
-
 LAYOUTS: dict[str, Callable[[Run], list[Block]]] = {
     "throughput": lay_out_throughput,
     "headline": lay_out_headline,
@@ -289,7 +282,7 @@ LAYOUTS: dict[str, Callable[[Run], list[Block]]] = {
 }
 
 
-def focus(run: Run) -> str:
+def focus_in_words(run: Run) -> str:
     """The width and dtype of the main table, in words."""
     hidden, dtype = tables.focus(run)
     return f"H = {hidden}, {dtype}"

@@ -24,7 +24,7 @@ from bench.journal import RESULTS
 from bench.layouts import (
     LAYOUTS,
     cells_of_crossover,
-    focus,
+    focus_in_words,
     lay_out_against,
     lay_out_crossover,
     lay_out_headline,
@@ -140,7 +140,7 @@ PAGE_TITLE: tuple[Block, ...] = (
     Heading(1, "Results"),
     Words(
         "Made by `python -m bench.report` from [raw](raw). Times are medians, ± half the width of a 95 % interval of "
-        "the median.\n[What is inside the clock](../README.md#what-is-inside-the-clock)."
+        "the median.\n[What is inside the clock](../bench/README.md#what-is-inside-the-clock)."
     ),
 )
 
@@ -192,14 +192,14 @@ def main_table(run: Run) -> list[Block]:
 
 def show(run: Run) -> None:
     """Print the main table, and why the other backends are not in it; of a crossover its sizes and its sentence."""
-    notes = [f"{name}: SKIPPED: {tables.absence(run, name)}" for name in tables.absent(run)]
+    notes = [*filter(None, [summary.not_here(run)])]
     if run.question is not None:
         title, notes = run.question.title, [crossings.phrase(run)]
         frame = cells_of_crossover(run).drop(columns="why not more")
     elif is_of_solvers(run):
         title, frame = "solvers", solvers.in_short(run)
     else:
-        title, frame = focus(run), summary.summary(run)
+        title, frame = focus_in_words(run), summary.summary(run)
     note = (
         f"run {run.name}; ± is half a 95 % interval of the median; load average {run.cases.load_average.median():.2g}; "
         "every case is in tables/"

@@ -6,7 +6,7 @@ import pandas as pd
 
 from bench.cells import ratio_cell, seconds_cell, time_cell
 from bench.frames import Run
-from bench.tables import absence, convergence, focus, in_order, throughput
+from bench.tables import absence, absent, convergence, focus, in_order, throughput
 
 SUMMARY = {  # title -> (work, batch, optimizer, microseconds in the column's unit)
     "forward\nN=800\nus": ("forward", 800, "", 1),
@@ -14,6 +14,14 @@ SUMMARY = {  # title -> (work, batch, optimizer, microseconds in the column's un
     "gradient\nN=65536\nms": ("gradient", 65536, "", 1e3),
     "Adam step\nN=32\nus": ("step", 32, "adam", 1),
     "SGD step\nN=32\nus": ("step", 32, "sgd", 1),
+}
+HEADLINE = {  # title -> (work, batch, optimizer)
+    "SGD step\nN=32": ("step", 32, "sgd"),
+    "Adam step\nN=32": ("step", 32, "adam"),
+    "gradient\nN=800": ("gradient", 800, ""),
+    "gradient\nN=65536": ("gradient", 65536, ""),
+    "gradient\nN=2^20": ("gradient", 2**20, ""),
+    "gradient\nN=10^7": ("gradient", 10**7, ""),
 }
 TIME_KEYS = ("work", "batch", "optimizer", "backend", "hidden", "dtype")
 LEARNING_KEYS = ("target", "scheme", "optimizer", "backend", "hidden", "dtype")
@@ -39,14 +47,15 @@ def summary(run: Run) -> pd.DataFrame:
     return frame.loc[:, [name for name in frame.columns if (frame[name] != "").any()]]  # what was not asked for
 
 
-HEADLINE = {  # title -> (work, batch, optimizer)
-    "SGD step\nN=32": ("step", 32, "sgd"),
-    "Adam step\nN=32": ("step", 32, "adam"),
-    "gradient\nN=800": ("gradient", 800, ""),
-    "gradient\nN=65536": ("gradient", 65536, ""),
-    "gradient\nN=2^20": ("gradient", 2**20, ""),
-    "gradient\nN=10^7": ("gradient", 10**7, ""),
-}
+def not_here(run: Run) -> str:
+    """A sentence on the backends that could not run on this machine, each reason once; empty where all could."""
+    found: dict[str, list[str]] = {}
+    for name in absent(run):
+        found.setdefault(str(absence(run, name)), []).append(name)
+    return "; ".join(
+        ("" if place else "Not measured here: ") + f"{', '.join(names)} ({reason})"
+        for place, (reason, names) in enumerate(found.items())
+    ) + ("." if found else "")
 
 
 def headline(run: Run) -> pd.DataFrame:

@@ -22,6 +22,21 @@ BASELINE = BASELINES["cpu"]
 BASELINE_PEER, SLOWER_BY = "torch-recipe", 1.05
 THRESHOLDS = (1e-2, 1e-3, 1e-4)
 TIMED = ("forward", "gradient", "step", "latency", "to_device", "to_host")
+TIMED_KEYS = ("work", "batch", "hidden", "dtype", "optimizer", "backend", "device", "algorithm")
+SCALING_COLUMNS = ("dtype", "hidden", "batch", "samples", "backend", "algorithm", "status", "median_seconds",
+                   "low_seconds", "high_seconds", "samples_per_second", "share_of_roof", "share_of_copy",
+                   "build_seconds", "first_call_seconds", "gradient_error", "launch_bound_share", "kernels_per_step",
+                   "gpu_throttled", "rounds", "unsound", "reason")  # fmt: skip
+ENSEMBLE_STEPS = 25_000  # of one network: a thousand epochs of 800 samples
+ENSEMBLE_COLUMNS = ("dtype", "hidden", "batch", "optimizer", "networks", "backend", "algorithm", "status", "median_us",
+                    "low_us", "high_us", "device_us", "networks_per_second", "launch_bound_share",
+                    "first_call_seconds", "unsound", "reason")  # fmt: skip
+AGREEMENT_COLUMNS = ("dtype", "batch", "inputs", "hidden", "outputs", "backend", "status", "quantity", "error", "bound",
+                     "share", "reason")  # fmt: skip
+PARTED = 1e-3  # of the way that float64 has gone: a run that is further from it goes a way of its own
+TRAJECTORY_COLUMNS = ("target", "optimizer", "scheme", "dtype", "hidden", "backend", "status", "share",
+                      "first_flip_step", "first_flip_distance", "parted_step", "parted_flips", "flips_until_parted",
+                      "pairs", "steps", "distance", "order", "reason")  # fmt: skip
 
 
 @lru_cache(maxsize=4)
@@ -49,9 +64,6 @@ def _beside(frame: pd.DataFrame, names: pd.Series) -> pd.DataFrame:
     rows = frame.drop_duplicates([*keys, "backend"]).set_index([*keys, "backend"])
     at = pd.MultiIndex.from_frame(frame[keys].assign(backend=names))
     return rows.reindex(at).set_index(frame.index)
-
-
-TIMED_KEYS = ("work", "batch", "hidden", "dtype", "optimizer", "backend", "device", "algorithm")
 
 
 def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
@@ -99,12 +111,6 @@ def scaling(run: Run) -> pd.DataFrame:
     return frame[[*SCALING_COLUMNS]].reset_index(drop=True)
 
 
-SCALING_COLUMNS = ("dtype", "hidden", "batch", "samples", "backend", "algorithm", "status", "median_seconds",
-                   "low_seconds", "high_seconds", "samples_per_second", "share_of_roof", "share_of_copy",
-                   "build_seconds", "first_call_seconds", "gradient_error", "launch_bound_share", "kernels_per_step",
-                   "gpu_throttled", "rounds", "unsound", "reason")  # fmt: skip
-
-
 def ensembles(run: Run) -> pd.DataFrame:
     """Many networks trained at once: the time of one step of all of them, and networks trained in a second."""
     rows = [
@@ -116,12 +122,6 @@ def ensembles(run: Run) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     frame["networks_per_second"] = frame.networks / (ENSEMBLE_STEPS * frame.median_us / 1e6)
     return frame.sort_values(["dtype", "hidden", "optimizer", "networks"], kind="stable")[[*ENSEMBLE_COLUMNS]]
-
-
-ENSEMBLE_STEPS = 25_000  # of one network: a thousand epochs of 800 samples
-ENSEMBLE_COLUMNS = ("dtype", "hidden", "batch", "optimizer", "networks", "backend", "algorithm", "status", "median_us",
-                    "low_us", "high_us", "device_us", "networks_per_second", "launch_bound_share",
-                    "first_call_seconds", "unsound", "reason")  # fmt: skip
 
 
 def _worst_share(checks: Any) -> float:
@@ -203,10 +203,6 @@ def agreement(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*AGREEMENT_COLUMNS])
 
 
-AGREEMENT_COLUMNS = ("dtype", "batch", "inputs", "hidden", "outputs", "backend", "status", "quantity", "error", "bound",
-                     "share", "reason")  # fmt: skip
-
-
 def trajectory(run: Run) -> pd.DataFrame:
     """Single steps as a share of their bound; of the free run, when signs first differ and when it has parted."""
     rows = []
@@ -231,12 +227,6 @@ def trajectory(run: Run) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=[*TRAJECTORY_COLUMNS])
-
-
-PARTED = 1e-3  # of the way that float64 has gone: a run that is further from it goes a way of its own
-TRAJECTORY_COLUMNS = ("target", "optimizer", "scheme", "dtype", "hidden", "backend", "status", "share",
-                      "first_flip_step", "first_flip_distance", "parted_step", "parted_flips", "flips_until_parted",
-                      "pairs", "steps", "distance", "order", "reason")  # fmt: skip
 
 
 def memory(run: Run) -> pd.DataFrame:

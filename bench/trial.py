@@ -8,19 +8,18 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bench import agreement, machine, memory, nvidia, timing, witness
+from bench import agreement, gate, machine, memory, nvidia, timing, witness
 from bench.budget import SHARE_FOR_ROUNDS, Past, Unsuitable
-from bench.cases import MANY_SAMPLES, RULES, STABLE_RATE, Case, draw
+from bench.cases import GRADIENTS, MANY_SAMPLES, Case, draw
 from bench.cost import working_bytes
-from bench.inputs import PARAMETER_SETS, along_a_run, gate_inputs, inputs_of
+from bench.inputs import PARAMETER_SETS, along_a_run, inputs_of
 from bench.outcome import row
 from relufit import targets
 from relufit.backend import Backend, Samples
 from relufit.data import Plan, draw_plan
-from relufit.optim import SGD, Optimizer, State, map_arrays, stack_states
+from relufit.optim import Optimizer, State, map_arrays, stack_states
 from relufit.params import Params, init_params
 
-GRADIENTS = ("gradient", "scaling")
 VERBS = {
     "forward": "forward",
     "latency": "forward",
@@ -112,28 +111,8 @@ class Trial:
         """
         key = self.backend.name, self.case
         if key not in self.past.agreed:
-            self._compare()
-            self.past.agreed[key] = self.checks
+            self.past.agreed[key] = gate.compare(self.backend, self.case, self.plan())
         self.checks = self.past.agreed[key]
-
-    def _compare(self) -> None:
-        rule, inputs = self.case.rule(), gate_inputs(self.case)
-        self.checks = agreement.compare(self.backend, *inputs)
-        if rule is not None:
-            self.checks |= agreement.compare_step(self.backend, *inputs, rule)
-            self.checks |= self._gate_training()
-        agreement.demand(self.checks)
-
-    def _gate_training(self) -> dict[str, agreement.Check]:
-        """Compare a few steps in a row, by the very batches that are timed; one step alone is compared already."""
-        plan = self.plan()._replace(epochs=1) if self.case.work == "convergence" else self.plan()
-        if plan.epochs * plan.steps_per_epoch(self.case.samples) == 1:
-            return {}
-        rule: Any = RULES[self.case.optimizer]
-        if isinstance(rule, SGD):  # at the usual rate it diverges from wide networks' weights
-            rule = SGD(STABLE_RATE / self.case.hidden)
-        data = draw(self.case, self.case.samples)
-        return agreement.compare_training(self.backend, *data, rule, plan, many=self.case.work == "ensemble")
 
     def on_device(self) -> tuple[Params, Samples]:
         """Weights and samples of the case on the backend's device; `build_seconds` is what its `samples` took.
@@ -277,22 +256,12 @@ class Trial:
                 "order": getattr(self.backend, "order", "shared"),
                 "status": status,
                 "reason": reason,
-                "agreement": self._agreement(),
+                "agreement": gate.recorded(self.case, self.checks),
                 "load_average": machine.load_average(),
                 **self.once,
                 **measured,
             }
         )
-
-    def _agreement(self) -> dict[str, Any] | None:
-        """The worst quantity, and the gradient as a whole; the rows whose subject is agreement list them all."""
-        if not self.checks:
-            return None
-        if self.case.work in ("agreement", "trajectory"):
-            return {name: check._asdict() for name, check in self.checks.items()}
-        name, worst = agreement.worst(self.checks)
-        kept = {name: worst, **({"gradient": self.checks["gradient"]} if self.case.work in GRADIENTS else {})}
-        return {name: check._asdict() for name, check in kept.items()}
 
 
 def count_subnormals(weights: Iterable[np.ndarray]) -> int:

@@ -21,7 +21,7 @@ def check_printable(text: str) -> None:
 READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 OUR_WORDS = [value for module in (layouts, report) for value in vars(module).values() if isinstance(value, Words)]
 OUR_WORDS += [block for block in report.PAGE_TITLE if isinstance(block, Words)]
-OUR_LINKS = r"raw|tables/\w+\.md|figures/[\w.+-]+\.png|\.\./README\.md#what-is-inside-the-clock"
+OUR_LINKS = r"raw|tables/\w+\.md|figures/[\w.+-]+\.png|\.\./bench/README\.md#what-is-inside-the-clock"
 
 
 def check_markdown(path: Path) -> None:

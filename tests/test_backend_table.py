@@ -32,28 +32,28 @@ def _clear() -> None:
 
 
 def test_numpy_always_works() -> None:
-    """And load gives a backend of that name, the same one each time."""
+    """The numpy backend works everywhere, and load gives the same backend of that name each time."""
     assert backends.status()["numpy"] is None
     assert backends.load("numpy") is backends.load("numpy")
 
 
 @pytest.mark.parametrize("name", ["nosuch", "", None, 3, "torch-", "torch-/x"])
 def test_unknown_names_list_the_known_ones(name: object) -> None:
-    """Raised as a RelufitError, not as BackendUnavailable."""
+    """An unknown name raises RelufitError, not BackendUnavailable, with the names that exist."""
     with pytest.raises(RelufitError, match="known: numpy") as caught:
         backends.load(name)  # type: ignore[arg-type]
     assert not isinstance(caught.value, BackendUnavailable)
 
 
 def test_any_device_of_torch_is_a_name() -> None:
-    """With the reason where there is none here."""
+    """Any device of torch is a backend's name; where there is none here, the status says why."""
     assert backends.load("torch-cpu").device == "cpu"
     with pytest.raises(BackendUnavailable, match="no device 'nosuch'"):
         backends.load("torch-nosuch")
 
 
 def test_what_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reason is in the exception and in status."""
+    """Both the exception and the status say how to install what is missing."""
     monkeypatch.setitem(
         backends.TABLE, "absent", Row("absent.module:Class", "cpu", "no_such_library", "no-such[extra]")
     )
@@ -64,7 +64,7 @@ def test_what_is_not_installed_says_how_to_install_it(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("name", ["jax-cpu", "jax-cuda", "torch-compile", "torch-compile-cuda"])
 def test_a_missing_library_is_named_with_its_extra(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a CPU and for a device that would be tried in a child."""
+    """A missing library is named with its extra, on a CPU and for a device that a child process would try."""
     monkeypatch.setattr(backends, "find_spec", lambda library: None)
     wanted = backends.row(name)
     assert backends.status()[name] == f"{wanted.library} is not installed: pip install {wanted.install}"
@@ -144,7 +144,7 @@ def test_a_class_that_is_no_backend_is_a_reason(body: str, tmp_path: Path, monke
 
 
 def test_a_library_that_does_not_import_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Installed, but its own libraries do not match."""
+    """A library that is installed but does not import makes its backend unavailable, with the reason."""
     _module(tmp_path, "raise ImportError('libmissing.so.13: cannot open shared object file')", monkeypatch)
     monkeypatch.setitem(backends.TABLE, "planted", Row("planted_backend:Planted", "cpu", "planted_backend", "planted"))
     reason = backends.status()["planted"]
@@ -154,7 +154,7 @@ def test_a_library_that_does_not_import_is_a_reason(tmp_path: Path, monkeypatch:
 
 @pytest.mark.parametrize("name", loading.known_names())
 def test_skips_turn_into_failures_where_required(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """RELUFIT_REQUIRE: a run that must use a GPU cannot pass by skipping."""
+    """A backend that RELUFIT_REQUIRE names fails the suite where it would be skipped."""
     monkeypatch.delenv("RELUFIT_REQUIRE", raising=False)
     if loading.unavailable(name) is None:
         assert loading.load_or_skip(name).name == name
@@ -167,7 +167,7 @@ def test_skips_turn_into_failures_where_required(name: str, monkeypatch: pytest.
 
 
 def test_the_suite_fails_where_a_required_backend_is_missing() -> None:
-    """Seen from outside, on the real suite."""
+    """The real suite fails, seen from outside, where a required backend is missing."""
     missing = [name for name in loading.known_names() if loading.unavailable(name) is not None]
     if not missing:
         pytest.skip("every backend works here")

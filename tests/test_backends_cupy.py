@@ -17,7 +17,7 @@ cupy = pytest.importorskip("cupy", reason="cupy is not installed")
     ],
 )
 def test_the_driver_is_looked_at_first(driver: int, built: int, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """None, or one that is too old."""
+    """A missing driver and one that is too old are told before cupy is asked for anything."""
     from relufit.backends.cupy import CupyTrainBackend
 
     monkeypatch.setattr(cupy.cuda.runtime, "driverGetVersion", lambda: driver)
@@ -35,7 +35,7 @@ def test_the_driver_is_looked_at_first(driver: int, built: int, reason: str, mon
     ],
 )
 def test_what_a_device_raises_is_its_reason(trouble: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NVRTC missing, no memory, a kernel that cannot be launched: found by the first gradient, and said."""
+    """What the first gradient raises is the reason: no NVRTC, no memory, a kernel that cannot be launched."""
 
     class Troubled:
         """A backend whose first kernel fails."""

@@ -23,7 +23,7 @@ def start(rule: Optimizer, dtype: str = "float32", samples: int = 70) -> tuple[B
 
 
 def test_float64_is_kept_without_any_setting() -> None:
-    """Every verb, minibatches and indices of 64 bits, in a process whose jax computes in 32 bits."""
+    """Every verb keeps float64, with indices of 64 bits, in a process whose jax computes in 32 bits."""
     backend, state, samples = start(Adam(), "float64")
     plan = draw_plan(70, batch=32, epochs=2)
     plan = plan._replace(order=plan.order.astype(np.int64))
@@ -37,7 +37,7 @@ def test_float64_is_kept_without_any_setting() -> None:
 
 
 def test_fit_in_float64() -> None:
-    """The public way ends where numpy does."""
+    """The fit in float64 ends where it does with numpy."""
     ends = [
         relufit.fit("sin", hidden=8, epochs=3, dtype="float64", backend=name).state.params.w1
         for name in ("jax-cpu", "numpy")
@@ -72,7 +72,7 @@ def test_synchronize_waits_and_train_does_not() -> None:
 
 
 def test_no_cuda_is_a_reason() -> None:
-    """In words that say what to install."""
+    """Without CUDA the reason says what to install."""
     if any(device.platform == "gpu" for device in jax_backend.jax.devices()):
         pytest.skip("jax has a CUDA device here")
     with pytest.raises(BackendUnavailable, match=r"pip install jax\[cuda13\]|no usable cuda device"):
@@ -88,7 +88,7 @@ class Halved(SGD):
 
 
 def test_other_optimizers_are_refused() -> None:
-    """What is translated by its type cannot have a formula of its own."""
+    """An optimizer of another class is refused, for what is translated by type cannot have its own formula."""
     reason = jax_backend.JaxBackend().supports(Sizes(8, 1, 4, 1), "float32", Halved())
     assert reason is not None
     assert "Halved" in reason

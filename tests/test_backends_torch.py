@@ -27,7 +27,7 @@ def backend() -> Backend:
 
 
 def test_it_never_goes_on_uncompiled(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With no room left for another variant it raises, where torch would fall back."""
+    """A call with no room left for another variant raises, where torch would go on uncompiled."""
     params, x, _ = problem(Sizes(6, 2, 3, 4), "float32")
     given = on_device(backend, params), backend.to_device(x)
     torch._dynamo.reset()
@@ -50,7 +50,7 @@ def test_sizes_and_rates_are_data_to_the_graph(backend: Backend) -> None:
 
 
 def test_no_compiler_is_a_reason() -> None:
-    """In one sentence, which says what to install."""
+    """A machine without a compiler is told in one sentence what to install."""
     from torch._inductor import config
 
     with (
@@ -61,7 +61,7 @@ def test_no_compiler_is_a_reason() -> None:
 
 
 def test_plain_torch_does_not_load_the_compiler() -> None:
-    """Its import takes seconds."""
+    """Plain torch does not load the compiler, whose import takes seconds."""
     code = (
         "import sys; from relufit import backends; backends.load('torch-cpu'); print('torch._inductor' in sys.modules)"
     )
@@ -103,7 +103,7 @@ def test_what_was_captured_is_kept() -> None:
 
 
 def test_a_step_compiles_whole() -> None:
-    """torch-reduce-overhead: next batch, gradients and update in one graph (captured only where there is a GPU)."""
+    """torch-reduce-overhead puts the next batch, gradients and update into one graph."""
     backend = graphs.TorchReduceOverheadBackend("torch-reduce-overhead", "cpu")
     trains_in_slices(backend, Momentum(1e-3))
     trains_as_the_formulas_say(backend, Adam(1e-3))

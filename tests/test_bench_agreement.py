@@ -27,7 +27,7 @@ from relufit.backends.numpy import NumpyBackend
 
 @pytest.mark.parametrize("sizes", [Sizes(30, 1, 9, 1), Sizes(17, 3, 5, 2)])
 def test_the_reference_is_the_definition(sizes: Sizes) -> None:
-    """Its values equal those computed sample by sample, over several blocks."""
+    """The reference equals what is computed sample by sample, over several blocks."""
     params, x, y = problem(sizes, "float64")
     exact = reference(params, x, y)
     assert float(exact.values["loss"]) == pytest.approx(exact_loss(params, x, y), rel=1e-13)
@@ -75,7 +75,7 @@ def test_sequential_float32_sums_pass() -> None:
     "change", [lambda g: g * 1.001, lambda g: np.where(np.arange(g.size) == 3, g * 1.03, g), lambda g: -g]
 )
 def test_wrong_gradients_do_not_pass(change: object) -> None:
-    """All of them by a thousandth, one of them by three hundredths, the sign."""
+    """Gradients that are off by a thousandth, in one array by three hundredths, or in sign, do not pass."""
     params, x, y = problem(Sizes(800, 1, 64, 1), "float32")
     exact = reference(params, x, y)
     wrong = change(exact.values["b1"]).astype(np.float32)  # type: ignore[operator]
@@ -83,7 +83,7 @@ def test_wrong_gradients_do_not_pass(change: object) -> None:
 
 
 def test_what_is_not_a_number_or_has_another_shape_never_passes() -> None:
-    """nan, inf and a missing axis are infinitely wrong."""
+    """Values of nan and inf and a missing axis are infinitely wrong."""
     exact, bound = np.ones((3, 1)), np.full((3, 1), 1e9)
     for found in (np.full((3, 1), np.nan), np.full((3, 1), np.inf), np.ones(3), np.ones((3, 2))):
         assert check(found, exact, bound).share == float("inf")
@@ -92,7 +92,7 @@ def test_what_is_not_a_number_or_has_another_shape_never_passes() -> None:
 
 
 def test_the_worst_quantity_is_named() -> None:
-    """With error, bound and how many times too large."""
+    """The complaint names the worst quantity with its error, its bound and how many times too large it is."""
     checks = {"loss": Check(1.0, 2.0, 0.5), "w1": Check(3.0, 1.0, 3.0)}
     with pytest.raises(Disagreement, match=r"w1 is off by 3 where 1 is allowed \(3 times\)"):
         demand(checks)
@@ -100,14 +100,14 @@ def test_the_worst_quantity_is_named() -> None:
 
 
 def test_growth_is_the_smaller_of_the_two_bounds() -> None:
-    """Linear for short sums, by the square root for long ones."""
+    """Rounding grows linearly for short sums and by the square root for long ones."""
     assert growth(1) == 1
     assert growth(36) == 36
     assert growth(10_000) == 600
 
 
 def test_a_long_sum_may_lose_more_but_not_much() -> None:
-    """Nothing at the sizes of the grid; at a million a share of u k^2; at the most a hundredth of the magnitudes."""
+    """A float32 sum may lose next to nothing more at the grid's sizes, and at any size a hundredth at most."""
     unit = 2.0**-24
     assert lost(65_536, unit) < 0.05 * growth(65_536)
     assert growth(10**6) < lost(10**6, unit) < 3 * growth(10**6)
@@ -144,7 +144,7 @@ class Forgetful(NumpyBackend):
 
 
 def test_mutants_are_caught_over_repeated_samples() -> None:
-    """One that forgets the last samples of all, one whose output ends too early; the sound one passes."""
+    """Backends that forget the last samples or end too early are caught over repeats; the sound one passes."""
     params, x, y = problem(Sizes(1000, 1, 64, 1), "float32")
     exact = reference(params, x, y, 20)
     tiled = np.tile(x, (20, 1)), np.tile(y, (20, 1))
@@ -157,7 +157,7 @@ def test_mutants_are_caught_over_repeated_samples() -> None:
 
 @pytest.mark.parametrize(("factor", "passes"), [(1.0, True), (1 + 5e-4, True), (1 + 2e-3, False)])
 def test_a_gradient_that_lost_more_than_a_thousandth_is_of_no_use(factor: float, passes: bool) -> None:
-    """Even where a sum of so many terms in float32 may have lost more in each element."""
+    """A gradient off by more than a thousandth is refused, even if each element is within its bound."""
     params, x, y = problem(Sizes(1000, 1, 64, 1), "float32")
     exact = reference(params, x, y, 20_000)
     found = {name: value * factor for name, value in exact.values.items()}
@@ -169,7 +169,7 @@ def test_a_gradient_that_lost_more_than_a_thousandth_is_of_no_use(factor: float,
 
 
 def test_a_flipped_mask_is_allowed_only_at_the_kink() -> None:
-    """Where z rounds to the other side of 0 the unit's whole contribution may go; elsewhere it may not."""
+    """The whole contribution of a unit may go where z rounds to the other side of 0, and nowhere else."""
     x, y = np.full((1, 1), 3.0, np.float32), np.zeros((1, 1), np.float32)
     w1 = np.full((1, 1), 1 / 3, np.float32)
     at_kink = Params(w1, -w1[0] * x[0], np.ones((1, 1), np.float32), np.ones(1, np.float32))

@@ -39,7 +39,7 @@ def crossing_at(size: float, steepness: float = 0.5) -> Callable[[int], float]:
 @pytest.mark.parametrize("true", [2.5, 9, 77, 1000, 3100, 30_000, 60_000])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_monotone_ratio_is_bisected(true: float, sign: int) -> None:
-    """Whoever leads at first; the ends are close, or neighbours, and few sizes were needed."""
+    """Whoever leads at first, few sizes lead to a crossover with ends that are close, or neighbours."""
     arena = Arena(crossing_at(true, 0.5 * sign))
     search(arena.look, 1, 65536, 100)
     (found,) = find_crossings(arena.known())
@@ -53,7 +53,7 @@ def test_a_monotone_ratio_is_bisected(true: float, sign: int) -> None:
 
 @pytest.mark.parametrize(("ratio", "word"), [(2.0, "FASTER"), (0.5, "SLOWER"), (1.0, "UNSURE")])
 def test_without_a_crossover_only_the_scan_is_measured(ratio: float, word: str) -> None:
-    """Upwards, in steps of eight, and the last size itself."""
+    """Without a crossover the sizes are those of the scan: upwards by eight, then the last size itself."""
     arena = Arena(lambda _: ratio)
     search(arena.look, 1, 65536, 100)
     assert arena.looked == [1, 8, 64, 512, 4096, 32768, 65536]
@@ -63,7 +63,7 @@ def test_without_a_crossover_only_the_scan_is_measured(ratio: float, word: str) 
 
 @pytest.mark.parametrize(("true", "low", "high"), [(1.5, 1, 2), (999.5, 999, 1000)])
 def test_a_crossover_at_an_end_is_found(true: float, low: int, high: int) -> None:
-    """Between the first two sizes, and before the last."""
+    """A crossover between the first two sizes or before the last one is found."""
     arena = Arena(crossing_at(true, 30))  # so steep that every size is decided
     search(arena.look, 1, 1000, 100)
     (found,) = find_crossings(arena.known())
@@ -90,7 +90,7 @@ def test_the_first_crossover_comes_before_the_rest_of_the_scan() -> None:
 
 
 def test_what_is_undecided_is_closed_in_from_both_sides() -> None:
-    """No verdict from 90 to 1100: the interval ends close to both."""
+    """A stretch without a verdict, from 90 to 1100, is closed in from both sides."""
     words = lambda n: "FASTER" if n < 90 else "SLOWER" if n > 1100 else "UNSURE"  # noqa: E731
 
     class Blurred(Arena):
@@ -106,7 +106,7 @@ def test_what_is_undecided_is_closed_in_from_both_sides() -> None:
 
 
 def test_small_sizes_end_the_search_as_neighbours() -> None:
-    """There is no whole number between 3 and 4."""
+    """The search ends at neighbours, for there is no whole number between 3 and 4."""
     assert choose_next([Measured(3, 2.0, "FASTER"), Measured(4, 0.5, "SLOWER")]) is None
     assert choose_next([Measured(3, 2.0, "FASTER"), Measured(5, 0.5, "SLOWER")]) == 4
     assert choose_next([Measured(3, 2.0, "FASTER"), Measured(5, 2.0, "FASTER")]) is None
@@ -116,7 +116,7 @@ def test_small_sizes_end_the_search_as_neighbours() -> None:
 
 
 def test_an_avoided_size_gives_way() -> None:
-    """It is never measured, be it one of the scan or a middle."""
+    """A size that is avoided is never measured, neither in the scan nor as a middle."""
     arena = Arena(crossing_at(31.5, 40))
     search(arena.look, 4, 256, 100, avoided=(32,))
     (found,) = find_crossings(arena.known())
@@ -141,7 +141,7 @@ def test_no_more_sizes_than_the_passes_can_speak_for() -> None:
 
 
 def test_noise_widens_the_interval_and_keeps_the_crossover() -> None:
-    """Blocks that scatter by 20 %, compared as the report compares them: nearly every interval holds the truth."""
+    """With blocks that scatter by 20 % nearly every interval still holds the true crossover."""
     held, widths = 0, []
     for seed in range(15):
         rng, pairs = np.random.default_rng(seed), dict[int, Pair]()
@@ -164,7 +164,7 @@ def test_noise_widens_the_interval_and_keeps_the_crossover() -> None:
 
 @pytest.mark.parametrize(("least", "most"), [(1, 65536), (1, 2), (7, 50), (100, 10**8)])
 def test_the_scan_reaches_from_end_to_end(least: int, most: int) -> None:
-    """In order, no step wider than eight."""
+    """The scan goes upwards from end to end, with no step wider than eight."""
     sizes = list(scan(least, most))
     assert (sizes[0], sizes[-1]) == (least, most)
     assert all(1 < right / left <= 8 for left, right in pairwise(sizes))

@@ -22,7 +22,7 @@ def select(**options: Any) -> tuple[list[Case], list[str]]:
 
 
 def test_the_full_grid_holds_what_is_promised() -> None:
-    """Every batch, width, dtype, kind of work, initialisation and target; the quick profile is its beginning."""
+    """The full grid has every batch, width, dtype, work, scheme and target; the quick profile is its beginning."""
     cases = grid("full")
     for work in ("forward", "gradient", "step"):
         found = {(c.batch, c.hidden, c.dtype) for c in cases if c.work == work}
@@ -40,7 +40,7 @@ def test_the_full_grid_holds_what_is_promised() -> None:
 
 
 def test_an_unknown_profile_is_named() -> None:
-    """With those that exist."""
+    """An unknown profile is refused with the names of those that exist."""
     with pytest.raises(RelufitError, match="quick, full, headline, solvers, gpu or aa"):
         grid("huge")
     assert PROFILES == ("quick", "full", "headline", "solvers", "gpu", "aa")
@@ -53,7 +53,7 @@ EVERY_WORK = {
 
 
 def test_the_headline_is_short() -> None:
-    """Both steps at batch 32, and a gradient up to 10^7 samples."""
+    """The headline has both steps at batch 32, and a gradient up to 10^7 samples, and no more."""
     assert [(c.work, c.batch, c.optimizer) for c in grid("headline")] == [
         ("step", 32, "sgd"), ("step", 32, "adam"), ("gradient", 800, ""), ("gradient", 65536, ""),
         ("gradient", 2**20, ""), ("gradient", 10**7, ""),
@@ -61,7 +61,7 @@ def test_the_headline_is_short() -> None:
 
 
 def test_every_function_is_solved_by_every_solver() -> None:
-    """At the settings of fit; the spline first, in no other profile, and not again in later passes."""
+    """The profile solvers has every function and solver at the settings of fit, once, the spline first."""
     cases = grid("solvers")
     assert [(c.target, c.optimizer) for c in cases] == [(target, solver) for target in SOLVED for solver in SOLVERS]
     assert {(c.work, c.hidden, c.samples, c.scheme) for c in cases} == {("solving", 512, 800, "spread")}
@@ -77,7 +77,7 @@ def test_every_function_is_solved_by_every_solver() -> None:
 
 
 def test_solvers_run_on_one_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That is numba where it is installed, else numpy, or those that are asked for; other profiles on all."""
+    """Solvers run on numba where it is installed, else on numpy, or where asked; other profiles run on all."""
     for found, name in ((object(), "numba"), (None, "numpy")):
         monkeypatch.setattr(selection, "find_spec", lambda _, found=found: found)
         assert select(profile="solvers")[1] == [name]
@@ -86,7 +86,7 @@ def test_solvers_run_on_one_backend(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_trajectories_follow_real_trainings() -> None:
-    """Short and after the main table's in the quick profile; in the full one both optimizers, and both precisions."""
+    """Trajectories are short in the quick profile, and of both optimizers and precisions in the full one."""
     quick, full, gpu = ([c for c in grid(profile) if c.work == "trajectory"] for profile in ("quick", "full", "gpu"))
     assert [(c.optimizer, c.dtype) for c in full] == [("adam", "float32"), ("adam", "float64"), ("sgd", "float32")]
     assert [(c.optimizer, c.dtype) for c in (*quick, *gpu)] == [("adam", "float32")] * 2
@@ -101,7 +101,7 @@ def test_trajectories_follow_real_trainings() -> None:
 
 
 def test_a_size_of_the_scaling_can_be_asked_for() -> None:
-    """Alone; another size drops the long ones."""
+    """A size of the scaling can be asked for alone; another size drops the long ones."""
     assert {c.batch for c in select(profile="full", batch="1000000")[0] if c.work == "scaling"} == {10**6}
     assert not [c for c in select(profile="full", batch="40")[0] if c.work == "scaling"]
 
@@ -115,7 +115,7 @@ def test_a_size_of_the_scaling_can_be_asked_for() -> None:
     ],
 )  # fmt: skip
 def test_a_value_that_is_asked_for_is_measured_in_every_kind_of_work(profile: str, options: dict[str, str]) -> None:
-    """In the grid or not: it takes the place of the usual one, and nothing else is left of that option."""
+    """A value that is asked for, in the grid or not, takes the place of the usual one everywhere."""
     cases, _ = select(profile=profile, **options)
     assert {case.work for case in cases} - {"scaling", "ensemble"} == EVERY_WORK
     assert len(cases) == len(set(cases))
@@ -129,7 +129,7 @@ def test_a_value_that_is_asked_for_is_measured_in_every_kind_of_work(profile: st
 
 
 def test_several_values_are_all_measured_once() -> None:
-    """Repeated values count once; an option keeps what it does not concern."""
+    """Repeated values count once, and an option keeps the cases that it does not concern."""
     cases, names = select(backend="numpy, torch-cpu,numpy", batch="5000,5000,32", target="sin,square")
     assert names == ["numpy", "torch-cpu"]
     assert {c.batch for c in cases if c.work == "gradient"} == {5000, 32}
@@ -138,7 +138,7 @@ def test_several_values_are_all_measured_once() -> None:
 
 
 def test_any_device_of_torch_can_be_asked_for() -> None:
-    """As `relufit.backends.load` takes it."""
+    """Any device of torch can be asked for, as `relufit.backends.load` takes it."""
     assert select(backend="torch-xpu")[1] == ["torch-xpu"]
 
 
@@ -158,14 +158,14 @@ def test_a_required_backend_must_be_among_those_measured(monkeypatch: pytest.Mon
      {"hidden": "1.5"}, {"profile": "nosuch"}],
 )  # fmt: skip
 def test_bad_options_are_named(options: dict[str, str]) -> None:
-    """One sentence with what was given."""
+    """A bad option is one sentence with what was given."""
     with pytest.raises(RelufitError) as caught:
         select(**options)
     assert next(iter(options.values())) in str(caught.value)
 
 
 def test_a_case_draws_the_same_inputs_each_time() -> None:
-    """In its dtype and sizes; as many samples as asked for."""
+    """A case draws the same inputs each time, in its dtype and with as many samples as it asks for."""
     case = Case("gradient", 20, 6, "float64", 3, 2)
     params, x, y = draw(case)
     assert (x.shape, y.shape, params.w1.shape, params.w2.shape) == ((20, 3), (20, 2), (3, 6), (6, 2))
@@ -175,7 +175,7 @@ def test_a_case_draws_the_same_inputs_each_time() -> None:
 
 
 def test_many_samples_are_drawn_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same values whatever comes after them, in the dtype asked for, and kept for the next backend."""
+    """Many samples drawn in pieces are the same whatever follows them, and are kept for the next backend."""
     monkeypatch.setattr("bench.cases.MANY_SAMPLES", 100)
     monkeypatch.setattr("bench.cases.PIECE", 64)
     case = Case("scaling", 150, inputs=2)
@@ -196,7 +196,7 @@ def test_ids_tell_cases_apart() -> None:
 
 
 def test_the_budget_is_shared_over_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Evenly, not above the cap; spent, it says so."""
+    """The time is shared evenly over what is left, never above the cap; a spent budget says so."""
     now = 0.0
     monkeypatch.setattr(budget.time, "monotonic", lambda: now)
     shared = Budget(10, 20)
@@ -212,7 +212,7 @@ def test_the_budget_is_shared_over_what_is_left(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_rounds_fill_the_time_where_there_is_no_limit() -> None:
-    """A millisecond under a limit; without one, as long as the rounds of a case together have."""
+    """A round lasts a millisecond under a limit; without one, rounds fill the time of a case."""
     assert Budget(10, 20, 3.0).round_seconds == timing.ROUND_SECONDS
     assert Budget(None, 20, 3.0).round_seconds * timing.MAX_ROUNDS == pytest.approx(SHARE_FOR_ROUNDS * 3.0)
     assert Budget(None, 20, 1e-3).round_seconds == timing.ROUND_SECONDS

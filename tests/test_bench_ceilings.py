@@ -24,7 +24,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_roof_is_measured_on_one_core_and_on_all() -> None:
-    """Under the names that frames.py reads; a gradient's mix is no faster than ten instructions a clock of 10 GHz."""
+    """Every roof stands under the name that frames.py reads, and none exceeds ten instructions at 10 GHz."""
     found = ceilings.measure(2)
     assert set(found["one_core"]) == set(found["all_cores"]) == set(ROOFS)
     for cores in ("one_core", "all_cores"):
@@ -71,7 +71,7 @@ def test_nothing_was_removed_or_merged(mix: str, dtype: str) -> None:
 
 
 def test_twice_the_links_take_twice_the_time() -> None:
-    """So that the loop does run as often as it says."""
+    """A chain of twice the links takes twice the time, so the loop does run as often as it says."""
     loop = ceilings.vector_loop("multiply_adds", "float32")
     assert loop(20) == 2 * loop(10)
     short, long = (min(ceilings._together(loop, [links]) for _ in range(20)) for links in (100_000, 400_000))
@@ -79,7 +79,7 @@ def test_twice_the_links_take_twice_the_time() -> None:
 
 
 def test_without_numba_the_copy_is_still_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the reason stands where the other rates would."""
+    """Without numba the copy is still measured, and the reason stands where the other rates would."""
     real = builtins.__import__
 
     def no_numba(name: str, *rest: Any, **words: Any) -> Any:

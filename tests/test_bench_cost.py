@@ -93,7 +93,7 @@ def values(nested: Any) -> Any:
 @pytest.mark.parametrize("sizes", [Sizes(3, 1, 4, 1), Sizes(5, 2, 3, 1), Sizes(4, 3, 2, 2)])
 @pytest.mark.parametrize("algorithm", ["dense", "autograd", "textbook", "recipe", "dense, fused", "anything else"])
 def test_dense_operations_are_those_of_the_network(sizes: Sizes, algorithm: str) -> None:
-    """Counted one by one in a textbook's loops, which compute the right gradients."""
+    """The formula counts what a textbook's loops do, which compute the right gradients."""
     params, x, y = problem(sizes, "float64")
     forward, _ = network(params, x, y, backward=False)
     both, grads = network(params, x, y, backward=True)
@@ -108,7 +108,7 @@ def test_dense_operations_are_those_of_the_network(sizes: Sizes, algorithm: str)
     [(1, 1, 3, 9), (2, 1, 4, 4 + 7), (1, 2, 4, 4 + 10), (3, 2, 6, 6 + 14)],
 )
 def test_instructions_of_the_fused_form(d: int, o: int, forward: int, gradient: int) -> None:
-    """Three a sample and unit forward and nine with backward where D = O = 1; never more fma than instructions."""
+    """A fused unit takes three instructions a sample forward and nine with backward, no fewer than its fma."""
     sizes = Sizes(10, d, 7, o)
     pairs = 70
     assert cost("forward", sizes, "float32", "dense").instructions == pairs * forward
@@ -119,7 +119,7 @@ def test_instructions_of_the_fused_form(d: int, o: int, forward: int, gradient: 
 
 
 def test_compulsory_bytes_are_each_array_once() -> None:
-    """Inputs, targets (or outputs) and weights; gradients beside them; moments read and written by a step."""
+    """Each array counts once: inputs, outputs or targets, weights, gradients; a step's moments are read and written."""
     sizes = Sizes(100, 2, 8, 3)
     weights = 2 * 8 + 8 + 8 * 3 + 3
     assert parameters(sizes) == weights
@@ -131,7 +131,7 @@ def test_compulsory_bytes_are_each_array_once() -> None:
 
 @pytest.mark.parametrize("name", ["sgd", "momentum", "adam"])
 def test_an_update_costs_what_its_formula_says(name: str) -> None:
-    """Counted in the update itself; a root counts as one operation."""
+    """An update costs what is counted in the update itself, a root as one operation."""
     Counted.operations = 0
 
     class Weight(Counted):
@@ -216,7 +216,7 @@ def hinge(params: Params, x: np.ndarray, y: np.ndarray) -> tuple[int, Params]:
 
 
 def test_hinge_operations_are_those_of_the_moment_form() -> None:
-    """A form of it that is right and counts itself: 38 operations a unit, one is its place in order; its rank apart."""
+    """A counting moment form that is right takes 38 operations a unit, its rank apart."""
     params, (x, y) = init_params(6, dtype="float64", seed=3), (np.linspace(-6, 6, 40)[:, None],) * 2
     y = np.sin(y)
     counted, grads = hinge(params, x, y)
@@ -229,7 +229,7 @@ def test_hinge_operations_are_those_of_the_moment_form() -> None:
 
 
 def test_hinge_does_not_depend_on_n() -> None:
-    """A decade more samples costs nothing more."""
+    """Hinge with ten times the samples costs no more."""
     one, ten = (cost("gradient", Sizes(n, 1, 512, 1), "float32", "hinge, moments") for n in (10**6, 10**7))
     assert ten == one
     dense = cost("gradient", Sizes(10**7, 1, 512, 1), "float32", "dense")
@@ -237,7 +237,7 @@ def test_hinge_does_not_depend_on_n() -> None:
 
 
 def test_algorithms_are_told_by_their_word() -> None:
-    """As backends say it themselves."""
+    """An algorithm is known by the word that its backend says."""
     assert is_hinge("hinge")
     assert not is_hinge("dense, fused")
     assert not is_hinge(None)
@@ -248,13 +248,13 @@ def test_algorithms_are_told_by_their_word() -> None:
 
 
 def test_unfused_traffic_is_22_to_28_kb_a_sample() -> None:
-    """Eleven passes at H = 512 in float32."""
+    """Unfused traffic is eleven passes over (N, H) at H = 512 in float32."""
     assert unfused_bytes("gradient", Sizes(1, 1, 512, 1), "float32") == 22_528
     assert unfused_bytes("forward", Sizes(1, 1, 512, 1), "float32") == 8_192
 
 
 def test_working_memory_is_estimated() -> None:
-    """Five (N, H) arrays for a gradient, two for a forward, none for a transfer; columns where nothing else is kept."""
+    """A gradient keeps five (N, H) arrays, a forward two, a transfer none; where nothing is kept, columns."""
     sizes = Sizes(1000, 1, 100, 1)
     assert working_bytes(sizes, "float32", "gradient") == 5 * 400_000
     assert working_bytes(sizes, "float64", "forward") == 2 * 800_000

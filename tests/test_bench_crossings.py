@@ -11,6 +11,7 @@ from test_bench_report import digest
 from test_bench_report import journal as ordinary
 
 from bench import compare, crossings, layouts, question, report
+from bench.cells import NO_BREAK
 from bench.frames import Run, read, runs
 from bench.question import Question
 
@@ -55,7 +56,7 @@ def make(results: Path, ratios: dict[int, float], *more: dict[str, Any], asked: 
 
 
 def test_the_table_is_made_from_the_journal(tmp_path: Path) -> None:
-    """Sizes in order whatever the order of the lines; ratio, interval and verdict on A of the paired blocks."""
+    """The table has sizes in order, with the ratio, interval and verdict on A, whatever the order of the lines."""
     run = make(tmp_path, dict(reversed(FALLING.items())))
     frame = crossings.tabulate(run)
     assert frame["size"].tolist() == list(FALLING)
@@ -68,14 +69,14 @@ def test_the_table_is_made_from_the_journal(tmp_path: Path) -> None:
 
 
 def test_foreign_cases_are_no_part_of_it(tmp_path: Path) -> None:
-    """Another width in the same journal is not another size."""
+    """A case of another width in the same journal is not another size."""
     other = Question("numpy", "torch-cpu", "batch", 64, 1, 65536)
     run = make(tmp_path, FALLING, *blocks(other, 9000, 3.0))
     assert crossings.tabulate(run)["size"].tolist() == list(FALLING)
 
 
 def test_what_the_machine_cannot_tell_apart_is_no_side_of_a_crossover(tmp_path: Path) -> None:
-    """The A/A run of the same folder says how much that is: sizes below it are undecided and widen the interval."""
+    """Sizes below what the A/A run of the folder resolves are undecided and widen the interval."""
     close = {**FALLING, 724: 1.04, 1024: 0.97}
     alone = make(tmp_path, close)
     assert [(found.low, found.high) for found in crossings.find(alone)] == [(724, 1024)]
@@ -151,15 +152,15 @@ OVERTAKES = (
     ],
 )  # fmt: skip
 def test_the_sentence(ratios: dict[int, float], more: list[dict[str, Any]], sentence: str, tmp_path: Path) -> None:
-    """Each form of it, from the journal alone."""
+    """Each form of the sentence is made from the journal alone."""
     more = [
         {**text, "backend": {"a": "numpy", "b": "torch-cpu"}.get(text["backend"], text["backend"])} for text in more
     ]
-    assert crossings.phrase(make(tmp_path, ratios, *more)) == sentence
+    assert crossings.phrase(make(tmp_path, ratios, *more)).replace(NO_BREAK, " ") == sentence
 
 
 def test_a_size_that_disagrees_takes_the_claim_of_all_others(tmp_path: Path) -> None:
-    """Nowhere in the report stands a crossover, and the size itself has no time."""
+    """A size that disagrees has no time, and the report then claims no crossover anywhere."""
     disagreeing = failed(ASKED, 860, "torch-cpu", "DISAGREES", DISAGREES)
     run = make(tmp_path, FALLING, disagreeing, failed(ASKED, 860, "numpy", "SKIPPED", "alone"))
     assert crossings.find(run) == []
@@ -175,7 +176,7 @@ def test_a_size_that_disagrees_takes_the_claim_of_all_others(tmp_path: Path) -> 
 def test_a_crossover_has_a_section_table_and_figure_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And changes nothing in the tables of the other runs; the same journals give the same bytes."""
+    """A crossover changes nothing in the tables of other runs; the same journals give the same bytes."""
     for folder in ("without", "with", "again"):
         ordinary(tmp_path / folder)
         if folder != "without":
@@ -196,7 +197,7 @@ def test_a_crossover_has_a_section_table_and_figure_of_its_own(
     }
     before, page = ((tmp_path / folder / "README.md").read_text() for folder in ("without", "with"))
     assert page.startswith(before.rstrip("\n"))
-    section = page[len(before) :]
+    section = page[len(before) :].replace(NO_BREAK, " ")
     assert f"{OVERTAKES}." in section
     assert f"](figures/crossover-{slug}.png)" in section
     assert "| 1 024 " in section
@@ -205,7 +206,7 @@ def test_a_crossover_has_a_section_table_and_figure_of_its_own(
 
 
 def test_a_folder_of_crossovers_alone_is_reported(tmp_path: Path) -> None:
-    """There is no run for the other tables, and none is made."""
+    """A folder of crossovers alone is reported without the other tables."""
     make(tmp_path, FALLING)
     report.report(tmp_path)
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {"crossover.csv", "crossover.md"}
@@ -213,7 +214,7 @@ def test_a_folder_of_crossovers_alone_is_reported(tmp_path: Path) -> None:
 
 
 def test_each_question_is_a_kind_of_run(tmp_path: Path) -> None:
-    """The newest of each is shown; an older ordinary run stays, and so do other questions of the same backends."""
+    """The newest run of each question is shown, beside the ordinary run and other questions of its backends."""
     ordinary(tmp_path, "20260101T000000Z-aaaa")
     asked = {
         "20260102": ASKED,
@@ -236,7 +237,7 @@ def test_each_question_is_a_kind_of_run(tmp_path: Path) -> None:
 
 
 def test_two_backends_are_compared_in_the_newest_run_of_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Not in a crossover that came after it, unless that is named."""
+    """Two backends are compared in the newest ordinary run, not in a later crossover that is not named."""
     ordinary(tmp_path, "20260101T000000Z-aaaa")
     make(tmp_path, FALLING)
     assert compare.main(["numpy", "torch-cpu", "--results", str(tmp_path)]) == 0
@@ -247,7 +248,7 @@ def test_two_backends_are_compared_in_the_newest_run_of_all(tmp_path: Path, caps
 
 
 def test_a_crossover_is_not_compared_with_an_older_ordinary_run(tmp_path: Path) -> None:
-    """Although both have a gradient of 65 536 samples: it answers another question."""
+    """A crossover is not compared with an ordinary run that has the same case, for it answers another question."""
     for name in ("20260101T000000Z-aaaa", "20260102T000000Z-bbbb"):
         ordinary(tmp_path, name)
     make(tmp_path, FALLING)
@@ -263,13 +264,13 @@ def test_a_crossover_is_not_compared_with_an_older_ordinary_run(tmp_path: Path) 
      {**ASKED.settings(), "least": True}, {**ASKED.settings(), "over": "depth"}],
 )  # fmt: skip
 def test_a_damaged_question_is_none(found: object) -> None:
-    """The run is then an ordinary one; a whole question comes back as it was."""
+    """A run with a damaged question is an ordinary one; a whole question comes back as it was."""
     assert question.read(found) is None
     assert question.read(json.loads(json.dumps(ASKED.settings()))) == ASKED
 
 
 def test_a_step_avoids_the_batch_of_minibatches() -> None:
-    """There alone a step goes through an epoch; where the width varies every size is of one kind."""
+    """The batch at which a step goes through an epoch is avoided; where the width varies none is."""
     assert Question("a", "b", "batch", 512, 1, 100, "step", "adam").avoided == (32,)
     assert Question("a", "b", "hidden", 32, 1, 100, "step", "adam").avoided == ()
     assert ASKED.avoided == ()

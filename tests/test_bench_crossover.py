@@ -11,11 +11,13 @@ import pytest
 from test_bench_compare import write_aa
 from test_bench_frames import MACHINE
 
-from bench import ceilings, crossings, crossover, frames, loading
+from bench import ceilings, crossings, crossover, frames, gate, loading
+from bench.cases import Case
 from bench.recipes import RECIPES
 from relufit import Params, State
-from relufit.backend import Samples
+from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
+from relufit.data import Plan
 
 HERE = "test_bench_crossover"
 
@@ -109,7 +111,7 @@ def cross(tmp_path: Path) -> Callable[..., tuple[int, frames.Run]]:
 def test_the_crossover_is_found_where_it_is(
     cross: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """From the command to the sentence: within ten per cent of the true size, with a table and a figure."""
+    """The command finds the crossover within ten per cent, and gives its sentence, table and figure."""
     code, run = cross("early", "steady", "--most", "4096")
     assert code == 0
     (found,) = crossings.find(run)
@@ -122,7 +124,7 @@ def test_the_crossover_is_found_where_it_is(
 
 
 def test_the_journal_holds_alternating_blocks(cross: Callable[..., Any]) -> None:
-    """A line for each, the first of the next pass by whoever was last; gated, and what was asked in the first line."""
+    """The journal has a line for each block, the backends alternating, and what was asked in its first line."""
     _, run = cross("early", "steady", "--most", "8")
     head, *lines = (json.loads(text) for text in run.path.read_text().splitlines())
     assert head["settings"]["profile"] == "crossover"
@@ -138,18 +140,20 @@ def test_the_journal_holds_alternating_blocks(cross: Callable[..., Any]) -> None
 
 
 def test_agreement_is_checked_once_at_a_size(cross: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """For each backend, before its first block there."""
-    seen = []
-    compare = crossover.Trial._compare
-    monkeypatch.setattr(
-        crossover.Trial, "_compare", lambda trial: (seen.append((trial.backend.name, trial.case.batch)), compare(trial))
-    )
+    """Each backend is gated once at a size, before its first block there."""
+    seen, compare = [], gate.compare
+
+    def noted(backend: Backend, case: Case, plan: Plan) -> gate.Checks:
+        seen.append((backend.name, case.batch))
+        return compare(backend, case, plan)
+
+    monkeypatch.setattr(gate, "compare", noted)
     cross("early", "behind", "--most", "8")
     assert seen == [("early", 1), ("behind", 1), ("early", 8), ("behind", 8)]
 
 
 def test_what_this_machine_cannot_tell_apart_is_not_claimed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The newest A/A run of its folder says how much that is: here more than the three times between the two."""
+    """Three times is not claimed where the newest A/A run of the folder resolves only more."""
     write_aa(tmp_path / "raw" / MACHINE["slug"], apart=4.0)
     words = ["--hidden", "4", "--passes", "10", "--most", "8", "--results", str(tmp_path)]
     assert crossover.main(["early", "behind", *words]) == 0
@@ -157,7 +161,7 @@ def test_what_this_machine_cannot_tell_apart_is_not_claimed(tmp_path: Path, caps
 
 
 def test_no_crossover_is_a_result_too(cross: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
-    """At every size of the scan."""
+    """A search without a crossover measures every size of the scan and says who is faster."""
     code, run = cross("behind", "early", "--least", "3", "--most", "200")
     assert code == 0
     assert crossings.tabulate(run)["size"].tolist() == [3, 24, 192, 200]
@@ -170,7 +174,7 @@ def test_no_crossover_is_a_result_too(cross: Callable[..., Any], capsys: pytest.
 def test_a_backend_that_disagrees_ends_the_search_without_a_claim(
     cross: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Although it was far ahead: exit code 1, and the reason."""
+    """A backend that disagrees ends the search with exit code 1 and the reason, however fast it is."""
     code, run = cross("early", "wrong", "--most", "4096")
     assert code == 1
     assert crossings.find(run) == []
@@ -186,7 +190,7 @@ def test_a_backend_that_disagrees_ends_the_search_without_a_claim(
 def test_a_failure_ends_the_scan_and_keeps_what_was_found(
     backend: str, said: str, cross: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The sizes below are an answer."""
+    """A failure ends the scan, and the sizes below it are an answer."""
     code, run = cross("early", backend, "--most", "4096")
     assert code == 0
     (found,) = crossings.find(run)
@@ -195,7 +199,7 @@ def test_a_failure_ends_the_scan_and_keeps_what_was_found(
 
 
 def test_a_refusal_of_every_size_is_no_answer(cross: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 2, with the reason."""
+    """A backend that refuses every size gives exit code 2, with the reason."""
     code, _ = cross("small", "early", "--least", "601", "--most", "700")
     assert code == 2
     sentence = "Nothing was compared. N = 601 was not measured: small: no more than 600 samples."
@@ -210,7 +214,7 @@ def test_the_time_is_kept(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It ends between two pairs of blocks; the size at hand has so many, the next one has none and says why."""
+    """The time ends the search between two pairs of blocks; the next size has none and says why."""
     passes = iter([0.0] * (1 + 10 + spent_after))  # the start, ten pairs at the first size, and some at the second
     monkeypatch.setattr(crossover.time, "monotonic", lambda: next(passes, 100.0))
     _, run = cross("early", "steady", "--most", "4096", "--seconds", "50")
@@ -222,7 +226,7 @@ def test_the_time_is_kept(
 
 
 def test_a_step_over_the_width(cross: Callable[..., Any], tmp_path: Path) -> None:
-    """What varies, what is timed and by which optimizer stands in every line; minibatches of 32 are a case like any."""
+    """Every line says what varies, what is timed and by which optimizer; batches of 32 are a case like any."""
     words = ["--over", "hidden", "--work", "step", "--batch", "32", "--most", "8", "--passes", "10"]
     code = crossover.main(["early", "behind", *words, "--results", str(tmp_path)])
     (path,) = tmp_path.rglob("*.jsonl")
@@ -259,7 +263,7 @@ def test_what_cannot_be_asked_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Exit code 2, before anything is measured or written."""
+    """A question that makes no sense ends with exit code 2 before anything is measured or written."""
     monkeypatch.setitem(RECIPES, "absent", (f"{HERE}:Early", "nosuchlibrary"))
     assert crossover.main([*words, "--results", str(tmp_path)]) == 2
     (text,) = capsys.readouterr().err.splitlines()
@@ -269,7 +273,7 @@ def test_what_cannot_be_asked_is_a_sentence(
 
 @pytest.mark.parametrize("words", [["early"], ["early", "steady", "--least", "x"], ["a", "b", "--over", "depth"]])
 def test_what_cannot_be_parsed_is_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """By argparse, with the same exit code."""
+    """What argparse cannot parse ends with the same exit code."""
     with pytest.raises(SystemExit) as caught:
         crossover.main(words)
     assert caught.value.code == 2
@@ -277,7 +281,7 @@ def test_what_cannot_be_parsed_is_wrong_usage(words: list[str], capsys: pytest.C
 
 
 def test_results_that_cannot_be_written_are_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file stands where the journal's folder should be."""
+    """A file that stands where the journal's folder should be is one sentence."""
     (tmp_path / "raw").write_text("in the way")
     assert crossover.main(["early", "steady", "--results", str(tmp_path)]) == 2
     assert "choose another --results" in capsys.readouterr().err

@@ -34,28 +34,28 @@ def written(folder: Path, name: str, long: pd.DataFrame = LONG, blocks: list[Blo
 
 @pytest.mark.parametrize("name", exports.FORMATS)
 def test_the_same_frame_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
-    """In each format."""
+    """The same frame gives the same bytes in each format."""
     first = written(tmp_path, name).read_bytes()
     assert first
     assert written(tmp_path, name, LONG.copy(deep=True)).read_bytes() == first
 
 
 def test_parquet_comes_back_as_it_was(tmp_path: Path) -> None:
-    """Every number in full, every type, every text; of an empty table the columns."""
+    """Parquet keeps every number in full, every type and every text, and the columns of an empty table."""
     for frame in (LONG, LONG[:0], tables.throughput(read(journal(tmp_path)))):
         back = pd.read_parquet(written(tmp_path, "parquet", frame))
         pd.testing.assert_frame_equal(back, frame, check_exact=True)
 
 
 def test_csv_comes_back_with_six_digits(tmp_path: Path) -> None:
-    """Texts whole, whatever they hold."""
+    """CSV keeps six digits of a number, and texts whole, whatever they hold."""
     back = pd.read_csv(written(tmp_path, "csv"))
     pd.testing.assert_frame_equal(back, LONG, rtol=1e-5)
     assert back.reason[1] == NASTY
 
 
 def test_latex_is_booktabs_with_readable_headings(tmp_path: Path) -> None:
-    """Rules, headings with their units, sections as in the Markdown."""
+    """LaTeX has rules, headings with their units, and the sections of the Markdown."""
     text = written(tmp_path, "latex").read_text()
     assert text.startswith("% \\usepackage[T1]{fontenc} \\usepackage{booktabs")
     assert "\\section*{A 1 \\% heading}\n\nof \\texttt{some\\_code}, \\emph{stress} and a link\n\n" in text
@@ -64,7 +64,7 @@ def test_latex_is_booktabs_with_readable_headings(tmp_path: Path) -> None:
 
 
 def test_nothing_in_a_text_is_a_command_of_latex(tmp_path: Path) -> None:
-    """Each special sign stands escaped: braces close, and each row has the columns of the first."""
+    """Each special sign of a text is escaped: braces close, and all rows have the same columns."""
     text = written(tmp_path, "latex").read_text()
     assert (
         "\\textless{}script\\textgreater{}x\\textless{}/script\\textgreater{} \\textbar{} 50 \\% of a\\_b \\&" in text
@@ -79,7 +79,7 @@ def test_nothing_in_a_text_is_a_command_of_latex(tmp_path: Path) -> None:
 
 
 def test_a_letter_that_pdflatex_has_not_is_a_question_mark(tmp_path: Path) -> None:
-    """± it has; and a long table may break over pages."""
+    """A letter that pdflatex lacks is a question mark; a long table may break over pages."""
     frame = pd.DataFrame({"backend": ["985±3%", "数🙂"] * 20})
     text = written(tmp_path, "latex", blocks=[Table(frame)]).read_text()
     assert "985±3\\% \\\\\n?? \\\\\n" in text
@@ -87,7 +87,7 @@ def test_a_letter_that_pdflatex_has_not_is_a_question_mark(tmp_path: Path) -> No
 
 
 def test_the_report_writes_what_is_asked_for(tmp_path: Path) -> None:
-    """Beside Markdown and CSV, from one frame, twice the same; a reason that is nasty is in all of them."""
+    """The formats asked for stand beside Markdown and CSV, twice the same; a nasty reason is in all of them."""
     extra = line("torch-cpu", batch=5, status="CRASHED", reason=NASTY, seconds=None)
     for folder in ("a", "b"):
         journal(tmp_path / folder, "20260101T000000Z-aaaa", extra)
@@ -103,7 +103,7 @@ def test_the_report_writes_what_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_run_without_cases_takes_no_types_away(tmp_path: Path) -> None:
-    """Of two machines the one has no scaling cases: the other's numbers stay numbers."""
+    """Numbers of one machine stay numbers beside another that has no such cases."""
     write(tmp_path / "raw" / "a" / "r.jsonl", line())
     write(tmp_path / "raw" / "b" / "s.jsonl", line(work="scaling", seconds=[1 / 3] * 6))
     report.report(tmp_path, formats=["parquet"])
@@ -121,7 +121,7 @@ def test_a_run_without_cases_takes_no_types_away(tmp_path: Path) -> None:
 def test_a_format_that_cannot_be_written_is_a_sentence(
     words: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before any file is written, with exit code 2."""
+    """An impossible format is refused with exit code 2 before any file is written."""
     journal(tmp_path)
     monkeypatch.setattr(exports, "find_spec", lambda name: None)
     with pytest.raises(SystemExit) as caught:

@@ -46,7 +46,7 @@ def write(path: Path, *lines: Any, **header: Any) -> Path:
 
 
 def test_a_packed_journal_is_the_same_run(tmp_path: Path) -> None:
-    """By name and by content; one that is broken is a sentence."""
+    """A packed journal is the same run by name and by content; a broken one is a sentence."""
     path = write(tmp_path / "raw" / "m" / "r.jsonl", line(seconds=[1e-3] * 6))
     plain = runs(tmp_path)[0]
     packed = path.with_suffix(".jsonl.gz")
@@ -87,7 +87,7 @@ def followed(backend: str = "numpy", **changes: Any) -> dict[str, Any]:
 
 
 def test_a_trajectory_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    """Steps and signs are whole numbers of any length; a recipe without a free run is read too."""
+    """A trajectory's steps and signs come back as whole numbers; a recipe without a free run is read too."""
     journal = Journal.begin(tmp_path, HEADER)
     journal.write(followed(step=[25, 50, 75, 123_456], distance=[0.0, 1e-15, 0.123456, 2.0]))
     journal.write(followed("textbook-numpy", order="own", step=None, distance=None, flips=None, pairs=None))
@@ -177,7 +177,7 @@ def test_a_bad_line_costs_itself_and_is_named(bad: str, tmp_path: Path) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 600))
 def test_no_bytes_break_the_reader(tmp_path_factory: pytest.TempPathFactory, rubbish: bytes, cut: int) -> None:
-    """Cut anywhere, with anything behind it."""
+    """The reader survives a journal cut anywhere, with anything behind it."""
     path = write(tmp_path_factory.mktemp("fuzz") / "raw" / "m" / "r.jsonl", line())
     path.write_bytes(path.read_bytes()[:cut] + rubbish)
     assert len(read(path).cases) <= 4
@@ -186,7 +186,7 @@ def test_no_bytes_break_the_reader(tmp_path_factory: pytest.TempPathFactory, rub
 @pytest.mark.parametrize("part", ["machine", "code", "settings", "backends", "threads_in_force"])
 @pytest.mark.parametrize("value", [None, 3, "x", [1], {"numpy": 1, "packages": 2, "gpus": 3, "facts": []}])
 def test_a_damaged_first_line_costs_the_reader_nothing(part: str, value: object, tmp_path: Path) -> None:
-    """Whatever stands where a table should be."""
+    """The reader takes a first line with anything where a table should be."""
     path = tmp_path / "raw" / "m" / "r.jsonl"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"kind": "run", **HEADER, part: value}) + "\n" + json.dumps(line()) + "\n")
@@ -205,7 +205,7 @@ def test_a_damaged_first_line_costs_the_reader_nothing(part: str, value: object,
      ("ceilings", {"one_core": {"copy_bytes_per_second": -1}}), ("threads_in_force", {"omp": 1.5})],
 )  # fmt: skip
 def test_what_is_wrong_in_the_first_line_is_named_and_left_out(part: str, value: object, tmp_path: Path) -> None:
-    """And nothing else of it."""
+    """A wrong field of the first line is named and left out, and nothing else of it."""
     complaints: list[str] = []
     path = write(tmp_path / "raw" / "m" / "r.jsonl", line())
     head = {"kind": "run", **HEADER, "code": {"commit": "c0ffee"}}
@@ -219,7 +219,7 @@ def test_what_is_wrong_in_the_first_line_is_named_and_left_out(part: str, value:
 
 
 def test_a_text_of_several_lines_becomes_one(tmp_path: Path) -> None:
-    """Without what steers a terminal; a long one is cut."""
+    """A text is read as one line without what steers a terminal; a long one is cut."""
     reason = "\x1b[31mfirst\nsecond\x1b[0m" + "x" * 1000
     run = read(write(tmp_path / "raw" / "m" / "r.jsonl", line(status="CRASHED", reason=reason)))
     found = run.cases.query("backend == 'numpy'").reason.iloc[0]
@@ -236,7 +236,7 @@ def test_a_repeated_case_counts_once(tmp_path: Path) -> None:
 
 
 def test_without_a_first_line_the_folder_names_the_machine(tmp_path: Path) -> None:
-    """And the reader complains, but reads on."""
+    """A journal without a first line is complained of and read on; the folder names its machine."""
     complaints: list[str] = []
     path = tmp_path / "raw" / "some-machine" / "r.jsonl"
     path.parent.mkdir(parents=True)
@@ -248,7 +248,7 @@ def test_without_a_first_line_the_folder_names_the_machine(tmp_path: Path) -> No
 
 
 def test_the_newest_run_of_each_machine_and_thread_setting_is_taken(tmp_path: Path) -> None:
-    """Unless runs are named."""
+    """The newest run of each machine and setting is taken, unless runs are named."""
     for machine, name, threads in (("a", "2026", None), ("a", "2027", None), ("a", "2025", 1), ("b", "2020", None)):
         header = {"kind": "run", **HEADER, "settings": {"threads": threads}}
         path = tmp_path / "raw" / machine / f"{name}.jsonl"
@@ -261,7 +261,7 @@ def test_the_newest_run_of_each_machine_and_thread_setting_is_taken(tmp_path: Pa
 
 
 def test_runs_of_other_settings_stand_side_by_side(tmp_path: Path) -> None:
-    """A full run, the headline at one thread, and with allocations kept, and the solvers: the newest of each."""
+    """The newest runs of each setting and of the profiles headline and solvers stand side by side."""
     kept = {"MALLOC_MMAP_THRESHOLD_": "1", "MALLOC_TRIM_THRESHOLD_": "1"}
     made = {
         "2025": {"profile": "full", "threads": None, "environment": {}},
@@ -300,7 +300,7 @@ def test_what_a_line_leaves_out_is_the_usual_case(tmp_path: Path) -> None:
 
 
 def test_no_cases_is_a_sentence(tmp_path: Path) -> None:
-    """With what to do."""
+    """A folder without cases is one sentence that says what to do."""
     with pytest.raises(RelufitError, match="run pytest bench"):
         runs(tmp_path)
     write(tmp_path / "raw" / "m" / "r.jsonl")
@@ -309,7 +309,7 @@ def test_no_cases_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
-    """Before any work."""
+    """A journal that cannot be written is one sentence, before any work."""
     (tmp_path / "raw").write_text("a file where a folder should be")
     with pytest.raises(RelufitError, match="choose another --results"):
         Journal.begin(tmp_path, HEADER)

@@ -171,7 +171,7 @@ def refused(lines: list[bytes]) -> list[int]:
 
 
 def test_real_lines_are_all_read() -> None:
-    """Before anything is done to them: what follows damages lines that are right."""
+    """Real lines are all read before anything is done to them, so that damage is done to lines that are right."""
     heads, cases = real_lines()
     assert len({json.loads(line)["status"] for line in cases}) > 2
     complaints: list[str] = []
@@ -184,7 +184,7 @@ def test_real_lines_are_all_read() -> None:
 
 @pytest.mark.parametrize("work", ["gradient", "step", "convergence", "trajectory", "agreement", "memory", "solving"])
 def test_a_case_that_is_read_can_be_relied_on(work: str) -> None:
-    """Each value of a line, nested ones too, exchanged for each nasty one: refused in a sentence, or usable."""
+    """A case with a nasty value in any place, nested ones too, is refused in a sentence or usable."""
     line = next(line for line in real_lines()[1] if json.loads(line)["work"] == work)
     for place in places(json.loads(line)):
         for value in NASTY:
@@ -215,7 +215,7 @@ def is_usable(name: str, found: Any) -> bool:
 def test_no_journal_breaks_the_tables(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, lines: list[bytes]
 ) -> None:
-    """Each file is there, and clean; each line that is not ours is named once, and no other."""
+    """Each table is written and clean, and each line that is not ours is named once, and no other."""
     monkeypatch.setattr(plots, "draw_all", lambda run, folder, label: [folder / f"fits-{label}.png"])
     reported(tmp_path_factory.mktemp("fuzz"), lines)
 
@@ -223,12 +223,12 @@ def test_no_journal_breaks_the_tables(
 @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(journals())
 def test_no_journal_breaks_the_figures(tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]) -> None:
-    """The whole report."""
+    """The whole report, with its figures, is written from any journal."""
     reported(tmp_path_factory.mktemp("fuzz"), lines)
 
 
 def test_every_hostile_text_is_shown_as_it_is(tmp_path: Path) -> None:
-    """As a name, a reason, a rule, a target, a status, and in the first line; in tables, figures and the terminal."""
+    """A hostile text in any field is shown as text in tables, figures and the terminal."""
     heads, cases = real_lines()
     fields = ("backend", "reason", "status", "optimizer", "target", "dtype", "work", "scheme", "algorithm", "order")
     each = zip([(field, text) for text in TEXTS for field in fields], cycle(cases), strict=False)
@@ -244,7 +244,7 @@ def test_every_hostile_text_is_shown_as_it_is(tmp_path: Path) -> None:
 
 
 def test_every_extreme_number_is_shown_or_refused(tmp_path: Path) -> None:
-    """In each list and number of a case, of a backend of its own; in tables and figures."""
+    """An extreme number in any field of a case is shown or refused, in tables and figures."""
     heads, cases = real_lines()
     lines = [line for line in cases if json.loads(line)["status"] == "OK"]
     for work in ("gradient", "convergence", "trajectory", "scaling", "ensemble", "memory", "solving"):
@@ -258,7 +258,7 @@ def test_every_extreme_number_is_shown_or_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", "[/red] | `x` $y$", "\x1b[31mred"])
 def test_a_hostile_question_of_a_crossover_is_shown_as_it_is(text: str, tmp_path: Path) -> None:
-    """Its backends, its work and its rule stand in headings, sentences and a figure."""
+    """Hostile backends, work and rules of a crossover are text in headings, sentences and figures."""
     heads, cases = real_lines()
     line = next(line for line in cases if b'"gradient"' in line and b'"OK"' in line)
     asked = Question(text, "numpy", "batch", 512, 1, 65536)
@@ -284,7 +284,7 @@ def at(line: bytes, place: tuple[Any, ...]) -> Any:
 
 
 def test_more_backends_and_kinds_than_a_figure_has_room_for(tmp_path: Path) -> None:
-    """Two hundred of each: images stay images that can be looked at, and tables have them all."""
+    """Figures of two hundred backends and kinds can be looked at, and tables have them all."""
     heads, cases = real_lines()
     works = {json.loads(line)["work"]: line for line in cases if b'"OK"' in line}
     lines = [changed(works["trajectory"], ("scheme",), f"scheme-{number}") for number in range(200)]

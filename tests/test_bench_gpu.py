@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_without_a_gpu_it_says_why() -> None:
-    """A line for each backend, one sentence, exit code 2; nothing is measured."""
+    """Without a GPU each backend has a line with its reason, exit code 2, and nothing is measured."""
     if unavailable("cupy") is None or unavailable("torch-cuda") is None:
         pytest.skip("there is a GPU")
     done = subprocess.run([sys.executable, "-m", "bench.gpu"], cwd=ROOT, capture_output=True, text=True)
@@ -24,19 +24,19 @@ def test_without_a_gpu_it_says_why() -> None:
 
 
 def test_a_budget_has_room_for_the_report(capsys: pytest.CaptureFixture[str]) -> None:
-    """Bad input is one sentence."""
+    """A budget without room for the report is refused in one sentence."""
     assert gpu.main(["--budget", "5"]) == 2
     assert "--budget must be above 30 s, not 5" in capsys.readouterr().err
 
 
 def test_reasons_to_slow_down_are_words() -> None:
-    """Idle clocks and a user's own setting are none."""
+    """Reasons to slow down are words; idle clocks and a user's own setting are none."""
     assert nvidia.throttled(0x1 | 0x2) == ""
     assert nvidia.throttled(0x4 | 0x40) == "software power cap, hardware thermal slowdown"
 
 
 def test_without_nvml_nothing_is_known() -> None:
-    """And no kernels are counted without a device; neither is an error."""
+    """Without NVML nothing is known, and without a device no kernels are counted; neither is an error."""
     if unavailable("torch-cuda") is None:
         assert nvidia.state()
     else:

@@ -14,9 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
-from bench import isolate
+from bench import isolate, resuming
 from bench.cases import Case
-from bench.frames import read
+from bench.frames import read, read_lines
 from bench.journal import Journal, in_flight_file
 from bench.outcome import row
 from relufit.errors import RelufitError
@@ -53,7 +53,7 @@ backends.TABLE["deadly"] = Row("broken:Deadly", "cpu", "numpy", "-")
 
 
 def test_isolated_backends_have_processes_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In alternating order and one journal; one that crashes costs its case, one that kills its process only itself."""
+    """Backends take turns in one journal; a crash costs one case, the death of a process that backend only."""
     (tmp_path / "broken.py").write_text(PLUGIN.format(what="os.abort()") + ISOLATED)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     words = ["--isolate", "--passes", "2", "--backend", "deadly,broken,numpy,torch-mps", "--results", str(tmp_path)]
@@ -70,6 +70,9 @@ def test_isolated_backends_have_processes_of_their_own(tmp_path: Path, monkeypat
         assert cases.loc[key].status == "OK"
         assert set(cases.loc[key].passes) == {0, 1}
     assert "its process ended with" in run.header["backends"]["deadly"]["reason"]
+    said = [text for text in done.stderr.splitlines() if text.startswith("bench: ")]
+    assert said[-2].startswith("bench: deadly: its process ended with")
+    assert said[-1] == "bench: broken: 2 CRASHED"
     if sys.platform != "darwin":
         assert "mps" in run.header["backends"]["torch-mps"]["reason"]
     order = [json.loads(text).get("backend") for text in journal.read_text().splitlines() if '"case"' in text]
@@ -79,7 +82,7 @@ def test_isolated_backends_have_processes_of_their_own(tmp_path: Path, monkeypat
 
 
 def test_memory_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before the machine has none left: the case is a row with its status, and the others are measured."""
+    """A case that takes all memory is ended before the machine has none, and the others are measured."""
     (tmp_path / "broken.py").write_text(PLUGIN.format(what="hoard()") + HOARD)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     machine = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=4 * 2**30 - taken()))
@@ -124,7 +127,7 @@ def hoard():
 def test_only_the_broken_case_is_lost(
     what: str, status: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others are measured, in the same journal, by the process after it."""
+    """The cases beside a broken one are measured, in the same journal, by the process after it."""
     (tmp_path / "broken.py").write_text(PLUGIN.format(what=what))
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     said: list[str] = []
@@ -141,8 +144,44 @@ def test_only_the_broken_case_is_lost(
     assert not in_flight_file(journal).exists()
 
 
+def test_a_backend_that_hangs_twice_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After two cases that did not end, the others of that backend are skipped with that reason, and no others."""
+    (tmp_path / "broken.py").write_text(PLUGIN.format(what="time.sleep(1000)"))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    said: list[str] = []
+    arguments = [*GRID, "--passes", "4", "--results", str(tmp_path)]
+    code, journal = isolate.run(arguments, tmp_path, time.monotonic() + 120, said.append, case_seconds=3.0)
+    assert code == 0
+    assert journal is not None
+    lines = [line for line in read_lines(journal)[1] if line["batch"] == 33]
+    assert [line["status"] for line in lines if line["backend"] == "numpy"] == ["OK"] * 4
+    broken = [line for line in lines if line["backend"] == "broken"]
+    assert [line["status"] for line in broken] == ["TIMEOUT", "TIMEOUT", "SKIPPED", "SKIPPED"]
+    reason = "broken did not end within its time in 2 cases of this run; its others were not begun"
+    assert {line["reason"] for line in broken[2:]} == {reason}
+    assert [*resuming.ended_badly(journal)] == ["broken: 2 TIMEOUT; its other cases were skipped"]
+
+
+def test_a_run_that_is_gone_on_with_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--isolate --resume ends a case that hangs, as a run from the start does, and writes no other journal."""
+    (tmp_path / "broken.py").write_text(PLUGIN.format(what="time.sleep(1000)"))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    begun = Journal.begin(tmp_path, HEADER)
+    begun.close()
+    said: list[str] = []
+    arguments = [*GRID, "--results", str(tmp_path), "--resume", str(begun.path)]
+    code, journal = isolate.run(
+        arguments, tmp_path, time.monotonic() + 60, said.append, case_seconds=3.0, journal=begun.path
+    )
+    assert (code, journal) == (0, begun.path)
+    assert [*tmp_path.rglob("*.jsonl")] == [begun.path]
+    cases = read(begun.path).cases.set_index(["backend", "batch"])
+    assert cases.loc[("broken", 33)].status == "TIMEOUT"
+    assert cases.loc[("numpy", 40)].status == "OK"
+
+
 def test_the_time_of_a_run_ends_it(tmp_path: Path) -> None:
-    """With what it has; nothing is begun again."""
+    """A run whose time is up ends with what it has, and nothing is begun again."""
     said: list[str] = []
     arguments = [
         "bench",
@@ -164,7 +203,7 @@ HEADER: dict[str, Any] = {"machine": {"slug": "m"}}
 
 
 def test_a_journal_is_gone_on_with(tmp_path: Path) -> None:
-    """The line that was cut off costs itself; the case in flight is a row; words cut off are none."""
+    """A line that was cut off costs itself, the case in flight becomes a row, and cut words are none."""
     journal = Journal.begin(tmp_path, HEADER)
     journal.begin_case(row(Case("forward", 32), "numpy"))
     journal.close()
@@ -206,7 +245,7 @@ def test_a_case_that_was_written_has_finished(tmp_path: Path) -> None:
 
 
 def test_a_process_that_ignores_its_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hang inside a library hears no signal."""
+    """A process that hangs inside a library and hears no signal is killed."""
     monkeypatch.setattr(isolate, "KILL_SECONDS", 0.5)
     code = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"

@@ -47,7 +47,7 @@ def journal_of(folder: Path, number: int) -> Path | None:
 
 
 def test_no_finished_case_is_lost(killed: tuple[Path, list[Any]]) -> None:
-    """Whatever had ended stands in the journal, whole and in order; at most the last line is cut."""
+    """Every case that had ended stands in the journal, whole and in order; at most the last line is cut."""
     folder, found = killed
     _, ended, every = found[0]
     assert ended == 0
@@ -67,7 +67,7 @@ def test_no_finished_case_is_lost(killed: tuple[Path, list[Any]]) -> None:
 
 
 def test_a_killed_run_is_gone_on_with(killed: tuple[Path, list[Any]]) -> None:
-    """Every case stands in it once; the one in flight as CRASHED, nothing measured twice."""
+    """A resumed run has every case once, the one in flight as CRASHED, and measures nothing twice."""
     folder, found = killed
     every, resumed = set(found[0][2]), 0
     for number, _, finished in found[1:]:
@@ -90,7 +90,7 @@ def test_a_killed_run_is_gone_on_with(killed: tuple[Path, list[Any]]) -> None:
 
 
 def test_two_runs_at_once_do_not_harm_each_other(tmp_path: Path) -> None:
-    """Each has a journal of its own, with all its cases."""
+    """Two runs at once have a journal each, with all their cases."""
     words = ["--benchmark-only", "--backend", "numpy", "--batch", "16", "--hidden", "4", "--seconds", "3"]
     both = [subprocess.Popen(command(tmp_path, *words), cwd=ROOT, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait(300) for process in both] == [0, 0]

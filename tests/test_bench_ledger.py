@@ -34,7 +34,7 @@ LINES = (
 
 
 def test_rows_that_differ_are_marked(tmp_path: Path) -> None:
-    """A letter for each difference, explained; none for what most share or what is not told."""
+    """Each difference has a letter, explained; what most rows share or do not tell has none."""
     run = make(tmp_path, *LINES)
     letters, text = ledger.marks(run), ledger.differences(run)
     assert letters["numpy"] == ""
@@ -52,7 +52,7 @@ def test_rows_that_differ_are_marked(tmp_path: Path) -> None:
 
 
 def test_the_letters_stand_in_the_tables(tmp_path: Path) -> None:
-    """At the names of the rows, and the ledger under them."""
+    """The letters stand at the names of the rows, and the ledger under the table."""
     run = make(tmp_path, *LINES)
     blocks = report.section(run, "throughput", [Table(tables.throughput(run)[["backend", "batch"]])])
     text = markdown(blocks)
@@ -63,7 +63,7 @@ def test_the_letters_stand_in_the_tables(tmp_path: Path) -> None:
 
 
 def test_it_says_what_a_reader_needs(tmp_path: Path) -> None:
-    """Versions, threads in force, variables, load, and what is inside the clock of this table."""
+    """The ledger gives versions, threads in force, variables, load, and what is inside the clock."""
     run = make(tmp_path, *LINES)
     paragraph, _ = ledger.ledger(run, "convergence")
     for part in (
@@ -80,12 +80,12 @@ def test_it_says_what_a_reader_needs(tmp_path: Path) -> None:
 
 
 def test_more_letters_than_the_alphabet_has() -> None:
-    """Go on with a1."""
+    """Letters beyond the alphabet go on with a1."""
     names = ledger._names()
     assert [next(names) for _ in range(27)][-2:] == ["z", "a1"]
 
 
 def test_a_gpu_tells_its_clock(tmp_path: Path) -> None:
-    """The range while rows were measured."""
+    """The ledger gives the range of a GPU's clock while rows were measured."""
     run = make(tmp_path, line("numpy", gpu={"sm_mhz": 1980}), line("numba", gpu={"sm_mhz": 1500}))
     assert "GPU clock 1500 to 1980 MHz." in str(ledger.ledger(run)[0])

@@ -14,7 +14,7 @@ from bench.memory import _largest_reading
 
 
 def test_a_machine_is_described_without_its_name() -> None:
-    """Hardware, software and versions."""
+    """The description has hardware, software and versions, and no host name."""
     found = machine.describe()
     assert {"slug", "cpu", "cores", "memory_bytes", "gpus", "python", "packages"} <= set(found)
     assert found["packages"]["numpy"] == np.__version__
@@ -23,7 +23,7 @@ def test_a_machine_is_described_without_its_name() -> None:
 
 
 def test_slugs_are_names_of_folders() -> None:
-    """GPU first; marks and clock rates are left out."""
+    """A slug begins with the GPU and leaves out marks and clock rates."""
     gpu = [{"name": "NVIDIA H200", "driver": "580", "memory": "1"}]
     assert (
         machine.slug("Intel(R) Xeon(R) Gold 6130 CPU @ 2.10GHz", 16, gpu) == "nvidia-h200-intel-xeon-gold-6130-16-cores"
@@ -33,7 +33,7 @@ def test_slugs_are_names_of_folders() -> None:
 
 
 def test_the_code_is_identified() -> None:
-    """By commit where there is one, always by the contents of the sources."""
+    """The code is identified by its commit where there is one, and always by the contents of its sources."""
     found = machine.commit()
     assert re.fullmatch(r"[0-9a-f]{16}", found["content_hash"])
     assert found["content_hash"] == machine.content_hash()
@@ -50,7 +50,7 @@ def test_without_git_the_contents_identify(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_threads_are_those_in_force() -> None:
-    """As the libraries say themselves, after the limit was set."""
+    """The threads are those that the libraries tell after the limit was set."""
     import threadpoolctl
 
     with threadpoolctl.threadpool_limits(1):
@@ -75,7 +75,7 @@ def test_one_thread_is_one_thread(name: str) -> None:
 
 
 def test_the_peak_is_what_a_call_held_at_once() -> None:
-    """A buffer that comes and goes is seen, to a few MiB (in a process where no other thread frees anything)."""
+    """The peak shows a buffer that comes and goes, to a few MiB."""
     code = (
         "import numpy as np; from bench.memory import peak_bytes; from relufit.backends.numpy import NumpyBackend\n"
         "for mebibytes in (16, 200):\n"
@@ -86,7 +86,7 @@ def test_the_peak_is_what_a_call_held_at_once() -> None:
 
 
 def test_the_fallback_reads_resident_memory() -> None:
-    """Where there is no high-water mark to reset, readings a millisecond apart see what lasts longer."""
+    """Without a high-water mark to reset, readings a millisecond apart see what lasts longer."""
     import time
 
     def call() -> None:

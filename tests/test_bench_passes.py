@@ -18,7 +18,7 @@ def make(tmp_path: Path, *lines: dict[str, Any]) -> Any:
 
 
 def test_passes_are_blocks_of_one_row(tmp_path: Path) -> None:
-    """All rounds together, and apart by the number of the pass; whatever their order in the file."""
+    """A row has the rounds of all passes together, and apart by pass, whatever their order in the file."""
     row = make(
         tmp_path,
         line(seconds=[1.0, 2.0]),
@@ -31,12 +31,12 @@ def test_passes_are_blocks_of_one_row(tmp_path: Path) -> None:
 
 
 def test_the_later_line_of_a_pass_counts(tmp_path: Path) -> None:
-    """A case that was measured again."""
+    """The later line of a case that was measured again counts."""
     assert make(tmp_path, line(seconds=[1.0]), line(seconds=[2.0]))["seconds"] == [2]
 
 
 def test_calls_of_different_length_are_brought_to_one(tmp_path: Path) -> None:
-    """A pass with twice the steps in a call."""
+    """The seconds of a pass with twice the steps in a call are brought to calls of the first."""
     row = make(
         tmp_path,
         line(work="step", optimizer="sgd", seconds=[1.0], steps=25),
@@ -54,7 +54,7 @@ def test_work_without_steps_keeps_its_seconds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", passes.FAILED)
 def test_a_case_that_failed_once_has_failed(tmp_path: Path, status: str) -> None:
-    """It stands with its reason and no time."""
+    """A case that failed in one pass stands with its reason and no time."""
     failed = {**line(status=status, reason="so it was"), "pass": 1}
     failed.pop("seconds", None)
     row = make(tmp_path, line(seconds=[1.0]), failed, line(seconds=[2.0], **{"pass": 2}))
@@ -62,7 +62,7 @@ def test_a_case_that_failed_once_has_failed(tmp_path: Path, status: str) -> None
 
 
 def test_a_pass_that_time_did_not_suffice_for_is_left_out(tmp_path: Path) -> None:
-    """The others count."""
+    """A pass that time did not suffice for is left out, and the others count."""
     skipped = {**line(status="SKIPPED", reason="the time budget was spent"), "pass": 1}
     skipped.pop("seconds", None)
     row = make(tmp_path, line(seconds=[1.0]), skipped, line(seconds=[2.0], **{"pass": 2}))
@@ -71,7 +71,7 @@ def test_a_pass_that_time_did_not_suffice_for_is_left_out(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("number", [-1, 1.5, "1", True, None])
 def test_a_pass_is_a_number(tmp_path: Path, number: object) -> None:
-    """Anything else is a line that cannot be used."""
+    """A line whose pass is no number cannot be used."""
     said: list[str] = []
     path = write(tmp_path / "raw" / "m" / "r.jsonl", line(), {**line("textbook-numpy"), "pass": number})
     assert "textbook-numpy" not in set(read(path, said.append).cases.backend)
@@ -79,7 +79,7 @@ def test_a_pass_is_a_number(tmp_path: Path, number: object) -> None:
 
 
 def test_witnesses_are_averaged_over_the_passes(tmp_path: Path) -> None:
-    """By the time that each watched; of readings back the least, for a disturbance only lengthens them."""
+    """Witnesses are averaged by the time each pass watched; of readings back the least counts."""
     row = make(
         tmp_path,
         line(seconds=[1.0], watched_seconds=1.0, cores_used=2.0, cores_of_others=0.4, read_back_seconds=9.0),

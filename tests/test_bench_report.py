@@ -43,7 +43,7 @@ def digest(results: Path) -> dict[str, str]:
 
 
 def test_every_file_is_written_and_the_main_table_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Tables in two formats, figures in two formats, a page; a backend that could not run is there with its reason."""
+    """The report writes tables, figures and a page, and prints the main table with absent backends' reasons."""
     journal(tmp_path)
     report.main(["--results", str(tmp_path)])
     names = set(digest(tmp_path))
@@ -55,18 +55,18 @@ def test_every_file_is_written_and_the_main_table_printed(tmp_path: Path, capsys
     } <= names
     page = (tmp_path / "README.md").read_text()
     assert "| numpy" in page
-    assert "cupy | SKIPPED: no driver" in page
+    assert "Not measured here: cupy (no driver)." in page
     links = re.findall(r"\]\(([^)]+)\)", page)
     assert {"tables/throughput.md", "figures/fits-a-machine.png"} <= set(links)
     assert all((tmp_path / link).exists() for link in links if not link.startswith("../"))
     printed = capsys.readouterr().out
     assert "numpy" in printed
-    assert "cupy: SKIPPED: no driver" in printed
+    assert "Not measured here: cupy (no driver)." in printed
     assert "DISAGREES" not in page
 
 
 def test_the_same_journals_give_the_same_bytes(tmp_path: Path) -> None:
-    """Figures too: no dates, no random identifiers."""
+    """The same journals give the same bytes, figures too: no dates, no random identifiers."""
     for folder in ("a", "b"):
         journal(tmp_path / folder)
         report.report(tmp_path / folder)
@@ -103,7 +103,7 @@ def test_results_are_not_edited(tmp_path: Path) -> None:
     ],
 )
 def test_odd_lines_never_break_the_report(lines: list[Any], tmp_path: Path) -> None:
-    """Neither alone nor among good ones; a reason cannot break a table."""
+    """Odd lines break no report, alone or among good ones, and a reason breaks no table."""
     journal(tmp_path / "both", "20260101T000000Z-aaaa", *lines)
     report.report(tmp_path / "both")
     for text in (tmp_path / "both" / "tables").glob("*.md"):
@@ -116,17 +116,17 @@ def test_odd_lines_never_break_the_report(lines: list[Any], tmp_path: Path) -> N
 
 
 def test_a_run_without_anything_missing_is_reported(tmp_path: Path) -> None:
-    """Every backend there, every case OK: no column of reasons to fill."""
+    """Where every backend is there and every case is OK, the page gives no reason for anything."""
     path = journal(tmp_path)
     head, *rest = path.read_text().splitlines()
     whole = json.loads(head) | {"backends": {"numpy": {"reason": None, "facts": {}}}}
     path.write_text("\n".join([json.dumps(whole), *rest]) + "\n")
     report.report(tmp_path)
-    assert "SKIPPED" not in (tmp_path / "README.md").read_text()
+    assert "Not measured here" not in (tmp_path / "README.md").read_text()
 
 
 def test_every_target_that_was_learned_is_drawn(tmp_path: Path) -> None:
-    """Not only sin and x^2."""
+    """Every target that was learned is drawn, not only sin and x^2."""
     write(tmp_path / "raw" / "m" / "r.jsonl", learned(target="abs", curve=CURVE))
     report.report(tmp_path)
     assert (tmp_path / "figures" / "fits-m.png").is_file()
@@ -150,7 +150,7 @@ def test_a_run_of_one_kind_of_work_is_reported(work: str, tmp_path: Path) -> Non
 
 
 def test_two_runs_of_one_machine_have_figures_of_their_own(tmp_path: Path) -> None:
-    """Named after the run, so that neither overwrites the other's."""
+    """The figures of two runs of one machine are named after the runs, so that none is overwritten."""
     names = ["20260101T000000Z-aaaa", "20260102T000000Z-bbbb"]
     for name in names:
         journal(tmp_path, name)
@@ -172,7 +172,7 @@ def test_an_own_width_is_not_published_as_another(tmp_path: Path) -> None:
 def test_bad_input_is_a_sentence_and_exit_code_2(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No traceback."""
+    """Bad input ends with exit code 2 and no traceback."""
     journal(tmp_path)
     with pytest.raises(SystemExit) as caught:
         report.main([*(["--results", str(tmp_path)] if "--results" not in words else []), *words])
@@ -181,7 +181,7 @@ def test_bad_input_is_a_sentence_and_exit_code_2(
 
 
 def test_results_that_cannot_be_written_are_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file stands where a folder should be."""
+    """A file that stands where a folder should be is one sentence."""
     journal(tmp_path)
     (tmp_path / "tables").write_text("in the way")
     with pytest.raises(SystemExit) as caught:
@@ -191,7 +191,7 @@ def test_results_that_cannot_be_written_are_a_sentence(tmp_path: Path, capsys: p
 
 
 def test_complaints_go_to_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With file and line, and the report goes on."""
+    """A complaint goes to stderr with file and line, and the report goes on."""
     path = journal(tmp_path, "20260101T000000Z-aaaa", "broken {")
     report.main(["--results", str(tmp_path)])
     captured = capsys.readouterr()

@@ -73,7 +73,7 @@ DEVICE: dict[str, Any] = {
 
 
 def test_a_device_has_roofs_of_its_own(tmp_path: Path) -> None:
-    """A row of it stands under them, not under the host's; where they were not measured it has none."""
+    """A row of a device stands under its own roofs, and without them it has none."""
     row = case(device="cuda", batch=2**22)
     assert ours(make(tmp_path, row, device=DEVICE)).share_of_roof == pytest.approx(9 * 2**22 * 512 / 3e13 / 1e-3)
     assert np.isnan(ours(make(tmp_path, row)).share_of_roof)
@@ -94,7 +94,7 @@ def test_bytes_count_where_no_cache_holds_them(tmp_path: Path) -> None:
 
 
 def test_a_step_takes_its_update_too(tmp_path: Path) -> None:
-    """Of one step, whatever number of them a call made."""
+    """The roof of a step holds its update, whatever number of steps a call made."""
     step = case(work="step", batch=32, optimizer="adam", seconds=[25e-5] * 6, steps=25)
     fast = {**CEILINGS, "one_core": {**ONE, "multiply_adds_per_second_float32": 1e13}}
     instructions = 9 * 32 * 512 + 9 * 1537
@@ -112,13 +112,13 @@ def test_share_of_copy_is_of_unfused_rows(tmp_path: Path) -> None:
     "changes", [{"device": "cuda"}, {"work": "latency"}, {"dtype": "float16"}, {"work": "step", "optimizer": "lion"}]
 )
 def test_what_the_host_does_not_bound_has_no_share(changes: dict[str, str], tmp_path: Path) -> None:
-    """Another device, another kind of work, a rule that has no cost here."""
+    """Another device, another kind of work and a rule without a cost have no share."""
     assert np.isnan(ours(make(tmp_path, case(**changes))).share_of_roof)
 
 
 @pytest.mark.parametrize("ceilings", [None, {}, 3, {"one_core": None}, {"one_core": {"copy_bytes_per_second": "x"}}])
 def test_without_ceilings_nothing_is_claimed(ceilings: Any, tmp_path: Path) -> None:
-    """Old journals have none, damaged ones may hold anything: empty cells, and the ledger says nothing of them."""
+    """Journals without ceilings, or with damaged ones, have empty cells and no word of them in the ledger."""
     run = make(tmp_path, case(), ceilings=ceilings)
     assert np.isnan(ours(run).share_of_roof)
     assert np.isnan(ours(run).share_of_copy)
@@ -127,7 +127,7 @@ def test_without_ceilings_nothing_is_claimed(ceilings: Any, tmp_path: Path) -> N
 
 
 def test_the_ledger_tells_the_ceilings_with_units(tmp_path: Path) -> None:
-    """One core, all cores, and what independent loops gain from them."""
+    """The ledger tells the ceilings of one core and of all, and what independent loops gain from them."""
     text = markdown(ledger.ledger(make(tmp_path, case())))
     assert "one core: copy 20 GB/s, 10 G multiply-adds/s, 90 G lane instructions/s" in text
     assert "2 cores: copy 40 GB/s" in text
@@ -143,7 +143,7 @@ def test_the_ledger_tells_the_ceilings_with_units(tmp_path: Path) -> None:
 
 
 def test_hinge_rows_say_what_they_are(tmp_path: Path) -> None:
-    """Effective samples, the build beside the steady state; a compiled row its first call; every reason once."""
+    """Hinge rows name effective samples and the build, a compiled row its first call, each reason once."""
     run = make(
         tmp_path,
         case(algorithm="hinge", build_seconds=0.012),
@@ -162,7 +162,7 @@ def test_hinge_rows_say_what_they_are(tmp_path: Path) -> None:
 
 
 def test_a_step_of_minibatches_names_the_samples_that_were_built(tmp_path: Path) -> None:
-    """Batches of 300 come from a table of 800."""
+    """A step of batches of 300 names the table of 800 samples that they come from."""
     run = make(
         tmp_path, case(work="step", optimizer="adam", batch=32, algorithm="hinge", build_seconds=0.012, steps=25)
     )
@@ -170,13 +170,13 @@ def test_a_step_of_minibatches_names_the_samples_that_were_built(tmp_path: Path)
 
 
 def test_what_a_long_sum_lost_is_said(tmp_path: Path) -> None:
-    """The relative error of the gradient, where a third of the digits of float32 are gone."""
+    """The relative error of a gradient is said where a third of the digits of float32 are gone."""
     checks = {"gradient": {"error": 4e-4, "bound": 1e-3, "share": 0.4}}
     run = make(tmp_path, case(work="scaling", batch=10**6, agreement=checks))
     assert "gradient off by 4e-04 at N = 10^6" in markdown(layouts.lay_out_scaling(run))
 
 
 def test_hinge_stands_under_the_roof_of_float64(tmp_path: Path) -> None:
-    """Whatever the dtype of the samples: (9 + 4 + 34) operations a unit at 1e10 a second."""
+    """Hinge takes (9 + 4 + 34) float64 operations a unit at 1e10 a second, whatever the samples' dtype."""
     found = ours(make(tmp_path, case(algorithm="hinge")))
     assert found.share_of_roof == pytest.approx(512 * 47 / 1e10 / 1e-3)

@@ -38,7 +38,7 @@ def lines(results: Path) -> list[dict[str, object]]:
 
 
 def test_a_short_run_writes_gated_times(tmp_path: Path) -> None:
-    """One line for the run, one for each case; each time stands beside its agreement, rounds and faults."""
+    """The journal has a line for the run and one for each case, each time with its agreement, rounds and faults."""
     # As a user types it, with everything that a run measures.
     words = ("--backend", "numpy,textbook-numpy,cupy", "--batch", "40", "--hidden", "8", "--results", str(tmp_path))
     run = [sys.executable, "-m", "pytest", "bench", "--benchmark-only", *words]
@@ -80,7 +80,7 @@ def test_a_short_run_writes_gated_times(tmp_path: Path) -> None:
 
 
 def test_disabled_it_runs_every_body_and_writes_nothing(tmp_path: Path) -> None:
-    """The smoke test of CI."""
+    """--benchmark-disable runs every body once and writes nothing: it is the smoke test of CI."""
     done = bench(
         tmp_path, "--benchmark-disable", "--seconds", "0.001", "--backend", "numpy", "--batch", "33", "--hidden", "4"
     )
@@ -93,24 +93,42 @@ def test_disabled_it_runs_every_body_and_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [("--profile", "huge"), ("--backend", "nosuch"), ("--target", "nosuch"), ("--batch", "0"), ("--hidden", "x"),
-     ("--dtype", "int8"), ("--threads", "0"), ("--seconds", "-1"), ("--passes", "0")],
+     ("--dtype", "int8"), ("--threads", "0"), ("--seconds", "-1"), ("--seconds", "abc"), ("--passes", "0"),
+     ("--passes", "1.5")],
 )  # fmt: skip
 def test_bad_options_are_a_sentence(words: tuple[str, str], tmp_path: Path) -> None:
-    """Before any work, with pytest's own exit code for wrong usage."""
+    """A bad option is one sentence before any work, with pytest's own exit code for wrong usage."""
     done = bench(tmp_path, "--benchmark-only", *words)
     assert done.returncode == 4
-    assert words[1] in done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
+    (said,) = [text for text in done.stderr.splitlines() if text.strip()]
+    assert words[1] in said
+    assert "Traceback" not in done.stdout
     assert list(tmp_path.rglob("*")) == []
 
 
 def test_results_that_cannot_be_written_are_a_sentence(tmp_path: Path) -> None:
-    """Before anything is timed."""
+    """Results that cannot be written are one sentence, before anything is timed."""
     (tmp_path / "raw").write_text("a file")
     done = bench(tmp_path, "--benchmark-only", "--backend", "numpy")
     assert done.returncode == 4
     assert "choose another --results" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_finished_run_has_nothing_left_to_resume(tmp_path: Path) -> None:
+    """--resume of a finished journal adds nothing and ends well; with other options it is refused in a sentence."""
+    words = ("--benchmark-only", "--backend", "numpy", "--hidden", "8", "-k", "test_forward", "--batch")
+    assert bench(tmp_path, *words, "40,33").returncode == 0
+    (path,) = tmp_path.rglob("*.jsonl")
+    before = path.read_bytes()
+    again = bench(tmp_path, *words, "33,40", "--resume", str(path))
+    assert again.returncode == 0, again.stdout
+    assert "nothing is left to do" in again.stdout
+    other = bench(tmp_path, *words, "33", "--resume", str(path))
+    assert other.returncode == 4
+    assert "was measured with --profile quick --batch 33,40 --hidden 8, not with" in other.stderr
+    assert "--profile quick --batch 33 --hidden 8; --resume goes on with the same options" in other.stderr
+    assert path.read_bytes() == before
 
 
 def test_a_spent_budget_is_a_reason(tmp_path: Path) -> None:
@@ -122,7 +140,7 @@ def test_a_spent_budget_is_a_reason(tmp_path: Path) -> None:
 
 
 def test_a_backend_that_disagrees_gets_no_time(tmp_path: Path) -> None:
-    """The run fails, and the row says by how much."""
+    """A backend that disagrees fails the run, and its row says by how much and has no time."""
     plugin = tmp_path / "plant.py"
     plugin.write_text(
         "from relufit.backends.numpy import NumpyBackend\n"
@@ -155,7 +173,7 @@ def test_a_backend_that_disagrees_gets_no_time(tmp_path: Path) -> None:
 
 
 def test_required_backends_fail_where_they_are_missing(tmp_path: Path) -> None:
-    """RELUFIT_REQUIRE in the benchmarks as in the tests."""
+    """A backend that RELUFIT_REQUIRE names fails the benchmarks where it is missing."""
     words = ("--benchmark-only", "--backend", "torch-mps", "-k", "test_latency")
     if sys.platform == "darwin":
         pytest.skip("torch-mps may work here")
@@ -164,7 +182,7 @@ def test_required_backends_fail_where_they_are_missing(tmp_path: Path) -> None:
 
 
 def test_passes_go_over_the_timed_cases_again(tmp_path: Path) -> None:
-    """Each the other way round; what is learned or compared is measured once; with witnesses beside the rounds."""
+    """Each pass goes the other way round, with witnesses; what is learned or compared is measured once."""
     words = ("--benchmark-only", "--backend", "numpy,textbook-numpy", "--batch", "40", "--hidden", "8", "--passes", "3")
     assert bench(tmp_path, *words, "-k", "test_gradient or test_agreement").returncode == 0
     cases = [case for case in lines(tmp_path)[1:] if case["status"] == "OK"]
@@ -181,7 +199,7 @@ def test_passes_go_over_the_timed_cases_again(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGKILL")
 @pytest.mark.parametrize("after", [1, 4])
 def test_killed_it_loses_the_case_in_flight_only(after: int, tmp_path: Path) -> None:
-    """What had finished is on disk, whole, and can be reported."""
+    """What had finished before a kill is on disk, whole, and can be reported."""
     child = subprocess.Popen(
         command(tmp_path, "--benchmark-only", "--backend", "numpy"), cwd=ROOT, stdout=subprocess.DEVNULL
     )

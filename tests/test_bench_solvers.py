@@ -37,7 +37,7 @@ def spline(mse: float = 2e-10, **changes: Any) -> dict[str, Any]:
 
 
 def test_seconds_and_steps_are_those_of_the_first_look(tmp_path: Path) -> None:
-    """At a limit or below it; nan where it was never reached; the end and the best stand apart."""
+    """Seconds are of the first look at a limit or below it; nan where none was; the end and the best stand apart."""
     frame = solvers.tabulate(make(tmp_path, spline(backend="numba"), solved())).set_index(["solver", "backend"])
     row = frame.loc["adam", "numpy"]
     assert (row["seconds_to_1e-2"], row["steps_to_1e-2"]) == (1.0, 100)
@@ -55,7 +55,7 @@ def test_seconds_and_steps_are_those_of_the_first_look(tmp_path: Path) -> None:
 
 
 def test_a_page_has_room_for_one_table(tmp_path: Path) -> None:
-    """Solvers down, functions across, the best of several backends, and the asymptotic value below."""
+    """The page has solvers down, functions across, the best of several backends, and MSE* below."""
     run = make(
         tmp_path, spline(), solved(), solved(backend="numba", mse=[0.5, 1e-2, 5e-5, 6e-5]),
         solved("sgd", status="DIVERGED", reason="lost"), solved(target="abs", asymptotic_mse=None), solved(hidden=64),
@@ -75,7 +75,7 @@ def test_a_page_has_room_for_one_table(tmp_path: Path) -> None:
 
 
 def test_the_best_spline_is_that_of_the_same_function_and_width(tmp_path: Path) -> None:
-    """Of several the lowest; none of another width or function; an exact one divides nothing."""
+    """The best spline is the lowest of the same function and width; an exact one divides nothing."""
     kink = {"target": "abs", "asymptotic_mse": None}
     run = make(
         tmp_path, spline(4e-10, algorithm="dense", backend="numba"), spline(2e-10), spline(1e-6, hidden=64), solved(),
@@ -96,7 +96,7 @@ def test_the_best_spline_is_that_of_the_same_function_and_width(tmp_path: Path) 
 
 
 def test_a_diverged_solver_stands_with_what_it_reached(tmp_path: Path) -> None:
-    """Also one that diverged before the first look, and one without any curve."""
+    """A solver that diverged stands with what it reached, even before the first look or without a curve."""
     start = {"step": [0], "train_seconds": [0.0], "mse": [0.5], "max_error": [2.0], "seconds": [1e-3]}
     run = make(
         tmp_path,
@@ -120,7 +120,7 @@ def cells_of(text: str) -> dict[tuple[str, str], list[str]]:
 
 
 def test_the_table_as_it_is_read(tmp_path: Path) -> None:
-    """Blank where an error was never reached, and the words under the heading that say so and why a ratio is absent."""
+    """The table is blank where an error was never reached, and the words under its heading say so."""
     kink = {"target": "abs", "asymptotic_mse": None}
     text = markdown(solvers.lay_out(make(tmp_path, spline(), solved(), spline(3e-25, **kink), solved(**kink))))
     smooth, _, kinked = text.partition("### abs; H = 512")
@@ -149,7 +149,7 @@ BAD = [
 
 @pytest.mark.parametrize("bad", BAD)
 def test_a_bad_line_costs_itself_and_is_named(bad: dict[str, Any], tmp_path: Path) -> None:
-    """The others are reported."""
+    """A bad line costs itself, and the others are reported."""
     complaints: list[str] = []
     path = write(tmp_path / "raw" / "m" / "r.jsonl", spline(), solved(**bad))
     run = read(path, complaints.append)
@@ -159,7 +159,7 @@ def test_a_bad_line_costs_itself_and_is_named(bad: dict[str, Any], tmp_path: Pat
 
 
 def test_odd_lines_never_break_the_report(tmp_path: Path) -> None:
-    """Foreign names, infinite and nan errors, errors of 0, no seconds at all, MSE* of 0."""
+    """Foreign names, errors of inf, nan and 0, no seconds and an MSE* of 0 break no report."""
     odd = [
         solved("<b>", target="<i>|"), solved(mse=["inf", "nan", 0.0, 0.0]), solved("sgd", mse=["nan"] * 4),
         spline(0.0, train_seconds=[0.0]), solved("lbfgs", asymptotic_mse=0.0), solved("momentum", target="step"),
@@ -172,7 +172,7 @@ def test_odd_lines_never_break_the_report(tmp_path: Path) -> None:
 
 
 def test_the_newest_run_of_solvers_stands_beside_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its own section, table and figure, none of them empty; in the terminal too; a run without any is as before."""
+    """Solvers have a section, a table and a figure of their own; a run without any is as before."""
     folder = tmp_path / "raw" / "m"
     write(folder / "2026.jsonl", line(seconds=[1e-3] * 6))
     own = {"settings": {"profile": "solvers", "threads": None}}
@@ -197,7 +197,7 @@ def test_the_newest_run_of_solvers_stands_beside_the_others(tmp_path: Path, caps
 
 
 def test_the_figure_has_a_panel_for_each_function(tmp_path: Path) -> None:
-    """A curve for each solver, and the line of the best spline; nothing where nothing was solved."""
+    """Each panel has a curve for each solver and the line of the best spline; without solvers there is none."""
     run = make(tmp_path, spline(), solved(), solved("sgd", status="DIVERGED", reason="x"), solved(target="abs"))
     figure = plots.solver_curves.draw(run)
     assert figure is not None
@@ -210,7 +210,7 @@ def test_the_figure_has_a_panel_for_each_function(tmp_path: Path) -> None:
 
 
 def test_a_short_run_from_end_to_end(tmp_path: Path) -> None:
-    """Parts of a second for each solver, as a user types it; on a backend that is asked for."""
+    """A run of parts of a second for each solver, as a user types it, is measured and reported."""
     words = ("--benchmark-only", "--profile", "solvers", "--target", "runge", "--hidden", "8", "--seconds", "4")
     done = bench(tmp_path, *words, "--backend", "numpy")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -24,7 +24,7 @@ def case(solver: str, target: str = "sin", hidden: int = 16) -> Case:
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_each_solver_comes_nearer(solver: str) -> None:
-    """Curves of one length that never go back in time; the last error is that of the network that is kept."""
+    """Curves have one length and never go back in time; the last error is that of the network that is kept."""
     run = Solving(case(solver), NumpyBackend(), 0.15)
     assert all(check.share <= 1 for check in run.gate().values())
     run.solve()
@@ -43,7 +43,7 @@ def test_each_solver_comes_nearer(solver: str) -> None:
 
 @pytest.mark.parametrize("solver", ["adam", "momentum", "sgd"])
 def test_it_trains_what_fit_trains(solver: str) -> None:
-    """Same samples, weights, order and rate: after as many epochs the same weights, bit by bit."""
+    """After as many epochs the weights are those of fit, bit by bit."""
     run = Solving(case(solver), NumpyBackend(), 0.3)
     run.solve()
     ours = fit("sin", hidden=16, solver=solver, epochs=int(run.seen["step"][-1]) // 25, progress=False)
@@ -53,7 +53,7 @@ def test_it_trains_what_fit_trains(solver: str) -> None:
 
 
 def test_slices_grow_and_end_with_the_seconds() -> None:
-    """A quarter of what is done, powers of two, 0.2 s at the most, and no more than is left."""
+    """A slice is a quarter of what is done, a power of two, 0.2 s at the most, and no more than is left."""
     run = Solving(case("adam"), NumpyBackend(), 10.0)
     assert [run._next_length(done, 1.0, 1e-6) for done in (1, 7, 8, 100)] == [1, 1, 2, 16]
     assert run._next_length(10**6, 1.0, 1e-3) == 128
@@ -63,7 +63,7 @@ def test_slices_grow_and_end_with_the_seconds() -> None:
 
 
 def test_lbfgs_minimizes_what_fit_minimizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In float64; it stops by itself where the iterations are over, and the last look is of its end."""
+    """L-BFGS works in float64, stops by itself after its iterations, and the last look is of its end."""
     monkeypatch.setattr(solving, "ENDLESS", 30)
     run = Solving(case("lbfgs"), NumpyBackend(), 60.0)
     run.solve()
@@ -72,7 +72,7 @@ def test_lbfgs_minimizes_what_fit_minimizes(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_lbfgs_ends_with_its_seconds() -> None:
-    """By itself it would go on."""
+    """L-BFGS ends with its seconds, where by itself it would go on."""
     run = Solving(case("lbfgs", hidden=64), NumpyBackend(), 0.05)
     run.solve()
     assert 0.05 <= run.seen["train_seconds"][-1] < 2
@@ -92,7 +92,7 @@ def test_ctrl_c_ends_the_run_and_not_the_case(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_diverging_solver_keeps_what_it_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The start, and every look before; the network that is gated is the last good one."""
+    """A solver that diverges keeps every look before, and the last good network is gated."""
     run = Solving(case("sgd", hidden=64), NumpyBackend(), 60.0)
     monkeypatch.setattr(run, "rule", SGD(50.0))
     start = run.params
@@ -122,7 +122,7 @@ class Lazy(NumpyBackend):
 
 
 def test_a_wrong_backend_disagrees() -> None:
-    """At the network reached, whatever the solver; one whose training is wrong before its clock starts."""
+    """A wrong backend disagrees at the network reached; one whose training is wrong, before its clock starts."""
     for solver in ("spline", "adam"):
         run = Solving(case(solver), Wrong(), 0.0)
         run.solve()

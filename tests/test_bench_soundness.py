@@ -56,7 +56,7 @@ ONE_THREAD = {"settings": {"threads": 1}}
     ],
 )
 def test_each_is_said(tmp_path: Path, word: str, header: dict[str, Any], fields: dict[str, Any]) -> None:
-    """And nothing else of a row that is otherwise steady."""
+    """Each fault is said, and nothing else of a row that is otherwise steady."""
     assert seen(tmp_path, header, **fields) == [word]
 
 
@@ -77,7 +77,7 @@ def test_each_is_said(tmp_path: Path, word: str, header: dict[str, Any], fields:
     ],
 )
 def test_nothing_is_said_of_a_sound_time(tmp_path: Path, header: dict[str, Any], fields: dict[str, Any]) -> None:
-    """Numbers just below each limit, or too few for it."""
+    """Nothing is said of numbers just below each limit, or of too few for it."""
     assert seen(tmp_path, header, **fields) == []
 
 
@@ -92,7 +92,7 @@ def test_drift_is_looked_for_within_a_pass(tmp_path: Path) -> None:
 
 
 def test_drift_is_seldom_seen_in_noise() -> None:
-    """In 1 % of steady rows at most (to sampling error), for the limit of 1 % is by a rank test."""
+    """Steady rows are called drifting in 1 % at most (to sampling error), the level of the rank test."""
     rng, seen = np.random.default_rng(1), 0
     for _ in range(400):
         by, p = soundness._drift((1e-3 * np.exp(rng.normal(0, 0.2, 24))).tolist())
@@ -101,7 +101,7 @@ def test_drift_is_seldom_seen_in_noise() -> None:
 
 
 def test_it_stands_in_the_row_and_in_the_report(tmp_path: Path) -> None:
-    """With numbers in the .csv, in a word with its sizes in the table; without a ratio where it is grave."""
+    """A fault stands with numbers in the .csv and in a word in the table; a grave one takes the ratio."""
     lines = [line("torch-cpu", seconds=STEADY), line(seconds=STEADY, read_back_seconds=5e-3),
              line("textbook-numpy", seconds=[1e-3, 1.4e-3] * 12)]  # fmt: skip
     run = read(write(tmp_path / "r.jsonl", *lines))
@@ -116,7 +116,7 @@ def test_it_stands_in_the_row_and_in_the_report(tmp_path: Path) -> None:
 
 
 def test_an_unsynchronized_baseline_gives_no_ratio(tmp_path: Path) -> None:
-    """For its time is not true."""
+    """A baseline that is not synchronized gives no ratio, for its time is not true."""
     run = read(
         write(tmp_path / "r.jsonl", line("torch-cpu", seconds=STEADY, read_back_seconds=1.0), line(seconds=STEADY))
     )
@@ -157,7 +157,7 @@ def asynchronous(request: pytest.FixtureRequest) -> Iterator[Asynchronous]:
 
 
 def test_a_backend_that_forgets_to_synchronize_is_found(asynchronous: Asynchronous, tmp_path: Path) -> None:
-    """The clock sees launches only, and the row says so; the same device in good order is believed."""
+    """A row whose clock saw launches only says so; the same device in good order is believed."""
     run, lines = make(Case("gradient", 20, 4), asynchronous)
     params, samples = run.on_device()
     call = lambda: asynchronous.loss_and_grads(params, samples)  # noqa: E731
@@ -170,6 +170,6 @@ def test_a_backend_that_forgets_to_synchronize_is_found(asynchronous: Asynchrono
 
 
 def test_a_sleep_of_known_length_is_measured() -> None:
-    """By the clock of bench: at least as long as it was, and not by much longer at the least."""
+    """The clock of bench gives a sleep no less than its length, and its least not much more."""
     seconds = min(timing.seconds_per_call(lambda: time.sleep(0.02), time.perf_counter, 2) for _ in range(10))
     assert 0.02 <= seconds < 0.03

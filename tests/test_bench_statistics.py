@@ -32,7 +32,7 @@ def simulate(draw: Draw, ratio: float, drift: float, times: int = TIMES, seed: i
 @pytest.mark.parametrize("noise", NOISE)
 @pytest.mark.parametrize("drift", [0.0, 0.1])
 def test_the_interval_of_a_ratio_covers_it(noise: str, drift: float) -> None:
-    """In at least 95 % of runs (to sampling error), whatever the noise, and however the machine drifts."""
+    """The interval covers in 95 % of runs at least (to sampling error), whatever the noise and the drift."""
     inside = np.mean([found.low <= 1.3 <= found.high for found in simulate(NOISE[noise], 1.3, drift)])
     assert inside > 0.93
 
@@ -45,7 +45,7 @@ def test_equal_backends_are_seldom_told_apart(noise: str) -> None:
 
 
 def test_what_differs_is_found() -> None:
-    """10 % under 5 % of noise and a drift of 10 % a block: in nine of ten runs; apart, without pairs, hardly ever."""
+    """A difference of 10 % under 5 % of noise and 10 % of drift is found by pairs, and hardly ever without."""
     assert np.mean([found.p_different <= 0.05 for found in simulate(NOISE["normal"], 1.1, 0.1)]) > 0.9
     rng, missed = np.random.default_rng(1), []
     for _ in range(100):
@@ -56,7 +56,7 @@ def test_what_differs_is_found() -> None:
 
 @pytest.mark.parametrize("compare", [compare_pairs, compare_groups])
 def test_equality_needs_evidence(compare: Callable[..., Comparison]) -> None:
-    """At the end of the margin it is claimed in 5 % of runs at most; well within it mostly; of few blocks never."""
+    """Equality is claimed in 5 % of runs at the margin's end at most, mostly well within it, never of few blocks."""
     rng = np.random.default_rng(2)
     draw = lambda scale, ratio: [  # noqa: E731
         compare(np.exp(rng.normal(0, scale, BLOCKS)), ratio * np.exp(rng.normal(0, scale, BLOCKS)), MARGIN).p_same
@@ -69,7 +69,7 @@ def test_equality_needs_evidence(compare: Callable[..., Comparison]) -> None:
 
 @pytest.mark.parametrize("compare", [compare_pairs, compare_groups])
 def test_the_ratio_is_how_many_times_faster_a_is(compare: Callable[..., Comparison]) -> None:
-    """The same from either side."""
+    """The ratio is the same from either side."""
     a, b = [1.0, 1.01, 0.99, 1.02, 0.98, 1.0], [2.0, 2.02, 1.98, 2.04, 1.96, 2.0]
     found, turned = compare(a, b, MARGIN), compare(b, a, MARGIN)
     assert found.ratio == pytest.approx(2)
@@ -87,7 +87,7 @@ def test_ties_are_no_trouble() -> None:
 
 
 def test_holm_corrects_for_the_length_of_a_table() -> None:
-    """By the definition: the k-th smallest of m times m - k + 1, never falling, at most 1."""
+    """Holm's k-th smallest of m is times m - k + 1, never falling, at most 1."""
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.5, 0.9]) == [1, 1]
     assert holm([]) == []

@@ -9,6 +9,7 @@ from test_bench_frames import followed, line, write
 
 from bench import cells, layouts, statistics, summary, tables
 from bench.blocks import markdown
+from bench.cells import NO_BREAK
 from bench.frames import Run, read
 
 
@@ -20,7 +21,7 @@ def make(tmp_path: Path, *lines: dict[str, Any]) -> Run:
 @pytest.mark.parametrize("rounds", [6, 7, 20, 60])
 @pytest.mark.parametrize("draw", ["normal", "lognormal", "exponential"])
 def test_the_interval_covers_the_median(rounds: int, draw: str) -> None:
-    """In at least 95 % of 2000 simulated cases (to sampling error), whatever the distribution."""
+    """The interval covers the median in 95 % of 2000 cases at least, whatever the distribution."""
     rng = np.random.default_rng(rounds)
     true = {"normal": 0.0, "lognormal": 1.0, "exponential": np.log(2)}[draw]
     inside = 0
@@ -33,7 +34,7 @@ def test_the_interval_covers_the_median(rounds: int, draw: str) -> None:
 
 
 def test_the_interval_is_made_of_values() -> None:
-    """The extremes of six; the 3rd from each end of eleven less one; nothing where five do not allow one."""
+    """The interval of six is their extremes, of eleven the second from each end, of five there is none."""
     assert statistics.median_interval([3, 1, 2, 6, 5, 4]) == (3.5, 1, 6)
     assert statistics.median_interval(list(range(11))) == (5, 1, 9)
     median, low, high = statistics.median_interval([1, 2, 3, 4, 5])
@@ -61,7 +62,7 @@ def test_times_rates_and_speed_ups(tmp_path: Path) -> None:
 
 
 def test_what_a_gpu_shows_beside_its_time(tmp_path: Path) -> None:
-    """The part of the time that it waits for the host, kernels a step, power and clocks; words where they matter."""
+    """A GPU's row has its share of waiting, kernels a step, power and clocks, in words where they matter."""
     gpu = {"watts": 120.5, "sm_mhz": 1980, "throttled": "software power cap"}
     seen = {"device": "cuda", "device_seconds": [1e-4] * 3, "gpu": gpu, "kernels_per_step": 70.0}
     run = make(
@@ -82,7 +83,7 @@ def test_what_a_gpu_shows_beside_its_time(tmp_path: Path) -> None:
 
 
 def test_ensembles_are_networks_in_a_second(tmp_path: Path) -> None:
-    """Of 25 000 steps each: 64 at 400 us for all of them are 6.4."""
+    """64 networks at 400 us a step for all of them, of 25 000 steps each, are 6.4 a second."""
     run = make(
         tmp_path,
         line(work="ensemble", optimizer="adam", batch=32, networks=64, seconds=[4e-2] * 6, steps=100),
@@ -96,7 +97,7 @@ def test_ensembles_are_networks_in_a_second(tmp_path: Path) -> None:
 
 
 def test_backward_is_a_difference_without_an_interval(tmp_path: Path) -> None:
-    """Gradient minus forward, only where both were measured."""
+    """Backward is gradient minus forward, only where both were measured."""
     run = make(
         tmp_path,
         line(seconds=[3e-3] * 6),
@@ -120,7 +121,7 @@ def learned(**changes: Any) -> dict[str, Any]:
 
 
 def test_thresholds_are_reached_when_first_seen(tmp_path: Path) -> None:
-    """Seconds at the first look below each; the last and the lowest error stand apart."""
+    """A threshold's seconds are of the first look below it; the last and the lowest error stand apart."""
     row = tables.convergence(make(tmp_path, learned())).query("backend == 'numpy'").iloc[0]
     assert row["seconds_to_0.01"] == 1.0
     assert np.isnan(row["seconds_to_0.001"])
@@ -130,7 +131,7 @@ def test_thresholds_are_reached_when_first_seen(tmp_path: Path) -> None:
 
 
 def test_a_diverged_run_says_so(tmp_path: Path) -> None:
-    """And keeps what it reached before."""
+    """A run that diverged says so and keeps what it reached before."""
     seen = {"step": [25, 50], "train_seconds": [1, 2], "loss": [1.0, "inf"], "test_mse": [5e-3, "nan"]}
     run = make(tmp_path, learned(status="DIVERGED", reason="the loss was nan", **seen))
     row = dict(tables.convergence(run).query("backend == 'numpy'").iloc[0])
@@ -140,7 +141,7 @@ def test_a_diverged_run_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", ["SKIPPED", "DISAGREES", "CRASHED", "OOM"])
 def test_a_case_without_a_time_shows_its_status(status: str, tmp_path: Path) -> None:
-    """In the matrix and in the main table; never a time, never a speed-up."""
+    """A case without a time shows its status in each table, never a time, never a speed-up."""
     run = make(tmp_path, line(status=status, reason="why", seconds=None, iterations=None, steps=None))
     row = tables.throughput(run).query("backend == 'numpy'").to_dict("records")[0]
     assert cells.time_cell(row) == status
@@ -153,20 +154,20 @@ def test_a_case_without_a_time_shows_its_status(status: str, tmp_path: Path) -> 
     [(0.1234, "0.123"), (7.0, "7"), (99.96, "100"), (985.4, "985"), (1019, "1 020"), (364_123, "364 000")],
 )
 def test_digits(value: float, text: str) -> None:
-    """Three of them, thousands apart."""
-    assert cells.digits(value) == text
+    """A number has three digits and no-break spaces between its thousands, so that no line ends inside it."""
+    assert cells.digits(value) == text.replace(" ", NO_BREAK)
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(7.8e-6, "7.8 us"), (6.5e-3, "6.5 ms"), (12.0, "12 s"), (1e-9, "0.001 us"), (np.nan, "")]
 )
 def test_durations_have_the_unit_that_fits(seconds: float, text: str) -> None:
-    """Microseconds to seconds."""
+    """A duration has the unit that fits, from microseconds to seconds."""
     assert cells.duration(seconds) == text
 
 
 def test_the_headline_stands_beside_its_baseline(tmp_path: Path) -> None:
-    """Times, and how many times faster than torch-cpu of the same run; a status where there is no time."""
+    """A time stands with how many times faster than torch-cpu of its run it is, or with its status."""
     run = make(
         tmp_path,
         line(work="step", batch=32, optimizer="sgd", seconds=[25e-5] * 6, steps=25),
@@ -188,7 +189,7 @@ def test_the_headline_stands_beside_its_baseline(tmp_path: Path) -> None:
 def test_no_ratio_to_a_baseline_that_is_slower_than_the_recipe(
     tmp_path: Path, baseline: list[float], recipe: list[float], published: bool
 ) -> None:
-    """Five per cent slower beyond both intervals, or without intervals by the medians; a faster baseline is modest."""
+    """A baseline 5 % slower beyond both intervals, or by medians without them, gives no ratio."""
     run = make(
         tmp_path, line(seconds=[1e-3] * 6), line("torch-cpu", seconds=baseline), line("torch-recipe", seconds=recipe)
     )
@@ -198,7 +199,7 @@ def test_no_ratio_to_a_baseline_that_is_slower_than_the_recipe(
 
 
 def test_scaling_in_long_form(tmp_path: Path) -> None:
-    """Seconds of a call against N, with what was paid once; three rounds have no interval."""
+    """Scaling has seconds of a call against N and what was paid once; three rounds have no interval."""
     run = make(
         tmp_path,
         line(work="scaling", batch=10**6, seconds=[2.0, 1.0, 3.0], algorithm="hinge", build_seconds=0.5),
@@ -222,7 +223,7 @@ def test_scaling_in_long_form(tmp_path: Path) -> None:
 
 
 def test_a_trajectory_in_long_form(tmp_path: Path) -> None:
-    """The worst of the single steps; the first epoch with a sign that differs, and the first beyond a thousandth."""
+    """A trajectory has its worst step, its first epoch with another sign and its first beyond a thousandth."""
     run = make(tmp_path, followed(), followed("numba", distance=[1e-5] * 4, flips=[0] * 4))
     rows = tables.trajectory(run).set_index("backend")
     ours, other = rows.loc["numpy"], rows.loc["numba"]
@@ -234,7 +235,7 @@ def test_a_trajectory_in_long_form(tmp_path: Path) -> None:
 
 
 def test_a_trajectory_as_it_is_read(tmp_path: Path) -> None:
-    """What was seen and when, or that it was not; recipes and divergent runs say so; without a result a row is bare."""
+    """A row tells what was seen and when, or that it was not; without a result it is bare."""
     none = {"step": None, "distance": None, "flips": None}
     run = make(
         tmp_path,
@@ -245,7 +246,7 @@ def test_a_trajectory_as_it_is_read(tmp_path: Path) -> None:
                  distance=[1e-5, 2e-5], flips=[0, 0]),
         followed("jax-cpu", status="DISAGREES", reason="w1 is off", agreement=None, **none),
     )  # fmt: skip
-    text = markdown(layouts.lay_out_trajectory(run))
+    text = markdown(layouts.lay_out_trajectory(run)).replace(NO_BREAK, " ")
     assert "### sin, adam, spread weights; H = 512, float32" in text
     cells = {
         row[0]: row[1:]

@@ -20,7 +20,7 @@ class FakeClock:
 
 @pytest.mark.parametrize("seconds", [1e-7, 3e-6, 1e-4, 0.9e-3, 1e-3, 0.5])
 def test_a_round_lasts_a_millisecond(seconds: float) -> None:
-    """Whatever a call takes; a slow call is made once."""
+    """A round lasts a millisecond whatever a call takes; a slow call is made once."""
     clock, calls = FakeClock(), 0
 
     def call() -> None:
@@ -37,7 +37,7 @@ def test_a_round_lasts_a_millisecond(seconds: float) -> None:
 
 
 def test_calls_that_find_cold_caches_do_not_count() -> None:
-    """Each of 16 inputs is slow the first time; what is slow for too long ends the warm-up."""
+    """Calls that find cold caches do not count, and what is slow for too long ends the warm-up."""
     clock = FakeClock()
     calls = 0
 
@@ -70,7 +70,7 @@ def test_a_clock_that_does_not_move_at_first_is_survived() -> None:
 
 
 def test_rounds_are_timed_as_under_pytest() -> None:
-    """So many rounds of so many calls, their seconds a call; the garbage collector is off meanwhile, and back after."""
+    """Rounds give seconds a call; the garbage collector is off meanwhile, and back after."""
     clock, collects = FakeClock(), []
     rounds = timing.Rounds(clock)
 
@@ -89,7 +89,7 @@ def test_rounds_are_timed_as_under_pytest() -> None:
 
 
 def test_seconds_per_call_divides_by_the_calls() -> None:
-    """K calls between two readings."""
+    """The seconds of a call are K calls between two readings, divided by K."""
     clock = FakeClock()
 
     def call() -> None:
@@ -102,7 +102,7 @@ def test_seconds_per_call_divides_by_the_calls() -> None:
     ("seconds", "budget", "wanted"), [(1, 0, 7), (1, 20, 20), (1e-3, 20, 25), (0, 1, 25), (1.5, 20, 3)]
 )
 def test_rounds_follow_the_budget(seconds: float, budget: float, wanted: int) -> None:
-    """Between the least that allows an interval and what keeps journals small."""
+    """The number of rounds lies between what an interval needs and what keeps journals small."""
     assert timing.choose_rounds(seconds, budget) == wanted
 
 
@@ -132,7 +132,7 @@ def test_the_clock_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_device_time_is_read_between_marks() -> None:
-    """On the device's own clock, synchronized before the difference is taken."""
+    """Device time is read on the device's own clock, synchronized before the difference is taken."""
     fake = FakeClock()
     backend = Asynchronous(fake)
 
@@ -153,7 +153,7 @@ def test_device_time_is_read_between_marks() -> None:
 
 
 def test_device_time_that_waited_for_the_host_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where queueing takes longer than the device was held, there are gaps between the marks."""
+    """Device time with gaps, where queueing took longer than the device was held, does not count."""
     fake = FakeClock()
     monkeypatch.setattr(timing.time, "perf_counter", fake)
     backend = Asynchronous(fake)

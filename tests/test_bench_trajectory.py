@@ -25,7 +25,7 @@ EXACT = replace(CASE, dtype="float64")
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_right_backend_agrees_in_every_step(optimizer: str, dtype: str) -> None:
-    """From 32 states between the first step and the last, rounded to the dtype, each with the very next minibatch."""
+    """A right backend agrees in a step from each of 32 states, each with the very next minibatch."""
     run = exact_run(replace(CASE, optimizer=optimizer, dtype=dtype))
     steps = [forced.state.step for forced in run.forced]
     assert len(set(steps)) == STATES
@@ -79,13 +79,13 @@ class OneElementOff(NumpyBackend):
     [(Planted(uncorrected), "[wb][12] after"), (OneElementOff(), "w1 after"), (Planted(w2_stays), "w2 after 63 steps")],
 )
 def test_a_wrong_step_disagrees(mutant: Backend, where: str, dtype: str) -> None:
-    """Another rule, an element of a gradient, and an update that is left out once: each by the array that it is in."""
+    """Another rule, a wrong element of a gradient and an update left out each disagree by their array."""
     with pytest.raises(agreement.Disagreement, match=f"^{where}"):
         agreement.demand(forced_steps(mutant, exact_run(replace(CASE, dtype=dtype))))
 
 
 def test_float64_numpy_never_parts_from_itself() -> None:
-    """No distance and no sign after any epoch, though one run was made in single steps and the other in epochs."""
+    """float64 numpy is at no distance from itself, though one run was made in steps and one in epochs."""
     found = free_run(NumpyBackend(), exact_run(EXACT))
     assert found["step"] == [25, 50, 75, 100]
     assert found["pairs"] == 800 * 24
@@ -126,7 +126,7 @@ def test_a_nudge_is_found_where_it_was_given(by: float) -> None:
 
 
 def test_signs_are_counted_one_by_one() -> None:
-    """As the definition z > 0 has them, at knots on samples too, for any number of inputs and units."""
+    """Signs are counted by z > 0, at knots on samples too, for any number of inputs and units."""
     rng = np.random.default_rng(0)
     x = np.round(rng.normal(size=(37, 2)), 1)
     first, second = (Params(*(np.round(rng.normal(size=s), 1) for s in ((2, 5), 5, (5, 1), 1))) for _ in range(2))
@@ -145,7 +145,7 @@ def test_an_order_of_its_own_has_no_free_run() -> None:
 
 
 def test_a_run_that_diverges_says_who() -> None:
-    """The backend, after the epochs that it has; or float64 itself, of which only the steps before are gated."""
+    """The backend diverges after the epochs that it has; where float64 does, only the steps before are gated."""
 
     def breaks(train: Callable[..., Any], state: State, *rest: Any) -> Any:
         after, losses = train(state, *rest)
@@ -178,7 +178,7 @@ def test_one_backend_cannot_spoil_the_run_of_the_next() -> None:
 
 
 def test_the_float64_run_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All backends of a case share it."""
+    """The float64 run is made once, and all backends of a case share it."""
     run = exact_run(CASE)
     monkeypatch.setattr(trajectory, "draw", lambda *_: pytest.fail("drawn again"))
     assert exact_run(replace(CASE)) is run

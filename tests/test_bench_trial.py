@@ -50,7 +50,7 @@ def make(case: Case, backend: NumpyBackend, past: Past | None = None) -> tuple[T
 
 
 def test_what_is_paid_once_is_measured_before_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Building the samples and the first call, by the same clock; the steady state stands apart from them."""
+    """Building the samples and the first call are timed by the same clock, apart from the steady state."""
     backend = Slow(build=3.0, first=7.0)
     monkeypatch.setattr(trial.timing.time, "perf_counter", lambda: backend.now)
     run, lines = make(Case("gradient", 20, 4), backend)
@@ -63,7 +63,7 @@ def test_what_is_paid_once_is_measured_before_the_gate(monkeypatch: pytest.Monke
 
 
 def test_a_gradient_that_would_take_too_long_is_not_begun() -> None:
-    """Foretold from the backend's own last size, in proportion to N; others and other widths are not concerned."""
+    """A gradient is foretold from the backend's own last size; others and other widths are not concerned."""
     past = Past()
     past.learn("numpy", Case("scaling", 10**6), 4.0)
     with pytest.raises(Unsuitable, match=r"about 40 s a call, the limit is 10 s"):
@@ -74,7 +74,7 @@ def test_a_gradient_that_would_take_too_long_is_not_begun() -> None:
 
 
 def test_the_limits_are_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time by the pace, memory by what the algorithm keeps: a fused backend goes where an unfused one cannot."""
+    """Time is limited by the pace, memory by what the algorithm keeps: a fused backend goes further."""
     monkeypatch.setattr(trial.machine, "available_bytes", lambda: 8 * 2**30)
     unfused, fused = NumpyBackend(), NumpyBackend()
     fused.algorithm = "dense, fused"
@@ -88,7 +88,7 @@ def test_the_limits_are_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_memory_kept_by_earlier_cases_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The C library may have been told to keep what was freed: that is no reason to refuse a case."""
+    """Memory that the C library was told to keep is given back, and is no reason to refuse a case."""
     free = [2 * 2**30]
     monkeypatch.setattr(trial.machine, "available_bytes", lambda: free[0])
     monkeypatch.setattr(trial.memory, "return_free_memory", lambda: free.append(free.pop() + 30 * 2**30))
@@ -97,7 +97,7 @@ def test_memory_kept_by_earlier_cases_is_given_back(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_timed_gradient_teaches_the_pace() -> None:
-    """The next size is judged by it."""
+    """A timed gradient sets the pace that the next size is judged by."""
     run, _ = make(Case("scaling", 20, 4), Slow())
     params, samples = run.on_device()
     run.measure(lambda: run.backend.loss_and_grads(params, samples))
@@ -110,7 +110,7 @@ def test_a_timed_gradient_teaches_the_pace() -> None:
     [(800, 800), (10**6, 10**6), (2**20, 131_072), (10**7, 250_000), (10**8, 250_000), (1_000_003, 1_000_003)],
 )
 def test_the_gate_repeats_samples_above_a_million(samples: int, distinct: int) -> None:
-    """As many distinct ones as divide N; a prime number of samples is gated in full."""
+    """The gate takes as many distinct samples as divide N; a prime number is gated in full."""
     assert distinct_samples(samples) == distinct
 
 
@@ -144,7 +144,7 @@ class PerStep(NumpyBackend):
 
 @pytest.mark.parametrize(("step_seconds", "epochs"), [(1e-5, 16), (1e-3, 1), (1e-9, 64), (1e-3 / 25, 8)])
 def test_a_timed_call_of_train_is_long(step_seconds: float, epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A power of two of epochs, of which 25 steps and the call last 5 ms; the first call is kept apart."""
+    """A timed call has a power of two of epochs and lasts 5 ms; the first call is kept apart."""
     backend = PerStep()
     backend.step_seconds = step_seconds
     monkeypatch.setattr(trial.timing.time, "perf_counter", lambda: backend.now)
@@ -176,7 +176,7 @@ class Forgetful(NumpyBackend):
 @pytest.mark.parametrize(("backend", "batch", "what"), [(Hasty, 40, "step "), (Forgetful, 32, "trained ")])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_a_wrong_update_gets_no_time(backend: type[NumpyBackend], batch: int, what: str, optimizer: str) -> None:
-    """A single one by its own comparison, a path of several by training in float64: gradients alone tell neither."""
+    """A wrong update gets no time, by its own comparison or by training in float64, however right its gradients."""
     case = Case("step", batch, 8, optimizer=optimizer)
     make(case, NumpyBackend())[0].gate()
     with pytest.raises(agreement.Disagreement, match=what):

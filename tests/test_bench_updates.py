@@ -45,7 +45,7 @@ def share(found: Params, wanted: Params, bounds: Params) -> float:
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10**6), st.sampled_from(RULES), st.lists(st.floats(-1, 1), min_size=1, max_size=8))
 def test_no_gradient_of_the_interval_leads_out_of_the_bound(seed: int, rule: Optimizer, places: list[float]) -> None:
-    """The update in float64, from moments and gradients of any magnitude, at its ends, at 0 and anywhere between."""
+    """The float64 update stays in the bound at the interval's ends, at 0 and between, for any magnitude."""
     state, grads, errors = drawn(seed, rule, "float64")
     wanted, bounds = bound_update(rule, state, grads, errors, 2.0**-53)
     for place in (-1.0, 0.0, 1.0, *places):
@@ -57,7 +57,7 @@ def test_no_gradient_of_the_interval_leads_out_of_the_bound(seed: int, rule: Opt
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10**6), st.sampled_from(RULES))
 def test_rounding_to_float32_stays_within_the_bound(seed: int, rule: Optimizer) -> None:
-    """Every operation of the formula in float32, from the right gradients rounded: at most the roundings counted."""
+    """The formula in float32, from right gradients rounded, stays within the roundings counted."""
     state, grads, _ = drawn(seed, rule, "float32")
     unit = 2.0**-24
     errors = Params(*(unit * np.abs(g) for g in grads))
@@ -99,7 +99,7 @@ def test_moments_that_cancel_are_rounded_as_they_were_before() -> None:
 
 @pytest.mark.parametrize("rule", RULES[:3])
 def test_the_bound_is_no_wider_than_it_must_be(rule: Optimizer) -> None:
-    """From moments as a run has them, a gradient known to a millionth, and one a thousandth off, or another rate."""
+    """A gradient a thousandth off and another rate are outside the bound; one known to a millionth is inside."""
     rng = np.random.default_rng(0)
     p, m, g = (Params(*rng.normal(size=(4, WEIGHTS))) for _ in range(3))
     v = Params(*(0.5 + rng.uniform(size=(4, WEIGHTS))))

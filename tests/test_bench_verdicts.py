@@ -32,14 +32,14 @@ def pair(ratio: float, noise: float = 0.005, blocks: int = 12, **limits: object)
     ],
 )
 def test_words(given: Pair, word: str, kind: str) -> None:
-    """Each in a table of one; UNSURE with its kind and a reason."""
+    """Each verdict is given in a table of one; UNSURE has its kind and a reason."""
     (verdict,) = judge([given])
     assert (verdict.word, verdict.kind) == (word, kind)
     assert bool(verdict.reason) == (word in ("UNSURE", "SAME"))
 
 
 def test_reasons_are_numbers() -> None:
-    """What was seen, and what would be needed."""
+    """A reason says what was seen and what would be needed."""
     assert judge([pair(1.3, blocks=5)])[0].reason == "5 blocks of 6 that an interval needs"
     assert judge([pair(1.3, least=0.5, because="of drift")])[0].reason.endswith("% is within the 50 % of drift")
     assert judge([pair(2.0, unsound="unsynchronized: 30 times")])[0].reason == "unsynchronized: 30 times"
@@ -66,7 +66,7 @@ def test_a_table_of_equals_seldom_holds_a_claim(drift: float) -> None:
 
 
 def test_same_is_seldom_said_of_what_differs_by_more() -> None:
-    """Of pairs that differ by 6 %: in at most 5 % of tables."""
+    """Pairs that differ by 6 % are called the SAME in 5 % of tables at most."""
     rng, wrong = np.random.default_rng(2), 0
     for _ in range(100):
         a, b = (np.exp(rng.normal(0, 0.03, (10, 12))) for _ in range(2))
@@ -76,5 +76,5 @@ def test_same_is_seldom_said_of_what_differs_by_more() -> None:
 
 
 def test_an_empty_table_has_no_verdicts() -> None:
-    """And is no error."""
+    """An empty table has no verdicts, and is no error."""
     assert judge([]) == []

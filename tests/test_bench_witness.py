@@ -27,7 +27,7 @@ def test_what_goes_on_beside_is_measured() -> None:
 
 
 def test_every_counter_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All cores' busy seconds, and those that other guests had, which few systems tell."""
+    """The counters are all cores' busy seconds, and those of other guests, which few systems tell."""
     times = SimpleNamespace(user=10.0, nice=1.0, system=5.0, idle=900.0, iowait=7.0, irq=0.5, softirq=0.25, steal=3.0)
     monkeypatch.setattr(witness.psutil, "cpu_times", lambda: times)
     found = witness.read()
@@ -38,7 +38,7 @@ def test_every_counter_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_page_faults_are_counted() -> None:
-    """Touching fresh memory faults; where the system does not count, None."""
+    """Touching fresh memory counts as page faults; a system that does not count them gives None."""
     before = witness.minor_faults()
     if before is None:
         pytest.skip("this system does not count page faults")
@@ -60,7 +60,7 @@ def test_shares_are_of_the_time_between() -> None:
 
 
 def test_a_container_tells_how_long_it_was_held_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where it has a quota; 0 where the file does not say, or is not there."""
+    """A container with a quota tells how long it was held back; without a file, or its word, it is 0."""
     stat = tmp_path / "cpu.stat"
     monkeypatch.setattr(witness, "CPU_STAT", stat)
     assert witness._throttled_seconds() == 0

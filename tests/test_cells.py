@@ -65,7 +65,7 @@ def cut(rows: list[Sample], cuts: list[int]) -> Iterator[tuple[np.ndarray, np.nd
 
 @given(samples, st.lists(st.integers(0, 60), max_size=5), st.sampled_from([1, 20, 10_000]))
 def test_few_x_are_exact(rows: list[Sample], cuts: list[int], buffer: int) -> None:
-    """Each x is a cell of its own, however the samples came; nothing else is lost."""
+    """Few distinct x are a cell each, however the samples came, and nothing else is lost."""
     groups = by_x(rows)
     if not groups:
         with pytest.raises(RelufitError, match="weight zero"):
@@ -81,7 +81,7 @@ def test_few_x_are_exact(rows: list[Sample], cuts: list[int], buffer: int) -> No
 
 
 def test_the_same_x_in_many_chunks() -> None:
-    """A spread that was summed is kept when the same x comes again."""
+    """The spread of an x that was summed is kept when the same x comes again."""
     rng = np.random.default_rng(0)
     x, y, weight = rng.integers(0, 10, 1000) / 10, rng.normal(size=1000), rng.random(1000)
     with pytest.MonkeyPatch.context() as patch:
@@ -91,7 +91,7 @@ def test_the_same_x_in_many_chunks() -> None:
 
 
 def test_a_mean_does_not_leave_its_samples() -> None:
-    """Where nearly all weight is at the upper end of an interval, rounding could put the mean beyond it."""
+    """The mean of a cell stays among its samples, where rounding could put it beyond the upper one."""
     top = np.nextafter(0.5, 0)
     for low in np.random.default_rng(0).uniform(0, 0.25, 200):
         with pytest.MonkeyPatch.context() as patch:
@@ -113,7 +113,7 @@ def intervals(rows: list[Sample], most: int) -> list[list[Sample]]:
 
 @given(samples, st.lists(st.integers(0, 60), max_size=5), st.sampled_from([1, 20, 10_000]), st.integers(2, 9))
 def test_many_x_share_intervals(rows: list[Sample], cuts: list[int], buffer: int, most: int) -> None:
-    """The same intervals however the samples were cut, and all six sums of each as of its samples."""
+    """Many x share the same intervals however the samples were cut, with all six sums of each."""
     groups = by_x(rows)
     if not groups:
         return
@@ -126,7 +126,7 @@ def test_many_x_share_intervals(rows: list[Sample], cuts: list[int], buffer: int
 
 @given(samples, st.integers(2, 9))
 def test_many_x_in_memory_share_cells_of_equal_numbers(rows: list[Sample], most: int) -> None:
-    """No more cells than may be; each holds as many distinct x as the others, or one more."""
+    """There are no more cells than may be, each with as many distinct x as others, or one more."""
     groups = by_x(rows)
     if not groups:
         return
@@ -162,7 +162,7 @@ def test_times_do_not_cancel() -> None:
 
 
 def test_means_of_many_times_are_exact() -> None:
-    """To one unit in the last place."""
+    """Means of many times are exact to one unit in the last place."""
     rng = np.random.default_rng(0)
     x, weight = np.sort(1.7e9 + rng.random(20_000) / 8), rng.random(20_000)
     with pytest.MonkeyPatch.context() as patch:
@@ -176,7 +176,7 @@ def test_means_of_many_times_are_exact() -> None:
 
 
 def test_an_outlier_coarsens_nothing() -> None:
-    """Intervals without samples cost no cell: the others are as fine as without it."""
+    """Intervals without samples cost no cell, so that the others are as fine as without an outlier."""
     x = np.arange(64) / 64
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cells, "MOST", 17)
@@ -210,7 +210,7 @@ def test_chunks_may_be_refilled() -> None:
 
 
 def test_columns_lists_and_more_fields() -> None:
-    """(n, 1) arrays, integers, lists, and chunks with more than three fields; inputs stay as they are."""
+    """Columns, integers, lists and chunks of more than three fields are taken, and stay as they are."""
     x, y = np.array([[3], [1], [1]]), np.array([[1.0], [2.0], [4.0]])
     x.flags.writeable = y.flags.writeable = False
     for result in (collect([(x, y, None, 7)]), merge_sorted(x, y), merge_sorted([3, 1, 1], [1, 2, 4])):
@@ -238,7 +238,7 @@ def test_columns_lists_and_more_fields() -> None:
     ],
 )
 def test_errors(x: object, y: object, weight: object, says: str) -> None:
-    """One sentence each, in memory and in chunks."""
+    """Each error is one sentence, in memory and in chunks."""
     for attempt in (lambda: merge_sorted(x, y, weight), lambda: collect([(x, y, weight)])):
         with pytest.raises(RelufitError) as caught:
             attempt()
@@ -246,7 +246,7 @@ def test_errors(x: object, y: object, weight: object, says: str) -> None:
 
 
 def test_rows_are_counted_over_chunks() -> None:
-    """And no chunk at all is no sample."""
+    """Rows are counted over all chunks, and no chunk at all is no sample."""
     with pytest.raises(RelufitError, match="at row 4;"):
         collect([([1, 2, 3], [1, 2, 3], None), ([1, 2], [1, np.nan], None)])
     with pytest.raises(RelufitError, match="there are no samples"):
@@ -254,7 +254,7 @@ def test_rows_are_counted_over_chunks() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    """3e6 samples of 3e6 distinct x, 72 MB as arrays: a table of 2^20 cells is 50 MB, and joining takes four more."""
+    """Joining 3e6 samples of distinct x, 72 MB as arrays, peaks below six tables of 2^20 cells, 50 MB each."""
 
     def chunks() -> Iterator[tuple[np.ndarray, np.ndarray, None]]:
         rng = np.random.default_rng(0)
@@ -273,7 +273,7 @@ def test_memory_is_bounded() -> None:
 
 
 def test_a_million_samples_merge_quickly() -> None:
-    """0.16 s where it was written; ten times that still catches a loop over samples in Python."""
+    """A million samples merge in far less time than a loop over samples in Python would take."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 1_000_000))
     start = time.perf_counter()

@@ -63,7 +63,7 @@ def compile_for(architecture: int, text: str, options: tuple[str, ...]) -> str:
     [(file, hidden) for file, largest in LARGEST.items() for hidden in (64, 512, 1024, 2048) if hidden <= largest],
 )
 def test_compiles_within_its_registers(architecture: int, hidden: int, file: str) -> None:
-    """Every kernel for A100, H100/H200 and B200: nothing of it in local memory, but for what is said."""
+    """Every kernel compiles for A100, H100/H200 and B200 without local memory, but for what is said."""
     for rule in range(len(RULES)) if architecture == 90 and file != "dense" else (len(RULES) - 1,):  # Adam has most
         said = compile_for(architecture, source(file), sizes(hidden, rule, keep_hidden=file == "train"))
         found = USED.findall(said)
@@ -88,7 +88,7 @@ def test_ceilings_compile_without_memory(dtype: str, architecture: int) -> None:
 @pytest.mark.parametrize("requirement", list(REQUIREMENTS))
 @pytest.mark.parametrize("name", list(HOST))
 def test_conforms(name: str, requirement: str) -> None:
-    """The suite that every backend passes, with the kernels on the host."""
+    """The kernels, run on the host, pass the suite that every backend passes."""
     REQUIREMENTS[requirement](HOST[name](name))
 
 
@@ -116,7 +116,7 @@ def places(*names: str) -> list[object]:
 @pytest.mark.parametrize(("hidden", "samples"), [(64, 333), (512, 100), (100, 65), (1, 1), (33, 9000)])
 @pytest.mark.parametrize(("make", "name"), places(*HOST))
 def test_agrees_with_float64(make: Callable[[str], Backend], name: str, hidden: int, samples: int) -> None:
-    """Output, loss and gradients on data made to hurt, within what rounding explains."""
+    """Output, loss and gradients on data made to hurt differ from float64 by rounding only."""
     params, x, y = adversarial(hidden, samples)
     backend = make(name)
     agreement.demand(agreement.compare(backend, params, x, y, agreement.reference(params, x, y)))
@@ -129,7 +129,7 @@ def test_agrees_with_float64(make: Callable[[str], Backend], name: str, hidden: 
 def test_trains_as_float64_does(
     make: Callable[[str], Backend], name: str, hidden: int, plan: str, rule: Optimizer
 ) -> None:
-    """Some epochs in one launch: by ragged batches, by batches of several groups of 32, by the whole data set."""
+    """Epochs in one launch end where float64 does: ragged batches, large ones, the whole data set."""
     params, x, y = init_params(hidden), *(np.linspace(-6, 6, 200, dtype=np.float32)[:, None],) * 2
     plans = {
         "ragged": draw_plan(200, batch=32, epochs=2),
@@ -157,7 +157,7 @@ def digest(name: str, seed: int) -> str:
 
 @pytest.mark.parametrize("name", list(HOST))
 def test_the_order_of_threads_changes_no_bit(name: str) -> None:
-    """One after the other, or shuffled at every turn: nothing is read before it is written."""
+    """Threads in order, or shuffled at every turn, give the same bits: nothing is read before it is written."""
     assert digest(name, 1) == digest(name, 2) == digest(name, 0)
 
 
@@ -190,7 +190,7 @@ for name, before in zip(sys.argv[4::2], sys.argv[5::2]):
 
 @pytest.mark.parametrize(("file", "place"), PLACES)
 def test_a_missing_barrier_is_seen(file: str, place: int, tmp_path: Path) -> None:
-    """Each barrier deleted in turn gives other bits, in one order of the threads or another, or waits for ever."""
+    """Each barrier that is deleted changes the bits in some order of the threads, or lets them wait for ever."""
     for original in sources.FOLDER.glob("*.cuh"):
         (tmp_path / original.name).write_text(original.read_text())
     text = (tmp_path / file).read_text()
@@ -225,7 +225,7 @@ backend.synchronize()
 @pytest.mark.parametrize("tool", ["memcheck", "racecheck"])
 @pytest.mark.parametrize("name", list(HOST))
 def test_the_sanitizer_finds_nothing(name: str, tool: str) -> None:
-    """No access outside an array, no race for shared memory: what the host's fibers cannot see."""
+    """The sanitizer finds no access outside an array and no race for shared memory."""
     sanitizer = shutil.which("compute-sanitizer")
     load_or_skip(name)
     if sanitizer is None:
@@ -254,7 +254,7 @@ def test_the_sanitizer_finds_nothing(name: str, tool: str) -> None:
 
 
 def test_kernels_refuse_what_they_cannot() -> None:
-    """More inputs, float64 and too many units, each with the reason."""
+    """More inputs, float64 and too many units are refused, each with the reason."""
     for name, backend in HOST.items():
         made: HostKernels = backend(name)
         assert "one input and one output" in str(made.supports(Sizes(10, 2, 8, 1), "float32"))  # type: ignore[attr-defined]

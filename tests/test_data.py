@@ -27,7 +27,7 @@ def test_noise_follows_the_seed() -> None:
 
 @pytest.mark.parametrize("bad", [0, -1, 2.5, "10"])
 def test_sample_refuses_bad_counts(bad: object) -> None:
-    """With a sentence."""
+    """A bad count of samples is refused with a sentence."""
     with pytest.raises(RelufitError):
         sample(targets.SIN, bad)  # type: ignore[arg-type]
 
@@ -58,7 +58,7 @@ def test_a_plan_visits_every_sample_once_an_epoch(n: int, batch: int, epochs: in
 
 
 def test_a_longer_plan_begins_with_a_shorter_one() -> None:
-    """And first_epoch continues it, so that a run may be resumed."""
+    """A longer plan begins with a shorter one, and first_epoch continues it, so that a run may be resumed."""
     long, short = draw_plan(50, batch=8, epochs=6, seed=3), draw_plan(50, batch=8, epochs=2, seed=3)
     rest = draw_plan(50, batch=8, epochs=4, seed=3, first_epoch=2)
     assert long.order is not None
@@ -76,13 +76,13 @@ def test_a_full_batch_has_no_order() -> None:
 
 @pytest.mark.parametrize("bad", [{"batch": 0}, {"epochs": 0}, {"seed": -1}, {"first_epoch": -1}, {"batch": 1.5}])
 def test_a_plan_refuses_bad_counts(bad: dict[str, object]) -> None:
-    """With a sentence."""
+    """A bad count is refused with a sentence."""
     with pytest.raises(RelufitError):
         draw_plan(10, **bad)  # type: ignore[arg-type]
 
 
 def test_check_table_takes_lists_and_integers() -> None:
-    """Vectors become columns, everything becomes float64."""
+    """Vectors become columns, and everything becomes float64."""
     x, y = check_table([1, 2, 3], np.array([[1], [0], [1]], dtype=np.int8))
     assert x.shape == y.shape == (3, 1)
     assert x.dtype == y.dtype == np.float64
@@ -104,7 +104,7 @@ def test_check_table_takes_lists_and_integers() -> None:
     ],
 )
 def test_check_table_names_what_is_wrong(x: object, y: object, says: str) -> None:
-    """One sentence, with the place."""
+    """A bad table is one sentence that names the place."""
     with pytest.raises(RelufitError, match=says):
         check_table(x, y)
 

@@ -11,7 +11,7 @@ NONE = np.empty(0)
 
 
 def test_by_density_every_piece_has_the_same_error() -> None:
-    """Of exp, nearly, where those of equidistant pieces differ four hundredfold."""
+    """Pieces of exp by density have nearly equal errors, where equidistant ones differ four hundredfold."""
     pieces = FunctionPieces(np.exp, -1.5, 1.5)
     errors = pieces.moments(by_density(pieces, np.linspace(-1.5, 1.5, 2001), 100)).rest
     assert errors.max() < 1.5 * errors.min()
@@ -22,7 +22,7 @@ def test_by_density_every_piece_has_the_same_error() -> None:
     [(np.log, 1e-6, 1.0), (np.log, 1e-9, 1.0), (np.reciprocal, 1e-3, 1.0), (np.exp, -50.0, 0.0)],
 )
 def test_nodes_settle_where_nearly_all_happens_in_a_small_part(function: np.ufunc, low: float, high: float) -> None:
-    """Equidistant nodes leave nearly all of the error between two of them."""
+    """Nodes settle at a small part where equidistant ones leave nearly all of the error between two."""
     pieces = FunctionPieces(function, low, high)
     errors = pieces.moments(np.linspace(low, high, 1001)).rest
     assert errors.max() > 50 * errors.mean()
@@ -33,7 +33,7 @@ def test_nodes_settle_where_nearly_all_happens_in_a_small_part(function: np.ufun
 
 
 def test_nodes_that_are_fixed_stay_and_none_lie_inside_a_jump() -> None:
-    """Both sides of a jump are nodes, and it draws no others."""
+    """Both sides of a jump stay nodes, and it draws no others."""
     sides = np.array([-1e-9, 1e-9])
     pieces = FunctionPieces(np.sign, -1.0, 1.0, sides)
     nodes = even_nodes(pieces, np.linspace(-1, 1, 200), 100, sides)
@@ -42,7 +42,7 @@ def test_nodes_that_are_fixed_stay_and_none_lie_inside_a_jump() -> None:
 
 
 def test_nodes_of_a_table_lie_between_its_samples() -> None:
-    """Half-way between two, one for each pair at most."""
+    """A node of a table lies half-way between two samples, one for each pair at most."""
     x = np.linspace(0, 1, 50)
     nodes = even_nodes(DataPieces(x, x**8, np.ones(50)), np.linspace(0, 1, 30), 40, NONE)
     between = (x[1:] + x[:-1]) / 2

@@ -15,7 +15,7 @@ FEW: dict[str, Any] = {"hidden": 16, "epochs": 6, "n": 60, "progress": False}
 
 
 def test_one_network_is_a_fit() -> None:
-    """With nothing but one of each, the bits of fit."""
+    """One network alone has the bits of fit."""
     (one,) = fit_many("sin", **FEW)
     alone = fit("sin", **FEW)
     for found, wanted in zip(one.params, alone.params, strict=True):
@@ -27,7 +27,7 @@ def test_one_network_is_a_fit() -> None:
 
 @pytest.mark.parametrize("backend", ["numpy", "numpy-hinge", "numba"])
 def test_each_learns_its_own_target(backend: str) -> None:
-    """Three functions at once, each as well as alone."""
+    """Three functions at once are each learned as well as alone."""
     names = ["sin", "square", "cos(x)"]
     domain = (-6.0, 6.0)
     together = fit_many(names, backend=backend, hidden=32, epochs=40, n=200, domain=domain, progress=False)
@@ -40,7 +40,7 @@ def test_each_learns_its_own_target(backend: str) -> None:
 
 
 def test_the_kernel_trains_them_too() -> None:
-    """The CUDA backend's launch of a block for each network, on the host."""
+    """The CUDA backend's launch of a block for each network trains them, on the host."""
     settings = FEW | {"epochs": 2, "hidden": 8}
     rates = [1e-3, 1e-2, 1e-3]
     device = fit_many("sin", seeds=[0, 1, 2], learning_rates=rates, backend=HostTrain("cupy-train"), **settings)
@@ -51,7 +51,7 @@ def test_the_kernel_trains_them_too() -> None:
 
 
 def test_seeds_and_rates_belong_to_their_networks() -> None:
-    """Other weights for another seed; the rate of each is its own."""
+    """Another seed gives other weights, and each network has its own rate."""
     same = fit_many("sin", seeds=[3, 3, 4], learning_rates=[1e-3, 1e-2, 1e-3], **FEW)
     np.testing.assert_array_equal(fit_many("sin", seeds=3, **FEW)[0].params.w1, same[0].params.w1)
     first = [one.history.loss[0] for one in same]
@@ -62,7 +62,7 @@ def test_seeds_and_rates_belong_to_their_networks() -> None:
 
 
 def test_columns_of_data_are_networks() -> None:
-    """Of y (N, M) each column has its own scale; the network acts on raw x and gives raw y."""
+    """Each column of y (N, M) has its own scale; its network acts on raw x and gives raw y."""
     x = np.linspace(0, 10, 80)
     y = np.stack([np.sin(x), 1e6 * np.cos(x) + 3e6], axis=1)
     small, large = fit_many(x, y, hidden=64, epochs=1000, progress=False)
@@ -73,7 +73,7 @@ def test_columns_of_data_are_networks() -> None:
 
 
 def test_one_that_diverges_leaves_the_others_alone() -> None:
-    """It ends with its last good state and says so."""
+    """A network that diverges ends with its last good state and says so; the others go on."""
     fits = fit_many("sin", solver="sgd", learning_rates=[1e-3, 1e6, 1e-3], **FEW)
     assert [one.metrics["status"] for one in fits] == ["finished", "diverged", "finished"]
     assert np.isfinite(fits[1].metrics["mse"])
@@ -96,14 +96,14 @@ class Interrupted(NumpyBackend):
 
 
 def test_ctrl_c_returns_what_was_reached() -> None:
-    """After one slice of one epoch."""
+    """Ctrl-C returns what was reached, here after one slice of one epoch."""
     fits = fit_many("sin", seeds=[0, 1], backend=Interrupted(), **FEW)
     assert [one.metrics["status"] for one in fits] == ["interrupted"] * 2
     assert [one.metrics["epochs"] for one in fits] == [1, 1]
 
 
 def test_goes_on_as_fit() -> None:
-    """The state of one of many is a state of fit."""
+    """The state of one of many is a state of fit, which goes on with it."""
     one = fit_many("sin", seeds=[0, 5], **FEW)[1]
     more = fit("sin", state=one.state, **FEW)
     assert more.metrics["steps"] == 2 * one.metrics["steps"]
@@ -111,7 +111,7 @@ def test_goes_on_as_fit() -> None:
 
 
 def test_takes_the_first_backend_that_can() -> None:
-    """By `supports` alone: float64 is not for the kernel."""
+    """The first backend that can do the work is taken, by `supports` alone."""
     wanted: list[str | Backend] = [HostTrain("cupy-train"), "numpy"]
     assert fit_many("sin", backend=wanted, dtype="float64", **FEW)[0].metrics["backend"] == "numpy"
     assert fit_many("sin", backend=wanted, **(FEW | {"epochs": 1, "hidden": 4}))[0].metrics["backend"] == "cupy-train"
@@ -121,7 +121,7 @@ def test_takes_the_first_backend_that_can() -> None:
 
 
 def test_default_trains_several_inputs() -> None:
-    """Two columns of x, one output for each network."""
+    """The default trains networks of two inputs, one output for each network."""
     x = np.random.default_rng(0).uniform(-1, 1, (50, 2))
     fits = fit_many(x, np.stack([x[:, 0] * x[:, 1], x.sum(axis=1)], axis=1), hidden=16, epochs=30, progress=False)
     assert [one.params.w1.shape for one in fits] == [(2, 16)] * 2
@@ -145,6 +145,6 @@ def test_default_trains_several_inputs() -> None:
     ],
 )
 def test_bad_input_is_one_sentence(arguments: tuple[Any, ...], settings: dict[str, Any], message: str) -> None:
-    """What was given, and what is valid."""
+    """Bad input is one sentence that says what was given and what is valid."""
     with pytest.raises(RelufitError, match=message):
         fit_many(*arguments, **{**FEW, **settings})

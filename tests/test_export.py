@@ -18,7 +18,7 @@ from relufit.export import check_can_save, load_params, save_params
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
-    """Bit for bit, with dtypes; Fortran-ordered arrays too."""
+    """What is saved is loaded bit for bit, with dtypes; Fortran-ordered arrays too."""
     params = init_params(9, 3, 2, dtype="float64")
     save_params(params._replace(w1=np.asfortranarray(params.w1)), tmp_path / "a.safetensors")
     for found, wanted in zip(load_params(tmp_path / "a.safetensors"), params, strict=True):
@@ -34,7 +34,7 @@ def test_a_fit_saves_its_parameters(tmp_path: Path) -> None:
 
 
 def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
-    """Missing, empty, cut short, of other arrays, of arrays that are no network."""
+    """A file that is missing, empty, cut short or of other arrays is refused."""
     path = tmp_path / "x.safetensors"
     save_params(init_params(9), path)
     whole = path.read_bytes()
@@ -53,7 +53,7 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_flipped_bit_is_no_other_network(tmp_path: Path) -> None:
-    """Wherever in the file: it is refused, or it is in words that say nothing of the weights, which are all there."""
+    """A flipped bit is refused, or lies in words that say nothing of the weights, which are all there."""
     path, params = tmp_path / "x.safetensors", init_params(9)
     save_params(params, path)
     whole, loaded = path.read_bytes(), 0
@@ -75,7 +75,7 @@ def test_a_flipped_bit_is_no_other_network(tmp_path: Path) -> None:
 
 
 def test_files_of_other_programs_load(tmp_path: Path) -> None:
-    """Which know no checksum, and may say other things of a file."""
+    """Files of other programs load, which know no checksum and may say other things of a file."""
     path = tmp_path / "x.safetensors"
     for words in (None, {"format": "pt"}, {"sha256": "of something else"}):
         safetensors.numpy.save_file(network(), path, words)
@@ -83,7 +83,7 @@ def test_files_of_other_programs_load(tmp_path: Path) -> None:
 
 
 def test_the_same_network_is_the_same_file(tmp_path: Path) -> None:
-    """Byte for byte, in another process too: one word of metadata has one order."""
+    """The same network is the same file byte for byte, in another process too."""
     names = [tmp_path / f"{i}.safetensors" for i in range(3)]
     code = "import sys; from relufit import export, init_params; export.save_params(init_params(9), sys.argv[1])"
     for name in names:
@@ -114,7 +114,7 @@ def network(dtype: Any = np.float32, hidden: int = 3) -> dict[str, np.ndarray]:
     ],
 )
 def test_weights_that_are_no_network_are_refused(arrays: dict[str, np.ndarray], sentence: str, tmp_path: Path) -> None:
-    """In a file that is whole: what is wrong with them, and in which file."""
+    """A whole file whose weights are no network is refused with what is wrong and its name."""
     path = tmp_path / "x.safetensors"
     path.write_bytes(safetensors.numpy.save(network()))
     load_params(path)  # so that it is what follows that is refused
@@ -126,7 +126,7 @@ def test_weights_that_are_no_network_are_refused(arrays: dict[str, np.ndarray], 
 
 @pytest.mark.parametrize(("kind", "size"), [("BF16", 2), ("F8_E4M3", 1)])
 def test_types_that_numpy_lacks_are_refused(kind: str, size: int, tmp_path: Path) -> None:
-    """Whether or not another library has taught numpy bfloat16 by now; numpy cannot write it: the header is ours."""
+    """bfloat16 is refused, whether or not another library has taught numpy the type by now."""
     header, end = {}, 0
     for name, array in network().items():
         header[name] = {"dtype": kind, "shape": array.shape, "data_offsets": [end, end := end + size * array.size]}
@@ -137,7 +137,7 @@ def test_types_that_numpy_lacks_are_refused(kind: str, size: int, tmp_path: Path
 
 
 def test_nothing_is_unpickled(tmp_path: Path) -> None:
-    """A pickle that would leave a file behind is foreign, and leaves none."""
+    """A pickle that would leave a file behind is refused as foreign, and leaves none."""
 
     class Trap:
         def __reduce__(self) -> tuple[Any, ...]:
@@ -153,7 +153,7 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
 
 
 def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
-    """Weights that are not finite, before a file is written."""
+    """Weights that are not finite are refused before a file is written."""
     params = init_params(3)
     with pytest.raises(RelufitError, match="nan or inf in w2"):
         save_params(params._replace(w2=params.w2 * np.nan), tmp_path / "x.safetensors")
@@ -161,7 +161,7 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """One sentence."""
+    """A folder that is not there is one sentence that names it."""
     for name in ("no/such/x.safetensors", "x.pt", "nosuffix"):
         with pytest.raises(RelufitError, match="cannot write"):
             save_params(init_params(3), tmp_path / name)

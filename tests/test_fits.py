@@ -33,7 +33,7 @@ def test_errors_against_a_function_settle(text: str, domain: tuple[float, float]
 
 
 def test_an_exact_network_has_an_error_of_rounding() -> None:
-    """No cell is halved for it."""
+    """An exact network has an error of rounding, and no cell is halved for it."""
     mse, largest = errors_against(targets.ABS, EXACT_HAT)
     assert mse < 1e-30
     assert largest < 1e-14

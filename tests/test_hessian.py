@@ -9,7 +9,7 @@ from relufit import Params, RelufitError, init_params, theory
 
 
 def test_large_numbers_have_a_rate_as_long_as_there_is_one() -> None:
-    """It goes with the inverse square of the weights; beyond floating point a sentence says so, and nothing warns."""
+    """The rate goes with the inverse square of the weights; beyond floating point a sentence says so."""
     start, x = init_params(6, domain=(-2, 2), dtype="float64"), np.linspace(-2, 2, 60)
     y = np.zeros(len(x))
     rates = [

@@ -96,7 +96,7 @@ def size_of_outputs(params: Params, x: np.ndarray) -> np.ndarray:
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), dtype=st.sampled_from(["float32", "float64"]), name=st.sampled_from(HINGE))
 def test_agrees_with_dense_on_adversarial_data(data: st.DataObject, dtype: str, name: str) -> None:
-    """Ties, knots on samples, w1 = 0 and tiny, one unit, one sample, unsorted x, several outputs."""
+    """Hinge agrees with dense on ties, knots on samples, w1 = 0 and tiny, unsorted x and single samples."""
     backend = load_or_skip(name)
     numbers = st.sampled_from(VALUES) | st.floats(-4, 4, width=32)
     n, h, o = (data.draw(st.integers(1, most)) for most in (80, 12, 3))
@@ -114,7 +114,7 @@ def test_agrees_with_dense_on_adversarial_data(data: st.DataObject, dtype: str, 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), dtype=st.sampled_from(["float32", "float64"]))
 def test_masks_are_those_of_the_dense_form(data: st.DataObject, dtype: str) -> None:
-    """Whatever the weights, infinite products included: a unit is on from its rank, or up to it."""
+    """A unit is on from its rank, or up to it, whatever the weights, infinite products included."""
     numbers = st.sampled_from((*VALUES, 1e30, -1e30, 3e38, 1e-45)) | st.floats(-1e3, 1e3, width=32)
     draw = lambda most: np.array(data.draw(st.lists(numbers, min_size=1, max_size=most)), dtype)  # noqa: E731
     x, w1 = np.sort(draw(40)), draw(20)
@@ -140,7 +140,7 @@ def test_masks_are_those_of_the_dense_form(data: st.DataObject, dtype: str) -> N
     ids=["uniform", "ties", "offset", "cauchy", "constant", "repeated"],
 )
 def test_agrees_with_dense_on_many_samples(backend: Backend, x: np.ndarray, dtype: str) -> None:
-    """Thousands of samples: every level of the tree; half of the knots lie on samples."""
+    """Thousands of samples use every level of the tree, and half of the knots lie on samples."""
     rng, h, o = np.random.default_rng(5), 60, 2
     w1 = rng.normal(size=h)
     w1[:6] = 0, -0.0, 1e-300, -1e-300, 1e-30, -1e-30
@@ -153,7 +153,7 @@ def test_agrees_with_dense_on_many_samples(backend: Backend, x: np.ndarray, dtyp
 
 
 def test_a_fit_as_good_as_it_gets_has_gradients_as_good_as_dense(backend: Backend) -> None:
-    """At a loss of 1e-9 residuals are the difference of numbers a hundred thousand times their size."""
+    """At a loss of 1e-9, where residuals cancel, the gradients are as good as the dense form's."""
     rng, h = np.random.default_rng(0), 600
     knots = np.linspace(-6, 6, h + 1)[:-1]
     slopes = np.diff(np.sin(np.append(knots, 6.0))) / np.diff(np.append(knots, 6.0))
@@ -171,7 +171,7 @@ def test_a_fit_as_good_as_it_gets_has_gradients_as_good_as_dense(backend: Backen
 @pytest.mark.parametrize("end", ["min", "max"])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_knot_on_the_first_or_last_sample(backend: Backend, end: str, sign: int) -> None:
-    """Where rounding could put it on either side, the unit is still off, or on, for all others."""
+    """A unit whose knot rounds to either side of an end sample is right for all others."""
     rng = np.random.default_rng(0)
     for _ in range(200):
         x = rng.uniform(-3, 3, (50, 1))
@@ -183,7 +183,7 @@ def test_a_knot_on_the_first_or_last_sample(backend: Backend, end: str, sign: in
 
 @pytest.mark.parametrize("name", HINGE)
 def test_400_steps_of_adam_agree_with_dense(name: str) -> None:
-    """Full batches in float64, weights and losses to 1e-12: the masks never part."""
+    """Weights and losses of 400 full batches in float64 agree to 1e-12: the masks never part."""
     backend = load_or_skip(name)
     params = init_params(64, dtype="float64", seed=1)
     x = np.random.default_rng(0).uniform(-6, 6, (800, 1))
@@ -198,7 +198,7 @@ def test_400_steps_of_adam_agree_with_dense(name: str) -> None:
 
 
 def test_minibatches_agree_with_dense(backend: Backend) -> None:
-    """The short cut for batches of any size, the ragged last one included."""
+    """Minibatches of any size agree with dense, the ragged last one included."""
     params = init_params(40, dtype="float64", seed=2)
     x = np.random.default_rng(0).uniform(-6, 6, (500, 1))
     plan, rule = draw_plan(500, batch=70, epochs=20), Adam(1e-3)
@@ -212,7 +212,7 @@ def test_minibatches_agree_with_dense(backend: Backend) -> None:
 @pytest.mark.parametrize("samples", [1, 3, 100, 5000])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_forward_by_segments_is_the_network(backend: Backend, samples: int, dtype: str) -> None:
-    """Within the bound of float64, for samples among the knots, beyond them and all in one place."""
+    """Forward is within the bound of float64 for samples among the knots, beyond them and all in one place."""
     params = init_params(50, 1, 2, seed=3, domain=(-2, 2), dtype=dtype)
     for x in (np.linspace(-3, 3, samples), np.full(samples, 0.7), np.linspace(50, 60, samples)):
         x = x.astype(dtype)[:, None]
@@ -225,7 +225,7 @@ def test_forward_by_segments_is_the_network(backend: Backend, samples: int, dtyp
 @pytest.mark.parametrize("where", Params._fields)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_broken_weight_shows_in_loss_and_output(backend: Backend, where: str, value: float) -> None:
-    """Even where the unit would be off for every sample."""
+    """A weight that is not finite shows in loss and output, even where its unit would be off everywhere."""
     params = Params(np.array([[1.0, 1.0]]), np.array([-100.0, 0.5]), np.array([[1.0], [2.0]]), np.zeros(1))
     getattr(params, where).flat[0] = value
     x = np.linspace(-1, 1, 2000)[:, None]
@@ -249,7 +249,7 @@ class DenseRan(Exception):
 def test_the_algorithm_named_is_the_one_that_runs(
     name: str, verb: str, batch: int, samples: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On both sides of every threshold: the dense form is called where `algorithm_of` says so, and only there."""
+    """The dense form is called on that side of every threshold where `algorithm_of` says so, and only there."""
 
     def dense_form(*arguments: object) -> None:
         raise DenseRan
@@ -282,7 +282,7 @@ def test_the_algorithm_named_is_the_one_that_runs(
 
 @pytest.mark.parametrize("name", HINGE)
 def test_more_than_one_input_is_refused(name: str) -> None:
-    """With the names of the backends that take it, before any work."""
+    """More than one input is refused before any work, with the names of the backends that take it."""
     backend = load_or_skip(name)
     reason = backend.supports(Sizes(10, 2, 4, 1), "float32")
     assert reason is not None
@@ -294,7 +294,7 @@ def test_more_than_one_input_is_refused(name: str) -> None:
 
 
 def test_the_two_forms_of_the_readable_reference_agree() -> None:
-    """A segment for each sample, and moments between neighbouring ranks."""
+    """A segment for each sample gives what moments between neighbouring ranks give."""
     rng = np.random.default_rng(0)
     x = np.sort(rng.uniform(-6, 6, 3000))
     table, params = tabulate(x, np.stack([np.sin(x), x**2])), init_params(100, 1, 2, dtype="float64")

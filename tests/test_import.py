@@ -28,25 +28,25 @@ def run(code: str) -> str:
 
 
 def test_importing_loads_numpy_only() -> None:
-    """No framework, no command line, no plotting."""
+    """Importing relufit loads no framework, no command line and no plotting."""
     loaded = run(f"import relufit, sys; print([name for name in {FRAMEWORKS} if name in sys.modules])")
     assert loaded.strip() == "[]"
 
 
 def test_fitting_with_numpy_loads_no_framework() -> None:
-    """The numpy backend needs numpy."""
+    """A fit with the numpy backend loads no framework."""
     code = "import relufit, sys; relufit.fit('sin', hidden=4, epochs=1); "
     assert run(code + f"print([name for name in {FRAMEWORKS} if name in sys.modules])").strip() == "[]"
 
 
 def test_the_theory_loads_numpy_only() -> None:
-    """The first derivative brings sympy in, and nothing scipy."""
+    """The theory loads numpy alone; the first derivative brings sympy in, and nothing scipy."""
     code = "import relufit.theory as t, sys; t.interpolating_network('sin', 8); "
     assert run(code + f"print([name for name in {FRAMEWORKS} if name in sys.modules])").strip() == "[]"
 
 
 def test_an_estimator_says_what_is_not_installed() -> None:
-    """One sentence with the command, where there is no scikit-learn."""
+    """Without scikit-learn the estimator is one sentence with the command that installs it."""
     code = """import sys; sys.modules["sklearn"] = None
 try:
     import relufit.sklearn
@@ -56,7 +56,7 @@ except ImportError as error:
 
 
 def test_importing_is_fast() -> None:
-    """Under 0.15 s of a core beyond numpy, the best of five."""
+    """Importing takes under 0.15 s of a core beyond numpy, the best of five."""
     code = "import numpy, time; t = time.process_time(); import relufit; print(time.process_time() - t)"
     assert min(float(run(code)) for _ in range(5)) < 0.15
 

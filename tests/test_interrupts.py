@@ -61,14 +61,14 @@ def interrupted(code: str, words: list[str], cue: str) -> str:
 
 
 def test_training_prints_the_state_reached() -> None:
-    """The fit so far is the result."""
+    """Ctrl-C during training prints the fit so far as the result."""
     out = interrupted(TRAINING_SAYS_SO, ["sin", "--epochs", "1000000", "--n", "40"], "training")
     assert "mean squared error" in out
 
 
 @pytest.mark.parametrize("words", [["sin", "--solver", "spline"], ["data.csv", "--x", "t", "--y", "v"]])
 def test_a_search_prints_the_best_spline_so_far(words: list[str], tmp_path: Path) -> None:
-    """Of a function and of a table: what was tried before the search was stopped is the result."""
+    """Ctrl-C during a search, of a function or a table, prints the best spline tried before it."""
     rows = [f"{t / 100},{abs(t / 100 % 2 - 1) + (t * 7919 % 101 - 50) / 1000}" for t in range(400)]
     (tmp_path / "data.csv").write_text("t,v\n" + "\n".join(rows) + "\n")
     words = [str(tmp_path / word) if word.endswith(".csv") else word for word in words]

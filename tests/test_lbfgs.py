@@ -8,7 +8,7 @@ from relufit.backends.numpy import NumpyBackend
 
 
 def test_it_is_far_ahead_of_adam_for_the_same_time() -> None:
-    """300 iterations of 64 units in float64: two orders of magnitude below where 12 epochs of Adam are."""
+    """300 iterations of L-BFGS end two orders of magnitude below 12 epochs of Adam."""
     found = fit("sin", solver="lbfgs", hidden=64, epochs=300, dtype="float64", progress=False)
     assert found.metrics["mse"] < 2e-3
     assert found.metrics["epochs"] == len(found.history.loss) <= 300
@@ -20,7 +20,7 @@ def test_it_is_far_ahead_of_adam_for_the_same_time() -> None:
 
 
 def test_it_takes_several_inputs_and_outputs_in_float32() -> None:
-    """D = 2, O = 2."""
+    """L-BFGS takes two inputs and two outputs in float32."""
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (400, 2))
     y = np.stack([x[:, 0] * x[:, 1], np.abs(x[:, 0])], axis=1)
@@ -42,7 +42,7 @@ class Interrupted(NumpyBackend):
 
 
 def test_ctrl_c_keeps_the_best_weights() -> None:
-    """And says so."""
+    """Ctrl-C returns the best weights so far, with status 'interrupted'."""
     found = fit("sin", solver="lbfgs", hidden=16, backend=Interrupted("numpy", "cpu"), dtype="float64", progress=False)
     assert found.metrics["status"] == "interrupted"
     assert 5 < found.metrics["epochs"] < 20
@@ -51,7 +51,7 @@ def test_ctrl_c_keeps_the_best_weights() -> None:
 
 @pytest.mark.parametrize("solver", ["lbfgs", "spline"])
 def test_weights_are_repetitions(solver: str) -> None:
-    """A sample of weight 2 is one given twice, one of 0 none: the same fit to rounding, which 20 steps multiply."""
+    """A sample of weight 2 counts as one given twice, one of 0 as none, to rounding over 20 steps."""
     x = np.linspace(-2, 2, 60)
     weight = np.random.default_rng(0).integers(0, 5, 60) * (1 + 9 * (x > 1))  # so that the mean is another
     y = np.sin(3 * x) + x**3
@@ -67,7 +67,7 @@ def test_weights_are_repetitions(solver: str) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("level", [5.0, 0.0, -1e9 / 3])
 def test_it_ends_where_nothing_is_gained(level: float, dtype: str) -> None:
-    """The loss of a constant falls on and on, and the errors have long been those of rounding."""
+    """L-BFGS ends where the loss of a constant falls on but errors have long been those of rounding."""
     found = fit(np.arange(99.0), np.full(99, level), solver="lbfgs", epochs=300, dtype=dtype)
     assert found.metrics["epochs"] < 40
     assert found.metrics["max_error"] <= 2 * np.spacing(abs(level)) + 1e-150
@@ -78,7 +78,7 @@ def test_it_ends_where_nothing_is_gained(level: float, dtype: str) -> None:
 
 
 def test_a_learning_rate_a_state_or_an_optimizer_is_refused() -> None:
-    """It has none of them."""
+    """A learning rate, a state and an optimizer are refused, for L-BFGS has none of them."""
     state = fit("sin", hidden=4, epochs=1).state
     for options in ({"learning_rate": 0.1}, {"state": state}, {"optimizer": SGD()}):
         with pytest.raises(RelufitError, match="lbfgs"):

@@ -22,7 +22,7 @@ def problem(inputs: int, outputs: int) -> Problem:
 @pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 2)])
 @pytest.mark.parametrize("name", ["numpy", "torch-cpu"])
 def test_the_plain_loss_is_the_weighted_one(inputs: int, outputs: int, name: str) -> None:
-    """And its gradients are the derivatives of that, by central differences."""
+    """The plain loss of lifted data is the weighted one, and its gradients are the derivatives of that."""
     backend, given = backends.load(name), problem(inputs, outputs)
     samples = lifted_samples(given, backend, np.float64)
     params = init_params(7, inputs, outputs, dtype="float64")
@@ -45,7 +45,7 @@ def test_the_plain_loss_is_the_weighted_one(inputs: int, outputs: int, name: str
 
 
 def test_lbfgs_takes_weights() -> None:
-    """Where two samples of one x disagree, the answer lies nearer to the heavier one, in the proportion of weights."""
+    """An answer where two samples of one x disagree lies nearer to the heavier one, in proportion."""
     x = np.repeat(np.linspace(-1, 1, 20), 2)
     y, weight = np.tile([0.0, 1.0], 20) + x, np.tile([1.0, 3.0], 20)
     options: dict[str, Any] = {

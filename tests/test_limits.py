@@ -9,7 +9,7 @@ from relufit.limits import limits
 
 @pytest.mark.parametrize(("target", "hidden"), [("5", 512), ("x", 1), ("2 - 3*x", 2), (lambda x: 2 - 3 * x, 7)])
 def test_a_straight_line_has_an_asymptotic_error_of_0(target: object, hidden: int) -> None:
-    """And nothing to compare the best spline with."""
+    """A straight line has an MSE* of 0, and nothing to compare the best spline with."""
     found = limits(target, hidden, mse=1e-6, max_error=1e-3)
     assert (found.asymptotic_mse, found.ratio, found.reason) == (0, None, None)
     assert found.mse < 1e-20
@@ -18,7 +18,7 @@ def test_a_straight_line_has_an_asymptotic_error_of_0(target: object, hidden: in
 
 
 def test_noise_is_left_out() -> None:
-    """Of a noisy function the limits are those of the function: its samples have none."""
+    """The limits of a noisy function are those of the function without its noise."""
     noisy, plain = limits(Target("noisy", np.sin, noise=0.1, expression="sin(x)"), 64), limits("sin", 64)
     assert noisy.target == "noisy without its noise"
     assert noisy[4:6] == plain[4:6]

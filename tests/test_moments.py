@@ -18,7 +18,7 @@ def moments(x: np.ndarray, y: np.ndarray) -> list[float]:
 @pytest.mark.parametrize("samples", [1, LEAF - 1, LEAF, 3 * LEAF, LEAF * FAN, LEAF * FAN**2 + 7 * LEAF * FAN + 5])
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_every_row_holds_the_moments_of_its_run(samples: int, outputs: int) -> None:
-    """Far from zero: of each node, of its parent's nodes up to it, and from it on."""
+    """Each row holds the moments of its node, of its parent's nodes up to it and from it on, far from zero."""
     rng = np.random.default_rng(0)
     x, y = np.sort(rng.uniform(0, 1, samples)) + 1000, rng.normal(size=(outputs, samples))
     table = tabulate(x, y)
@@ -37,6 +37,6 @@ def test_every_row_holds_the_moments_of_its_run(samples: int, outputs: int) -> N
 
 
 def test_the_tree_is_small() -> None:
-    """About 8 bytes a sample for one output."""
+    """The tree takes about 8 bytes a sample for one output."""
     table = tabulate(np.linspace(0, 1, 2**16, dtype="f4"), np.zeros((1, 2**16), "f4"))
     assert table.nodes.nbytes / 2**16 < 8.1

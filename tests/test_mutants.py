@@ -93,7 +93,7 @@ def caught(backend: Backend) -> list[str]:
 
 
 def test_the_real_backend_passes() -> None:
-    """What the mutants are derived from fails nothing."""
+    """The backend that the mutants are derived from fails no requirement."""
     assert caught(NumpyBackend()) == []
 
 

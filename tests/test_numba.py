@@ -21,7 +21,7 @@ def backend() -> Backend:
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (2, 3)])
 def test_all_cores_agree_with_one(backend: Backend, monkeypatch: pytest.MonkeyPatch, inputs: int, outputs: int) -> None:
-    """Output, loss, gradients and training, to rounding, wherever the batch is cut."""
+    """Output, loss, gradients and training of all cores agree with one's, wherever the batch is cut."""
     from relufit.backends import numba as module
 
     rng = np.random.default_rng(0)

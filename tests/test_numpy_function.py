@@ -27,14 +27,14 @@ def table() -> Fit:
 
 @pytest.mark.parametrize("x", [0.5, [0.5, -2.0], np.linspace(-7, 7, 5001), np.linspace(-7, 7, 5001)[:, None], []])
 def test_it_answers_as_predict_does(line: Fit, x: object) -> None:
-    """In the same shape, for a number, vectors and columns, and more rows than go into one block."""
+    """The function answers as predict in the same shape, for a number, vectors, columns and several blocks."""
     found, wanted = line.to_numpy_function()(x), line.predict(x)
     assert (found.shape, found.dtype) == (wanted.shape, np.float64)
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-13)
 
 
 def test_many_inputs_and_outputs(table: Fit) -> None:
-    """(N, 3) -> (N, 2), in one block and in several."""
+    """The function takes (N, 3) to (N, 2), in one block and in several."""
     x = np.random.default_rng(1).normal(size=(10_000, 3))
     for part in (x[:1], x):
         found = table.to_numpy_function()(part)
@@ -43,13 +43,13 @@ def test_many_inputs_and_outputs(table: Fit) -> None:
 
 
 def test_it_is_the_formula() -> None:
-    """By hand: y = 3 relu(2 x - 1) + 5."""
+    """The function is y = 3 relu(2 x - 1) + 5, by hand."""
     f = build_function(Params(np.array([[2.0]]), np.array([-1.0]), np.array([[3.0]]), np.array([5.0])))
     np.testing.assert_array_equal(f([0.0, 0.5, 1.0, 2.0]), [5, 5, 8, 14])
 
 
 def test_it_keeps_its_own_weights() -> None:
-    """Float32 ones become float64; what happens to the given arrays later does not matter."""
+    """Float32 weights become float64, and what happens to the given arrays later does not matter."""
     params = init_params(8)
     f = build_function(params)
     before = f(1.0)
@@ -58,7 +58,7 @@ def test_it_keeps_its_own_weights() -> None:
 
 
 def test_it_is_read_back_where_no_framework_is_loaded(table: Fit, tmp_path: Path) -> None:
-    """Pickled here, called in a fresh process, bit for bit."""
+    """A function pickled here gives the same bits in a fresh process."""
     f = table.to_numpy_function()
     (tmp_path / "f.pickle").write_bytes(pickle.dumps(f))
     code = (
@@ -70,7 +70,7 @@ def test_it_is_read_back_where_no_framework_is_loaded(table: Fit, tmp_path: Path
 
 
 def test_what_the_network_does_not_take_is_a_sentence(table: Fit) -> None:
-    """As predict says it; and arrays that are no network."""
+    """What the network does not take is the sentence of predict; arrays that are no network are refused."""
     f = table.to_numpy_function()
     for x in (1.0, [1.0, 2.0], np.zeros((4, 2)), np.zeros((1, 4, 3)), "x", [[1, 2], [3]]):
         with pytest.raises(RelufitError, match="takes"):

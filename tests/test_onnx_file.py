@@ -24,7 +24,7 @@ def result(request: pytest.FixtureRequest) -> Fit:
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
 def test_onnxruntime_answers_as_predict_does(result: Fit, dtype: str, tolerance: float, tmp_path: Path) -> None:
-    """In either precision, for no row, one and a thousand."""
+    """The file lets onnxruntime answer as predict in either precision, for no row, one and a thousand."""
     result.to_onnx(tmp_path / "fit.onnx", dtype)
     session = onnxruntime.InferenceSession(tmp_path / "fit.onnx", providers=["CPUExecutionProvider"])
     for rows in (0, 1, 1000):
@@ -35,7 +35,7 @@ def test_onnxruntime_answers_as_predict_does(result: Fit, dtype: str, tolerance:
 
 
 def test_the_file_says_what_it_is(result: Fit, tmp_path: Path) -> None:
-    """It passes the checker; names, shapes with N left open, and where it comes from."""
+    """The file passes the checker and tells names, shapes with N left open, and where it comes from."""
     result.to_onnx(tmp_path / "fit.onnx")
     onnx.checker.check_model(tmp_path / "fit.onnx", full_check=True)
     model = onnx.load(tmp_path / "fit.onnx")
@@ -52,7 +52,7 @@ def test_the_file_says_what_it_is(result: Fit, tmp_path: Path) -> None:
 
 
 def test_weights_in_columns_are_written_as_they_are(tmp_path: Path) -> None:
-    """Fortran-ordered arrays, which transpose where bytes are copied blindly."""
+    """Fortran-ordered arrays, which blindly copied bytes would transpose, are written as they are."""
     params, x = init_params(9, 3, 2), np.eye(3)
     save_onnx(params, x, tmp_path / "a.onnx")
     save_onnx(Params(*(np.asfortranarray(p) for p in params)), x, tmp_path / "b.onnx")
@@ -64,7 +64,7 @@ def test_weights_in_columns_are_written_as_they_are(tmp_path: Path) -> None:
 def test_a_graph_that_answers_wrongly_is_not_written(
     name: str, dtype: str, share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One of the four arrays off by a small share of its largest element."""
+    """A graph with one of its four arrays off by a small share of its largest element is not written."""
     params = init_params(20, 2, 2, dtype="float64", scheme="torch")
     original = onnx_file._model
 
@@ -79,7 +79,7 @@ def test_a_graph_that_answers_wrongly_is_not_written(
 
 
 def test_without_onnxruntime_the_file_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It goes untried, and without onnx there is none, but a sentence."""
+    """Without onnxruntime the same file goes untried, and without onnx there is none, but a sentence."""
     params, x = init_params(9), np.zeros((2, 1))
     save_onnx(params, x, tmp_path / "tried.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
@@ -92,7 +92,7 @@ def test_without_onnxruntime_the_file_is_the_same(tmp_path: Path, monkeypatch: p
 
 
 def test_what_cannot_be_written_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folders that are not there or stand in the way; other names, dtypes, points and sizes; nan."""
+    """Bad folders, names, dtypes, points and sizes, and nan, are one sentence each."""
     params, x = init_params(3), np.zeros((2, 1))
     (tmp_path / "folder.onnx").mkdir()
     for path in (tmp_path / "no/such/x.onnx", tmp_path / "x.pt", tmp_path / "x", tmp_path / "folder.onnx", "", 3, None):

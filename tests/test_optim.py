@@ -43,7 +43,7 @@ def test_an_update_modifies_nothing(rule: Optimizer) -> None:
 
 
 def test_coefficients_are_one_row_an_update() -> None:
-    """For compiled loops: what changes with the step, then what does not."""
+    """A row of coefficients has what changes with the step, then what does not."""
     rule = Adam(0.02, 0.7, 0.95, 1e-7)
     table = rule.coefficients(3, 6)
     assert table.shape == (3, 7)

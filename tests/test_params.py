@@ -42,7 +42,7 @@ def test_spread_puts_every_knot_inside_the_domain(domain: tuple[float, float]) -
 
 
 def test_torch_draws_what_linear_draws() -> None:
-    """Uniform within 1/sqrt(fan_in), biases too."""
+    """The scheme torch draws weights and biases uniformly within 1/sqrt(fan_in)."""
     params = init_params(900, 4, 3, scheme="torch", dtype="float64")
     for array, fan_in in zip(params, (4, 4, 900, 900), strict=True):
         assert 0.8 / fan_in**0.5 < np.abs(array).max() <= 1 / fan_in**0.5 or array.size < 10
@@ -50,7 +50,7 @@ def test_torch_draws_what_linear_draws() -> None:
 
 @pytest.mark.parametrize("scheme", ["he", "textbook"])
 def test_zero_biases_put_every_knot_at_zero(scheme: str) -> None:
-    """Which is why these schemes hardly fit sin."""
+    """The schemes he and textbook put every knot at 0, which is why they hardly fit sin."""
     params = init_params(30, scheme=scheme)
     assert not params.b1.any()
     assert not params.b2.any()
@@ -80,14 +80,14 @@ def test_zero_biases_put_every_knot_at_zero(scheme: str) -> None:
     ],
 )
 def test_bad_input_is_one_sentence(bad: dict[str, object]) -> None:
-    """Nothing else than a RelufitError, which says what was given."""
+    """Bad input raises nothing but a RelufitError, which says what was given."""
     with pytest.raises(RelufitError) as caught:
         init_params(**bad)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
 
 
 def test_positive_numbers_are_of_any_kind() -> None:
-    """Python's and numpy's, but no truth values and no texts."""
+    """A positive number may be Python's or numpy's, but no truth value and no text."""
     for value in (1, 0.5, np.float32(0.5), np.int64(3), Fraction(1, 3)):
         assert check_positive("it", value) == float(value)
     assert check_positive("it", 0, or_zero=True) == 0

@@ -32,7 +32,7 @@ def by_piece(m: Moments) -> np.ndarray:
 def test_moments_of_a_function_are_its_integrals(
     function: Callable[[np.ndarray], np.ndarray], cuts: list[float]
 ) -> None:
-    """Against a midpoint rule of 20 000 points a piece, with cuts inside pieces and on knots."""
+    """Moments equal a midpoint rule of 20 000 points a piece, with cuts inside pieces and on knots."""
     pieces = FunctionPieces(function, -2.0, 2.0)
     pieces.refine(np.array(cuts))
     found = by_piece(pieces.moments(KNOTS))
@@ -44,7 +44,7 @@ def test_moments_of_a_function_are_its_integrals(
 
 
 def test_breaks_make_integrals_exact() -> None:
-    """|x - 0.3| over a piece that holds the kink: by hand; without the break Gauss points miss it."""
+    """The integral of |x - 0.3| over its kink is exact with the break, and Gauss points miss it without."""
     kink = 0.3
     exact = FunctionPieces(lambda x: np.abs(x - kink), 0.0, 1.0, np.array([kink])).moments(np.array([0.0, 1.0]))
     assert exact.y[0] == pytest.approx((kink**2 + (1 - kink) ** 2) / 2, rel=1e-14)
@@ -55,7 +55,7 @@ def test_breaks_make_integrals_exact() -> None:
 @pytest.mark.parametrize("offset", [0.0, 1.7e9])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_moments_of_a_table_are_sums_over_its_samples(offset: float, weighted: bool) -> None:
-    """Near zero, and for timestamps; a knot on a sample begins the piece that the sample belongs to."""
+    """Moments of a table are sums, near zero and of timestamps; a sample on a knot belongs to the piece after."""
     rng = np.random.default_rng(0)
     x = offset + np.sort(rng.uniform(-2, 2, 500))
     y, weight = rng.normal(size=500), rng.uniform(0.1, 3, 500) if weighted else np.ones(500)
@@ -68,7 +68,7 @@ def test_moments_of_a_table_are_sums_over_its_samples(offset: float, weighted: b
 
 
 def test_a_short_stretch_of_a_long_table_keeps_its_digits() -> None:
-    """Running totals of 10^6 samples, a piece of 100: without the second float of each total, 1e-5 would be lost."""
+    """A piece of 100 of 10^6 samples keeps its digits, by the second float of each running total."""
     n = 10**6
     x = np.linspace(-1, 1, n)
     y = np.sin(3 * x) + 5
@@ -82,7 +82,7 @@ def test_a_short_stretch_of_a_long_table_keeps_its_digits() -> None:
 
 
 def test_spreads_within_cells_count() -> None:
-    """Two samples at each x, summed into cells with their spread, give what all samples give, but the lost order."""
+    """Two samples at each x summed into cells with their spread give what all samples give, but the order."""
     rng = np.random.default_rng(1)
     x = np.repeat(np.sort(rng.uniform(-1, 1, 50)), 2)
     y = rng.normal(size=100)
@@ -96,7 +96,7 @@ def test_spreads_within_cells_count() -> None:
 
 
 def test_pieces_without_samples_weigh_nothing() -> None:
-    """Two knots between the same two samples."""
+    """A piece between two knots without samples weighs nothing."""
     pieces = DataPieces(np.array([0.0, 1.0, 2.0]), np.array([1.0, 2.0, 0.0]), np.ones(3))
     m = pieces.moments(np.array([0.0, 1.2, 1.8, 2.0]))
     np.testing.assert_array_equal(m.mass, [2, 0, 1])
@@ -106,7 +106,7 @@ def test_pieces_without_samples_weigh_nothing() -> None:
 
 @pytest.mark.parametrize("samples", [40, 400, 40_000])
 def test_a_table_knows_its_value_at_a_knot(samples: int) -> None:
-    """Of a smooth function better than a piece's own line does, and the density of samples."""
+    """A smooth table knows its value at a knot better than a piece's own line does, and its density."""
     x = np.linspace(-2, 2, samples)
     pieces = DataPieces(x, np.exp(x), np.ones(samples))
     density, value = pieces.at_knots(KNOTS, pieces.moments(KNOTS))
@@ -115,7 +115,7 @@ def test_a_table_knows_its_value_at_a_knot(samples: int) -> None:
 
 
 def test_samples_of_a_function_tell_its_moments() -> None:
-    """As well as a search needs, of one spline and of several side by side; and what its breaks are."""
+    """Samples of a function tell its breaks, and its moments as well as a search needs."""
     pieces = FunctionPieces(lambda x: np.where(x < 0.3, np.sin(5 * x), 2 - x), -1.0, 1.0, np.array([0.3 - 1e-9, 0.3]))
     knots = np.array([[-1.0, -0.62, -0.1, 0.3, 0.77, 1.0], [-1.0, -0.4, 0.0, 0.3, 0.5, 1.0]])
     together = pieces.sampled.moments(knots)

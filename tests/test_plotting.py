@@ -10,7 +10,7 @@ from relufit.plotting import label_of
 
 
 def test_the_plot_shows_data_function_network_knots_and_residual(tmp_path: Path) -> None:
-    """And is written where asked, in the format of the name."""
+    """The plot shows all five, and is written where asked, in the format of the name."""
     result = fit("sin", hidden=16, epochs=2, progress=False)
     figure = result.plot(tmp_path / "fit.png")
     above, below = figure.axes
@@ -24,7 +24,7 @@ def test_the_plot_shows_data_function_network_knots_and_residual(tmp_path: Path)
 
 
 def test_what_cannot_be_drawn_is_a_sentence(tmp_path: Path) -> None:
-    """Two inputs; an unknown format; a folder that is not there."""
+    """Two inputs, an unknown format and a missing folder are one sentence each."""
     flat = fit(np.zeros((4, 2)), np.zeros(4), hidden=2, epochs=1, progress=False)
     with pytest.raises(RelufitError, match="one input"):
         flat.plot()
@@ -45,7 +45,7 @@ def test_what_cannot_be_drawn_is_a_sentence(tmp_path: Path) -> None:
     ],
 )
 def test_labels_are_formulas_that_can_be_set(text: str, wanted: str) -> None:
-    """What mathtext cannot set, is too wide or has no expression, has its name, of which 40 characters are shown."""
+    """A label is a formula that mathtext can set, else the name, of which 40 characters are shown."""
     label = label_of(targets.resolve(text))
     assert label == wanted
     from matplotlib.mathtext import MathTextParser
@@ -64,7 +64,7 @@ def test_labels_are_formulas_that_can_be_set(text: str, wanted: str) -> None:
     ],
 )
 def test_a_long_name_takes_no_place_from_the_panels(text: str) -> None:
-    """They are as wide as without it, nothing of the legend is cut off, and matplotlib does not warn."""
+    """Panels are as wide beside a long name as without, and no part of the legend is cut off."""
     figure = fit(text, hidden=8, solver="spline", n=50).plot()
     figure.draw_without_rendering()
     width, height = figure.get_size_inches() * figure.dpi

@@ -9,7 +9,7 @@ from relufit.progress import progress_bar, progress_line
 
 
 def test_it_shows_epochs_and_loss(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """On stderr, so that stdout stays clean; before the first loss is known there is none."""
+    """Progress goes to stderr, so that stdout stays clean; before the first loss is known it shows none."""
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes the captured stream for a terminal
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
@@ -23,7 +23,7 @@ def test_it_shows_epochs_and_loss(capsys: pytest.CaptureFixture[str], monkeypatc
 
 
 def test_it_is_silent_where_it_is_not_wanted(capsys: pytest.CaptureFixture[str]) -> None:
-    """And where stderr is no terminal, which is the default of fit."""
+    """Progress is silent where it is not wanted, and by default where stderr is no terminal."""
     with progress_bar(3, shown=False) as show:
         show(1, 1.0)
     fit("sin", hidden=4, epochs=2)

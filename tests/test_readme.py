@@ -1,4 +1,4 @@
-"""The README does what it says: its Python runs, its backend conforms, its numbers stand in a journal."""
+"""The README and bench/README do what they say: Python runs, the backend conforms, numbers stand in a journal."""
 
 import re
 import subprocess
@@ -8,18 +8,20 @@ from pathlib import Path
 import pytest
 from conformance import REQUIREMENTS
 
-from bench import layouts
+from bench import layouts, summary
 from bench.blocks import markdown
+from bench.cells import NO_BREAK
 from bench.frames import runs
 from relufit import Backend
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+OF_BENCH = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
 def test_the_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every block, in order."""
+    """Every block runs, in order, and prints what stands beside it."""
     names: dict[str, object] = {}
     for snippet in SNIPPETS:
         exec(snippet, names)
@@ -33,7 +35,7 @@ def test_the_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_example_backend_conforms() -> None:
-    """It meets every requirement of the suite."""
+    """The example of a backend meets every requirement of the suite."""
     names: dict[str, object] = {}
     exec(next(snippet for snippet in SNIPPETS if "class Einsum" in snippet), names)
     backend = names["Einsum"]("einsum", "cpu")  # type: ignore[operator]
@@ -43,22 +45,50 @@ def test_the_example_backend_conforms() -> None:
 
 
 def test_the_tables_are_those_of_the_runs_they_name() -> None:
-    """Made again from the raw journals, line by line."""
+    """The README's tables are those that the raw journals give, line by line."""
     found = re.findall(r"<!-- (\w+): run (\S+) -->\n(.*?)\n<!-- end of table -->", README, flags=re.DOTALL)
-    assert {"summary", "headline", "reached"} == {kind for kind, _, _ in found}
+    assert {"summary", "reached"} == {kind for kind, _, _ in found}
     for kind, name, table in found:
         assert table.strip() == markdown(layouts.LAYOUTS[kind](runs(ROOT / "results", [name])[0]))
 
 
 def test_plain_pytest_finds_the_tests() -> None:
-    """`pytest tests`, which unlike `python -m pytest` does not put this folder on the path."""
+    """`pytest tests` works, although unlike `python -m pytest` it does not put this folder on the path."""
     assert "pytest tests " in README
     command = [Path(sys.executable).with_name("pytest"), "tests/test_progress.py", "-q"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
 
 
-def test_every_link_leads_somewhere() -> None:
-    """Files that the README links to or shows exist."""
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
+@pytest.mark.parametrize(
+    ("text", "run", "quoted"),
+    [
+        (README, "20261123T134931Z-7f6c", {"numba": "80.5", "numba-hinge": "4 820"}),
+        (OF_BENCH, "20261123T134931Z-7f6c", {"numba": "80.5", "numba-hinge": "4 820"}),
+        (OF_BENCH, "20261123T150447Z-45e4", {"numba": "21.4", "numba-hinge": "1 150"}),
+    ],
+)
+def test_quoted_ratios_are_those_of_the_headline(text: str, run: str, quoted: dict[str, str]) -> None:
+    """The ratios at N = 65536 that the prose quotes stand in the headline table of the run that they are from."""
+    cells = summary.headline(runs(ROOT / "results", [run])[0]).set_index("backend")["gradient\nN=65536"]
+    for backend, ratio in quoted.items():
+        assert ratio in text
+        assert cells[backend].replace(NO_BREAK, " ").endswith(f", {ratio}x")
+
+
+@pytest.mark.parametrize("folder", [".", "bench"])
+def test_every_link_leads_somewhere(folder: str) -> None:
+    """Files that a README links to or shows exist, and so do the headings."""
+    text = (ROOT / folder / "README.md").read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
     assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    for link in links:
+        path, _, heading = link.partition("#")
+        target = ROOT / folder / path if path else ROOT / folder / "README.md"
+        assert target.exists(), link
+        assert not heading or heading in headings(target), link
+
+
+def headings(page: Path) -> set[str]:
+    """The headings of a page as GitHub names them in links."""
+    found = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in found}

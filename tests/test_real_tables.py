@@ -16,25 +16,25 @@ def spline(x: np.ndarray, y: np.ndarray, **options: object) -> Fit:
 
 @pytest.mark.parametrize("far", [1e3, 1e6, 1e9])
 def test_an_outlying_x_spoils_nothing(far: float) -> None:
-    """One piece more reaches it. About the middle of the range the others' moments cancelled: worse than a constant."""
+    """An outlying x takes one piece more, where the others' moments would cancel about the middle of the range."""
     assert spline(np.append(X, far), np.append(Y, 0.0), hidden=8).metrics["mse"] < 0.01 * np.var(Y)
 
 
 def test_x_of_many_scales() -> None:
-    """Some fall together beside the mean of all, and once did divide by zero."""
+    """A table with x of many scales is fitted, although some fall together beside the mean of all."""
     result = spline(np.logspace(-10, 10, 300), np.sin(np.linspace(0, 6, 300)))
     assert result.metrics["mse"] < 0.2 * 0.5
 
 
 @pytest.mark.parametrize("size", [1e-323, 1e-310, 1e-100, 1e100, 1e300])
 def test_weights_of_any_size(size: float) -> None:
-    """Only their ratios count."""
+    """Only the ratios of weights count."""
     wanted = spline(X, Y, hidden=6).predict(X)
     np.testing.assert_allclose(spline(X, Y, hidden=6, weight=np.full(200, size)).predict(X), wanted, atol=1e-9)
 
 
 def test_weights_of_many_sizes() -> None:
-    """From 1e-25 to 1e25, most count for nothing beside the largest."""
+    """Weights from 1e-25 to 1e25 are taken, of which most count for nothing beside the largest."""
     weight = np.exp(np.random.default_rng(1).normal(size=200) * 20)
     result = spline(X, Y, weight=weight)
     assert result.metrics["mse"] < 1e-3
@@ -43,7 +43,7 @@ def test_weights_of_many_sizes() -> None:
 
 @pytest.mark.parametrize("solver", ["spline", "lbfgs"])
 def test_samples_of_weight_zero_are_not_there(solver: str) -> None:
-    """Whatever they hold: they once set the scales, and a test part of them alone had no mean."""
+    """A sample of weight zero changes nothing, whatever it holds."""
     weight = np.append(np.ones(200), np.zeros(50))
     x, y = np.append(X, np.full(50, 1e12)), np.append(Y, np.full(50, 1e12))
     options: dict[str, object] = {"solver": solver, "hidden": 8, "epochs": 20, "progress": False, "dtype": "float64"}
@@ -56,7 +56,7 @@ def test_samples_of_weight_zero_are_not_there(solver: str) -> None:
 
 @pytest.mark.parametrize("hidden", [None, "auto", 1])
 def test_one_x_is_fitted_by_a_constant(hidden: int | str | None) -> None:
-    """The mean, weighted; more units have nothing to stand on."""
+    """A table of one x is fitted by its weighted mean; more units have nothing to stand on."""
     result = spline(np.full(4, 3.0), np.array([1.0, 2.0, 3.0, 4.0]), hidden=hidden, weight=[1, 1, 1, 5])
     np.testing.assert_allclose(result.predict([-1e9, 3.0, 1e9]), 3.25)
     assert result.metrics["mse"] == pytest.approx(1.1875)
@@ -68,7 +68,7 @@ def test_one_x_is_fitted_by_a_constant(hidden: int | str | None) -> None:
 @pytest.mark.parametrize("solver", ["spline", "lbfgs"])
 @pytest.mark.parametrize("size", [1e-320, 1e-200, 1e-160, 1e-150, 1e-30, 1e99])
 def test_numbers_of_any_size(solver: str, size: float) -> None:
-    """No warning, no nan; squares that vanish are none, and what has no spread is fitted by a constant."""
+    """Numbers of any size give no warning and no nan; what has no spread is fitted by a constant."""
     for x, y in ((X * size, Y), (X, Y * size)):
         result = fit(x, y, solver=solver, hidden=None if solver == "spline" else 10, epochs=50, progress=False)
         error = (result.predict(x) - y) / max(np.abs(y).max(), 1e-150)
@@ -78,6 +78,6 @@ def test_numbers_of_any_size(solver: str, size: float) -> None:
 @pytest.mark.parametrize("level", [0.0, 1e-30, 0.1, 1e20])
 @pytest.mark.parametrize("solver", ["adam", "lbfgs", "spline"])
 def test_a_constant_is_fitted_to_its_rounding(solver: str, level: float) -> None:
-    """What is left of the initial weights was of the order of 0.01, however small y was."""
+    """A constant is fitted to its rounding, and nothing of the initial weights is left."""
     result = fit(X, np.full(200, level), solver=solver, hidden=10, epochs=50, dtype="float64", progress=False)
     assert np.abs(result.predict(X) - level).max() <= 1e-13 * level + 1e-150

@@ -8,7 +8,7 @@ from relufit.export.rounding import POINTS, pick_points, round_params
 
 
 def test_weights_are_rounded_and_copied() -> None:
-    """To the nearest, in rows, into memory of their own."""
+    """Weights are rounded to the nearest and copied, in rows, into memory of their own."""
     params = init_params(9, 3, 2, dtype="float64")
     params = params._replace(w1=np.asfortranarray(params.w1))
     x = np.random.default_rng(0).normal(size=(50, 3))
@@ -21,7 +21,7 @@ def test_weights_are_rounded_and_copied() -> None:
 
 
 def test_a_fit_of_timestamps_stays_float64() -> None:
-    """In float32, terms of 1e9 leave nothing of outputs near 1; the refusal says how much."""
+    """A fit of timestamps is refused in float32, where terms of 1e9 leave nothing of outputs near 1."""
     x = 1.7e9 + np.linspace(0, 1e3, 200)
     result = fit(x, np.sin(x / 2e2), hidden=16, epochs=20, progress=False)
     assert round_params(result.params, result.x, "float64").w1.dtype == np.float64
@@ -30,7 +30,7 @@ def test_a_fit_of_timestamps_stays_float64() -> None:
 
 
 def test_a_weight_beyond_float32_is_refused() -> None:
-    """1e200 is inf there, and inf - inf is no agreement."""
+    """A weight of 1e200 is refused, for it is inf in float32, and inf - inf is no agreement."""
     params = Params(np.array([[1e-200]]), np.zeros(1), np.array([[1e200]]), np.zeros(1))
     assert round_params(params, [1.0], "float64") == params
     with pytest.raises(RelufitError, match="cannot hold"):
@@ -38,7 +38,7 @@ def test_a_weight_beyond_float32_is_refused() -> None:
 
 
 def test_points_are_spread_over_all() -> None:
-    """All of a few; of many some, the first among them."""
+    """The points tried are all of a few, and some of many, the first among them."""
     params = init_params(3, 2)
     few, many = np.ones((7, 2)), np.arange(20_000.0).reshape(-1, 2)
     assert len(pick_points(params, few)) == 7

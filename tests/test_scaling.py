@@ -23,7 +23,7 @@ def test_folding_back_changes_nothing(x_shift: float, x_scale: float, y_shift: f
 
 
 def test_scales_are_powers_of_two_near_the_spread() -> None:
-    """So that dividing by them is exact."""
+    """Scales are powers of two near the spread, so that dividing by them is exact."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1000, 2)) * [3.0, 1e5] + [7, -2]
     scaling = Scaling.of(x, x)
@@ -37,7 +37,7 @@ def test_scales_are_powers_of_two_near_the_spread() -> None:
 
 @pytest.mark.parametrize("constant", [0.0, 5.0, 0.1, -1e9 / 3])
 def test_constant_columns_have_a_scale(constant: float) -> None:
-    """1 for x; for y about its rounding. Not even where the mean of equal numbers rounds is that divided by."""
+    """The scale of a constant x is 1, and of a constant y about its rounding, which is not divided by."""
     column = np.full((7, 1), constant)
     scaling = Scaling.of(column, column)
     assert scaling.x_scale.tolist() == [1.0]
@@ -63,7 +63,7 @@ def test_weights_are_repetitions(columns: int) -> None:
 
 @pytest.mark.parametrize("text", ["exp(-1e9*x**2)", "exp(-1e9*(x - 0.1234567)**2)", "3 + 1e-290*x + exp(-1e9*x**2)"])
 def test_a_peak_between_the_samples_is_seen(text: str) -> None:
-    """All samples are 0, or as good as: dividing by their spread would overflow."""
+    """A peak is seen whose samples are all 0, or as good as, so that their spread is not divided by."""
     x, y = sample(targets.parse(text, (-1, 1)))
     scaling = Scaling.of_function(targets.parse(text, (-1, 1)), x, y)
     assert Scaling.of(x, y).y_scale < 1e-13
@@ -73,7 +73,7 @@ def test_a_peak_between_the_samples_is_seen(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["sin(x)", "1e-200*sin(x)", "1/(1e-5 + abs(x))", "1e9 + x"])
 def test_a_function_that_samples_show_is_scaled_by_them(text: str) -> None:
-    """Whatever its size."""
+    """A function that samples show is scaled by them, whatever its size."""
     target = targets.parse(text, (-1, 1))
     x, y = sample(target)
     assert Scaling.of_function(target, x, y) == Scaling.of(x, y)
@@ -81,13 +81,13 @@ def test_a_function_that_samples_show_is_scaled_by_them(text: str) -> None:
 
 @pytest.mark.parametrize("y", [np.full((3, 1), 1e300), np.array([[1e300], [-1e300], [0.0]])])
 def test_what_has_no_square_is_refused(y: np.ndarray) -> None:
-    """A constant too: its rounding is large."""
+    """Values without a square in floating point are refused, a constant too, whose rounding is large."""
     with pytest.raises(RelufitError, match="their squares overflow"):
         Scaling.of(np.arange(3.0)[:, None], y)
 
 
 def test_an_offset_of_one_output_is_no_spread_of_another() -> None:
-    """Columns near 0 and near a million keep their own variation."""
+    """Columns near 0 and near a million each keep their own variation."""
     x = np.linspace(-3, 3, 100)[:, None]
     y = np.concatenate([np.sin(x), 1e6 + np.cos(x)], axis=1)
     scaled = Scaling.of(x, y).scale_y(y)

@@ -17,7 +17,7 @@ from relufit.spline.selection import choose_spline, cross_validated, data_pieces
 
 
 def test_a_tolerance_takes_the_fewest_units() -> None:
-    """One unit fewer does not reach it."""
+    """A tolerance takes so many units that one fewer does not reach it."""
     found = fit("exp", solver="spline", tolerance=0.1)
     units = found.metrics["hidden"]
     assert found.metrics["mse"] <= 0.1
@@ -33,7 +33,7 @@ def noisy(n: int, noise: float, kinks: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("kinks", [1, 3, 7])
 def test_cross_validation_finds_the_kinks(kinks: int) -> None:
-    """About as many units as the zigzag has turns, however many a closer fit of the samples would take."""
+    """Cross-validation takes about as many units as the zigzag has turns, whatever a closer fit would take."""
     x, y = noisy(2000, 0.1, kinks)
     units, status = cross_validated(merge_sorted(x, y), Scaling.of(x[:, None], y[:, None]), seed=0, show=silent)
     assert status == "finished"
@@ -44,14 +44,14 @@ def test_cross_validation_finds_the_kinks(kinks: int) -> None:
 
 
 def test_without_noise_more_units_are_taken() -> None:
-    """Where nothing is overfitted, there is no reason to stop early."""
+    """A table without noise takes more units, for nothing is overfitted."""
     x = np.linspace(-3, 3, 2000)
     assert fit(x, np.sin(2 * x), solver="spline").metrics["hidden"] >= 64
 
 
 @pytest.mark.parametrize(("waves", "n", "fewest"), [(5, 10**4, 48), (12, 10**5, 150)])
 def test_few_units_that_are_no_good_do_not_end_it(waves: int, n: int, fewest: int) -> None:
-    """Of a sine with many periods a few units leave everything, now a bit more, now a bit less."""
+    """A sine of many periods is fitted, although few units leave everything, now a bit more, now less."""
     rng = np.random.default_rng(0)
     x = rng.uniform(-6, 6, n)
     found = fit(x, np.sin(waves * x) + rng.normal(0, 0.1, n), solver="spline")
@@ -60,7 +60,7 @@ def test_few_units_that_are_no_good_do_not_end_it(waves: int, n: int, fewest: in
 
 
 def test_scores_are_those_of_samples_left_out() -> None:
-    """Of one unit by hand: five lines, each fitted to four fifths and judged by the rest."""
+    """The score of one unit is that of five lines, each fitted to four fifths and judged by the rest."""
     x, y = noisy(200, 0.2, 1)
     cells, scaling = merge_sorted(x, y), Scaling.of(x[:, None], y[:, None])
     score = next(validate(cells, scaling, seed=0))
@@ -75,7 +75,7 @@ def test_scores_are_those_of_samples_left_out() -> None:
 
 
 def test_squares_on_other_cells_count_their_spread() -> None:
-    """Against the samples themselves, inside the ends and outside."""
+    """The squares that cells leave equal those of their samples, inside the ends and outside."""
     rng = np.random.default_rng(0)
     x, y = np.round(rng.uniform(-1, 1, 500), 1), rng.normal(size=500)
     scaling = Scaling.of(x[:, None], y[:, None])
@@ -90,7 +90,7 @@ def test_squares_on_other_cells_count_their_spread() -> None:
 
 
 def test_cross_validation_of_a_large_table_is_frugal() -> None:
-    """Three times a table of 2^20 cells, 50 MB, though five folds are held with 20 numbers a cell."""
+    """Cross-validation takes three times a table of 2^20 cells, 50 MB, for all of its five folds."""
     rng = np.random.default_rng(0)
     x = np.linspace(-6, 6, 2**20)
     cells = merge_sorted(x, np.sin(x) + rng.normal(0, 0.3, len(x)))
@@ -119,7 +119,7 @@ def interrupted_at(call: int, function: Callable[..., Any]) -> Callable[..., Any
 
 @pytest.mark.parametrize(("call", "units"), [(2, 1), (5, 8), (6, 16), (7, 12), (8, 12), (9, 11)])
 def test_ctrl_c_keeps_the_best_spline_so_far(monkeypatch: pytest.MonkeyPatch, call: int, units: int) -> None:
-    """The most units tried while none reach the tolerance, then the fewest that do: of 1, 2, 4, 8, 16, 12, 10, 11."""
+    """Ctrl-C keeps the most units tried while none reach the tolerance, and then the fewest that do."""
     tolerance = fit("sin", solver="spline", hidden=11).metrics["mse"] * 1.001
     monkeypatch.setattr(selection, "best_spline", interrupted_at(call, best_spline))
     found = fit("sin", solver="spline", tolerance=tolerance)
@@ -129,7 +129,7 @@ def test_ctrl_c_keeps_the_best_spline_so_far(monkeypatch: pytest.MonkeyPatch, ca
 
 
 def test_ctrl_c_before_anything_is_found_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For a tolerance, for cross-validation and for a number of units."""
+    """Ctrl-C before there is a fit goes on to one, with a tolerance, cross-validation or a number of units."""
     x, y = noisy(200, 0.1, 1)
     monkeypatch.setattr(selection, "best_spline", interrupted_at(1, best_spline))
     with pytest.raises(KeyboardInterrupt):
@@ -143,7 +143,7 @@ def test_ctrl_c_before_anything_is_found_goes_on(monkeypatch: pytest.MonkeyPatch
 
 
 def test_ctrl_c_leaves_cross_validation_its_scores_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five folds each of 1, 2 and 3 units are judged, of 4 three: the best of three is fitted. Twice ends it."""
+    """Ctrl-C in the folds of 4 units fits the best of 1, 2 and 3, which are judged; twice ends it."""
     x = np.linspace(0, 1, 500)
     assert fit(x, x * x, solver="spline").metrics["hidden"] > 3
     monkeypatch.setattr(selection, "squares_on", interrupted_at(19, squares_on))
@@ -157,7 +157,7 @@ def test_ctrl_c_leaves_cross_validation_its_scores_so_far(monkeypatch: pytest.Mo
 
 
 def test_each_number_of_units_is_shown() -> None:
-    """With the error that it leaves, in the units of y."""
+    """Each number of units is shown with the error that it leaves, in the units of y."""
     x = np.linspace(0, 1, 50)
     cells, scaling = merge_sorted(x, 100 * x**2), Scaling.of(x[:, None], 100 * x[:, None] ** 2)
     shown: list[tuple[int, float]] = []

@@ -25,7 +25,7 @@ from relufit.sklearn import ReluRegressor
 
 @parametrize_with_checks([ReluRegressor(), ReluRegressor(hidden=8, epochs=50, random_state=None)])
 def test_all_checks_of_scikit_learn_pass(estimator: Any, check: Any) -> None:
-    """Every one; scikit-learn itself skips that of array_api input unless SCIPY_ARRAY_API is set."""
+    """Every check passes; scikit-learn itself skips that of array_api input unless SCIPY_ARRAY_API is set."""
     check(estimator)
 
 
@@ -40,7 +40,7 @@ def data(inputs: int, outputs: int, n: int = 200) -> tuple[np.ndarray, np.ndarra
     ("inputs", "outputs", "solver"), [(1, 1, "spline"), (1, 2, "lbfgs"), (3, 1, "lbfgs"), (3, 2, "lbfgs")]
 )
 def test_it_chooses_a_solver_and_fits(inputs: int, outputs: int, solver: str) -> None:
-    """Spline where that can be, L-BFGS where not; what is found is all there."""
+    """The estimator takes the spline where that can be, else L-BFGS; what is found is all there."""
     x, y = data(inputs, outputs)
     model = ReluRegressor().fit(x, y)
     assert model.fit_.metrics["solver"] == solver
@@ -53,7 +53,7 @@ def test_it_chooses_a_solver_and_fits(inputs: int, outputs: int, solver: str) ->
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs", "spline"])
 def test_it_is_relufit_fit(solver: str) -> None:
-    """With the same arguments it is the same network."""
+    """The estimator with the same arguments is the network of relufit.fit."""
     x, y = data(1, 1)
     model = ReluRegressor(8, solver=solver, epochs=5, random_state=3).fit(x, y)
     order = slice(None) if solver == "adam" else np.argsort(x[:, 0])  # the others see samples in ascending order
@@ -72,7 +72,7 @@ def test_it_is_relufit_fit(solver: str) -> None:
 
 
 def test_it_works_in_scikit_learns_tools() -> None:
-    """A pipeline, a grid, cross-validation, a clone and a pickle."""
+    """The estimator works in a pipeline, a grid, cross-validation, a clone and a pickle."""
     x, y = data(2, 1)
     pipeline = make_pipeline(StandardScaler(), ReluRegressor(epochs=100))
     search = GridSearchCV(pipeline, {"reluregressor__hidden": [2, 32]}, cv=3).fit(x, y)
@@ -85,7 +85,7 @@ def test_it_works_in_scikit_learns_tools() -> None:
 
 @pytest.mark.parametrize("inputs", [1, 2])
 def test_weights_are_repetitions(inputs: int) -> None:
-    """To the last bit, in whatever order samples come; and a sample of weight 0 has no influence, however far off."""
+    """Weights are repetitions to the last bit, in any order; a sample of weight 0 has no influence."""
     x, y = data(inputs, 1, 60)
     rng = np.random.default_rng(1)
     weight, order = rng.integers(0, 4, 60), rng.permutation(60)
@@ -126,13 +126,13 @@ def test_the_smallest_data(inputs: int, outputs: int) -> None:
     ],
 )
 def test_bad_parameters_are_a_value_error(parameters: dict[str, Any]) -> None:
-    """In `fit`, as scikit-learn wants it, and one sentence."""
+    """A bad parameter is a ValueError in `fit`, as scikit-learn wants it, and one sentence."""
     with pytest.raises(ValueError, match=r"^[^\n]+$"):
         ReluRegressor(**parameters).fit(*data(1, 1, 20))
 
 
 def test_weights_where_there_are_none() -> None:
-    """Adam has none, and says who does; nothing is predicted before a fit."""
+    """Adam refuses weights and says who takes them; nothing is predicted before a fit."""
     with pytest.raises(ValueError, match="weight needs solver='spline' or 'lbfgs'"):
         ReluRegressor(solver="adam").fit(*data(1, 1), sample_weight=np.ones(200))
     with pytest.raises(NotFittedError):
@@ -140,14 +140,14 @@ def test_weights_where_there_are_none() -> None:
 
 
 def test_solvers_are_named_with_auto() -> None:
-    """Which is one of them here."""
+    """An unknown solver is refused with the names of those that exist, auto among them."""
     with pytest.raises(ValueError, match="unknown solver 'zz'; choose one of auto, sgd, momentum, adam, lbfgs, spline"):
         ReluRegressor(solver="zz").fit(*data(1, 1))
 
 
 @pytest.mark.parametrize("inputs", [1, 2])
 def test_one_weight_may_be_that_of_all(inputs: int) -> None:
-    """As elsewhere in scikit-learn: it changes nothing, and is checked like others."""
+    """One weight for all changes nothing and is checked like others, as elsewhere in scikit-learn."""
     x, y = data(inputs, 1, 60)
     wanted = ReluRegressor(epochs=20).fit(x, y)
     for weight in (2, 0.5, np.float32(3)):
@@ -158,7 +158,7 @@ def test_one_weight_may_be_that_of_all(inputs: int) -> None:
 
 
 def test_units_are_chosen_by_the_data() -> None:
-    """Many for a function without noise, few for a noisy one; as many as a tolerance takes."""
+    """Without noise many units are chosen, with noise few, and for a tolerance as many as it takes."""
     x, y = sample(targets.SIN)
     assert ReluRegressor().fit(x, y.ravel()).fit_.metrics["hidden"] >= 128
     assert ReluRegressor().fit(*sample(targets.NOISY_SINE)).fit_.metrics["hidden"] <= 32
@@ -167,7 +167,7 @@ def test_units_are_chosen_by_the_data() -> None:
 
 @pytest.mark.parametrize("name", ["sin", "noisy_sine", "sines"])
 def test_it_beats_mlp_regressor(name: str) -> None:
-    """On samples held out, in less time than Adam takes, and better than L-BFGS too; both with x and y standardised."""
+    """The estimator beats MLPRegressor on samples held out, in less time than its Adam takes."""
     x, y = sample(targets.ZOO[name])
     x, x_test, y, y_test = train_test_split(x, y.ravel(), test_size=0.2, random_state=0)
     ours, seconds = _error(ReluRegressor(), x, y, x_test, y_test)

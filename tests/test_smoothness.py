@@ -10,7 +10,7 @@ from relufit.theory.smoothness import second_derivative
 
 @pytest.mark.parametrize("low", [1e-9, 1e-6, 1e-3, 0.5])
 def test_a_steep_end_is_integrated(low: float) -> None:
-    """MSE* of log in closed form: |f''|^0.4 = x^-0.8, of which most lies within a millionth of the domain."""
+    """MSE* of log, of which most lies within a millionth of the domain, is that of its closed form."""
     wanted = (5 * (1 - low**0.2)) ** 5 / (720 * 512**4 * (1 - low))
     assert theory.asymptotic_mse("log(x)", 512, (low, 1)).value == pytest.approx(wanted, rel=1e-8)
     found = theory.asymptotic_mse(np.log, 512, (low, 1))
@@ -25,14 +25,14 @@ def test_a_narrow_peak_is_integrated() -> None:
 
 
 def test_what_cannot_be_integrated_has_no_asymptotic_error() -> None:
-    """A function of ten million turns; one whose mean square no floating-point number holds."""
+    """A function of ten million turns, and one without a finite mean square, have no MSE*."""
     assert "does not settle" in theory.asymptotic_mse("sin(1e7*x)", 512).reason
     assert "beyond floating point" in theory.asymptotic_mse("1e200*x**2", 512).reason
 
 
 @pytest.mark.parametrize("text", ["tan(x)", "1/(x - 0.123)", "log(abs(x - 0.123))"])
 def test_a_pole_is_called_one(text: str) -> None:
-    """Neither a kink nor a jump."""
+    """A pole is called neither a kink nor a jump."""
     with pytest.raises(RelufitError, match=r"everywhere: it grows without bound near x = "):
         theory.units_for(text, max_error=0.1, domain=(0, 3))
     for found in (theory.sup_error_bound(text, 8, (0, 3)), theory.asymptotic_mse(text, 8, (0, 3))):
@@ -40,7 +40,7 @@ def test_a_pole_is_called_one(text: str) -> None:
 
 
 def test_a_second_derivative_that_grows_with_the_grid_is_none() -> None:
-    """Of a path that is nowhere smooth."""
+    """A path that is nowhere smooth has no second derivative."""
     rough = Target("rough", lambda x: sum(0.5**k * np.sin(3.0**k * x) for k in range(1, 30)))
     assert second_derivative(rough).values is None
     assert second_derivative(SIN).exact

@@ -18,7 +18,7 @@ def spline(*data: Any, **options: Any) -> Any:
 
 
 def test_a_function_is_fitted_itself() -> None:
-    """Whatever samples are drawn: 512 units reach 1.6e-10 from n = 50, and predict says what the metrics do."""
+    """The function is fitted itself: 512 units reach 1.6e-10 from n = 50, and predict bears the metrics out."""
     found = spline("sin", hidden=512, n=50)
     assert found.metrics["mse"] < 0.995 * 1.6273e-10
     x = np.linspace(-2 * np.pi, 2 * np.pi, 1_000_001)
@@ -30,13 +30,13 @@ def test_a_function_is_fitted_itself() -> None:
 
 
 def test_a_callable_with_a_kink_is_exact_with_two_units() -> None:
-    """A function of the user's, kink and domain anywhere."""
+    """A callable with a kink is exact with two units, wherever the kink and the domain are."""
     found = spline(lambda x: 3 - np.abs(x - 0.37), hidden=2, domain=(-1, 4))
     assert found.metrics["mse"] < 1e-20
 
 
 def test_a_jump_is_one_steep_piece() -> None:
-    """No knots between its two sides, where steeper units would only lose digits."""
+    """A jump has no knots between its two sides, where steeper units would only lose digits."""
     found = spline(lambda x: 1.0 if x > 0.3 else -1.0, hidden=8)
     assert found.metrics["mse"] < 1e-8
     assert np.abs(found.params.w2).max() < 10 / (1e-9 * 4 * np.pi)
@@ -46,7 +46,7 @@ def test_a_jump_is_one_steep_piece() -> None:
 
 @pytest.mark.parametrize(("text", "domain"), [("sin(x)", (-1e4, 1e4)), ("exp(-1e6*(x - 0.3)**2)", (-1, 1))])
 def test_a_function_with_more_turns_than_points_is_seen(text: str, domain: tuple[float, float]) -> None:
-    """3 183 periods, and a peak of a thousandth: the error is no more than that of a constant, and what a grid says."""
+    """Functions of 3 183 periods, or with a peak of a thousandth, have the error that a grid says."""
     found = spline(text, hidden=64, domain=domain)
     x = np.linspace(*domain, 1_000_001)
     y = targets.parse(text)(x)
@@ -62,7 +62,7 @@ def test_a_function_with_more_turns_than_points_is_seen(text: str, domain: tuple
     ],
 )  # fmt: skip
 def test_a_function_that_ends_where_its_domain_does(text: str, domain: tuple[float, float]) -> None:
-    """It is not asked for a value one rounding outside."""
+    """A function is not asked for a value one rounding outside its domain."""
     found = spline(text, hidden=16, domain=domain)
     assert found.metrics["mse"] < 1e-4 * np.var(found.y)
 
@@ -70,7 +70,7 @@ def test_a_function_that_ends_where_its_domain_does(text: str, domain: tuple[flo
 @pytest.mark.parametrize("hidden", [2, 16, 100])
 @pytest.mark.parametrize("centre", [0.0, 0.1234567])
 def test_a_peak_between_the_samples_is_fitted(centre: float, hidden: int) -> None:
-    """Of a width of 3e-5, where a thousand samples lie 2e-3 apart; nothing overflows."""
+    """A peak of a width of 3e-5 between samples 2e-3 apart is fitted, and nothing overflows."""
     found = spline(f"exp(-1e9*(x - {centre})**2)", hidden=hidden, domain=(-1, 1))
     assert np.ptp(found.y) < 1e-3
     mean_square = np.sqrt(np.pi / 2e9) / 2  # of the function, and of the best constant to 1e-5 of it
@@ -86,7 +86,7 @@ def test_noise_means_samples() -> None:
 
 @pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (1.7e9, 1e5), (-3e-4, 1e-6)])
 def test_raw_numbers_of_any_size(shift: float, scale: float) -> None:
-    """Timestamps and y near a million; the same relative error as for numbers near 1."""
+    """Timestamps, and y near a million, have the same relative error as numbers near 1."""
     x = np.linspace(-3, 3, 500)
     found = spline(x * scale + shift, np.sin(x) * 1e3 + 1e6, hidden=40)
     assert found.metrics["mse"] / 1e6 < 1e-6
@@ -94,7 +94,7 @@ def test_raw_numbers_of_any_size(shift: float, scale: float) -> None:
 
 
 def test_tables_as_people_have_them() -> None:
-    """Unsorted, with duplicates in x that disagree: the mean is fitted, and the rest stays as error."""
+    """An unsorted table whose duplicates in x disagree is fitted at their mean, and the rest stays as error."""
     rng = np.random.default_rng(0)
     x = np.repeat(np.linspace(0, 1, 51), 4)
     y = np.abs(x - 0.5) + np.tile([0.1, -0.1, 0.1, -0.1], 51)
@@ -109,7 +109,7 @@ def test_tables_as_people_have_them() -> None:
 @pytest.mark.parametrize("hidden", [300, 512, 600])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_between_samples_a_close_fit_is_close_too(name: str, hidden: int, seed: int) -> None:
-    """With few samples a piece some values are open, or nearly so; held out, the fit is as near as joining samples."""
+    """A fit with few samples a piece is as near to what is held out as joining samples."""
     x, y = sample(targets.ZOO[name], 1000)
     found = spline(x, y, hidden=hidden, seed=seed)
     train, test = (np.sort(part) for part in split(1000, seed=seed))
@@ -132,14 +132,14 @@ def test_weights_count() -> None:
 
 
 def test_it_is_a_start_for_training() -> None:
-    """Its state is one of plain gradient descent in float64."""
+    """The state of a spline is one of plain gradient descent in float64."""
     first = spline("sin", hidden=16)
     further = fit("sin", hidden=16, solver="sgd", learning_rate=1e-6, dtype="float64", state=first.state, epochs=1)
     assert further.metrics["mse"] == pytest.approx(first.metrics["mse"], rel=0.05)
 
 
 def test_a_tolerance_is_of_what_is_fitted() -> None:
-    """The function where it has no noise, else the training samples."""
+    """A tolerance is of the function where it has no noise, else of the training samples."""
     function, samples = spline("sin", tolerance=1e-4), spline("noisy_sine", tolerance=5e-3, n=200)
     assert function.metrics["mse"] <= 1e-4
     assert samples.metrics["train_mse"] <= 5e-3
@@ -153,7 +153,7 @@ def test_a_function_that_turns_faster_than_it_is_sampled_is_no_worse_than_its_me
 
 
 def test_cells_of_a_table_give_what_the_table_gives() -> None:
-    """With all cells for training: the same network, and errors that count the spread within cells."""
+    """Cells give the network of the table, and errors that count the spread within cells."""
     rng = np.random.default_rng(0)
     x = np.round(rng.uniform(-2, 2, 3000), 2)
     y = np.sin(2 * x) + rng.normal(0, 0.2, 3000)
@@ -168,7 +168,7 @@ def test_cells_of_a_table_give_what_the_table_gives() -> None:
 
 
 def test_cells_of_one_x_are_a_constant_as_a_table_is() -> None:
-    """Their mean, whose error is their spread; the same where only one of two cells is fitted."""
+    """Cells of one x are fitted by their mean, whose error is their spread."""
     x, y = np.full(9, 3.0), np.arange(9.0)
     for found in (spline(x, y, test_fraction=0), fit_cells(merge_sorted(x, y), test_fraction=0)):
         assert found.predict([-1.0, 3.0, 5.0]) == pytest.approx([4, 4, 4])
@@ -206,20 +206,20 @@ def test_cells_of_one_x_are_a_constant_as_a_table_is() -> None:
     ],
 )
 def test_bad_input_is_one_sentence(data: tuple[Any, ...], options: dict[str, Any], message: str) -> None:
-    """What was given, and what is valid."""
+    """Bad input is one sentence that says what was given and what is valid."""
     with pytest.raises(RelufitError, match=message):
         spline(*data, **options)
 
 
 def test_what_only_splines_know_is_refused_elsewhere() -> None:
-    """Weights, tolerances and a number of units to be chosen."""
+    """Weights, tolerances and a number of units to be chosen are refused by other solvers."""
     for options in ({"weight": np.ones(9)}, {"tolerance": 1e-3}, {"hidden": "auto"}):
         with pytest.raises(RelufitError, match="solver='spline'"):
             fit(np.arange(9.0), np.arange(9.0), **options)
 
 
 def test_what_only_training_knows_is_refused() -> None:
-    """A rate, an optimizer, a state to go on from: nothing is trained, and an option that does nothing is a mistake."""
+    """A rate, an optimizer and a state are refused, for an option that does nothing is a mistake."""
     state = fit("sin", hidden=4, epochs=1).state
     for options, message in (
         ({"learning_rate": 0.1}, "spline has no learning rate.*or solver='adam'"),
@@ -231,7 +231,7 @@ def test_what_only_training_knows_is_refused() -> None:
 
 
 def test_a_million_samples_take_little_longer_than_a_thousand() -> None:
-    """Once the table is built: the totals make a piece cost the same however many samples it holds."""
+    """A million samples, once in totals, take little longer, for a piece costs the same."""
     from relufit.scaling import Scaling
     from relufit.spline.search import best_spline
     from relufit.spline.selection import data_pieces
@@ -251,7 +251,7 @@ def test_a_million_samples_take_little_longer_than_a_thousand() -> None:
 
 
 def test_the_zoo_is_fitted() -> None:
-    """Every function, at a size that no one tuned."""
+    """Every function of the zoo is fitted, at a size that no one tuned."""
     for name, target in targets.ZOO.items():
         metrics = spline(target, hidden=37).metrics
         assert metrics["mse"] < {"noisy_sine": 5e-3, "exp": 3e-3}.get(name, 5e-4), name
@@ -261,7 +261,7 @@ def test_the_zoo_is_fitted() -> None:
 def test_ctrl_c_during_finer_integrals_keeps_the_better_fit(
     monkeypatch: pytest.MonkeyPatch, reached: int | None, units: int
 ) -> None:
-    """Before there is a fit by them, or when it has reached so many units: one by coarse ones has a true error too."""
+    """Ctrl-C during finer integrals keeps the better fit; one by coarse integrals has a true error too."""
     given: list[Any] = []
 
     def choose(pieces: Any, *others: Any) -> Any:
@@ -280,7 +280,7 @@ def test_ctrl_c_during_finer_integrals_keeps_the_better_fit(
 
 
 def test_ctrl_c_with_cells(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As with arrays: the best so far, and what it leaves."""
+    """Ctrl-C with cells keeps the best so far and what it leaves, as with arrays."""
     x = np.linspace(0, 1, 500)
     tried: list[int] = []
 

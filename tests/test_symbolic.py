@@ -36,7 +36,7 @@ def near_kink(x: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("text", SMOOTH + JUMPS)
 def test_an_expression_has_the_values_of_its_target(text: str) -> None:
-    """By sympy's own functions, worked out by sympy to 30 digits at three points."""
+    """The values are those that sympy's own functions give to 30 digits at three points."""
     found, x = symbolic.expression(text), sympy.Symbol("x", real=True)
     assert found.free_symbols <= {x}
     for point in (0.1, 0.35, 0.85):
@@ -46,7 +46,7 @@ def test_an_expression_has_the_values_of_its_target(text: str) -> None:
 
 @pytest.mark.parametrize("text", [t for t in SMOOTH if "1000000" not in t])
 def test_derivatives_are_those_of_differences(text: str) -> None:
-    """Central differences of fourth order, away from kinks; and the same shape for any shape."""
+    """Derivatives equal central differences of fourth order away from kinks, in the shape of x."""
     target, x, h = parse(text, (0.05, 0.95)), POINTS[~near_kink(POINTS)], 1e-4
     found = symbolic.derivative(target)
     difference = (target(x - 2 * h) - 8 * target(x - h) + 8 * target(x + h) - target(x + 2 * h)) / (12 * h)
@@ -58,7 +58,7 @@ def test_derivatives_are_those_of_differences(text: str) -> None:
 
 @pytest.mark.parametrize("text", SMOOTH_TWICE)
 def test_second_derivatives_are_those_of_first_ones(text: str) -> None:
-    """Taken at once, and as the derivative of the derivative, whose expression is a text for the parser."""
+    """The second derivative is the same at once and as the derivative of the derivative's text."""
     target, x, h = parse(text), POINTS[~near_kink(POINTS)], 1e-5
     first, second = symbolic.derivative(target), symbolic.derivative(target, 2)
     difference = (first(x + h) - first(x - h)) / (2 * h)
@@ -70,7 +70,7 @@ def test_second_derivatives_are_those_of_first_ones(text: str) -> None:
 
 
 def test_exact_values_of_derivatives() -> None:
-    """Known by hand."""
+    """Derivatives have the values that are known by hand."""
     x = np.linspace(-2, 2, 41)
     np.testing.assert_allclose(symbolic.derivative("sin", 4)(x), np.sin(x), atol=1e-15)
     np.testing.assert_array_equal(symbolic.derivative("square", 2)(x), np.full_like(x, 2))
@@ -85,7 +85,7 @@ def test_exact_values_of_derivatives() -> None:
     "text", ["abs(x)", "relu(x)", "x*step(x)", "abs(sin(x))", "max(x, x**2)", "sqrt(x**2)", "sign(x)**3", "sign(x)**2"]
 )
 def test_a_kink_has_no_second_derivative(text: str) -> None:
-    """And a power of a jump is a jump."""
+    """A kink has no second derivative, and a power of a jump is a jump."""
     with pytest.raises(RelufitError, match="no derivative of order 2"):
         symbolic.derivative(text, 2)
 
@@ -120,7 +120,7 @@ def test_a_jump_has_no_derivative(text: str) -> None:
     "text", ["1/0", "x/0", "sqrt(-x**2)", "(-8)**(1/3)", "log(0*x)", "1e300*1e300*x", "9**9**9**9*x", "asin(2 + 0*x)"]
 )
 def test_what_is_not_real_and_finite_is_refused(text: str) -> None:
-    """Whether a number says so, or what sympy makes of it."""
+    """What is not real and finite is refused, whether a number says so or what sympy makes of it."""
     for act in (symbolic.expression, symbolic.derivative, symbolic.latex, symbolic.lambdify):
         with pytest.raises(RelufitError, match="finite"):
             act(text)
@@ -137,7 +137,7 @@ def test_what_is_not_real_and_finite_is_refused(text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_the_parser_refuses_never_reaches_sympy(text: str) -> None:
-    """Also where a Target claims it as its expression."""
+    """Text that the parser refuses never reaches sympy, even as the expression that a Target claims."""
     for target in (text, Target("odd", np.sin, expression=text)):
         for act in (symbolic.expression, symbolic.derivative, symbolic.latex, symbolic.lambdify):
             with pytest.raises(RelufitError):
@@ -162,7 +162,7 @@ def nested(pattern: str, depth: int = 30) -> str:
     ],
 )  # fmt: skip
 def test_no_text_takes_for_ever(text: str) -> None:
-    """Answers, or one sentence, in seconds: integers do not grow, and derivatives neither."""
+    """Any text is answered, or refused in one sentence, in seconds."""
     start = time.process_time()
     for act in (symbolic.expression, lambda t: symbolic.derivative(t, 2), symbolic.lambdify):
         with contextlib.suppress(RelufitError):
@@ -175,7 +175,7 @@ def test_no_text_takes_for_ever(text: str) -> None:
     "text", SMOOTH[:-6] + JUMPS + [f"{name}(x)" for name in FUNCTIONS if name not in ("min", "max")]
 )
 def test_each_library_has_the_same_values(text: str, library: str) -> None:
-    """In its own arrays and its own precision."""
+    """Each library gives the same values, in its own arrays and its own precision."""
     xp = importlib.import_module("jax.numpy" if library == "jax" else library)
     points = POINTS + 0.003  # off the jumps, which rounding to float32 would cross
     x = xp.asarray(points.astype(np.float32 if library == "jax" else np.float64))
@@ -189,7 +189,7 @@ def test_each_library_has_the_same_values(text: str, library: str) -> None:
 
 
 def test_torch_differentiates_what_it_is_given() -> None:
-    """relu, step and cbrt have gradients."""
+    """Gradients of relu, step and cbrt are found by torch."""
     torch = pytest.importorskip("torch")
     x = torch.tensor([0.25, 0.75], dtype=torch.float64, requires_grad=True)
     symbolic.lambdify("relu(x - 0.5) + step(x)*x**2 + cbrt(x)", "torch")(x).sum().backward()
@@ -198,7 +198,7 @@ def test_torch_differentiates_what_it_is_given() -> None:
 
 
 def test_the_zoo_has_expressions() -> None:
-    """With the values of its functions; resolve keeps them over another domain."""
+    """The zoo's expressions have the values of its functions; resolve keeps them over another domain."""
     for target in ZOO.values():
         x = np.linspace(*target.domain, 101)
         np.testing.assert_allclose(symbolic.lambdify(target)(x), target(x), rtol=1e-13, atol=1e-13)
@@ -207,14 +207,14 @@ def test_the_zoo_has_expressions() -> None:
 
 
 def test_labels_are_latex() -> None:
-    """Fractions, roots and Greek letters."""
+    """Labels are LaTeX with fractions, roots and Greek letters."""
     assert symbolic.latex("sin(x)/3 + x**2") == r"x^{2} + \frac{\sin{\left(x \right)}}{3}"
     assert symbolic.latex("sqrt(pi*x)") == r"\sqrt{\pi} \sqrt{x}"
     assert symbolic.latex("0.5*x") == r"\frac{x}{2}"
 
 
 def test_bad_use_is_one_sentence() -> None:
-    """A function without an expression, an unknown library, an order that is none."""
+    """A function without an expression, an unknown library and a bad order are one sentence each."""
     for act in (symbolic.expression, symbolic.derivative, symbolic.latex, symbolic.lambdify):
         with pytest.raises(RelufitError, match="without an expression"):
             act(np.sin)
@@ -226,7 +226,7 @@ def test_bad_use_is_one_sentence() -> None:
 
 
 def test_without_sympy_it_says_what_to_install() -> None:
-    """In a process that cannot import it."""
+    """A process that cannot import sympy is told what to install."""
     code = (
         "import sys; sys.modules['sympy'] = None; import relufit.theory as t; print(t.asymptotic_mse('sin', 512).exact)"
     )

@@ -36,13 +36,13 @@ X = np.linspace(-2, 2, 41)
     ],
 )
 def test_parse_means_what_python_means(text: str, wanted: np.ndarray) -> None:
-    """Precedence, associativity and functions as in Python, constants as functions of x."""
+    """Precedence, associativity and functions are those of Python, and constants are functions of x."""
     np.testing.assert_allclose(parse(text).function(X), wanted, rtol=1e-14)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_function_of_the_table_can_be_called(name: str) -> None:
-    """Elementwise, on any shape."""
+    """Every function of the table is called elementwise, on any shape."""
     text = f"{name}(x, x)" if name in ("min", "max") else f"{name}(x)"
     assert parse(text).function(np.full((2, 3), 0.5)).shape == (2, 3)
 
@@ -67,7 +67,7 @@ def test_everything_else_is_one_sentence(text: str) -> None:
 
 @pytest.mark.parametrize("text", [None, 3, b"x", ["x"]])
 def test_only_text_is_parsed(text: object) -> None:
-    """And anything else says so."""
+    """Anything but a text is refused in a sentence."""
     with pytest.raises(RelufitError):
         parse(text)  # type: ignore[arg-type]
 
@@ -76,7 +76,7 @@ def test_only_text_is_parsed(text: object) -> None:
     "text", ["9**9**9**9", "9**9**9**9*x", "(-8)**(1/3)", "1/0", "0/0*x", "9" * 999, "log(-1)", "exp(exp(exp(9)))"]
 )
 def test_what_has_no_finite_value_answers_at_once(text: str) -> None:
-    """No big integers, no exceptions of Python: the target says where it is not finite."""
+    """A text without a finite value answers at once: the target says where it is not finite."""
     start = time.perf_counter()
     target = parse(text)
     assert target.function(X).shape == X.shape
@@ -108,7 +108,7 @@ def test_the_zoo_is_finite_on_its_domains() -> None:
 
 
 def test_resolve_takes_what_people_have() -> None:
-    """A name, an expression, a callable, a Target; and a domain for each."""
+    """A target may be a name, an expression, a callable or a Target, each with a domain."""
     assert resolve("sin") is targets.SIN
     assert resolve("x*2")(np.array([3.0]))[0] == 6
     assert resolve(np.cos).name == "cos"
@@ -129,13 +129,13 @@ def test_a_callable_that_is_no_real_function_is_named(function: object) -> None:
 
 
 def test_functions_of_one_number_are_called_for_each() -> None:
-    """math.sin, and functions with an `if`."""
+    """Functions of one number, as math.sin and those with an `if`, are called for each."""
     np.testing.assert_allclose(resolve(math.sin)(X), np.sin(X))
     np.testing.assert_array_equal(resolve(lambda x: 1.0 if x > 0 else 0.0)(X), X > 0)
 
 
 def test_a_function_cannot_change_x() -> None:
-    """Whatever it does with what it is given."""
+    """A function cannot change x, whatever it does with what it is given."""
 
     def doubles(x: np.ndarray) -> np.ndarray:
         x *= 2
@@ -147,13 +147,13 @@ def test_a_function_cannot_change_x() -> None:
 
 
 def test_a_function_that_fails_is_named() -> None:
-    """With what it raised."""
+    """A function that fails is named with what it raised."""
     with pytest.raises(RelufitError, match="ZeroDivisionError"):
         resolve(lambda x: 1 / 0)(X)
 
 
 def test_a_target_needs_a_function_and_a_domain() -> None:
-    """Both are checked when it is made."""
+    """A target's function and domain are checked when it is made."""
     with pytest.raises(RelufitError):
         Target("bad", None)  # type: ignore[arg-type]
     with pytest.raises(RelufitError):

@@ -23,7 +23,7 @@ def fitted(inputs: int, outputs: int) -> Fit:
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 2)])
 def test_it_answers_as_predict_does(inputs: int, outputs: int) -> None:
-    """To 1e-12 in float64, to 1e-5 in float32; D = 1 is no special case."""
+    """The module answers as predict to 1e-12 in float64 and 1e-5 in float32, for D = 1 too."""
     result = fitted(inputs, outputs)
     wanted = result.predict(result.x)
     for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-5)):
@@ -34,7 +34,7 @@ def test_it_answers_as_predict_does(inputs: int, outputs: int) -> None:
 
 
 def test_its_parts_have_names() -> None:
-    """fc1, relu1, fc2, with the parameters as they are, transposed as torch keeps them."""
+    """The module has fc1, relu1 and fc2, with the parameters transposed as torch keeps them."""
     result = fitted(3, 2)
     module = result.to_torch()
     assert [(name, type(part)) for name, part in module.named_children()] == [
@@ -67,14 +67,14 @@ def test_it_trains_a_step() -> None:
 
 
 def test_it_draws_nothing() -> None:
-    """The generator of the program that asks stays where it is."""
+    """Making a module leaves torch's random generator where it was."""
     before = torch.random.get_rng_state()
     fitted(1, 1).to_torch()
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_it_is_read_back_without_relufit(tmp_path: Path) -> None:
-    """The whole module, as torch keeps it."""
+    """A whole module that torch saved is read back without relufit."""
     torch.save(fitted(1, 1).to_torch(), tmp_path / "module.pt")
     code = "import sys, torch; torch.load(sys.argv[1], weights_only=False); print('relufit' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "module.pt"], capture_output=True, text=True)
@@ -82,7 +82,7 @@ def test_it_is_read_back_without_relufit(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other dtypes; arrays that are no network; no torch."""
+    """Other dtypes, arrays that are no network and a missing torch are one sentence each."""
     params, x = init_params(3), np.zeros((2, 1))
     with pytest.raises(RelufitError, match="float32 or float64, not 'float16'"):
         build_module(params, x, "float16")

@@ -31,7 +31,7 @@ def test_a_sine_is_learned(sine: Fit) -> None:
 
 
 def test_history_tells_how_it_went(sine: Fit) -> None:
-    """One loss an epoch, falling; looks at rising epochs and seconds, the last at the end."""
+    """The history has one falling loss an epoch, and looks at rising epochs and seconds, the last at the end."""
     history = sine.history
     assert len(history.loss) == 100
     assert np.mean(history.loss[-10:]) < 0.01 * history.loss[0]
@@ -43,7 +43,7 @@ def test_history_tells_how_it_went(sine: Fit) -> None:
 
 
 def test_the_same_seed_gives_the_same_fit() -> None:
-    """Bit for bit; another seed gives another."""
+    """The same seed gives the same fit bit for bit; another seed gives another."""
     first, second, other = (fit("sin", **QUICK, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.params.w1, second.params.w1)
     assert not np.array_equal(first.params.w1, other.params.w1)
@@ -51,7 +51,7 @@ def test_the_same_seed_gives_the_same_fit() -> None:
 
 @pytest.mark.parametrize("target", ["square", "sin(3*x) + x**2/10", np.cos, targets.RUNGE, lambda x: 5.0])
 def test_anything_that_is_a_function_can_be_fitted(target: Any) -> None:
-    """Names, expressions, callables, Targets and constants: better than the best constant."""
+    """Names, expressions, callables, Targets and constants are fitted better than by the best constant."""
     result = fit(target, **QUICK)
     assert result.target is not None
     grid = np.linspace(*result.target.domain, 999)
@@ -61,7 +61,7 @@ def test_anything_that_is_a_function_can_be_fitted(target: Any) -> None:
 @pytest.mark.parametrize("rule", [SGD(0.005), Momentum(0.001), Adam(3e-3)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_optimizer_learns(rule: Any, dtype: str) -> None:
-    """In both precisions; parameters are float64 in the end."""
+    """Every optimizer learns in both precisions, and parameters are float64 in the end."""
     result = fit("square", hidden=64, epochs=60, optimizer=rule, dtype=dtype, progress=False)
     assert result.metrics["mse"] < 0.05 * 138
     assert {p.dtype for p in result.params} == {np.dtype(np.float64)}
@@ -79,7 +79,7 @@ def test_a_run_can_be_resumed_from_its_state() -> None:
 
 
 def test_data_are_fitted_on_raw_coordinates() -> None:
-    """Timestamps and values near a million just work: the parameters act on x as given."""
+    """Timestamps and values near a million are fitted, by parameters that act on x as given."""
     x = 1.7e9 + np.linspace(0, 86_400, 500)
     y = 2e6 + 1e5 * np.sin((x - x[0]) / 10_000)
     result = fit(x, y, hidden=128, epochs=150, progress=False)
@@ -88,7 +88,7 @@ def test_data_are_fitted_on_raw_coordinates() -> None:
 
 
 def test_several_inputs_and_outputs() -> None:
-    """D = 2, O = 2; predict gives (N, O)."""
+    """Two inputs and two outputs are fitted, and predict gives (N, O)."""
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (400, 2))
     y = np.stack([x[:, 0] * x[:, 1], np.abs(x[:, 0])], axis=1)
@@ -98,14 +98,14 @@ def test_several_inputs_and_outputs() -> None:
 
 
 def test_one_sample_and_constant_data() -> None:
-    """The smallest data there are; a constant column has no spread to divide by."""
+    """One sample and a constant column, which has no spread to divide by, are fitted."""
     assert np.isfinite(fit([1.0], [2.0], hidden=1, epochs=2, progress=False).metrics["mse"])
     result = fit([3.0] * 10, [5.0] * 10, hidden=4, epochs=50, progress=False)
     assert result.metrics["max_error"] < 0.5
 
 
 def test_divergence_is_named_and_nothing_is_lost() -> None:
-    """A sentence with the rate and what to try, and the last good fit."""
+    """Divergence is a sentence with the rate, what to try, and the last good fit."""
     with pytest.raises(Diverged, match=r"SGD at learning rate 5.*try 0\.5 or solver='adam'") as caught:
         fit("square", hidden=64, epochs=50, solver="sgd", learning_rate=5, progress=False)
     last = caught.value.fit
@@ -115,7 +115,7 @@ def test_divergence_is_named_and_nothing_is_lost() -> None:
 
 
 def test_a_blow_up_within_the_first_epoch_is_seen() -> None:
-    """However large the first loss is already: it is judged by the scale of the data."""
+    """A blow-up is judged by the scale of the data, however large the first loss is already."""
     with pytest.raises(Diverged):
         fit("x", learning_rate=1e6, epochs=5, progress=False)
 
@@ -130,7 +130,7 @@ def test_divergence_in_the_last_update_is_seen(rate: float) -> None:
 
 
 def test_a_long_run_draws_its_order_in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And ends in the same bits: ten thousand million epochs are no reason to draw them all first."""
+    """An order drawn in stretches has the same bits, so that long runs need not draw all of it first."""
     whole = fit("sin", hidden=8, epochs=12, n=50, progress=False)
     monkeypatch.setattr("relufit.solvers.slices.ORDER_ELEMENTS", 40 * 5)
     parts = fit("sin", hidden=8, epochs=12, n=50, progress=False)
@@ -165,7 +165,7 @@ class InterruptedAfter(NumpyBackend):
 
 
 def test_ctrl_c_returns_the_state_reached() -> None:
-    """With its history, and it says so."""
+    """Ctrl-C returns the state reached, with its history, and says so."""
     result = fit("sin", hidden=16, epochs=1000, backend=InterruptedAfter(), progress=False)
     assert result.metrics["status"] == "interrupted"
     assert result.metrics["epochs"] == len(result.history.loss) == result.history.epoch[-1] > 0
@@ -174,14 +174,14 @@ def test_ctrl_c_returns_the_state_reached() -> None:
 
 @pytest.mark.parametrize("backend", ["numpy", "torch-cpu", "torch-manual"])
 def test_every_backend_gives_the_same_fit(backend: str) -> None:
-    """The same weights over the same batches: equal to rounding in float64."""
+    """Every backend gives the same fit over the same batches, to rounding in float64."""
     result = fit("sin", **QUICK, dtype="float64", backend=backend)
     wanted = fit("sin", **QUICK, dtype="float64")
     assert result.metrics["mse"] == pytest.approx(wanted.metrics["mse"], rel=1e-6)
 
 
 def test_predict_keeps_the_shape_of_x(sine: Fit) -> None:
-    """A number, a vector, a column; and refuses what does not fit."""
+    """The answer has the shape of x, be it a number, a vector or a column; what does not fit is refused."""
     assert np.shape(sine.predict(0.5)) == ()
     assert sine.predict([0.0, 1.0]).shape == (2,)
     assert sine.predict(np.zeros((5, 1))).shape == (5, 1)
@@ -192,7 +192,7 @@ def test_predict_keeps_the_shape_of_x(sine: Fit) -> None:
 
 @pytest.mark.parametrize("rows", [4, 300])
 def test_where_x_is_not_finite_neither_is_the_answer(sine: Fit, rows: int) -> None:
-    """Without a warning, and other rows are what they are without it, as they are beside one that is far away."""
+    """A row of x that is not finite gives no warning and changes no other row."""
     x = np.linspace(-6, 6, rows)
     for predict in (sine.predict, sine.to_numpy_function()):
         found = predict(np.append(x, [np.nan, np.inf, -np.inf]))
@@ -203,7 +203,7 @@ def test_where_x_is_not_finite_neither_is_the_answer(sine: Fit, rows: int) -> No
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_errors_may_be_beyond_float32(dtype: str) -> None:
-    """exp(50) squared is 1e43: the history has it all the same, of one network and of many."""
+    """An error of exp(50) squared, 1e43, stands in the history, of one network and of many."""
     settings: dict[str, Any] = QUICK | {"domain": (-50, 50), "dtype": dtype, "epochs": 3}
     alone, (one,) = fit("exp(x)", **settings), fit_many(["exp(x)"], **settings)
     assert alone.history.loss == one.history.loss
@@ -261,14 +261,14 @@ def test_errors_may_be_beyond_float32(dtype: str) -> None:
     ],
 )
 def test_bad_input_is_one_sentence(arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
-    """Before any training."""
+    """Bad input is one sentence, before any training."""
     with pytest.raises(RelufitError) as caught:
         fit(*arguments, **{**QUICK, **options})
     assert "\n" not in str(caught.value)
 
 
 def test_a_state_of_another_network_is_refused() -> None:
-    """Other sizes, another dtype, another optimizer."""
+    """A state of other sizes, another dtype or another optimizer is refused."""
     state = fit("sin", hidden=8, epochs=1, progress=False).state
     for options in ({"hidden": 9}, {"hidden": 8, "dtype": "float64"}, {"hidden": 8, "solver": "sgd"}):
         with pytest.raises(RelufitError):
@@ -276,7 +276,7 @@ def test_a_state_of_another_network_is_refused() -> None:
 
 
 def test_slices_cover_the_plan_and_count_only_training() -> None:
-    """Every epoch once, in order; fixed lengths where they are asked for."""
+    """Slices cover every epoch once, in order, with fixed lengths where they are asked for."""
     from relufit import draw_plan, init_params
 
     backend, plan = NumpyBackend(), draw_plan(100, batch=10, epochs=23)

@@ -14,7 +14,7 @@ def network(params: tuple[np.ndarray, ...], x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("pieces", [1, 2, 3, 8, 65])
 @pytest.mark.parametrize("offset", [0.0, 1.7e9])
 def test_an_open_spline_takes_a_unit_a_piece(pieces: int, offset: float) -> None:
-    """Between its ends, and straight on for as long again outside."""
+    """An open spline takes a unit a piece, and goes straight on for as long again outside."""
     rng = np.random.default_rng(pieces)
     knots = offset + np.cumsum(rng.uniform(0.5, 1, pieces + 1))
     values = rng.normal(size=pieces + 1)
@@ -31,7 +31,7 @@ def test_an_open_spline_takes_a_unit_a_piece(pieces: int, offset: float) -> None
 
 
 def test_a_closed_spline_takes_a_unit_less() -> None:
-    """A set of turns whose sum is minus the first slope: those units face left."""
+    """A spline with turns that sum to minus the first slope takes a unit less: those units face left."""
     rng = np.random.default_rng(0)
     knots, left = np.linspace(0, 1, 8), np.array([1, 0, 0, 1, 1, 0], bool)
     slopes = rng.normal(size=7)
@@ -48,7 +48,7 @@ def test_a_closed_spline_takes_a_unit_less() -> None:
 
 
 def test_a_closure_counts_the_first_slope_and_the_turns_of_its_set() -> None:
-    """For any slopes."""
+    """The closure is the first slope and the turns of its set, for any slopes."""
     rng = np.random.default_rng(0)
     for turns in (1, 4, 30):
         slopes, left = rng.normal(size=turns + 1), rng.random(turns) < 0.5
@@ -66,7 +66,7 @@ def test_the_best_of_few_sets_is_found() -> None:
 
 
 def test_of_many_turns_a_set_that_all_but_closes_is_found() -> None:
-    """Of 500 turns, by exchanges: a thousand times nearer than the flattest piece."""
+    """Exchanges find a set of 500 turns that misses by less than a thousandth of the flattest piece."""
     slopes = np.cos(np.linspace(0, 12, 501)) + 0.013
     misses = [abs(slopes[0] + np.diff(slopes)[left].sum()) for left in closures(slopes)]
     assert min(misses) < 1e-3 * np.abs(slopes).min()
