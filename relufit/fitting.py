@@ -16,7 +16,7 @@ from relufit.scaling import Scaling
 from relufit.solvers import lbfgs, spline
 from relufit.solvers.lifting import lifted_sizes
 from relufit.solvers.spline import HIDDEN
-from relufit.solvers.training import Wanted, check_state, choose_backend, choose_optimizer, default_box, train
+from relufit.solvers.training import Wanted, choose_backend, choose_optimizer, default_box, demand_state, train
 from relufit.spline.breaks import demand_no_pole
 from relufit.targets import Target, resolve
 
@@ -111,7 +111,7 @@ def fit(
         return _minimize(problem, sizes, backend, draw(), epochs, shown)
     if state is None:
         state = rule.init(draw())
-    check_state(state, sizes, dtype, rule)
+    demand_state(state, sizes, dtype, rule)
     return _train(problem, sizes, backend, state, rule, epochs, batch_size, seed, shown)
 
 

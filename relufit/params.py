@@ -120,17 +120,24 @@ def find_fault(params: Params) -> str | None:
     Weights are finite, of one dtype, float32 or float64, and of shapes that fit, with no size below 1.
     """
     arrays = [np.asarray(array) for array in params]
-    shapes = [array.shape for array in arrays]
-    d, h, o = (shapes[0] + shapes[2][-1:])[-3:] if len(shapes[0]) == len(shapes[2]) == 2 else (0, 0, 0)
-    if shapes != [(d, h), (h,), (h, o), (o,)]:
-        return f"arrays of shapes {shapes}, which are no network"
-    if 0 in (d, h, o):
-        return f"a network of {d} inputs, {h} hidden units and {o} outputs: each must be at least 1"
+    fault = misshapen([array.shape for array in arrays])
+    if fault is not None:
+        return fault
     dtypes = sorted({str(array.dtype) for array in arrays})
     if len(dtypes) > 1 or dtypes[0] not in DTYPES:
         return f"arrays of {', '.join(dtypes)}; weights are all {' or all '.join(DTYPES)}"
     broken = [name for name, array in zip(Params._fields, arrays, strict=True) if not np.isfinite(array).all()]
     return f"not finite: there is nan or inf in {', '.join(broken)}" if broken else None
+
+
+def misshapen(shapes: list[tuple[int, ...]]) -> str | None:
+    """What arrays of four shapes are instead of a network, as the end of a sentence; None where they fit each other."""
+    d, h, o = (shapes[0] + shapes[2][-1:])[-3:] if len(shapes[0]) == len(shapes[2]) == 2 else (0, 0, 0)
+    if shapes != [(d, h), (h,), (h, o), (o,)]:
+        return f"arrays of shapes {shapes}, which are no network"
+    if 0 in (d, h, o):
+        return f"a network of {d} inputs, {h} hidden units and {o} outputs: each must be at least 1"
+    return None
 
 
 def check_count(name: str, value: object, least: int = 1) -> int:

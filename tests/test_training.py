@@ -267,6 +267,22 @@ def test_bad_input_is_one_sentence(arguments: tuple[Any, ...], options: dict[str
     assert "\n" not in str(caught.value)
 
 
+def test_a_state_that_is_no_network_is_refused() -> None:
+    """Weights that do not fit each other, are not finite or no arrays, and moments that are not like them."""
+    state = fit("sin", hidden=8, epochs=1, progress=False).state
+    wrong = [
+        state._replace(params=state.params._replace(b1=state.params.b1[:3])),
+        state._replace(params=state.params._replace(b1=[0.0] * 8)),
+        state._replace(params=state.params._replace(w2=state.params.w2 * np.nan)),
+        state._replace(params=state.params._replace(b1=state.params.b1.astype(np.float64))),
+        state._replace(moments=(state.moments[0], state.moments[0]._replace(b1=state.params.b1[:3]))),
+        state._replace(moments=state.moments[:1]),
+    ]
+    for other in wrong:
+        with pytest.raises(RelufitError):
+            fit("sin", hidden=8, epochs=1, progress=False, state=other)
+
+
 def test_a_state_of_another_network_is_refused() -> None:
     """Other sizes, another dtype, another optimizer."""
     state = fit("sin", hidden=8, epochs=1, progress=False).state

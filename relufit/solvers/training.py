@@ -6,11 +6,12 @@ import numpy as np
 
 from relufit.backend import Backend, BackendUnavailable
 from relufit.backends import load
+from relufit.checks import check_state
 from relufit.data import Plan
 from relufit.errors import RelufitError
 from relufit.fits import Fit, History, Problem, first_divergence
 from relufit.optim import OPTIMIZERS, Optimizer, State, map_arrays
-from relufit.params import Sizes, check_choice
+from relufit.params import Sizes, check_choice, demand_network
 from relufit.solvers.slices import train_epochs
 
 Wanted = str | Backend | Sequence[str | Backend]  # one, or several in order of preference
@@ -124,10 +125,12 @@ def choose_optimizer(solver: str, optimizer: Optimizer | None, learning_rate: fl
     return (kind() if learning_rate is None else kind(learning_rate)), solver
 
 
-def check_state(state: State, sizes: Sizes, dtype: str, optimizer: Optimizer) -> None:
+def demand_state(state: State, sizes: Sizes, dtype: str, optimizer: Optimizer) -> None:
     """Raise RelufitError unless training can go on from `state`."""
     if not isinstance(state, State):
         raise RelufitError(f"state must be the .state of an earlier fit, not {type(state).__name__}")
+    check_state(state, optimizer)
+    demand_network(state.params)
     shape = state.params.w1.shape[0], state.params.w1.shape[1], state.params.w2.shape[1]
     if shape != tuple(sizes[1:]):
         raise RelufitError(
@@ -135,5 +138,3 @@ def check_state(state: State, sizes: Sizes, dtype: str, optimizer: Optimizer) ->
         )
     if state.params.w1.dtype != np.dtype(dtype):
         raise RelufitError(f"the state is {state.params.w1.dtype}; pass dtype={str(state.params.w1.dtype)!r} to go on")
-    if len(state.moments) != len(optimizer.init(state.params).moments):
-        raise RelufitError(f"the state is not one of {type(optimizer).__name__}: it has {len(state.moments)} moments")
