@@ -76,6 +76,8 @@ def fit_many(
         Problem(x, column, target, Scaling.of(x, column), train, test, solver, chosen.name)
         for column, target in zip(columns, targets, strict=True)
     ]
+    for problem in problems:
+        problem.scaling.demand_spread(x, problem.y)
     inputs = problems[0].scaling.scale_x(x)
     box = default_box(inputs)
     states = [

@@ -98,6 +98,7 @@ def fit(
     train_index, test_index = split(len(x), test_fraction=test_fraction, seed=seed)
     function = None if solver != "spline" or target is None or target.noise else target  # that is fitted itself
     scaling = Scaling.of(x, y, weight) if function is None else Scaling.of_function(function, x, y)
+    scaling.demand_spread(x, y if function is None else None)
     problem = Problem(x, y, target, scaling, train_index, test_index, solver, "numpy", weight)
     shown = sys.stderr.isatty() if progress is None else progress
     if solver == "spline":

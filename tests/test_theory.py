@@ -222,6 +222,17 @@ def shift(params: Params, direction: np.ndarray, size: float) -> Params:
     return Params(*(p + size * d.reshape(p.shape) for p, d in zip(params, np.split(direction, ends), strict=True)))
 
 
+def test_a_domain_holds_the_points_of_a_network() -> None:
+    """Where it does not, or memory does not, there is no network, and a sentence instead."""
+    narrow = (1.0, 1.0 + 2.0**-34)  # 2^18 numbers
+    assert np.isfinite(theory.interpolating_network("x", 1000, narrow).w2).all()
+    for hidden in (2**19, 10**15):
+        with pytest.raises(RelufitError):
+            theory.interpolating_network("x", hidden, narrow)
+    with pytest.raises(RelufitError, match="floating-point numbers"):
+        theory.interpolating_network("x", 8, (1, np.nextafter(1, 2)))
+
+
 def flat_gradient(params: Params, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """By the textbook form."""
     return np.concatenate([g.ravel() for g in backprop.loss_and_grads_textbook(params, x, y, xp=np)[1]])
@@ -293,5 +304,9 @@ def test_tables_are_checked() -> None:
             theory.largest_stable_learning_rate(params, *bad)
     with pytest.raises(RelufitError, match="finite"):
         theory.largest_stable_learning_rate(params._replace(b2=np.array([np.nan])), x, y)
+    short = params._replace(b1=params.b1[:-1])
+    for none in (None, [1, 2], 3, short, [[1, [2]], 1, 1, 1], Params("a", "b", "c", "d")):
+        with pytest.raises(RelufitError, match="the parameters are"):
+            theory.largest_stable_learning_rate(none, x, y)  # type: ignore[arg-type]  # that is what is tested
     one, x, y = network(1, 1)
     assert theory.largest_stable_learning_rate(one, x[:, 0], y[:, 0]) == theory.largest_stable_learning_rate(one, x, y)

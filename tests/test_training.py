@@ -267,6 +267,16 @@ def test_bad_input_is_one_sentence(arguments: tuple[Any, ...], options: dict[str
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_what_varies_by_too_little_is_no_constant(solver: str) -> None:
+    """Nor is it trained as one: squares underflow, and a sentence says so. Times a constant the numbers are fine."""
+    x = np.linspace(-3, 3, 40)
+    for arguments in (("1e-160*sin(x)",), (x, 1e-160 * np.sin(x)), (x * 1e-160, np.sin(x))):
+        with pytest.raises(RelufitError, match="varies by"):
+            fit(*arguments, solver=solver, **QUICK)
+    assert fit(x, 1e-140 * np.sin(x), solver=solver, **QUICK).metrics["mse"] < 1e-279
+
+
 def test_a_state_that_is_no_network_is_refused() -> None:
     """Weights that do not fit each other, are not finite or no arrays, and moments that are not like them."""
     state = fit("sin", hidden=8, epochs=1, progress=False).state

@@ -107,7 +107,7 @@ def _listed(wanted: object) -> list[str | Backend]:
 def default_box(inputs: np.ndarray) -> tuple[float, float]:
     """The interval that initial knots are drawn in: that of the standardised inputs, which may all be the same."""
     low, high = float(inputs.min()), float(inputs.max())
-    return low, max(high, low + 1e-6)
+    return low, max(high, low + 1e-6 * max(1.0, abs(low)))  # a constant is 0, but for the rounding of a large one
 
 
 def choose_optimizer(solver: str, optimizer: Optimizer | None, learning_rate: float | None) -> tuple[Optimizer, str]:

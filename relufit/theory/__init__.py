@@ -55,10 +55,15 @@ def interpolating_network(target: object, hidden: int, domain: tuple[float, floa
     Returns float64 Params for D = O = 1 that act on x as it is. Units have w1 = 1 or -1, so that knots are exact. They
     face away from the knot in the middle, which has one for each side: a sum begins where it is small, and the outer
     pieces go on as lines outside the domain (hidden = 1: a constant to the left of it). Raises RelufitError for hidden
-    below 1, and where the target is not finite.
+    below 1 or beyond what the domain holds, and where the target is not finite.
     """
     found, hidden = resolve(target, domain), check_count("hidden", hidden)
-    knots = np.linspace(*found.domain, hidden + 1)
+    try:
+        knots = np.linspace(*found.domain, hidden + 1)
+    except (MemoryError, ValueError):  # numpy raises ValueError where not even the size can be expressed
+        raise RelufitError(f"a network of {hidden} units does not fit in memory") from None
+    if not (np.diff(knots) > 0).all():
+        raise RelufitError(f"{hidden + 1} points are more than the floating-point numbers of {found.domain} tell apart")
     y = found(knots)
     slopes = np.diff(y) / np.diff(knots)  # (H,)
     middle = hidden // 2
