@@ -42,7 +42,7 @@ class SecondDerivative(NamedTuple):
 def second_derivative(target: Target) -> SecondDerivative:
     """Find f'' over the domain of a target; noise is left out. Raises RelufitError where it is not finite."""
     places = singularities(target, *target.domain)
-    pole = find_pole(target, *target.domain) if len(places) else None
+    pole = find_pole(target, *target.domain)
     if pole is not None:
         return SecondDerivative(None, False, f"it grows without bound near x = {pole:.6g}", pole)
     if len(places):
