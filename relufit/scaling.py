@@ -96,7 +96,7 @@ class Scaling:
 
 
 def _demand_spread(name: str, values: np.ndarray, shift: np.ndarray) -> None:
-    """Raise RelufitError where values (N,) or (N, O) vary about their means, not by rounding alone, and by too little."""
+    """Raise RelufitError where values (N,) or (N, O) vary, not by rounding alone, and by too little to be squared."""
     largest, away = np.abs(values).max(), np.abs(values - shift).max()
     if away > VARIES * largest and away * np.sqrt(np.mean(((values - shift) / away) ** 2)) <= LEAST_SPREAD:
         raise RelufitError(f"{name} varies by {away:.3g}: the squares underflow; multiply it by a constant first")
