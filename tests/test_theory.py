@@ -10,6 +10,7 @@ import pytest
 from relufit import Params, RelufitError, backprop, init_params, theory
 from relufit.fits import evaluate
 from relufit.targets import resolve
+from relufit.theory import smoothness
 from relufit.theory.hessian import hessian_vector_product
 
 PI2 = (-2 * math.pi, 2 * math.pi)
@@ -170,6 +171,40 @@ def test_units_for_a_tolerance() -> None:
     assert theory.units_for("sin", mse=value) == 512
     assert theory.units_for("sin", mse=1e9) == theory.units_for("3*x", mse=1e-9, max_error=1e-9) == 1
     assert theory.units_for("sin", mse=value, max_error=1e-5) == theory.units_for("sin", max_error=1e-5) > 512
+
+
+@pytest.mark.parametrize(
+    ("target", "max_error", "domain", "units"),
+    [("sqrt(x)", 0.01, (0, 3), 30_000), ("abs(sin(3*x))", 1e-3, (-3, 3), 18_000), ("abs(x)**0.3", 0.1, (0, 1), 2155)],
+)
+def test_few_looks_find_the_units(
+    target: str, max_error: float, domain: tuple[float, float], units: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each goes over the whole target: a dozen for a power of h, where doubling and halving take thirty."""
+    looks: list[int] = []
+
+    def counted(found: object, h: float) -> float:
+        looks.append(1)
+        return smoothness.modulus_of_continuity(found, h)
+
+    monkeypatch.setattr(theory, "modulus_of_continuity", counted)
+    assert theory.units_for(target, max_error=max_error, domain=domain) == units
+    assert len(looks) <= 14
+
+
+def test_the_fewest_units_of_any_falling_modulus() -> None:
+    """Of powers, of plateaus and of steps: what is found is enough, and one fewer is not."""
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        at, power = int(np.exp(rng.uniform(0, 12))), rng.uniform(0.1, 1)
+        for modulus in (
+            lambda u, at=at, power=power: (at / u) ** power,
+            lambda u, at=at: 1.01 if u < at else 0.99,
+            lambda u, at=at: 0.0 if u >= at else 1.5 - 0.4 * u / at,
+        ):
+            found = theory._fewest_units(modulus, 1.0)
+            assert modulus(found) <= 1
+            assert found == 1 or modulus(found - 1) > 1
 
 
 def test_a_tolerance_may_be_any_number() -> None:
