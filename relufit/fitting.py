@@ -9,6 +9,7 @@ import numpy as np
 from relufit.data import SAMPLES, check_table, demand_data_alone, draw_plan, sample, split, weigh
 from relufit.errors import RelufitError
 from relufit.fits import Fit, Problem
+from relufit.memory import demand_memory
 from relufit.optim import OPTIMIZERS, Optimizer, State
 from relufit.params import Params, Sizes, check_choice, check_count, check_dtype, check_hidden, init_params
 from relufit.progress import progress_bar, progress_line
@@ -16,7 +17,15 @@ from relufit.scaling import Scaling
 from relufit.solvers import lbfgs, spline
 from relufit.solvers.lifting import lifted_sizes
 from relufit.solvers.spline import HIDDEN
-from relufit.solvers.training import Wanted, choose_backend, choose_optimizer, default_box, demand_state, train
+from relufit.solvers.training import (
+    Wanted,
+    choose_backend,
+    choose_optimizer,
+    default_box,
+    demand_state,
+    train,
+    training_bytes,
+)
 from relufit.spline.breaks import demand_no_pole
 from relufit.targets import Target, resolve
 
@@ -107,6 +116,11 @@ def fit(
 
     units = HIDDEN if hidden is None else check_count("hidden", hidden)
     sizes = Sizes(len(train_index), x.shape[1], units, y.shape[1])
+    demand_memory(
+        f"training {units} hidden units",
+        training_bytes(sizes, np.dtype(dtype).itemsize, lbfgs.MEMORY if rule is None else rule.moments),
+        "take fewer units, or solver='spline' for one input and one output",
+    )
     draw = partial(_draw_weights, problem, sizes, scheme, dtype, seed)
     if rule is None:
         return _minimize(problem, sizes, backend, draw(), epochs, shown)
