@@ -283,7 +283,8 @@ def test_the_bytes_of_a_fit_grow_with_all_that_it_holds() -> None:
     assert 0.6e9 < one < 0.8e9
     for more in (
         training_bytes(Sizes(800, 1, 2 * 10**6, 1), 4, 2), training_bytes(Sizes(800, 1, 10**6, 2), 4, 2),
-        training_bytes(Sizes(800, 1, 10**6, 1), 4, 2, 3), training_bytes(Sizes(800, 1, 10**6, 1), 8, 2), training_bytes(Sizes(800, 9, 10**6, 1), 4, 2),
+        training_bytes(Sizes(800, 1, 10**6, 1), 4, 2, 3),
+        training_bytes(Sizes(800, 1, 10**6, 1), 8, 2), training_bytes(Sizes(800, 9, 10**6, 1), 4, 2),
     ):  # fmt: skip
         assert more > one
     assert training_bytes(Sizes(800, 1, 10**6, 1), 4, 0) < one
