@@ -83,11 +83,15 @@ def check_state(state: State, optimizer: Optimizer) -> None:
     kind, wanted = type(optimizer).__name__, optimizer.moments
     if len(state.moments) != wanted:
         raise RelufitError(f"the state is not one of {kind}: it has {len(state.moments)} moments, not {wanted}")
-    _demand_arrays(state.params._asdict())
-    like = [(array.shape, array.dtype) for array in state.params]
-    for moment in state.moments:
-        _demand_arrays(dict(zip(Params._fields, moment, strict=False)))
-        if [(array.shape, array.dtype) for array in moment] != like:
+    trees = (state.params, *state.moments)
+    try:
+        kinds = [[(array.shape, array.dtype) for array in tree] for tree in trees]
+    except AttributeError:
+        for tree in trees:
+            _demand_arrays(dict(zip(Params._fields, tree, strict=False)))
+        raise
+    for moment, found in zip(state.moments, kinds[1:], strict=True):
+        if found != kinds[0]:
             raise RelufitError(
                 f"the state's moments are not like its weights: {_described(moment)}, not {_described(state.params)}"
             )
