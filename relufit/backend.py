@@ -7,7 +7,8 @@ relufit/backends/__init__.py (or an entry point in the group `relufit.backends`)
 - parameters and states are values: no verb modifies what it is given;
 - nothing waits for the device on its own account; whoever holds the clock calls `synchronize`;
 - dtypes are kept; `float32` in is `float32` out;
-- `train` is the one verb to override for speed.
+- `train` is the one verb to override for speed;
+- every verb first calls its check of relufit/checks.py, and so refuses what does not fit in one sentence.
 """
 
 from abc import ABC, abstractmethod
@@ -18,10 +19,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from relufit.checks import check_input, check_many, check_plan, check_samples, check_shapes, check_training
 from relufit.data import Plan
 from relufit.errors import RelufitError
 from relufit.optim import Optimizer, State, map_arrays, stack_states
 from relufit.params import DTYPES, Array, Params, Sizes
+
+__all__ = [  # all that one who writes a backend needs
+    "Backend", "BackendUnavailable", "DeviceClock", "Samples", "check_input", "check_many", "check_plan",
+    "check_samples", "check_shapes", "check_training",
+]  # fmt: skip
 
 
 class BackendUnavailable(RelufitError):
@@ -112,10 +119,9 @@ class Backend(ABC):
         """Run the given epochs of a plan; returns the state and losses (len(epochs),).
 
         The loss of an epoch is the mean of each batch's loss before its update, weighted by samples. This default
-        takes each batch, calls `loss_and_grads` and updates.
+        takes each batch, calls `loss_and_grads` and updates. Call `check_training` first.
         """
-        check_shapes(state.params, samples)
-        check_plan(plan, len(samples), epochs)
+        check_training(state, samples, optimizer, plan, epochs)
         order = None if plan.order is None else self.to_device(plan.order[epochs.start : epochs.stop])
         pieces = plan.slices(len(samples))
         losses = []
@@ -144,13 +150,13 @@ class Backend(ABC):
 
         Every array of `states` has a leading axis M. Where O = 1 the samples may have y (N, M): then network m fits
         column m; else all fit y (N, O). `rates` (M,), on the host, multiply the learning rate of each network. This
-        default trains one after the other.
+        default trains one after the other. Call `check_many` first.
         """
-        check_many(states, samples, rates)
+        factors = check_many(states, samples, optimizer, plan, epochs, rates)
         after, losses = [], []
-        for m in range(states.params.w1.shape[0]):
+        for m, factor in enumerate(factors):
             state = map_arrays(itemgetter(m), states)
-            rule = optimizer if rates is None else replace(optimizer, learning_rate=optimizer.learning_rate * rates[m])
+            rule = replace(optimizer, learning_rate=optimizer.learning_rate * float(factor))
             fitted = samples if samples.y.shape[1] == state.params.w2.shape[1] else self.column(samples, m)
             state, loss = self.train(state, fitted, rule, plan, epochs)
             after.append(state)
@@ -183,64 +189,3 @@ class Backend(ABC):
     def pinned(self) -> AbstractContextManager[Any]:
         """Settings under which measurements are comparable (TF32 off, ...). The library alone changes nothing."""
         return nullcontext()
-
-
-def check_samples(x: Any, y: Any) -> None:
-    """Raise RelufitError unless x (N, D) and y (N, O) are floating-point arrays of one dtype, N at least 1, finite."""
-    for name, array in (("x", x), ("y", y)):
-        if not hasattr(array, "shape") or not hasattr(array, "dtype"):
-            raise RelufitError(f"{name} must be an array, not {type(array).__name__}")
-        if len(array.shape) != 2 or 0 in array.shape:
-            raise RelufitError(f"{name} must have shape (N, columns) with N at least 1, not {tuple(array.shape)}")
-        if dtype_name(array) not in DTYPES:
-            raise RelufitError(f"{name} must be {' or '.join(DTYPES)}, not {dtype_name(array)}; convert it with astype")
-        if isinstance(array, np.ndarray) and not np.isfinite(array).all():
-            raise RelufitError(f"{name} holds nan or inf; remove or replace those samples")
-    if x.shape[0] != y.shape[0]:
-        raise RelufitError(f"x has {x.shape[0]} samples and y has {y.shape[0]}; they must be as long")
-    if dtype_name(x) != dtype_name(y):
-        raise RelufitError(f"x is {dtype_name(x)} and y is {dtype_name(y)}; they must have one dtype")
-
-
-def check_input(params: Params, x: Array) -> None:
-    """Raise RelufitError unless x is (N, D) with the D and the dtype of the network."""
-    if len(x.shape) != 2 or x.shape[1] != params.w1.shape[0]:
-        raise RelufitError(f"the network takes x of shape (N, {params.w1.shape[0]}), not {tuple(x.shape)}")
-    if x.dtype != params.w1.dtype:
-        raise RelufitError(f"the weights are {dtype_name(params.w1)} and x is {dtype_name(x)}; convert one of them")
-
-
-def check_plan(plan: Plan, samples: int, epochs: range) -> None:
-    """Raise RelufitError unless the plan was drawn for that many samples and holds these epochs."""
-    if plan.order is not None and plan.order.shape[1] != samples:
-        raise RelufitError(f"the plan is for {plan.order.shape[1]} samples, not {samples}; draw one for these")
-    if epochs.step != 1 or epochs.start < 0 or epochs.stop > plan.epochs:
-        raise RelufitError(f"epochs {epochs} are not among the {plan.epochs} of the plan")
-
-
-def check_shapes(params: Params, samples: Samples) -> None:
-    """Raise RelufitError unless the network takes these samples: same D, O and dtype."""
-    w1, w2, x, y = params.w1, params.w2, samples.x, samples.y
-    if w1.shape[0] != x.shape[1] or w2.shape[1] != y.shape[1]:
-        raise RelufitError(
-            f"the network maps {w1.shape[0]} inputs to {w2.shape[1]} outputs, the samples {x.shape[1]} to {y.shape[1]}"
-        )
-    if w1.dtype != x.dtype:
-        raise RelufitError(f"the weights are {dtype_name(w1)} and the samples {dtype_name(x)}; convert one of them")
-
-
-def check_many(states: State, samples: Samples, rates: np.ndarray | None) -> None:
-    """Raise RelufitError unless the states are of M networks that take these samples, and the rates M numbers."""
-    w1, w2 = states.params.w1, states.params.w2
-    if len(w1.shape) != 3 or len(w2.shape) != 3:
-        raise RelufitError(f"the arrays of many networks have a leading axis, w1 (M, D, H), not {tuple(w1.shape)}")
-    count, outputs, columns = w1.shape[0], w2.shape[2], samples.y.shape[1]
-    if columns != outputs and not (outputs == 1 and columns == count):
-        raise RelufitError(f"{count} networks of {outputs} outputs take y of {outputs} columns, not of {columns}")
-    if rates is not None and np.shape(rates) != (count,):
-        raise RelufitError(f"rates are one number for each of {count} networks, not of shape {np.shape(rates)}")
-
-
-def dtype_name(array: Any) -> str:
-    """The name of an array's dtype, whatever its library: "float32"."""
-    return str(array.dtype).rsplit(".", 1)[-1]

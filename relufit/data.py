@@ -151,6 +151,8 @@ def weigh(x: np.ndarray, y: np.ndarray, weight: Any) -> tuple[np.ndarray, np.nda
 
 
 def _as_columns(name: str, values: Any) -> np.ndarray:
+    if np.ma.is_masked(values):  # numpy would take what lies under the mask
+        raise RelufitError(f"{name} holds masked values; leave those samples out, as in x[~mask], y[~mask]")
     try:
         array = np.asarray(values)
     except ValueError:  # a ragged list

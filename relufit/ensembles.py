@@ -16,12 +16,13 @@ from relufit.backend import Backend
 from relufit.data import SAMPLES, check_table, demand_data_alone, draw_plan, sample, split
 from relufit.errors import RelufitError
 from relufit.fits import Fit, History, Problem, first_divergence
+from relufit.memory import demand_memory
 from relufit.optim import Optimizer, State, map_arrays, stack_states
 from relufit.params import Sizes, check_count, check_dtype, init_params
 from relufit.progress import progress_bar
 from relufit.scaling import Scaling
 from relufit.solvers.slices import Slice, train_epochs
-from relufit.solvers.training import Wanted, choose_backend, choose_optimizer, default_box
+from relufit.solvers.training import Wanted, choose_backend, choose_optimizer, default_box, training_bytes
 from relufit.spline.breaks import demand_no_pole
 from relufit.targets import Target, resolve
 
@@ -71,11 +72,18 @@ def fit_many(
 
     train, test = split(len(x), test_fraction=test_fraction, seed=seed)
     sizes = Sizes(len(train), x.shape[1], hidden, 1)
+    demand_memory(
+        f"training {count} x {hidden} hidden units",
+        training_bytes(sizes, np.dtype(dtype).itemsize, rule.moments, count),
+        "take fewer units, or fewer networks at once",
+    )
     chosen = choose_backend(backend, sizes, dtype, rule, draw_plan(len(train), batch=batch_size, seed=seed))
     problems = [
         Problem(x, column, target, Scaling.of(x, column), train, test, solver, chosen.name)
         for column, target in zip(columns, targets, strict=True)
     ]
+    for problem in problems:
+        problem.scaling.demand_spread(x, problem.y)
     inputs = problems[0].scaling.scale_x(x)
     box = default_box(inputs)
     states = [

@@ -13,6 +13,7 @@ from relufit.export.numpy_function import answer
 from relufit.optim import State
 from relufit.params import Params
 from relufit.scaling import Scaling
+from relufit.spline.breaks import singularities
 from relufit.spline.functions import PLACES, SHARES
 from relufit.spline.units import knots_of
 from relufit.targets import Target
@@ -22,6 +23,7 @@ CELLS = 1000  # that errors against a function are integrated over at first, cut
 HALVINGS = 30  # of a cell, at the most
 MOST_CELLS = 2**16  # that are halved at once
 SETTLED = 1e-6  # a relative change of the mean square that is none
+BISECTIONS = 52  # of what lies between two places where a function is not smooth, to where it jumps
 ROUNDING = 1e-14  # a relative change of the function's values that is none
 DIVERGED_LOSS = 1e8  # of standardised data, where a constant has the loss 1: this is lost long before it overflows
 
@@ -171,7 +173,8 @@ def errors_against(target: Target, params: Params) -> tuple[float, float]:
     """Mean square and largest size of network - function over the target's domain, in float64.
 
     By Gauss points between the knots, where the network is a line, and between CELLS + 1 equidistant places; cells are
-    halved as long as that still changes their share of the mean square.
+    halved as long as that still changes their share of the mean square. The largest size is looked for on both sides of
+    jumps too, which no such point comes near.
     """
     low, high = target.domain
 
@@ -203,7 +206,23 @@ def errors_against(target: Target, params: Params) -> tuple[float, float]:
             left, right, whole = left[chosen], right[chosen], halves[chosen]
         else:
             settled += float(whole.sum())
+        sharp = _sharp_places(target)
+        largest = float(np.abs(evaluate(params, sharp[:, None])[:, 0] - target(sharp)).max(initial=largest))
     return settled / (high - low), largest
+
+
+def _sharp_places(target: Target) -> np.ndarray:
+    """Kinks of a target, and the last number before and the first after each of its jumps: errors are largest there."""
+    places = singularities(target, *target.domain)
+    if not len(places):
+        return places
+    left, right = places[:-1], places[1:]
+    for _ in range(BISECTIONS):
+        middle = (left + right) / 2
+        below, at, above = target(np.stack([left, middle, right]))
+        in_left = np.abs(at - below) > np.abs(above - at)
+        left, right = np.where(in_left, left, middle), np.where(in_left, middle, right)
+    return np.concatenate([places, left, right])
 
 
 def evaluate(params: Params, x: np.ndarray) -> np.ndarray:

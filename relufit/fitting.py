@@ -9,6 +9,7 @@ import numpy as np
 from relufit.data import SAMPLES, check_table, demand_data_alone, draw_plan, sample, split, weigh
 from relufit.errors import RelufitError
 from relufit.fits import Fit, Problem
+from relufit.memory import demand_memory
 from relufit.optim import OPTIMIZERS, Optimizer, State
 from relufit.params import SCHEMES, Params, Sizes, check_choice, check_count, check_dtype, check_hidden, init_params
 from relufit.progress import progress_bar, progress_line
@@ -19,11 +20,12 @@ from relufit.solvers.spline import HIDDEN
 from relufit.solvers.training import (
     Wanted,
     check_backend,
-    check_state,
     choose_backend,
     choose_optimizer,
     default_box,
+    demand_state,
     train,
+    training_bytes,
 )
 from relufit.spline.breaks import demand_no_pole
 from relufit.targets import Target, resolve
@@ -108,6 +110,7 @@ def fit(
     train_index, test_index = split(len(x), test_fraction=test_fraction, seed=seed)
     function = None if solver != "spline" or target is None or target.noise else target  # that is fitted itself
     scaling = Scaling.of(x, y, weight) if function is None else Scaling.of_function(function, x, y)
+    scaling.demand_spread(x, y if function is None else None)
     problem = Problem(x, y, target, scaling, train_index, test_index, solver, "numpy", weight)
     shown = sys.stderr.isatty() if progress is None else progress
     if solver == "spline":
@@ -116,12 +119,17 @@ def fit(
 
     units = HIDDEN if hidden is None else check_count("hidden", hidden)
     sizes = Sizes(len(train_index), x.shape[1], units, y.shape[1])
+    demand_memory(
+        f"training {units} hidden units",
+        training_bytes(sizes, np.dtype(dtype).itemsize, lbfgs.MEMORY if rule is None else rule.moments),
+        "take fewer units, or solver='spline' for one input and one output",
+    )
     draw = partial(_draw_weights, problem, sizes, scheme, dtype, seed)
     if rule is None:
         return _minimize(problem, sizes, backend, draw(), epochs, shown)
     if state is None:
         state = rule.init(draw())
-    check_state(state, sizes, dtype, rule)
+    demand_state(state, sizes, dtype, rule)
     return _train(problem, sizes, backend, state, rule, epochs, batch_size, seed, shown)
 
 

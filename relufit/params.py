@@ -7,7 +7,7 @@ Everything random is drawn here on the host, in float64, from one seed: every ba
 """
 
 from collections.abc import Callable, Iterable
-from math import inf, nan, pi
+from math import inf, isfinite, nan, pi, ulp
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -20,6 +20,10 @@ Array = Any  # numpy.ndarray, cupy.ndarray, torch.Tensor, jax.Array, ...: a back
 DOMAIN = (-2 * pi, 2 * pi)
 DTYPES = ("float32", "float64")
 LARGEST_COUNT = 2**63 - 1
+NARROWEST, WIDEST = 1e-140, 1e140  # domain: a 2^18th of it, as second differences take it, has a square as well
+# In a domain: a spline of 64 units is then within 1 % of one where numbers are dense; with 2^12 numbers it has twice
+# the error, and with 2^4 it is meaningless.
+LEAST_NUMBERS = 2**16
 
 
 class Params(NamedTuple):
@@ -63,7 +67,7 @@ def init_params(
     `domain` is the interval (low, high) that `spread` puts knots in, the same for each input. Draws are made in
     float64 and rounded to `dtype`, so float32 and float64 runs start from the same network.
 
-    Raises RelufitError for a size below 1, an unknown scheme or dtype, or an empty domain.
+    Raises RelufitError for a size below 1, an unknown scheme or dtype, or a domain that `check_domain` refuses.
     """
     for name, value in {"hidden": hidden, "inputs": inputs, "outputs": outputs}.items():
         check_count(name, value)
@@ -75,7 +79,11 @@ def init_params(
         drawn = SCHEMES[scheme](rng, inputs, hidden, outputs, low, high)
     except (MemoryError, ValueError):  # numpy raises ValueError where not even the size can be expressed
         raise RelufitError(f"weights of {inputs} x {hidden} x {outputs} do not fit in memory") from None
-    return Params(*(array.astype(dtype) for array in drawn))
+    with np.errstate(over="ignore"):
+        params = Params(*(array.astype(dtype) for array in drawn))
+    if not all(np.isfinite(array).all() for array in params):
+        raise RelufitError(f"weights for the domain ({low:g}, {high:g}) are beyond {dtype}; use float64, or scale x")
+    return params
 
 
 def _spread(rng: np.random.Generator, d: int, h: int, o: int, low: float, high: float) -> Params:
@@ -119,18 +127,30 @@ def find_fault(params: Params) -> str | None:
 
     Weights are finite, of one dtype, float32 or float64, and of shapes that fit, with no size below 1.
     """
-    arrays = [np.asarray(array) for array in params]
-    shapes = [array.shape for array in arrays]
-    d, h, o = (shapes[0] + shapes[2][-1:])[-3:] if len(shapes[0]) == len(shapes[2]) == 2 else (0, 0, 0)
-    if shapes != [(d, h), (h,), (h, o), (o,)]:
-        return f"arrays of shapes {shapes}, which are no network"
-    if 0 in (d, h, o):
-        return f"a network of {d} inputs, {h} hidden units and {o} outputs: each must be at least 1"
+    try:
+        arrays = [np.asarray(array) for array in params]
+    except (TypeError, ValueError):  # nothing to go through, or a ragged list
+        arrays = []
+    if len(arrays) != len(Params._fields):
+        return f"no Params of four arrays, {', '.join(Params._fields)}"
+    fault = misshapen([array.shape for array in arrays])
+    if fault is not None:
+        return fault
     dtypes = sorted({str(array.dtype) for array in arrays})
     if len(dtypes) > 1 or dtypes[0] not in DTYPES:
         return f"arrays of {', '.join(dtypes)}; weights are all {' or all '.join(DTYPES)}"
     broken = [name for name, array in zip(Params._fields, arrays, strict=True) if not np.isfinite(array).all()]
     return f"not finite: there is nan or inf in {', '.join(broken)}" if broken else None
+
+
+def misshapen(shapes: list[tuple[int, ...]]) -> str | None:
+    """What arrays of four shapes are instead of a network, as the end of a sentence; None where they fit each other."""
+    d, h, o = (shapes[0] + shapes[2][-1:])[-3:] if len(shapes[0]) == len(shapes[2]) == 2 else (0, 0, 0)
+    if shapes != [(d, h), (h,), (h, o), (o,)]:
+        return f"arrays of shapes {shapes}, which are no network"
+    if 0 in (d, h, o):
+        return f"a network of {d} inputs, {h} hidden units and {o} outputs: each must be at least 1"
+    return None
 
 
 def check_count(name: str, value: object, least: int = 1) -> int:
@@ -187,11 +207,23 @@ def check_dtype(dtype: object) -> str:
 
 
 def check_domain(domain: object) -> tuple[float, float]:
-    """Return (low, high) as finite floats with low < high, or raise RelufitError."""
+    """Return (low, high) as finite floats with low < high that tell enough places apart, or raise RelufitError."""
     try:
         low, high = (float(end) for end in domain)  # type: ignore[attr-defined]
-    except (TypeError, ValueError):
-        raise RelufitError(f"a domain is a pair (low, high) of numbers, not {domain!r}") from None
-    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+    except (TypeError, ValueError, OverflowError):
+        raise RelufitError(f"a domain is a pair (low, high) of numbers, not {domain!r:.60}") from None
+    if not (isfinite(low) and isfinite(high) and low < high):
         raise RelufitError(f"a domain needs finite ends with low < high, not ({low}, {high})")
+    largest, width = max(abs(low), abs(high)), high - low
+    if width < NARROWEST or largest > WIDEST:
+        raise RelufitError(
+            f"the domain ({low:g}, {high:g}) is too {'narrow' if width < NARROWEST else 'wide'} for floating point: "
+            f"squares are taken of distances in it, which may be {NARROWEST:g} to {WIDEST:g}; measure x in another unit"
+        )
+    numbers = width / ulp(largest)  # near the end that is farther from 0
+    if numbers < LEAST_NUMBERS:
+        raise RelufitError(
+            f"the domain ({low!r}, {high!r}) holds only about {numbers:.0f} floating-point numbers, and takes "
+            f"{LEAST_NUMBERS}; widen it, or shift x so that it is near 0"
+        )
     return low, high

@@ -14,6 +14,8 @@ from relufit.targets import Target
 
 LOOKS = 2**13 + 1, 2**17 + 1  # places that a function is looked at, and where its samples are all the same
 FAR = 1e6  # times the scale that samples give
+LEAST_SPREAD = float(np.sqrt(np.finfo(np.float64).tiny))  # that has a square in floating point
+VARIES = 64 * float(np.finfo(np.float64).eps)  # of the largest value: less may be rounding
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,16 @@ class Scaling:
         # What no look has seen may still be met by an integral, and must not be divided by the rounding of a constant.
         return replace(scaling, y_scale=max(scaling.y_scale, 1.0))
 
+    def demand_spread(self, x: np.ndarray, y: np.ndarray | None = None) -> None:
+        """Raise RelufitError where a column of x, or y as a whole, varies by so little that squares of it underflow.
+
+        It would be taken for a constant.
+        """
+        for j in range(x.shape[1]):
+            _demand_spread("x" if x.shape[1] == 1 else f"column {j} of x", x[:, j], self.x_shift[j])
+        if y is not None:
+            _demand_spread("y", y, self.y_shift)
+
     @property
     def loss_unit(self) -> float:
         """What a mean square of standardised outputs is in the units of y."""
@@ -83,6 +95,13 @@ class Scaling:
         return Params(w1, b1 - self.x_shift @ w1, w2 * self.y_scale, b2 * self.y_scale + self.y_shift)
 
 
+def _demand_spread(name: str, values: np.ndarray, shift: np.ndarray) -> None:
+    """Raise RelufitError where values (N,) or (N, O) vary, not by rounding alone, and by too little to be squared."""
+    largest, away = np.abs(values).max(), np.abs(values - shift).max()
+    if away > VARIES * largest and away * np.sqrt(np.mean(((values - shift) / away) ** 2)) <= LEAST_SPREAD:
+        raise RelufitError(f"{name} varies by {away:.3g}: the squares underflow; multiply it by a constant first")
+
+
 def _mean(values: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     """(N, columns) -> (columns,)."""
     return np.asarray(np.average(values, axis=0, weights=weight))
@@ -96,5 +115,4 @@ def _power_of_two(spread: np.ndarray, largest: np.ndarray) -> np.ndarray:
 
 def _least(largest: np.ndarray) -> np.ndarray:
     """Up to where a spread is none: the rounding of a constant, and what has no square in floating point."""
-    limits = np.finfo(np.float64)
-    return np.maximum(4 * limits.eps * largest, np.sqrt(limits.tiny))
+    return np.maximum(4 * np.finfo(np.float64).eps * largest, LEAST_SPREAD)

@@ -43,6 +43,9 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
     `random_state`, for initial weights, minibatches and folds, is a number, with which fits are the same; or, as
     everywhere in scikit-learn, None or a RandomState, with which they are not.
 
+    scikit-learn's check_estimator passes whole with spline and lbfgs, and so with "auto". sgd, momentum and adam refuse
+    a `sample_weight`, and so fail the six of its checks that give one.
+
     After `fit`:
 
     - `params_`: Params, float64 w1 (D, H), b1 (H,), w2 (H, O), b2 (O,), which act on X as it was given;

@@ -39,14 +39,16 @@ class Target:
         check_positive(f"the noise of target {self.name!r}", self.noise, or_zero=True)
         if not callable(self.function):
             raise RelufitError(f"the function of target {self.name!r} cannot be called: {self.function!r}")
+        if self.expression is not None:
+            syntax_tree(self.expression)
 
     def __call__(self, x: Any) -> np.ndarray:
         """Evaluate at x (any shape) in float64; same shape out.
 
         A function of one number (math.sin, or one with an `if`) is called for each. Raises RelufitError where the
-        function fails, gives another shape, or values that are not real and finite.
+        function fails, gives another shape, or values that are not real and finite, and for an x that is no numbers.
         """
-        x = np.asarray(x, dtype=np.float64)
+        x = self._numbers(x)
         y = self._call(x)
         if y.shape == ():
             y = np.broadcast_to(y, x.shape)  # a callable may return one number for all x
@@ -60,6 +62,15 @@ class Target:
             raise RelufitError(f"{self.name!r} is not a finite real number{where}; choose a domain where it is")
         return y.astype(np.float64)
 
+    def _numbers(self, x: Any) -> np.ndarray:
+        try:
+            given = np.asarray(x)
+            if given.dtype.kind in "fiubO":
+                return given.astype(np.float64, copy=False)
+        except (TypeError, ValueError, OverflowError):  # a ragged list, or objects that are no numbers
+            pass
+        raise RelufitError(f"{self.name!r} is a function of real numbers, not of {x!r:.60}")
+
     def _call(self, x: np.ndarray) -> np.ndarray:
         try:
             with np.errstate(all="ignore"):
@@ -71,55 +82,38 @@ class Target:
             raise RelufitError(f"{self.name!r} cannot be evaluated: {type(error).__name__}: {error}") from error
 
 
-SIN = Target("sin", np.sin, expression="sin(x)")
-SQUARE = Target("square", np.square, expression="x**2")
-ABS = Target("abs", np.abs, expression="abs(x)")
-EXP = Target("exp", np.exp, expression="exp(x)")
-RUNGE = Target("runge", lambda x: 1 / (1 + 25 * x * x), (-1.0, 1.0), expression="1/(1 + 25*x**2)")
-STEP = Target("step", lambda x: np.heaviside(x, 1.0), expression="step(x)")
-NOISY_SINE = Target("noisy_sine", np.sin, noise=0.1, expression="sin(x)")
-SINES = Target(
-    "sines",
-    lambda x: np.sin(x) + np.sin(3 * x) / 3 + np.sin(7 * x) / 7,
-    expression="sin(x) + sin(3*x)/3 + sin(7*x)/7",
-)
-
-ZOO = {target.name: target for target in (SIN, SQUARE, ABS, EXP, RUNGE, STEP, NOISY_SINE, SINES)}
-
-
-def resolve(target: object, domain: tuple[float, float] | None = None) -> Target:
-    """Turn a Target, a zoo name, an expression in x or a vectorised callable into a Target over `domain`.
-
-    Without `domain` a Target keeps its own and everything else gets [-2 pi, 2 pi] (zoo entries: theirs).
-    Raises RelufitError for anything else, and what `parse` raises.
-    """
-    if isinstance(target, str):
-        found = ZOO.get(target.strip()) or parse(target)
-    elif isinstance(target, Target):
-        found = target
-    elif callable(target):
-        found = Target(getattr(target, "__name__", type(target).__name__), target)
-    else:
-        raise RelufitError(
-            f"cannot fit {target!r}: give a Target, one of {', '.join(ZOO)}, an expression or a function"
-        )
-    return found if domain is None else replace(found, domain=check_domain(domain))
-
-
 def parse(text: str, domain: tuple[float, float] = DOMAIN) -> Target:
     """Parse an expression in x, such as "sin(3*x) + x**2", into a Target over `domain`.
 
     Allowed: x, numbers, pi, e, + - * / ** %, parentheses and the functions of `FUNCTIONS`; at most 1000 characters,
     nested at most 50 deep (a long sum is not deep). Raises RelufitError for everything else.
     """
-    tree = syntax_tree(text)
+    function = Expression(text)
+    return Target(function.text, function, check_domain(domain), expression=function.text)
 
-    def function(x: np.ndarray) -> np.ndarray:
+
+class Expression:
+    """The function of an expression in x. Two of one text are equal, and a pickle holds the text alone."""
+
+    def __init__(self, text: str) -> None:
+        self.tree = syntax_tree(text)
+        self.text = text.strip()
+
+    def __call__(self, x: Any) -> np.ndarray:
+        """Evaluate at x (any shape) in float64; what is not finite is named by whoever needs it finite."""
         x = np.asarray(x, dtype=np.float64)
-        with np.errstate(all="ignore"):  # what is not finite is named by whoever needs it finite
-            return np.zeros_like(x) + evaluate(tree, x)  # so that a constant is a function of x
+        with np.errstate(all="ignore"):
+            y: np.ndarray = np.zeros_like(x) + evaluate(self.tree, x)  # so that a constant is a function of x
+        return y
 
-    return Target(text.strip(), function, check_domain(domain), expression=text.strip())
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Expression) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Expression, (self.text,)
 
 
 def syntax_tree(text: str) -> ast.expr:
@@ -148,7 +142,6 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{"relu": lambda x: np.maximum(x, 0.0), "step": lambda x: np.heaviside(x, 1.0)},
 }
 _TWO_ARGUMENTS = {"min", "max"}
-_KNOWN_NAMES = f"use x, pi, e and functions such as sin(x); named targets are {', '.join(ZOO)}"
 
 
 def _power(base: Any, exponent: Any) -> Any:
@@ -168,6 +161,10 @@ BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Mod: operator.mod,
 }
 UNARY: dict[type, Callable[[Any], Any]] = {ast.UAdd: operator.pos, ast.USub: operator.neg}
+
+
+def _known_names() -> str:
+    return f"use x, pi, e and functions such as sin(x); named targets are {', '.join(ZOO)}"
 
 
 def _shorten(text: str) -> str:
@@ -192,7 +189,7 @@ def _check(tree: ast.expr, text: str) -> None:
         match node:
             case ast.Name(id=name):
                 if name != "x" and name not in CONSTANTS:
-                    hint = f"{name} is a function: write {name}(x)" if name in FUNCTIONS else _KNOWN_NAMES
+                    hint = f"{name} is a function: write {name}(x)" if name in FUNCTIONS else _known_names()
                     raise RelufitError(f"unknown name {_shorten(name)!r} in the expression; {hint}")
             case ast.Constant(value=value):
                 if type(value) not in (int, float):
@@ -253,3 +250,50 @@ def _as_float(number: Any) -> np.float64:
         return np.float64(number)
     except OverflowError:  # an integer literal of more than 308 digits
         return np.float64("inf")
+
+
+def _runge(x: Any) -> Any:
+    return 1 / (1 + 25 * x * x)
+
+
+def _step(x: Any) -> Any:
+    return np.heaviside(x, 1.0)
+
+
+def _sines(x: Any) -> Any:
+    return np.sin(x) + np.sin(3 * x) / 3 + np.sin(7 * x) / 7
+
+
+SIN = Target("sin", np.sin, expression="sin(x)")
+SQUARE = Target("square", np.square, expression="x**2")
+ABS = Target("abs", np.abs, expression="abs(x)")
+EXP = Target("exp", np.exp, expression="exp(x)")
+RUNGE = Target("runge", _runge, (-1.0, 1.0), expression="1/(1 + 25*x**2)")
+STEP = Target("step", _step, expression="step(x)")
+NOISY_SINE = Target("noisy_sine", np.sin, noise=0.1, expression="sin(x)")
+SINES = Target(
+    "sines",
+    _sines,
+    expression="sin(x) + sin(3*x)/3 + sin(7*x)/7",
+)
+
+ZOO = {target.name: target for target in (SIN, SQUARE, ABS, EXP, RUNGE, STEP, NOISY_SINE, SINES)}
+
+
+def resolve(target: object, domain: tuple[float, float] | None = None) -> Target:
+    """Turn a Target, a zoo name, an expression in x or a vectorised callable into a Target over `domain`.
+
+    Without `domain` a Target keeps its own and everything else gets [-2 pi, 2 pi] (zoo entries: theirs).
+    Raises RelufitError for anything else, and what `parse` raises.
+    """
+    if isinstance(target, str):
+        found = ZOO.get(target.strip()) or parse(target)
+    elif isinstance(target, Target):
+        found = target
+    elif callable(target):
+        found = Target(getattr(target, "__name__", type(target).__name__), target)
+    else:
+        raise RelufitError(
+            f"cannot fit {target!r}: give a Target, one of {', '.join(ZOO)}, an expression or a function"
+        )
+    return found if domain is None else replace(found, domain=check_domain(domain))

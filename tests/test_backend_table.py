@@ -115,6 +115,16 @@ def test_importing_is_not_working(
     assert (reason is None) if says is None else (reason is not None and says in reason)
 
 
+def test_what_to_install_is_a_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of another package, whose module is gone, names the package to pip, and not the backend."""
+    monkeypatch.syspath_prepend(tmp_path)
+    info = tmp_path / "planted_tools-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: planted-tools\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[relufit.backends]\nfast = planted_and_gone:Planted\n")
+    assert backends.probe("fast") == "planted_and_gone is not installed: pip install planted-tools"
+
+
 def test_one_that_crashes_costs_the_others_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Devices of one library are tried in one process; after a crash the rest are tried in another."""
     _module(

@@ -1,12 +1,13 @@
 """Kinks and jumps are found where they are, and nowhere else."""
 
+import re
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 from scipy.special import gamma
 
-from relufit import RelufitError
+from relufit import RelufitError, fit, theory
 from relufit.spline.breaks import NARROWEST, find_pole, jumps, kinks, singularities
 from relufit.targets import parse
 
@@ -98,6 +99,42 @@ def test_a_pole_at_a_floating_point_number_is_one() -> None:
     """The tangent is finite at the number nearest to pi/2, which a grid over (0, pi) hits; beside it, it grows."""
     assert find_pole(np.tan, 0, np.pi) == np.pi / 2
     assert find_pole(gamma, -2.5, 2.0) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "domain", "place"),
+    [
+        ("tan(x)", (-np.pi / 2, np.pi / 2), -np.pi / 2), ("tan(x)", (0, np.pi / 2), np.pi / 2),
+        ("1/cos(x)", (0, np.pi / 2), np.pi / 2), ("1/cos(x)**2", (0.3, np.pi / 2), np.pi / 2),
+        ("1e3 + 1/sqrt(abs(cos(x)))", (1, np.pi / 2), np.pi / 2), ("log(cos(x))", (0, np.pi / 2), np.pi / 2),
+        ("1/sin(x)", (1, np.pi), np.pi), ("1/sin(x)", (np.pi, 4), np.pi), ("tan(x + pi/2)", (0, 1), 0.0),
+        ("tan(x + pi/2)", (-1, 0), 0.0), ("tan(x)", (np.pi / 2, 2), np.pi / 2),
+    ],
+)  # fmt: skip
+def test_an_end_may_be_a_pole(text: str, domain: tuple[float, float], place: float) -> None:
+    """Where rounding leaves a large number of it; it is said where, and theory knows no bound."""
+    assert find_pole(parse(text), *domain) == place
+    with pytest.raises(RelufitError, match=f"grows without bound near x = {place:.6g}"):
+        fit(text, domain=domain, solver="spline", hidden=4)
+    assert theory.sup_error_bound(text, 4, domain).value == np.inf
+
+
+@pytest.mark.parametrize(
+    ("text", "domain"),
+    [
+        ("sqrt(x)", (0, 1)), ("1 - x**0.05", (0, 1)), ("x**0.1", (0, 1)), ("5 - x**0.01", (0, 1)), ("-x**0.02", (0, 1)),
+        ("asin(x)", (-1, 1)), ("acos(x)", (-1, 1)), ("exp(x)", (-50, 50)), ("exp(x)", (0, 700)), ("x**9", (-9, 9)),
+        *(("log(x)", (low, 1)) for low in (1e-3, 1e-9, 1e-14, 1e-20, 1e-60)),
+        *(("1/x", (low, 1)) for low in (1e-3, 1e-9)), ("log(x + 1e-10)", (0, 1)), ("exp(-1e4*x)", (0, 1)),
+        ("exp(-1e9*x)", (0, 1)), ("1/(1e-6 + x**2)", (0, 1)), ("floor(x)", (0, 1)), ("step(x - 1)", (0, 1)),
+        ("tan(x)", (0, 1.57)), ("x*log(x + 1e-300)", (0, 1)), ("tanh(1e6*(1 - x))", (0, 1)), ("0*x", (0, 1)),
+    ],
+)  # fmt: skip
+def test_an_end_may_be_steep(text: str, domain: tuple[float, float]) -> None:
+    """Of infinite slope, or a high peak: it is finite, on either side of zero and mirrored too."""
+    low, high = domain
+    assert find_pole(parse(text), low, high) is None
+    assert find_pole(parse(re.sub(r"\bx\b", "(-x)", text)), -high, -low) is None
 
 
 def test_a_function_is_not_asked_outside_its_interval() -> None:

@@ -77,3 +77,20 @@ def test_what_the_network_does_not_take_is_a_sentence(table: Fit) -> None:
             f(x)
     with pytest.raises(RelufitError, match="nan or inf in b2"):
         build_function(init_params(3)._replace(b2=np.array([np.nan], np.float32)))
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.array(["2020-01-01"], "datetime64[D]"),
+        np.array([3], "timedelta64[s]"),
+        np.ma.array([1.0, 2.0], mask=[False, True]),
+        np.ma.array([[1.0], [2.0]], mask=True),
+    ],
+)
+def test_dates_and_what_is_masked_are_no_numbers(line: Fit, x: object) -> None:
+    """Neither to predict nor to its function; where the mask hides nothing, values count."""
+    for question in (line.predict, line.to_numpy_function()):
+        with pytest.raises(RelufitError, match="takes real numbers"):
+            question(x)
+        np.testing.assert_array_equal(question(np.ma.array([1.0, 2.0])), question([1.0, 2.0]))

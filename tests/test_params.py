@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from relufit import RelufitError, init_params
-from relufit.params import SCHEMES, check_positive
+from relufit.params import SCHEMES, check_domain, check_positive
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -77,6 +77,14 @@ def test_zero_biases_put_every_knot_at_zero(scheme: str) -> None:
         {"domain": (0, float("inf"))},
         {"domain": 3},
         {"domain": "ab"},
+        {"domain": (10**400, 10**401)},
+        {"domain": (1, np.nextafter(1, 2))},
+        {"domain": (1, 1 + 1e-12)},
+        {"domain": (0, 5e-324)},
+        {"domain": (0, 1e-200)},
+        {"domain": (-1e308, 1e308)},
+        {"domain": (-1e160, 1e160)},
+        {"domain": (-1e100, 1e100), "dtype": "float32"},
     ],
 )
 def test_bad_input_is_one_sentence(bad: dict[str, object]) -> None:
@@ -84,6 +92,14 @@ def test_bad_input_is_one_sentence(bad: dict[str, object]) -> None:
     with pytest.raises(RelufitError) as caught:
         init_params(**bad)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+def test_a_domain_says_how_many_numbers_it_holds() -> None:
+    """One that tells too few places apart is refused with their number; shifted to 0 it is none of these."""
+    with pytest.raises(RelufitError, match="only about 4504 floating-point numbers"):
+        check_domain((1, 1 + 1e-12))
+    for domain in ((0, 1e-12), (1, 1 + 1e-10), (-1e-139, 1e-139), (-1e139, 1e139), (1.7e9, 1.7e9 + 1)):
+        assert check_domain(domain) == domain
 
 
 def test_positive_numbers_are_of_any_kind() -> None:

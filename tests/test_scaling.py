@@ -86,6 +86,21 @@ def test_what_has_no_square_is_refused(y: np.ndarray) -> None:
         Scaling.of(np.arange(3.0)[:, None], y)
 
 
+@pytest.mark.parametrize("unit", [1e-160, 1e-300, 5e-324])
+def test_what_varies_by_too_little_is_refused(unit: float) -> None:
+    """It is no constant; a true one, and one but for rounding, are none of it, nor is one wide output of two."""
+    x = np.linspace(-2, 2, 9)[:, None]
+    for found, match in (((x * unit, x), "^x varies"), ((x, x * unit), "^y varies")):
+        with pytest.raises(RelufitError, match=match):
+            Scaling.of(*found).demand_spread(*found)
+    wide = np.concatenate([x, x * unit], axis=1)
+    with pytest.raises(RelufitError, match="column 1 of x"):
+        Scaling.of(wide, x).demand_spread(wide, x)
+    Scaling.of(x, wide).demand_spread(x, wide)
+    for constant in (np.full_like(x, unit), 0 * x, 1e9 / 3 + 1e-7 * np.sign(x)):
+        Scaling.of(constant, constant).demand_spread(constant, constant)
+
+
 def test_an_offset_of_one_output_is_no_spread_of_another() -> None:
     """Columns near 0 and near a million each keep their own variation."""
     x = np.linspace(-3, 3, 100)[:, None]

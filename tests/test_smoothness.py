@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from relufit import RelufitError, Target, theory
-from relufit.targets import SIN
+from relufit.targets import SIN, parse
 from relufit.theory.smoothness import second_derivative
 
 
@@ -37,6 +37,33 @@ def test_a_pole_is_called_one(text: str) -> None:
         theory.units_for(text, max_error=0.1, domain=(0, 3))
     for found in (theory.sup_error_bound(text, 8, (0, 3)), theory.asymptotic_mse(text, 8, (0, 3))):
         assert found.reason.startswith("it grows without bound near x = ")
+
+
+@pytest.mark.parametrize(
+    ("text", "domain"),
+    [
+        ("tanh(200*(x - 1))", (-2, 3)), ("tanh(1600*(x - 1))", (-2, 3)), ("1000 + tanh(20*x)", (-6, 6)),
+        ("exp(-x**2)", (-20, 20)), ("exp(x)", (-20, 20)), ("1/(1 + 1e4*x*x)", (-2, 3)), ("log(1 + exp(30*x))", (-2, 2)),
+    ],
+)  # fmt: skip
+def test_flat_stretches_add_no_rounding(text: str, domain: tuple[float, float]) -> None:
+    """Of a function without an expression: differences of its values say what sympy does, to half a percent."""
+    exact, found = theory.asymptotic_mse(text, 512, domain), theory.asymptotic_mse(parse(text).function, 512, domain)
+    assert exact.exact
+    assert not found.exact
+    assert found.value == pytest.approx(exact.value, rel=5e-3)
+
+
+@pytest.mark.parametrize("hidden", [10**15, 2**63 - 1, 10**100])
+def test_any_number_of_units_has_an_answer(hidden: int) -> None:
+    """A value, or a sentence where 64 bits do not hold it."""
+    if hidden < 2**63:
+        assert 0 < theory.sup_error_bound("sin", hidden).value < 1e-25
+        assert theory.asymptotic_mse("sin", hidden).value < 1e-50
+        return
+    for question in (theory.sup_error_bound, theory.asymptotic_mse):
+        with pytest.raises(RelufitError, match="64 bits"):
+            question("sin", hidden)
 
 
 def test_a_second_derivative_that_grows_with_the_grid_is_none() -> None:

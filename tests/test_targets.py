@@ -1,7 +1,9 @@
 """Targets and the parser: right values, a whitelist that holds, and answers at once."""
 
 import contextlib
+import copy
 import math
+import pickle
 import time
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relufit import RelufitError, Target, targets
+from relufit import RelufitError, Target, fit, targets
 from relufit.targets import FUNCTIONS, ZOO, parse, resolve
 
 X = np.linspace(-2, 2, 41)
@@ -160,6 +162,33 @@ def test_a_target_needs_a_function_and_a_domain() -> None:
         Target("bad", np.sin, (1, 0))
     with pytest.raises(RelufitError):
         Target("bad", np.sin, noise=-1)
+    with pytest.raises(RelufitError, match="not an expression"):
+        Target("bad", np.sin, expression="foo(")
+
+
+@pytest.mark.parametrize("x", ["abc", [1, [2, 3]], 1j, np.array(["2020-01-01"], "datetime64[D]"), [10**400]])
+def test_a_target_is_a_function_of_numbers(x: object) -> None:
+    """Anything else is a sentence, for functions of all kinds."""
+    for target in (targets.SIN, parse("x**2"), Target("mine", lambda t: t)):
+        with pytest.raises(RelufitError, match="is a function of real numbers"):
+            target(x)
+
+
+@pytest.mark.parametrize("text", [*ZOO, "sin(x) + 2*x", " x**2 "])
+def test_a_target_pickles(text: str) -> None:
+    """One of a name or an expression is equal to what comes back."""
+    found = resolve(text)
+    for other in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
+        assert other == found
+        np.testing.assert_array_equal(other(X), found(X))
+
+
+def test_a_fit_of_an_expression_pickles() -> None:
+    """Network and target."""
+    found = fit("sin(x)", hidden=4, solver="spline")
+    for other in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
+        assert other.target == found.target
+        np.testing.assert_array_equal(other.predict(X), found.predict(X))
 
 
 def test_a_named_argument_is_told_from_an_unknown_function() -> None:

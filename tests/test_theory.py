@@ -10,6 +10,7 @@ import pytest
 from relufit import Params, RelufitError, backprop, init_params, theory
 from relufit.fits import evaluate
 from relufit.targets import resolve
+from relufit.theory import smoothness
 from relufit.theory.hessian import hessian_vector_product
 
 PI2 = (-2 * math.pi, 2 * math.pi)
@@ -172,6 +173,40 @@ def test_units_for_a_tolerance() -> None:
     assert theory.units_for("sin", mse=value, max_error=1e-5) == theory.units_for("sin", max_error=1e-5) > 512
 
 
+@pytest.mark.parametrize(
+    ("target", "max_error", "domain", "units"),
+    [("sqrt(x)", 0.01, (0, 3), 30_000), ("abs(sin(3*x))", 1e-3, (-3, 3), 18_000), ("abs(x)**0.3", 0.1, (0, 1), 2155)],
+)
+def test_few_looks_find_the_units(
+    target: str, max_error: float, domain: tuple[float, float], units: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each goes over the whole target: a dozen for a power of h, where doubling and halving take thirty."""
+    looks: list[int] = []
+
+    def counted(found: object, h: float) -> float:
+        looks.append(1)
+        return smoothness.modulus_of_continuity(found, h)
+
+    monkeypatch.setattr(theory, "modulus_of_continuity", counted)
+    assert theory.units_for(target, max_error=max_error, domain=domain) == units
+    assert len(looks) <= 14
+
+
+def test_the_fewest_units_of_any_falling_modulus() -> None:
+    """Of powers, of plateaus and of steps: what is found is enough, and one fewer is not."""
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        at, power = int(np.exp(rng.uniform(0, 12))), rng.uniform(0.1, 1)
+        for modulus in (
+            lambda u, at=at, power=power: (at / u) ** power,
+            lambda u, at=at: 1.01 if u < at else 0.99,
+            lambda u, at=at: 0.0 if u >= at else 1.5 - 0.4 * u / at,
+        ):
+            found = theory._fewest_units(modulus, 1.0)
+            assert modulus(found) <= 1
+            assert found == 1 or modulus(found - 1) > 1
+
+
 def test_a_tolerance_may_be_any_number() -> None:
     """Of numpy's kinds too."""
     for value in (np.float32(1e-6), np.float64(np.float32(1e-6))):
@@ -220,6 +255,17 @@ def shift(params: Params, direction: np.ndarray, size: float) -> Params:
     """Params + size * direction, which is flat."""
     ends = np.cumsum([p.size for p in params])[:-1]
     return Params(*(p + size * d.reshape(p.shape) for p, d in zip(params, np.split(direction, ends), strict=True)))
+
+
+def test_a_domain_holds_the_points_of_a_network() -> None:
+    """Where it does not, or memory does not, there is no network, and a sentence instead."""
+    narrow = (1.0, 1.0 + 2.0**-34)  # 2^18 numbers
+    assert np.isfinite(theory.interpolating_network("x", 1000, narrow).w2).all()
+    for hidden in (2**19, 10**15):
+        with pytest.raises(RelufitError):
+            theory.interpolating_network("x", hidden, narrow)
+    with pytest.raises(RelufitError, match="floating-point numbers"):
+        theory.interpolating_network("x", 8, (1, np.nextafter(1, 2)))
 
 
 def flat_gradient(params: Params, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -293,5 +339,9 @@ def test_tables_are_checked() -> None:
             theory.largest_stable_learning_rate(params, *bad)
     with pytest.raises(RelufitError, match="finite"):
         theory.largest_stable_learning_rate(params._replace(b2=np.array([np.nan])), x, y)
+    short = params._replace(b1=params.b1[:-1])
+    for none in (None, [1, 2], 3, short, [[1, [2]], 1, 1, 1], Params("a", "b", "c", "d")):
+        with pytest.raises(RelufitError, match="the parameters are"):
+            theory.largest_stable_learning_rate(none, x, y)  # type: ignore[arg-type]  # that is what is tested
     one, x, y = network(1, 1)
     assert theory.largest_stable_learning_rate(one, x[:, 0], y[:, 0]) == theory.largest_stable_learning_rate(one, x, y)

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from relufit import SGD, Adam, Diverged, Fit, Momentum, RelufitError, State, fit, fit_many, sample, targets
+from relufit import SGD, Adam, Diverged, Fit, Momentum, RelufitError, Sizes, State, fit, fit_many, sample, targets
 from relufit.backend import Samples
 from relufit.backends.numpy import NumpyBackend
 from relufit.solvers.slices import train_in_slices
+from relufit.solvers.training import training_bytes
 
 QUICK: dict[str, Any] = {"hidden": 64, "epochs": 20, "progress": False}
 
@@ -265,6 +266,54 @@ def test_bad_input_is_one_sentence(arguments: tuple[Any, ...], options: dict[str
     with pytest.raises(RelufitError) as caught:
         fit(*arguments, **{**QUICK, **options})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("options", [{}, {"solver": "sgd"}, {"solver": "lbfgs"}, {"backend": "numba"}])
+def test_what_no_memory_holds_is_a_sentence(options: dict[str, Any]) -> None:
+    """Before any of it is taken: Linux would grant it, and end the process. Both numbers are named."""
+    with pytest.raises(RelufitError, match=r"1000000000 hidden units needs .* GiB and .* GiB are free"):
+        fit("sin(x)", hidden=10**9, epochs=1, progress=False, **options)
+    with pytest.raises(RelufitError, match=r"3 x 1000000000 hidden units needs .* GiB and .* GiB are free"):
+        fit_many("sin(x)", hidden=10**9, seeds=[0, 1, 2], epochs=1, progress=False)
+
+
+def test_the_bytes_of_a_fit_grow_with_all_that_it_holds() -> None:
+    """Units, inputs, outputs, moments, digits and networks; 0.8 GB were measured of Adam with a million units."""
+    one = training_bytes(Sizes(800, 1, 10**6, 1), 4, 2)
+    assert 0.6e9 < one < 0.8e9
+    for more in (
+        training_bytes(Sizes(800, 1, 2 * 10**6, 1), 4, 2), training_bytes(Sizes(800, 1, 10**6, 2), 4, 2),
+        training_bytes(Sizes(800, 1, 10**6, 1), 4, 2, 3),
+        training_bytes(Sizes(800, 1, 10**6, 1), 8, 2), training_bytes(Sizes(800, 9, 10**6, 1), 4, 2),
+    ):  # fmt: skip
+        assert more > one
+    assert training_bytes(Sizes(800, 1, 10**6, 1), 4, 0) < one
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_what_varies_by_too_little_is_no_constant(solver: str) -> None:
+    """Nor is it trained as one: squares underflow, and a sentence says so. Times a constant the numbers are fine."""
+    x = np.linspace(-3, 3, 40)
+    for arguments in (("1e-160*sin(x)",), (x, 1e-160 * np.sin(x)), (x * 1e-160, np.sin(x))):
+        with pytest.raises(RelufitError, match="varies by"):
+            fit(*arguments, solver=solver, **QUICK)
+    assert fit(x, 1e-140 * np.sin(x), solver=solver, **QUICK).metrics["mse"] < 1e-279
+
+
+def test_a_state_that_is_no_network_is_refused() -> None:
+    """Weights that do not fit each other, are not finite or no arrays, and moments that are not like them."""
+    state = fit("sin", hidden=8, epochs=1, progress=False).state
+    wrong = [
+        state._replace(params=state.params._replace(b1=state.params.b1[:3])),
+        state._replace(params=state.params._replace(b1=[0.0] * 8)),
+        state._replace(params=state.params._replace(w2=state.params.w2 * np.nan)),
+        state._replace(params=state.params._replace(b1=state.params.b1.astype(np.float64))),
+        state._replace(moments=(state.moments[0], state.moments[0]._replace(b1=state.params.b1[:3]))),
+        state._replace(moments=state.moments[:1]),
+    ]
+    for other in wrong:
+        with pytest.raises(RelufitError):
+            fit("sin", hidden=8, epochs=1, progress=False, state=other)
 
 
 def test_a_state_of_another_network_is_refused() -> None:

@@ -13,7 +13,8 @@ from sklearn.neural_network._stochastic_optimizers import SGDOptimizer
 from sklearn.utils import check_random_state
 
 from bench.recipes import Kept
-from relufit.backend import Backend, Samples, check_input, check_plan, check_shapes
+from relufit.backend import Backend, Samples
+from relufit.checks import check_input, check_shapes, check_training
 from relufit.data import Plan
 from relufit.optim import SGD, Momentum, Optimizer, State
 from relufit.params import Array, Params, Sizes
@@ -58,8 +59,7 @@ class SklearnRecipe(Backend):
     def train(
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
     ) -> tuple[State, Array]:
-        check_shapes(state.params, samples)
-        check_plan(plan, len(samples), epochs)
+        check_training(state, samples, optimizer, plan, epochs)
         x, y = samples.x, samples.y
         model = _regressor(
             state.params,

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from relufit.backend import Backend, Samples, check_input, check_plan, check_shapes
+from relufit.backend import Backend, Samples
+from relufit.checks import check_input, check_shapes, check_training
 from relufit.data import Plan
 from relufit.optim import SGD, Optimizer, State
 from relufit.params import Array, Params, Sizes
@@ -79,8 +80,7 @@ class TextbookNumpy(Backend):
     def train(
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
     ) -> tuple[State, Array]:
-        check_shapes(state.params, samples)
-        check_plan(plan, len(samples), epochs)
+        check_training(state, samples, optimizer, plan, epochs)
         net = TwoLayerNet(*(p.copy() for p in state.params))
         x, y, rng = samples.x, samples.y, np.random.default_rng(state.step)
         losses, steps = [], 0

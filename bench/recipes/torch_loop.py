@@ -6,8 +6,9 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset, random_split
 
 from bench.recipes import Kept
-from relufit.backend import Samples, check_input, check_plan, check_shapes
+from relufit.backend import Samples
 from relufit.backends.torch import TorchBackend
+from relufit.checks import check_input, check_shapes, check_training
 from relufit.data import Plan
 from relufit.optim import SGD, Adam, Momentum, Optimizer, State
 from relufit.params import Array, Params
@@ -54,8 +55,7 @@ class TorchRecipe(TorchBackend):
     def train(
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
     ) -> tuple[State, Array]:
-        check_shapes(state.params, samples)
-        check_plan(plan, len(samples), epochs)
+        check_training(state, samples, optimizer, plan, epochs)
         dataset = TensorDataset(samples.x, samples.y)
         # The harness has already held the test samples out; the tutorial's Subset, and its cost, stay.
         generator = torch.Generator().manual_seed(state.step)

@@ -64,10 +64,9 @@ def table() -> dict[str, Row]:
     """Every known name: ours first, then those of other packages."""
     rows = dict(TABLE)
     for point in entry_points(group="relufit.backends"):
-        device = point.name.partition("-")[2] or "cpu"
-        rows.setdefault(
-            point.name, Row(point.value, device, point.value.partition(".")[0].partition(":")[0], point.name)
-        )
+        device, library = point.name.partition("-")[2] or "cpu", point.value.partition(".")[0].partition(":")[0]
+        install = library if point.dist is None else point.dist.name  # what holds it, which pip knows by its own name
+        rows.setdefault(point.name, Row(point.value, device, library, install))
     return rows
 
 

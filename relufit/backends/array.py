@@ -4,7 +4,8 @@ from math import prod
 from typing import Any, NamedTuple
 
 from relufit import backprop
-from relufit.backend import Backend, Samples, check_input, check_shapes
+from relufit.backend import Backend, Samples
+from relufit.checks import check_input, check_shapes, check_training
 from relufit.data import Plan
 from relufit.optim import Optimizer, State
 from relufit.params import Array, Params
@@ -21,6 +22,7 @@ class _FlatRule:
 
     def __init__(self, xp: Any, rule: Optimizer, state: State) -> None:
         self.xp, self.rule, self.shapes = xp, rule, [array.shape for array in state.params]
+        self.moments = 0  # of the states that `update` takes: it keeps its own
         packed: Any = self.packed  # a tree of one array, where a State has four
         self.state = State(packed(state.params), tuple(map(packed, state.moments)), state.step)
 
@@ -85,11 +87,12 @@ class ArrayBackend(Backend):
     def train(
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
     ) -> tuple[State, Array]:
+        check_training(state, samples, optimizer, plan, epochs)
         if len(state.moments) < 2:
             return super().train(state, samples, optimizer, plan, epochs)
         # At these sizes an update costs by the operation, and Adam has a dozen: on one array instead of four.
         rule: Any = _FlatRule(self.xp, optimizer, state)
-        after, losses = super().train(state, samples, rule, plan, epochs)
+        after, losses = super().train(state._replace(moments=()), samples, rule, plan, epochs)
         return rule.unpacked(after), losses
 
     def stack(self, losses: list[Array]) -> Array:

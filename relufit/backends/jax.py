@@ -21,7 +21,8 @@ import jaxlib.version
 import numpy as np
 from jax import lax
 
-from relufit.backend import Backend, BackendUnavailable, Samples, check_input, check_many, check_plan, check_shapes
+from relufit.backend import Backend, BackendUnavailable, Samples
+from relufit.checks import check_input, check_many, check_shapes, check_training
 from relufit.data import Plan
 from relufit.optim import Optimizer, State, uncompiled
 from relufit.params import Array, Params, Sizes
@@ -88,7 +89,7 @@ class JaxBackend(Backend):
     def train(
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
     ) -> tuple[State, Array]:
-        check_shapes(state.params, samples)
+        check_training(state, samples, optimizer, plan, epochs)
         return self._train(_train, state, samples, optimizer, plan, epochs)
 
     def train_many(
@@ -100,8 +101,7 @@ class JaxBackend(Backend):
         epochs: range,
         rates: np.ndarray | None = None,
     ) -> tuple[State, Array]:
-        check_many(states, samples, rates)
-        factors = np.ones(states.params.w1.shape[0]) if rates is None else np.asarray(rates)
+        factors = check_many(states, samples, optimizer, plan, epochs, rates)
         function = partial(_train_many, rates=factors.astype(samples.x.dtype))
         return self._train(function, states, samples, optimizer, plan, epochs)
 
@@ -115,7 +115,6 @@ class JaxBackend(Backend):
         epochs: range,
     ) -> tuple[State, Array]:
         """Call `_train` or `_train_many`."""
-        check_plan(plan, len(samples), epochs)
         steps = plan.steps_per_epoch(len(samples))
         table = optimizer.coefficients(state.step, state.step + len(epochs) * steps)
         order = None if plan.order is None else plan.order[epochs.start : epochs.stop]

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from relufit import hinge
-from relufit.backend import Samples, check_input, check_samples, check_shapes
+from relufit.backend import Samples
 from relufit.backends.array import ArrayBackend
 from relufit.backends.sorted import SortedSamples, demand_one_input, refusal, sort_samples
+from relufit.checks import check_input, check_samples, check_shapes
 from relufit.data import Plan
 from relufit.optim import Optimizer
 from relufit.params import Array, Params, Sizes

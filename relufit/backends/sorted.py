@@ -8,6 +8,7 @@ import numpy as np
 
 from relufit.backend import Samples
 from relufit.errors import RelufitError
+from relufit.memory import demand_memory
 from relufit.moments import FAN, LEAF, Table, tabulate
 
 
@@ -53,16 +54,8 @@ def index_type(samples: int) -> Any:
 
 def check_memory(samples: int, outputs: int, item_bytes: int) -> None:
     """Raise RelufitError where the sorted samples and their table would not fit in the memory that is free."""
-    if samples < 2**20:
-        return
-    import psutil
-
-    need, free = table_bytes(samples, outputs, item_bytes), psutil.virtual_memory().available
-    if need > free:
-        raise RelufitError(
-            f"sorting {samples} samples needs {need / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free; "
-            "take fewer samples or a dense backend"
-        )
+    need = table_bytes(samples, outputs, item_bytes)
+    demand_memory(f"sorting {samples} samples", need, "take fewer samples or a dense backend")
 
 
 def table_bytes(samples: int, outputs: int, item_bytes: int) -> float:

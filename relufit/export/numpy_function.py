@@ -40,8 +40,10 @@ def as_inputs(params: Params, x: Any) -> np.ndarray:
     """Return x, (N, D), or (N,) or a number for D = 1, as float64 (N, D). Raises RelufitError for anything else."""
     try:
         given = np.asarray(x)
-        if given.dtype.kind == "c" or (given.dtype.kind == "O" and any(value is None for value in given.flat)):
-            raise TypeError  # numpy would take the real part, and None for nan
+        # numpy would take a complex number's real part, the days of a date, what lies under a mask, and None for nan.
+        hidden = np.ma.is_masked(x) or (given.dtype.kind == "O" and any(value is None for value in given.flat))
+        if hidden or given.dtype.kind in "cMm":
+            raise TypeError
         values = given.astype(np.float64, copy=False)
     except (TypeError, ValueError, OverflowError):
         raise RelufitError(f"predict takes real numbers, not {x!r:.60}") from None

@@ -151,6 +151,7 @@ def fit_cells(
     start = time.perf_counter()
     hidden = check_hidden(hidden)
     scaling = Scaling.of(cells.x[:, None], cells.y[:, None], cells.weight)
+    scaling.demand_spread(cells.x[:, None], cells.y[:, None])
     cells = distinct(cells, scaling)
     x, y = cells.x[:, None], cells.y[:, None]
     index = split(len(x), test_fraction=test_fraction, seed=seed)

@@ -6,12 +6,15 @@ import numpy as np
 
 from relufit.backend import Backend, BackendUnavailable
 from relufit.backends import load, row
+from relufit.checks import check_state
 from relufit.data import Plan
 from relufit.errors import RelufitError
 from relufit.fits import Fit, History, Problem, first_divergence
 from relufit.optim import OPTIMIZERS, Optimizer, State, map_arrays
-from relufit.params import Sizes, check_choice
+from relufit.params import Sizes, check_choice, demand_network
 from relufit.solvers.slices import train_epochs
+
+KNOT_BYTES = 400  # for each unit, at the peak of sorting knots and summing slopes
 
 Wanted = str | Backend | Sequence[str | Backend]  # one, or several in order of preference
 
@@ -112,10 +115,23 @@ def _listed(wanted: object) -> list[str | Backend]:
     return several
 
 
+def training_bytes(sizes: Sizes, item_bytes: int, moments: int, networks: int = 1) -> int:
+    """Bytes that a fit takes at the least: 85 % of what was measured of Adam and SGD for one input and one output.
+
+    Weights are drawn in float64 (as many numbers again for a moment, and once more at the end), and an update makes new
+    ones, and new moments, beside the old. A batch has its hidden values, of 32 samples here, for backends may work it
+    off in parts. With one input the errors are found by sorted knots, of one network after the other.
+    """
+    weights = sizes.hidden * (sizes.inputs + 1 + sizes.outputs) + sizes.outputs
+    updated = weights * (3 * 8 + item_bytes * (2 * (1 + moments) + 1))
+    batch = min(sizes.samples, 32) * sizes.hidden * item_bytes
+    return networks * updated + batch + (KNOT_BYTES * sizes.hidden if sizes.inputs == 1 else 0)
+
+
 def default_box(inputs: np.ndarray) -> tuple[float, float]:
     """The interval that initial knots are drawn in: that of the standardised inputs, which may all be the same."""
     low, high = float(inputs.min()), float(inputs.max())
-    return low, max(high, low + 1e-6)
+    return low, max(high, low + 1e-6 * max(1.0, abs(low)))  # a constant is 0, but for the rounding of a large one
 
 
 def choose_optimizer(solver: str, optimizer: Optimizer | None, learning_rate: float | None) -> tuple[Optimizer, str]:
@@ -133,10 +149,12 @@ def choose_optimizer(solver: str, optimizer: Optimizer | None, learning_rate: fl
     return (kind() if learning_rate is None else kind(learning_rate)), solver
 
 
-def check_state(state: State, sizes: Sizes, dtype: str, optimizer: Optimizer) -> None:
+def demand_state(state: State, sizes: Sizes, dtype: str, optimizer: Optimizer) -> None:
     """Raise RelufitError unless training can go on from `state`."""
     if not isinstance(state, State):
         raise RelufitError(f"state must be the .state of an earlier fit, not {type(state).__name__}")
+    check_state(state, optimizer)
+    demand_network(state.params)
     shape = state.params.w1.shape[0], state.params.w1.shape[1], state.params.w2.shape[1]
     if shape != tuple(sizes[1:]):
         raise RelufitError(
@@ -144,5 +162,3 @@ def check_state(state: State, sizes: Sizes, dtype: str, optimizer: Optimizer) ->
         )
     if state.params.w1.dtype != np.dtype(dtype):
         raise RelufitError(f"the state is {state.params.w1.dtype}; pass dtype={str(state.params.w1.dtype)!r} to go on")
-    if len(state.moments) != len(optimizer.init(state.params).moments):
-        raise RelufitError(f"the state is not one of {type(optimizer).__name__}: it has {len(state.moments)} moments")

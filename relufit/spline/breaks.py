@@ -17,6 +17,7 @@ CANDIDATES = 1024  # places that are looked into
 NARROWEST = 1e-9  # width of a jump, as a part of the interval: a steeper piece loses more to rounding than it gains
 GROWN = 2.0  # a place may be a pole where the function is so many times as large as three cells away,
 STILL = 0.8  # and is one where the last halvings add this part of what those before added; see _keeps_growing
+POWER = 4.0  # times that: at an end, what no logarithm does
 SPARE = 6  # halvings beyond those that are compared, which only serve to find the middle
 _AROUND = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])  # widths from the middle of two cells
 SUSPECT = 4.0  # second differences so many times as large as nearby are looked into
@@ -41,12 +42,13 @@ def find_pole(function: Callable[[np.ndarray], np.ndarray], low: float, high: fl
     """Where a function grows without bound, as tan does at pi/2; None where it is not seen to.
 
     Near such a place values are far larger than a few cells away, and go on growing with every halving of the distance
-    to it, as a narrow peak does not.
+    to it, as a narrow peak does not. An end may be one: the tangent of the number nearest to pi/2 is 1e16.
     """
     places, _, grown = _search(function, low, high)
     poles = places[grown]
     poles = poles[_keeps_growing(function, poles, low, high)] if len(poles) else poles
-    return float(poles[0]) if len(poles) else None
+    ends = [end for end in (low, high) if _grows_towards(function, end, low, high)]
+    return next(map(float, (*poles, *ends)), None)
 
 
 def demand_no_pole(target: Target) -> None:
@@ -105,6 +107,27 @@ def _keeps_growing(
     beside = np.clip(peak[:, None] + np.append(-distance, distance), low, high)
     first, middle, last = np.abs(function(beside)).reshape(-1, 2, 3).max(axis=1).T
     return (last - middle > STILL * (middle - first)) & (last - middle > 1e-3 * last)
+
+
+def _grows_towards(function: Callable[[np.ndarray], np.ndarray], end: float, low: float, high: float) -> bool:
+    """Whether a function grows towards an end as towards a pole, by the rule of `_keeps_growing`.
+
+    The distance goes down to what floating point tells apart at this end: at 1e-14 it shows that log(x) ends there. At
+    0 that is beside nothing, while the pole of tan(x + pi/2) is as far off as the sum is rounded: so a growth by a
+    power is looked for at the distances of the other end too.
+    """
+    width, inwards = (high - low) / (2 * GRID), 1.0 if end == low else -1.0
+    size, beside = np.abs(function(np.array([end, end + inwards * 4 * width])))
+    if size <= GROWN * beside:
+        return False
+    for spacing, least in ((np.spacing(abs(end)), STILL), (np.spacing(max(abs(low), abs(high))), POWER)):
+        halvings = int(np.log2(width) - np.log2(spacing)) - SPARE
+        quarter = halvings // 4
+        distance = width * 2.0 ** -np.array([halvings - 2.0 * quarter, halvings - quarter, halvings])
+        first, middle, last = np.abs(function(np.clip(end + inwards * distance, low, high)))
+        if quarter > 0 and last - middle > least * (middle - first) and last - middle > 1e-3 * last:
+            return True
+    return False
 
 
 def jumps(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ Targets are what `relufit.fit` takes: a Target, a zoo name, an expression, a fun
 that noise has no MSE*.
 """
 
-from math import ceil, inf
+from collections.abc import Callable
+from math import ceil, inf, log
 from typing import NamedTuple
 
 import numpy as np
@@ -55,10 +56,15 @@ def interpolating_network(target: object, hidden: int, domain: tuple[float, floa
     Returns float64 Params for D = O = 1 that act on x as it is. Units have w1 = 1 or -1, so that knots are exact. They
     face away from the knot in the middle, which has one for each side: a sum begins where it is small, and the outer
     pieces go on as lines outside the domain (hidden = 1: a constant to the left of it). Raises RelufitError for hidden
-    below 1, and where the target is not finite.
+    below 1 or beyond what the domain holds, and where the target is not finite.
     """
     found, hidden = resolve(target, domain), check_count("hidden", hidden)
-    knots = np.linspace(*found.domain, hidden + 1)
+    try:
+        knots = np.linspace(*found.domain, hidden + 1)
+    except (MemoryError, ValueError):  # numpy raises ValueError where not even the size can be expressed
+        raise RelufitError(f"a network of {hidden} units does not fit in memory") from None
+    if not (np.diff(knots) > 0).all():
+        raise RelufitError(f"{hidden + 1} points are more than the floating-point numbers of {found.domain} tell apart")
     y = found(knots)
     slopes = np.diff(y) / np.diff(knots)  # (H,)
     middle = hidden // 2
@@ -172,13 +178,32 @@ def _units_for_max_error(target: Target, max_error: float) -> int:
         fewer = _checked_units(min(units, MOST_UNITS)) - (units <= MOST_UNITS)
         if fewer == 0 or modulus_of_continuity(target, length / fewer) > max_error:
             return _checked_units(units)
+    return _fewest_units(lambda units: modulus_of_continuity(target, length / units), max_error)
+
+
+def _fewest_units(modulus: Callable[[int], float], max_error: float) -> int:
+    """The fewest units whose modulus is within an error; it falls with them, and takes a look over all of the target.
+
+    omega(h / k) is at least omega(h) / k, which says how many are needed at the least; between too few and enough,
+    every second guess is that of a power of h, which a modulus mostly is.
+    """
     below, enough = 0, 1
-    while modulus_of_continuity(target, length / enough) > max_error:
-        below, enough = enough, _checked_units(2 * enough)
-    while enough - below > 1:  # the modulus falls with h
-        half = (below + enough) // 2
-        fits = modulus_of_continuity(target, length / half) <= max_error
-        below, enough = (below, half) if fits else (half, enough)
+    over = found = modulus(enough)
+    while found > max_error:
+        least = max(_checked_units(enough * found / max_error), enough + 1)
+        below, over, enough = enough, found, _checked_units(max(least, min(2 * enough, MOST_UNITS)))
+        found = modulus(enough)
+    by_power = True
+    while enough - below > 1:
+        guess = (below + enough) // 2
+        if by_power and over > found > 0:
+            share = log(over / max_error) / log(over / found)
+            guess = min(max(round(below * (enough / below) ** share), below + 1), enough - 1)
+        by_power, tried = not by_power, modulus(guess)
+        if tried <= max_error:
+            enough, found = guess, tried
+        else:
+            below, over = guess, tried
     return enough
 
 

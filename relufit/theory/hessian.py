@@ -11,7 +11,7 @@ import numpy as np
 
 from relufit.data import check_table
 from relufit.errors import RelufitError
-from relufit.params import Params
+from relufit.params import Params, demand_network
 
 BLOCK = 2**20  # hidden values held at once
 STEPS = 500  # of Lanczos; 10 to 60 are usual
@@ -51,8 +51,8 @@ def largest_curvature(params: Params, x: Any, y: Any, *, seed: int = 0) -> float
 
     By Lanczos' method from a random start, with every vector kept orthogonal to all before it. Power iteration would
     find the eigenvalue of largest magnitude, and a Hessian has negative ones. It is positive: along b2 it is 2 / O.
-    Raises RelufitError for tables that do not fit the network, weights that are not finite, where the curvature is
-    beyond floating point, and where 500 steps are not enough.
+    Raises RelufitError for weights that are no network's or not finite, tables that do not fit it, where the curvature
+    is beyond floating point, and where 500 steps are not enough.
     """
     exact, x, y = _check(params, x, y)
     rng = np.random.default_rng(seed)
@@ -92,14 +92,13 @@ def largest_stable_learning_rate(params: Params, x: Any, y: Any) -> float:
 
 def _check(params: Params, x: Any, y: Any) -> tuple[Params, np.ndarray, np.ndarray]:
     x, y = check_table(x, y)
+    demand_network(params)
     exact = Params(*(np.asarray(p, dtype=np.float64) for p in params))
     if (x.shape[1], y.shape[1]) != (exact.w1.shape[0], exact.w2.shape[1]):
         raise RelufitError(
             f"a network of {exact.w1.shape[0]} input(s) and {exact.w2.shape[1]} output(s) does not fit tables with "
             f"{x.shape[1]} and {y.shape[1]} column(s)"
         )
-    if not all(np.isfinite(p).all() for p in exact):
-        raise RelufitError("the weights are not finite: there is no curvature to find")
     return exact, x, y
 
 

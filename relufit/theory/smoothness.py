@@ -19,6 +19,7 @@ MODULUS_GRID = 2**17  # cells at least, that a modulus of continuity is looked f
 CELLS_PER_H = 8  # and at least so many to h,
 MOST_CELLS = 2**23  # but no more than these
 JUMP = 0.8  # of the change over 64 cells, in a single one: |x|^0.05 has as much
+NOISE = 8 * float(np.finfo(np.float64).eps)  # of values, as their second differences show it
 AGREEMENT = 1e-2  # of the largest |f''|, between two steps: where they differ by more, differences found no f''
 POWER = 0.4  # of |f''|, whose integral says what a spline with free knots leaves
 CELLS, GRADED = 1024, 60  # equal intervals that an integral begins with, and halvings of those beside the largest f''
@@ -42,7 +43,7 @@ class SecondDerivative(NamedTuple):
 def second_derivative(target: Target) -> SecondDerivative:
     """Find f'' over the domain of a target; noise is left out. Raises RelufitError where it is not finite."""
     places = singularities(target, *target.domain)
-    pole = find_pole(target, *target.domain) if len(places) else None
+    pole = find_pole(target, *target.domain)
     if pole is not None:
         return SecondDerivative(None, False, f"it grows without bound near x = {pole:.6g}", pole)
     if len(places):
@@ -191,14 +192,16 @@ def _by_differences(target: Target) -> np.ndarray | None:
         coarser = _differences(y, stride) / (cell * stride) ** 2
         change = float(np.abs(coarser - finer).max())
         if change < least:
-            best, least, noise = finer, change, 64 * np.finfo(np.float64).eps * np.abs(y).max() / (cell * stride) ** 2
+            # Of the finer step, by what rounding makes of the largest value.
+            best, least, noise = finer, change, NOISE * np.abs(y).max() / (cell * stride / 2) ** 2
         finer = coarser
     if best is None:
         return None
     largest = float(np.abs(best).max())
-    if largest <= 4 * noise:  # a straight line: what is left is rounding, at half the stride
+    if largest <= 8 * noise:  # a straight line: what is left is rounding
         return np.zeros_like(best)
-    return best if least <= AGREEMENT * largest else None
+    # Where a function is flat, as tanh is, the power 2/5 of rounding would be a part of the integral: it is none.
+    return np.where(np.abs(best) > noise, best, 0.0) if least <= AGREEMENT * largest else None
 
 
 def _differences(y: np.ndarray, stride: int) -> np.ndarray:

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from relufit.backend import Backend, Samples, check_input, check_many, check_plan, check_samples, check_shapes
+from relufit.backend import Backend, Samples
 from relufit.backends.cuda.sources import MOST_THREADS, UNITS_PER_THREAD, sizes, source, threads_for
 from relufit.backends.sorted import demand_one_input, sort_samples
+from relufit.checks import check_input, check_many, check_samples, check_shapes, check_training
 from relufit.data import Plan
 from relufit.errors import RelufitError
 from relufit.optim import SGD, Adam, Momentum, Optimizer, State, map_arrays, uncompiled
@@ -116,8 +117,7 @@ class GraphBackend(FusedBackend):
     def train(
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
     ) -> tuple[State, Array]:
-        check_shapes(state.params, samples)
-        check_plan(plan, len(samples), epochs)
+        check_training(state, samples, optimizer, plan, epochs)
         self._demand(state.params)
         h, xp, walk = state.params.b1.shape[0], self.xp, Walk.of(plan, len(samples), epochs)
         threads, steps = threads_for(h), len(epochs) * walk.steps
@@ -135,10 +135,9 @@ class GraphBackend(FusedBackend):
             found = shares, np.int32(len(shares)), table, *constants(optimizer)
             update((-(-(h + 1) // threads),), (threads,), (*found, cursor, flat, squares))
 
-        if steps:
-            self._graph = self.record(step)  # kept: the device may be at it after this returns
-            for _ in range(steps):
-                self._graph()
+        self._graph = self.record(step)  # kept: the device may be at it after this returns
+        for _ in range(steps):
+            self._graph()
         losses = squares.sum(axis=1) / len(samples)
         return unflatten_state(flat, state.step + steps), losses.astype(np.float32)
 
@@ -151,9 +150,9 @@ class TrainBackend(GraphBackend):
     def train(
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
     ) -> tuple[State, Array]:
+        check_training(state, samples, optimizer, plan, epochs)
         if min(plan.batch, len(samples)) > ONE_BLOCK_BATCH:
             return super().train(state, samples, optimizer, plan, epochs)
-        check_shapes(state.params, samples)
         one = map_arrays(lambda array: array[None], state)
         after, losses = self._train(one, samples, optimizer, plan, epochs, np.ones(1))
         return map_arrays(itemgetter(0), after), losses[0]
@@ -167,27 +166,24 @@ class TrainBackend(GraphBackend):
         epochs: range,
         rates: np.ndarray | None = None,
     ) -> tuple[State, Array]:
-        check_many(states, samples, rates)
-        count = states.params.w1.shape[0]
-        return self._train(states, samples, optimizer, plan, epochs, np.ones(count) if rates is None else rates)
+        rates = check_many(states, samples, optimizer, plan, epochs, rates)
+        return self._train(states, samples, optimizer, plan, epochs, rates)
 
     def _train(
         self, states: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range, rates: np.ndarray
     ) -> tuple[State, Array]:
         """A block for each network; states and losses with a leading axis."""
-        check_plan(plan, len(samples), epochs)
         self._demand(map_arrays(itemgetter(0), states).params)
         n, h, xp, walk = len(samples), states.params.b1.shape[1], self.xp, Walk.of(plan, len(samples), epochs)
         flat = flatten(xp, states)  # (M, 1 + moments, 3 H + 1)
         losses, targets = xp.empty((len(rates), len(epochs)), np.float64), xp.ascontiguousarray(samples.y.T)
-        if len(epochs):
-            kernel = self.kernel(source("train"), sizes(h, RULES[type(optimizer)]), "train")
-            table = rows(optimizer, states.step, len(epochs) * walk.steps)
-            kernel((len(rates),), (threads_for(h),), (
-                samples.x.ravel(), targets, np.int64(n if len(targets) > 1 else 0), self.to_device(walk.order),
-                *walk.numbers, *map(np.int32, (n, len(epochs))),
-                *map(self.to_device, (table, rates.astype(np.float32))), *constants(optimizer), flat, losses,
-            ))  # fmt: skip
+        kernel = self.kernel(source("train"), sizes(h, RULES[type(optimizer)]), "train")
+        table = rows(optimizer, states.step, len(epochs) * walk.steps)
+        kernel((len(rates),), (threads_for(h),), (
+            samples.x.ravel(), targets, np.int64(n if len(targets) > 1 else 0), self.to_device(walk.order),
+            *walk.numbers, *map(np.int32, (n, len(epochs))),
+            *map(self.to_device, (table, rates.astype(np.float32))), *constants(optimizer), flat, losses,
+        ))  # fmt: skip
         return unflatten_state(flat, states.step + len(epochs) * walk.steps), losses.astype(np.float32)
 
 
@@ -238,10 +234,9 @@ class HingeBackend(TrainBackend):
     def train(
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
     ) -> tuple[State, Array]:
-        if not isinstance(samples, TabledSamples) or plan.steps_per_epoch(len(samples)) > 1 or not len(epochs):
+        check_training(state, samples, optimizer, plan, epochs)
+        if not isinstance(samples, TabledSamples) or plan.steps_per_epoch(len(samples)) > 1:
             return super().train(state, samples, optimizer, plan, epochs)
-        check_shapes(state.params, samples)
-        check_plan(plan, len(samples), epochs)
         self._demand(state.params)
         h, losses = state.params.b1.shape[0], self.xp.empty(len(epochs), np.float64)
         flat = flatten(self.xp, map_arrays(lambda array: array[None], state))[0]

@@ -14,14 +14,14 @@ import numba
 import numpy as np
 
 from relufit import moments
-from relufit.backend import Backend, Samples, check_input, check_many, check_plan, check_samples, check_shapes
+from relufit.backend import Backend, Samples
 from relufit.backends.numba import dense, hinge, knots, training
 from relufit.backends.sorted import SortedSamples, demand_one_input, index_type, refusal, sort_samples
+from relufit.checks import DHO, check_input, check_many, check_samples, check_shapes, check_training
 from relufit.data import Plan
 from relufit.optim import Optimizer, State, map_arrays, stack_states, uncompiled
 from relufit.params import Array, Params, Sizes
 
-DHO = tuple[int, int, int]  # D, H, O
 ELEMENTS_PER_THREAD = 2**19  # samples times units below which to wake a thread costs more than it saves
 
 
@@ -48,15 +48,13 @@ class NumbaBackend(Backend):
         return np.asarray(array)
 
     def forward(self, params: Params, x: Array) -> Array:
-        check_input(params, x)
-        d, h, o = sizes_of(params)
+        d, h, o = check_input(params, x)
         y = np.empty((len(x), o), x.dtype)
         dense.forward(self.to_device(x), d, h, o, flatten(params), y, threads_for(len(x) * h))
         return y
 
     def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
-        check_shapes(params, samples)
-        sizes, flat = sizes_of(params), flatten(params)
+        sizes, flat = check_shapes(params, samples), flatten(params)
         grads = np.empty_like(flat)
         loss = self._gradient(samples, sizes, flat, grads)
         return np.asarray(loss, flat.dtype), unflatten(grads, *sizes)
@@ -64,9 +62,8 @@ class NumbaBackend(Backend):
     def train(
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
     ) -> tuple[State, Array]:
-        check_shapes(state.params, samples)
-        check_plan(plan, len(samples), epochs)
-        sizes, (flat, velocities) = sizes_of(state.params), flatten_state(state)
+        sizes = check_training(state, samples, optimizer, plan, epochs)
+        flat, velocities = flatten_state(state)
         steps = len(epochs) * plan.steps_per_epoch(len(samples))
         rule = training.compiled(optimizer, state.step, steps, flat.dtype)
         losses = np.empty(len(epochs))
@@ -82,16 +79,14 @@ class NumbaBackend(Backend):
         epochs: range,
         rates: np.ndarray | None = None,
     ) -> tuple[State, Array]:
-        check_many(states, samples, rates)
-        check_plan(plan, len(samples), epochs)
+        factors = check_many(states, samples, optimizer, plan, epochs, rates)
         count, d, h = states.params.w1.shape
         o, dtype = states.params.w2.shape[2], states.params.w1.dtype
-        check_shapes(map_arrays(itemgetter(0), states).params, Samples(samples.x, samples.y[:, :o]))
         steps, losses = len(epochs) * plan.steps_per_epoch(len(samples)), np.empty((count, len(epochs)))
         flat, velocities = flatten_states(states)
         targets = np.ascontiguousarray(samples.y.reshape(len(samples), -1, o).swapaxes(0, 1))  # (M or 1, N, O)
         rule, table = training.compiled(optimizer, states.step, steps, dtype)
-        factors = np.ones(count, dtype) if rates is None else np.asarray(rates, dtype)
+        factors = factors.astype(dtype)
         x, order = self.to_device(samples.x), batches(plan, len(samples), epochs)
 
         def one(m: int) -> None:
@@ -158,11 +153,10 @@ class NumbaHingeBackend(NumbaBackend):
         return GuidedSamples(known.x, known.y, known.table, known.order, None, guide)
 
     def forward(self, params: Params, x: Array) -> Array:
-        check_input(params, x)
-        demand_one_input(self.name, params.w1.shape[0])
+        d, h, o = check_input(params, x)
+        demand_one_input(self.name, d)
         if len(x) < self.dense_forward_samples:
             return super().forward(params, x)
-        _, h, o = sizes_of(params)
         y = np.empty((len(x), o), x.dtype)
         hinge.forward(self.to_device(x)[:, 0], h, o, flatten(params), y)
         return y
@@ -204,11 +198,6 @@ def batches(plan: Plan, samples: int, epochs: range) -> tuple[int, np.ndarray]:
 def threads_for(elements: int) -> int:
     """How many of numba's threads a batch of so many samples times units is worth."""
     return max(1, min(int(numba.get_num_threads()), elements // ELEMENTS_PER_THREAD))
-
-
-def sizes_of(params: Params) -> DHO:
-    """D, H, O."""
-    return *params.w1.shape, params.w2.shape[1]
 
 
 def flatten(params: Params) -> np.ndarray:

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from relufit.backend import Backend, BackendUnavailable, Samples, check_input, check_shapes
+from relufit.backend import Backend, BackendUnavailable, Samples
 from relufit.backends.array import ArrayBackend
+from relufit.checks import check_input, check_shapes
 from relufit.data import Plan
 from relufit.optim import Optimizer, State
 from relufit.params import Array, Params, Sizes

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from relufit.backend import BackendUnavailable, Samples, check_input, check_shapes
+from relufit.backend import BackendUnavailable, Samples
 from relufit.backends.torch import TorchBackend, network
+from relufit.checks import check_input, check_shapes, check_training
 from relufit.data import Plan
 from relufit.optim import Optimizer, State, uncompiled
 from relufit.params import Array, Params, Sizes
@@ -53,6 +54,7 @@ class TorchCompileBackend(TorchBackend):
     def train(
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
     ) -> tuple[State, Array]:
+        check_training(state, samples, optimizer, plan, epochs)
         steps = len(epochs) * plan.steps_per_epoch(len(samples))
         rule: Any = _CompiledRule(self, optimizer, state, steps)
         return super().train(state, samples, rule, plan, epochs)
@@ -80,6 +82,7 @@ class _CompiledRule:
 
     def __init__(self, backend: TorchCompileBackend, rule: Optimizer, state: State, steps: int) -> None:
         self.backend, self.function, self.first = backend, type(rule).updated, state.step
+        self.moments = rule.moments
         table, w1 = rule.coefficients(state.step, state.step + steps), state.params.w1
         self.rows = torch.as_tensor(table, dtype=w1.dtype, device=w1.device).unbind()
 

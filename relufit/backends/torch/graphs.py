@@ -5,9 +5,10 @@ from typing import Any
 
 import torch
 
-from relufit.backend import Samples, check_plan, check_shapes
+from relufit.backend import Samples
 from relufit.backends.torch import TorchBackend
 from relufit.backends.torch.compiled import VARIANTS, loss_and_grads
+from relufit.checks import check_training
 from relufit.data import Plan
 from relufit.optim import Optimizer, State, map_arrays, uncompiled
 from relufit.params import Array, Params, Sizes
@@ -29,8 +30,7 @@ class TorchGraphBackend(TorchBackend):
     def train(
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
     ) -> tuple[State, Array]:
-        check_shapes(state.params, samples)
-        check_plan(plan, len(samples), epochs)
+        check_training(state, samples, optimizer, plan, epochs)
         steps, order = len(epochs) * plan.steps_per_epoch(len(samples)), None
         sizes = [piece.stop - piece.start for piece in plan.slices(len(samples))]
         if plan.order is not None and len(sizes) > 1:

@@ -1,0 +1,217 @@
+"""What every backend demands of what it is given, before any work: loops that are compiled read and write where told.
+
+Only attributes are looked at, never what a device holds, so nothing waits for it; the order of a plan lies on the host.
+`check_input` and `check_shapes` stand inside measured calls: they look once over everything, and ask what is wrong only
+where something is. Each takes 0.6 us; numba's gradient of 32 samples at H = 512 takes 13 us.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from relufit.data import Plan
+from relufit.errors import RelufitError
+from relufit.optim import Optimizer, State
+from relufit.params import DTYPES, Array, Params, check_count, misshapen
+
+if TYPE_CHECKING:
+    from relufit.backend import Samples
+
+DHO = tuple[int, int, int]  # D, H, O
+
+
+def check_samples(x: Any, y: Any) -> None:
+    """Raise RelufitError unless x (N, D) and y (N, O) are floating-point arrays of one dtype, N at least 1, finite."""
+    for name, array in (("x", x), ("y", y)):
+        if not hasattr(array, "shape") or not hasattr(array, "dtype"):
+            raise RelufitError(f"{name} must be an array, not {type(array).__name__}")
+        if len(array.shape) != 2 or 0 in array.shape:
+            raise RelufitError(f"{name} must have shape (N, columns) with N at least 1, not {tuple(array.shape)}")
+        if dtype_name(array) not in DTYPES:
+            raise RelufitError(f"{name} must be {' or '.join(DTYPES)}, not {dtype_name(array)}; convert it with astype")
+        if isinstance(array, np.ndarray) and not np.isfinite(array).all():
+            raise RelufitError(f"{name} holds nan or inf; remove or replace those samples")
+    if x.shape[0] != y.shape[0]:
+        raise RelufitError(f"x has {x.shape[0]} samples and y has {y.shape[0]}; they must be as long")
+    if dtype_name(x) != dtype_name(y):
+        raise RelufitError(f"x is {dtype_name(x)} and y is {dtype_name(y)}; they must have one dtype")
+
+
+def check_input(params: Params, x: Array) -> DHO:
+    """Return the network's D, H, O, or raise RelufitError unless x is (N, D) with its D and its dtype."""
+    try:
+        w1, b1, w2, b2 = params
+        (h,), (o,) = b1.shape, b2.shape
+        _, d = x.shape
+        dtype = x.dtype
+        fits = h and w1.shape == (d, h) and w2.shape == (h, o) and w1.dtype is dtype is b1.dtype
+        if fits and w2.dtype is dtype is b2.dtype and type(w1) is type(x):
+            return d, h, o
+    except (AttributeError, TypeError, ValueError):
+        pass  # the sentence follows
+    return _demand_fit(params, {"x": x})
+
+
+def check_shapes(params: Params, samples: "Samples") -> DHO:
+    """Return the network's D, H, O, or raise RelufitError unless it takes these samples: same D, O and dtype."""
+    x = samples.x
+    try:
+        w1, b1, w2, b2 = params
+        (h,), (o,) = b1.shape, b2.shape
+        d, dtype = x.shape[1], x.dtype
+        fits = h and w1.shape == (d, h) and w2.shape == (h, o) and o == samples.y.shape[1]
+        fits = fits and w1.dtype is dtype is b1.dtype and type(w1) is type(x)
+        if fits and w2.dtype is dtype is b2.dtype:
+            return d, h, o
+    except (AttributeError, IndexError, TypeError, ValueError):
+        pass  # the sentence follows
+    return _demand_fit(params, {"x": x, "y": samples.y})
+
+
+def check_training(state: State, samples: "Samples", optimizer: Optimizer, plan: Plan, epochs: range) -> DHO:
+    """Return D, H, O, or raise RelufitError unless state and plan are for this optimizer and these samples."""
+    check_state(state, optimizer)
+    sizes = check_shapes(state.params, samples)
+    check_plan(plan, len(samples), epochs)
+    return sizes
+
+
+def check_state(state: State, optimizer: Optimizer) -> None:
+    """Raise RelufitError unless it is a state of this optimizer, its moments like its weights in shapes and dtype."""
+    if not isinstance(state, State) or not isinstance(state.params, Params):
+        raise RelufitError(f"a state is what the optimizer's init or a training gives, not {type(state).__name__}")
+    kind, wanted = type(optimizer).__name__, optimizer.moments
+    if len(state.moments) != wanted:
+        raise RelufitError(f"the state is not one of {kind}: it has {len(state.moments)} moments, not {wanted}")
+    trees = (state.params, *state.moments)
+    try:
+        kinds = [[(array.shape, array.dtype) for array in tree] for tree in trees]
+    except AttributeError:
+        for tree in trees:
+            _demand_arrays(dict(zip(Params._fields, tree, strict=False)))
+        raise
+    for moment, found in zip(state.moments, kinds[1:], strict=True):
+        if found != kinds[0]:
+            raise RelufitError(
+                f"the state's moments are not like its weights: {_described(moment)}, not {_described(state.params)}"
+            )
+
+
+def _described(params: Params) -> str:
+    return ", ".join(f"{dtype_name(array)} {tuple(array.shape)}" for array in params)
+
+
+def check_many(
+    states: State, samples: "Samples", optimizer: Optimizer, plan: Plan, epochs: range, rates: np.ndarray | None
+) -> np.ndarray:
+    """Return the factors of M learning rates, float64 (M,): the rates, or ones.
+
+    Raises RelufitError unless the states are of M networks that take these samples, and all else is as for one.
+    """
+    check_state(states, optimizer)
+    shapes = [tuple(array.shape) for array in states.params]
+    count = shapes[0][0] if len(shapes[0]) == 3 else 0
+    if not count or any(shape[:1] != (count,) for shape in shapes):
+        raise RelufitError(f"the arrays of many networks have a leading axis, w1 (M, D, H), not shapes {shapes}")
+    _demand_network(states.params, [shape[1:] for shape in shapes])
+    outputs, columns = shapes[2][2], samples.y.shape[1]
+    if columns != outputs and not (outputs == 1 and columns == count):
+        raise RelufitError(f"{count} networks of {outputs} outputs take y of {outputs} columns, not of {columns}")
+    if shapes[0][1] != samples.x.shape[1]:
+        raise RelufitError(f"the networks take x of {shapes[0][1]} columns, not of {samples.x.shape[1]}")
+    _demand_dtype(states.params, samples.x)
+    check_plan(plan, len(samples), epochs)
+    return _check_rates(rates, count)
+
+
+def check_plan(plan: Plan, samples: int, epochs: range) -> None:
+    """Raise RelufitError unless the plan is one for that many samples and holds these epochs, of which there are some.
+
+    The order of these epochs is read once, which takes 0.3 ns for each number; a step takes thousands of times as long.
+    """
+    check_count("the plan's batch size", plan.batch)
+    planned = check_count("the plan's number of epochs", plan.epochs)
+    if not isinstance(epochs, range):
+        raise RelufitError(f"epochs are a range, such as range({planned}), not {epochs!r:.60}")
+    if epochs.step != 1 or not 0 <= epochs.start < epochs.stop <= planned:
+        raise RelufitError(f"{epochs} holds none or not only epochs of the plan, which are range({planned})")
+    if plan.order is not None:
+        _check_order(plan.order, samples, epochs)
+
+
+def _check_order(order: Any, samples: int, epochs: range) -> None:
+    if not isinstance(order, np.ndarray) or order.dtype not in (np.int32, np.int64) or order.ndim != 2:
+        kind = f"{order.dtype} of shape {order.shape}" if isinstance(order, np.ndarray) else type(order).__name__
+        raise RelufitError(f"the order of a plan is an int32 or int64 numpy array (epochs, N), not {kind}")
+    if order.shape[1] != samples:
+        raise RelufitError(f"the plan is for {order.shape[1]} samples, not {samples}; draw one for these")
+    if len(order) < epochs.stop:
+        raise RelufitError(f"the order of the plan has {len(order)} epochs, too few for {epochs}")
+    used = order[epochs.start : epochs.stop]
+    least, most = used.min(), used.max()
+    if least < 0 or most >= samples:
+        raise RelufitError(f"the plan orders samples {least} to {most}, and there are 0 to {samples - 1}")
+
+
+def _check_rates(rates: Any, count: int) -> np.ndarray:
+    if rates is None:
+        return np.ones(count)
+    try:
+        factors = np.asarray(rates, np.float64)
+    except (TypeError, ValueError):
+        raise RelufitError(f"rates are numbers, one for each of {count} networks, not {rates!r:.60}") from None
+    if factors.shape != (count,):
+        raise RelufitError(f"rates are one number for each of {count} networks, not of shape {factors.shape}")
+    if not (np.isfinite(factors) & (factors > 0)).all():
+        raise RelufitError(f"rates multiply the learning rate: they are positive numbers, not {factors.tolist()!r:.60}")
+    return factors
+
+
+def _demand_fit(params: Params, data: dict[str, Array]) -> DHO:
+    """D, H, O of weights that a quick look did not find to fit the data: x (N, D), and y (N, O) where given.
+
+    Raises RelufitError with what is wrong, if anything is.
+    """
+    if len(params) != len(Params._fields):
+        raise RelufitError(f"the parameters are {', '.join(Params._fields)}, not {len(params)} arrays")
+    _demand_arrays({**dict(zip(Params._fields, params, strict=True)), **data})
+    w1, _, w2, _ = params
+    _demand_network(params, [tuple(array.shape) for array in params])
+    inputs, outputs, x = w1.shape[0], w2.shape[1], data["x"]
+    if tuple(x.shape[1:]) != (inputs,):
+        raise RelufitError(f"the network takes x of shape (N, {inputs}), not {tuple(x.shape)}")
+    if "y" in data and tuple(data["y"].shape[1:]) != (outputs,):
+        raise RelufitError(f"the network answers with y of shape (N, {outputs}), not {tuple(data['y'].shape)}")
+    _demand_dtype(params, x)
+    return inputs, w1.shape[1], outputs
+
+
+def _demand_arrays(arrays: dict[str, Any]) -> None:
+    for name, array in arrays.items():
+        if not hasattr(array, "shape") or not hasattr(array, "dtype"):
+            raise RelufitError(f"{name} must be an array that to_device made, not {type(array).__name__}")
+
+
+def _demand_network(params: Params, shapes: list[tuple[int, ...]]) -> None:
+    """Raise RelufitError unless weights of these shapes and their dtypes are a network's."""
+    fault = misshapen(shapes)
+    if fault is not None:
+        raise RelufitError(f"the parameters are {fault}")
+    names = sorted({dtype_name(array) for array in params})
+    if len(names) > 1:
+        raise RelufitError(f"the parameters are arrays of {', '.join(names)}; they must have one dtype")
+
+
+def _demand_dtype(params: Params, x: Array) -> None:
+    """Raise RelufitError unless weights and samples have one dtype, and are arrays of one library."""
+    for array in params:
+        if dtype_name(array) != dtype_name(x):
+            raise RelufitError(f"the weights are {dtype_name(array)}, the samples {dtype_name(x)}; convert one of them")
+        if array.dtype != x.dtype or isinstance(array, np.ndarray) != isinstance(x, np.ndarray):
+            kinds = (f"{type(a).__module__.partition('.')[0]} arrays" for a in (array, x))
+            raise RelufitError("these weights are {}, the samples {}: pass both through to_device".format(*kinds))
+
+
+def dtype_name(array: Any) -> str:
+    """The name of an array's dtype, whatever its library: "float32"."""
+    return str(array.dtype).rsplit(".", 1)[-1]
