@@ -8,6 +8,7 @@ from relufit.spline.breaks import jumps, kinks
 from relufit.spline.pieces import Moments
 
 ROOM = 2.0  # times what may explain that a value lies off the samples beside it
+COARSE = 1024  # cells that are enough to compare splines of few pieces
 
 
 class DataPieces:
@@ -86,10 +87,10 @@ class DataPieces:
         rest = np.maximum(myy - my * y - slope * sxy, 0.0)
         return Moments(np.where(empty, 0.0, mass), np.where(empty, default_x, x + self.middle), y, sxx, sxy, rest)
 
-    @property
-    def sampled(self) -> "DataPieces":
-        """A table costs the same for pieces of any length."""
-        return self
+    @cached_property
+    def sampled(self) -> "CoarseTable":
+        """The same in fewer cells, whose totals are at hand when many splines are looked at side by side."""
+        return CoarseTable(self)
 
     def at_knots(self, knots: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
         """Estimates from the samples nearby, a quarter of a piece on either side, as far as that is no line."""
@@ -150,6 +151,28 @@ class DataPieces:
         crowded = np.diff(moved) < 1e-3 * np.diff(knots)  # on the same sample, from both sides
         stay = np.append(crowded, False) | np.append(False, crowded)
         return np.where(stay, knots, moved)
+
+
+class CoarseTable(DataPieces):
+    """A table in at most COARSE cells of about as many samples each: a cell belongs to one piece as a whole."""
+
+    def __init__(self, table: DataPieces) -> None:
+        """The totals of `table` at the first sample of each cell, and behind the last."""
+        count = len(table.x)
+        first = np.unique(np.linspace(0, count, COARSE + 1).astype(int)) if count > COARSE else np.arange(count + 1)
+        self.x, self.y, self.totals = table.x[first[:-1]], table.y[first[:-1]], table.totals[:, :, first]
+        self.low, self.high, self.mass, self.middle = table.low, table.high, table.mass, table.middle
+        self.most, self.rounding, self.least, self.table = table.most, table.rounding, table.least, table.table
+        self.breaks, self.jumps, self.suspects = table.breaks, table.jumps, table.suspects
+
+    @property
+    def sampled(self) -> "CoarseTable":
+        """It is that already."""
+        return self
+
+    def astray(self, knots: np.ndarray, values: np.ndarray, guess: np.ndarray, errors: np.ndarray) -> np.ndarray:
+        """Not looked for: those of the whole table are."""
+        return np.zeros(knots.shape, bool)
 
 
 def by_knot_left(of_pieces: np.ndarray) -> np.ndarray:
