@@ -226,7 +226,7 @@ def test_columns_lists_and_more_fields() -> None:
         ([1, 2], [1, 2e100], None, "y holds 2e+100 at row 1; it must be finite and below 1e+100"),
         ([1, 2], [1, 2], [1, np.inf], "weight holds inf at row 1; it must be finite and below 1e+100"),
         ([1, 2], [1, 2], [1, -1], "weight is negative at row 1; it must be at least 0"),
-        ([1, 2], [1, 2], [0, 0], "all 2 samples have weight zero; at least one must be above"),
+        ([1, 2], [1, 2], [0, 0], "all 2 samples have weight zero; at least one must have more"),
         ([1, 2], [1], None, "x, y and weight must be as long, not 2, 1 and 2"),
         ([1, 2], [1, 2], [1], "x, y and weight must be as long, not 2, 2 and 1"),
         ([], [], None, "there are no samples"),
