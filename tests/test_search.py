@@ -168,6 +168,17 @@ def test_small_jumps_of_a_table_are_not_worth_knots() -> None:
     assert (np.diff(found) < 0).all()
 
 
+def test_a_million_samples_at_random_are_fitted_as_the_function_is() -> None:
+    """Slopes between samples that all but coincide are those of rounding, and no kinks that draw knots."""
+    x = np.sort(np.random.default_rng(0).uniform(-6, 6, 10**6))[:, None]
+    scaling = Scaling.of(x, np.exp(x))
+    table = data_pieces(merge_sorted(x, np.exp(x)), scaling)
+    function = function_pieces(targets.parse("exp(x)", (-6, 6)), scaling)
+    assert len(table.suspects) < 10
+    for hidden in (33, 128):
+        assert best_spline(table, hidden).spline.mse <= 1.01 * best_spline(function, hidden).spline.mse
+
+
 def test_a_hundred_jumps_are_exact() -> None:
     """Two units for each of the 101 jumps of a staircase, or more."""
     pieces, _ = as_function(targets.parse("floor(x)", (-50.5, 50.5)))

@@ -151,8 +151,13 @@ def kinks(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """
     if len(x) < NEARBY:
         return np.empty(0)
-    change = np.abs(np.diff(np.diff(y) / np.diff(x)))  # (C - 2,) at x[1:-1]
-    places = 1 + np.flatnonzero(change > np.maximum(OUTLIER * _largest_nearby(change, gap=1), 1e-9 * change.max()))
+    dx = np.diff(x)
+    slope = np.diff(y) / dx
+    change = np.abs(np.diff(slope))  # (C - 2,) at x[1:-1]
+    # Between samples that all but coincide, slopes are those of the rounding of y, and of x.
+    rounding = np.finfo(np.float64).eps * (np.abs(y).max() + np.abs(x).max() * np.abs(slope)) / dx  # (C - 1,)
+    least = np.maximum(1e-9 * change.max(), 4 * (rounding[:-1] + rounding[1:]))
+    places = 1 + np.flatnonzero(change > np.maximum(OUTLIER * _largest_nearby(change, gap=1), least))
     places = places[np.argsort(-change[places - 1])][:CANDIDATES]
     left = np.unique(np.concatenate([places - 1, places]))
     return (x[left] + x[left + 1]) / 2

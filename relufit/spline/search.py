@@ -20,9 +20,11 @@ from relufit.spline.pieces import Pieces
 
 MANY = 100  # pieces, from which neither lines that meet nor neighbours are looked at
 RESOLVED = 3  # pieces for each stretch between two inflection points, from which lines need not meet
+NEGLIGIBLE = 0.1  # part of the root mean square that a turn leads away by, and is none
 HEIGHTS = (2.0, 3), (4.0, 5)  # in rounds: up to so many root mean squares off a curve, at so many heights
 NEIGHBOURS = 2  # rounds of looking at neighbours
 SHIFTED, EXCHANGED = 24, 12  # the most of them that are followed in one round
+FOLLOWED = 2  # of these, the most that are followed any further where pieces are more than FEW
 SAMPLES_PER_PIECE, FEW_SAMPLES = 6, 400  # up to so many, lines that join samples are a start
 SAME, ALIKE = 1e-6, 1e-3  # of the error: splines that differ by less are one, at the end and half-way
 RIVAL, NEIGHBOUR_RIVAL = 2.0, 1.2  # times the error of the best: what is still followed
@@ -71,8 +73,7 @@ def _open_splines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
     behind = RIVAL * _best(begun).squares
     found = [improve(start, pieces.breaks) for start in begun if start.squares <= behind]
     if 1 < count <= MANY:
-        stretches = 1 + np.count_nonzero(np.diff(np.sign(np.diff(lines.fine.slope))))
-        if count < RESOLVED * stretches:
+        if count < RESOLVED * _stretches(lines, np.sqrt(_best(found).mse)):
             found = _with_joined_lines(found, lines)
         found = _with_neighbours(found)
     found += _equidistant(_best(found))
@@ -86,6 +87,12 @@ def _by_lines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
     if len(pieces.breaks) < count and not np.isin(pieces.breaks, starts[0]).all():
         starts.append(knots.by_lines(pieces, count, lines, pieces.breaks))
     return [solve(pieces, start) for start in starts]
+
+
+def _stretches(lines: Lines, error: float) -> int:
+    """Between inflection points, about: changes of sign of the turns, but for those that matter less than an error."""
+    away = np.diff(lines.fine.slope) * (lines.nodes[2:] - lines.nodes[:-2]) / 2
+    return 1 + int(np.count_nonzero(np.diff(np.sign(away[np.abs(away) > NEGLIGIBLE * error]))))
 
 
 def _equidistant(spline: Spline) -> list[Spline]:
@@ -145,7 +152,7 @@ def _with_neighbours(found: list[Spline]) -> list[Spline]:
         if not len(starts):
             break
         ended, limit = improve_all(solve(table, starts), held, FEW_STEPS), solve(table, best.knots).squares
-        for i in different(ended.squares):
+        for i in different(ended.squares)[: None if len(best.slopes) <= FEW else FOLLOWED]:
             if ended.squares[i] <= NEIGHBOUR_RIVAL * limit and abs(ended.squares[i] - limit) > ALIKE * limit:
                 spline = solve(best.pieces, ended.knots[i])
                 found.append(improve(spline, held) if spline.squares < best.squares else spline)
