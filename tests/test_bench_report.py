@@ -85,8 +85,13 @@ def test_results_are_not_edited(tmp_path: Path) -> None:
     "lines",
     [
         BAD_LINES,
-        [line(work="unheard-of")],
-        [line(status="CRASHED", reason="<script>alert(1)</script>|\n`x`", seconds=None, iterations=None, steps=None)],
+        [
+            line(work="unheard-of"),
+            line(status="CRASHED", reason="<script>alert(1)</script>|\n`x`", seconds=None, iterations=None, steps=None),
+            line(batch=10**12),
+            line(seconds=[float(f"1e-{k}") for k in range(8)]),
+            line("a backend with | and *", batch=5),
+        ],
         [learned(target="unknown"), learned(target="sin", status="SKIPPED", test_mse=None, train_seconds=None)],
         [learned(curve=CURVE, hidden=77), learned(curve=CURVE, dtype="float64"), line(hidden=77)],
         [learned(loss=None), learned(status="CRASHED", test_mse=None, step=None, curve=None)],
@@ -98,8 +103,6 @@ def test_results_are_not_edited(tmp_path: Path) -> None:
             followed("d", status="OOM", flips=[1]),
             followed("e", status="DIVERGED", step=[], distance=[], flips=[]),
         ],
-        [line(batch=10**12), line(seconds=[float(f"1e-{k}") for k in range(8)])],
-        [line("a backend with | and *", batch=5)],
     ],
 )
 def test_odd_lines_never_break_the_report(lines: list[Any], tmp_path: Path) -> None:

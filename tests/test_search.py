@@ -144,8 +144,8 @@ def test_where_nearly_all_happens_in_a_small_part(text: str, domain: tuple[float
 
 
 @pytest.mark.parametrize("name", targets.ZOO)
-@pytest.mark.parametrize("hidden", [1, 2, 5, 16, 50, 200])
-@pytest.mark.parametrize("samples", [None, 1000, 10_000])
+@pytest.mark.parametrize("hidden", [1, 5, 16, 200])
+@pytest.mark.parametrize("samples", [None, 1000])
 def test_it_is_never_worse_than_equidistant_knots(name: str, hidden: int, samples: int | None) -> None:
     """Of as many pieces as units, on every function of the zoo and on tables of it."""
     target = targets.ZOO[name]
