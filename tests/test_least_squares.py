@@ -5,7 +5,8 @@ import pytest
 
 from relufit.spline.banded import indefinite
 from relufit.spline.functions import FunctionPieces
-from relufit.spline.least_squares import _equations, _newton_step, improve, improve_all, solve
+from relufit.spline.least_squares import solve
+from relufit.spline.newton import _equations, _newton_step, improve, improve_all
 from relufit.spline.pieces import Pieces
 from relufit.spline.samples import DataPieces
 from relufit.spline.units import closure_of

@@ -10,7 +10,8 @@ from relufit.scaling import Scaling
 from relufit.solvers.spline import function_pieces
 from relufit.spline.cells import merge_sorted
 from relufit.spline.functions import FunctionPieces
-from relufit.spline.least_squares import improve, solve
+from relufit.spline.least_squares import solve
+from relufit.spline.newton import improve
 from relufit.spline.pieces import Pieces
 from relufit.spline.samples import DataPieces
 from relufit.spline.search import best_spline

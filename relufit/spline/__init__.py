@@ -8,8 +8,8 @@ To be read in this order; each file imports only from those before it:
   targets. All below sees them so;
 - density, lines: nodes of about equal errors, and all lines from node to node; paths: the shortest path over them;
 - knots: where a search begins: by density, by the best separate lines, or by the best that meet;
-- least_squares: the best values on given knots, and Newton's method on values and knots together, by the banded
-  systems of banded;
+- least_squares: the best values on given knots; newton: Newton's method on values and knots together; both by the
+  banded systems of banded;
 - units: how many hidden units a spline takes, and the network of those;
 - neighbours: splines near one that Newton's method does not reach from it;
 - closing: how a spline takes one unit less;

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from relufit.spline.breaks import NARROWEST
-from relufit.spline.least_squares import STEPS, Spline, improve, improve_all, solve
+from relufit.spline.least_squares import Spline, solve
 from relufit.spline.lines import Lines
 from relufit.spline.neighbours import exchanged
+from relufit.spline.newton import STEPS, improve, improve_all
 from relufit.spline.pieces import Pieces
 from relufit.spline.units import closure_of, closures, nearest_sets
 

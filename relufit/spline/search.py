@@ -12,10 +12,11 @@ from itertools import zip_longest
 import numpy as np
 
 from relufit.spline import knots
-from relufit.spline.closing import FEW, FEW_STEPS, Found, close, different, squares_of
-from relufit.spline.least_squares import Spline, improve, improve_all, solve
+from relufit.spline.closing import ALIKE, FEW, FEW_STEPS, Found, close, different, squares_of
+from relufit.spline.least_squares import Spline, solve
 from relufit.spline.lines import Lines, lines_between, lines_for, reach
 from relufit.spline.neighbours import exchanged, lowest, shifted
+from relufit.spline.newton import improve, improve_all
 from relufit.spline.pieces import Pieces
 
 MANY = 100  # pieces, from which neither lines that meet nor neighbours are looked at
@@ -26,7 +27,7 @@ NEIGHBOURS = 2  # rounds of looking at neighbours
 SHIFTED, EXCHANGED = 24, 12  # the most of them that are followed in one round
 FOLLOWED = 2  # of these, the most that are followed any further where pieces are more than FEW
 SAMPLES_PER_PIECE, FEW_SAMPLES = 6, 400  # up to so many, lines that join samples are a start
-SAME, ALIKE = 1e-6, 1e-3  # of the error: splines that differ by less are one, at the end and half-way
+SAME = 1e-6  # of the error: splines at their ends that differ by less are one; half-way, ALIKE
 RIVAL, NEIGHBOUR_RIVAL = 2.0, 1.2  # times the error of the best: what is still followed
 ROUGH_STEPS = 8
 

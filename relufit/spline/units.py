@@ -6,7 +6,7 @@ take K units, one of them for the first slope; or K - 1 where a set L of the K -
 
     s_0 + sum over L of (s_j - s_{j - 1}) = sum over k of a_k s_k = 0     a_k = [k = 0] + [k in L] - [k + 1 in L]
 
-such as all turns left of a piece that happens to be flat. Some set nearly does for most functions; least_squares.py
+such as all turns left of a piece that happens to be flat. Some set nearly does for most functions; newton.py
 makes it exact, at little cost.
 """
 

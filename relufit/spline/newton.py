@@ -1,0 +1,199 @@
+"""The best linear spline with K pieces: Newton's method on values and knots together.
+
+Half the sum of squares has a banded Hessian in (v_0, t_0, v_1, t_1, ...), so that a joint step costs O(K). It is damped
+until the Hessian is positive definite and the error falls; Levenberg and Marquardt's way.
+
+With n weight of samples per length, e = spline - target, hats phi and slopes s, the derivatives of half the squares are
+
+    d/dv_j     = integral n e phi_j                  d/dt_j = -sum over both pieces of s integral n e phi_j
+    d2/dv dv'  = integral n phi phi'                 d2/dv dt' = -s integral n phi phi' - integral n e phi' phi_x
+    d2/dt dt'  = s^2 integral n phi phi' + s integral n e (phi phi_x' + phi_x phi')
+                 + [j = j'] n e(t_j) (s_right - s_left)
+
+in which phi_x = -1/h, 1/h in a piece of length h. A closed spline adds Lagrange's multiplier times
+the sum that is to be 0, and a border to the system.
+"""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from relufit.spline.banded import definite, indefinite
+from relufit.spline.breaks import NARROWEST
+from relufit.spline.least_squares import RIDGE, Spline, by_knot, dot, solve
+from relufit.spline.pieces import Moments
+
+STEPS = 80  # at the most
+DAMPING = 1e-2  # of the first step
+HOPELESS = 1e5  # damping at which no step is left that gains anything
+ENOUGH = 1e-5  # part of the error: the second step in a row that gains less is the last
+PATIENCE = 4  # steps, tried or taken,
+LITTLE = 5e-4  # that together gain no more than this part of the error, are the last too
+STRIDE = 0.4  # of the shorter piece beside it: the most that a knot moves in a step
+
+
+def improve(spline: Spline, held: np.ndarray, steps: int = STEPS) -> Spline:
+    """Move the knots, except the ends and those at `held`, until nothing is gained; never a worse spline."""
+    free = _free(spline.knots, held)
+    if spline.is_converged or spline.is_exact or not free.any():
+        return spline
+    damping, too_little, nearly_done = DAMPING, 0.0, False
+    squares = [spline.squares]
+    equations: _Equations | None = None
+    for _ in range(steps):
+        equations = equations or _equations(spline, free)
+        step = _newton_step(equations, damping)
+        if step is None:  # not positive definite
+            too_little, damping = damping, max(4 * damping, DAMPING)
+        else:
+            tried = solve(spline.pieces, _moved(spline, step), spline.closure)
+            gain = spline.squares - tried.squares
+            if gain > 0:
+                small = gain < ENOUGH * spline.squares
+                if small and (nearly_done or damping < 1e-3):
+                    return replace(tried, is_converged=True)
+                # Just above the least damping that makes the Hessian positive definite, steps are longest.
+                too_little /= 2
+                floor = 1.1 * too_little if damping < 2 * too_little else np.sqrt(damping * too_little)
+                spline, nearly_done, damping = tried, small, max(damping / 6, floor)
+                equations = None
+            else:
+                damping = max(4 * damping, 1e-3)
+            squares.append(spline.squares)
+            if len(squares) > PATIENCE and squares[-1 - PATIENCE] - squares[-1] < LITTLE * squares[-1]:
+                return replace(spline, is_converged=True)
+        if damping > HOPELESS:
+            return replace(spline, is_converged=True)
+    return spline
+
+
+def improve_all(splines: Spline, held: np.ndarray, steps: int) -> Spline:
+    """Move the knots of splines side by side, (S, K + 1), for so many steps: cheaply, to see which is worth more."""
+    free = _free(splines.knots, held)
+    damping = np.ones((len(splines.knots), 1))  # strong at first: a step that fails is lost
+    for _ in range(steps):
+        step = _newton_step(_equations(splines, free), damping)
+        if step is None:
+            damping *= 4
+            continue
+        tried = solve(splines.pieces, _moved(splines, np.where(np.isfinite(step), step, 0.0)), splines.closure)
+        better = (tried.squares < splines.squares)[:, None]
+        splines = _chosen(better, tried, splines)
+        damping = np.where(better, damping / 3, np.maximum(4 * damping, 1e-3))
+    return splines
+
+
+def _free(knots: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Which knots may move: neither the ends nor those held."""
+    free = ~np.isin(knots, held)
+    free[..., [0, -1]] = False
+    return free
+
+
+def _moved(spline: Spline, step: np.ndarray) -> np.ndarray:
+    """The knots after a step that leaves them in order, (..., K + 1)."""
+    h, narrowest = spline.lengths, NARROWEST * (spline.pieces.high - spline.pieces.low)
+    most = np.maximum(STRIDE * np.minimum(h[..., :-1], h[..., 1:]) - narrowest, 0.0)
+    knots = spline.knots.copy()
+    knots[..., 1:-1] += np.clip(step[..., 1:-1], -most, most)
+    return knots
+
+
+def _chosen(mask: np.ndarray, first: Spline, second: Spline) -> Spline:
+    """Of splines side by side, those of the first where the mask (S, 1) says so, those of the second elsewhere."""
+
+    def pick(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.where(mask, a, b)
+
+    return Spline(
+        first.pieces,
+        pick(first.knots, second.knots),
+        pick(first.values, second.values),
+        Moments(*map(pick, first.moments, second.moments)),
+        (pick(first.gram[0], second.gram[0]), pick(first.gram[1], second.gram[1]), pick(first.gram[2], second.gram[2])),
+        first.closure,
+        pick(first.multiplier, second.multiplier),
+    )
+
+
+class _Equations(NamedTuple):
+    """Of Newton's step from a spline, in (v_0, t_0, v_1, t_1, ...); banded.py says how the Hessian is laid out."""
+
+    hessian: np.ndarray  # (4, ..., 2 K + 2)
+    downhill: np.ndarray  # (2, ..., 2 K + 2): against the gradient, which in v is 0 or what the closure holds; along it
+    stiffness: np.ndarray  # (..., K + 1), what damping adds to the elements of t
+    is_closed: bool
+
+
+def _equations(spline: Spline, free: np.ndarray) -> _Equations:
+    h, s, m, (left, both, right) = spline.lengths, spline.slopes, spline.moments, spline.gram
+    e_left, e_right = (e / h for e in spline.residuals)
+    # Of each piece: v and t at its left end (0) and its right end (1).
+    v0t0, v0t1, t0v1, v1t1 = -s * left + e_left, -s * both + e_right, -s * both - e_left, -s * right - e_right
+    t0t0, t0t1, t1t1 = s * (s * left - 2 * e_left), s * (s * both + e_left - e_right), s * (s * right + 2 * e_right)
+    if spline.closure is not None:
+        bent = spline.multiplier * spline.closure / (h * h)
+        v0t0, v0t1, t0v1, v1t1 = v0t0 - bent, v0t1 + bent, t0v1 + bent, v1t1 - bent
+        t0t0, t0t1, t1t1 = t0t0 + 2 * bent * s, t0t1 - 2 * bent * s, t1t1 + 2 * bent * s
+
+    density, target = spline.pieces.at_knots(spline.knots, m)
+    turn = np.diff(s)  # (..., K - 1)
+    at_knots = by_knot(t0t0, t1t1)
+    at_knots[..., 1:-1] += (density * (spline.values - target))[..., 1:-1] * turn
+    stiffness = np.zeros(at_knots.shape)
+    stiffness[..., 1:-1] = _stiffness(turn, m.mass, h, free[..., 1:-1])
+    band = np.zeros((4, *spline.knots.shape[:-1], 2 * spline.knots.shape[-1]))
+    band[3, ..., 0::2] = by_knot(left, right) * (1 + RIDGE)
+    band[3, ..., 1::2] = np.where(free, at_knots, 1.0)
+    between, now, after = free[..., :-1] & free[..., 1:], free[..., :-1], free[..., 1:]
+    band[2, ..., 1::2] = np.where(free, by_knot(v0t0, v1t1), 0.0)
+    band[2, ..., 2::2], band[1, ..., 2::2] = np.where(now, t0v1, 0.0), both
+    band[1, ..., 3::2], band[0, ..., 3::2] = np.where(between, t0t1, 0.0), np.where(after, v0t1, 0.0)
+
+    downhill = np.zeros((2, *band.shape[1:]))
+    downhill[0, ..., 1::2] = np.where(free, by_knot(s * spline.residuals[0], s * spline.residuals[1]), 0.0)
+    if spline.closure is not None:
+        per_length = spline.closure / h
+        downhill[1, ..., 0::2] = by_knot(-per_length, per_length)
+        downhill[1, ..., 1::2] = np.where(free, by_knot(per_length * s, -per_length * s), 0.0)
+        downhill[0, ..., 0::2] = spline.multiplier * downhill[1, ..., 0::2]
+    return _Equations(band, downhill, stiffness, spline.closure is not None)
+
+
+def _newton_step(equations: _Equations, damping: Any) -> np.ndarray | None:
+    """By how much each knot moves, (..., K + 1); None where the damped Hessian is not positive definite.
+
+    `damping` is a number; (S, 1) of splines side by side, and those whose Hessian is not stay where they are. Of closed
+    splines, and side by side, that is told by the sign of a determinant, which is wrong for some: their error may rise.
+    """
+    band, downhill = equations.hessian.copy(), equations.downhill
+    band[3, ..., 1::2] += damping * equations.stiffness
+    if not equations.is_closed and band.ndim == 2:
+        solved = definite(band, downhill[:1])
+        return None if solved is None else solved[0, 1::2]
+    found, sign = indefinite(band, downhill)
+    step = found[0]
+    if equations.is_closed:
+        along = dot(downhill[1], found[1])
+        step = step - found[1] * dot(downhill[1], found[0]) / np.where(along != 0, along, 1.0)
+        sign = sign * along
+    return np.where(sign > 0, step[..., 1::2], 0.0) if (sign > 0).any() else None
+
+
+def _stiffness(turn: np.ndarray, mass: np.ndarray, h: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """What damping is measured by, for each inner knot: the squares that moving it alone would cost, about.
+
+    Where the slope hardly turns that is nothing. Moved by a piece's length all knots of a good spline cost the same: so
+    each counts a hundredth of the average, of those that are free to move, at least.
+    """
+    near = _parallel(h) ** 2
+    cost = np.where(free, turn * turn * _parallel(mass) * near / 6, 0.0)
+    average = cost.sum(axis=-1, keepdims=True) / np.maximum(free.sum(axis=-1, keepdims=True), 1)
+    return np.maximum(cost, 1e-2 * average) / near + 1e-300
+
+
+def _parallel(of_pieces: np.ndarray) -> np.ndarray:
+    """For each inner knot, (..., K - 1), a value a little smaller than the lesser of both pieces beside it."""
+    left, right = of_pieces[..., :-1], of_pieces[..., 1:]
+    return left * right / (left + right + 1e-300)
