@@ -17,10 +17,11 @@ from relufit.optim import State
 from relufit.params import Params, check_hidden, check_positive
 from relufit.progress import progress_line, silent
 from relufit.scaling import Scaling
-from relufit.spline.breaks import NARROWEST, singularities
+from relufit.spline.breaks import singularities
 from relufit.spline.cells import Cells, join_places, merge_sorted
 from relufit.spline.density import by_density, even_nodes
 from relufit.spline.functions import PARTS, FunctionPieces
+from relufit.spline.least_squares import solve
 from relufit.spline.selection import Choice, Show, choose_for_table, choose_spline, squares_on, take
 from relufit.spline.units import to_params
 from relufit.targets import Target
@@ -70,7 +71,12 @@ class _Solution(NamedTuple):
 
 
 def _chosen(choice: Choice) -> _Solution:
+    """The spline with knots that the network can have: beside a knot that is rounded later, slopes would not fit."""
     (spline, left), status = choice
+    knots = spline.knots.copy()
+    knots[1:-1] = np.rint(knots[1:-1] / spline.pieces.spacing) * spline.pieces.spacing
+    if (np.diff(knots) > 0).all():
+        spline = solve(spline.pieces, knots, spline.closure)
     return _Solution(spline.knots, spline.values, left, spline.mse, status)
 
 
@@ -105,7 +111,8 @@ def _fit_function(
     for parts in (PARTS, *FINER_PARTS):
         try:
             pieces = function_pieces(target, problem.scaling, parts)
-            solution = _chosen(choose_spline(pieces, hidden, tolerance, problem.scaling.loss_unit, show))
+            choice = choose_spline(pieces, hidden, tolerance, problem.scaling.loss_unit, show)
+            solution = _chosen(choice)
         except KeyboardInterrupt:
             if not fits:
                 raise
@@ -115,7 +122,7 @@ def _fit_function(
             return _best_so_far(fits)
         seen = fits[-1].metrics["mse"] / problem.scaling.loss_unit
         # What a jump costs, between its two sides, no integral says well.
-        if abs(seen - solution.mse) <= SURPRISE * seen + NARROWEST * len(pieces.breaks) + pieces.rounding:
+        if abs(seen - solution.mse) <= SURPRISE * seen + pieces.narrowest / (pieces.high - pieces.low) * len(pieces.breaks) + pieces.rounding:
             break
     return fits[-1]
 
@@ -193,7 +200,9 @@ def function_pieces(target: Target, scaling: Scaling, parts: int = PARTS) -> Fun
         return y
 
     low, high = (float((end - scaling.x_shift[0]) / scaling.x_scale[0]) for end in target.domain)
-    pieces = FunctionPieces(function, low, high, singularities(function, low, high))
+    spacing = scaling.knot_spacing(low, high)
+    breaks = np.rint(singularities(function, low, high, spacing) / spacing) * spacing
+    pieces = FunctionPieces(function, low, high, breaks, spacing)
     fine = np.union1d(pieces.nodes(4 * parts), pieces.breaks)
     pieces.refine(by_density(pieces, even_nodes(pieces, fine, 4 * parts, pieces.breaks), parts))
     return pieces

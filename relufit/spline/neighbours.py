@@ -8,7 +8,6 @@ does an exchange: one of the knots that help least moves into a piece that one m
 
 import numpy as np
 
-from relufit.spline.breaks import NARROWEST
 from relufit.spline.least_squares import solve
 from relufit.spline.pieces import Pieces
 
@@ -48,7 +47,7 @@ def lowest(pieces: Pieces, knots: np.ndarray, most: int) -> np.ndarray:
 
 def exchanged(pieces: Pieces, knots: np.ndarray) -> np.ndarray:
     """The knots (K + 1,) with one of those that help least moved into a piece that it helps most, (S, K + 1)."""
-    long = np.flatnonzero(np.diff(knots) > 8 * NARROWEST * (pieces.high - pieces.low))  # not a jump
+    long = np.flatnonzero(np.diff(knots) > 8 * pieces.narrowest)  # not a jump
     middles = (knots[long] + knots[long + 1]) / 2
     without = np.array([np.delete(knots, k) for k in range(1, len(knots) - 1)])
     halved = np.sort(np.column_stack([np.tile(knots, (len(middles), 1)), middles]), axis=1)

@@ -34,8 +34,8 @@ ROUGH_STEPS = 8
 
 def best_spline(pieces: Pieces, hidden: int) -> Found:
     """The best spline that `hidden` units can be: of hidden + 1 pieces that are closed, or of hidden pieces."""
-    if hidden >= pieces.most:
-        return Found(_open_splines(pieces, hidden, lines_for(pieces, hidden))[0], None)
+    if pieces.table is not None and hidden >= pieces.most:  # the spline that joins all samples
+        return Found(solve(pieces, pieces.table[0]), None)
     lines = lines_for(pieces, hidden + 1)
     rivals = _open_splines(pieces, hidden + 1, lines)
     wide = rivals[0]

@@ -37,7 +37,7 @@ def data_pieces(cells: Cells, scaling: Scaling) -> DataPieces:
     x_unit, y_unit = float(scaling.x_scale[0]), scaling.y_scale
     x, y = (cells.x - scaling.x_shift[0]) / x_unit, (cells.y - scaling.y_shift[0]) / y_unit
     spreads = np.stack([cells.sxx / x_unit**2, cells.sxy / (x_unit * y_unit), cells.syy / y_unit**2])
-    return DataPieces(x, y, cells.weight, spreads)
+    return DataPieces(x, y, cells.weight, spreads, scaling.knot_spacing(float(x[0]), float(x[-1])))
 
 
 def choose_for_table(

@@ -2,7 +2,8 @@
 
 Every unit adds one change of slope, a turn, at its knot: relu(x - t) w to the right of t, or relu(t - x) w to the left.
 The slope of the first piece has to come from the units that face left: s_0 = -(the sum of their turns). So K pieces
-take K units, one of them for the first slope; or K - 1 where a set L of the K - 1 turns closes the spline,
+take K units, two of them at one knot, one for the slope on each side of it; or K - 1 where a set L of the K - 1 turns
+closes the spline,
 
     s_0 + sum over L of (s_j - s_{j - 1}) = sum over k of a_k s_k = 0     a_k = [k = 0] + [k in L] - [k + 1 in L]
 
@@ -16,6 +17,7 @@ from relufit.params import Params
 
 ALL_SETS = 12  # turns up to which every set is tried
 SETS = 4  # that are offered
+FAR = 1024  # lengths of a line to its knot, where it is a single unit; more would cost it more digits
 FLATTEST = 2  # pieces, of which all turns to their left are such a set
 
 
@@ -90,18 +92,25 @@ def closure_of(left: np.ndarray) -> np.ndarray:
 
 
 def to_params(knots: np.ndarray, values: np.ndarray, left: np.ndarray | None = None) -> Params:
-    """The network that is this spline between its ends, K + 1 knots and values; float64, w1 of 1 and -1.
+    """The network that is this spline, K + 1 knots and values; float64, w1 of 1 and -1.
 
-    With a set `left` of the K - 1 turns that closes it, K - 1 units; else K, the one more for a slope of its own.
+    With a set `left` of the K - 1 turns that closes it, K - 1 units; else K. Beyond both ends the network goes straight
+    on, but for a line, of a single unit, which is constant from FAR lengths to the left on.
     """
     slopes, inner = np.diff(values) / np.diff(knots), knots[1:-1]
     turns, middle = np.diff(slopes), len(slopes) // 2
-    if left is None:
-        # Half of the units face each way: a sum over all of them would carry the rounding of all. The one for the slope
-        # turns on far outside, so that the network goes on straight there.
-        left = np.append(np.arange(len(inner)) < middle, False)
-        inner, turns = np.append(inner, 2 * knots[0] - knots[-1]), np.append(turns, slopes[middle])
-    facing = np.where(left, -1.0, 1.0)
-    w1, b1 = facing, -facing * inner
-    at_middle = np.maximum(w1 * knots[middle] + b1, 0.0) @ turns
-    return Params(w1[None], b1, turns[:, None], np.array([values[middle] - at_middle]))
+    if left is not None:
+        facing = np.where(left, -1.0, 1.0)
+        w1, b1 = facing, -facing * inner
+        at_middle = np.maximum(w1 * knots[middle] + b1, 0.0) @ turns
+        return Params(w1[None], b1, turns[:, None], np.array([values[middle] - at_middle]))
+    # Half of the units face each way: a sum over all of them would carry the rounding of all.
+    if len(inner):  # two units at the knot in the middle, one for the slope on each side of it
+        places = np.insert(inner, middle - 1, knots[middle])
+        turns = np.insert(turns, middle - 1, -slopes[middle - 1])
+        turns[middle] = slopes[middle]
+        facing, constant = np.where(np.arange(len(places)) < middle, -1.0, 1.0), values[middle]
+    else:
+        places, turns, facing = np.array([knots[0] - FAR * (knots[-1] - knots[0])]), slopes, np.ones(1)
+        constant = values[0] - slopes[0] * (knots[0] - places[0])
+    return Params(facing[None], -facing * places, turns[:, None], np.array([constant]))
