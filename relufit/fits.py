@@ -117,6 +117,10 @@ class Problem:
         """The same, solved on this backend."""
         return replace(self, backend=backend.name)
 
+    def on_all_samples(self) -> "Problem":
+        """The same with no sample held out."""
+        return replace(self, train_index=np.arange(len(self.x)), test_index=self.test_index[:0])
+
     def samples(self, backend: Backend, dtype: Any) -> Samples:
         """The training samples, standardised, on a backend's device."""
         x, y = self.x[self.train_index], self.y[self.train_index]

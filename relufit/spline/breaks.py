@@ -28,7 +28,8 @@ NEARBY = 6  # samples or cells on either side
 
 def narrowest_piece(low: float, high: float, spacing: float = 0.0) -> float:
     """The least length of a piece on [low, high], whose knots are multiples of `spacing`, or any floats without it."""
-    return max(NARROWEST * (high - low), STEPS_ACROSS * max(spacing, float_spacing(low, high)))
+    steps = STEPS_ACROSS * max(spacing, float_spacing(low, high))
+    return min(max(NARROWEST * (high - low), steps), (high - low) / STEPS_ACROSS**2)  # of an interval of a few floats
 
 
 def float_spacing(low: float, high: float) -> float:

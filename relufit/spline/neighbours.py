@@ -48,6 +48,8 @@ def lowest(pieces: Pieces, knots: np.ndarray, most: int) -> np.ndarray:
 def exchanged(pieces: Pieces, knots: np.ndarray) -> np.ndarray:
     """The knots (K + 1,) with one of those that help least moved into a piece that it helps most, (S, K + 1)."""
     long = np.flatnonzero(np.diff(knots) > 8 * pieces.narrowest)  # not a jump
+    if not len(long):
+        return np.empty((0, len(knots)))
     middles = (knots[long] + knots[long + 1]) / 2
     without = np.array([np.delete(knots, k) for k in range(1, len(knots) - 1)])
     halved = np.sort(np.column_stack([np.tile(knots, (len(middles), 1)), middles]), axis=1)

@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-NARROW = 1e-10  # variance of x in a run, over its mean square distance from the centre, below which totals cancel
+NARROW = 1e-11  # variance of x in a run, over its mean square distance from the centre, below which totals cancel
 BLOCK = 32  # samples in a block; runs of up to so many are summed
 
 
@@ -70,12 +70,14 @@ class RangeMoments:
 
     def _local(self, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
         """Moments of runs of at least one sample, without the totals: (6, R)."""
-        found, short = np.empty((6, len(begin))), end - begin <= BLOCK
-        found[:, short] = self._summed(begin[short], end[short])
-        first, last = -(-begin[~short] // BLOCK), end[~short] // BLOCK  # whole blocks
-        left = self._summed(begin[~short], first * BLOCK)
-        right = self._summed(last * BLOCK, end[~short])
-        found[:, ~short] = join(join(left, _of_blocks(self._table, first, last)), right)
+        long = end - begin > BLOCK
+        if not long.any():
+            return self._summed(begin, end)
+        first, last = -(-begin // BLOCK), end // BLOCK  # whole blocks, of long runs
+        found = self._summed(begin, np.where(long, first * BLOCK, end))
+        first, last, end = first[long], last[long], end[long]
+        within, right = _of_blocks(self._table, first, last), self._summed(last * BLOCK, end)
+        found[:, long] = join(join(found[:, long], within), right)
         return found
 
     def _summed(self, begin: np.ndarray, end: np.ndarray) -> np.ndarray:

@@ -113,6 +113,13 @@ class DataPieces:
         """Every so many samples."""
         return self.distinct(self.x[np.linspace(0, len(self.x) - 1, count + 1).round().astype(int)])
 
+    def quantiles(self, count: int) -> np.ndarray:
+        """Places between which samples have equal shares of the weight, (count + 1,)."""
+        share = np.cumsum(self.weight) - self.weight / 2
+        found = np.interp(np.linspace(0, share[-1], count + 1), share, self.x)
+        found[[0, -1]] = self.low, self.high
+        return found
+
     def distinct(self, nodes: np.ndarray) -> np.ndarray:
         """Half-way between two samples each, one for each pair."""
         right = np.unique(np.searchsorted(self.x, nodes[1:-1]).clip(1, len(self.x) - 1))

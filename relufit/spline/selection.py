@@ -40,16 +40,6 @@ def data_pieces(cells: Cells, scaling: Scaling) -> DataPieces:
     return DataPieces(x, y, cells.weight, spreads, scaling.knot_spacing(float(x[0]), float(x[-1])))
 
 
-def choose_for_table(
-    cells: Cells, scaling: Scaling, hidden: int | str | None, tolerance: float | None, seed: int, show: Show
-) -> Choice:
-    """As `choose_spline`; without `hidden` and tolerance, or with "auto", of as many units as the data speak for."""
-    if tolerance is not None or hidden not in (None, "auto"):
-        return choose_spline(data_pieces(cells, scaling), hidden, tolerance, scaling.loss_unit, show)
-    units, status = cross_validated(cells, scaling, seed, show)
-    return Choice(best_spline(data_pieces(cells, scaling), units), status)
-
-
 def choose_spline(
     pieces: Pieces, hidden: int | str | None, tolerance: float | None, loss_unit: float, show: Show
 ) -> Choice:

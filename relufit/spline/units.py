@@ -98,19 +98,29 @@ def to_params(knots: np.ndarray, values: np.ndarray, left: np.ndarray | None = N
     on, but for a line, of a single unit, which is constant from FAR lengths to the left on.
     """
     slopes, inner = np.diff(values) / np.diff(knots), knots[1:-1]
-    turns, middle = np.diff(slopes), len(slopes) // 2
+    turns = np.diff(slopes)
     if left is not None:
-        facing = np.where(left, -1.0, 1.0)
+        facing, middle = np.where(left, -1.0, 1.0), len(slopes) // 2
         w1, b1 = facing, -facing * inner
         at_middle = np.maximum(w1 * knots[middle] + b1, 0.0) @ turns
         return Params(w1[None], b1, turns[:, None], np.array([values[middle] - at_middle]))
-    # Half of the units face each way: a sum over all of them would carry the rounding of all.
-    if len(inner):  # two units at the knot in the middle, one for the slope on each side of it
-        places = np.insert(inner, middle - 1, knots[middle])
-        turns = np.insert(turns, middle - 1, -slopes[middle - 1])
-        turns[middle] = slopes[middle]
-        facing, constant = np.where(np.arange(len(places)) < middle, -1.0, 1.0), values[middle]
-    else:
-        places, turns, facing = np.array([knots[0] - FAR * (knots[-1] - knots[0])]), slopes, np.ones(1)
-        constant = values[0] - slopes[0] * (knots[0] - places[0])
-    return Params(facing[None], -facing * places, turns[:, None], np.array([constant]))
+    if not len(inner):
+        place = knots[0] - FAR * (knots[-1] - knots[0])
+        constant = values[0] - slopes[0] * (knots[0] - place)
+        return Params(np.ones((1, 1)), np.array([-place]), slopes[:, None], np.array([constant]))
+    # Units left of one knot face left, those right of it face right; at the knot one of each kind.
+    k = _calmest(knots, slopes)
+    places, facing = np.insert(inner, k, inner[k]), np.where(np.arange(len(slopes)) <= k, -1.0, 1.0)
+    weights = np.concatenate([turns[:k], [-slopes[k], slopes[k + 1]], turns[k + 1 :]])
+    return Params(facing[None], -facing * places, weights[:, None], values[k + 1 : k + 2].copy())
+
+
+def _calmest(knots: np.ndarray, slopes: np.ndarray) -> int:
+    """The number of the inner knot about which units are to face away: where they carry the least rounding to the ends.
+
+    A unit's rounding is a part of its output, which is largest at the end that it faces.
+    """
+    turns, to_left, to_right = np.abs(np.diff(slopes)), knots[1:-1] - knots[0], knots[-1] - knots[1:-1]
+    left, right = np.cumsum(turns * to_left) - turns * to_left, np.cumsum((turns * to_right)[::-1])[::-1]
+    own = np.abs(slopes[:-1]) * to_left + (np.abs(slopes[1:]) - turns) * to_right
+    return int(np.argmin(left + right + own))
