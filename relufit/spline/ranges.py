@@ -18,7 +18,9 @@ from functools import cached_property
 
 import numpy as np
 
-NARROW = 1e-11  # variance of x in a run, over its mean square distance from the centre, below which totals cancel
+# Totals cancel where the variance of x in a run, over its mean square distance from the centre, is below NARROW over the
+# square of the number of samples: less of few, whose sum costs little, and whose line may have to be exact.
+NARROW = 1e-8
 BLOCK = 32  # samples in a block; runs of up to so many are summed
 
 
@@ -58,7 +60,7 @@ class RangeMoments:
         samples = end - begin
         inverse = 1 / np.where(samples > 0, mass, 1.0)
         x, y = mx * inverse, my * inverse
-        cancels = (mxx - mx * x <= NARROW * mxx) & (samples > 1)
+        cancels = ((mxx - mx * x) * samples * samples <= NARROW * mxx) & (samples > 1)
         found[3:] -= mx * x, mx * y, my * y
         found[1:3] = x + self.centre, y
         single = samples == 1
