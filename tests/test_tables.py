@@ -1,5 +1,6 @@
 """Reading csv and parquet in pieces."""
 
+import csv
 import gzip
 import sys
 import tracemalloc
@@ -73,15 +74,14 @@ def test_compressed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", ["t,v,note", "t,v,t"])
 @pytest.mark.parametrize("below", [1, 100_000, 1_000_000])
 def test_a_quote_that_is_never_closed_swallows_no_rows(tmp_path: Path, names: str, below: int) -> None:
-    """In a column that is not read, and however much follows: the row is named, and its line where Python reads it."""
+    """In a column that is not read, and however much follows: the row is named, and its line."""
     path = written(tmp_path, f"{names}\n" + "1,2,3\n" * 1000 + '1,2,"3\n' + "1,2,3\n" * below)
-    line = " (line 1002)" if below == 1 else ""
     says = "a quote is never closed, and all that follows is in its cell"
     if below == 1_000_000:
         says = "a cell of more than a megabyte; is a quote in it never closed?"
     with pytest.raises(RelufitError) as caught:
         list(read_columns(path, ["v"]))
-    assert str(caught.value) == f"{path}: row 1001{line}: {says}"
+    assert str(caught.value) == f"{path}: row 1001 (line 1002): {says}"
 
 
 def test_a_last_cell_may_hold_line_ends(tmp_path: Path) -> None:
@@ -245,10 +245,15 @@ def test_a_late_error_names_its_row(tmp_path: Path) -> None:
     assert message(path) == "data.csv: row 700001 (line 700002): 1 cells, not 2"
 
 
-def test_a_row_below_a_giant_cell_has_no_line(tmp_path: Path) -> None:
-    """Python's reader, which counts the lines, does not pass it."""
+def test_a_row_below_a_giant_cell_has_a_line(tmp_path: Path) -> None:
+    """Cells longer than Python's own csv reader takes are counted too, and its limit stays the user's."""
+    limit = csv.field_size_limit()
     path = written(tmp_path, "t,note,v\n1," + "z" * 200_000 + ",2\n1,,abc\n")
-    assert message(path) == "data.csv: row 2, column 'v' holds 'abc', which is not a number"
+    assert message(path) == "data.csv: row 2 (line 3), column 'v' holds 'abc', which is not a number"
+    note = '"' + "a,\n" * 50_000 + '"'
+    path = written(tmp_path, f"t,note,v\n1,{note},2\n2,,abc\n")
+    assert message(path) == "data.csv: row 2 (line 50003), column 'v' holds 'abc', which is not a number"
+    assert csv.field_size_limit() == limit
 
 
 def test_errors_of_parquet_name_the_row(tmp_path: Path) -> None:
@@ -307,7 +312,7 @@ def test_a_file_without_header(tmp_path: Path) -> None:
         (
             "data.csv",
             b"t,v\n1," + b"2" * 3_000_000 + b"\n",
-            "data.csv: row 1: a cell of more than a megabyte; is a quote",
+            "data.csv: row 1 (line 2): a cell of more than a megabyte; is a quote",
         ),
     ],
 )

@@ -16,7 +16,8 @@ from relufit.reading import arrow, delimited, faults
 from relufit.reading.arrow import load_pyarrow
 from relufit.reading.sources import Source, Table, find_source
 
-HEAD = 2**20  # bytes in which the header of a csv must end
+HEAD = 2**20  # bytes of a csv that are read for its header
+HEADS = 64  # times as many, at the most, where the first lines are longer
 BATCH = 2**16  # rows of parquet at a time
 
 
@@ -110,6 +111,9 @@ def _open(path: str | Path, names: list[str]) -> Table:
     try:
         with pyarrow.input_stream(str(source.path)) as file:
             head = file.read(HEAD)
+            # Two lines: Excel's sep=; may stand above the names.
+            while head.strip().count(b"\n") < 2 and len(head) < HEADS * HEAD and (more := file.read(HEAD)):
+                head += more
         if head[:4] == b"PAR1":
             with pyarrow.parquet.ParquetFile(source.path) as file:
                 table = Table(source, file.schema_arrow.names, None)
