@@ -21,6 +21,10 @@ EXACT = 2**53  # integers below it are float64 without loss
 TICKS = {unit: 10 ** (3 * place) for place, unit in enumerate(("s", "ms", "us", "ns", "ps", "fs", "as"))}  # per second
 EPOCH = date(1970, 1, 1).toordinal()
 REFUSED = (complex, np.complexfloating, timedelta, np.timedelta64, bytes)  # objects that numpy would make numbers of
+HINTS = {  # for arrays of these kinds of numpy, and for objects like them
+    "U": "; convert text first, times by numpy.asarray(x, 'datetime64[us]')",
+    "m": "; divide durations by their unit, as in x / numpy.timedelta64(1, 's')",
+}
 PRINTABLE = 9e12  # seconds: up to the year 287 000, numpy has the time in microseconds
 
 
@@ -176,18 +180,11 @@ def _as_float(name: str, array: np.ndarray, zoned: bool, distinct: bool) -> tupl
         with np.errstate(over="ignore"):  # of long doubles
             values, column_type = array.astype(np.float64), NUMBER
     else:
-        raise RelufitError(f"{name} must hold real numbers or times, not {array.dtype}{_hint(array.dtype.kind)}")
-    if distinct and exact.ndim and (kind in "OMiu" or array.dtype.itemsize > 8):
+        what = "text" if kind == "U" else array.dtype
+        raise RelufitError(f"{name} must hold real numbers or times, not {what}{HINTS.get(kind, '')}")
+    if distinct and exact.ndim and exact.size and (kind in "OMiu" or array.dtype.itemsize > 8):
         demand_distinct(name, exact, values, column_type != NUMBER)
     return values, column_type
-
-
-def _hint(kind: str) -> str:
-    """What to do with an array that is neither numbers nor times."""
-    return {
-        "U": "; convert text first, times by numpy.asarray(x, 'datetime64[us]')",
-        "m": "; divide durations by their unit, as in x / numpy.timedelta64(1, 's')",
-    }.get(kind, "")
 
 
 def _of_objects(name: str, array: np.ndarray) -> tuple[np.ndarray, str, np.ndarray]:
@@ -216,7 +213,7 @@ def _of_numbers(name: str, cells: np.ndarray, found: set[type]) -> np.ndarray:
         wrong = next((cell for cell in cells if not _is_number(cell)), None)
     why = "which is beyond the range of float64" if isinstance(wrong, int) else "which is not a number"
     kind = "U" if isinstance(wrong, str) else "m" if isinstance(wrong, (timedelta, np.timedelta64)) else ""
-    raise RelufitError(f"{name} holds {wrong!r:.40}, {why}{_hint(kind)}")
+    raise RelufitError(f"{name} holds {wrong!r:.40}, {why}{HINTS.get(kind, '')}")
 
 
 def _is_number(cell: Any) -> bool:
@@ -268,6 +265,7 @@ def _nanoseconds(time: Any) -> int:
 def _shown(number: Any, times: bool) -> str:
     """A number or a time as text; nanoseconds are those of a Python object."""
     if not times or isinstance(number, np.datetime64):
-        return str(number)
+        text = str(number)
+        return text if len(text) <= 40 else text[:37] + "..."
     is_near = abs(number) < 2**63
     return str(np.datetime64(number if is_near else number // 1000, "ns" if is_near else "us"))
