@@ -153,7 +153,7 @@ def test_columns_of_a_table_have_types_of_their_own() -> None:
         (["2024-01-01", "2024-01-02"], "x must hold real numbers or times, not text; convert text first, times by"),
         (
             pd.Series(["2024-01-01", "2024-01-02"]),
-            "x holds '2024-01-01', which is not a number; convert text first, times by",
+            "x holds '2024-01-01', which is not a number; convert text first",
         ),
         (np.array([1, 2], "timedelta64[s]"), "divide durations by their unit"),
         ([timedelta(1), timedelta(2)], "which is not a number; divide durations by their unit"),

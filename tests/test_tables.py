@@ -13,6 +13,7 @@ import pytest
 from table_files import message, parquet_of, whole, written
 
 from relufit import RelufitError
+from relufit.columns import NUMBER, TIME, ZONED
 from relufit.reading.tables import read_columns, read_table, tell_columns
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed: tables cannot be read")
@@ -390,6 +391,50 @@ def test_integers_that_float64_does_not_tell_apart(tmp_path: Path) -> None:
     path = parquet_of(tmp_path, t=far, v=np.arange(28), small=np.arange(28))
     assert len(np.unique(whole(path).x)) == 28
     assert len(whole(path, "small", "t").y) == 28
+
+
+@pytest.mark.parametrize(
+    ("cells", "one"),
+    [
+        (["9007199254740992", "9007199254740993", "1"], "number"),  # 2^53 itself
+        (["9007199254740993", "9007199254740992", "0.5"], "number"),  # beside a decimal
+        (["9007199254740993.0", "9.007199254740992e15", "-1"], "number"),
+        (["100000000000000000000", "100000000000000000001", "1"], "number"),  # beyond 64 bits
+        (["2024-01-01T00:00:00.000000001", "2024-01-01T00:00:00.000000002"], "time"),
+        (["2024-01-01T00:00:00.000000001Z", "2024-01-01T00:00:00.000000002Z"], "time"),
+    ],
+)
+def test_text_that_float64_does_not_tell_apart(tmp_path: Path, cells: list[str], one: str) -> None:
+    """In x of a csv, whatever stands beside it, with decimal commas too; in y it is rounded."""
+    for path in (
+        written(tmp_path, "t,v\n" + "".join(f"{cell},1\n" for cell in cells)),
+        written(
+            tmp_path, "t;v\n" + "".join(f"{cell.replace('.', ',' if one == 'number' else '.')};1,5\n" for cell in cells)
+        ),
+        parquet_of(tmp_path, t=cells, v=[1] * len(cells)),
+    ):
+        assert f"column 't' holds {cells[0][:10]}" in message(path).replace("9007199254740993 and 9007199254740992", "")
+        assert f"which are one {one} in float64" in message(path)
+        if one == "number" and path.suffix == ".csv":
+            assert len(whole(path, "v", "t").y) == len(cells)
+
+
+def test_typed_columns_that_float64_does_not_tell_apart(tmp_path: Path) -> None:
+    """Decimals and times of parquet."""
+    decimals = [Decimal(2**62), Decimal(2**62 + 1), Decimal("0.5")]
+    times = pyarrow.array([10**18, 10**18 + 1, None], pyarrow.timestamp("ns", "Europe/Berlin"))
+    path = parquet_of(tmp_path, d=decimals, t=times, v=[1, 2, 3])
+    assert "4611686018427387904 and 4611686018427387905, which are one number" in message(path, "d")
+    assert "2001-09-09T01:46:40.000000001, which are one time in float64 seconds" in message(path, "t")
+
+
+def test_chunks_say_what_x_was(tmp_path: Path) -> None:
+    """Numbers, or times with and without a zone; of text and of types."""
+    path = written(tmp_path, "a;b;c;d;v\n1,5;2024-01-01;2024-01-01T00:00+02:00;true;1\n")
+    assert next(read_table(path, ["a", "b", "c", "d"], "v")).types == (NUMBER, TIME, ZONED, NUMBER)
+    stamps = {name: pyarrow.array([0], pyarrow.timestamp("s", zone)) for name, zone in (("b", None), ("c", "UTC"))}
+    path = parquet_of(tmp_path, a=[1], d=pyarrow.array([0], pyarrow.date32()), v=[1], **stamps)
+    assert next(read_table(path, ["a", "b", "c", "d"], "v")).types == (NUMBER, TIME, ZONED, TIME)
 
 
 def test_the_columns_there_are(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ import relufit
 from relufit import backends, fitting, targets
 from relufit.cli import keeping, prediction, printing, words
 from relufit.errors import RelufitError
-from relufit.export import load_network
 from relufit.params import DTYPES, SCHEMES
 
 app = typer.Typer(
@@ -153,7 +152,7 @@ def predict_command(
     ] = False,
 ) -> None:
     """Print the network's output, a line for each x: at some values, or for the rows of a table."""
-    params, columns = load_network(network)
+    params, columns = prediction.load(network)
     if (table is None) == (at is None):
         raise RelufitError("give either a table and --x, or values by --at=-1,0,pi/2")
     if at is not None:

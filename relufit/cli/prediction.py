@@ -10,6 +10,7 @@ import numpy as np
 from relufit.cli import printing, words
 from relufit.columns import NUMBER, ZONED, Columns, convert
 from relufit.errors import RelufitError
+from relufit.export import load_network
 from relufit.params import Params
 
 DATE = re.compile(r"\s*\d{4}-\d{1,2}-\d{1,2}\b")  # read as a difference it would be the number of a year or so
@@ -20,6 +21,12 @@ LIKE_A_TIME = re.compile(
     re.IGNORECASE,
 )
 WRITTEN = "write times as 2026-10-02, 2026-10-02T12:30:12 or 2026-10-02T12:30:12+02:00"
+
+
+def load(path: str) -> tuple[Params, Columns]:
+    """The network in a file, in float64, as x is: another program may have written float32."""
+    params, columns = load_network(path)
+    return Params(*(np.asarray(array, np.float64) for array in params)), columns
 
 
 def predict_at(text: str, params: Params, columns: Columns, as_json: bool) -> None:
