@@ -178,7 +178,7 @@ def _as_float(name: str, array: np.ndarray, zoned: bool, distinct: bool) -> tupl
             raise RelufitError(f"{name}: {error}") from None
     elif kind in "fiub":
         with np.errstate(over="ignore"):  # of long doubles
-            values, column_type = array.astype(np.float64), NUMBER
+            values, column_type = array.astype(np.float64, copy=False), NUMBER
     else:
         what = "text" if kind == "U" else array.dtype
         raise RelufitError(f"{name} must hold real numbers or times, not {what}{HINTS.get(kind, '')}")

@@ -148,8 +148,7 @@ def _as_numbers(name: str, values: Any) -> np.ndarray:
 def _as_columns(name: str, values: Any, distinct: bool = False) -> tuple[np.ndarray, tuple[str, ...]]:
     """Numbers or times as float64 (N, columns), finite, and the type of each column; see `columns.convert`."""
     table, types = convert(name, values, distinct)
-    if table.ndim == 1:
-        table = table[:, None]
+    table = np.array(table[:, None] if table.ndim == 1 else table)  # a copy: the user may go on to write into x
     if table.ndim != 2:
         raise RelufitError(f"{name} must have shape (N,) or (N, columns), not {table.shape}")
     if 0 in table.shape:

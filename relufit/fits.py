@@ -48,10 +48,7 @@ class History:
 
 @dataclass(frozen=True)
 class Fit:
-    """A trained network. `params` are float64 numpy arrays that act on x as it was given, times in seconds since 1970.
-
-    `columns` are the names of x and y, where they came with some, and the types of x: numbers, or times.
-    """
+    """A trained network. `params` are float64 numpy arrays that act on x as it was given."""
 
     params: Params
     history: History
@@ -60,7 +57,8 @@ class Fit:
     x: np.ndarray  # (N, D) the samples
     y: np.ndarray  # (N, O)
     target: Target | None = None
-    columns: Columns = Columns()  # noqa: RUF009  # frozen
+    # The names of x and y, and whether x were times, which the network then takes in seconds since 1970 UTC.
+    columns: Columns = Columns()  # noqa: RUF009  # a frozen value
 
     def predict(self, x: Any) -> np.ndarray:
         """The network's output in float64: x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1.
@@ -121,7 +119,7 @@ class Problem:
     solver: str
     backend: str
     weight: np.ndarray | None = None  # (N,), at least 0
-    columns: Columns = Columns()  # noqa: RUF009  # frozen
+    columns: Columns = Columns()  # noqa: RUF009  # a frozen value
 
     def on(self, backend: Backend) -> "Problem":
         """The same, solved on this backend."""

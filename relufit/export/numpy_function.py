@@ -31,7 +31,7 @@ def answer(
 ) -> np.ndarray:
     """What `forward`, (N, D) -> (N, O), gives for any x that `as_inputs` takes, in the shape that x came in.
 
-    A vector or a number stays one where O = 1. Where x is nan, NaT or infinite the answer is that of floating point, in
+    A vector or a number stays one where O = 1. Where x is nan or infinite the answer is that of floating point, in
     general nan, and there is no warning.
     """
     inputs = as_inputs(params, x, types)

@@ -44,9 +44,9 @@ def read_table(
     be a pipe, or "-" for standard input, which is copied to a temporary file.
 
     Raises RelufitError at once for a missing library, file or column, a name used twice, and a file of another kind;
-    while reading for a cell that is no number or infinite, integers in x that float64 does not tell apart, a negative
-    weight, a row of the wrong length and a quote that is never closed, each with its row (the first one below the
-    header is 1); and after reading where every row has a gap.
+    while reading for a cell that is no number or infinite, integers or times in x that float64 does not tell apart
+    (among those of one piece), a negative weight, a row of the wrong length and a quote that is never closed, each with
+    its row (the first one below the header is 1); and after reading where every row has a gap.
     """
     load_pyarrow()
     inputs, outputs = ([given] if isinstance(given, str) else list(given) for given in (x, y))
