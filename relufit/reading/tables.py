@@ -205,7 +205,7 @@ def _check(table: Table, rows: int, name: str, values: np.ndarray, is_weight: bo
 def _demand_distinct(table: Table, name: str, cells: Any, kind: Any, values: np.ndarray) -> None:
     """Raise RelufitError where values (n,), once the integers or times in cells (n,), are fewer than those."""
     chosen = ~np.isnan(values) if arrow.is_time(kind) else np.abs(values) >= EXACT
-    if chosen.any():
+    if len(np.unique(values[chosen])) < chosen.sum():  # else all are apart, as they mostly are
         unrounded = arrow.exact(cells.filter(load_pyarrow().array(chosen)), kind)
         if unrounded is not None:
             label = f"{table.source}: column {name!r}"
