@@ -36,7 +36,7 @@ class FunctionPieces:
         narrow = np.flatnonzero(np.diff(self.breaks) < 1.5 * self.narrowest)
         self.jumps = self.breaks[np.stack([narrow, narrow + 1])]
         self.suspects = np.empty(0)
-        self.most = 2**20
+        self.most, self.effective = 2**20, np.inf
         self.rounding = 1e-24  # an error of 1e-12: values have 16 digits, knots and slopes lose a few of them
         # A line across a jump leaves a twelfth of height^2 a unit of length.
         self.least = float(np.sum(np.diff(function(self.jumps), axis=0) ** 2 * np.diff(self.jumps, axis=0)) / 12)

@@ -34,6 +34,7 @@ class Pieces(Protocol):
     spacing: float  # of the places that knots can have in the network
     narrowest: float  # least length of a piece whose knots are moved
     most: int  # pieces that the target supports
+    effective: float  # samples, those of little weight counted as less; infinite for a function
     rounding: float  # a mean square that may be nothing but rounding, where y is of the order of 1
     least: float  # sum of squares that no spline avoids: spreads of samples that share one x, lines across jumps
     table: tuple[np.ndarray, np.ndarray] | None  # x and y (C,) of its samples, where there are any

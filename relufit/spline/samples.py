@@ -33,6 +33,7 @@ class DataPieces:
         self.spacing = max(spacing, float_spacing(self.low, self.high))
         self.narrowest = narrowest_piece(self.low, self.high, spacing)
         self.most, self.rounding = len(x) - 1, 1e-15
+        self.effective = self.mass**2 / float(weight @ weight)  # Kish (1965), Survey Sampling
         self.table: tuple[np.ndarray, np.ndarray] | None = x, y
         within = np.broadcast_to(spreads, (3, len(x)))
         self.least = float(within[2].sum())
@@ -159,7 +160,7 @@ class CoarseTable(DataPieces):
         self.ranges = RangeMoments(table.ranges.between(ends))
         self.low, self.high, self.mass, self.most = table.low, table.high, table.mass, table.most
         self.spacing, self.narrowest, self.rounding = table.spacing, table.narrowest, table.rounding
-        self.least, self.table = table.least, table.table
+        self.least, self.table, self.effective = table.least, table.table, table.effective
         self.breaks, self.jumps, self.suspects = table.breaks, table.jumps, table.suspects
 
     @property
