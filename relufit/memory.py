@@ -11,7 +11,8 @@ from relufit.errors import RelufitError
 
 SMALL = 2**28  # bytes, below which free memory is not looked up
 # Where control groups are mounted, and what their files are called: the limit, the use, and in memory.stat the file
-# cache within the use that the kernel drops before it kills. https://docs.kernel.org/admin-guide/cgroup-v2.html, -v1/memory.html
+# cache within the use that the kernel drops before it kills.
+# Sources: https://docs.kernel.org/admin-guide/cgroup-v2.html and https://docs.kernel.org/admin-guide/cgroup-v1/memory.html
 UNIFIED = ("sys/fs/cgroup", "sys/fs/cgroup/unified"), ("memory.max", "memory.current", "inactive_file")
 LEGACY = ("sys/fs/cgroup/memory",), ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 

@@ -88,10 +88,10 @@ def test_an_install_that_cannot_be_written_to_compiles_in_each_process(tmp_path:
     shutil.copytree(Path(relufit.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "backends" / "numba" / "__pycache__").touch()
     code = (
-        "import relufit; from relufit.backends import create; create('numba'); from relufit.backends.numba import dense;"
+        "import relufit; relufit.backends.create('numba'); from relufit.backends.numba import dense;"
         "print(relufit.__file__, dense.relu(-1.0), dense.relu(2.0), dense.can_cache())"
     )
-    nowhere = {name: "/dev/null/x" for name in ("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR")}
+    nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR"), "/dev/null/x")
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, cwd=tmp_path,
         env={**os.environ, **nowhere, "PYTHONPATH": str(tmp_path)},
