@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.params import check_count, check_seed
+from relufit.params import by_identity, check_count, check_seed, one_line
 from relufit.targets import Target, resolve
 
 EXACT = 2**53  # integers up to it are float64 without loss
 SAMPLES = 1000  # of a function where nobody says how many
 
 
+@by_identity
 class Plan(NamedTuple):
     """The minibatches of a run: row e of `order` lists the samples of epoch e, cut into pieces of `batch`.
 
@@ -25,6 +26,9 @@ class Plan(NamedTuple):
     order: np.ndarray | None  # (epochs, N) integers
     batch: int
     epochs: int
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
     def steps_per_epoch(self, samples: int) -> int:
         """Number of updates in one epoch over `samples` samples."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.params import Params
+from relufit.params import Params, one_line
 from relufit.targets import Target
 
 LOOKS = 2**13 + 1, 2**17 + 1  # places that a function is looked at, and where its samples are all the same
@@ -18,7 +18,7 @@ LEAST_SPREAD = float(np.sqrt(np.finfo(np.float64).tiny))  # that has a square in
 VARIES = 64 * float(np.finfo(np.float64).eps)  # of the largest value: less may be rounding
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scaling:
     """x' = (x - x_shift) / x_scale, one value for each column; y' likewise, with one scale for all outputs."""
 
@@ -26,6 +26,9 @@ class Scaling:
     x_scale: np.ndarray  # (D,), powers of two
     y_shift: np.ndarray  # (O,)
     y_scale: float  # a power of two; one for all outputs, so that the loss keeps their weights
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
     @classmethod
     def of(cls, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> "Scaling":

@@ -116,7 +116,7 @@ class NumbaBackend(Backend):
         return {"numba": numba.__version__, "threads": str(numba.get_num_threads())}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class GuidedSamples(SortedSamples):
     """Sorted samples with the guide that the compiled search begins from; see knots.fill_guide."""
 
