@@ -192,12 +192,15 @@ def test_predict_keeps_the_shape_of_x(sine: Fit) -> None:
 
 
 @pytest.mark.parametrize("rows", [4, 300])
-def test_where_x_is_not_finite_neither_is_the_answer(sine: Fit, rows: int) -> None:
-    """A row of x that is not finite gives no warning and changes no other row."""
+def test_where_x_is_not_finite_the_answer_is_the_limit(sine: Fit, rows: int) -> None:
+    """A row of x that is not finite gives no warning and changes no other row; nan stays nan."""
     x = np.linspace(-6, 6, rows)
+    far = sine.predict([1e12, -1e12])
     for predict in (sine.predict, sine.to_numpy_function()):
         found = predict(np.append(x, [np.nan, np.inf, -np.inf]))
-        assert not np.isfinite(found[rows:]).any()
+        assert np.isnan(found[rows])
+        np.testing.assert_array_equal(found[rows + 1 :], far * np.inf)
+        assert predict(np.inf) == far[0] * np.inf
         np.testing.assert_allclose(found[:rows], predict(x), rtol=0, atol=1e-12)
         np.testing.assert_allclose(predict(np.append(x, -1e14))[:rows], predict(x), rtol=0, atol=1e-12)
 

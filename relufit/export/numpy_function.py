@@ -8,6 +8,7 @@ import numpy as np
 
 from relufit import backprop
 from relufit.errors import RelufitError
+from relufit.hinge import at_infinity
 from relufit.params import Params, demand_network
 
 BLOCK_ELEMENTS = 2**17  # of the (rows, H) arrays: a million samples need no more memory than a few times the answer
@@ -27,12 +28,16 @@ def build_function(params: Params) -> Callable[[Any], np.ndarray]:
 def answer(forward: Callable[[Params, np.ndarray], np.ndarray], params: Params, x: Any) -> np.ndarray:
     """What `forward`, (N, D) -> (N, O), gives for any x that `as_inputs` takes, in the shape that x came in.
 
-    A vector or a number stays one where O = 1. Where x is nan or infinite the answer is that of floating point, in
-    general nan, and there is no warning.
+    A vector or a number stays one where O = 1. Where x is infinite the answer of a network with one input is its limit,
+    that of others what floating point gives, in general nan; where x is nan it is nan. There is no warning.
     """
     inputs = as_inputs(params, x)
     with np.errstate(over="ignore", invalid="ignore"):
         outputs = forward(params, inputs)
+        for sign in (-1, 1) if inputs.shape[1] == 1 else ():
+            rows = inputs[:, 0] == sign * np.inf
+            if rows.any():
+                outputs[rows] = at_infinity(params, sign)
     return outputs.reshape(np.shape(x)) if np.ndim(x) <= 1 and outputs.shape[1] == 1 else outputs
 
 
