@@ -84,9 +84,7 @@ def test_memory_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """A case that takes all memory is ended before the machine has none, and the others are measured."""
     (tmp_path / "broken.py").write_text(PLUGIN.format(what="hoard()") + HOARD)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    monkeypatch.setattr(
-        isolate, "free_bytes", lambda: 4 * 2**30 - taken()
-    )  # nothing else takes any
+    monkeypatch.setattr(isolate, "free_bytes", lambda: 4 * 2**30 - taken())  # nothing else takes any
     monkeypatch.setattr(isolate, "LEAST_FREE_BYTES", 2 * 2**30)
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path)]
