@@ -23,7 +23,8 @@ from relufit.checks import check_input, check_many, check_plan, check_samples, c
 from relufit.data import Plan
 from relufit.errors import RelufitError
 from relufit.optim import Optimizer, State, map_arrays, stack_states
-from relufit.params import DTYPES, Array, Params, Sizes, one_line
+from relufit.params import DTYPES, Array, Params, Sizes
+from relufit.values import one_line
 
 __all__ = [  # all that one who writes a backend needs
     "Backend", "BackendUnavailable", "DeviceClock", "Samples", "check_input", "check_many", "check_plan",

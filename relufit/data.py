@@ -8,14 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.params import by_identity, check_count, check_seed, one_line
+from relufit.params import check_count, check_seed
 from relufit.targets import Target, resolve
+from relufit.values import by_value, one_line
 
 EXACT = 2**53  # integers up to it are float64 without loss
 SAMPLES = 1000  # of a function where nobody says how many
 
 
-@by_identity
+@by_value
 class Plan(NamedTuple):
     """The minibatches of a run: row e of `order` lists the samples of epoch e, cut into pieces of `batch`.
 

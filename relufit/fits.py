@@ -12,12 +12,13 @@ from relufit.backends import load
 from relufit.errors import counted
 from relufit.export.numpy_function import answer
 from relufit.optim import State
-from relufit.params import Params, one_line
+from relufit.params import Params
 from relufit.scaling import Scaling
 from relufit.spline.breaks import singularities
 from relufit.spline.functions import PLACES, SHARES
 from relufit.spline.units import knots_of
 from relufit.targets import Target
+from relufit.values import one_line
 
 EVERY = slice(None)  # sample
 CELLS = 1000  # that errors against a function are integrated over at first, cut at the knots too

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.params import Params, one_line
+from relufit.params import Params
+from relufit.values import one_line
 
 
 class State(NamedTuple):

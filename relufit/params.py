@@ -7,14 +7,14 @@ Everything random is drawn here on the host, in float64, from one seed: every ba
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import fields
 from math import inf, isfinite, nan, pi, ulp
 from numbers import Real
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from relufit.errors import RelufitError
+from relufit.values import by_value, dtype_name, one_line
 
 Array = Any  # numpy.ndarray, cupy.ndarray, torch.Tensor, jax.Array, ...: a backend knows, nobody else does
 
@@ -27,38 +27,7 @@ NARROWEST, WIDEST = 1e-140, 1e140  # domain: a 2^18th of it, as second differenc
 LEAST_NUMBERS = 2**16
 
 
-LONGEST_VALUE = 80  # characters of a value in a repr of one line
-Kind = TypeVar("Kind", bound=type)
-
-
-def by_identity(kind: Kind) -> Kind:
-    """Class decorator for a tuple of arrays: it equals itself alone, and its hash is that of the object.
-
-    A tuple compares its elements, and what two arrays give has no truth value: == would raise, and so would `in`.
-    """
-    for name in ("__eq__", "__ne__", "__hash__"):
-        setattr(kind, name, getattr(object, name))
-    return kind
-
-
-def one_line(value: Any) -> str:
-    """The repr of a NamedTuple or dataclass: an array is its dtype and shape, and a value with a long repr its type."""
-    names = getattr(value, "_fields", None) or [field.name for field in fields(value)]
-    return f"{type(value).__name__}({', '.join(f'{name}={_briefly(getattr(value, name))}' for name in names)})"
-
-
-def _briefly(value: Any) -> str:
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return f"{_dtype_name(value)} {tuple(value.shape)}"
-    text = repr(value)
-    return text if len(text) <= LONGEST_VALUE and "\n" not in text else f"<{type(value).__name__}>"
-
-
-def _dtype_name(array: Array) -> str:
-    return str(array.dtype).rpartition(".")[2]  # without torch's prefix
-
-
-@by_identity
+@by_value
 class Params(NamedTuple):
     """The weights of the network, and equally the gradients: same tree, same order."""
 
@@ -71,7 +40,7 @@ class Params(NamedTuple):
         shapes = [tuple(getattr(array, "shape", ())) for array in self]
         if misshapen(shapes):  # many networks, or the tree of something else, such as axes
             return one_line(self)
-        return f"Params(D={shapes[0][0]}, H={shapes[0][1]}, O={shapes[3][0]}, {_dtype_name(self.w1)})"
+        return f"Params(D={shapes[0][0]}, H={shapes[0][1]}, O={shapes[3][0]}, {dtype_name(self.w1)})"
 
 
 class Sizes(NamedTuple):

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.params import Params, one_line
+from relufit.params import Params
 from relufit.targets import Target
+from relufit.values import by_value, one_line
 
 LOOKS = 2**13 + 1, 2**17 + 1  # places that a function is looked at, and where its samples are all the same
 FAR = 1e6  # times the scale that samples give
@@ -18,6 +19,7 @@ LEAST_SPREAD = float(np.sqrt(np.finfo(np.float64).tiny))  # that has a square in
 VARIES = 64 * float(np.finfo(np.float64).eps)  # of the largest value: less may be rounding
 
 
+@by_value
 @dataclass(frozen=True, eq=False)
 class Scaling:
     """x' = (x - x_shift) / x_scale, one value for each column; y' likewise, with one scale for all outputs."""

@@ -83,16 +83,21 @@ HOLDERS: dict[str, Callable[[Fit], Any]] = {
 }
 
 
+VALUES = ("params", "state", "plan", "second derivative", "scaling")
+
+
 @pytest.mark.parametrize("name", HOLDERS)
-def test_what_holds_arrays_equals_itself_alone(small: Fit, name: str) -> None:
-    """It can be compared, looked for in a list and put into a set, and its repr is one short line."""
+def test_what_holds_arrays_is_compared(small: Fit, name: str) -> None:
+    """Values equal their copies, and all else itself alone; both hash, and their repr is one short line."""
     value = HOLDERS[name](small)
     other = copy.deepcopy(value)
+    same = name in VALUES
     assert value == value
-    assert not value != value  # noqa: SIM202
-    assert value != other
-    assert other not in [value]
-    assert len({value, other, value}) == 2
+    assert (value == other, value != other) == (same, not same)
+    assert value != small.x.shape
+    assert value in [other, value]
+    assert (other in [value]) == same
+    assert len({value, other, value}) == 2 - same
     assert len(repr(value)) < 200
     assert "\n" not in repr(value)
 
@@ -122,3 +127,13 @@ def test_params_stay_a_plain_tuple(small: Fit) -> None:
     tree = pytest.importorskip("jax").tree_util.tree_map(np.ndim, small.params)
     assert type(tree) is Params
     assert tuple(tree) == (2, 1, 2, 1)
+
+
+def test_params_are_equal_by_shape_and_elements(small: Fit) -> None:
+    """One other weight, another shape that would broadcast, and a plain tuple are different."""
+    params = small.params
+    assert params != params._replace(b2=params.b2 + 1e-9)
+    assert params != params._replace(b1=params.b1[:1])
+    assert Params(0, 0, 0, 0) != params
+    assert draw_plan(9, batch=9) == draw_plan(9, batch=10)
+    assert draw_plan(9, batch=2, seed=0) != draw_plan(9, batch=2, seed=1)

@@ -76,7 +76,7 @@ def test_a_function_that_samples_show_is_scaled_by_them(text: str) -> None:
     """A function that samples show is scaled by them, whatever its size."""
     target = targets.parse(text, (-1, 1))
     x, y = sample(target)
-    assert vars(Scaling.of_function(target, x, y)) == vars(Scaling.of(x, y))
+    assert Scaling.of_function(target, x, y) == Scaling.of(x, y)
 
 
 @pytest.mark.parametrize("y", [np.full((3, 1), 1e300), np.array([[1e300], [-1e300], [0.0]])])

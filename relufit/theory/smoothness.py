@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.params import by_identity, check_positive, one_line
+from relufit.params import check_positive
 from relufit.spline.breaks import find_pole, singularities
 from relufit.targets import Target, resolve
+from relufit.values import by_value, one_line
 
 GRID = 2**18  # cells that second derivatives are looked at in
 MODULUS_GRID = 2**17  # cells at least, that a modulus of continuity is looked for in,
@@ -30,7 +31,7 @@ SETTLED = 1e-6, 1e-3  # of an integral, between two resolutions: of an exact f''
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 
 
-@by_identity
+@by_value
 class SecondDerivative(NamedTuple):
     """f'' on GRID + 1 equidistant points of the domain, or the reason why there is none."""
 
