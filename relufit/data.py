@@ -124,14 +124,6 @@ def demand_apart(name: str, values: Any) -> None:
             )
 
 
-def demand_data_alone(n: object, domain: object) -> None:
-    """Raise RelufitError where data come with what only a function needs."""
-    if domain is not None:
-        raise RelufitError("domain belongs to a function; data bring their own x")
-    if n is not None:
-        raise RelufitError("n is for sampling a function; data bring their own samples")
-
-
 def check_weight(weight: Any, samples: int) -> np.ndarray:
     """Return the weights of samples as float64 (N,). Raises RelufitError unless at least 0, and not all."""
     column = _as_columns("weight", weight)
