@@ -54,12 +54,12 @@ def settle(solver: str, given: dict[str, Any], *, of_data: bool) -> dict[str, An
     """
     check_choice("solver", solver, SOLVERS)
     given = {name: value for name, value in given.items() if value is not None}
-    _demand_use(solver, list(given))
     for name, why in OF_FUNCTIONS.items() if of_data else ():
         if name in given:
             raise RelufitError(f"{name} {why}; data bring their own x, so leave it out")
     if "weight" in given and not of_data:
         raise RelufitError("weight belongs to data, a number for each row of x and y; a function has no rows")
+    _demand_use(solver, list(given))
     for (one, other), why in EXCLUSIVE.items():
         if one in given and other in given:
             raise RelufitError(f"give {one} or {other}, not both: {why}")
