@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from relufit.errors import RelufitError
+from relufit.errors import RelufitError, counted
 from relufit.values import by_value, dtype_name, one_line
 
 Array = Any  # numpy.ndarray, cupy.ndarray, torch.Tensor, jax.Array, ...: a backend knows, nobody else does
@@ -157,7 +157,8 @@ def misshapen(shapes: list[tuple[int, ...]]) -> str | None:
     if shapes != [(d, h), (h,), (h, o), (o,)]:
         return f"arrays of shapes {shapes}, which are no network"
     if 0 in (d, h, o):
-        return f"a network of {d} inputs, {h} hidden units and {o} outputs: each must be at least 1"
+        sizes = counted(d, "input"), counted(h, "hidden unit"), counted(o, "output")
+        return f"a network of {sizes[0]}, {sizes[1]} and {sizes[2]}: each must be at least 1"
     return None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from relufit.errors import RelufitError
+from relufit.errors import RelufitError, counted
 from relufit.params import DOMAIN, check_domain, check_positive
 
 MAX_CHARACTERS = 1000
@@ -231,7 +231,7 @@ def _check(tree: ast.expr, text: str) -> None:
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
                 wanted = 2 if name in _TWO_ARGUMENTS else 1
                 if len(arguments) != wanted:
-                    raise RelufitError(f"{name} takes {wanted} argument(s), not {len(arguments)}")
+                    raise RelufitError(f"{name} takes {counted(wanted, 'argument')}, not {len(arguments)}")
                 pending += [(argument, depth + 1) for argument in arguments]
             case ast.Call(func=ast.Name(id=name)) if name in FUNCTIONS:
                 raise RelufitError(f"{name} takes its arguments without names: write {name}(x)")

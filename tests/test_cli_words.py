@@ -161,7 +161,7 @@ def test_values_that_are_none(answer: Answer, network: str, given: list[str], sa
 def test_predict_checks_columns_before_it_reads(answer: Answer, network: str, table: str, tmp_path: Path) -> None:
     """How many there are to be, which there are, and that the network is a file."""
     assert answer.refusal("predict", network, table).endswith("has t, v")
-    assert "takes 1 column(s) of x, not 2" in answer.refusal("predict", network, table, "--x", "t", "--x", "v")
+    assert "takes 1 column of x, not 2" in answer.refusal("predict", network, table, "--x", "t", "--x", "v")
     assert "it is a folder" in answer.refusal("predict", str(tmp_path), "--at=1")
 
 

@@ -143,6 +143,6 @@ def test_reading_shows_its_rows(
     fit_file(samples[0], x="x", y="y", tolerance=0.1, progress=True)
     shown = [part.rstrip() for part in capsys.readouterr().err.split("\r")]
     assert shown[:3] == ["", "5000 rows read", ""]
-    assert "1 units:" in "".join(shown[3:])
+    assert "1 unit:" in "".join(shown[3:])
     fit_file(samples[0], x="x", y="y", tolerance=0.1)
     assert capsys.readouterr().err == ""

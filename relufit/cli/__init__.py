@@ -18,7 +18,7 @@ import typer
 import relufit
 from relufit import backends, targets
 from relufit.cli import keeping, printing, words
-from relufit.errors import RelufitError
+from relufit.errors import RelufitError, counted
 from relufit.export import load_params
 from relufit.options import SOLVERS
 from relufit.params import DTYPES, SCHEMES
@@ -162,7 +162,10 @@ def predict_command(
         dropped += chunk.dropped
         printing.print_rows(chunk.x, params, as_json)
     if dropped:
-        print(f"relufit: {dropped} rows with a gap were left out", file=sys.stderr)
+        print(
+            f"relufit: {counted(dropped, 'row')} with a gap {'was' if dropped == 1 else 'were'} left out",
+            file=sys.stderr,
+        )
 
 
 @app.command("limit")
@@ -176,14 +179,16 @@ def limit_command(
     domain: Domain = None,
     hidden: Annotated[str, typer.Option(metavar="INTEGER", help="Hidden units.")] = "512",
     mse: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="A mean squared error: how many units does it need?")
+        str | None, typer.Option(metavar="NUMBER", help="A mean squared error: how many units reach it?")
     ] = None,
     max_error: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="A largest error: how many units does it need?")
+        str | None, typer.Option(metavar="NUMBER", help="A largest error: how many units keep it?")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say how well a function can be fitted: the best spline found, its asymptotic value, the theorem's bound."""
+    """Say how well a function can be fitted: the best spline found, its asymptotic value, the theorem's bound; and the
+    fewest units found for an error.
+    """
     from relufit.limits import limits
 
     if _is_table(target, None, None):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from relufit import backprop
-from relufit.errors import RelufitError
+from relufit.errors import RelufitError, counted
 from relufit.hinge import at_infinity
 from relufit.params import Params, demand_network
 
@@ -54,7 +54,7 @@ def as_inputs(params: Params, x: Any) -> np.ndarray:
         raise RelufitError(f"predict takes real numbers, not {x!r:.60}") from None
     inputs = values.reshape(-1, 1) if values.ndim <= 1 else values
     if inputs.ndim != 2 or inputs.shape[1] != params.w1.shape[0]:
-        raise RelufitError(f"the network takes {params.w1.shape[0]} column(s) of x, not shape {values.shape}")
+        raise RelufitError(f"the network takes {counted(params.w1.shape[0], 'column')} of x, not shape {values.shape}")
     return inputs
 
 
