@@ -11,10 +11,12 @@ from relufit.columns import NUMBER, Columns, convert, names_of
 from relufit.errors import RelufitError
 from relufit.params import check_count, check_seed
 from relufit.targets import Target, resolve
+from relufit.values import by_value, one_line
 
 SAMPLES = 1000  # of a function where nobody says how many
 
 
+@by_value
 class Plan(NamedTuple):
     """The minibatches of a run: row e of `order` lists the samples of epoch e, cut into pieces of `batch`.
 
@@ -25,6 +27,9 @@ class Plan(NamedTuple):
     order: np.ndarray | None  # (epochs, N) integers
     batch: int
     epochs: int
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
     def steps_per_epoch(self, samples: int) -> int:
         """Number of updates in one epoch over `samples` samples."""
@@ -104,14 +109,6 @@ def check_columns(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray, Columns]:
     if len(inputs) != len(outputs):
         raise RelufitError(f"x has {len(inputs)} samples and y has {len(outputs)}; they must be as long")
     return inputs, outputs, Columns(names_of(x), names_of(y), types)
-
-
-def demand_data_alone(n: object, domain: object) -> None:
-    """Raise RelufitError where data come with what only a function needs."""
-    if domain is not None:
-        raise RelufitError("domain belongs to a function; data bring their own x")
-    if n is not None:
-        raise RelufitError("n is for sampling a function; data bring their own samples")
 
 
 def check_weight(weight: Any, samples: int) -> np.ndarray:

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from relufit.columns import Columns
-from relufit.errors import RelufitError
+from relufit.errors import RelufitError, counted
 from relufit.fits import Fit
-from relufit.fitting import check_options, fit
-from relufit.params import SCHEMES, check_choice, check_count, check_dtype
+from relufit.fitting import fit
+from relufit.options import settle
 from relufit.progress import status_line
 from relufit.reading.tables import Chunk, read_table
 from relufit.solvers.spline import fit_cells
-from relufit.solvers.training import Diverged, check_backend
+from relufit.solvers.training import Diverged
 from relufit.spline.cells import collect
 
 ROWS = 2**20  # that are kept as arrays
@@ -39,10 +39,11 @@ def fit_file(
     are left out; metrics["rows"] and metrics["dropped"] count. Up to 2^20 rows are fitted as they are. More are summed
     into cells as they are read, in memory that does not grow with the file, by solver "spline".
 
-    Raises RelufitError as `read_table` and `fit` do, and where more rows are to be trained on than are kept; TypeError
-    for an option that `fit` does not have.
+    Options are checked before the file is read. Raises RelufitError as `read_table` and `fit` do, and where more rows
+    are to be trained on than are kept; TypeError for an option that `fit` does not have.
     """
-    _check_options(options)
+    signature(fit).bind(None, None, **options)
+    settled = settle(solver, {**options, "weight": weight}, of_data=True)
     shown = options.get("progress")
     with status_line(sys.stderr.isatty() if shown is None else shown) as show:
         chunks, kept, cells = _Counted(read_table(path, x, y, weight), show), [], None
@@ -53,8 +54,6 @@ def fit_file(
         if chunks.rows > ROWS:
             if solver != "spline" or kept[0].x.shape[1] != 1 or kept[0].y.shape[1] != 1:
                 raise RelufitError(f"more than {ROWS} rows are fitted by solver 'spline' only, with one x and one y")
-            given = {name: options.get(name) for name in ("optimizer", "learning_rate", "state")}
-            check_options(solver, weight=weight, **given)  # before the rest is read
             every = chain(kept, chunks)
             kept = []  # which are so held no longer than until they are summed
             cells = collect(every)
@@ -67,26 +66,12 @@ def fit_file(
             found = fit(*arrays, weight=weights, solver=solver, **options)
         else:
             known = ("hidden", "tolerance", "test_fraction", "seed", "progress")
-            found = fit_cells(cells, **{name: options[name] for name in known if name in options})
+            found = fit_cells(cells, **{name: settled[name] for name in known if name in settled})
     except Diverged as error:
         error.fit = None if error.fit is None else replace(error.fit, columns=columns)
         raise
     found.metrics.update(rows=chunks.rows, dropped=chunks.dropped)
     return replace(found, columns=columns)
-
-
-def _check_options(options: dict[str, Any]) -> None:
-    """Before a file is read, however large: those of `fit` in name, and in value what a sum of cells would not see."""
-    bound = signature(fit).bind(None, None, **options)
-    bound.apply_defaults()
-    for name in ("domain", "n"):
-        if bound.arguments[name] is not None:
-            raise RelufitError(f"{name} is for functions; a table brings its own samples")
-    check_dtype(bound.arguments["dtype"])
-    check_backend(bound.arguments["backend"])
-    check_choice("init scheme", bound.arguments["scheme"], SCHEMES)
-    for name in ("epochs", "batch_size"):
-        check_count(name, bound.arguments[name])
 
 
 class _Counted:
@@ -103,5 +88,5 @@ class _Counted:
         chunk = next(self.chunks)
         self.rows, self.dropped = self.rows + len(chunk.x), self.dropped + chunk.dropped
         self.types = chunk.types if len(chunk.x) else self.types
-        self.show(f"{self.rows + self.dropped} rows read")
+        self.show(f"{counted(self.rows + self.dropped, 'row')} read")
         return chunk

@@ -10,6 +10,7 @@ import numpy as np
 from relufit.backend import Backend, Samples
 from relufit.backends import load
 from relufit.columns import Columns
+from relufit.errors import counted
 from relufit.export.numpy_function import answer
 from relufit.optim import State
 from relufit.params import Params
@@ -18,6 +19,7 @@ from relufit.spline.breaks import singularities
 from relufit.spline.functions import PLACES, SHARES
 from relufit.spline.units import knots_of
 from relufit.targets import Target
+from relufit.values import one_line
 
 EVERY = slice(None)  # sample
 CELLS = 1000  # that errors against a function are integrated over at first, cut at the knots too
@@ -29,7 +31,7 @@ ROUNDING = 1e-14  # a relative change of the function's values that is none
 DIVERGED_LOSS = 1e8  # of standardised data, where a constant has the loss 1: this is lost long before it overflows
 
 
-@dataclass
+@dataclass(eq=False)
 class History:
     """How a fit went, in the units of y: errors are mean squares over the samples."""
 
@@ -37,6 +39,10 @@ class History:
     epoch: list[int] = field(default_factory=list)  # epochs done at each look
     seconds: list[float] = field(default_factory=list)  # of training, at each look
     test_mse: list[float] = field(default_factory=list)  # at each look; nan where no samples are held out
+
+    def __repr__(self) -> str:
+        losses = f", loss {self.loss[0]:.2g} to {self.loss[-1]:.2g}" if self.loss else ""
+        return f"History({counted(len(self.loss), 'epoch')}{losses})"
 
     def record(self, losses: np.ndarray, epoch: int, seconds: float, test_mse: float) -> None:
         """Add a slice: its losses, the epochs done, what it took, and the error seen after it."""
@@ -46,9 +52,9 @@ class History:
         self.test_mse.append(test_mse)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fit:
-    """A trained network. `params` are float64 numpy arrays that act on x as it was given."""
+    """A trained network. `params` are float64 numpy arrays that act on x as it was given. A Fit equals itself alone."""
 
     params: Params
     history: History
@@ -59,6 +65,12 @@ class Fit:
     target: Target | None = None
     # The names of x and y, and whether x were times, which the network then takes in seconds since 1970 UTC.
     columns: Columns = Columns()  # noqa: RUF009  # a frozen value
+
+    def __repr__(self) -> str:
+        name = counted(len(self.x), "sample") if self.target is None else " ".join(self.target.name.split())
+        units, metrics = counted(len(self.params.b1), "hidden unit"), self.metrics
+        errors = ", ".join(f"{error} {metrics[error]:.2g}" for error in ("mse", "max_error") if error in metrics)
+        return f"Fit({name:.60}: {units}, {metrics.get('solver')}, {errors})"
 
     def predict(self, x: Any) -> np.ndarray:
         """The network's output in float64: x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1.
@@ -106,7 +118,7 @@ class Fit:
         return build_function(self.params, self.columns.types)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """What is fitted, and how well a state of training fits it."""
 
@@ -120,6 +132,9 @@ class Problem:
     backend: str
     weight: np.ndarray | None = None  # (N,), at least 0
     columns: Columns = Columns()  # noqa: RUF009  # a frozen value
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
     def on(self, backend: Backend) -> "Problem":
         """The same, solved on this backend."""

@@ -11,6 +11,7 @@ import numpy as np
 from relufit.errors import RelufitError
 from relufit.params import Params
 from relufit.targets import Target
+from relufit.values import by_value, one_line
 
 LOOKS = 2**13 + 1, 2**17 + 1  # places that a function is looked at, and where its samples are all the same
 SHIFT_BITS = 20  # of x_shift after the point, in units of x_scale: few, so that standardised x take few digits
@@ -19,7 +20,8 @@ LEAST_SPREAD = float(np.sqrt(np.finfo(np.float64).tiny))  # that has a square in
 VARIES = 64 * float(np.finfo(np.float64).eps)  # of the largest value: less may be rounding
 
 
-@dataclass(frozen=True)
+@by_value
+@dataclass(frozen=True, eq=False)
 class Scaling:
     """x' = (x - x_shift) / x_scale, one value for each column; y' likewise, with one scale for all outputs."""
 
@@ -27,6 +29,9 @@ class Scaling:
     x_scale: np.ndarray  # (D,), powers of two
     y_shift: np.ndarray  # (O,)
     y_scale: float  # a power of two; one for all outputs, so that the loss keeps their weights
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
     @classmethod
     def of(cls, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> "Scaling":

@@ -24,7 +24,8 @@ except ImportError as error:
 from relufit.data import check_weight
 from relufit.errors import RelufitError
 from relufit.fits import Fit
-from relufit.fitting import SOLVERS, fit
+from relufit.fitting import fit
+from relufit.options import SOLVERS, is_used
 
 HIDDEN = 100  # units of L-BFGS: as many as MLPRegressor's
 MERGING = ("spline", "lbfgs")  # solvers that know weights, and so can take samples of one x together
@@ -105,17 +106,15 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         solver = ("spline" if x.shape[1] == y.shape[1] == 1 else "lbfgs") if self.solver == "auto" else self.solver
         if solver in MERGING:
             x, y, weight = _merged(x, y, weight)
+        trained = {name: getattr(self, name) for name in ("backend", "epochs", "batch_size", "dtype")}
         return fit(
             x,
             y,
             hidden=HIDDEN if self.hidden is None and solver == "lbfgs" else self.hidden,
             solver=solver,
-            backend=self.backend,
             learning_rate=self.learning_rate,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
+            **{name: value for name, value in trained.items() if is_used(name, solver)},
             seed=_seed(self.random_state),
-            dtype=self.dtype,
             test_fraction=0.0,
             weight=weight,
             tolerance=self.tolerance,

@@ -52,9 +52,9 @@ def test_a_large_file_is_summed_into_cells(
         fit_file(path, x="x", y="y", solver="adam")
     with pytest.raises(RelufitError, match="one x"):
         fit_file(path, x=["x", "w"], y="y")
-    with pytest.raises(RelufitError, match="spline has no learning rate"):
+    with pytest.raises(RelufitError, match="'spline' has no use for learning_rate"):
         fit_file(path, x="x", y="y", learning_rate=0.1)
-    with pytest.raises(RelufitError, match="spline takes no optimizer"):
+    with pytest.raises(RelufitError, match="'spline' has no use for optimizer"):
         fit_file(path, x="x", y="y", optimizer=SGD())
     assert {type(value) for value in found.metrics.values()} == {int, float, str}  # as json wants them
 
@@ -64,13 +64,19 @@ def test_a_large_file_is_summed_into_cells(
     ("options", "error", "message"),
     [
         ({"hiden": 3}, TypeError, "hiden"),
-        ({"dtype": "int3"}, RelufitError, "dtype must be"),
-        ({"epochs": 0}, RelufitError, "epochs must be"),
-        ({"batch_size": "many"}, RelufitError, "batch_size must be"),
-        ({"backend": ["numpy", "nosuch"]}, RelufitError, "unknown backend 'nosuch'"),
-        ({"scheme": "nosuch"}, RelufitError, "unknown init scheme 'nosuch'"),
-        ({"domain": (0, 1)}, RelufitError, "domain is for functions"),
-        ({"n": 50}, RelufitError, "n is for functions"),
+        ({"solver": "adam", "dtype": "int3"}, RelufitError, "dtype must be"),
+        ({"solver": "lbfgs", "epochs": 0}, RelufitError, "epochs must be"),
+        ({"solver": "adam", "batch_size": "many"}, RelufitError, "batch_size must be"),
+        ({"solver": "adam", "backend": ["numpy", "nosuch"]}, RelufitError, "unknown backend 'nosuch'"),
+        ({"solver": "adam", "scheme": "nosuch"}, RelufitError, "unknown init scheme 'nosuch'"),
+        ({"solver": "nosuch"}, RelufitError, "unknown solver 'nosuch'"),
+        ({"domain": (0, 1)}, RelufitError, "domain is the interval of a function"),
+        ({"n": 50}, RelufitError, "n is for sampling a function"),
+        ({"epochs": 9, "dtype": "float32"}, RelufitError, "'spline' has no use for epochs, dtype"),
+        ({"hidden": 0}, RelufitError, "hidden must be"),
+        ({"hidden": 9, "tolerance": 0.1}, RelufitError, "give hidden or tolerance, not both"),
+        ({"tolerance": -1}, RelufitError, "must be a positive number"),
+        ({"seed": -1}, RelufitError, "seed must be"),
     ],
 )
 def test_options_are_checked_before_the_file_is_read(
@@ -158,6 +164,6 @@ def test_reading_shows_its_rows(
     fit_file(samples[0], x="x", y="y", tolerance=0.1, progress=True)
     shown = [part.rstrip() for part in capsys.readouterr().err.split("\r")]
     assert shown[:3] == ["", "5000 rows read", ""]
-    assert "1 units:" in "".join(shown[3:])
+    assert "1 unit:" in "".join(shown[3:])
     fit_file(samples[0], x="x", y="y", tolerance=0.1)
     assert capsys.readouterr().err == ""

@@ -9,7 +9,7 @@ import numpy as np
 
 from relufit.cli import printing, words
 from relufit.columns import NUMBER, ZONED, Columns, convert
-from relufit.errors import RelufitError
+from relufit.errors import RelufitError, counted
 from relufit.export import load_network
 from relufit.params import Params
 
@@ -55,7 +55,8 @@ def predict_table(path: str, x: Sequence[str], params: Params, columns: Columns,
             is_compared = True
         printing.print_rows(chunk.x, params, as_json, chunk.types)
     if dropped:
-        print(f"relufit: {dropped} rows with a gap were left out", file=sys.stderr)
+        verb = "was" if dropped == 1 else "were"
+        print(f"relufit: {counted(dropped, 'row')} with a gap {verb} left out", file=sys.stderr)
 
 
 def values_of_x(text: str, fitted: str | None) -> tuple[np.ndarray, str]:

@@ -8,7 +8,8 @@ import numpy as np
 
 from relufit import backprop
 from relufit.columns import NUMBER, convert
-from relufit.errors import RelufitError
+from relufit.errors import RelufitError, counted
+from relufit.hinge import at_infinity
 from relufit.params import Params, demand_network
 
 BLOCK_ELEMENTS = 2**17  # of the (rows, H) arrays: a million samples need no more memory than a few times the answer
@@ -31,12 +32,16 @@ def answer(
 ) -> np.ndarray:
     """What `forward`, (N, D) -> (N, O), gives for any x that `as_inputs` takes, in the shape that x came in.
 
-    A vector or a number stays one where O = 1. Where x is nan or infinite the answer is that of floating point, in
-    general nan, and there is no warning.
+    A vector or a number stays one where O = 1. Where x is infinite the answer of a network with one input is its limit,
+    that of others what floating point gives, in general nan; where x is nan it is nan. There is no warning.
     """
     inputs = as_inputs(params, x, types)
     with np.errstate(over="ignore", invalid="ignore"):
         outputs = forward(params, inputs)
+        for sign in (-1, 1) if inputs.shape[1] == 1 else ():
+            rows = inputs[:, 0] == sign * np.inf
+            if rows.any():
+                outputs[rows] = at_infinity(params, sign)
     return outputs.reshape(np.shape(x)) if np.ndim(x) <= 1 and outputs.shape[1] == 1 else outputs
 
 
@@ -52,7 +57,7 @@ def as_inputs(params: Params, x: Any, types: tuple[str, ...] = ()) -> np.ndarray
         raise RelufitError(f"predict takes real numbers and times, not {_shown(x)}: {error}") from None
     inputs = values.reshape(-1, 1) if values.ndim <= 1 else values
     if inputs.ndim != 2 or inputs.shape[1] != params.w1.shape[0]:
-        raise RelufitError(f"the network takes {params.w1.shape[0]} column(s) of x, not shape {values.shape}")
+        raise RelufitError(f"the network takes {counted(params.w1.shape[0], 'column')} of x, not shape {values.shape}")
     for fitted, found in zip(types or given, given, strict=True):
         if fitted == NUMBER != found:
             raise RelufitError(f"predict takes real numbers, as those fitted were, and no times, not {_shown(x)}")

@@ -7,7 +7,6 @@ fit is returned, the error of its network is compared with what its spline claim
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from importlib import import_module
 from typing import NamedTuple
 
@@ -27,7 +26,7 @@ from relufit.spline.density import by_density, even_nodes
 from relufit.spline.functions import PARTS, FunctionPieces
 from relufit.spline.pieces import Pieces
 from relufit.spline.search import best_spline, placed, plain_splines
-from relufit.spline.selection import Choice, Show, choose_spline, cross_validated, data_pieces, squares_on, take
+from relufit.spline.selection import Show, choose_spline, cross_validated, data_pieces, squares_on, take
 from relufit.spline.units import to_params
 from relufit.targets import Target
 
@@ -179,7 +178,9 @@ class _Table(NamedTuple):
         fit = made(solution)
         if agrees(fit, solution):
             return fit
-        plain = [_solution(Found(spline, None), solution.status) for spline in plain_splines(pieces, len(solution.knots) - 1)]
+        plain = [
+            _solution(Found(spline, None), solution.status) for spline in plain_splines(pieces, len(solution.knots) - 1)
+        ]
         tried = [(fit, solution), *((made(other), other) for other in plain)]
         fit, solution = min(tried, key=lambda pair: pair[0].metrics["train_mse"])
         if not agrees(fit, solution):

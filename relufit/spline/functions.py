@@ -91,6 +91,10 @@ class FunctionPieces:
         """Equidistant places."""
         return np.linspace(self.low, self.high, count + 1)
 
+    def plain_knots(self, count: int) -> list[np.ndarray]:
+        """Equidistant places."""
+        return [self.nodes(count)]
+
     def distinct(self, nodes: np.ndarray) -> np.ndarray:
         """Those that do not lie within a jump, nor as near to another as rounding."""
         crowded = np.append(np.diff(nodes) < max(CROWDED * (self.high - self.low), CROWDED_STEPS * self.spacing), False)

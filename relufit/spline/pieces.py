@@ -77,6 +77,9 @@ class Pieces(Protocol):
     def nodes(self, count: int) -> np.ndarray:
         """About `count` + 1 places from low to high that a search for knots may begin with."""
 
+    def plain_knots(self, count: int) -> list[np.ndarray]:
+        """Knots (count + 1,) from low to high that nothing was searched for, to compare others with."""
+
     def distinct(self, nodes: np.ndarray) -> np.ndarray:
         """These sorted places from low to high without those that are the same to the target."""
 

@@ -56,7 +56,7 @@ class RangeMoments:
 
     def _from_totals(self, begin: np.ndarray, end: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
         found = (last[0] - first[0]) + (last[1] - first[1])
-        mass, mx, my, mxx, mxy, myy = found
+        mass, mx, my, mxx = found[:4]
         samples = end - begin
         inverse = 1 / np.where(samples > 0, mass, 1.0)
         x, y = mx * inverse, my * inverse

@@ -114,12 +114,11 @@ class DataPieces:
         """Every so many samples."""
         return self.distinct(self.x[np.linspace(0, len(self.x) - 1, count + 1).round().astype(int)])
 
-    def quantiles(self, count: int) -> np.ndarray:
-        """Places between which samples have equal shares of the weight, (count + 1,)."""
-        share = np.cumsum(self.weight) - self.weight / 2
-        found = np.interp(np.linspace(0, share[-1], count + 1), share, self.x)
-        found[[0, -1]] = self.low, self.high
-        return found
+    def plain_knots(self, count: int) -> list[np.ndarray]:
+        """Equidistant, and with equal shares of the places of samples, and of their weight."""
+        share, even = np.cumsum(self.weight) - self.weight / 2, np.linspace(0, 1, count + 1)
+        by_weight = np.interp(share[0] + even * (share[-1] - share[0]), share, self.x)
+        return [self.low + even * (self.high - self.low), np.quantile(self.x, even), by_weight]
 
     def distinct(self, nodes: np.ndarray) -> np.ndarray:
         """Half-way between two samples each, one for each pair."""

@@ -67,7 +67,7 @@ def best_spline(pieces: Pieces, hidden: int) -> Found:
 def _polished(found: Found) -> Found:
     """The same, with the knots of a few pieces of a table moved one by one to where they leave least.
 
-    The error has an edge where a knot passes a sample, and often its minimum there: Newton's method goes back and forth.
+    The error has an edge where a knot passes a sample, and often its minimum: Newton's method goes back and forth.
     """
     spline, left = found
     count, held, table = len(spline.slopes), spline.pieces.breaks, spline.pieces.table
@@ -77,8 +77,9 @@ def _polished(found: Found) -> Found:
         tried = nudged(spline.knots, held, table[0])
         if not len(tried):
             break
-        side_by_side = None if left is None else np.broadcast_to(spline.closure, (len(tried), count))
-        best = solve(spline.pieces, tried[int(np.argmin(solve(spline.pieces, tried, side_by_side).squares))], spline.closure)
+        closures = None if spline.closure is None else np.broadcast_to(spline.closure, (len(tried), count))
+        first = int(np.argmin(solve(spline.pieces, tried, closures).squares))
+        best = solve(spline.pieces, tried[first], spline.closure)
         if not best.squares < spline.squares:
             break
         is_done, spline = spline.squares - best.squares < POLISHED_ENOUGH * spline.squares, best
@@ -153,11 +154,7 @@ def plain_splines(pieces: Pieces, count: int) -> list[Spline]:
 
     Knots are where the network can have them; those that fall together are one.
     """
-    found = [np.linspace(pieces.low, pieces.high, count + 1)]
-    if pieces.table is not None:
-        x = pieces.table[0]
-        found += [np.quantile(x, np.linspace(0, 1, count + 1)), pieces.quantiles(count)]
-    return [solve(pieces, _placed(pieces, knots)) for knots in found]
+    return [solve(pieces, _placed(pieces, knots)) for knots in pieces.plain_knots(count)]
 
 
 def _placed(pieces: Pieces, knots: np.ndarray) -> np.ndarray:

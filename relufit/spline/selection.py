@@ -83,7 +83,7 @@ def _fewest(pieces: Pieces, tolerance: float, loss_unit: float, show: Show) -> C
         return tried[-1].spline.mse <= mse
 
     try:
-        _double_and_bisect(reaches, most)
+        double_and_bisect(reaches, most)
     except KeyboardInterrupt:
         if not tried:
             raise
@@ -98,7 +98,7 @@ def _fewest(pieces: Pieces, tolerance: float, loss_unit: float, show: Show) -> C
     return Choice(best, status)
 
 
-def _double_and_bisect(reaches: Callable[[int], bool], most: int) -> None:
+def double_and_bisect(reaches: Callable[[int], bool], most: int) -> None:
     """Ask of numbers of units from 1 to `most` whether they are enough, until no smaller one can be, or none is."""
     low, high = 0, 1  # too few, and not known
     while not reaches(high):
