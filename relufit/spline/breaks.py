@@ -150,13 +150,16 @@ def _grows_towards(function: Callable[[np.ndarray], np.ndarray], end: float, low
 def jumps(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The jumps in a table, x (C,) strictly ascending, y (C,): the places (J,), sorted, of the samples before them.
 
-    A jump is a step of y, and a slope, of OUTLIER times the largest within NEARBY samples on either side.
+    A jump is a step of y of OUTLIER times the largest of NEARBY steps on either side, and of OUTLIER times what y goes
+    up and down along its length there: a gap in x is no jump. Single slopes say nothing, which noise makes as large as
+    samples are near to each other.
     """
     dx, dy = np.diff(x), np.abs(np.diff(y))
     if len(dx) < NEARBY:
         return np.empty(0, int)
-    slope = dy / dx
-    jump = (dy > OUTLIER * _largest_nearby(dy)) & (slope > OUTLIER * _largest_nearby(slope))
+    with np.errstate(invalid="ignore"):  # at the ends, where there is one side
+        rates = np.nan_to_num(np.divide(*(_sums_nearby(values) for values in (dy, dx))))
+    jump = (dy > OUTLIER * _largest_nearby(dy)) & (dy > OUTLIER * dx * rates.max(axis=0))
     places = np.flatnonzero(jump & (dy > 1e-13 * np.abs(y).max()))
     return np.sort(places[np.argsort(-dy[places])][:CANDIDATES])
 
@@ -178,6 +181,14 @@ def kinks(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     places = places[np.argsort(-change[places - 1])][:CANDIDATES]
     left = np.unique(np.concatenate([places - 1, places]))
     return (x[left] + x[left + 1]) / 2
+
+
+def _sums_nearby(values: np.ndarray) -> np.ndarray:
+    """Sums of the NEARBY values before each, and behind it, (2, N); at the ends of fewer, or 0."""
+    total, place = np.append(0.0, np.cumsum(values)), np.arange(len(values))
+    before = total[place] - total[np.maximum(place - NEARBY, 0)]
+    behind = total[np.minimum(place + 1 + NEARBY, len(values))] - total[place + 1]
+    return np.stack([before, behind])
 
 
 def _largest_nearby(values: np.ndarray, gap: int = 0) -> np.ndarray:

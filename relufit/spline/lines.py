@@ -15,7 +15,8 @@ MOST_PIECES = 2**13  # that lines are looked at for
 LONGEST = 5  # else a line takes up to so many pieces' worth of nodes
 LOOK, LOOK_PER_PIECE = 2048, 4  # places, at least, and for each piece, at which turns are counted
 SAMPLES = 4  # between two such places, at least
-CLEAR = 0.25  # part of the error that lines through so few samples leave at the most, where turns are no noise
+CLEAR = 0.45  # part of the error that lines through so few samples leave at the most, where turns are no noise,
+# of which they leave half
 NEGLIGIBLE = 0.1  # part of the root mean square error that a turn leads away by, and does not count
 RESOLVED = 3  # pieces for each stretch between two inflection points, from which there are enough for all turns
 NODES_PER_STRETCH, MOST_NODES = 5, 2**12

@@ -14,9 +14,7 @@ from relufit.spline.pieces import Pieces
 WHOLE, HALVES = (-1.0, 1.0), (-1.0, -0.5, 0.5, 1.0)
 SHORTEST = 0.5  # of a piece, that is left of a stretch
 MOST = 256  # shifts, about: where stretches are many, only those of fewer bounds at once
-PARTS = np.concatenate(
-    [[1.0], 0.5 * 4.0 ** -np.arange(8)]
-)  # of the way to a sample beside it, by which a knot is nudged
+PARTS = np.append(1.0, 0.5 * 4.0 ** -np.arange(8))  # of the way to a sample beside it, by which a knot is nudged
 ENDS = 6  # knots that help least, and pieces that gain most: what exchanges are made of
 
 

@@ -18,8 +18,8 @@ from functools import cached_property
 
 import numpy as np
 
-# Totals cancel where the variance of x in a run, over its mean square distance from the centre, is below NARROW over the
-# square of the number of samples: less of few, whose sum costs little, and whose line may have to be exact.
+# Totals cancel where the variance of x in a run, over its mean square distance from the centre, is below NARROW over
+# the square of the number of samples: less of few, whose sum costs little, and whose line may have to be exact.
 NARROW = 1e-8
 BLOCK = 32  # samples in a block; runs of up to so many are summed
 

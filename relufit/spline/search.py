@@ -17,6 +17,7 @@ from relufit.spline.least_squares import Spline, solve
 from relufit.spline.lines import (
     FEW_PIECES,
     NEGLIGIBLE,
+    NODES_PER_PIECE,
     RESOLVED,
     Lines,
     inflections,
@@ -29,7 +30,7 @@ from relufit.spline.neighbours import exchanged, lowest, nudged, shifted
 from relufit.spline.newton import improve, improve_all
 from relufit.spline.pieces import Pieces
 
-MANY = 100  # pieces, from which neither lines that meet nor neighbours are looked at
+MANY = 100  # pieces, from which fewer heights are looked at, and fewer neighbours: with the square of their number
 HEIGHTS = (2.0, 3), (4.0, 5)  # in rounds: up to so many root mean squares off a curve, at so many heights
 NEIGHBOURS = 2  # rounds of looking at neighbours
 SHIFTED, EXCHANGED = 24, 12  # the most of them that are followed in one round
@@ -39,6 +40,7 @@ SAME = 1e-6  # of the error: splines at their ends that differ by less are one; 
 RIVAL, NEIGHBOUR_RIVAL = 2.0, 1.2  # times the error of the best: what is still followed
 POLISHED, POLISHED_SAMPLES = 12, 64  # pieces, and samples of each, up to which knots are moved one by one in the end,
 POLISHING, POLISHED_ENOUGH = 12, 1e-6  # so many times, or until the error gets smaller by no more than this part of it
+THINNING = 12  # part of the knots that are taken away at once
 ROUGH_STEPS = 8
 
 
@@ -102,18 +104,24 @@ def _open_splines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
     starts = _by_lines(pieces, count, lines)
     if _best(starts).is_exact:
         return [_best(starts)]
-    if pieces.table is not None and pieces.most <= max(SAMPLES_PER_PIECE * count, FEW_SAMPLES):
+    if pieces.table is not None and (_is_scarce(pieces, count) or pieces.most <= FEW_SAMPLES):
         starts += _joining_samples(pieces, *pieces.table, count)
+    if pieces.table is not None and count > FEW_PIECES:
+        thinned = _thinned(
+            solve(pieces, pieces.table[0] if _is_scarce(pieces, count) else pieces.distinct(lines.nodes)), count
+        )
+        starts += [thinned] if thinned.squares < _best(starts).squares or _is_scarce(pieces, count) else []
     begun = [improve(start, pieces.breaks, FEW_STEPS) for start in starts]
     behind = RIVAL * _best(begun).squares
     found = [improve(start, pieces.breaks) for start in begun if start.squares <= behind]
     if count > FEW_PIECES:
         found += _by_turns(_best(found), lines)
-    if 1 < count <= MANY:
-        least = NEGLIGIBLE * np.sqrt(_best(found).mse)
-        if count < RESOLVED * (1 + inflections(lines.nodes, lines.fine, least)):
+    if count > 1:
+        is_resolved = count >= RESOLVED * _stretches(lines, _best(found))
+        if not is_resolved or _is_scarce(pieces, count):
             found = _with_joined_lines(found, lines)
-        found = _with_neighbours(found)
+        is_easy = is_resolved and count > MANY and not _is_scarce(pieces, count)
+        found = found if is_easy else _with_neighbours(found)
     found += _better_plain_ones(_best(found))
     found.append(_released(_best(found)))
     return sorted(found, key=_squares)
@@ -125,6 +133,36 @@ def _by_lines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
     if len(pieces.breaks) < count and not np.isin(pieces.breaks, starts[0]).all():
         starts.append(knots.by_lines(pieces, count, lines, pieces.breaks))
     return [solve(pieces, start) for start in starts]
+
+
+def _is_scarce(pieces: Pieces, count: int) -> bool:
+    """Whether a piece has so few samples that single ones decide where knots are."""
+    return pieces.most <= SAMPLES_PER_PIECE * count
+
+
+def _thinned(spline: Spline, count: int) -> Spline:
+    """The spline without those of its knots that it does best without: of `count` pieces, good where bends crowd.
+
+    A few at once, and no two neighbours, for what a knot is worth depends on those beside it.
+    """
+    while len(spline.slopes) > count:
+        left, right = spline.lengths[:-1], spline.lengths[1:]
+        away = np.diff(spline.slopes) * left * right / (left + right)  # of the value from the chord
+        worth = away**2 * (spline.gram[2][:-1] + spline.gram[0][1:])
+        most = max(1, min(len(spline.slopes) - count, len(spline.slopes) // THINNING))
+        least = np.flatnonzero(worth <= np.minimum(np.append(worth[1:], np.inf), np.append(np.inf, worth[:-1])))
+        chosen = least[np.argsort(worth[least])[:most]]
+        spline = solve(spline.pieces, np.delete(spline.knots, 1 + chosen))
+    return spline
+
+
+def _stretches(lines: Lines, best: Spline) -> int:
+    """Stretches of a target between two inflection points, about, from nodes no further apart than pieces are long."""
+    nodes, fine = lines.nodes, lines.fine
+    if len(best.slopes) > MANY:  # between nodes of a large table are few samples, whose turns are a matter of chance
+        nodes = np.append(nodes[:-1:NODES_PER_PIECE], nodes[-1])
+        fine = best.pieces.moments(nodes)
+    return 1 + inflections(nodes, fine, NEGLIGIBLE * np.sqrt(best.mse))
 
 
 def _by_turns(best: Spline, lines: Lines) -> list[Spline]:
@@ -195,10 +233,14 @@ def _with_joined_lines(found: list[Spline], lines: Lines) -> list[Spline]:
     """These splines, and those of joined lines at heights around the target, then around the best so far."""
     best, found = _best(found), list(found)
     pieces, count = best.pieces, len(best.knots) - 1
+    if pieces.table is not None and _is_scarce(pieces, count):
+        lines = lines_between(pieces, pieces.table[0], _longest(pieces.table[0], count))
+    else:
+        lines = lines.of_about(count)
     around = pieces.at_knots(lines.nodes, lines.fine)[1]
-    for highest, number in HEIGHTS:
+    for highest, number in HEIGHTS if count <= MANY else HEIGHTS[:1]:
         heights = around + np.linspace(-highest, highest, number)[:, None] * np.sqrt(best.mse)
-        start = knots.by_joined_lines(lines.of_about(count), count, heights)
+        start = knots.by_joined_lines(lines, count, heights)
         if start is None:
             break
         tried = improve(solve(pieces, start), pieces.breaks, FEW_STEPS)
@@ -219,14 +261,13 @@ def _with_neighbours(found: list[Spline]) -> list[Spline]:
     Neighbours that are not better are rivals, and left as found.
     """
     found, held = list(found), found[0].pieces.breaks
-    for _ in range(NEIGHBOURS):
+    part = min(1.0, (MANY / len(found[0].slopes)) ** 2)
+    shifts, exchanges = int(part * SHIFTED), int(part * EXCHANGED)
+    for _ in range(NEIGHBOURS if shifts else 0):
         best, table = _best(found), found[0].pieces.sampled
-        starts = np.concatenate(
-            [
-                lowest(table, shifted(best.knots, best.slopes, held), SHIFTED),
-                lowest(table, exchanged(table, best.knots), EXCHANGED),
-            ]
-        )
+        starts = lowest(table, shifted(best.knots, best.slopes, held), shifts)
+        if exchanges:
+            starts = np.concatenate([starts, lowest(table, exchanged(table, best.knots), exchanges)])
         if not len(starts):
             break
         ended, limit = improve_all(solve(table, starts), held, FEW_STEPS), solve(table, best.knots).squares
@@ -241,19 +282,28 @@ def _with_neighbours(found: list[Spline]) -> list[Spline]:
 
 def _joining_samples(pieces: Pieces, x: np.ndarray, y: np.ndarray, count: int) -> list[Spline]:
     """The spline of the best lines that join samples, if there are any."""
-    longest = len(x) if len(x) <= FEW_SAMPLES else reach(x, count)
-    found = knots.by_joined_lines(lines_between(pieces, x, longest), count, y[None])
+    found = knots.by_joined_lines(lines_between(pieces, x, _longest(x, count)), count, y[None])
     return [] if found is None else [solve(pieces, found)]
 
 
+def _longest(x: np.ndarray, count: int) -> int:
+    """Samples that a line is long at the most."""
+    return len(x) if len(x) <= FEW_SAMPLES and count <= FEW_PIECES else reach(x, count)
+
+
 def _narrow(wide: Spline, count: int, lines: Lines) -> Spline:
-    """A spline of one piece fewer: from the knots of `wide`, each moved a little, where they are many."""
+    """A spline of one piece fewer: from the knots of `wide`, each moved a little, where they are many, or one taken away.
+
+    Where some stand at breaks, which do not move, lines are looked at too.
+    """
     pieces = wide.pieces
-    if count > FEW and not len(pieces.breaks) and not len(pieces.suspects):
-        starts = [solve(pieces, np.interp(np.linspace(0, count + 1, count + 1), np.arange(count + 2), wide.knots))]
-    else:
-        starts = _by_lines(pieces, count, lines)
-    best = _best([improve(start, pieces.breaks) for start in starts])
+    starts = [_thinned(wide, count)]
+    if count > FEW:
+        starts.append(solve(pieces, np.interp(np.linspace(0, count + 1, count + 1), np.arange(count + 2), wide.knots)))
+    if count <= FEW or len(pieces.breaks) or len(pieces.suspects):
+        starts += _by_lines(pieces, count, lines)
+    limit = RIVAL * _best(starts).squares
+    best = _best([improve(start, pieces.breaks) for start in starts if start.squares <= limit])
     return _released(_best([best, *_better_plain_ones(best)]))
 
 
