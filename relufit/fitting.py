@@ -68,8 +68,8 @@ def fit(
     - "lbfgs": scipy's L-BFGS on all samples at once, `epochs` iterations at the most, in `dtype` on the backend; it
       takes no `learning_rate`, `optimizer` or `state`;
     - "spline": the best linear spline found, for one input and one output, in milliseconds. A function without noise is
-      fitted itself, not its samples. `hidden` may be "auto" for data, which is then chosen by cross-validation up to
-      512 (so it is without `hidden`); or a mean squared error is given as `tolerance`, for which the fewest units
+      fitted itself, not its samples. `hidden` may be "auto" for data, which then gets as many units as it supports, up
+      to 512 (so it does without `hidden`); or a mean squared error is given as `tolerance`, for which the fewest units
       are taken. It is that of what is fitted: a function without noise over its domain, metrics["mse"]; else the
       training samples, metrics["train_mse"]. It takes no `learning_rate`, `optimizer` or `state`; backend, dtype,
       epochs, batch_size and scheme have no meaning here, though what is unknown is refused.
@@ -115,7 +115,7 @@ def fit(
     shown = sys.stderr.isatty() if progress is None else progress
     if solver == "spline":
         with progress_line(shown) as show:
-            return spline.fit_problem(problem, hidden, tolerance, seed, show)
+            return spline.fit_problem(problem, hidden, tolerance, show)
 
     units = HIDDEN if hidden is None else check_count("hidden", hidden)
     sizes = Sizes(len(train_index), x.shape[1], units, y.shape[1])

@@ -31,9 +31,7 @@ SURPRISE = 2e-3  # by more than this part of the error
 RESOLUTION = 2.0**50  # places of standardised x in a unit, which is about a deviation
 
 
-def fit_problem(
-    problem: Problem, hidden: int | str | None, tolerance: float | None, seed: int, show: Show = silent
-) -> Fit:
+def fit_problem(problem: Problem, hidden: int | str | None, tolerance: float | None, show: Show = silent) -> Fit:
     """Fit the target of a problem, or its training samples, with so many units.
 
     Where all samples share one x the fit is a constant. Ctrl-C is as in `relufit.fit`. Raises RelufitError for more
@@ -50,7 +48,7 @@ def fit_problem(
     train = problem.train_index
     weight = None if problem.weight is None else problem.weight[train]
     cells = distinct(merge_sorted(problem.x[train], problem.y[train], weight), problem.scaling)
-    solution = _solve_table(cells, problem.scaling, hidden, tolerance, seed, show)
+    solution = _solve_table(cells, problem.scaling, hidden, tolerance, show)
     return _as_fit(problem, solution, time.perf_counter() - start)
 
 
@@ -75,11 +73,11 @@ def _chosen(choice: Choice) -> _Solution:
 
 
 def _solve_table(
-    cells: Cells, scaling: Scaling, hidden: int | str | None, tolerance: float | None, seed: int, show: Show
+    cells: Cells, scaling: Scaling, hidden: int | str | None, tolerance: float | None, show: Show
 ) -> _Solution:
     """The best spline of a table; where all samples share one x, nothing is known of a slope, and it is a constant."""
     if len(cells.x) > 1 or hidden not in (None, "auto", 1) or (tolerance is not None and hidden is not None):
-        return _chosen(choose_for_table(cells, scaling, hidden, tolerance, seed, show))
+        return _chosen(choose_for_table(cells, scaling, hidden, tolerance, show))
     mse = float(cells.syy[0] / cells.weight[0])
     if tolerance is not None and mse > check_positive("a tolerance, a mean squared error,", tolerance):
         raise RelufitError(
@@ -157,7 +155,7 @@ def fit_cells(
     index = split(len(x), test_fraction=test_fraction, seed=seed)
     train, test = (take(cells, np.sort(chosen)) for chosen in index)
     with progress_line(sys.stderr.isatty() if progress is None else progress) as show:
-        solution = _solve_table(train, scaling, hidden, tolerance, seed, show)
+        solution = _solve_table(train, scaling, hidden, tolerance, show)
     seconds = time.perf_counter() - start
     problem = Problem(x, y, None, scaling, *index, "spline", "numpy", cells.weight)
     fit = problem.fit(State(solution.params, (), 0), History(), solution.status)

@@ -7,17 +7,17 @@ pieces lead on from there, and the result is closed (relufit/spline/closing.py).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import zip_longest
 
 import numpy as np
 
 from relufit.spline import knots
-from relufit.spline.closing import ALIKE, FEW, FEW_STEPS, Found, close, different, squares_of
+from relufit.spline.closing import ALIKE, FEW, FEW_STEPS, NEAR, Found, close, different, squares_of
 from relufit.spline.least_squares import Spline, solve
 from relufit.spline.lines import Lines, lines_between, lines_for, reach
 from relufit.spline.neighbours import exchanged, lowest, shifted
 from relufit.spline.newton import improve, improve_all
 from relufit.spline.pieces import Pieces
+from relufit.spline.units import closure_of, closures
 
 MANY = 100  # pieces, from which neither lines that meet nor neighbours are looked at
 RESOLVED = 3  # pieces for each stretch between two inflection points, from which lines need not meet
@@ -26,7 +26,8 @@ HEIGHTS = (2.0, 3), (4.0, 5)  # in rounds: up to so many root mean squares off a
 NEIGHBOURS = 2  # rounds of looking at neighbours
 SHIFTED, EXCHANGED = 24, 12  # the most of them that are followed in one round
 FOLLOWED = 2  # of these, the most that are followed any further where pieces are more than FEW
-SAMPLES_PER_PIECE, FEW_SAMPLES = 6, 400  # up to so many, lines that join samples are a start
+SAMPLES_PER_PIECE, FEW_SAMPLES = 6, 400  # up to so many, lines that join samples are a start,
+VERY_FEW_SAMPLES = 128  # and of a rough spline
 SAME = 1e-6  # of the error: splines at their ends that differ by less are one; half-way, ALIKE
 RIVAL, NEIGHBOUR_RIVAL = 2.0, 1.2  # times the error of the best: what is still followed
 ROUGH_STEPS = 8
@@ -54,13 +55,36 @@ def best_spline(pieces: Pieces, hidden: int) -> Found:
     return min(closed, Found(_narrow(wide, hidden, lines), None), key=squares_of)
 
 
-def rough_splines(pieces: Pieces, counts: Sequence[int]) -> Iterator[Found]:
-    """Good splines of so many pieces each, for comparing their numbers: one start and few steps."""
+def rough_splines(pieces: Pieces, units: Sequence[int]) -> Iterator[Found]:
+    """About what `best_spline` gives for each of these numbers of units: the better one of two starts, and few steps.
+
+    More than FEW turns close a spline at little cost, so the open one stands for it.
+    """
+    wide = [min(hidden + 1, pieces.most) for hidden in units]
+    counts = sorted({*wide, *(hidden for hidden in units if hidden <= FEW)})
     few = [count for count in counts if count <= 2 * FEW]
-    starts = knots.by_lines_each(pieces, few) if few else []
-    for count, start in zip_longest(counts, starts):
-        first = knots.by_lines(pieces, count, lines_for(pieces, count)) if start is None else start
-        yield Found(improve(solve(pieces, first), pieces.breaks, ROUGH_STEPS), None)
+    starts = dict(zip(few, knots.by_lines_each(pieces, few) if few else [], strict=True))
+
+    def opened(count: int) -> Found:
+        first = starts.get(count)
+        first = knots.by_lines(pieces, count, lines_for(pieces, count)) if first is None else first
+        start = _best([solve(pieces, first), *_joining_samples(pieces, count, VERY_FEW_SAMPLES)])
+        return Found(improve(start, pieces.breaks, ROUGH_STEPS), None)
+
+    for hidden, count in zip(units, wide, strict=True):
+        found = opened(count)
+        if hidden <= FEW and count > hidden:
+            closed = _roughly_closed(found.spline)
+            enough = closed.spline.squares <= found.spline.squares * (1 + NEAR)
+            found = closed if enough else min(closed, opened(hidden), key=squares_of)
+        yield found
+
+
+def _roughly_closed(wide: Spline) -> Found:
+    """The best of the closed splines with the knots of an open one, improved by few steps."""
+    closed = [Found(solve(wide.pieces, wide.knots, closure_of(left)), left) for left in closures(wide.slopes)]
+    best = min(closed, key=squares_of)
+    return best._replace(spline=improve(best.spline, wide.pieces.breaks, ROUGH_STEPS))
 
 
 def _open_splines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
@@ -68,8 +92,7 @@ def _open_splines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
     starts = _by_lines(pieces, count, lines)
     if _best(starts).is_exact:
         return [_best(starts)]
-    if pieces.table is not None and pieces.most <= max(SAMPLES_PER_PIECE * count, FEW_SAMPLES):
-        starts += _joining_samples(pieces, *pieces.table, count)
+    starts += _joining_samples(pieces, count, FEW_SAMPLES)
     begun = [improve(start, pieces.breaks, FEW_STEPS) for start in starts]
     behind = RIVAL * _best(begun).squares
     found = [improve(start, pieces.breaks) for start in begun if start.squares <= behind]
@@ -162,8 +185,11 @@ def _with_neighbours(found: list[Spline]) -> list[Spline]:
     return found
 
 
-def _joining_samples(pieces: Pieces, x: np.ndarray, y: np.ndarray, count: int) -> list[Spline]:
-    """The spline of the best lines that join samples, if there are any."""
+def _joining_samples(pieces: Pieces, count: int, few: int) -> list[Spline]:
+    """The spline of the best lines that join samples, if there are any; where samples are few, or few for a piece."""
+    if pieces.table is None or pieces.most > max(SAMPLES_PER_PIECE * count, few):
+        return []
+    x, y = pieces.table
     longest = len(x) if len(x) <= FEW_SAMPLES else reach(x, count)
     found = knots.by_joined_lines(lines_between(pieces, x, longest), count, y[None])
     return [] if found is None else [solve(pieces, found)]
