@@ -27,8 +27,7 @@ def test_noise_is_not_worth_a_unit(samples: int) -> None:
         x, y = np.sort(rng.uniform(0, 1, samples)), rng.normal(size=samples)
         criterion, pieces = judged(x, y, samples)
         line, *others = (
-            criterion.score(best_spline(pieces, units).spline, units)
-            for units in (1, 2, samples // 4, criterion.most)
+            criterion.score(best_spline(pieces, units).spline, units) for units in (1, 2, samples // 4, criterion.most)
         )
         assert line < min(others)
 

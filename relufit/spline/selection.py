@@ -1,7 +1,7 @@
 """How many hidden units a spline gets: as many as asked for, the fewest for a tolerance, or as the data support."""
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from relufit.spline.search import best_spline, rough_splines
 
 MOST_UNITS = 2**13  # that a tolerance may take
 MOST_SCORED = 2**15  # cells that splines are scored on: 64 for each unit at least
-COARSE = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512)  # units of rough splines, which are scored first
+COARSE = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512)  # units that are scored first
 FINE = (*range(1, 8), *range(8, 16, 2), *range(16, 32, 4), *range(32, 64, 8), *range(64, 128, 16))
 FINE = (*FINE, *range(128, 256, 32), *range(256, 513, 64))  # units that may be chosen: steps of a quarter at the most
 
@@ -163,10 +163,12 @@ class _Search:
         return min(self.found or self.scores, key=self.scores.__getitem__)
 
     def run(self) -> None:
-        """Score rough splines, then best ones of fewer units while that is better, or else of more."""
+        """Score rough splines, more of them near the best; from there best ones of fewer units, or else of more."""
         coarse, fine = (_up_to(self.criterion.most, units) for units in (COARSE, FINE))
-        for units, rough in zip(coarse, rough_splines(self.pieces, coarse), strict=True):
-            self._record(units, rough)
+        self._score_roughly(coarse)
+        nearest = coarse.index(self.best)
+        low, high = coarse[max(nearest - 1, 0)], coarse[min(nearest + 1, len(coarse) - 1)]
+        self._score_roughly([units for units in fine if low < units < high and units not in self.scores])
         start = fine.index(self.best)
         self._score(fine[start])
         self._try_while_better(fine[start::-1])
@@ -174,6 +176,10 @@ class _Search:
             self._try_while_better(fine[start:])
         if self.criterion.is_exact(self.found[self.best].spline):
             self._try_fewer(([0, *fine])[fine.index(self.best)])
+
+    def _score_roughly(self, numbers: Sequence[int]) -> None:
+        for units, rough in zip(numbers, rough_splines(self.pieces, numbers), strict=True):
+            self._record(units, rough)
 
     def _try_while_better(self, numbers: tuple[int, ...]) -> None:
         for before, units in pairwise(numbers):
