@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from relufit.backend import Backend
-from relufit.data import SAMPLES, check_table, demand_data_alone, draw_plan, sample, split
+from relufit.columns import NUMBER, Columns
+from relufit.data import SAMPLES, check_columns, demand_data_alone, draw_plan, sample, split
 from relufit.errors import RelufitError
 from relufit.fits import Fit, History, Problem, first_divergence
 from relufit.memory import demand_memory
@@ -62,9 +63,9 @@ def fit_many(
 
     Raises RelufitError for bad input, BackendUnavailable where the backend cannot run here.
     """
-    x, columns, targets = _columns(targets_or_x, y, n, domain, seed)
+    x, outputs, targets, columns = _data(targets_or_x, y, n, domain, seed)
     starts, rates = _listed(seeds), _listed(learning_rates)
-    count = _common_length({"targets": columns, "seeds": starts, "learning_rates": rates})
+    count = _common_length({"targets": outputs, "seeds": starts, "learning_rates": rates})
     hidden, dtype, epochs = check_count("hidden", hidden), check_dtype(dtype), check_count("epochs", epochs)
     batch_size = check_count("batch_size", batch_size)
     rules = [choose_optimizer(solver, optimizer, rate) for rate in rates]
@@ -79,8 +80,10 @@ def fit_many(
     )
     chosen = choose_backend(backend, sizes, dtype, rule, draw_plan(len(train), batch=batch_size, seed=seed))
     problems = [
-        Problem(x, column, target, Scaling.of(x, column), train, test, solver, chosen.name)
-        for column, target in zip(columns, targets, strict=True)
+        Problem(
+            x, column, target, Scaling.of(x, column), train, test, solver, chosen.name, columns=columns.of_output(m)
+        )
+        for m, (column, target) in enumerate(zip(outputs, targets, strict=True))
     ]
     for problem in problems:
         problem.scaling.demand_spread(x, problem.y)
@@ -90,8 +93,8 @@ def fit_many(
         rule.init(init_params(hidden, x.shape[1], seed=start, scheme=scheme, domain=box, dtype=dtype))
         for start in starts
     ]
-    outputs = np.concatenate([problem.scaling.scale_y(problem.y)[train] for problem in problems], axis=1)
-    samples = chosen.samples(inputs[train].astype(dtype), outputs.astype(dtype))
+    scaled = np.concatenate([problem.scaling.scale_y(problem.y)[train] for problem in problems], axis=1)
+    samples = chosen.samples(inputs[train].astype(dtype), scaled.astype(dtype))
     factors = np.array([one.learning_rate for one, _ in rules]) / rule.learning_rate if len(rules) > 1 else None
 
     networks = _Networks(_as_many(problems, count), stack_states(np.stack, _as_many(states, count)))
@@ -152,14 +155,14 @@ def _one(states: State, m: int) -> State:
     return map_arrays(np.copy, map_arrays(itemgetter(m), states))
 
 
-def _columns(
+def _data(
     targets_or_x: Any, y: Any, n: int | None, domain: tuple[float, float] | None, seed: int
-) -> tuple[np.ndarray, list[np.ndarray], list[Target | None]]:
-    """The shared x (N, D), and for each target y (N, 1) and its function."""
+) -> tuple[np.ndarray, list[np.ndarray], list[Target | None], Columns]:
+    """The shared x (N, D), for each target y (N, 1) and its function, and the columns of all of them."""
     if y is not None:
         demand_data_alone(n, domain)
-        x, table = check_table(targets_or_x, y)
-        return x, [table[:, m : m + 1] for m in range(table.shape[1])], [None] * table.shape[1]
+        x, table, columns = check_columns(targets_or_x, y)
+        return x, [table[:, m : m + 1] for m in range(table.shape[1])], [None] * table.shape[1], columns
     given = list(targets_or_x) if isinstance(targets_or_x, (list, tuple)) else [targets_or_x]
     if not given:
         raise RelufitError("fit_many needs at least one target")
@@ -174,7 +177,7 @@ def _columns(
             )
         demand_no_pole(target)
     drawn = [sample(target, SAMPLES if n is None else n, seed) for target in targets]
-    return drawn[0][0], [column for _, column in drawn], list(targets)
+    return drawn[0][0], [column for _, column in drawn], list(targets), Columns(types=(NUMBER,))
 
 
 def _listed(values: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from inspect import signature
 from itertools import chain
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from relufit.columns import Columns
 from relufit.errors import RelufitError
 from relufit.fits import Fit
 from relufit.fitting import check_options, fit
@@ -16,7 +18,7 @@ from relufit.params import SCHEMES, check_choice, check_count, check_dtype
 from relufit.progress import status_line
 from relufit.reading.tables import Chunk, read_table
 from relufit.solvers.spline import fit_cells
-from relufit.solvers.training import check_backend
+from relufit.solvers.training import Diverged, check_backend
 from relufit.spline.cells import collect
 
 ROWS = 2**20  # that are kept as arrays
@@ -33,8 +35,9 @@ def fit_file(
 ) -> Fit:
     """Fit columns of a csv or parquet file; `x`, `y` and `weight` are their names, `options` those of `fit`.
 
-    Rows with a gap are left out; metrics["rows"] and metrics["dropped"] count. Up to 2^20 rows are fitted as they are.
-    More are summed into cells as they are read, in memory that does not grow with the file, by solver "spline".
+    The Fit's `columns` are their names, and whether x held times, which are read as `read_table` says. Rows with a gap
+    are left out; metrics["rows"] and metrics["dropped"] count. Up to 2^20 rows are fitted as they are. More are summed
+    into cells as they are read, in memory that does not grow with the file, by solver "spline".
 
     Raises RelufitError as `read_table` and `fit` do, and where more rows are to be trained on than are kept; TypeError
     for an option that `fit` does not have.
@@ -55,15 +58,21 @@ def fit_file(
             every = chain(kept, chunks)
             kept = []  # which are so held no longer than until they are summed
             cells = collect(every)
-    if cells is None:
-        arrays = [np.concatenate([chunk[k] for chunk in kept]) for k in (0, 1)]
-        weights = None if weight is None else np.concatenate([chunk.weight for chunk in kept])
-        found = fit(*arrays, weight=weights, solver=solver, **options)
-    else:
-        known = ("hidden", "tolerance", "test_fraction", "seed", "progress")
-        found = fit_cells(cells, **{name: options[name] for name in known if name in options})
+    inputs, outputs = ((given,) if isinstance(given, str) else tuple(given) for given in (x, y))
+    columns = Columns(inputs, outputs, chunks.types)
+    try:
+        if cells is None:
+            arrays = [np.concatenate([chunk[k] for chunk in kept]) for k in (0, 1)]
+            weights = None if weight is None else np.concatenate([chunk.weight for chunk in kept])
+            found = fit(*arrays, weight=weights, solver=solver, **options)
+        else:
+            known = ("hidden", "tolerance", "test_fraction", "seed", "progress")
+            found = fit_cells(cells, **{name: options[name] for name in known if name in options})
+    except Diverged as error:
+        error.fit = None if error.fit is None else replace(error.fit, columns=columns)
+        raise
     found.metrics.update(rows=chunks.rows, dropped=chunks.dropped)
-    return found
+    return replace(found, columns=columns)
 
 
 def _check_options(options: dict[str, Any]) -> None:
@@ -81,10 +90,11 @@ def _check_options(options: dict[str, Any]) -> None:
 
 
 class _Counted:
-    """Chunks as they pass, and how many rows they had, which is shown."""
+    """Chunks as they pass, the types of x, and how many rows there were, which is shown."""
 
     def __init__(self, chunks: Iterator[Chunk], show: Callable[[str], None]) -> None:
         self.chunks, self.show, self.rows, self.dropped = chunks, show, 0, 0
+        self.types: tuple[str, ...] = ()
 
     def __iter__(self) -> "_Counted":
         return self
@@ -92,5 +102,6 @@ class _Counted:
     def __next__(self) -> Chunk:
         chunk = next(self.chunks)
         self.rows, self.dropped = self.rows + len(chunk.x), self.dropped + chunk.dropped
+        self.types = chunk.types if len(chunk.x) else self.types
         self.show(f"{self.rows + self.dropped} rows read")
         return chunk

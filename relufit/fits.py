@@ -9,6 +9,7 @@ import numpy as np
 
 from relufit.backend import Backend, Samples
 from relufit.backends import load
+from relufit.columns import Columns
 from relufit.export.numpy_function import answer
 from relufit.optim import State
 from relufit.params import Params
@@ -56,10 +57,16 @@ class Fit:
     x: np.ndarray  # (N, D) the samples
     y: np.ndarray  # (N, O)
     target: Target | None = None
+    # The names of x and y, and whether x were times, which the network then takes in seconds since 1970 UTC.
+    columns: Columns = Columns()  # noqa: RUF009  # a frozen value
 
     def predict(self, x: Any) -> np.ndarray:
-        """The network's output in float64: x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1."""
-        return answer(evaluate, self.params, x)
+        """The network's output in float64: x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1.
+
+        A fit of times takes times, as `relufit.fit` does, and numbers, as seconds since 1970 UTC. Raises RelufitError
+        for an x of another shape or type, and for times where numbers were fitted.
+        """
+        return answer(evaluate, self.params, x, self.columns.types)
 
     def plot(self, path: str | Path | None = None) -> Any:
         """Draw data, fit and residual with matplotlib (D = O = 1); saved where `path` is given. Returns the figure."""
@@ -68,10 +75,10 @@ class Fit:
         return plot_fit(self, path)
 
     def save(self, path: str | Path) -> None:
-        """Write the parameters to a .safetensors file. Raises RelufitError where that cannot be done."""
+        """Write parameters and columns to a .safetensors file. Raises RelufitError where that cannot be done."""
         from relufit.export import save_params
 
-        save_params(self.params, path)
+        save_params(self.params, path, self.columns)
 
     def to_torch(self, dtype: str = "float64") -> Any:
         """A torch.nn.Module of fc1, relu1, fc2 with a copy of the parameters in `dtype`, which can be trained further.
@@ -96,7 +103,7 @@ class Fit:
         """A function of x that answers as predict does, in float64, on a copy of the parameters; it pickles."""
         from relufit.export.numpy_function import build_function
 
-        return build_function(self.params)
+        return build_function(self.params, self.columns.types)
 
 
 @dataclass(frozen=True)
@@ -112,10 +119,15 @@ class Problem:
     solver: str
     backend: str
     weight: np.ndarray | None = None  # (N,), at least 0
+    columns: Columns = Columns()  # noqa: RUF009  # a frozen value
 
     def on(self, backend: Backend) -> "Problem":
         """The same, solved on this backend."""
         return replace(self, backend=backend.name)
+
+    def on_all_samples(self) -> "Problem":
+        """The same with no sample held out."""
+        return replace(self, train_index=np.arange(len(self.x)), test_index=self.test_index[:0])
 
     def samples(self, backend: Backend, dtype: Any) -> Samples:
         """The training samples, standardised, on a backend's device."""
@@ -125,7 +137,7 @@ class Problem:
     def fit(self, state: State, history: History, status: str) -> Fit:
         """The Fit that has reached `state`, standardised and on the host."""
         params = self.scaling.unscale(state.params)
-        fit = Fit(params, history, {}, state, self.x, self.y, self.target)
+        fit = Fit(params, history, {}, state, self.x, self.y, self.target, self.columns)
         errors = self._errors(params, EVERY)
         if self.target is None:
             mse, largest = self._mean_square(errors, EVERY), float(np.abs(errors).max())

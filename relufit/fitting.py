@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from relufit.data import SAMPLES, check_table, demand_data_alone, draw_plan, sample, split, weigh
+from relufit.columns import NUMBER, Columns
+from relufit.data import SAMPLES, check_columns, demand_data_alone, draw_plan, sample, split, weigh
 from relufit.errors import RelufitError
 from relufit.fits import Fit, Problem
 from relufit.memory import demand_memory
@@ -59,6 +60,9 @@ def fit(
 
     `target_or_x` is a Target, the name of one ("sin"), an expression in x ("sin(3*x) + x**2") or a vectorised
     callable, sampled at `n` points (1000) of `domain`; or the inputs x, (N,) or (N, D), with `y`, (N,) or (N, O).
+    x may hold times (datetime64, datetime, pandas): they are fitted as seconds since 1970 UTC, and count as UTC where
+    they name no zone; `Fit.predict` takes times then too. Integers and times that float64 would take for the same are
+    refused in x, and rounded in y.
 
     `hidden` units, 512 without it. `solver` is one of
 
@@ -93,7 +97,7 @@ def fit(
     Raises RelufitError for bad input, BackendUnavailable where the backend cannot run here, and Diverged, with the
     last good fit as `.fit`, where the loss leaves the finite numbers.
     """
-    x, y, target = _data(target_or_x, y, n, domain, seed)
+    x, y, target, columns = _data(target_or_x, y, n, domain, seed)
     hidden = check_hidden(hidden)
     dtype, epochs, batch_size = check_dtype(dtype), check_count("epochs", epochs), check_count("batch_size", batch_size)
     check_backend(backend)  # also where the solver has no use for them
@@ -111,7 +115,7 @@ def fit(
     function = None if solver != "spline" or target is None or target.noise else target  # that is fitted itself
     scaling = Scaling.of(x, y, weight) if function is None else Scaling.of_function(function, x, y)
     scaling.demand_spread(x, y if function is None else None)
-    problem = Problem(x, y, target, scaling, train_index, test_index, solver, "numpy", weight)
+    problem = Problem(x, y, target, scaling, train_index, test_index, solver, "numpy", weight, columns)
     shown = sys.stderr.isatty() if progress is None else progress
     if solver == "spline":
         with progress_line(shown) as show:
@@ -199,14 +203,15 @@ def _train(
 
 def _data(
     target_or_x: Any, y: Any, n: int | None, domain: tuple[float, float] | None, seed: int
-) -> tuple[np.ndarray, np.ndarray, Target | None]:
+) -> tuple[np.ndarray, np.ndarray, Target | None, Columns]:
     if y is not None:
         if isinstance(target_or_x, (str, Target)):
             raise RelufitError(f"{target_or_x!r:.60} is a function and brings its own y; give data as x and y, or no y")
         demand_data_alone(n, domain)
-        return *check_table(target_or_x, y), None
+        inputs, outputs, columns = check_columns(target_or_x, y)
+        return inputs, outputs, None, columns
     if not isinstance(target_or_x, (str, Target)) and not callable(target_or_x):
         raise RelufitError("data need both x and y; without y, give a Target, a name, an expression or a function")
     target = resolve(target_or_x, domain)
     demand_no_pole(target)
-    return *sample(target, SAMPLES if n is None else n, seed), target
+    return *sample(target, SAMPLES if n is None else n, seed), target, Columns(types=(NUMBER,))

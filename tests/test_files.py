@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from relufit import SGD, RelufitError, files, fit
+from relufit import SGD, Diverged, RelufitError, files, fit
+from relufit.columns import Columns
 from relufit.files import fit_file
 
 
@@ -85,6 +86,26 @@ def test_options_are_checked_before_the_file_is_read(
     monkeypatch.setattr(files, "read_table", lambda *_: pytest.fail("the file was read"))
     with pytest.raises(error, match=message):
         fit_file(samples[0], x="x", y="y", **options)
+
+
+@pytest.mark.parametrize("most", [20, files.ROWS])
+def test_a_fit_knows_the_columns_of_its_file(tmp_path: Path, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names, and whether x were times, with a zone or without; of large tables, small ones and diverged fits."""
+    monkeypatch.setattr(files, "ROWS", most)
+    days = np.datetime64("2024-01-01") + np.arange(50)
+    for end, types in (("", ("time",)), ("T00:00Z", ("time with zone",))):
+        (tmp_path / "a.csv").write_text("day,load\n" + "".join(f"{day}{end},{i}\n" for i, day in enumerate(days)))
+        found = fit_file(tmp_path / "a.csv", x="day", y="load", hidden=1, test_fraction=0)
+        assert found.columns == Columns(("day",), ("load",), types)
+        assert found.predict(days[10:11]) == pytest.approx([10], abs=1e-6)
+
+
+def test_a_diverged_fit_knows_its_columns_too(samples: tuple[Path, np.ndarray, np.ndarray]) -> None:
+    """It may be saved as any other."""
+    with pytest.raises(Diverged) as caught:
+        fit_file(samples[0], x=["x"], y=["y"], solver="sgd", learning_rate=1e3, epochs=2, progress=False)
+    assert caught.value.fit is not None
+    assert caught.value.fit.columns == Columns(("x",), ("y",), ("number",))
 
 
 PEAKS = """

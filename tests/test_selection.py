@@ -14,7 +14,7 @@ from relufit.spline import selection
 from relufit.spline.cells import Cells, join_evenly, merge_sorted
 from relufit.spline.criterion import Criterion
 from relufit.spline.search import best_spline, rough_splines
-from relufit.spline.selection import MOST_SCORED, choose_for_table, choose_spline, data_pieces, squares_on, take
+from relufit.spline.selection import MOST_SCORED, choose_spline, choose_units, data_pieces, squares_on, take
 
 
 def test_a_tolerance_takes_the_fewest_units() -> None:
@@ -39,9 +39,9 @@ def units_for(x: np.ndarray, y: np.ndarray) -> int:
 
 def best_of(cells: Cells, scaling: Scaling) -> int:
     """The number of units chosen for cells."""
-    (spline, left), status = choose_for_table(cells, scaling, "auto", None, silent)
+    units, status = choose_units(cells, scaling, silent)
     assert status == "finished"
-    return len(spline.knots) - 1 - (left is not None)
+    return units
 
 
 @pytest.mark.parametrize("kinks", [1, 3, 7])

@@ -2,7 +2,8 @@
 
 Bad input ends in one sentence on stderr and exit code 2; results go to stdout, as text or as JSON.
 
-words: from what was typed to values; printing: from results to text; keeping: from a fit to its files.
+words: from what was typed to values; printing: from results to text; keeping: from a fit to its files; prediction: from
+a network and an x to rows.
 """
 
 import json
@@ -12,14 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 import relufit
 from relufit import backends, fitting, targets
-from relufit.cli import keeping, printing, words
+from relufit.cli import keeping, prediction, printing, words
 from relufit.errors import RelufitError
-from relufit.export import load_params
 from relufit.params import DTYPES, SCHEMES
 
 app = typer.Typer(
@@ -142,30 +141,30 @@ def predict_command(
     network: Annotated[str, typer.Argument(help="A .safetensors file that fit has saved.")],
     table: Annotated[str | None, typer.Argument(help="A csv or parquet file with the columns --x.")] = None,
     x: Columns = None,
-    at: Annotated[str | None, typer.Option(help="Values of x, as in --at=-1,0,pi/2.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            help="Values of x, as in --at=-1,0,pi/2; of a fit of times, as in --at=2026-10-02,2026-10-02T12:30:12Z."
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object a line. Times are text, in ISO 8601 and UTC.")
+    ] = False,
 ) -> None:
     """Print the network's output, a line for each x: at some values, or for the rows of a table."""
-    params = load_params(network)
+    params, columns = prediction.load(network)
     if (table is None) == (at is None):
         raise RelufitError("give either a table and --x, or values by --at=-1,0,pi/2")
     if at is not None:
         if x:
             raise RelufitError("--x names columns of a table; --at brings its own values, so give one of the two")
-        printing.demand_inputs(params, 1)
-        printing.print_rows(np.array(words.values_of_x(at))[:, None], params, as_json)
+        prediction.predict_at(at, params, columns, as_json)
         return
-    from relufit.reading.tables import read_columns, tell_columns
-
     if not x:
+        from relufit.reading.tables import tell_columns
+
         raise RelufitError(f"name the columns of x by --x; {tell_columns(str(table))}")
-    printing.demand_inputs(params, len(x))
-    dropped = 0
-    for chunk in read_columns(str(table), x):
-        dropped += chunk.dropped
-        printing.print_rows(chunk.x, params, as_json)
-    if dropped:
-        print(f"relufit: {dropped} rows with a gap were left out", file=sys.stderr)
+    prediction.predict_table(str(table), x, params, columns, as_json)
 
 
 @app.command("limit")

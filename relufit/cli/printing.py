@@ -2,10 +2,12 @@
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from relufit.columns import NUMBER, as_text
 from relufit.errors import RelufitError
 from relufit.fits import Fit, evaluate
 from relufit.params import Params
@@ -17,17 +19,23 @@ def demand_inputs(params: Params, columns: int) -> None:
         raise RelufitError(f"the network takes {params.w1.shape[0]} column(s) of x, not {columns}")
 
 
-def print_rows(x: np.ndarray, params: Params, as_json: bool) -> None:
-    """Each row of x (n, D), finite, and what the network says of it; there may be none."""
+def print_rows(x: np.ndarray, params: Params, as_json: bool, types: Sequence[str]) -> None:
+    """Each row of x (n, D), finite, and what the network says of it; there may be none.
+
+    Columns of times are printed in ISO 8601, in UTC: the others as numbers.
+    """
     if not len(x):
         return
     with np.errstate(all="ignore"):  # far outside, a network leaves the finite numbers, and its rows show it
         y = evaluate(params, x)  # (n, O)
-    for given, found in zip(x.tolist(), y.tolist(), strict=True):
+    columns = [
+        column.tolist() if found == NUMBER else as_text(column, found) for column, found in zip(x.T, types, strict=True)
+    ]
+    for given, found in zip(zip(*columns, strict=True), y.tolist(), strict=True):
         if as_json:
             print(json.dumps({"x": given, "y": [_or_null(value) for value in found]}))
         else:
-            print(",".join(map(repr, (*given, *found))))
+            print(",".join(map(str, (*given, *found))))
 
 
 def as_json(values: dict[str, Any]) -> str:

@@ -40,16 +40,7 @@ def data_pieces(cells: Cells, scaling: Scaling) -> DataPieces:
     x_unit, y_unit = float(scaling.x_scale[0]), scaling.y_scale
     x, y = (cells.x - scaling.x_shift[0]) / x_unit, (cells.y - scaling.y_shift[0]) / y_unit
     spreads = np.stack([cells.sxx / x_unit**2, cells.sxy / (x_unit * y_unit), cells.syy / y_unit**2])
-    return DataPieces(x, y, cells.weight, spreads)
-
-
-def choose_for_table(
-    cells: Cells, scaling: Scaling, hidden: int | str | None, tolerance: float | None, show: Show
-) -> Choice:
-    """As `choose_spline`; without `hidden` and tolerance, or with "auto", of as many units as the data support."""
-    if tolerance is None and hidden in (None, "auto"):
-        return _best_scored(cells, scaling, show)
-    return choose_spline(data_pieces(cells, scaling), hidden, tolerance, scaling.loss_unit, show)
+    return DataPieces(x, y, cells.weight, spreads, scaling.knot_spacing(float(x[0]), float(x[-1])))
 
 
 def choose_spline(
@@ -122,23 +113,21 @@ def _double_and_bisect(reaches: Callable[[int], bool], most: int) -> None:
         low, high = (low, middle) if reaches(middle) else (middle, high)
 
 
-def _best_scored(cells: Cells, scaling: Scaling, show: Show) -> Choice:
-    """The spline of the least score, of up to 512 units.
+def choose_units(cells: Cells, scaling: Scaling, show: Show) -> tuple[int, str]:
+    """As many units as a table supports, up to 512: those of the spline with the least score (criterion.py).
 
     Of a large table neighbouring cells are joined for the scores: what turns within a few ten-thousandths of the
-    samples may get fewer units. Ctrl-C ends the search, and the best score so far decides; before there is any, the
-    KeyboardInterrupt goes on.
+    samples may get fewer units. Also the status: "interrupted" where Ctrl-C ended the search, and the best score so far
+    decides; before there is any, the KeyboardInterrupt goes on. Raises RelufitError where all samples share one x.
     """
-    scored, status = join_evenly(cells, MOST_SCORED), "finished"
-    search = _Search(scored, scaling, show)
+    search, status = _Search(join_evenly(cells, MOST_SCORED), scaling, show), "finished"
     try:
         search.run()
     except KeyboardInterrupt:
         if not search.scores:
             raise
         status = "interrupted"
-    found = search.found.get(search.best) if scored is cells else None
-    return Choice(found or best_spline(data_pieces(cells, scaling), search.best), status)
+    return search.best, status
 
 
 def _up_to(most: int, units: tuple[int, ...]) -> tuple[int, ...]:
