@@ -5,7 +5,7 @@ import pytest
 
 from relufit.scaling import Scaling
 from relufit.spline.cells import join_evenly, merge_sorted
-from relufit.spline.criterion import Criterion, has_lone_peak, price
+from relufit.spline.criterion import Criterion, has_lone_peak, overshoots, price
 from relufit.spline.samples import DataPieces
 from relufit.spline.search import best_spline
 from relufit.spline.selection import data_pieces
@@ -66,10 +66,18 @@ KNOTS = np.array([0.0, 40, 41, 42, 99])
         ([0.0, 50, 99], [0, 5, 0], False),
         ([0.0, 1, 2], [0, 5, 0], False),  # too few pieces for one to stand out
         ([0.0, 40, 41, 99], [0, 0, 5, 5], False),  # a step
-        ([0.0, 40, 41, 42, 43, 44, 99], [0, 0, 9, 0, -9, 0, 0], True),  # two samples off
+        ([0.0, 40, 41, 42, 44, 45, 46, 99], [0, 0, 9, 0, 0, 9, 0, 0], True),  # two samples off
         ([0.0, 99], [0, 1], False),
     ],
 )
 def test_a_peak_with_few_samples_is_lone(knots: list[float], values: list[float], is_lone: bool) -> None:
     """A peak that stands out and has one sample is an outlier; a cusp, a tent, a tooth and a step are not."""
     assert has_lone_peak(np.asarray(knots), np.asarray(values, float), np.arange(100.0)) == is_lone
+
+
+@pytest.mark.parametrize(("height", "does"), [(1.0, False), (1.2, False), (8.0, True), (-8.0, True)])
+def test_a_value_far_off_the_samples_nearby_overshoots(height: float, does: bool) -> None:
+    """A knot in a gap may be a little off the samples on both sides, and not many times their range."""
+    x = np.concatenate([np.linspace(0, 1, 20), np.linspace(5, 6, 20)])
+    knots, values = np.array([0.0, 0.9, 3.0, 5.1, 6.0]), np.array([0.0, 1.0, height, 1.0, 0.0])
+    assert overshoots(knots, values, x, np.interp(x, knots, np.clip(values, 0, 1))) == does

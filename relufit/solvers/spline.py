@@ -27,7 +27,7 @@ from relufit.spline.density import by_density, even_nodes
 from relufit.spline.functions import PARTS, FunctionPieces
 from relufit.spline.pieces import Pieces
 from relufit.spline.search import best_spline, placed, plain_splines
-from relufit.spline.selection import Choice, Show, choose_spline, choose_units, data_pieces, squares_on, take
+from relufit.spline.selection import Choice, Show, choose_for_table, choose_spline, data_pieces, squares_on, take
 from relufit.spline.units import to_params
 from relufit.targets import Target
 
@@ -43,7 +43,7 @@ RESOLUTION = 2.0**50  # places of standardised x in a unit, which is about a dev
 def fit_problem(problem: Problem, hidden: int | str | None, tolerance: float | None, show: Show = silent) -> Fit:
     """Fit the target of a problem, or all of its samples, with so many units.
 
-    Samples that are held out serve `test_mse` alone, which is that of a second fit, without them, with as many units.
+    Samples that are held out serve `test_mse`, which is that of a second fit, without them, with as many units.
     Where all samples share one x the fit is a constant. metrics["status"] is "inexact" where rounding makes the error
     of the network another than that of its spline. Ctrl-C is as in `relufit.fit`.
 
@@ -139,18 +139,19 @@ class _Table(NamedTuple):
     show: Show
 
     def fit(self, hidden: int | str | None, tolerance: float | None, made: Callable[[_Solution], Fit]) -> Fit:
-        """The Fit of all cells, with as many units as asked for, or as those that are not held out support.
+        """The Fit of all cells, with as many units as asked for, or as they support.
 
         Where all samples share one x, nothing is known of a slope, and it is a constant.
         """
         both = tolerance is not None and hidden is not None
         if len(self.cells.x) == 1 and hidden in (None, "auto", 1) and not both:
             return self._constant(tolerance, made)
-        pieces, status = data_pieces(self.cells, self.scaling), "finished"
+        pieces = data_pieces(self.cells, self.scaling)
         if tolerance is None and hidden in (None, "auto"):
-            hidden, status = choose_units(self.train or self.cells, self.scaling, self.show)
-        choice = choose_spline(pieces, hidden, tolerance, self.scaling.loss_unit, self.show)
-        return self._agreeing(_solution(choice.found, max(status, choice.status)), pieces, made)
+            choice = choose_for_table(self.cells, self.scaling, self.show)
+        else:
+            choice = choose_spline(pieces, hidden, tolerance, self.scaling.loss_unit, self.show)
+        return self._agreeing(_solution(*choice), pieces, made)
 
     def _constant(self, tolerance: float | None, made: Callable[[_Solution], Fit]) -> Fit:
         fit = made(_constant(self.cells, self.scaling))

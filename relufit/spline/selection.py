@@ -113,21 +113,29 @@ def _double_and_bisect(reaches: Callable[[int], bool], most: int) -> None:
         low, high = (low, middle) if reaches(middle) else (middle, high)
 
 
-def choose_units(cells: Cells, scaling: Scaling, show: Show) -> tuple[int, str]:
-    """As many units as a table supports, up to 512: those of the spline with the least score (criterion.py).
+def choose_for_table(cells: Cells, scaling: Scaling, show: Show) -> Choice:
+    """The best spline of as many units as a table supports, up to 512: of the least score (criterion.py).
 
     Of a large table neighbouring cells are joined for the scores: what turns within a few ten-thousandths of the
-    samples may get fewer units. Also the status: "interrupted" where Ctrl-C ended the search, and the best score so far
-    decides; before there is any, the KeyboardInterrupt goes on. Raises RelufitError where all samples share one x.
+    samples may get fewer units. Ctrl-C ends the search, and the best score so far decides; before there is any, the
+    KeyboardInterrupt goes on. Raises RelufitError where all samples share one x.
     """
-    search, status = _Search(join_evenly(cells, MOST_SCORED), scaling, show), "finished"
+    if len(cells.x) < 4:
+        return Choice(best_spline(data_pieces(cells, scaling), 1), "finished")
+    scored, status = join_evenly(cells, MOST_SCORED), "finished"
+    search = _Search(scored, scaling, show)
     try:
         search.run()
+        if scored is not cells:  # a kink inside a cell takes a unit more than it does between samples
+            whole = _Search(cells, scaling, show)
+            whole.finish(search.best, 0)
+            scored, search = cells, whole
     except KeyboardInterrupt:
         if not search.scores:
             raise
         status = "interrupted"
-    return search.best, status
+    found = search.found.get(search.best) if scored is cells else None
+    return Choice(found or best_spline(data_pieces(cells, scaling), search.best), status)
 
 
 def _up_to(most: int, units: tuple[int, ...]) -> tuple[int, ...]:
@@ -163,8 +171,15 @@ class _Search:
         self._try_while_better(fine[start::-1])
         if self.best == fine[start]:
             self._try_while_better(fine[start:])
-        if self.criterion.is_exact(self.found[self.best].spline):
-            self._try_fewer(([0, *fine])[fine.index(self.best)])
+        self.finish(self.best, ([0, *fine])[fine.index(self.best)])
+
+    def finish(self, units: int, too_few: int) -> None:
+        """Score the best spline of so many units; where it is exact, bisect for the fewest units that are."""
+        self._score(units)
+        while self.criterion.is_exact(self.found[self.best].spline) and self.best - too_few > 1:
+            middle = (too_few + self.best) // 2
+            if self._score(middle) > self.scores[self.best]:
+                too_few = middle
 
     def _score_roughly(self, numbers: Sequence[int]) -> None:
         for units, rough in zip(numbers, rough_splines(self.pieces, numbers), strict=True):
@@ -174,13 +189,6 @@ class _Search:
         for before, units in pairwise(numbers):
             if self._score(units) > self._score(before):
                 return
-
-    def _try_fewer(self, too_few: int) -> None:
-        """Bisect for the fewest units that are exact."""
-        while self.best - too_few > 1:
-            middle = (too_few + self.best) // 2
-            if self._score(middle) > self.scores[self.best]:
-                too_few = middle
 
     def _score(self, units: int) -> float:
         """The score of the best spline of so many units."""
