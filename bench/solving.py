@@ -111,7 +111,7 @@ class Solving:
         """Once more than is kept: the first call finds nothing in its caches."""
         start = time.perf_counter()
         while len(self.seconds) <= ROUNDS:
-            fit = spline.fit_problem(self.problem, self.case.hidden, None, 0)
+            fit = spline.fit_problem(self.problem, self.case.hidden, None)
             self.seconds.append(fit.metrics["seconds"])
             if time.perf_counter() - start >= self.budget_seconds and len(self.seconds) > 1:
                 break

@@ -73,10 +73,10 @@ def fit(
     - "lbfgs": scipy's L-BFGS on all samples at once, at most `epochs` (200) iterations; it uses `scheme`, `dtype` and
       `backend` likewise;
     - "spline": the best linear spline found, for one input and one output, in milliseconds. A function without noise is
-      fitted itself, not its samples, which the Fit only holds. `hidden` may be "auto" for data, which is then chosen by
-      cross-validation up to 512 (so it is without `hidden`); or a mean squared error is given as `tolerance`, for which
-      the fewest units are taken. It is that of what is fitted: a function without noise over its domain,
-      metrics["mse"]; else the training samples, metrics["train_mse"].
+      fitted itself, not its samples, which the Fit only holds. `hidden` may be "auto" for data, which then gets as many
+      units as it supports, up to 512 (so it does without `hidden`); or a mean squared error is given as `tolerance`,
+      for which the fewest units are taken. It is that of what is fitted: a function without noise over its domain,
+      metrics["mse"]; else the samples fitted, metrics["train_mse"].
 
     Of the samples a `test_fraction` (0.2) is held out, except where spline fits a function itself. `seed` is that of
     everything random.
@@ -115,7 +115,7 @@ def fit(
     shown = sys.stderr.isatty() if progress is None else progress
     if kind == "spline":
         with progress_line(shown) as show:
-            return spline.fit_problem(problem, options.get("hidden"), tolerance, seed, show)
+            return spline.fit_problem(problem, options.get("hidden"), tolerance, show)
 
     units = options.get("hidden", HIDDEN)
     sizes = Sizes(len(problem.train_index), problem.x.shape[1], units, problem.y.shape[1])

@@ -38,10 +38,10 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
     relufit.fit, except that
 
     - `solver` "auto" is "spline" for one input and one output, "lbfgs" for all else;
-    - `hidden` None is chosen by cross-validation with spline, up to 512, is 100 with lbfgs and 512 with the others;
+    - `hidden` None is what the data support with spline, up to 512, is 100 with lbfgs and 512 with the others;
     - `dtype` is float64: L-BFGS gets further, and float32 data are fitted as well.
 
-    `random_state`, for initial weights, minibatches and folds, is a number, with which fits are the same; or, as
+    `random_state`, for initial weights and minibatches, is a number, with which fits are the same; or, as
     everywhere in scikit-learn, None or a RandomState, with which they are not.
 
     scikit-learn's check_estimator passes whole with spline and lbfgs, and so with "auto". sgd, momentum and adam refuse

@@ -145,7 +145,7 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_a_table_is_fitted_and_predicted(table: Path, tmp_path: Path) -> None:
-    """Units by cross-validation, gaps counted, errors apart; the file that is saved predicts what the fit does."""
+    """Units as the data support, gaps counted, errors apart; the file that is saved predicts what the fit does."""
     saved = tmp_path / "fit.safetensors"
     done = relufit("fit", str(table), "--x", "t", "--y", "v", "--save", str(saved), "--json")
     assert done.returncode == 0, done.stderr

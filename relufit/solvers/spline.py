@@ -26,7 +26,7 @@ from relufit.spline.density import by_density, even_nodes
 from relufit.spline.functions import PARTS, FunctionPieces
 from relufit.spline.pieces import Pieces
 from relufit.spline.search import best_spline, placed, plain_splines
-from relufit.spline.selection import Show, choose_spline, cross_validated, data_pieces, squares_on, take
+from relufit.spline.selection import Show, choose_for_table, choose_spline, data_pieces, squares_on, take
 from relufit.spline.units import to_params
 from relufit.targets import Target
 
@@ -39,12 +39,10 @@ ROUNDINGS = 8.0  # and the square of so many roundings of the largest y
 RESOLUTION = 2.0**50  # places of standardised x in a unit, which is about a deviation
 
 
-def fit_problem(
-    problem: Problem, hidden: int | str | None, tolerance: float | None, seed: int, show: Show = silent
-) -> Fit:
+def fit_problem(problem: Problem, hidden: int | str | None, tolerance: float | None, show: Show = silent) -> Fit:
     """Fit the target of a problem, or all of its samples, with so many units.
 
-    Samples that are held out serve `test_mse` alone, which is that of a second fit, without them, with as many units.
+    Samples that are held out serve `test_mse`, which is that of a second fit, without them, with as many units.
     Where all samples share one x the fit is a constant. metrics["status"] is "inexact" where rounding makes the error
     of the network another than that of its spline. Ctrl-C is as in `relufit.fit`.
 
@@ -64,7 +62,7 @@ def fit_problem(
         weight = None if problem.weight is None else problem.weight[index]
         return distinct(merge_sorted(problem.x[index], problem.y[index], weight), problem.scaling)
 
-    table = _Table(cells(slice(None)), cells(problem.train_index) if len(test) else None, problem.scaling, seed, show)
+    table = _Table(cells(slice(None)), cells(problem.train_index) if len(test) else None, problem.scaling, show)
     fit = table.fit(hidden, tolerance, lambda solution: _as_fit(every, solution))
     fit.metrics["seconds"] = time.perf_counter() - start
     score = table.score(fit, lambda solution: problem.mse(problem.scaling.unscale(solution.params), test))
@@ -104,7 +102,7 @@ def fit_cells(
         return fit
 
     with progress_line(sys.stderr.isatty() if progress is None else progress) as show:
-        table = _Table(cells, train if len(test.x) else None, scaling, seed, show)
+        table = _Table(cells, train if len(test.x) else None, scaling, show)
         fit = table.fit(hidden, tolerance, made)
         fit.metrics["seconds"] = time.perf_counter() - start
         score = table.score(fit, lambda solution: _mean_square(solution, test, scaling))
@@ -137,22 +135,22 @@ class _Table(NamedTuple):
     cells: Cells
     train: Cells | None  # those that are not held out; None where none are
     scaling: Scaling
-    seed: int
     show: Show
 
     def fit(self, hidden: int | str | None, tolerance: float | None, made: Callable[[_Solution], Fit]) -> Fit:
-        """The Fit of all cells, with as many units as asked for, or as cross-validation says without those held out.
+        """The Fit of all cells, with as many units as asked for, or as they support.
 
         Where all samples share one x, nothing is known of a slope, and it is a constant.
         """
         both = tolerance is not None and hidden is not None
         if len(self.cells.x) == 1 and hidden in (None, "auto", 1) and not both:
             return self._constant(tolerance, made)
-        pieces, status = data_pieces(self.cells, self.scaling), "finished"
+        pieces = data_pieces(self.cells, self.scaling)
         if tolerance is None and hidden in (None, "auto"):
-            hidden, status = cross_validated(self.train or self.cells, self.scaling, self.seed, self.show)
-        choice = choose_spline(pieces, hidden, tolerance, self.scaling.loss_unit, self.show)
-        return self._agreeing(_solution(choice.found, max(status, choice.status)), pieces, made)
+            choice = choose_for_table(self.cells, self.scaling, self.show)
+        else:
+            choice = choose_spline(pieces, hidden, tolerance, self.scaling.loss_unit, self.show)
+        return self._agreeing(_solution(*choice), pieces, made)
 
     def _constant(self, tolerance: float | None, made: Callable[[_Solution], Fit]) -> Fit:
         fit = made(_constant(self.cells, self.scaling))

@@ -14,7 +14,8 @@ To be read in this order; each file imports only from those before it:
 - neighbours: splines near one that Newton's method does not reach from it;
 - closing: how a spline takes one unit less;
 - search: from several starts to the best spline of so many units;
-- selection: how many units there should be: as asked for, for a tolerance, by cross-validation.
+- criterion: what units of a table are worth;
+- selection: how many units there should be: as asked for, for a tolerance, or as many as a table supports.
 
 `relufit.solvers.spline` fits functions and data by this; nothing here knows of training, backends or fits.
 """

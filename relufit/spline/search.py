@@ -7,12 +7,11 @@ pieces lead on from there, and the result is closed (relufit/spline/closing.py).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import zip_longest
 
 import numpy as np
 
 from relufit.spline import knots
-from relufit.spline.closing import ALIKE, FEW, FEW_STEPS, Found, close, different, squares_of
+from relufit.spline.closing import ALIKE, FEW, FEW_STEPS, NEAR, Found, close, different, squares_of
 from relufit.spline.least_squares import Spline, solve
 from relufit.spline.lines import (
     FEW_PIECES,
@@ -29,13 +28,15 @@ from relufit.spline.lines import (
 from relufit.spline.neighbours import exchanged, lowest, nudged, shifted
 from relufit.spline.newton import improve, improve_all
 from relufit.spline.pieces import Pieces
+from relufit.spline.units import closure_of, closures
 
 MANY = 100  # pieces, from which fewer heights are looked at, and fewer neighbours: with the square of their number
 HEIGHTS = (2.0, 3), (4.0, 5)  # in rounds: up to so many root mean squares off a curve, at so many heights
 NEIGHBOURS = 2  # rounds of looking at neighbours
 SHIFTED, EXCHANGED = 24, 12  # the most of them that are followed in one round
 FOLLOWED = 2  # of these, the most that are followed any further where pieces are more than FEW
-SAMPLES_PER_PIECE, FEW_SAMPLES = 6, 400  # up to so many, lines that join samples are a start
+SAMPLES_PER_PIECE, FEW_SAMPLES = 6, 400  # up to so many, lines that join samples are a start,
+VERY_FEW_SAMPLES = 128  # and of a rough spline
 SAME = 1e-6  # of the error: splines at their ends that differ by less are one; half-way, ALIKE
 RIVAL, NEIGHBOUR_RIVAL = 2.0, 1.2  # times the error of the best: what is still followed
 POLISHED, POLISHED_SAMPLES = 12, 64  # pieces, and samples of each, up to which knots are moved one by one in the end,
@@ -90,13 +91,36 @@ def _polished(found: Found) -> Found:
     return Found(spline, left)
 
 
-def rough_splines(pieces: Pieces, counts: Sequence[int]) -> Iterator[Found]:
-    """Good splines of so many pieces each, for comparing their numbers: one start and few steps."""
+def rough_splines(pieces: Pieces, units: Sequence[int]) -> Iterator[Found]:
+    """About what `best_spline` gives for each of these numbers of units: the better one of two starts, and few steps.
+
+    More than FEW turns close a spline at little cost, so the open one stands for it.
+    """
+    wide = [min(hidden + 1, pieces.most) for hidden in units]
+    counts = sorted({*wide, *(hidden for hidden in units if hidden <= FEW)})
     few = [count for count in counts if count <= 2 * FEW]
-    starts = knots.by_lines_each(pieces, few) if few else []
-    for count, start in zip_longest(counts, starts):
-        first = knots.by_lines(pieces, count, lines_for(pieces, count)) if start is None else start
-        yield Found(improve(solve(pieces, first), pieces.breaks, ROUGH_STEPS), None)
+    starts = dict(zip(few, knots.by_lines_each(pieces, few) if few else [], strict=True))
+
+    def opened(count: int) -> Found:
+        first = starts.get(count)
+        first = knots.by_lines(pieces, count, lines_for(pieces, count)) if first is None else first
+        start = _best([solve(pieces, first), *_joining_samples(pieces, count, VERY_FEW_SAMPLES)])
+        return Found(improve(start, pieces.breaks, ROUGH_STEPS), None)
+
+    for hidden, count in zip(units, wide, strict=True):
+        found = opened(count)
+        if hidden <= FEW and count > hidden:
+            closed = _roughly_closed(found.spline)
+            enough = closed.spline.squares <= found.spline.squares * (1 + NEAR)
+            found = closed if enough else min(closed, opened(hidden), key=squares_of)
+        yield found
+
+
+def _roughly_closed(wide: Spline) -> Found:
+    """The best of the closed splines with the knots of an open one, improved by few steps."""
+    closed = [Found(solve(wide.pieces, wide.knots, closure_of(left)), left) for left in closures(wide.slopes)]
+    best = min(closed, key=squares_of)
+    return best._replace(spline=improve(best.spline, wide.pieces.breaks, ROUGH_STEPS))
 
 
 def _open_splines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
@@ -104,13 +128,11 @@ def _open_splines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
     starts = _by_lines(pieces, count, lines)
     if _best(starts).is_exact:
         return [_best(starts)]
-    if pieces.table is not None and (_is_scarce(pieces, count) or pieces.most <= FEW_SAMPLES):
-        starts += _joining_samples(pieces, *pieces.table, count)
+    starts += _joining_samples(pieces, count, FEW_SAMPLES)
     if pieces.table is not None and count > FEW_PIECES:
-        thinned = _thinned(
-            solve(pieces, pieces.table[0] if _is_scarce(pieces, count) else pieces.distinct(lines.nodes)), count
-        )
-        starts += [thinned] if thinned.squares < _best(starts).squares or _is_scarce(pieces, count) else []
+        is_scarce = _is_scarce(pieces, count)
+        thinned = _thinned(solve(pieces, pieces.table[0] if is_scarce else pieces.distinct(lines.nodes)), count)
+        starts += [thinned] if is_scarce or thinned.squares < _best(starts).squares else []
     begun = [improve(start, pieces.breaks, FEW_STEPS) for start in starts]
     behind = RIVAL * _best(begun).squares
     found = [improve(start, pieces.breaks) for start in begun if start.squares <= behind]
@@ -280,8 +302,11 @@ def _with_neighbours(found: list[Spline]) -> list[Spline]:
     return found
 
 
-def _joining_samples(pieces: Pieces, x: np.ndarray, y: np.ndarray, count: int) -> list[Spline]:
-    """The spline of the best lines that join samples, if there are any."""
+def _joining_samples(pieces: Pieces, count: int, few: int) -> list[Spline]:
+    """The spline of the best lines that join samples, if there are any; where samples are few, or few for a piece."""
+    if pieces.table is None or not (_is_scarce(pieces, count) or pieces.most <= few):
+        return []
+    x, y = pieces.table
     found = knots.by_joined_lines(lines_between(pieces, x, _longest(x, count)), count, y[None])
     return [] if found is None else [solve(pieces, found)]
 

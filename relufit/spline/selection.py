@@ -1,6 +1,8 @@
-"""How many hidden units a spline gets: as many as asked for, the fewest for a tolerance, or by cross-validation."""
+"""How many hidden units a spline gets: as many as asked for, the fewest for a tolerance, or as the data support."""
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -10,15 +12,16 @@ from relufit.params import check_count, check_positive
 from relufit.scaling import Scaling
 from relufit.spline.cells import Cells, join_evenly
 from relufit.spline.closing import Found
+from relufit.spline.criterion import Criterion
 from relufit.spline.pieces import Pieces
 from relufit.spline.samples import DataPieces
 from relufit.spline.search import best_spline, rough_splines
 
 MOST_UNITS = 2**13  # that a tolerance may take
-MOST_CHOSEN = 512  # that cross-validation may choose
-FOLDS = 5
-MOST_JUDGED = 2**17  # cells in cross-validation, 256 a unit at least: 120 MB for all folds, and for 2**20 would be 900
-STANDARD_ERRORS = 0.5  # fewer units are taken where they are worse by no more than this
+MOST_SCORED = 2**15  # cells that splines are scored on: 64 for each unit at least
+COARSE = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512)  # units that are scored first
+FINE = (*range(1, 8), *range(8, 16, 2), *range(16, 32, 4), *range(32, 64, 8), *range(64, 128, 16))
+FINE = (*FINE, *range(128, 256, 32), *range(256, 513, 64))  # units that may be chosen: steps of a quarter at the most
 
 Show = Callable[[int, float], None]  # a number of units that was tried, and the mean square that it leaves
 
@@ -110,66 +113,94 @@ def double_and_bisect(reaches: Callable[[int], bool], most: int) -> None:
         low, high = (low, middle) if reaches(middle) else (middle, high)
 
 
-class Validated(NamedTuple):
-    """What cross-validation says of a number of units: the mean square on samples left out, and its standard error."""
+def choose_for_table(cells: Cells, scaling: Scaling, show: Show) -> Choice:
+    """The best spline of as many units as a table supports, up to 512: of the least score (criterion.py).
 
-    hidden: int
-    mse: float
-    standard_error: float
-
-
-def cross_validated(cells: Cells, scaling: Scaling, seed: int, show: Show) -> tuple[int, str]:
-    """The fewest units that are not worse than the best number by more than half a standard error; at most 512.
-
-    Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 7.10, take a whole one: fewer units than are
-    best for a noisy sine. Each fold leaves out a fifth of the cells, drawn at random; samples of one x are one cell.
-
-    Also the status: "interrupted" where Ctrl-C came before all numbers had their scores, and those so far decide.
+    Of a large table neighbouring cells are joined for the scores: what turns within a few ten-thousandths of the
+    samples may get fewer units. Ctrl-C ends the search, and the best score so far decides; before there is any, the
+    KeyboardInterrupt goes on. Raises RelufitError where all samples share one x.
     """
-    scores: list[Validated] = []
-    status = "finished"
+    if len(cells.x) < 4:
+        return Choice(best_spline(data_pieces(cells, scaling), 1), "finished")
+    scored, status = join_evenly(cells, MOST_SCORED), "finished"
+    search = _Search(scored, scaling, show)
     try:
-        for score in validate(cells, scaling, seed):
-            scores.append(score)
-            show(score.hidden, score.mse * scaling.loss_unit)
+        search.run()
+        if scored is not cells:  # a kink inside a cell takes a unit more than it does between samples
+            whole = _Search(cells, scaling, show)
+            whole.finish(search.best, 0)
+            scored, search = cells, whole
     except KeyboardInterrupt:
-        if not scores:
+        if not search.scores:
             raise
         status = "interrupted"
-    best = min(scores, key=lambda score: score.mse)
-    enough = best.mse + STANDARD_ERRORS * best.standard_error
-    return next(score.hidden for score in scores if score.mse <= enough), status
+    found = search.found.get(search.best) if scored is cells else None
+    return Choice(found or best_spline(data_pieces(cells, scaling), search.best), status)
 
 
-def validate(cells: Cells, scaling: Scaling, seed: int) -> Iterator[Validated]:
-    """Cross-validation on the moments alone, for 1 unit and more, until nothing but rounding is left.
+def _up_to(most: int, units: tuple[int, ...]) -> tuple[int, ...]:
+    """Those of ascending numbers of units that are less than `most`, and that; at most the last of them."""
+    most = min(most, units[-1])
+    return (*units[: bisect_left(units, most)], most)
 
-    More units may leave more, and this is no reason to stop: of twenty periods of a sine, 3 units leave a little less
-    than 4, 6, 8 and so on, and 64 nearly nothing.
 
-    All folds are in memory together, so of a large table neighbouring cells are joined before. The choice is the same
-    but for chance, and for what turns within a few ten-thousandths of the samples: that may get fewer units.
-    """
-    cells = join_evenly(cells, MOST_JUDGED)
-    folds = min(FOLDS, len(cells.x) // 2)
-    if folds < 2:
-        yield Validated(1, 0.0, 0.0)
-        return
-    fold = np.random.default_rng([seed, len(cells.x)]).permutation(len(cells.x)) % folds
-    parts = [(take(cells, fold != k), take(cells, fold == k)) for k in range(folds)]
-    pieces = [data_pieces(train, scaling) for train, _ in parts]
-    candidates = _candidates(min(MOST_CHOSEN, *(train.most for train in pieces)))
-    mass = [float(left_out.weight.sum()) for _, left_out in parts]
-    for hidden, *found in zip(candidates, *(rough_splines(train, candidates) for train in pieces), strict=True):
-        errors = [
-            squares_on(one.spline.knots, one.spline.values, left_out, scaling)
-            for one, (_, left_out) in zip(found, parts, strict=True)
-        ]
-        means = np.array(errors) / np.array(mass)
-        score = Validated(hidden, sum(errors) / sum(mass), float(means.std(ddof=1) / np.sqrt(folds)))
-        yield score
-        if score.mse < pieces[0].rounding:
-            break
+class _Search:
+    """The search for the number of units of the least score."""
+
+    def __init__(self, cells: Cells, scaling: Scaling, show: Show) -> None:
+        self.pieces = data_pieces(cells, scaling)
+        self.criterion = Criterion.of(cells, self.pieces, scaling)
+        self.show, self.loss_unit = show, scaling.loss_unit
+        self.scores: dict[int, float] = {}  # by numbers of units
+        self.found: dict[int, Found] = {}  # the best splines, as far as they were looked for
+
+    @property
+    def best(self) -> int:
+        """The number of units of the least score so far; once there are best splines, no rough one counts."""
+        return min(self.found or self.scores, key=self.scores.__getitem__)
+
+    def run(self) -> None:
+        """Score rough splines, more of them near the best; from there best ones of fewer units, or else of more."""
+        coarse, fine = (_up_to(self.criterion.most, units) for units in (COARSE, FINE))
+        self._score_roughly(coarse)
+        nearest = coarse.index(self.best)
+        low, high = coarse[max(nearest - 1, 0)], coarse[min(nearest + 1, len(coarse) - 1)]
+        self._score_roughly([units for units in fine if low < units < high and units not in self.scores])
+        start = fine.index(self.best)
+        self._score(fine[start])
+        self._try_while_better(fine[start::-1])
+        if self.best == fine[start]:
+            self._try_while_better(fine[start:])
+        self.finish(self.best, ([0, *fine])[fine.index(self.best)])
+
+    def finish(self, units: int, too_few: int) -> None:
+        """Score the best spline of so many units; where it is exact, bisect for the fewest units that are."""
+        self._score(units)
+        while self.criterion.is_exact(self.found[self.best].spline) and self.best - too_few > 1:
+            middle = (too_few + self.best) // 2
+            if self._score(middle) > self.scores[self.best]:
+                too_few = middle
+
+    def _score_roughly(self, numbers: Sequence[int]) -> None:
+        for units, rough in zip(numbers, rough_splines(self.pieces, numbers), strict=True):
+            self._record(units, rough)
+
+    def _try_while_better(self, numbers: tuple[int, ...]) -> None:
+        for before, units in pairwise(numbers):
+            if self._score(units) > self._score(before):
+                return
+
+    def _score(self, units: int) -> float:
+        """The score of the best spline of so many units."""
+        if units not in self.found:
+            found = best_spline(self.pieces, units)
+            self._record(units, found)
+            self.found[units] = found
+        return self.scores[units]
+
+    def _record(self, units: int, found: Found) -> None:
+        self.scores[units] = self.criterion.score(found.spline, units)
+        self.show(units, found.spline.mse * self.loss_unit)
 
 
 def take(cells: Cells, chosen: np.ndarray) -> Cells:
@@ -191,8 +222,3 @@ def squares_on(knots: np.ndarray, values: np.ndarray, cells: Cells, scaling: Sca
     per_x = slope / scaling.x_scale[0]
     spread = per_x * per_x * cells.sxx - 2 * per_x * cells.sxy / scaling.y_scale + cells.syy / scaling.y_scale**2
     return float(cells.weight @ (e * e) + spread.sum())
-
-
-def _candidates(most: int) -> list[int]:
-    """Numbers of units from 1 to `most`, or the last of these below it."""
-    return [units for units in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512) if units <= most]
