@@ -60,10 +60,19 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
     With lbfgs, `alpha` times the sum of squares of w1 and w2 is added to the mean squared error of standardised x and y
     (each column of y by its own deviation). None chooses it among 0.1, 0.01, ... 1e-5, and the number of iterations up
     to `epochs`, by cross-validation in 5 folds (of more than 2000 distinct rows in the first of these), and then fits
-    all samples. Training starts at a ridge regression, which is the fit where no `alpha` improves on it. A number, 0
-    among them, is used for `epochs` iterations, with nothing held out.
+    all samples. Training starts at a ridge regression, which is the fit unless the best `alpha` improves on it by more
+    than a standard error over the folds. A number, 0 included, is used for `epochs` iterations; nothing is held out.
 
-    @@TABLE@@
+    R^2 in cross-validation, all with default options, mean of 3 seeds (3 folds of friedman1, else 5, shuffled; ridge
+    regression and MLPRegressor behind a StandardScaler; seconds of a fit on one core of a busy machine):
+
+        data                               ReluRegressor   Ridge   MLPRegressor   seconds
+        load_diabetes                              0.465   0.482         -1.036       0.3
+        make_friedman1, 600 rows, noise 1          0.921   0.723          0.626       0.7
+        make_friedman2, 500 rows, noise 50         0.981   0.843         -1.150       0.4
+        make_friedman3, 500 rows, noise 0.1        0.846   0.492          0.427       0.5
+        make_regression, 300 rows, noise 30        0.944   0.944          0.474       0.3
+
     `random_state`, for initial weights, minibatches and folds, is a number, with which fits are the same; or, as
     everywhere in scikit-learn, None or a RandomState, with which they are not.
 

@@ -25,7 +25,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from relufit.sklearn import ReluRegressor
 
 
-@parametrize_with_checks([ReluRegressor(), ReluRegressor(hidden=8, epochs=50, random_state=None)])
+@parametrize_with_checks([ReluRegressor(), ReluRegressor(hidden=8, epochs=50, alpha=0.01, random_state=None)])
 def test_all_checks_of_scikit_learn_pass(estimator: Any, check: Any) -> None:
     """Every check passes; scikit-learn itself skips that of array_api input unless SCIPY_ARRAY_API is set."""
     check(estimator)

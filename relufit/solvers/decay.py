@@ -2,7 +2,7 @@
 
 The penalty and the number of iterations are those with the least error in cross-validation, and all samples are fitted
 with them. Every training starts at a ridge regression, which two units an output carry exactly, since
-relu(z) - relu(-z) = z; where no penalty improves on the ridge regression, it is the fit.
+relu(z) - relu(-z) = z; where no penalty improves on the ridge regression for certain, it is the fit.
 """
 
 import time
@@ -30,8 +30,8 @@ MANY = 2000  # samples from which one fold is enough to compare penalties
 PATIENCE = 20  # iterations without progress that end a training of cross-validation
 PROGRESS = 1e-3  # relative decrease of the held-out error that counts as progress
 SMALL = 0.3  # times He's deviation: units start small beside the ridge regression, and grow where they are needed
-
-STANDARD_ERRORS = 1.0  # of its gain in the folds, by which a network is better than the ridge regression to replace it
+# By how many standard errors, over the folds, a network has to improve on the ridge regression to replace it.
+STANDARD_ERRORS = 1.0
 
 Fold = tuple[np.ndarray, np.ndarray]  # indices of the samples fitted and of those held out
 Models = tuple[np.ndarray, np.ndarray]  # coefficients (A, R, O) and intercepts (A, O) of ridge regressions
