@@ -14,11 +14,10 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-import psutil
-
 from bench import resuming
 from bench.frames import read_lines
 from bench.journal import Journal, in_flight_file
+from relufit.memory import free_bytes
 
 CASE_SECONDS, POLL_SECONDS, KILL_SECONDS = 120.0, 0.2, 5.0
 LEAST_FREE_BYTES = 2**29  # of the machine's memory, below which the case that is at work is taken to have had the rest
@@ -113,7 +112,7 @@ def _watch(
             late = case is not None and time.time() - case.stat().st_mtime > case_seconds
         except FileNotFoundError:  # the case has just ended
             continue
-        free = psutil.virtual_memory().available
+        free = free_bytes()
         if case is not None and free < LEAST_FREE_BYTES:
             _end_in_case(child, case, "OOM", f"left {free / 2**20:.0f} MiB of the machine's memory", say)
         elif case is not None and late:

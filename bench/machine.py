@@ -13,6 +13,8 @@ import cpuinfo
 import psutil
 import threadpoolctl
 
+from relufit.memory import free_bytes
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
     "relufit",
@@ -109,8 +111,8 @@ def environment() -> dict[str, str]:
 
 
 def available_bytes() -> int:
-    """Memory of the host that can be had without swapping."""
-    return int(psutil.virtual_memory().available)
+    """Memory of the host that can be had without swapping, within the limits of a container."""
+    return free_bytes()
 
 
 def load_average() -> float | None:

@@ -24,6 +24,7 @@ from relufit.data import Plan
 from relufit.errors import RelufitError
 from relufit.optim import Optimizer, State, map_arrays, stack_states
 from relufit.params import DTYPES, Array, Params, Sizes
+from relufit.values import one_line
 
 __all__ = [  # all that one who writes a backend needs
     "Backend", "BackendUnavailable", "DeviceClock", "Samples", "check_input", "check_many", "check_plan",
@@ -39,7 +40,7 @@ class BackendUnavailable(RelufitError):
         self.reason = reason
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one set of samples equals itself alone: == of arrays has no truth value
 class Samples:
     """Data on a backend's device, x (N, D) and y (N, O); a subclass may hold what the data alone determines."""
 
@@ -48,6 +49,9 @@ class Samples:
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
     def take(self, index: Any) -> "Samples":
         """The samples at `index`: a slice, or a 1-d array of integers on the device."""

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from relufit.data import Plan
-from relufit.errors import RelufitError
+from relufit.errors import RelufitError, counted
 from relufit.optim import Optimizer, State
 from relufit.params import DTYPES, Array, Params, check_count, misshapen
+from relufit.values import dtype_name
 
 if TYPE_CHECKING:
     from relufit.backend import Samples
@@ -32,7 +33,7 @@ def check_samples(x: Any, y: Any) -> None:
         if isinstance(array, np.ndarray) and not np.isfinite(array).all():
             raise RelufitError(f"{name} holds nan or inf; remove or replace those samples")
     if x.shape[0] != y.shape[0]:
-        raise RelufitError(f"x has {x.shape[0]} samples and y has {y.shape[0]}; they must be as long")
+        raise RelufitError(f"x has {counted(x.shape[0], 'sample')} and y has {y.shape[0]}; they must be as long")
     if dtype_name(x) != dtype_name(y):
         raise RelufitError(f"x is {dtype_name(x)} and y is {dtype_name(y)}; they must have one dtype")
 
@@ -116,9 +117,12 @@ def check_many(
     _demand_network(states.params, [shape[1:] for shape in shapes])
     outputs, columns = shapes[2][2], samples.y.shape[1]
     if columns != outputs and not (outputs == 1 and columns == count):
-        raise RelufitError(f"{count} networks of {outputs} outputs take y of {outputs} columns, not of {columns}")
+        raise RelufitError(
+            f"{counted(count, 'network')} of {counted(outputs, 'output')} take y of {counted(outputs, 'column')}, "
+            f"not of {columns}"
+        )
     if shapes[0][1] != samples.x.shape[1]:
-        raise RelufitError(f"the networks take x of {shapes[0][1]} columns, not of {samples.x.shape[1]}")
+        raise RelufitError(f"the networks take x of {counted(shapes[0][1], 'column')}, not of {samples.x.shape[1]}")
     _demand_dtype(states.params, samples.x)
     check_plan(plan, len(samples), epochs)
     return _check_rates(rates, count)
@@ -144,9 +148,9 @@ def _check_order(order: Any, samples: int, epochs: range) -> None:
         kind = f"{order.dtype} of shape {order.shape}" if isinstance(order, np.ndarray) else type(order).__name__
         raise RelufitError(f"the order of a plan is an int32 or int64 numpy array (epochs, N), not {kind}")
     if order.shape[1] != samples:
-        raise RelufitError(f"the plan is for {order.shape[1]} samples, not {samples}; draw one for these")
+        raise RelufitError(f"the plan is for {counted(order.shape[1], 'sample')}, not {samples}; draw one for these")
     if len(order) < epochs.stop:
-        raise RelufitError(f"the order of the plan has {len(order)} epochs, too few for {epochs}")
+        raise RelufitError(f"the order of the plan has {counted(len(order), 'epoch')}, too few for {epochs}")
     used = order[epochs.start : epochs.stop]
     least, most = used.min(), used.max()
     if least < 0 or most >= samples:
@@ -210,8 +214,3 @@ def _demand_dtype(params: Params, x: Array) -> None:
         if array.dtype != x.dtype or isinstance(array, np.ndarray) != isinstance(x, np.ndarray):
             kinds = (f"{type(a).__module__.partition('.')[0]} arrays" for a in (array, x))
             raise RelufitError("these weights are {}, the samples {}: pass both through to_device".format(*kinds))
-
-
-def dtype_name(array: Any) -> str:
-    """The name of an array's dtype, whatever its library: "float32"."""
-    return str(array.dtype).rsplit(".", 1)[-1]

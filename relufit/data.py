@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from relufit.columns import NUMBER, Columns, convert, names_of
 from relufit.errors import RelufitError
 from relufit.params import check_count, check_seed
 from relufit.targets import Target, resolve
+from relufit.values import by_value, one_line
 
-EXACT = 2**53  # integers up to it are float64 without loss
 SAMPLES = 1000  # of a function where nobody says how many
 
 
+@by_value
 class Plan(NamedTuple):
     """The minibatches of a run: row e of `order` lists the samples of epoch e, cut into pieces of `batch`.
 
@@ -25,6 +27,9 @@ class Plan(NamedTuple):
     order: np.ndarray | None  # (epochs, N) integers
     batch: int
     epochs: int
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
     def steps_per_epoch(self, samples: int) -> int:
         """Number of updates in one epoch over `samples` samples."""
@@ -89,47 +94,26 @@ def split(samples: int, *, test_fraction: float = 0.2, seed: int = 0) -> tuple[n
 
 
 def check_table(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return data as float64 x (N, D) and y (N, O); vectors become one column.
+    """Return data as float64 x (N, D) and y (N, O); vectors become one column, and times in x seconds since 1970 UTC.
 
-    Raises RelufitError where a column is not real numbers, has nan or inf, is empty, or the lengths differ, and where
-    float64 does not tell integers in x apart.
+    Raises RelufitError where a column is not real numbers, has nan, NaT or inf, is empty, or the lengths differ; for
+    times in y; and where different integers or times in x are one number in float64. Those in y are rounded.
     """
-    demand_apart("x", x)
-    columns = _as_columns("x", x), _as_columns("y", y)
-    if len(columns[0]) != len(columns[1]):
-        raise RelufitError(f"x has {len(columns[0])} samples and y has {len(columns[1])}; they must be as long")
-    return columns
+    return check_columns(x, y)[:2]
 
 
-def demand_apart(name: str, values: Any) -> None:
-    """Raise RelufitError where different integers are one number in float64, as those beyond 2^53 may be."""
-    values = np.asarray(values) if isinstance(values, np.ndarray) else None
-    if values is None or values.dtype.kind not in "iu" or not values.size:
-        return
-    if max(int(values.max()), -int(values.min())) <= EXACT:
-        return
-    for column in values.reshape(len(values), -1).T:  # (N,)
-        distinct = np.unique(column)
-        same = np.diff(distinct.astype(np.float64)) == 0
-        if same.any():
-            place = int(np.argmax(same))
-            raise RelufitError(
-                f"{name} holds {distinct[place]} and {distinct[place + 1]}, which are one number in float64; subtract "
-                "an integer from all of them, so that they are below 2^53"
-            )
-
-
-def demand_data_alone(n: object, domain: object) -> None:
-    """Raise RelufitError where data come with what only a function needs."""
-    if domain is not None:
-        raise RelufitError("domain belongs to a function; data bring their own x")
-    if n is not None:
-        raise RelufitError("n is for sampling a function; data bring their own samples")
+def check_columns(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray, Columns]:
+    """Return what `check_table` does, and the names and types of the columns."""
+    inputs, types = _as_columns("x", x, distinct=True)
+    outputs = _as_numbers("y", y)
+    if len(inputs) != len(outputs):
+        raise RelufitError(f"x has {len(inputs)} samples and y has {len(outputs)}; they must be as long")
+    return inputs, outputs, Columns(names_of(x), names_of(y), types)
 
 
 def check_weight(weight: Any, samples: int) -> np.ndarray:
     """Return the weights of samples as float64 (N,). Raises RelufitError unless at least 0, and not all."""
-    column = _as_columns("weight", weight)
+    column = _as_numbers("weight", weight)
     if column.shape != (samples, 1):
         raise RelufitError(f"weight must have one number for each of {samples} samples, not shape {column.shape}")
     if (column < 0).any() or not column.any():
@@ -150,30 +134,25 @@ def weigh(x: np.ndarray, y: np.ndarray, weight: Any) -> tuple[np.ndarray, np.nda
     return x[counts], y[counts], weight[counts]
 
 
-def _as_columns(name: str, values: Any) -> np.ndarray:
-    if np.ma.is_masked(values):  # numpy would take what lies under the mask
-        raise RelufitError(f"{name} holds masked values; leave those samples out, as in x[~mask], y[~mask]")
-    try:
-        array = np.asarray(values)
-    except ValueError:  # a ragged list
-        raise RelufitError(f"{name} is not a table of numbers: its rows differ in length") from None
-    if array.dtype.kind == "O":
-        try:
-            array = array.astype(np.float64)
-        except (TypeError, ValueError, OverflowError):
-            raise RelufitError(f"{name} holds something that is not a number") from None
-    if array.dtype.kind not in "fiub":
-        raise RelufitError(f"{name} must hold real numbers, not {array.dtype}")
-    if array.ndim == 1:
-        array = array[:, None]
-    if array.ndim != 2:
-        raise RelufitError(f"{name} must have shape (N,) or (N, columns), not {array.shape}")
-    if 0 in array.shape:
-        raise RelufitError(f"{name} is empty: shape {array.shape}")
-    array = array.astype(np.float64)
-    bad = ~np.isfinite(array)
+def _as_numbers(name: str, values: Any) -> np.ndarray:
+    """Numbers as float64 (N, columns). Raises RelufitError for times, which x alone may hold."""
+    table, types = _as_columns(name, values)
+    if set(types) != {NUMBER}:
+        raise RelufitError(f"{name} holds times, and only x may; give {name} as numbers, such as seconds since a time")
+    return table
+
+
+def _as_columns(name: str, values: Any, distinct: bool = False) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Numbers or times as float64 (N, columns), finite, and the type of each column; see `columns.convert`."""
+    table, types = convert(name, values, distinct)
+    table = np.array(table[:, None] if table.ndim == 1 else table)  # a copy: the user may go on to write into x
+    if table.ndim != 2:
+        raise RelufitError(f"{name} must have shape (N,) or (N, columns), not {table.shape}")
+    if 0 in table.shape:
+        raise RelufitError(f"{name} is empty: shape {table.shape}")
+    bad = ~np.isfinite(table)
     if bad.any():
-        raise RelufitError(
-            f"{name} holds nan or inf at row {np.argwhere(bad)[0][0]} ({bad.sum()} in all); remove or replace them"
-        )
-    return array
+        place, column = np.argwhere(bad)[0]
+        what = "nan or inf" if types[column] == NUMBER else "NaT"
+        raise RelufitError(f"{name} holds {what} at row {place} ({bad.sum()} in all); remove or replace them")
+    return table, types

@@ -13,15 +13,18 @@ from typing import Any
 import numpy as np
 
 from relufit.backend import Backend
-from relufit.data import SAMPLES, check_table, demand_data_alone, draw_plan, sample, split
-from relufit.errors import RelufitError
+from relufit.columns import NUMBER, Columns
+from relufit.data import SAMPLES, check_columns, draw_plan, sample, split
+from relufit.errors import RelufitError, counted
 from relufit.fits import Fit, History, Problem, first_divergence
 from relufit.memory import demand_memory
 from relufit.optim import Optimizer, State, map_arrays, stack_states
-from relufit.params import Sizes, check_count, check_dtype, init_params
+from relufit.options import settle
+from relufit.params import Sizes, init_params
 from relufit.progress import progress_bar
 from relufit.scaling import Scaling
 from relufit.solvers.slices import Slice, train_epochs
+from relufit.solvers.spline import HIDDEN
 from relufit.solvers.training import Wanted, choose_backend, choose_optimizer, default_box, training_bytes
 from relufit.spline.breaks import demand_no_pole
 from relufit.targets import Target, resolve
@@ -33,18 +36,18 @@ def fit_many(
     *,
     seeds: int | Sequence[int] = 0,
     learning_rates: float | Sequence[float] | None = None,
-    hidden: int = 512,
-    solver: str = "adam",
-    backend: Wanted = "numpy",
+    hidden: int | None = None,
+    solver: str | None = None,
+    backend: Wanted | None = None,
     optimizer: Optimizer | None = None,
-    epochs: int = 200,
-    batch_size: int = 32,
+    epochs: int | None = None,
+    batch_size: int | None = None,
     seed: int = 0,
-    dtype: str = "float32",
+    dtype: str | None = None,
     n: int | None = None,
     domain: tuple[float, float] | None = None,
-    test_fraction: float = 0.2,
-    scheme: str = "spread",
+    test_fraction: float | None = None,
+    scheme: str | None = None,
     progress: bool | None = None,
 ) -> list[Fit]:
     """Fit M networks of one output each, all at once; returns their Fits in order.
@@ -54,7 +57,8 @@ def fit_many(
     given once holds for all; sequences are equally long.
 
     They share everything else, `seed` included: it draws the samples' noise, the split and the order of minibatches.
-    Functions are sampled at the same x, so they need one domain.
+    Functions are sampled at the same x, so they need one domain. Options are those of `fit`, with its defaults; the
+    solver is "sgd", "momentum" or "adam".
 
     A network that diverges ends with metrics["status"] "diverged" and the last good state, and the others go on.
     `seconds` are those of all of them together; `history.test_mse` is known at the end only. Ctrl-C ends the training
@@ -62,43 +66,52 @@ def fit_many(
 
     Raises RelufitError for bad input, BackendUnavailable where the backend cannot run here.
     """
-    x, columns, targets = _columns(targets_or_x, y, n, domain, seed)
     starts, rates = _listed(seeds), _listed(learning_rates)
-    count = _common_length({"targets": columns, "seeds": starts, "learning_rates": rates})
-    hidden, dtype, epochs = check_count("hidden", hidden), check_dtype(dtype), check_count("epochs", epochs)
-    batch_size = check_count("batch_size", batch_size)
-    rules = [choose_optimizer(solver, optimizer, rate) for rate in rates]
+    rules = [choose_optimizer(solver, optimizer, rate) for rate in rates or [None]]
     rule, solver = rules[0]
+    options = settle(
+        solver,
+        {
+            "hidden": hidden, "backend": backend, "epochs": epochs, "batch_size": batch_size, "seed": seed,
+            "dtype": dtype, "n": n, "domain": domain, "test_fraction": test_fraction, "scheme": scheme,
+        },
+        of_data=y is not None,
+    )  # fmt: skip
+    hidden, dtype, batch_size = options.get("hidden", HIDDEN), options["dtype"], options["batch_size"]
+    x, outputs, targets, columns = _data(targets_or_x, y, options.get("n", SAMPLES), domain, seed)
+    count = _common_length({"targets": outputs, "seeds": starts, "learning_rates": rates})
 
-    train, test = split(len(x), test_fraction=test_fraction, seed=seed)
+    train, test = split(len(x), test_fraction=options["test_fraction"], seed=seed)
     sizes = Sizes(len(train), x.shape[1], hidden, 1)
     demand_memory(
-        f"training {count} x {hidden} hidden units",
+        f"training {count} x {counted(hidden, 'hidden unit')}",
         training_bytes(sizes, np.dtype(dtype).itemsize, rule.moments, count),
         "take fewer units, or fewer networks at once",
     )
-    chosen = choose_backend(backend, sizes, dtype, rule, draw_plan(len(train), batch=batch_size, seed=seed))
+    chosen = choose_backend(options["backend"], sizes, dtype, rule, draw_plan(len(train), batch=batch_size, seed=seed))
     problems = [
-        Problem(x, column, target, Scaling.of(x, column), train, test, solver, chosen.name)
-        for column, target in zip(columns, targets, strict=True)
+        Problem(
+            x, column, target, Scaling.of(x, column), train, test, solver, chosen.name, columns=columns.of_output(m)
+        )
+        for m, (column, target) in enumerate(zip(outputs, targets, strict=True))
     ]
     for problem in problems:
         problem.scaling.demand_spread(x, problem.y)
     inputs = problems[0].scaling.scale_x(x)
     box = default_box(inputs)
     states = [
-        rule.init(init_params(hidden, x.shape[1], seed=start, scheme=scheme, domain=box, dtype=dtype))
+        rule.init(init_params(hidden, x.shape[1], seed=start, scheme=options["scheme"], domain=box, dtype=dtype))
         for start in starts
     ]
-    outputs = np.concatenate([problem.scaling.scale_y(problem.y)[train] for problem in problems], axis=1)
-    samples = chosen.samples(inputs[train].astype(dtype), outputs.astype(dtype))
+    scaled = np.concatenate([problem.scaling.scale_y(problem.y)[train] for problem in problems], axis=1)
+    samples = chosen.samples(inputs[train].astype(dtype), scaled.astype(dtype))
     factors = np.array([one.learning_rate for one, _ in rules]) / rule.learning_rate if len(rules) > 1 else None
 
     networks = _Networks(_as_many(problems, count), stack_states(np.stack, _as_many(states, count)))
     start = map_arrays(chosen.to_device, networks.reached)
     train_many = partial(chosen.train_many, rates=factors)
-    parts = train_epochs(chosen, start, samples, rule, epochs, batch=batch_size, seed=seed, train=train_many)
-    with progress_bar(epochs, sys.stderr.isatty() if progress is None else progress) as show:
+    parts = train_epochs(chosen, start, samples, rule, options["epochs"], batch=batch_size, seed=seed, train=train_many)
+    with progress_bar(options["epochs"], sys.stderr.isatty() if progress is None else progress) as show:
         networks.follow(parts, chosen, show)
     return [networks.fit(m) for m in range(count)]
 
@@ -152,14 +165,13 @@ def _one(states: State, m: int) -> State:
     return map_arrays(np.copy, map_arrays(itemgetter(m), states))
 
 
-def _columns(
-    targets_or_x: Any, y: Any, n: int | None, domain: tuple[float, float] | None, seed: int
-) -> tuple[np.ndarray, list[np.ndarray], list[Target | None]]:
-    """The shared x (N, D), and for each target y (N, 1) and its function."""
+def _data(
+    targets_or_x: Any, y: Any, n: int, domain: tuple[float, float] | None, seed: int
+) -> tuple[np.ndarray, list[np.ndarray], list[Target | None], Columns]:
+    """The shared x (N, D), for each target y (N, 1) and its function, and the columns of all of them."""
     if y is not None:
-        demand_data_alone(n, domain)
-        x, table = check_table(targets_or_x, y)
-        return x, [table[:, m : m + 1] for m in range(table.shape[1])], [None] * table.shape[1]
+        x, table, columns = check_columns(targets_or_x, y)
+        return x, [table[:, m : m + 1] for m in range(table.shape[1])], [None] * table.shape[1], columns
     given = list(targets_or_x) if isinstance(targets_or_x, (list, tuple)) else [targets_or_x]
     if not given:
         raise RelufitError("fit_many needs at least one target")
@@ -173,8 +185,8 @@ def _columns(
                 f"{target.domain}; give a domain for all"
             )
         demand_no_pole(target)
-    drawn = [sample(target, SAMPLES if n is None else n, seed) for target in targets]
-    return drawn[0][0], [column for _, column in drawn], list(targets)
+    drawn = [sample(target, n, seed) for target in targets]
+    return drawn[0][0], [column for _, column in drawn], list(targets), Columns(types=(NUMBER,))
 
 
 def _listed(values: Any) -> list[Any]:

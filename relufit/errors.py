@@ -1,4 +1,4 @@
-"""The root of every error a user can cause, so that one `except` (and one exit code) covers them all."""
+"""The root of every error a user can cause, so that one `except` (and one exit code) covers them all; its words."""
 
 import os
 import re
@@ -17,3 +17,8 @@ def reason(error: Exception) -> str:
     lines = [os.strerror(number)] if number is not None else str(error).strip().splitlines()
     said = lines[0] if lines else f"a {type(error).__name__}"
     return said[:1].lower() + said[1:] if said[1:2].islower() else said
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: "1 hidden unit", "2 hidden units"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from inspect import signature
 from itertools import chain
 from pathlib import Path
@@ -9,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from relufit.errors import RelufitError
+from relufit.columns import Columns
+from relufit.errors import RelufitError, counted
 from relufit.fits import Fit
-from relufit.fitting import check_options, fit
-from relufit.params import SCHEMES, check_choice, check_count, check_dtype
+from relufit.fitting import fit
+from relufit.options import settle
 from relufit.progress import status_line
 from relufit.reading.tables import Chunk, read_table
 from relufit.solvers.spline import fit_cells
-from relufit.solvers.training import check_backend
+from relufit.solvers.training import Diverged
 from relufit.spline.cells import collect
 
 ROWS = 2**20  # that are kept as arrays
@@ -33,13 +35,15 @@ def fit_file(
 ) -> Fit:
     """Fit columns of a csv or parquet file; `x`, `y` and `weight` are their names, `options` those of `fit`.
 
-    Rows with a gap are left out; metrics["rows"] and metrics["dropped"] count. Up to 2^20 rows are fitted as they are.
-    More are summed into cells as they are read, in memory that does not grow with the file, by solver "spline".
+    The Fit's `columns` are their names, and whether x held times, which are read as `read_table` says. Rows with a gap
+    are left out; metrics["rows"] and metrics["dropped"] count. Up to 2^20 rows are fitted as they are. More are summed
+    into cells as they are read, in memory that does not grow with the file, by solver "spline".
 
-    Raises RelufitError as `read_table` and `fit` do, and where more rows are to be trained on than are kept; TypeError
-    for an option that `fit` does not have.
+    Options are checked before the file is read. Raises RelufitError as `read_table` and `fit` do, and where more rows
+    are to be trained on than are kept; TypeError for an option that `fit` does not have.
     """
-    _check_options(options)
+    signature(fit).bind(None, None, **options)
+    settled = settle(solver, {**options, "weight": weight}, of_data=True)
     shown = options.get("progress")
     with status_line(sys.stderr.isatty() if shown is None else shown) as show:
         chunks, kept, cells = _Counted(read_table(path, x, y, weight), show), [], None
@@ -50,41 +54,32 @@ def fit_file(
         if chunks.rows > ROWS:
             if solver != "spline" or kept[0].x.shape[1] != 1 or kept[0].y.shape[1] != 1:
                 raise RelufitError(f"more than {ROWS} rows are fitted by solver 'spline' only, with one x and one y")
-            given = {name: options.get(name) for name in ("optimizer", "learning_rate", "state")}
-            check_options(solver, weight=weight, **given)  # before the rest is read
             every = chain(kept, chunks)
             kept = []  # which are so held no longer than until they are summed
             cells = collect(every)
-    if cells is None:
-        arrays = [np.concatenate([chunk[k] for chunk in kept]) for k in (0, 1)]
-        weights = None if weight is None else np.concatenate([chunk.weight for chunk in kept])
-        found = fit(*arrays, weight=weights, solver=solver, **options)
-    else:
-        known = ("hidden", "tolerance", "test_fraction", "seed", "progress")
-        found = fit_cells(cells, **{name: options[name] for name in known if name in options})
+    inputs, outputs = ((given,) if isinstance(given, str) else tuple(given) for given in (x, y))
+    columns = Columns(inputs, outputs, chunks.types)
+    try:
+        if cells is None:
+            arrays = [np.concatenate([chunk[k] for chunk in kept]) for k in (0, 1)]
+            weights = None if weight is None else np.concatenate([chunk.weight for chunk in kept])
+            found = fit(*arrays, weight=weights, solver=solver, **options)
+        else:
+            known = ("hidden", "tolerance", "test_fraction", "seed", "progress")
+            found = fit_cells(cells, **{name: settled[name] for name in known if name in settled})
+    except Diverged as error:
+        error.fit = None if error.fit is None else replace(error.fit, columns=columns)
+        raise
     found.metrics.update(rows=chunks.rows, dropped=chunks.dropped)
-    return found
-
-
-def _check_options(options: dict[str, Any]) -> None:
-    """Before a file is read, however large: those of `fit` in name, and in value what a sum of cells would not see."""
-    bound = signature(fit).bind(None, None, **options)
-    bound.apply_defaults()
-    for name in ("domain", "n"):
-        if bound.arguments[name] is not None:
-            raise RelufitError(f"{name} is for functions; a table brings its own samples")
-    check_dtype(bound.arguments["dtype"])
-    check_backend(bound.arguments["backend"])
-    check_choice("init scheme", bound.arguments["scheme"], SCHEMES)
-    for name in ("epochs", "batch_size"):
-        check_count(name, bound.arguments[name])
+    return replace(found, columns=columns)
 
 
 class _Counted:
-    """Chunks as they pass, and how many rows they had, which is shown."""
+    """Chunks as they pass, the types of x, and how many rows there were, which is shown."""
 
     def __init__(self, chunks: Iterator[Chunk], show: Callable[[str], None]) -> None:
         self.chunks, self.show, self.rows, self.dropped = chunks, show, 0, 0
+        self.types: tuple[str, ...] = ()
 
     def __iter__(self) -> "_Counted":
         return self
@@ -92,5 +87,6 @@ class _Counted:
     def __next__(self) -> Chunk:
         chunk = next(self.chunks)
         self.rows, self.dropped = self.rows + len(chunk.x), self.dropped + chunk.dropped
-        self.show(f"{self.rows + self.dropped} rows read")
+        self.types = chunk.types if len(chunk.x) else self.types
+        self.show(f"{counted(self.rows + self.dropped, 'row')} read")
         return chunk

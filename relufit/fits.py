@@ -9,6 +9,8 @@ import numpy as np
 
 from relufit.backend import Backend, Samples
 from relufit.backends import load
+from relufit.columns import Columns
+from relufit.errors import counted
 from relufit.export.numpy_function import answer
 from relufit.optim import State
 from relufit.params import Params
@@ -17,6 +19,7 @@ from relufit.spline.breaks import singularities
 from relufit.spline.functions import PLACES, SHARES
 from relufit.spline.units import knots_of
 from relufit.targets import Target
+from relufit.values import one_line
 
 EVERY = slice(None)  # sample
 CELLS = 1000  # that errors against a function are integrated over at first, cut at the knots too
@@ -28,7 +31,7 @@ ROUNDING = 1e-14  # a relative change of the function's values that is none
 DIVERGED_LOSS = 1e8  # of standardised data, where a constant has the loss 1: this is lost long before it overflows
 
 
-@dataclass
+@dataclass(eq=False)
 class History:
     """How a fit went, in the units of y: errors are mean squares over the samples."""
 
@@ -36,6 +39,10 @@ class History:
     epoch: list[int] = field(default_factory=list)  # epochs done at each look
     seconds: list[float] = field(default_factory=list)  # of training, at each look
     test_mse: list[float] = field(default_factory=list)  # at each look; nan where no samples are held out
+
+    def __repr__(self) -> str:
+        losses = f", loss {self.loss[0]:.2g} to {self.loss[-1]:.2g}" if self.loss else ""
+        return f"History({counted(len(self.loss), 'epoch')}{losses})"
 
     def record(self, losses: np.ndarray, epoch: int, seconds: float, test_mse: float) -> None:
         """Add a slice: its losses, the epochs done, what it took, and the error seen after it."""
@@ -45,9 +52,9 @@ class History:
         self.test_mse.append(test_mse)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fit:
-    """A trained network. `params` are float64 numpy arrays that act on x as it was given."""
+    """A trained network. `params` are float64 numpy arrays that act on x as it was given. A Fit equals itself alone."""
 
     params: Params
     history: History
@@ -56,10 +63,22 @@ class Fit:
     x: np.ndarray  # (N, D) the samples
     y: np.ndarray  # (N, O)
     target: Target | None = None
+    # The names of x and y, and whether x were times, which the network then takes in seconds since 1970 UTC.
+    columns: Columns = Columns()  # noqa: RUF009  # a frozen value
+
+    def __repr__(self) -> str:
+        name = counted(len(self.x), "sample") if self.target is None else " ".join(self.target.name.split())
+        units, metrics = counted(len(self.params.b1), "hidden unit"), self.metrics
+        errors = ", ".join(f"{error} {metrics[error]:.2g}" for error in ("mse", "max_error") if error in metrics)
+        return f"Fit({name:.60}: {units}, {metrics.get('solver')}, {errors})"
 
     def predict(self, x: Any) -> np.ndarray:
-        """The network's output in float64: x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1."""
-        return answer(evaluate, self.params, x)
+        """The network's output in float64: x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1.
+
+        A fit of times takes times, as `relufit.fit` does, and numbers, as seconds since 1970 UTC. Raises RelufitError
+        for an x of another shape or type, and for times where numbers were fitted.
+        """
+        return answer(evaluate, self.params, x, self.columns.types)
 
     def plot(self, path: str | Path | None = None) -> Any:
         """Draw data, fit and residual with matplotlib (D = O = 1); saved where `path` is given. Returns the figure."""
@@ -68,10 +87,10 @@ class Fit:
         return plot_fit(self, path)
 
     def save(self, path: str | Path) -> None:
-        """Write the parameters to a .safetensors file. Raises RelufitError where that cannot be done."""
+        """Write parameters and columns to a .safetensors file. Raises RelufitError where that cannot be done."""
         from relufit.export import save_params
 
-        save_params(self.params, path)
+        save_params(self.params, path, self.columns)
 
     def to_torch(self, dtype: str = "float64") -> Any:
         """A torch.nn.Module of fc1, relu1, fc2 with a copy of the parameters in `dtype`, which can be trained further.
@@ -96,10 +115,10 @@ class Fit:
         """A function of x that answers as predict does, in float64, on a copy of the parameters; it pickles."""
         from relufit.export.numpy_function import build_function
 
-        return build_function(self.params)
+        return build_function(self.params, self.columns.types)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """What is fitted, and how well a state of training fits it."""
 
@@ -112,10 +131,18 @@ class Problem:
     solver: str
     backend: str
     weight: np.ndarray | None = None  # (N,), at least 0
+    columns: Columns = Columns()  # noqa: RUF009  # a frozen value
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
     def on(self, backend: Backend) -> "Problem":
         """The same, solved on this backend."""
         return replace(self, backend=backend.name)
+
+    def on_all_samples(self) -> "Problem":
+        """The same with no sample held out."""
+        return replace(self, train_index=np.arange(len(self.x)), test_index=self.test_index[:0])
 
     def samples(self, backend: Backend, dtype: Any) -> Samples:
         """The training samples, standardised, on a backend's device."""
@@ -125,7 +152,7 @@ class Problem:
     def fit(self, state: State, history: History, status: str) -> Fit:
         """The Fit that has reached `state`, standardised and on the host."""
         params = self.scaling.unscale(state.params)
-        fit = Fit(params, history, {}, state, self.x, self.y, self.target)
+        fit = Fit(params, history, {}, state, self.x, self.y, self.target, self.columns)
         errors = self._errors(params, EVERY)
         if self.target is None:
             mse, largest = self._mean_square(errors, EVERY), float(np.abs(errors).max())

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from relufit.data import SAMPLES, check_table, demand_data_alone, draw_plan, sample, split, weigh
-from relufit.errors import RelufitError
+from relufit.columns import NUMBER, Columns
+from relufit.data import SAMPLES, check_columns, draw_plan, sample, split, weigh
+from relufit.errors import RelufitError, counted
 from relufit.fits import Fit, Problem
 from relufit.memory import demand_memory
-from relufit.optim import OPTIMIZERS, Optimizer, State
-from relufit.params import SCHEMES, Params, Sizes, check_choice, check_count, check_dtype, check_hidden, init_params
+from relufit.optim import Optimizer, State
+from relufit.options import STEPPING, settle
+from relufit.params import Params, Sizes, init_params
 from relufit.progress import progress_bar, progress_line
 from relufit.scaling import Scaling
 from relufit.solvers import lbfgs, spline
@@ -19,7 +21,6 @@ from relufit.solvers.lifting import lifted_sizes
 from relufit.solvers.spline import HIDDEN
 from relufit.solvers.training import (
     Wanted,
-    check_backend,
     choose_backend,
     choose_optimizer,
     default_box,
@@ -30,26 +31,24 @@ from relufit.solvers.training import (
 from relufit.spline.breaks import demand_no_pole
 from relufit.targets import Target, resolve
 
-SOLVERS = (*OPTIMIZERS, "lbfgs", "spline")
-
 
 def fit(
     target_or_x: Any,
     y: Any = None,
     *,
     hidden: int | str | None = None,
-    solver: str = "adam",
-    backend: Wanted = "numpy",
+    solver: str | None = None,
+    backend: Wanted | None = None,
     optimizer: Optimizer | None = None,
     learning_rate: float | None = None,
-    epochs: int = 200,
-    batch_size: int = 32,
+    epochs: int | None = None,
+    batch_size: int | None = None,
     seed: int = 0,
-    dtype: str = "float32",
+    dtype: str | None = None,
     n: int | None = None,
     domain: tuple[float, float] | None = None,
-    test_fraction: float = 0.2,
-    scheme: str = "spread",
+    test_fraction: float | None = None,
+    scheme: str | None = None,
     state: State | None = None,
     weight: Any = None,
     tolerance: float | None = None,
@@ -59,20 +58,28 @@ def fit(
 
     `target_or_x` is a Target, the name of one ("sin"), an expression in x ("sin(3*x) + x**2") or a vectorised
     callable, sampled at `n` points (1000) of `domain`; or the inputs x, (N,) or (N, D), with `y`, (N,) or (N, O).
+    x may hold times (datetime64, datetime, pandas): they are fitted as seconds since 1970 UTC, and count as UTC where
+    they name no zone; `Fit.predict` takes times then too. Integers and times that float64 would take for the same are
+    refused in x, and rounded in y.
+
+    None is an option that is not given; one that the solver has no use for is refused, also at its default value.
 
     `hidden` units, 512 without it. `solver` is one of
 
-    - "sgd", "momentum", "adam" at `learning_rate` (default 1e-3), or an `optimizer`: `epochs` in minibatches of
-      `batch_size`, from `state` where one is given (the `.state` of an earlier fit of the same data; of other data it
-      is a warm start), continuing its order of minibatches;
-    - "lbfgs": scipy's L-BFGS on all samples at once, `epochs` iterations at the most, in `dtype` on the backend; it
-      takes no `learning_rate`, `optimizer` or `state`;
+    - "sgd", "momentum", "adam" (adam without `solver`) at `learning_rate` (1e-3), or the rule of an `optimizer`:
+      `epochs` (200) in minibatches of `batch_size` (32), from initial weights drawn by `scheme` ("spread"; see
+      init_params), or from a `state` (the `.state` of an earlier fit of the same data; of other data it is a warm
+      start), continuing its order of minibatches; in `dtype` ("float32") on the `backend` ("numpy");
+    - "lbfgs": scipy's L-BFGS on all samples at once, at most `epochs` (200) iterations; it uses `scheme`, `dtype` and
+      `backend` likewise;
     - "spline": the best linear spline found, for one input and one output, in milliseconds. A function without noise is
-      fitted itself, not its samples. `hidden` may be "auto" for data, which is then chosen by cross-validation up to
-      512 (so it is without `hidden`); or a mean squared error is given as `tolerance`, for which the fewest units
-      are taken. It is that of what is fitted: a function without noise over its domain, metrics["mse"]; else the
-      training samples, metrics["train_mse"]. It takes no `learning_rate`, `optimizer` or `state`; backend, dtype,
-      epochs, batch_size and scheme have no meaning here, though what is unknown is refused.
+      fitted itself, not its samples, which the Fit only holds. `hidden` may be "auto" for data, which is then chosen by
+      cross-validation up to 512 (so it is without `hidden`); or a mean squared error is given as `tolerance`, for which
+      the fewest units are taken. It is that of what is fitted: a function without noise over its domain,
+      metrics["mse"]; else the training samples, metrics["train_mse"].
+
+    Of the samples a `test_fraction` (0.2) is held out, except where spline fits a function itself. `seed` is that of
+    everything random.
 
     With lbfgs and spline the samples of data may have a `weight`, (N,): that of 2 counts as two samples, that of 0 as
     none, and the Fit keeps those that count. (Held out are so many of the samples, whatever their weights.)
@@ -93,76 +100,52 @@ def fit(
     Raises RelufitError for bad input, BackendUnavailable where the backend cannot run here, and Diverged, with the
     last good fit as `.fit`, where the loss leaves the finite numbers.
     """
-    x, y, target = _data(target_or_x, y, n, domain, seed)
-    hidden = check_hidden(hidden)
-    dtype, epochs, batch_size = check_dtype(dtype), check_count("epochs", epochs), check_count("batch_size", batch_size)
-    check_backend(backend)  # also where the solver has no use for them
-    check_choice("init scheme", scheme, SCHEMES)
-    if weight is not None:
-        if target is not None:
-            raise RelufitError("weight belongs to data, a number for each row of x and y; a function has no rows")
-        x, y, weight = weigh(x, y, weight)
-    check_options(
-        solver, hidden=hidden, tolerance=tolerance, weight=weight,
-        optimizer=optimizer, learning_rate=learning_rate, state=state,
+    kind = solver if solver is not None else "adam"
+    options = settle(
+        kind,
+        {
+            "hidden": hidden, "backend": backend, "optimizer": optimizer, "learning_rate": learning_rate,
+            "epochs": epochs, "batch_size": batch_size, "seed": seed, "dtype": dtype, "n": n, "domain": domain,
+            "test_fraction": test_fraction, "scheme": scheme, "state": state, "weight": weight, "tolerance": tolerance,
+        },
+        of_data=y is not None,
     )  # fmt: skip
-    rule, solver = choose_optimizer(solver, optimizer, learning_rate) if solver in OPTIMIZERS else (None, solver)
-    train_index, test_index = split(len(x), test_fraction=test_fraction, seed=seed)
-    function = None if solver != "spline" or target is None or target.noise else target  # that is fitted itself
-    scaling = Scaling.of(x, y, weight) if function is None else Scaling.of_function(function, x, y)
-    scaling.demand_spread(x, y if function is None else None)
-    problem = Problem(x, y, target, scaling, train_index, test_index, solver, "numpy", weight)
+    rule, kind = choose_optimizer(solver, optimizer, learning_rate) if kind in STEPPING else (None, kind)
+    problem = _problem(target_or_x, y, kind, options, weight)
     shown = sys.stderr.isatty() if progress is None else progress
-    if solver == "spline":
+    if kind == "spline":
         with progress_line(shown) as show:
-            return spline.fit_problem(problem, hidden, tolerance, seed, show)
+            return spline.fit_problem(problem, options.get("hidden"), tolerance, seed, show)
 
-    units = HIDDEN if hidden is None else check_count("hidden", hidden)
-    sizes = Sizes(len(train_index), x.shape[1], units, y.shape[1])
+    units = options.get("hidden", HIDDEN)
+    sizes = Sizes(len(problem.train_index), problem.x.shape[1], units, problem.y.shape[1])
     demand_memory(
-        f"training {units} hidden units",
-        training_bytes(sizes, np.dtype(dtype).itemsize, lbfgs.MEMORY if rule is None else rule.moments),
+        f"training {counted(units, 'hidden unit')}",
+        training_bytes(sizes, np.dtype(options["dtype"]).itemsize, lbfgs.MEMORY if rule is None else rule.moments),
         "take fewer units, or solver='spline' for one input and one output",
     )
-    draw = partial(_draw_weights, problem, sizes, scheme, dtype, seed)
+    draw = partial(_draw_weights, problem, sizes, options["scheme"], options["dtype"], seed)
     if rule is None:
-        return _minimize(problem, sizes, backend, draw(), epochs, shown)
+        return _minimize(problem, sizes, options["backend"], draw(), options["epochs"], shown)
     if state is None:
         state = rule.init(draw())
-    demand_state(state, sizes, dtype, rule)
-    return _train(problem, sizes, backend, state, rule, epochs, batch_size, seed, shown)
+    demand_state(state, sizes, options["dtype"], rule)
+    return _train(
+        problem, sizes, options["backend"], state, rule, options["epochs"], options["batch_size"], seed, shown
+    )
 
 
-def check_options(
-    solver: str,
-    *,
-    hidden: Any = None,
-    tolerance: Any = None,
-    weight: Any = None,
-    optimizer: Any = None,
-    learning_rate: Any = None,
-    state: Any = None,
-) -> None:
-    """Raise RelufitError for an unknown solver, and where one is given what it cannot act upon.
-
-    These are the options of `fit` that are None where nobody gives them; those with a value of their own, such as
-    `epochs`, cannot be seen to be given.
-    """
-    check_choice("solver", solver, SOLVERS)
-    if solver != "spline" and tolerance is not None:
-        raise RelufitError(f"tolerance needs solver='spline'; {solver} knows none")
-    if solver not in ("spline", "lbfgs") and weight is not None:
-        raise RelufitError(f"weight needs solver='spline' or 'lbfgs'; {solver} knows none")
-    if solver != "spline" and hidden == "auto":
-        raise RelufitError("hidden='auto' needs solver='spline'; give a number of units")
-    if solver in OPTIMIZERS:
-        return
-    if optimizer is not None:
-        raise RelufitError(f"{solver} takes no optimizer; give a solver or an optimizer, not both")
-    if learning_rate is not None or state is not None:
-        raise RelufitError(
-            f"{solver} has no learning rate, and begins anew; give neither learning_rate nor state, or solver='adam'"
-        )
+def _problem(target_or_x: Any, y: Any, solver: str, options: dict[str, Any], weight: Any) -> Problem:
+    """What is fitted: samples, how they are split and scaled. Raises RelufitError for what cannot be fitted."""
+    seed: int = options["seed"]
+    x, y, target, columns = _data(target_or_x, y, options.get("n", SAMPLES), options.get("domain"), seed)
+    if weight is not None:
+        x, y, weight = weigh(x, y, weight)
+    function = None if solver != "spline" or target is None or target.noise else target  # that is fitted itself
+    train_index, test_index = split(len(x), test_fraction=options["test_fraction"], seed=seed)
+    scaling = Scaling.of(x, y, weight) if function is None else Scaling.of_function(function, x, y)
+    scaling.demand_spread(x, y if function is None else None)
+    return Problem(x, y, target, scaling, train_index, test_index, solver, "numpy", weight, columns)
 
 
 def _draw_weights(problem: Problem, sizes: Sizes, scheme: str, dtype: str, seed: int) -> Params:
@@ -198,15 +181,15 @@ def _train(
 
 
 def _data(
-    target_or_x: Any, y: Any, n: int | None, domain: tuple[float, float] | None, seed: int
-) -> tuple[np.ndarray, np.ndarray, Target | None]:
+    target_or_x: Any, y: Any, n: int, domain: tuple[float, float] | None, seed: int
+) -> tuple[np.ndarray, np.ndarray, Target | None, Columns]:
     if y is not None:
         if isinstance(target_or_x, (str, Target)):
             raise RelufitError(f"{target_or_x!r:.60} is a function and brings its own y; give data as x and y, or no y")
-        demand_data_alone(n, domain)
-        return *check_table(target_or_x, y), None
+        inputs, outputs, columns = check_columns(target_or_x, y)
+        return inputs, outputs, None, columns
     if not isinstance(target_or_x, (str, Target)) and not callable(target_or_x):
         raise RelufitError("data need both x and y; without y, give a Target, a name, an expression or a function")
     target = resolve(target_or_x, domain)
     demand_no_pole(target)
-    return *sample(target, SAMPLES if n is None else n, seed), target
+    return *sample(target, n, seed), target, Columns(types=(NUMBER,))

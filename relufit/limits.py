@@ -1,11 +1,25 @@
-"""How well a function can be fitted: the best spline found, what theory says of it, and what a tolerance needs."""
+"""How well a function can be fitted: the best spline found, what theory says, and how many units an error takes."""
 
+import sys
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from relufit import theory
+from relufit.errors import RelufitError, counted
+from relufit.fits import Fit
 from relufit.fitting import fit
-from relufit.targets import resolve
+from relufit.params import check_positive
+from relufit.progress import progress_line
+from relufit.spline.breaks import NARROWEST, singularities
+from relufit.spline.selection import double_and_bisect
+from relufit.targets import Target, resolve
+
+MOST_UNITS = 2**13  # that a largest error may take; so many are fitted in a second
+LOOKS_BELOW = 32  # numbers of units below the fewest found that are tried too: largest errors do not fall steadily
+ROUNDING = 1e-9  # relative, of the height of a jump
 
 
 class Limits(NamedTuple):
@@ -24,13 +38,17 @@ class Limits(NamedTuple):
     bound: float | None  # on the largest error of the interpolating network
     bound_kind: str  # by what, or why there is none
     reason: str | None  # why there is no asymptotic value
-    units_for_mse: int | None  # that the tolerance asked for needs, by MSE*
-    units_for_max_error: int | None  # by the bound
+    mse_wanted: float | None
+    units_for_mse: int | None  # the fewest found whose best spline reaches `mse_wanted`
+    units_by_asymptotic_mse: int | None  # an estimate of them, by MSE*
+    max_error_wanted: float | None
+    units_for_max_error: int | None  # the fewest found whose best spline keeps `max_error_wanted`
+    units_by_bound: int | None  # that are enough, by the bound on the interpolating network
 
     def in_words(self) -> str:
         """The limits as text, a line each."""
         lines = [
-            f"{self.target} on [{self.low:.6g}, {self.high:.6g}], {self.hidden} hidden units",
+            f"{self.target} on [{self.low:.6g}, {self.high:.6g}], {counted(self.hidden, 'hidden unit')}",
             f"best spline found       mean square {self.mse:.4g}, largest error {self.max_error:.3g}, "
             f"in {self.seconds * 1e3:.0f} ms",
         ]
@@ -47,10 +65,18 @@ class Limits(NamedTuple):
         if self.bound is not None:
             lines.append(f"interpolating network   largest error at most {self.bound:.3g}, by {self.bound_kind}")
         if self.units_for_mse is not None:
-            lines.append(f"for that mean square    {self.units_for_mse} units, by MSE*")
+            lines.append(f"{f'mean square {self.mse_wanted:.4g}':<23} {_units_found(self.units_for_mse)}")
+        if self.units_by_asymptotic_mse is not None:
+            lines.append(f"{'':<23} {counted(self.units_by_asymptotic_mse, 'unit')}, an estimate by MSE*")
         if self.units_for_max_error is not None:
-            lines.append(f"for that largest error  {self.units_for_max_error} units, by the bound")
+            lines.append(f"{f'largest error {self.max_error_wanted:.4g}':<23} {_units_found(self.units_for_max_error)}")
+        if self.units_by_bound is not None:
+            lines.append(f"{'':<23} {counted(self.units_by_bound, 'unit')}, enough by the bound on interpolation")
         return "\n".join(lines)
+
+
+def _units_found(units: int) -> str:
+    return f"{counted(units, 'unit')}, the fewest found whose best spline keeps it"
 
 
 def limits(
@@ -60,17 +86,24 @@ def limits(
     domain: tuple[float, float] | None = None,
     mse: float | None = None,
     max_error: float | None = None,
+    progress: bool | None = None,
 ) -> Limits:
     """What is known of fitting `target`, without its noise, with so many hidden units.
 
-    Raises RelufitError as `fit` and `units_for` do.
+    With a mean square `mse` or a largest error `max_error` on the domain, in the units of y: also how many units it
+    takes. `progress` shows the numbers of units tried; None shows them where stderr is a terminal.
+
+    Raises RelufitError as `fit` does, and for an error that no number of units up to 8192 is found to reach.
     """
     function = resolve(target, domain)
     if function.noise:  # the best spline of noisy samples is no limit: it comes closer to them than to the function
         function = replace(function, name=f"{function.name} without its noise", noise=0.0)
+    mse = None if mse is None else check_positive("mse", mse)
+    max_error = None if max_error is None else check_positive("max_error", max_error)
     best = fit(function, hidden=hidden, solver="spline", progress=False)
     asymptotic, bound = theory.asymptotic_mse(function, hidden), theory.sup_error_bound(function, hidden)
     value = asymptotic.value
+    shown = sys.stderr.isatty() if progress is None else progress
     return Limits(
         target=function.name,
         low=function.domain[0],
@@ -85,6 +118,79 @@ def limits(
         bound=bound.value if bound.value < float("inf") else None,
         bound_kind=bound.kind,
         reason=asymptotic.reason or None,
-        units_for_mse=None if mse is None else theory.units_for(function, mse=mse),
-        units_for_max_error=None if max_error is None else theory.units_for(function, max_error=max_error),
+        mse_wanted=mse,
+        units_for_mse=None if mse is None else _units_for_mse(function, mse, best, shown),
+        units_by_asymptotic_mse=None if mse is None else _units_by_theory(function, mse, None),
+        max_error_wanted=max_error,
+        units_for_max_error=None if max_error is None else _units_for_max_error(function, max_error, best, shown),
+        units_by_bound=None if max_error is None else _units_by_theory(function, None, max_error),
     )
+
+
+def _units_by_theory(function: Target, mse: float | None, max_error: float | None) -> int | None:
+    """What `theory.units_for` answers; None where it has no answer."""
+    try:
+        return theory.units_for(function, mse=mse, max_error=max_error)
+    except RelufitError:  # no asymptotic value or no bound, or too many units
+        return None
+
+
+def _units_for_mse(function: Target, mse: float, best: Fit, shown: bool) -> int:
+    """The fewest units found whose best spline has this mean square; `best` is one that is known."""
+    if best.metrics["mse"] <= mse and best.metrics["hidden"] == 1:
+        return 1
+    found: int = fit(function, solver="spline", tolerance=mse, progress=shown).metrics["hidden"]
+    return min(found, best.metrics["hidden"]) if best.metrics["mse"] <= mse else found
+
+
+def _units_for_max_error(function: Target, max_error: float, best: Fit, shown: bool) -> int:
+    """The fewest units found whose best spline keeps this largest error; `best` is one that is known.
+
+    Splines of least mean squares may lose by a unit more what they keep with one less: so the numbers below the fewest
+    that doubling and bisecting find are tried too.
+    """
+    _demand_no_jump(function, max_error)
+    known = {best.metrics["hidden"]: best.metrics}
+    most = max(MOST_UNITS, *known)
+
+    with progress_line(shown) as show:
+
+        def keeps(units: int) -> bool:
+            if units not in known:
+                known[units] = fit(function, hidden=units, solver="spline", progress=False).metrics
+                show(units, known[units]["max_error"])
+            return bool(known[units]["max_error"] <= max_error)
+
+        double_and_bisect(keeps, most)
+        enough = [units for units, metrics in known.items() if metrics["max_error"] <= max_error]
+        if not enough:
+            raise RelufitError(
+                f"no largest error of {max_error:.3g} is reached for {function.name!r}: {most} units, the most that "
+                f"are tried, leave {known[most]['max_error']:.3g}; allow a larger error, or ask for a mean square"
+            )
+        found, tried = min(enough), min(enough) - 1
+        while tried >= max(1, found - LOOKS_BELOW) and not _is_hopeless(known, tried, max_error):
+            found, tried = (tried if keeps(tried) else found), tried - 1
+    return found
+
+
+def _is_hopeless(known: Mapping[int, Mapping[str, Any]], units: int, max_error: float) -> bool:
+    """Whether more units already leave a mean square above that error's: no largest error is below its root."""
+    return any(more >= units and metrics["mse"] > max_error**2 for more, metrics in known.items())
+
+
+def _demand_no_jump(function: Target, max_error: float) -> None:
+    """Raise RelufitError where the function jumps by more than twice the error: a network is continuous."""
+    low, high = function.domain
+    places = singularities(function, low, high)
+    jumps = np.flatnonzero(np.diff(places) < 1.5 * NARROWEST * (high - low))  # the two sides of each
+    heights = np.abs(function(places[jumps + 1]) - function(places[jumps]))
+    if len(heights) and max_error < (1 - ROUNDING) * heights.max() / 2:
+        k = int(np.argmax(heights))
+        place = places[jumps[k] : jumps[k] + 2].mean()
+        place = place if abs(place) > NARROWEST * (high - low) else 0.0
+        raise RelufitError(
+            f"no number of units keeps {function.name!r} within {max_error:.3g} everywhere: it jumps by "
+            f"{heights[k]:.3g} at x = {place:.6g}, where a continuous network is off by at least {heights[k] / 2:.3g}; "
+            "allow a larger error, or ask for a mean square"
+        )

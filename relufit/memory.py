@@ -1,16 +1,69 @@
-"""Whether the memory that is free will do, asked before large work: Linux grants more than there is, and then kills."""
+"""Refuse work that does not fit into free memory: Linux grants more than there is, and then ends the process.
+
+Free is the smallest of what the machine has and of what each control group of this process still allows: a container
+sees the memory of its host, and is killed at a limit of its own.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 from relufit.errors import RelufitError
 
-SMALL = 2**28  # bytes, below which there is no asking
+SMALL = 2**28  # bytes, below which free memory is not looked up
+# Where control groups are mounted, and what their files are called: the limit, the use, and in memory.stat the file
+# cache within the use that the kernel drops before it kills.
+# Sources: https://docs.kernel.org/admin-guide/cgroup-v2.html and https://docs.kernel.org/admin-guide/cgroup-v1/memory.html
+UNIFIED = ("sys/fs/cgroup", "sys/fs/cgroup/unified"), ("memory.max", "memory.current", "inactive_file")
+LEGACY = ("sys/fs/cgroup/memory",), ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 
 
 def demand_memory(work: str, need: float, advice: str) -> None:
     """Raise RelufitError where `work` needs more bytes than are free; the sentence names both."""
     if need < SMALL:
         return
-    import psutil  # which takes as long to import as a small fit
-
-    free = psutil.virtual_memory().available
+    free = free_bytes()
     if need > free:
         raise RelufitError(f"{work} needs {need / 2**30:.3g} GiB and {free / 2**30:.3g} GiB are free; {advice}")
+
+
+def free_bytes(root: Path = Path("/")) -> int:
+    """Bytes that this process may still take; `root` is the folder that holds proc and sys."""
+    import psutil  # which takes as long to import as a small fit
+
+    return min([int(psutil.virtual_memory().available), *_allowed_by_groups(root)])
+
+
+def _allowed_by_groups(root: Path) -> Iterator[int]:
+    """Bytes left in each control group with a limit: the process's own and every parent, of version 2 and of 1.
+
+    The path in proc/self/cgroup may be the host's, and the mount that of the container: groups that are not there are
+    passed over, and the mount itself is the last parent.
+    """
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:  # not Linux
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        mounts, names = LEGACY if controllers else UNIFIED
+        parts = [part for part in path.split("/") if part not in ("", "..")]
+        for mount in mounts:
+            for depth in range(len(parts) + 1):
+                left = _left_in(root.joinpath(mount, *parts[:depth]), *names)
+                if left is not None:
+                    yield left
+
+
+def _left_in(group: Path, limit: str, used: str, droppable: str) -> int | None:
+    """Bytes left in one control group; None where it is not there, or has no limit."""
+    try:
+        left = int((group / limit).read_text()) - int((group / used).read_text())
+    except (OSError, ValueError):  # "max" is no limit
+        return None
+    try:
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except OSError:
+        stat = {}
+    return max(0, left + int(stat.get(droppable, 0)))

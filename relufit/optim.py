@@ -14,6 +14,7 @@ import numpy as np
 
 from relufit.errors import RelufitError
 from relufit.params import Params
+from relufit.values import one_line
 
 
 class State(NamedTuple):
@@ -22,6 +23,9 @@ class State(NamedTuple):
     params: Params
     moments: tuple[Params, ...]  # () for SGD, (velocity,) for Momentum, (first, second) for Adam
     step: int  # updates made so far
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
 
 def map_arrays(function: Callable[[Any], Any], state: State) -> State:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from relufit.errors import RelufitError
+from relufit.errors import RelufitError, counted
+from relufit.values import by_value, dtype_name, one_line
 
 Array = Any  # numpy.ndarray, cupy.ndarray, torch.Tensor, jax.Array, ...: a backend knows, nobody else does
 
@@ -26,6 +27,7 @@ NARROWEST, WIDEST = 1e-140, 1e140  # domain: a 2^18th of it, as second differenc
 LEAST_NUMBERS = 2**16
 
 
+@by_value
 class Params(NamedTuple):
     """The weights of the network, and equally the gradients: same tree, same order."""
 
@@ -33,6 +35,12 @@ class Params(NamedTuple):
     b1: Array  # (H,)
     w2: Array  # (H, O)
     b2: Array  # (O,)
+
+    def __repr__(self) -> str:
+        shapes = [tuple(getattr(array, "shape", ())) for array in self]
+        if misshapen(shapes):  # many networks, or the tree of something else, such as axes
+            return one_line(self)
+        return f"Params(D={shapes[0][0]}, H={shapes[0][1]}, O={shapes[3][0]}, {dtype_name(self.w1)})"
 
 
 class Sizes(NamedTuple):
@@ -149,7 +157,8 @@ def misshapen(shapes: list[tuple[int, ...]]) -> str | None:
     if shapes != [(d, h), (h,), (h, o), (o,)]:
         return f"arrays of shapes {shapes}, which are no network"
     if 0 in (d, h, o):
-        return f"a network of {d} inputs, {h} hidden units and {o} outputs: each must be at least 1"
+        sizes = counted(d, "input"), counted(h, "hidden unit"), counted(o, "output")
+        return f"a network of {sizes[0]}, {sizes[1]} and {sizes[2]}: each must be at least 1"
     return None
 
 

@@ -1,11 +1,16 @@
-"""The picture of a fit: data, network and knots above, residual below. Needs matplotlib (relufit[plot])."""
+"""The picture of a fit: data, network and knots above, residual below. Needs matplotlib (relufit[plot]).
 
+Axes have the names of the columns, where the data had some, and times are shown as dates.
+"""
+
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from relufit.columns import TIME, ZONED
 from relufit.errors import RelufitError, reason
 from relufit.export import check_writable
 from relufit.spline.units import knots_of
@@ -15,6 +20,7 @@ if TYPE_CHECKING:
     from relufit.fits import Fit
 
 LONGEST = 40  # characters of a target's name in the legend, whose two columns are as wide as the figure
+CALENDAR = -62135596800.0, 253402300799.0  # seconds: the years 1 to 9999, which matplotlib knows
 WIDEST = 250  # points that its formula may take: as such a name
 
 
@@ -37,28 +43,67 @@ def plot_fit(fit: "Fit", path: str | Path | None = None) -> Any:
         check_can_plot(path)
     figure = _figure_class()(figsize=(8, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    low, high = float(fit.x.min()), float(fit.x.max())
-    grid = np.linspace(low, high, 2001)
+    as_shown = _as_times if _has_dates(fit) else np.asarray
+    _draw_fit(fit, above, as_shown)
+    _draw_residual(fit, below, as_shown)
+    if _has_dates(fit):
+        from matplotlib.dates import ConciseDateFormatter
 
-    above.plot(fit.x, fit.y, ".", color="0.6", markersize=3, label=f"data, N = {len(fit.x)}")
-    if fit.target is not None:
-        above.plot(grid, fit.target(grid), color="black", linewidth=1, label=label_of(fit.target))
-    above.plot(grid, fit.predict(grid), color="tab:red", label=f"network, H = {fit.params.b1.shape[0]}")
-    knots = knots_of(fit.params, low, high)
-    at_the_foot = above.get_xaxis_transform()  # x in data, y as a fraction of the panel
-    rug = np.full(len(knots), 0.02)
-    above.plot(knots, rug, "|", color="tab:blue", transform=at_the_foot, label=f"{len(knots)} knots inside")
-    above.set(ylabel="y", title=f"mean squared error {fit.metrics['mse']:.3g}, max {fit.metrics['max_error']:.3g}")
-
-    order = np.argsort(fit.x[:, 0])
-    below.plot(fit.x[order], fit.predict(fit.x)[order] - fit.y[order], color="tab:red", linewidth=0.8)
-    below.axhline(0, color="0.6", linewidth=0.5)
-    below.set(xlabel="x", ylabel="network - data")
+        below.xaxis.set_major_formatter(ConciseDateFormatter(below.xaxis.get_major_locator()))
     # Below and not beside the panels, where a long label would take their place.
     figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     if path is not None:
         _save(figure, path)
     return figure
+
+
+def _draw_fit(fit: "Fit", panel: Any, as_shown: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Data, function, network and knots; `as_shown` makes of x (n,) or (n, 1) what matplotlib is to show."""
+    low, high = float(fit.x.min()), float(fit.x.max())
+    grid = np.linspace(low, high, 2001)
+    panel.plot(as_shown(fit.x), fit.y, ".", color="0.6", markersize=3, label=f"data, N = {len(fit.x)}")
+    if fit.target is not None:
+        panel.plot(grid, fit.target(grid), color="black", linewidth=1, label=label_of(fit.target))
+    panel.plot(as_shown(grid), fit.predict(grid), color="tab:red", label=f"network, H = {fit.params.b1.shape[0]}")
+    knots = as_shown(knots_of(fit.params, low, high))
+    at_the_foot = panel.get_xaxis_transform()  # x in data, y as a fraction of the panel
+    rug = np.full(len(knots), 0.02)
+    panel.plot(knots, rug, "|", color="tab:blue", transform=at_the_foot, label=f"{len(knots)} knots inside")
+    title = f"mean squared error {fit.metrics['mse']:.3g}, max {fit.metrics['max_error']:.3g}"
+    panel.set(ylabel=_name_of(fit.columns.y, "y"), title=title)
+
+
+def _draw_residual(fit: "Fit", panel: Any, as_shown: Callable[[np.ndarray], np.ndarray]) -> None:
+    """What the network is above what was sampled: data, or a function without noise."""
+    order = np.argsort(fit.x[:, 0])
+    residual = fit.predict(fit.x)[order] - fit.y[order]
+    panel.plot(as_shown(fit.x[order]), residual, color="tab:red", linewidth=0.8)
+    panel.axhline(0, color="0.6", linewidth=0.5)
+    sampled = "data" if fit.target is None or fit.target.noise else "function"
+    zone = ", UTC" if ZONED in fit.columns.types else ""
+    panel.set(xlabel=_name_of(fit.columns.x, "x") + zone, ylabel=f"network - {sampled}")
+
+
+def _has_dates(fit: "Fit") -> bool:
+    """Whether x are times that matplotlib has a calendar for, the margins of its panels included."""
+    margin = (fit.x.max() - fit.x.min()) / 10
+    inside = CALENDAR[0] < fit.x.min() - margin and fit.x.max() + margin < CALENDAR[1]
+    return bool(inside) and not {TIME, ZONED}.isdisjoint(fit.columns.types)
+
+
+def _as_times(x: np.ndarray) -> np.ndarray:
+    """Seconds since 1970 as times of numpy, which matplotlib shows as dates; to the microsecond."""
+    return np.rint(x * 1e6).astype(np.int64).astype("datetime64[us]")
+
+
+def _name_of(names: tuple[str, ...], otherwise: str) -> str:
+    """The name of the one column, as the label of an axis."""
+    return _as_plain(names[0]) if names and names[0] else otherwise
+
+
+def _as_plain(name: str) -> str:
+    """A name as text that is no formula, cut where it is long."""
+    return (name if len(name) <= LONGEST else name[: LONGEST - 1] + "…").replace("$", r"\$")
 
 
 def label_of(target: Target) -> str:
@@ -68,8 +113,7 @@ def label_of(target: Target) -> str:
     """
     from matplotlib.mathtext import MathTextParser
 
-    name = target.name if len(target.name) <= LONGEST else target.name[: LONGEST - 1] + "…"
-    name = name.replace("$", r"\$")
+    name = _as_plain(target.name)
     try:
         from relufit.symbolic import latex
 

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from relufit.errors import counted
+
 
 def silent(done: int, error: float) -> None:
     """Show nothing."""
@@ -15,7 +17,7 @@ def silent(done: int, error: float) -> None:
 def progress_line(shown: bool) -> Iterator[Callable[[int, float], None]]:
     """Yield a function show(units, error) of a search; its last words stand as those of `status_line`."""
     with status_line(shown) as show:
-        yield lambda units, error: show(f"{units} units: {error:.3g}")
+        yield lambda units, error: show(f"{counted(units, 'unit')}: {error:.3g}")
 
 
 @contextmanager

@@ -11,25 +11,34 @@ import numpy as np
 from relufit.errors import RelufitError
 from relufit.params import Params
 from relufit.targets import Target
+from relufit.values import by_value, one_line
 
 LOOKS = 2**13 + 1, 2**17 + 1  # places that a function is looked at, and where its samples are all the same
+SHIFT_BITS = 20  # of x_shift after the point, in units of x_scale: few, so that standardised x take few digits
 FAR = 1e6  # times the scale that samples give
 LEAST_SPREAD = float(np.sqrt(np.finfo(np.float64).tiny))  # that has a square in floating point
 VARIES = 64 * float(np.finfo(np.float64).eps)  # of the largest value: less may be rounding
 
 
-@dataclass(frozen=True)
+@by_value
+@dataclass(frozen=True, eq=False)
 class Scaling:
     """x' = (x - x_shift) / x_scale, one value for each column; y' likewise, with one scale for all outputs."""
 
-    x_shift: np.ndarray  # (D,)
+    x_shift: np.ndarray  # (D,), of few digits
     x_scale: np.ndarray  # (D,), powers of two
     y_shift: np.ndarray  # (O,)
     y_scale: float  # a power of two; one for all outputs, so that the loss keeps their weights
 
+    def __repr__(self) -> str:
+        return one_line(self)
+
     @classmethod
     def of(cls, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> "Scaling":
         """The scaling that gives x (N, D) and y (N, O) mean 0; each x, and y as a whole, a deviation of 0.7 to 1.5.
+
+        The mean of x is 0 to a millionth of the deviation: `x_shift` is rounded, so that knots can be exact both
+        standardised and raw (`knot_spacing`).
 
         With a `weight` (N,) mean and deviation are weighted: a sample of weight 2 is two samples here too.
 
@@ -39,6 +48,7 @@ class Scaling:
         with np.errstate(over="ignore", invalid="ignore"):
             x_shift, y_shift = _mean(x, weight), _mean(y, weight)
             x_scale = _power_of_two(np.sqrt(_mean((x - x_shift) ** 2, weight)), np.abs(x).max(axis=0))
+            x_shift = _rounded(x_shift, x_scale, x)
             # One scale for y, about the means of the columns: an offset of one column is no spread of another.
             # Without a spread it is small, so that what training leaves of the initial weights is small beside y.
             largest, spread = np.abs(y).max(), np.sqrt(_mean((y - y_shift) ** 2, weight).mean())
@@ -80,6 +90,11 @@ class Scaling:
         """What a mean square of standardised outputs is in the units of y."""
         return self.y_scale**2
 
+    def knot_spacing(self, low: float, high: float) -> float:
+        """The power of two whose multiples from `low` to `high`, standardised, D = 1, are unscaled without rounding."""
+        offset = float(self.x_shift[0] / self.x_scale[0])
+        return float(np.spacing(np.abs([low, high, low + offset, high + offset, offset]).max()))
+
     def scale_x(self, x: np.ndarray) -> np.ndarray:
         """(N, D) -> (N, D)."""
         return (x - self.x_shift) / self.x_scale
@@ -105,6 +120,12 @@ def _demand_spread(name: str, values: np.ndarray, shift: np.ndarray) -> None:
 def _mean(values: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     """(N, columns) -> (columns,)."""
     return np.asarray(np.average(values, axis=0, weights=weight))
+
+
+def _rounded(shift: np.ndarray, scale: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Each shift as a multiple of 2^-SHIFT_BITS scales, and of four roundings of x (N, D); a constant x as it is."""
+    unit = np.maximum(np.ldexp(scale, -SHIFT_BITS), 4 * np.spacing(np.abs(x).max(axis=0)))
+    return np.where(np.ptp(x, axis=0) > 0, np.rint(shift / unit) * unit, shift)
 
 
 def _power_of_two(spread: np.ndarray, largest: np.ndarray) -> np.ndarray:

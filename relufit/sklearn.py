@@ -27,20 +27,15 @@ from relufit.data import check_weight, weigh
 from relufit.errors import RelufitError
 from relufit.fits import Fit
 from relufit.fitting import fit
-from relufit.optim import OPTIMIZERS
-from relufit.params import check_choice, check_hidden, check_positive
+from relufit.options import SOLVERS, is_used, settle
+from relufit.params import check_choice, check_positive
 from relufit.scaling import Scaling
 from relufit.solvers.decay import minimize_with_decay
 from relufit.solvers.spline import distinct
 from relufit.spline.cells import merge_sorted
 from relufit.spline.selection import MOST_UNITS
 
-STEPPING = {"backend", "batch_size", "dtype", "epochs", "learning_rate"}
-USED = {  # options besides hidden and random_state, which every solver uses
-    **dict.fromkeys(OPTIMIZERS, STEPPING),
-    "lbfgs": {"alpha", "backend", "dtype", "epochs"},
-    "spline": {"tolerance"},
-}
+OPTIONS = ("backend", "batch_size", "dtype", "epochs", "learning_rate", "tolerance")  # of relufit.fit too
 
 
 class ReluRegressor(RegressorMixin, BaseEstimator):
@@ -137,21 +132,18 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         return self
 
     def _fitted(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Fit:
-        names = sorted(set().union(*USED.values()))
-        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        solver = _choose_solver(self.solver, set(given), x.shape[1] == y.shape[1] == 1)
-        hidden, seed = check_hidden(self.hidden), _seed(self.random_state)
+        given: dict[str, Any] = {name: getattr(self, name) for name in OPTIONS if getattr(self, name) is not None}
+        solver = _choose_solver(self.solver, self.alpha, given, x.shape[1] == y.shape[1] == 1)
+        settle(solver, {"hidden": self.hidden, "weight": weight, **given}, of_data=True)
+        seed = _seed(self.random_state)
         if solver == "spline":
-            return _fit_spline(x, y, weight, hidden, self.tolerance, seed)
+            return _fit_spline(x, y, weight, self.hidden, self.tolerance, seed)
+        units: dict[str, Any] = {} if self.hidden is None else {"hidden": self.hidden}
         if solver == "lbfgs":
-            if hidden == "auto":
-                raise RelufitError("hidden='auto' needs solver='spline'; give lbfgs a number of units, or None")
-            options: dict[str, Any] = given if hidden is None else given | {"hidden": hidden}
-            return minimize_with_decay(*_merged(x, y, weight), seed=seed, **options)
-        return fit(
-            x, y, solver=solver, hidden=hidden, weight=weight, seed=seed, test_fraction=0.0, progress=False,
-            **{"dtype": "float64", **given},
-        )  # fmt: skip
+            x, y, weight = _merged(x, y, weight)
+            return minimize_with_decay(x, y, weight, alpha=self.alpha, seed=seed, **units, **given)
+        options = {"dtype": "float64", **given, **units}
+        return fit(x, y, solver=solver, seed=seed, test_fraction=0.0, progress=False, **options)
 
     def predict(self, X: Any) -> np.ndarray:
         """The network's output for X (N, D), float64: (N, O), or (N,) where y was a vector.
@@ -168,24 +160,21 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         return tags
 
 
-def _choose_solver(solver: str, given: set[str], is_univariate: bool) -> str:
-    """The solver, by the options given and the data where it is "auto".
+def _choose_solver(solver: str, alpha: float | None, given: dict[str, Any], is_univariate: bool) -> str:
+    """The solver, chosen by the options given and the data where it is "auto".
 
-    Raises RelufitError for an unknown solver, and for an option that it has no use for.
+    Raises RelufitError for an unknown solver, and for an `alpha` that it has no use for.
     """
-    check_choice("solver", solver, ("auto", *USED))
+    check_choice("solver", solver, ("auto", *SOLVERS))
     if solver == "auto":
-        if given & {"learning_rate", "batch_size"}:
+        if "learning_rate" in given or "batch_size" in given:
             solver = "adam"
+        elif is_univariate and alpha is None and all(is_used(name, "spline") for name in given):
+            solver = "spline"
         else:
-            solver = "spline" if is_univariate and given <= USED["spline"] else "lbfgs"
-    unused = sorted(given - USED[solver])
-    if unused:
-        others = [repr(other) for other in USED if given <= USED[other]]
-        raise RelufitError(
-            f"solver={solver!r} has no use for {', '.join(unused)}; leave {'it' if len(unused) == 1 else 'them'} out"
-            + (f", or take solver={' or '.join(others)}" if others else "")
-        )
+            solver = "lbfgs"
+    if alpha is not None and solver != "lbfgs":
+        raise RelufitError(f"solver={solver!r} has no use for alpha; leave it out, or take solver='lbfgs'")
     return solver
 
 
@@ -205,7 +194,7 @@ def _fit_spline(
     options: dict[str, Any] = {
         "solver": "spline", "weight": mass, "seed": seed, "test_fraction": 0.0, "progress": False,
     }  # fmt: skip
-    most = _most_units(means_x, means_y, mass) if isinstance(hidden, int) or tolerance is not None else 0
+    most = _most_units(means_x, means_y, mass) if isinstance(hidden, (int, np.integer)) or tolerance is not None else 0
     if hidden is None and tolerance is not None:
         wanted = check_positive("a tolerance, a mean squared error,", tolerance)
         left = wanted - _squares_about_means(x, y, weight, means_x, means_y)
@@ -218,7 +207,7 @@ def _fit_spline(
         except RelufitError as error:
             warnings.warn(f"{error}; the closest spline is fitted", ConvergenceWarning, stacklevel=4)
         hidden, tolerance = min(most, MOST_UNITS), None
-    elif isinstance(hidden, int) and hidden > most:
+    elif isinstance(hidden, (int, np.integer)) and hidden > most:
         warnings.warn(
             f"hidden={hidden} is more than the {most} units that the distinct x of the data support, and {most} are "
             "fitted; give fewer, or None, which chooses by cross-validation",

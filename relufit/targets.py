@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from relufit.errors import RelufitError
+from relufit.errors import RelufitError, counted
 from relufit.params import DOMAIN, check_domain, check_positive
 
 MAX_CHARACTERS = 1000
 MAX_DEPTH = 50
+REPEATED = 65  # places that a callable is evaluated at twice
+REPEATABLE = 1e-9  # of its largest value there: what rounding may change
+DIFFERENT = 0.1  # of the places, above which it is not rounding at jumps
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,10 @@ class Target:
     expression: str | None = None
 
     def __post_init__(self) -> None:
-        check_domain(self.domain)
-        check_positive(f"the noise of target {self.name!r}", self.noise, or_zero=True)
+        # A list or an array would be neither equal to another domain nor hashable.
+        object.__setattr__(self, "domain", check_domain(self.domain))
+        noise = check_positive(f"the noise of target {self.name!r}", self.noise, or_zero=True)
+        object.__setattr__(self, "noise", noise)
         if not callable(self.function):
             raise RelufitError(f"the function of target {self.name!r} cannot be called: {self.function!r}")
         if self.expression is not None:
@@ -61,6 +66,28 @@ class Target:
             where = f" at x = {x[~finite].flat[0]:.6g}" if not finite.all() else ""
             raise RelufitError(f"{self.name!r} is not a finite real number{where}; choose a domain where it is")
         return y.astype(np.float64)
+
+    def demand_function(self) -> None:
+        """Raise RelufitError where a callable is no function of x: it draws random numbers, counts, or takes a mean.
+
+        It is evaluated at a few places of the domain, then again, and at some of them in reverse. More than a few of
+        these have to differ: loops for long and for short arrays may round one near a jump to either side.
+        """
+        x = np.linspace(*self.domain, REPEATED)
+        first, again, part = self(x), self(x), slice(REPEATED // 8, REPEATED // 2)  # of another mean, least and largest
+        least = REPEATABLE * np.abs(first).max()
+        for chosen, found, share, when in (
+            (slice(None), again, 0.0, "is called again"),
+            (part, self(x[part][::-1])[::-1], DIFFERENT, "is called with other x beside it"),
+        ):
+            differs = np.abs(found - first[chosen]) > least
+            if differs.mean() > share:
+                k = int(np.argmax(differs))
+                raise RelufitError(
+                    f"{self.name!r} is not a function of x: at x = {x[chosen][k]:.6g} it gives {first[chosen][k]:.6g}, "
+                    f"and {found[k]:.6g} when it {when}; give a function whose value depends on each x alone, without "
+                    "random numbers (`noise` of a Target adds noise)"
+                )
 
     def _numbers(self, x: Any) -> np.ndarray:
         try:
@@ -89,7 +116,7 @@ def parse(text: str, domain: tuple[float, float] = DOMAIN) -> Target:
     nested at most 50 deep (a long sum is not deep). Raises RelufitError for everything else.
     """
     function = Expression(text)
-    return Target(function.text, function, check_domain(domain), expression=function.text)
+    return Target(function.text, function, domain, expression=function.text)
 
 
 class Expression:
@@ -204,7 +231,7 @@ def _check(tree: ast.expr, text: str) -> None:
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
                 wanted = 2 if name in _TWO_ARGUMENTS else 1
                 if len(arguments) != wanted:
-                    raise RelufitError(f"{name} takes {wanted} argument(s), not {len(arguments)}")
+                    raise RelufitError(f"{name} takes {counted(wanted, 'argument')}, not {len(arguments)}")
                 pending += [(argument, depth + 1) for argument in arguments]
             case ast.Call(func=ast.Name(id=name)) if name in FUNCTIONS:
                 raise RelufitError(f"{name} takes its arguments without names: write {name}(x)")
@@ -296,4 +323,7 @@ def resolve(target: object, domain: tuple[float, float] | None = None) -> Target
         raise RelufitError(
             f"cannot fit {target!r}: give a Target, one of {', '.join(ZOO)}, an expression or a function"
         )
-    return found if domain is None else replace(found, domain=check_domain(domain))
+    found = found if domain is None else replace(found, domain=domain)
+    if found.expression is None:
+        found.demand_function()
+    return found

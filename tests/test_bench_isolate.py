@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -85,8 +84,7 @@ def test_memory_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """A case that takes all memory is ended before the machine has none, and the others are measured."""
     (tmp_path / "broken.py").write_text(PLUGIN.format(what="hoard()") + HOARD)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    machine = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=4 * 2**30 - taken()))
-    monkeypatch.setattr(isolate, "psutil", machine)  # of 4 GiB, which nothing but the run takes any of
+    monkeypatch.setattr(isolate, "free_bytes", lambda: 4 * 2**30 - taken())  # nothing else takes any
     monkeypatch.setattr(isolate, "LEAST_FREE_BYTES", 2 * 2**30)
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path)]

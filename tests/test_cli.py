@@ -91,7 +91,7 @@ def test_backends_are_listed_in_columns(monkeypatch: pytest.MonkeyPatch) -> None
         ("limit", "nosuch"),
         ("limit", "a.csv"),
         ("limit", "sin", "--hidden", "0"),
-        ("limit", "step", "--mse", "1e-3"),
+        ("limit", "step", "--max-error", "1e-3"),
         ("limit", "sin", "--mse", "-1"),
         ("predict", "nosuch.safetensors", "--at", "1"),
         ("fit",),
@@ -179,9 +179,9 @@ def test_a_table_for_a_person(table: Path) -> None:
         (("--x", "t", "--y", "name"), "column 'name' holds 'r0'"),
         (("--x", "t"), "--x and --y"),
         (("--x", "t", "--y", "v", "--hidden", "600"), "x that can be told apart"),
-        (("--x", "t", "--y", "v", "--domain=0,1"), "--domain"),
+        (("--x", "t", "--y", "v", "--domain=0,1"), "domain is the interval of a function"),
         (("--x", "t", "--y", "v", "--learning-rate", "0.1"), "solver='adam'"),
-        (("--x", "t", "--y", "v", "--n", "50"), "--n"),
+        (("--x", "t", "--y", "v", "--n", "50"), "n is for sampling a function"),
         (("--x", "t", "--x", "w", "--y", "v", "--tolerance", "1"), "solver='spline'"),
     ],
 )
@@ -234,7 +234,8 @@ def test_limits_are_told() -> None:
     assert 0.8 < found["ratio"] < 0.9
     assert found["mse"] == pytest.approx(found["ratio"] * found["asymptotic_mse"])
     assert found["bound"] == pytest.approx((4 * np.pi / 64) ** 2 / 8, rel=1e-6)
-    assert (found["units_for_mse"], found["units_for_max_error"]) == (183, 445)
+    assert (found["units_for_mse"], found["units_by_asymptotic_mse"]) == (181, 183)
+    assert (found["units_for_max_error"], found["units_by_bound"]) == (288, 445)
     assert "relufit fit a.csv --x COLUMN --y COLUMN --tolerance" in relufit("limit", "a.csv").stderr
     text = relufit("limit", "step").stdout
     assert "none: f'' does not exist at x = 0" in text

@@ -103,7 +103,6 @@ def test_check_table_takes_lists_and_integers() -> None:
         ([object(), 1], [1, 2], "not a number"),
         (np.ma.array([1, 2], mask=[True, False]), [1, 2], "x holds masked values"),
         ([1, 2], np.ma.array([[1], [2]], mask=[[False], [True]]), "y holds masked values"),
-        (np.array(["2020-01-01", "2021-01-01"], "datetime64[D]"), [1, 2], "real numbers"),
     ],
 )
 def test_check_table_names_what_is_wrong(x: object, y: object, says: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cuda_on_host import HostTrain
 
-from relufit import SGD, RelufitError, fit, fit_many
+from relufit import SGD, Adam, RelufitError, fit, fit_many
 from relufit.backend import Backend
 from relufit.backends import load
 from relufit.backends.numpy import NumpyBackend
@@ -141,7 +141,11 @@ def test_default_trains_several_inputs() -> None:
         ((["sin", "tan(x)"],), {}, r"'tan\(x\)' grows without bound"),
         ((["sin", "runge"],), {}, "give a domain for all"),
         (([0.0, 1.0], [1.0, 2.0]), {"domain": (0, 1)}, "data bring their own x"),
-        (([0.0, 1.0], [1.0, 2.0]), {"n": 5}, "data bring their own samples"),
+        (([0.0, 1.0], [1.0, 2.0]), {"n": 5}, "n is for sampling a function"),
+        (("sin",), {"solver": "sgd", "optimizer": Adam()}, "solver='sgd' and optimizer=Adam"),
+        (("sin",), {"optimizer": SGD(), "learning_rates": [1e-3]}, "give the learning rate to the optimizer"),
+        (("sin",), {"hidden": "auto"}, "hidden='auto' needs solver='spline'"),
+        (("sin",), {"hidden": 0}, "hidden must be"),
     ],
 )
 def test_bad_input_is_one_sentence(arguments: tuple[Any, ...], settings: dict[str, Any], message: str) -> None:

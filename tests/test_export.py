@@ -13,8 +13,9 @@ import pytest
 import safetensors.numpy
 
 from relufit import RelufitError, fit, init_params
+from relufit.columns import Columns
 from relufit.errors import reason
-from relufit.export import check_can_save, load_params, save_params
+from relufit.export import COLUMNS, check_can_save, load_network, load_params, save_params
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -74,6 +75,42 @@ def test_a_flipped_bit_is_no_other_network(tmp_path: Path) -> None:
     assert loaded < 20  # bits of the checksum's name
 
 
+def test_columns_are_saved_with_the_network(tmp_path: Path) -> None:
+    """Names and types come back; a file without them, as older ones are, loads, and says nothing of them."""
+    path, params = tmp_path / "x.safetensors", init_params(5, 2, 1)
+    for columns in (Columns(("t", "größe"), ("v",), ("time with zone", "number")), Columns(types=("time",) * 2)):
+        save_params(params, path, columns)
+        assert load_network(path)[1] == columns
+        np.testing.assert_array_equal(load_params(path).w1, params.w1)
+    save_params(params, path)
+    assert load_network(path)[1] == Columns()
+    fit("sin", hidden=2, epochs=1, progress=False).save(path)
+    assert load_network(path)[1] == Columns(types=("number",))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        "1",
+        '{"x": ["a"], "y": [], "types": ["numbet"]}',
+        '{"x": ["a", "b"], "y": [], "types": []}',
+        '{"x": [1], "y": [], "types": []}',
+        '{"x": [], "y": [], "types": [["time"]]}',
+        '{"x": [], "y": [], "types": [], "z": []}',
+        '{"x": [], "y": [], "types": null}',
+    ],
+)
+def test_columns_that_do_not_fit_are_damage(text: str, tmp_path: Path) -> None:
+    """Names and types that save_params cannot have written are refused with a sentence."""
+    path = tmp_path / "x.safetensors"
+    safetensors.numpy.save_file(network(), path, {COLUMNS: text})
+    with pytest.raises(RelufitError, match="its columns are not those that were saved"):
+        load_network(path)
+
+
 def test_files_of_other_programs_load(tmp_path: Path) -> None:
     """Files of other programs load, which know no checksum and may say other things of a file."""
     path = tmp_path / "x.safetensors"
@@ -85,7 +122,10 @@ def test_files_of_other_programs_load(tmp_path: Path) -> None:
 def test_the_same_network_is_the_same_file(tmp_path: Path) -> None:
     """The same network is the same file byte for byte, in another process too."""
     names = [tmp_path / f"{i}.safetensors" for i in range(3)]
-    code = "import sys; from relufit import export, init_params; export.save_params(init_params(9), sys.argv[1])"
+    code = (
+        "import sys; from relufit import columns, export, init_params; "
+        "export.save_params(init_params(9), sys.argv[1], columns.Columns(('t',), ('v',), ('time',)))"
+    )
     for name in names:
         subprocess.run([sys.executable, "-c", code, str(name)], check=True, timeout=120)
     assert len({name.read_bytes() for name in names}) == 1

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from relufit import SGD, RelufitError, files, fit
+from relufit import SGD, Diverged, RelufitError, files, fit
+from relufit.columns import Columns
 from relufit.files import fit_file
 
 
@@ -51,9 +52,9 @@ def test_a_large_file_is_summed_into_cells(
         fit_file(path, x="x", y="y", solver="adam")
     with pytest.raises(RelufitError, match="one x"):
         fit_file(path, x=["x", "w"], y="y")
-    with pytest.raises(RelufitError, match="spline has no learning rate"):
+    with pytest.raises(RelufitError, match="'spline' has no use for learning_rate"):
         fit_file(path, x="x", y="y", learning_rate=0.1)
-    with pytest.raises(RelufitError, match="spline takes no optimizer"):
+    with pytest.raises(RelufitError, match="'spline' has no use for optimizer"):
         fit_file(path, x="x", y="y", optimizer=SGD())
     assert {type(value) for value in found.metrics.values()} == {int, float, str}  # as json wants them
 
@@ -63,13 +64,19 @@ def test_a_large_file_is_summed_into_cells(
     ("options", "error", "message"),
     [
         ({"hiden": 3}, TypeError, "hiden"),
-        ({"dtype": "int3"}, RelufitError, "dtype must be"),
-        ({"epochs": 0}, RelufitError, "epochs must be"),
-        ({"batch_size": "many"}, RelufitError, "batch_size must be"),
-        ({"backend": ["numpy", "nosuch"]}, RelufitError, "unknown backend 'nosuch'"),
-        ({"scheme": "nosuch"}, RelufitError, "unknown init scheme 'nosuch'"),
-        ({"domain": (0, 1)}, RelufitError, "domain is for functions"),
-        ({"n": 50}, RelufitError, "n is for functions"),
+        ({"solver": "adam", "dtype": "int3"}, RelufitError, "dtype must be"),
+        ({"solver": "lbfgs", "epochs": 0}, RelufitError, "epochs must be"),
+        ({"solver": "adam", "batch_size": "many"}, RelufitError, "batch_size must be"),
+        ({"solver": "adam", "backend": ["numpy", "nosuch"]}, RelufitError, "unknown backend 'nosuch'"),
+        ({"solver": "adam", "scheme": "nosuch"}, RelufitError, "unknown init scheme 'nosuch'"),
+        ({"solver": "nosuch"}, RelufitError, "unknown solver 'nosuch'"),
+        ({"domain": (0, 1)}, RelufitError, "domain is the interval of a function"),
+        ({"n": 50}, RelufitError, "n is for sampling a function"),
+        ({"epochs": 9, "dtype": "float32"}, RelufitError, "'spline' has no use for epochs, dtype"),
+        ({"hidden": 0}, RelufitError, "hidden must be"),
+        ({"hidden": 9, "tolerance": 0.1}, RelufitError, "give hidden or tolerance, not both"),
+        ({"tolerance": -1}, RelufitError, "must be a positive number"),
+        ({"seed": -1}, RelufitError, "seed must be"),
     ],
 )
 def test_options_are_checked_before_the_file_is_read(
@@ -85,6 +92,26 @@ def test_options_are_checked_before_the_file_is_read(
     monkeypatch.setattr(files, "read_table", lambda *_: pytest.fail("the file was read"))
     with pytest.raises(error, match=message):
         fit_file(samples[0], x="x", y="y", **options)
+
+
+@pytest.mark.parametrize("most", [20, files.ROWS])
+def test_a_fit_knows_the_columns_of_its_file(tmp_path: Path, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names, and whether x were times, with a zone or without; of large tables, small ones and diverged fits."""
+    monkeypatch.setattr(files, "ROWS", most)
+    days = np.datetime64("2024-01-01") + np.arange(50)
+    for end, types in (("", ("time",)), ("T00:00Z", ("time with zone",))):
+        (tmp_path / "a.csv").write_text("day,load\n" + "".join(f"{day}{end},{i}\n" for i, day in enumerate(days)))
+        found = fit_file(tmp_path / "a.csv", x="day", y="load", hidden=1, test_fraction=0)
+        assert found.columns == Columns(("day",), ("load",), types)
+        assert found.predict(days[10:11]) == pytest.approx([10], abs=1e-6)
+
+
+def test_a_diverged_fit_knows_its_columns_too(samples: tuple[Path, np.ndarray, np.ndarray]) -> None:
+    """It may be saved as any other."""
+    with pytest.raises(Diverged) as caught:
+        fit_file(samples[0], x=["x"], y=["y"], solver="sgd", learning_rate=1e3, epochs=2, progress=False)
+    assert caught.value.fit is not None
+    assert caught.value.fit.columns == Columns(("x",), ("y",), ("number",))
 
 
 PEAKS = """
@@ -137,6 +164,6 @@ def test_reading_shows_its_rows(
     fit_file(samples[0], x="x", y="y", tolerance=0.1, progress=True)
     shown = [part.rstrip() for part in capsys.readouterr().err.split("\r")]
     assert shown[:3] == ["", "5000 rows read", ""]
-    assert "1 units:" in "".join(shown[3:])
+    assert "1 unit:" in "".join(shown[3:])
     fit_file(samples[0], x="x", y="y", tolerance=0.1)
     assert capsys.readouterr().err == ""

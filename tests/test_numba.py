@@ -1,6 +1,7 @@
 """What is numba's alone: loops on several cores, and the cache of compiled loops on disk."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import relufit
 from bench.loading import load_or_skip
 from relufit import SGD, Adam, Backend, Plan, draw_plan, init_params
 
@@ -78,3 +80,21 @@ def test_a_loop_is_compiled_anew_after_a_change_in_a_file_that_it_calls(tmp_path
     for index in tmp_path.rglob("*.nbi"):
         os.utime(index, (before, before))  # as if our files had changed since
     assert hits() == 0
+
+
+def test_an_install_that_cannot_be_written_to_compiles_in_each_process(tmp_path: Path) -> None:
+    """Nor can the user's cache folder: loops run all the same. A file in the place of a folder stops root too."""
+    copy = tmp_path / "relufit"
+    shutil.copytree(Path(relufit.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "backends" / "numba" / "__pycache__").touch()
+    code = (
+        "import relufit; relufit.backends.create('numba'); from relufit.backends.numba import dense;"
+        "print(relufit.__file__, dense.relu(-1.0), dense.relu(2.0), dense.can_cache())"
+    )
+    nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR"), "/dev/null/x")
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, cwd=tmp_path,
+        env={**os.environ, **nowhere, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(copy / "__init__.py"), "0.0", "2.0", "False"]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from relufit import RelufitError, fit, targets
@@ -76,3 +77,36 @@ def test_a_long_name_takes_no_place_from_the_panels(text: str) -> None:
     assert box.x0 >= 0
     assert box.x1 <= width
     assert 0 <= box.y0 < box.y1 <= below.y0
+
+
+@pytest.mark.parametrize(("zone", "label"), [(None, "day"), ("Europe/Berlin", "day, UTC")])
+def test_times_are_shown_as_dates(zone: str | None, label: str) -> None:
+    """On the axis of x, with the names of the columns; a dollar in a name is no formula."""
+    days = pd.date_range("2024-01-01", periods=60, tz=zone, name="day")
+    figure = fit(days, pd.Series(np.arange(60.0) % 7, name="in $ and $_"), hidden=8, solver="spline").plot()
+    figure.draw_without_rendering()
+    above, below = figure.axes
+    assert [text.get_text() for text in below.get_xticklabels()][:2] == ["Jan", "08"]
+    assert below.get_xlabel() == label
+    assert above.get_ylabel() == r"in \$ and \$_"
+    low, high = below.get_xlim()  # days
+    assert 19000 < low < high < 20000
+
+
+def test_times_beyond_the_calendar_are_shown_as_seconds() -> None:
+    """Matplotlib has none before the year 1 and after 9999, its margins included."""
+    for years in ([0, 2000], [5000, 9999], [1, 9999], [20_000, 30_000]):
+        x = np.array([year - 1970 for year in years], "datetime64[Y]")
+        figure = fit(x, [1.0, 2.0], hidden=1, solver="spline", test_fraction=0).plot()
+        figure.draw_without_rendering()
+        assert figure.axes[0].get_xlim()[1] > 1e9
+
+
+def test_the_residual_is_that_of_what_was_fitted() -> None:
+    """A function, or data; noise makes data of a function. Axes without names are x and y."""
+    wanted = {"sin": "network - function", "noisy_sine": "network - data"}
+    for target, label in wanted.items():
+        below = fit(target, hidden=4, epochs=1, progress=False).plot().axes[1]
+        assert (below.get_ylabel(), below.get_xlabel()) == (label, "x")
+    above, below = fit([1, 2], [1, 2], hidden=1, solver="spline", test_fraction=0).plot().axes
+    assert (above.get_ylabel(), below.get_ylabel()) == ("y", "network - data")

@@ -43,4 +43,4 @@ def test_a_search_shows_its_last_words_in_one_line(capsys: pytest.CaptureFixture
     assert [part.rstrip() for part in captured.err.split("\r")] == ["", "512 units: 1.25e-10", "8 units: 0.5", "", ""]
     assert len(captured.err.split("\r")[2]) >= len("512 units: 1.25e-10")
     fit("sin", solver="spline", tolerance=0.1, progress=True)
-    assert "\r1 units: " in capsys.readouterr().err
+    assert "\r1 unit: " in capsys.readouterr().err

@@ -1,5 +1,7 @@
 """Tables as they come: outliers, scales from 1e-9 to 1e9, weights of any size, one x for all."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -46,7 +48,8 @@ def test_samples_of_weight_zero_are_not_there(solver: str) -> None:
     """A sample of weight zero changes nothing, whatever it holds."""
     weight = np.append(np.ones(200), np.zeros(50))
     x, y = np.append(X, np.full(50, 1e12)), np.append(Y, np.full(50, 1e12))
-    options: dict[str, object] = {"solver": solver, "hidden": 8, "epochs": 20, "progress": False, "dtype": "float64"}
+    options: dict[str, object] = {"solver": solver, "hidden": 8, "progress": False}
+    options |= {} if solver == "spline" else {"epochs": 20, "dtype": "float64"}
     found = fit(x, y, weight=weight, **options)  # type: ignore[arg-type]
     plain = fit(X, Y, weight=np.ones(200), **options)  # type: ignore[arg-type]
     np.testing.assert_array_equal(found.predict(X), plain.predict(X))
@@ -74,7 +77,8 @@ def test_numbers_of_any_size(solver: str, size: float) -> None:
             with pytest.raises(RelufitError, match=r"varies by .* multiply it by a constant"):
                 fit(x, y, solver=solver, hidden=10, progress=False)
             continue
-        result = fit(x, y, solver=solver, hidden=None if solver == "spline" else 10, epochs=50, progress=False)
+        options: dict[str, Any] = {} if solver == "spline" else {"hidden": 10, "epochs": 50}
+        result = fit(x, y, solver=solver, progress=False, **options)
         error = (result.predict(x) - y) / np.abs(y).max()
         assert np.mean(error**2) < 0.05
 
@@ -83,5 +87,6 @@ def test_numbers_of_any_size(solver: str, size: float) -> None:
 @pytest.mark.parametrize("solver", ["adam", "lbfgs", "spline"])
 def test_a_constant_is_fitted_to_its_rounding(solver: str, level: float) -> None:
     """A constant is fitted to its rounding, and nothing of the initial weights is left."""
-    result = fit(X, np.full(200, level), solver=solver, hidden=10, epochs=50, dtype="float64", progress=False)
+    options: dict[str, Any] = {} if solver == "spline" else {"epochs": 50, "dtype": "float64"}
+    result = fit(X, np.full(200, level), solver=solver, hidden=10, progress=False, **options)
     assert np.abs(result.predict(X) - level).max() <= 1e-13 * level + 1e-150

@@ -139,7 +139,7 @@ def test_bad_parameters_are_a_value_error(parameters: dict[str, Any]) -> None:
 
 def test_weights_where_there_are_none() -> None:
     """Adam refuses weights and says who takes them; nothing is predicted before a fit."""
-    with pytest.raises(ValueError, match="weight"):
+    with pytest.raises(ValueError, match="solver='adam' has no use for weight; leave it out"):
         ReluRegressor(solver="adam").fit(*data(1, 1), sample_weight=np.ones(200))
     with pytest.raises(NotFittedError):
         ReluRegressor().predict([[1.0]])
@@ -178,10 +178,8 @@ def test_options_choose_a_solver() -> None:
         ({"batch_size": 8, "epochs": 1}, "adam"),
     ):
         assert ReluRegressor(**options).fit(x, y).fit_.metrics["solver"] == solver  # type: ignore[arg-type]
-    wanted = (
-        "solver='spline' has no use for epochs; leave it out, or take solver='sgd' or 'momentum' or 'adam' or 'lbfgs'"
-    )
-    with pytest.raises(ValueError, match=f"^{wanted}$"):
+    wanted = "solver='spline' has no use for epochs; leave it out, or take solver='"
+    with pytest.raises(ValueError, match=f"^{wanted}"):
         ReluRegressor(solver="spline", epochs=5).fit(x, y)
 
 

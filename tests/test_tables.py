@@ -1,5 +1,6 @@
 """Reading csv and parquet in pieces."""
 
+import csv
 import gzip
 import sys
 import tracemalloc
@@ -12,6 +13,7 @@ import pytest
 from table_files import message, parquet_of, whole, written
 
 from relufit import RelufitError
+from relufit.columns import NUMBER, TIME, ZONED
 from relufit.reading.tables import read_columns, read_table, tell_columns
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed: tables cannot be read")
@@ -73,15 +75,14 @@ def test_compressed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", ["t,v,note", "t,v,t"])
 @pytest.mark.parametrize("below", [1, 100_000, 1_000_000])
 def test_a_quote_that_is_never_closed_swallows_no_rows(tmp_path: Path, names: str, below: int) -> None:
-    """In a column that is not read, and however much follows: the row is named, and its line where Python reads it."""
+    """In a column that is not read, and however much follows: the row is named, and its line."""
     path = written(tmp_path, f"{names}\n" + "1,2,3\n" * 1000 + '1,2,"3\n' + "1,2,3\n" * below)
-    line = " (line 1002)" if below == 1 else ""
     says = "a quote is never closed, and all that follows is in its cell"
     if below == 1_000_000:
         says = "a cell of more than a megabyte; is a quote in it never closed?"
     with pytest.raises(RelufitError) as caught:
         list(read_columns(path, ["v"]))
-    assert str(caught.value) == f"{path}: row 1001{line}: {says}"
+    assert str(caught.value) == f"{path}: row 1001 (line 1002): {says}"
 
 
 def test_a_last_cell_may_hold_line_ends(tmp_path: Path) -> None:
@@ -245,10 +246,15 @@ def test_a_late_error_names_its_row(tmp_path: Path) -> None:
     assert message(path) == "data.csv: row 700001 (line 700002): 1 cells, not 2"
 
 
-def test_a_row_below_a_giant_cell_has_no_line(tmp_path: Path) -> None:
-    """Python's reader, which counts the lines, does not pass it."""
+def test_a_row_below_a_giant_cell_has_a_line(tmp_path: Path) -> None:
+    """Cells longer than Python's own csv reader takes are counted too, and its limit stays the user's."""
+    limit = csv.field_size_limit()
     path = written(tmp_path, "t,note,v\n1," + "z" * 200_000 + ",2\n1,,abc\n")
-    assert message(path) == "data.csv: row 2, column 'v' holds 'abc', which is not a number"
+    assert message(path) == "data.csv: row 2 (line 3), column 'v' holds 'abc', which is not a number"
+    note = '"' + "a,\n" * 50_000 + '"'
+    path = written(tmp_path, f"t,note,v\n1,{note},2\n2,,abc\n")
+    assert message(path) == "data.csv: row 2 (line 50003), column 'v' holds 'abc', which is not a number"
+    assert csv.field_size_limit() == limit
 
 
 def test_errors_of_parquet_name_the_row(tmp_path: Path) -> None:
@@ -307,7 +313,7 @@ def test_a_file_without_header(tmp_path: Path) -> None:
         (
             "data.csv",
             b"t,v\n1," + b"2" * 3_000_000 + b"\n",
-            "data.csv: row 1: a cell of more than a megabyte; is a quote",
+            "data.csv: row 1 (line 2): a cell of more than a megabyte; is a quote",
         ),
     ],
 )
@@ -385,6 +391,50 @@ def test_integers_that_float64_does_not_tell_apart(tmp_path: Path) -> None:
     path = parquet_of(tmp_path, t=far, v=np.arange(28), small=np.arange(28))
     assert len(np.unique(whole(path).x)) == 28
     assert len(whole(path, "small", "t").y) == 28
+
+
+@pytest.mark.parametrize(
+    ("cells", "one"),
+    [
+        (["9007199254740992", "9007199254740993", "1"], "number"),  # 2^53 itself
+        (["9007199254740993", "9007199254740992", "0.5"], "number"),  # beside a decimal
+        (["9007199254740993.0", "9.007199254740992e15", "-1"], "number"),
+        (["100000000000000000000", "100000000000000000001", "1"], "number"),  # beyond 64 bits
+        (["2024-01-01T00:00:00.000000001", "2024-01-01T00:00:00.000000002"], "time"),
+        (["2024-01-01T00:00:00.000000001Z", "2024-01-01T00:00:00.000000002Z"], "time"),
+    ],
+)
+def test_text_that_float64_does_not_tell_apart(tmp_path: Path, cells: list[str], one: str) -> None:
+    """In x of a csv, whatever stands beside it, with decimal commas too; in y it is rounded."""
+    for path in (
+        written(tmp_path, "t,v\n" + "".join(f"{cell},1\n" for cell in cells)),
+        written(
+            tmp_path, "t;v\n" + "".join(f"{cell.replace('.', ',' if one == 'number' else '.')};1,5\n" for cell in cells)
+        ),
+        parquet_of(tmp_path, t=cells, v=[1] * len(cells)),
+    ):
+        assert f"column 't' holds {cells[0][:10]}" in message(path).replace("9007199254740993 and 9007199254740992", "")
+        assert f"which are one {one} in float64" in message(path)
+        if one == "number" and path.suffix == ".csv":
+            assert len(whole(path, "v", "t").y) == len(cells)
+
+
+def test_typed_columns_that_float64_does_not_tell_apart(tmp_path: Path) -> None:
+    """Decimals and times of parquet."""
+    decimals = [Decimal(2**62), Decimal(2**62 + 1), Decimal("0.5")]
+    times = pyarrow.array([10**18, 10**18 + 1, None], pyarrow.timestamp("ns", "Europe/Berlin"))
+    path = parquet_of(tmp_path, d=decimals, t=times, v=[1, 2, 3])
+    assert "4611686018427387904 and 4611686018427387905, which are one number" in message(path, "d")
+    assert "2001-09-09T01:46:40.000000001, which are one time in float64 seconds" in message(path, "t")
+
+
+def test_chunks_say_what_x_was(tmp_path: Path) -> None:
+    """Numbers, or times with and without a zone; of text and of types."""
+    path = written(tmp_path, "a;b;c;d;v\n1,5;2024-01-01;2024-01-01T00:00+02:00;true;1\n")
+    assert next(read_table(path, ["a", "b", "c", "d"], "v")).types == (NUMBER, TIME, ZONED, NUMBER)
+    stamps = {name: pyarrow.array([0], pyarrow.timestamp("s", zone)) for name, zone in (("b", None), ("c", "UTC"))}
+    path = parquet_of(tmp_path, a=[1], d=pyarrow.array([0], pyarrow.date32()), v=[1], **stamps)
+    assert next(read_table(path, ["a", "b", "c", "d"], "v")).types == (NUMBER, TIME, ZONED, TIME)
 
 
 def test_the_columns_there_are(tmp_path: Path) -> None:

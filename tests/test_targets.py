@@ -4,14 +4,18 @@ import contextlib
 import copy
 import math
 import pickle
+import random
 import time
+from collections.abc import Callable
+from itertools import count
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relufit import RelufitError, Target, fit, targets
+from relufit import RelufitError, Target, fit, fit_many, sample, targets, theory
 from relufit.targets import FUNCTIONS, ZOO, parse, resolve
 
 X = np.linspace(-2, 2, 41)
@@ -195,3 +199,51 @@ def test_a_named_argument_is_told_from_an_unknown_function() -> None:
     """The function is known; it takes no names."""
     with pytest.raises(RelufitError, match=r"^sin takes its arguments without names: write sin\(x\)$"):
         parse("sin(x=1)")
+
+
+@pytest.mark.parametrize("domain", [[0, 1], np.array([0, 1]), (np.float32(0), np.int64(1)), iter((0, 1))])
+def test_a_domain_is_a_pair_of_floats_however_it_is_given(domain: Any) -> None:
+    """So targets compare and hash, and share their samples in fit_many."""
+    target, plain = Target("one", np.sin, domain), Target("one", np.sin, (0.0, 1.0))
+    assert target == plain
+    assert hash(target) == hash(plain)
+    assert [type(end) for end in target.domain] == [float, float]
+    assert len(fit_many([target, Target("two", np.cos, (0, 1))], hidden=4, epochs=1, n=20, progress=False)) == 2
+
+
+def numbered() -> Callable[[Any], Any]:
+    """A function that gives another value each time."""
+    calls = count()
+    return lambda x: np.sin(x) + next(calls)
+
+
+@pytest.mark.parametrize(
+    ("function", "when"),
+    [
+        (lambda x: np.sin(x) + np.random.default_rng().normal(0, 0.1, np.shape(x)), "is called again"),
+        (lambda x: math.sin(x) + random.gauss(0, 1e-6), "is called again"),
+        (lambda x: np.where(x > 6, np.random.default_rng().uniform(size=np.shape(x)), x), "is called again"),
+        (numbered(), "is called again"),
+        (lambda x: x - np.mean(x) if np.size(x) else x, "is called with other x"),
+        (np.sort, "is called with other x"),
+    ],
+)
+def test_what_gives_two_answers_for_one_x_is_no_function(function: Any, when: str) -> None:
+    """Random numbers, calls that are counted and values of other samples are refused, wherever a target is taken."""
+    for take in (
+        lambda: fit(function, hidden=4, epochs=1),
+        lambda: fit(Target("mine", function), hidden=4, solver="spline"),
+        lambda: fit_many(["sin", function], hidden=4, epochs=1),
+        lambda: theory.units_for(function, mse=1.0),
+        lambda: sample(function),
+    ):
+        with pytest.raises(RelufitError, match=f"is not a function of x: at x = .* when it {when}"):
+            take()
+
+
+@pytest.mark.parametrize(
+    "function", [np.floor, lambda x: np.floor(np.log2(x)), lambda x: x % 0.1, math.sqrt, lambda x: 3]
+)
+def test_functions_that_jump_or_round_are_functions(function: Any) -> None:
+    """And those of one number, and constants."""
+    assert resolve(function, (1, 8)).function is function

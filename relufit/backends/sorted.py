@@ -12,7 +12,7 @@ from relufit.memory import demand_memory
 from relufit.moments import FAN, LEAF, Table, tabulate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class SortedSamples(Samples):
     """Data x (N, 1), y (N, O) as it was given, and where each sample stands in the table of all."""
 

@@ -2,7 +2,8 @@
 
 Bad input ends in one sentence on stderr and exit code 2; results go to stdout, as text or as JSON.
 
-words: from what was typed to values; printing: from results to text; keeping: from a fit to its files.
+words: from what was typed to values; printing: from results to text; keeping: from a fit to its files; prediction: from
+a network and an x to rows.
 """
 
 import json
@@ -12,14 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 import relufit
-from relufit import backends, fitting, targets
-from relufit.cli import keeping, printing, words
+from relufit import backends, targets
+from relufit.cli import keeping, prediction, printing, words
 from relufit.errors import RelufitError
-from relufit.export import load_params
+from relufit.options import SOLVERS
 from relufit.params import DTYPES, SCHEMES
 
 app = typer.Typer(
@@ -29,10 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 TABLES = (".csv", ".tsv", ".txt", ".gz", ".bz2", ".parquet")
-UNUSED = {  # options that say nothing to a solver, and why
-    "spline": ("trains nothing", ("backend", "dtype", "scheme", "epochs", "batch_size")),
-    "lbfgs": ("takes all samples at once", ("batch_size",)),
-}
 # The root of what typer raises for words that it cannot take: typer brings its own click or imports it, by version.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 
@@ -74,8 +70,8 @@ def fit_command(
     solver: Annotated[
         str | None,
         typer.Option(
-            help=f"{', '.join(fitting.SOLVERS)}; default adam, for a tolerance or a table of one x spline.",
-            autocompletion=lambda: list(fitting.SOLVERS),
+            help=f"{', '.join(SOLVERS)}; default adam, for a tolerance or a table of one x spline.",
+            autocompletion=lambda: list(SOLVERS),
         ),
     ] = None,
     learning_rate: Annotated[
@@ -142,30 +138,30 @@ def predict_command(
     network: Annotated[str, typer.Argument(help="A .safetensors file that fit has saved.")],
     table: Annotated[str | None, typer.Argument(help="A csv or parquet file with the columns --x.")] = None,
     x: Columns = None,
-    at: Annotated[str | None, typer.Option(help="Values of x, as in --at=-1,0,pi/2.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            help="Values of x, as in --at=-1,0,pi/2; of a fit of times, as in --at=2026-10-02,2026-10-02T12:30:12Z."
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object a line. Times are text, in ISO 8601 and UTC.")
+    ] = False,
 ) -> None:
     """Print the network's output, a line for each x: at some values, or for the rows of a table."""
-    params = load_params(network)
+    params, columns = prediction.load(network)
     if (table is None) == (at is None):
         raise RelufitError("give either a table and --x, or values by --at=-1,0,pi/2")
     if at is not None:
         if x:
             raise RelufitError("--x names columns of a table; --at brings its own values, so give one of the two")
-        printing.demand_inputs(params, 1)
-        printing.print_rows(np.array(words.values_of_x(at))[:, None], params, as_json)
+        prediction.predict_at(at, params, columns, as_json)
         return
-    from relufit.reading.tables import read_columns, tell_columns
-
     if not x:
+        from relufit.reading.tables import tell_columns
+
         raise RelufitError(f"name the columns of x by --x; {tell_columns(str(table))}")
-    printing.demand_inputs(params, len(x))
-    dropped = 0
-    for chunk in read_columns(str(table), x):
-        dropped += chunk.dropped
-        printing.print_rows(chunk.x, params, as_json)
-    if dropped:
-        print(f"relufit: {dropped} rows with a gap were left out", file=sys.stderr)
+    prediction.predict_table(str(table), x, params, columns, as_json)
 
 
 @app.command("limit")
@@ -179,14 +175,16 @@ def limit_command(
     domain: Domain = None,
     hidden: Annotated[str, typer.Option(metavar="INTEGER", help="Hidden units.")] = "512",
     mse: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="A mean squared error: how many units does it need?")
+        str | None, typer.Option(metavar="NUMBER", help="A mean squared error: how many units reach it?")
     ] = None,
     max_error: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="A largest error: how many units does it need?")
+        str | None, typer.Option(metavar="NUMBER", help="A largest error: how many units keep it?")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say how well a function can be fitted: the best spline found, its asymptotic value, the theorem's bound."""
+    """Say how well a function can be fitted: the best spline found, its asymptotic value, the theorem's bound; and the
+    fewest units found for an error.
+    """
     from relufit.limits import limits
 
     if _is_table(target, None, None):
@@ -257,29 +255,13 @@ def _is_table(target: str, x: list[str] | None, y: list[str] | None) -> bool:
 def _fit_table(path: str, x: list[str] | None, y: list[str] | None, options: dict[str, Any]) -> relufit.Fit:
     from relufit.files import fit_file
 
-    for name, why in {"n": "is for sampling a function", "domain": "is the interval of a function"}.items():
-        if name in options:
-            raise RelufitError(f"--{name} {why}, and {path} is a table, which brings its own x; leave it out")
     if not x or not y:
         from relufit.reading.tables import tell_columns
 
         raise RelufitError(f"name the columns of the table by --x and --y; {tell_columns(path)}")
-    return fit_file(path, x=x, y=y, **_with_solver(options, "spline" if len(x) == len(y) == 1 else "adam"))
+    default = "spline" if len(x) == len(y) == 1 else "adam"
+    return fit_file(path, x=x, y=y, **{"solver": default, **options})
 
 
 def _fit_function(target: str, options: dict[str, Any]) -> relufit.Fit:
-    if "weight" in options:
-        raise RelufitError("--weight names a column of a table")
-    return relufit.fit(target, **_with_solver(options, "spline" if "tolerance" in options else "adam"))
-
-
-def _with_solver(options: dict[str, Any], default: str) -> dict[str, Any]:
-    """Options for this solver, where none is given. Raises RelufitError for those that say nothing to the solver."""
-    solver = options.get("solver", default)
-    why, names = UNUSED.get(solver, ("", ()))
-    unused = ", ".join(f"--{name.replace('_', '-')}" for name in names if name in options)
-    if unused:
-        raise RelufitError(
-            f"solver {solver} {why} and has no use for {unused}; leave that out, or take another --solver"
-        )
-    return {**options, "solver": solver}
+    return relufit.fit(target, **{"solver": "spline" if "tolerance" in options else "adam", **options})

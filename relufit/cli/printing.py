@@ -2,11 +2,13 @@
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from relufit.errors import RelufitError
+from relufit.columns import NUMBER, as_text
+from relufit.errors import RelufitError, counted
 from relufit.fits import Fit, evaluate
 from relufit.params import Params
 
@@ -14,20 +16,26 @@ from relufit.params import Params
 def demand_inputs(params: Params, columns: int) -> None:
     """Raise RelufitError unless the network takes so many columns of x."""
     if columns != params.w1.shape[0]:
-        raise RelufitError(f"the network takes {params.w1.shape[0]} column(s) of x, not {columns}")
+        raise RelufitError(f"the network takes {counted(params.w1.shape[0], 'column')} of x, not {columns}")
 
 
-def print_rows(x: np.ndarray, params: Params, as_json: bool) -> None:
-    """Each row of x (n, D), finite, and what the network says of it; there may be none."""
+def print_rows(x: np.ndarray, params: Params, as_json: bool, types: Sequence[str]) -> None:
+    """Each row of x (n, D), finite, and what the network says of it; there may be none.
+
+    Columns of times are printed in ISO 8601, in UTC: the others as numbers.
+    """
     if not len(x):
         return
     with np.errstate(all="ignore"):  # far outside, a network leaves the finite numbers, and its rows show it
         y = evaluate(params, x)  # (n, O)
-    for given, found in zip(x.tolist(), y.tolist(), strict=True):
+    columns = [
+        column.tolist() if found == NUMBER else as_text(column, found) for column, found in zip(x.T, types, strict=True)
+    ]
+    for given, found in zip(zip(*columns, strict=True), y.tolist(), strict=True):
         if as_json:
             print(json.dumps({"x": given, "y": [_or_null(value) for value in found]}))
         else:
-            print(",".join(map(repr, (*given, *found))))
+            print(",".join(map(str, (*given, *found))))
 
 
 def as_json(values: dict[str, Any]) -> str:
@@ -49,7 +57,10 @@ def in_words(fit: Fit) -> str:
         held_out = f", on those held out {m['test_mse']:.3e}" if math.isfinite(m["test_mse"]) else ""
         lines.append(f"on the samples fitted {m['train_mse']:.3e}{held_out}")
     if m.get("dropped"):
-        lines.append(f"{m['rows']} rows; {m['dropped']} with a gap were left out")
-    trained = f"{m['epochs']} epochs, {m['steps']} steps, " if m["epochs"] else ""
-    lines.append(f"{m['hidden']} hidden units, {m['solver']} on {m['backend']}: {trained}{m['seconds']:.2g} s")
+        were = "was" if m["dropped"] == 1 else "were"
+        lines.append(f"{counted(m['rows'], 'row')}; {m['dropped']} with a gap {were} left out")
+    trained = f"{counted(m['epochs'], 'epoch')}, {counted(m['steps'], 'step')}, " if m["epochs"] else ""
+    lines.append(
+        f"{counted(m['hidden'], 'hidden unit')}, {m['solver']} on {m['backend']}: {trained}{m['seconds']:.2g} s"
+    )
     return "\n".join(lines)

@@ -45,14 +45,6 @@ def domain(text: str | None) -> tuple[float, float] | None:
     return low, high
 
 
-def values_of_x(text: str) -> list[float]:
-    """One value or more."""
-    parts = split_outside(text)
-    if not all(part.strip() for part in parts):
-        raise RelufitError(f"--at takes numbers with commas between them, such as --at=-1,0,pi/2, not {text!r}")
-    return [expression("--at", part) for part in parts]
-
-
 def expression(option: str, text: str) -> float:
     """A finite number such as pi/2."""
     try:

@@ -1,4 +1,4 @@
-"""Keeping a network: a .safetensors file with the four arrays. Needs safetensors (relufit[export]).
+"""Keeping a network: a .safetensors file with the four arrays and their columns. Needs safetensors (relufit[export]).
 
 Beside it, for other programs: torch_module.py, onnx_file.py, and numpy_function.py, which needs nothing else installed;
 rounding.py refuses a precision that would lose the network.
@@ -6,7 +6,9 @@ rounding.py refuses a precision that would lose the network.
 The format has no checksum of its own, so a flipped bit would be another network: ours stands in the metadata.
 """
 
+import json
 import os
+from dataclasses import asdict
 from hashlib import sha256
 from os import PathLike
 from pathlib import Path
@@ -14,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from relufit.columns import TYPES, Columns
 from relufit.errors import RelufitError, reason
 from relufit.params import Params, demand_network, find_fault
 
-CHECKSUM = "relufit_sha256"  # the one key of the metadata: safetensors writes several in no fixed order
+CHECKSUM = "relufit_sha256"  # of the four arrays: a key of the metadata
+COLUMNS = "relufit_columns"  # another, which files without names and types do not have: a JSON object of Columns
 KINDS = ("F32", "F64")  # as safetensors calls them; numpy alone has no bfloat16, and a network no integers
 
 
@@ -48,39 +52,79 @@ def check_writable(path: str | Path) -> None:
         raise RelufitError(f"cannot write {path}: {what}; choose another name")
 
 
-def save_params(params: Params, path: str | Path) -> None:
-    """Write `params` (numpy arrays) to `path`. Raises RelufitError where that, or loading them, cannot be done."""
+def save_params(params: Params, path: str | Path, columns: Columns | None = None) -> None:
+    """Write `params` (numpy arrays) to `path`, and the names and types of their columns where they are known.
+
+    Raises RelufitError where that, or loading them, cannot be done.
+    """
     library = _safetensors()
     check_can_save(path)
     demand_network(params)
+    arrays = {name: np.ascontiguousarray(array) for name, array in params._asdict().items()}
+    metadata = {CHECKSUM: _checksum(arrays)}
+    if columns is not None and columns != Columns():
+        metadata[COLUMNS] = json.dumps(asdict(columns))
     try:
-        arrays = {name: np.ascontiguousarray(array) for name, array in params._asdict().items()}
-        library.numpy.save_file(arrays, path, {CHECKSUM: _checksum(arrays)})
+        Path(path).write_bytes(_in_order(library.numpy.save(arrays, metadata)))
     except (OSError, library.SafetensorError) as error:
         raise RelufitError(f"cannot write {path}: {reason(error)}") from None
 
 
 def load_params(path: str | Path) -> Params:
-    """Read what `save_params` wrote, unpickling nothing; or another program, whose files have no checksum.
+    """Read the arrays that `save_params` wrote, unpickling nothing; or another program, whose files have no checksum.
 
     Raises RelufitError for a file that is missing, foreign or damaged, or whose weights are no network: not all
     float32 or all float64, not finite, of shapes that do not fit, without hidden units.
     """
+    return load_network(path)[0]
+
+
+def load_network(path: str | Path) -> tuple[Params, Columns]:
+    """Read the arrays as `load_params` does, and the names and types of their columns; `Columns()` where unknown."""
     if not isinstance(path, (str, PathLike)):
         raise RelufitError(f"cannot read {path!r:.60}: give the name of a .safetensors file")
     if not os.path.isfile(path):
         known = "it is no regular file" if os.path.exists(path) else "there is no such file"
         what = "it is a folder" if os.path.isdir(path) else known
         raise RelufitError(f"cannot read {path}: {what}; give the name of a .safetensors file")
-    params = Params(**_read(path))
+    arrays, metadata = _read(path)
+    params = Params(**arrays)
     fault = find_fault(params)
     if fault is not None:
         raise RelufitError(f"cannot use {path}: its weights are {fault}")
-    return params
+    columns = _columns(metadata.get(COLUMNS), params)
+    if columns is None:
+        raise RelufitError(f"cannot use {path}: it is damaged, its columns are not those that were saved")
+    return params, columns
 
 
-def _read(path: str | Path) -> dict[str, np.ndarray]:
-    """The four arrays by name, of types that numpy has: others are refused by the header, before they are read."""
+def _columns(text: str | None, params: Params) -> Columns | None:
+    """The columns of a network from their JSON; None where that is not what `save_params` writes."""
+    if text is None:
+        return Columns()
+    try:
+        found = json.loads(text)
+        columns = Columns(*(tuple(found.pop(name)) for name in ("x", "y", "types")))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    parts = ((columns.x, len(params.w1)), (columns.y, len(params.b2)), (columns.types, len(params.w1)))
+    fits = all(len(part) in (0, wanted) and all(isinstance(one, str) for one in part) for part, wanted in parts)
+    return columns if fits and not found and set(columns.types) <= set(TYPES) else None
+
+
+def _in_order(content: bytes) -> bytes:
+    """The same file with its header in order: safetensors writes the keys of the metadata in none, anew each time."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the arrays begin at a multiple of 8
+    return len(header).to_bytes(8, "little") + header + content[end:]
+
+
+def _read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The four arrays by name, of types that numpy has, and the metadata.
+
+    Other types are refused by the header, before they are read.
+    """
     library = _safetensors()
     try:
         with library.safe_open(path, framework="numpy") as file:
@@ -94,10 +138,10 @@ def _read(path: str | Path) -> dict[str, np.ndarray]:
                 raise RelufitError(
                     f"cannot use {path}: its weights are {', '.join(kinds)}, not all {' or '.join(KINDS)}"
                 )
-            arrays, told = {name: file.get_tensor(name) for name in names}, (file.metadata() or {}).get(CHECKSUM)
-            if told not in (None, _checksum(arrays)):
+            arrays, metadata = {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+            if metadata.get(CHECKSUM) not in (None, _checksum(arrays)):
                 raise RelufitError(f"cannot use {path}: it is damaged, its weights are not those that were saved")
-            return arrays
+            return arrays, metadata
     except (OSError, library.SafetensorError) as error:
         raise RelufitError(f"cannot read {path}: {reason(error)}") from None
 

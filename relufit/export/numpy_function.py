@@ -7,50 +7,68 @@ from typing import Any
 import numpy as np
 
 from relufit import backprop
-from relufit.errors import RelufitError
+from relufit.columns import NUMBER, convert
+from relufit.errors import RelufitError, counted
+from relufit.hinge import at_infinity
 from relufit.params import Params, demand_network
 
 BLOCK_ELEMENTS = 2**17  # of the (rows, H) arrays: a million samples need no more memory than a few times the answer
 
 
-def build_function(params: Params) -> Callable[[Any], np.ndarray]:
+def build_function(params: Params, types: tuple[str, ...] = ()) -> Callable[[Any], np.ndarray]:
     """The function f(x) of a network, in float64, on a copy of its weights.
 
-    x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1; a number is a vector without its axis. It pickles by
-    reference: where it is read back, relufit and numpy have to be installed, and no framework is loaded. Raises
-    RelufitError for arrays that are no network, and f for an x that the network does not take.
+    x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1; a number is a vector without its axis. `types` are those
+    of the columns of x (see relufit.columns), and f takes times where they are not "number". It pickles by reference:
+    where it is read back, relufit and numpy have to be installed, and no framework is loaded. Raises RelufitError for
+    arrays that are no network, and f for an x that the network does not take.
     """
     demand_network(params)
-    return partial(answer, forward, Params(*(np.array(p, np.float64) for p in params)))
+    return partial(answer, forward, Params(*(np.array(p, np.float64) for p in params)), types=types)
 
 
-def answer(forward: Callable[[Params, np.ndarray], np.ndarray], params: Params, x: Any) -> np.ndarray:
+def answer(
+    forward: Callable[[Params, np.ndarray], np.ndarray], params: Params, x: Any, types: tuple[str, ...] = ()
+) -> np.ndarray:
     """What `forward`, (N, D) -> (N, O), gives for any x that `as_inputs` takes, in the shape that x came in.
 
-    A vector or a number stays one where O = 1. Where x is nan or infinite the answer is that of floating point, in
-    general nan, and there is no warning.
+    A vector or a number stays one where O = 1. Where x is infinite the answer of a network with one input is its limit,
+    that of others what floating point gives, in general nan; where x is nan it is nan. There is no warning.
     """
-    inputs = as_inputs(params, x)
+    inputs = as_inputs(params, x, types)
     with np.errstate(over="ignore", invalid="ignore"):
         outputs = forward(params, inputs)
+        for sign in (-1, 1) if inputs.shape[1] == 1 else ():
+            rows = inputs[:, 0] == sign * np.inf
+            if rows.any():
+                outputs[rows] = at_infinity(params, sign)
     return outputs.reshape(np.shape(x)) if np.ndim(x) <= 1 and outputs.shape[1] == 1 else outputs
 
 
-def as_inputs(params: Params, x: Any) -> np.ndarray:
-    """Return x, (N, D), or (N,) or a number for D = 1, as float64 (N, D). Raises RelufitError for anything else."""
+def as_inputs(params: Params, x: Any, types: tuple[str, ...] = ()) -> np.ndarray:
+    """Return x, (N, D), or (N,) or a number for D = 1, as float64 (N, D); times as seconds since 1970 UTC.
+
+    Integers beyond 2^53 are rounded: the network's answer there is the same. Raises RelufitError for anything else,
+    and for times in a column of which `types` says that the network was fitted to numbers.
+    """
     try:
-        given = np.asarray(x)
-        # numpy would take a complex number's real part, the days of a date, what lies under a mask, and None for nan.
-        hidden = np.ma.is_masked(x) or (given.dtype.kind == "O" and any(value is None for value in given.flat))
-        if hidden or given.dtype.kind in "cMm":
-            raise TypeError
-        values = given.astype(np.float64, copy=False)
-    except (TypeError, ValueError, OverflowError):
-        raise RelufitError(f"predict takes real numbers, not {x!r:.60}") from None
+        values, given = convert("x", x)
+    except RelufitError as error:
+        raise RelufitError(f"predict takes real numbers and times, not {_shown(x)}: {error}") from None
     inputs = values.reshape(-1, 1) if values.ndim <= 1 else values
     if inputs.ndim != 2 or inputs.shape[1] != params.w1.shape[0]:
-        raise RelufitError(f"the network takes {params.w1.shape[0]} column(s) of x, not shape {values.shape}")
+        raise RelufitError(f"the network takes {counted(params.w1.shape[0], 'column')} of x, not shape {values.shape}")
+    for fitted, found in zip(types or given, given, strict=True):
+        if fitted == NUMBER != found:
+            raise RelufitError(f"predict takes real numbers, as those fitted were, and no times, not {_shown(x)}")
+    objects = np.asarray(x) if np.isnan(inputs).any() else inputs
+    if objects.dtype.kind == "O" and any(value is None for value in objects.flat):  # nan and NaT are answered by nan
+        raise RelufitError(f"predict takes real numbers and times, not {_shown(x)}: x holds None")
     return inputs
+
+
+def _shown(x: Any) -> str:
+    return " ".join(repr(x).split())[:60]
 
 
 def forward(params: Params, x: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Columns of a csv or parquet file as arrays of float64, a piece at a time. `relufit.files.fit_file` fits them.
 
 tables: from pieces of rows to arrays, and what is said of a bad one; delimited: from a csv to pieces of its rows;
-faults: why a cell is refused; arrow: from cells of a column to numbers; sources: the file itself, or what a pipe gives.
+rows: the same in Python, for header and line numbers; faults: why a cell is refused; arrow: from cells of a column to
+numbers; sources: the file itself, or what a pipe gives.
 """

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from relufit.columns import NUMBER, TIME, ZONED, fractions, seconds
 from relufit.errors import RelufitError
 
 GAPS = (
@@ -29,44 +30,70 @@ GAPS = (
     "-",
 )
 COMMA = "decimal comma"  # the kind of text that is a number with one
-PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def parse(cells: Any, kind: Any) -> np.ndarray:
     """Cells (n,) of type or text `kind` as float64, nan for a gap. Raises ArrowInvalid for other text."""
     pyarrow = load_pyarrow()
-    if is_text(cells):
-        if kind is None:
-            return np.full(len(cells), np.nan)
-        if kind == COMMA:  # a point would part thousands: with an apostrophe in its place this is no number
-            cells = pyarrow.compute.replace_substring(pyarrow.compute.replace_substring(cells, ".", "'"), ",", ".")
-            kind = pyarrow.float64()
-        try:
-            cells = cells.cast(kind)
-        except pyarrow.ArrowInvalid:  # spaces around a number, or gaps in parquet
-            cells = trim(cells).cast(kind)
-    if not is_time(cells.type):
-        return cells.cast(pyarrow.float64(), safe=False).to_numpy(zero_copy_only=False)
-    if pyarrow.types.is_date(cells.type):
-        cells = cells.cast(pyarrow.timestamp("s"))
-    # Divided as integers first: in nanoseconds, times of today have more digits than a float64.
-    ticks = cells.cast(pyarrow.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-    seconds, rest = np.divmod(ticks, PER_SECOND[cells.type.unit])
-    gaps = cells.is_null().to_numpy(zero_copy_only=False)
-    return np.where(gaps, np.nan, seconds + rest / PER_SECOND[cells.type.unit])
+    if kind is None:
+        return np.full(len(cells), np.nan)
+    cells = _typed(cells, kind)
+    if is_time(cells.type):
+        return seconds(_as_datetimes(cells))
+    numbers: np.ndarray = cells.cast(pyarrow.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return numbers
 
 
-def integers(cells: Any, least: int) -> np.ndarray | None:
-    """Those of cells (n,) beyond `least` on either side, as they are; None unless all are integers, or text of them."""
+def exact(cells: Any, kind: Any) -> np.ndarray | None:
+    """Cells (n,) without gaps as what float64 may round; None for floats, which it does not."""
     pyarrow = load_pyarrow()
-    cells = (trim(cells) if is_text(cells) else cells).drop_null()
-    for kind in (pyarrow.int64(), pyarrow.uint64()):
+    if is_time(kind):
+        return _as_datetimes(_typed(cells, kind))
+    if pyarrow.types.is_floating(cells.type):
+        return None
+    if is_text(cells):
+        cells = _with_point(cells) if kind == COMMA else trim(cells)
+    for whole in (pyarrow.int64(), pyarrow.uint64()):
         try:
-            whole = cells.cast(kind).to_numpy(zero_copy_only=False)
+            integers: np.ndarray = cells.cast(whole).to_numpy(zero_copy_only=False)
         except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError):
             continue
-        return whole[(whole > least) | (whole < -least)] if kind == pyarrow.int64() else whole[whole > least]
-    return None
+        return integers
+    return fractions(cells.to_pylist())
+
+
+def column_type(kind: Any) -> str:
+    """The type of a column of cells of this kind, as relufit.columns has it."""
+    if not is_time(kind):
+        return NUMBER
+    return ZONED if getattr(kind, "tz", None) is not None else TIME
+
+
+def _typed(cells: Any, kind: Any) -> Any:
+    """Text (n,) as cells of this kind; cells of another type as they are."""
+    pyarrow = load_pyarrow()
+    if not is_text(cells):
+        return cells
+    if kind == COMMA:
+        cells, kind = _with_point(cells), pyarrow.float64()
+    try:
+        return cells.cast(kind)
+    except pyarrow.ArrowInvalid:  # spaces around a number, or gaps in parquet
+        return trim(cells).cast(kind)
+
+
+def _with_point(cells: Any) -> Any:
+    """Text (n,) of numbers with a decimal comma; a point would part thousands: it makes the text no number."""
+    replace = load_pyarrow().compute.replace_substring
+    return replace(replace(cells, ".", "'"), ",", ".")
+
+
+def _as_datetimes(cells: Any) -> np.ndarray:
+    """Times (n,) as datetime64, NaT for a gap."""
+    pyarrow = load_pyarrow()
+    cells = cells.cast(pyarrow.timestamp("s")) if pyarrow.types.is_date(cells.type) else cells
+    times: np.ndarray = cells.to_numpy(zero_copy_only=False)
+    return times
 
 
 def parses(cells: Any, kind: Any) -> bool:
@@ -98,9 +125,9 @@ def is_text(cells: Any) -> bool:
 
 
 def is_time(kind: Any) -> bool:
-    """Whether a type is one of times or dates."""
+    """Whether a kind of cells is a type of times or dates."""
     types = load_pyarrow().types
-    return bool(types.is_timestamp(kind) or types.is_date(kind))
+    return isinstance(kind, load_pyarrow().DataType) and bool(types.is_timestamp(kind) or types.is_date(kind))
 
 
 def load_pyarrow() -> Any:

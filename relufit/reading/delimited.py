@@ -4,17 +4,18 @@ Every cell is read as text first and then made a number, all in pyarrow: as fast
 rows of three columns either way), and a cell that is no number can be shown with its row.
 """
 
-import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice, product
 from typing import Any
 
 from relufit.errors import RelufitError
 from relufit.reading.arrow import GAPS, load_pyarrow
+from relufit.reading.rows import Row, split_rows
 from relufit.reading.sources import Source, Table
 
+NAME = 2**17  # characters of the name of a column
 OPEN_QUOTE = "; is a quote in it never closed?"
 SEPARATOR = re.compile(r'"?sep=([!#-/:-@\[-`{-~]|\t)"?\r?\n')  # a first line that Excel reads and writes
 
@@ -28,19 +29,23 @@ def read_header(source: Source, head: bytes, names: list[str]) -> Table:
     text = text[told.end() :] if told else text
     if not text.strip():
         raise RelufitError(f"{source} is empty")
-    try:
-        tables = [_cut(source, text, delimiter, told is not None) for delimiter in (told[1] if told else ",;\t")]
-    except csv.Error as error:
-        raise RelufitError(f"{source} is no csv: {error}") from None
-    return max(tables, key=lambda table: (len(set(names) & set(table.columns)), len(table.columns)))
+    delimiters = told[1] if told else ",;\t"
+    tables = [_cut(source, text, delimiter, told is not None) for delimiter in delimiters]
+    found, fault = max(tables, key=lambda cut: (len(set(names) & set(cut[0].columns)), not cut[1], len(cut[0].columns)))
+    if fault and not (names and set(names) <= set(found.columns)):
+        raise RelufitError(f"{source} is no csv: {fault}")
+    return found
 
 
-def _cut(source: Source, text: str, delimiter: str, is_told: bool) -> Table:
-    table = Table(
-        source, [], delimiter, int(is_told), re.search(rf'(^|[\r\n{re.escape(delimiter)}]) +"', text) is not None
-    )
-    columns = next((cells for _, cells in _rows(io.StringIO(text, newline=""), table)), [])
-    return table._replace(columns=columns)
+def _cut(source: Source, text: str, delimiter: str, is_told: bool) -> tuple[Table, str]:
+    """The table that a delimiter makes of the head of a file, and why its first row is none of names."""
+    spaced = re.search(rf'(^|[\r\n{re.escape(delimiter)}]) +"', text) is not None
+    table = Table(source, [], delimiter, int(is_told), spaced)
+    row = next(_rows(io.StringIO(text, newline=""), table), Row(1, [], True))
+    if not row.is_whole:
+        return table._replace(columns=row.cells), "a quote in its first row is never closed"
+    is_long = max(map(len, row.cells), default=0) > NAME
+    return table._replace(columns=row.cells), f"its first row has a name of more than {NAME} characters" * is_long
 
 
 def read_batches(table: Table, names: list[str]) -> Iterator[Any]:
@@ -56,7 +61,12 @@ def read_batches(table: Table, names: list[str]) -> Iterator[Any]:
     last = table.columns[-1] if table.columns[-1] in names else "\0"
     kinds = {last: load_pyarrow().binary()} | dict.fromkeys(names, load_pyarrow().string())
     # One thread: with more, a row that does not fit has no number, and they are not faster.
-    read = library.ReadOptions(use_threads=False, column_names=[*table.columns[:-1], last], skip_rows=table.skipped)
+    read = library.ReadOptions(
+        use_threads=False,
+        column_names=[*table.columns[:-1], last],
+        skip_rows=table.skipped,
+        block_size=_block_bytes(table),
+    )
     parse = library.ParseOptions(delimiter=table.delimiter, newlines_in_values=True, invalid_row_handler=note)
     convert = library.ConvertOptions(
         include_columns=list(kinds), column_types=kinds, null_values=GAPS, strings_can_be_null=True
@@ -75,7 +85,7 @@ def read_batches(table: Table, names: list[str]) -> Iterator[Any]:
             raise _endless(table, rows) from None
         raise
     cell = None if end is None else end.cast(load_pyarrow().binary())[0].as_py()
-    if cell and b"\n" in cell and _open_quote(table) is not None:
+    if cell and b"\n" in cell and _broken(table) is not None:
         raise RelufitError(f"{row_name(table, rows)}: a quote is never closed, and all that follows is in its cell")
 
 
@@ -121,18 +131,21 @@ def _opened(table: Table) -> Any:
     return Unspaced(load_pyarrow().input_stream(path), table.delimiter or ",") if table.spaced else path
 
 
-def _rows(file: Any, table: Table, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
+def _block_bytes(table: Table) -> int:
+    """What pyarrow reads at once, and the most that a row may have: more where there are many columns."""
+    return max(2**20, 64 * len(table.columns), 4 * sum(len(name) + 3 for name in table.columns))
+
+
+def _rows(lines: Iterable[str], table: Table) -> Iterator[Row]:
     """Rows of a csv below what is skipped, each with the line of the file that it begins on; the slow way.
 
     Empty lines and those of blanks are no rows, as in `read_batches`.
     """
-    reader = csv.reader(file, delimiter=table.delimiter or ",", strict=strict, skipinitialspace=table.spaced)
-    line, width = 1 + table.skipped, len(table.columns)
-    for row in reader:
-        cells = [cell.strip() for cell in row]
-        if any(cells) or (len(cells) == width if width else len(cells) > 1):
-            yield line, cells
-        line = reader.line_num + 1 + table.skipped
+    width = len(table.columns)
+    for row in split_rows(lines, table.delimiter or ",", table.spaced, 1 + table.skipped):
+        cells = row.cells
+        if any(cells) or not row.is_whole or (len(cells) == width if width else len(cells) > 1):
+            yield row
 
 
 def _ragged(table: Table, row: Any, blank: int) -> RelufitError:
@@ -142,30 +155,22 @@ def _ragged(table: Table, row: Any, blank: int) -> RelufitError:
 
 
 def _endless(table: Table, rows: int) -> RelufitError:
-    """For a cell that pyarrow takes for longer than its blocks; at least so many rows lie above it."""
-    row = _open_quote(table)
-    place = f"{table.source}: below row {rows}" if row is None else row_name(table, row)
-    return RelufitError(f"{place}: a cell of more than a megabyte{OPEN_QUOTE}")
+    """For a row that pyarrow takes for longer than its blocks; at least so many rows lie above it."""
+    row = _broken(table)
+    if row is None:
+        return RelufitError(f"{table.source}: below row {rows}: a row of more than {_block_bytes(table)} bytes")
+    return RelufitError(f"{row_name(table, row)}: a cell of more than a megabyte{OPEN_QUOTE}")
 
 
-def _open_quote(table: Table) -> int | None:
-    """The row with a quote that is not closed by the end, or within the 128 KiB that Python's reader takes."""
-    row = 0
+def _broken(table: Table) -> int | None:
+    """The first row that is not whole."""
     with _text(table) as text:
-        try:
-            for _ in _rows(text, table, strict=True):
-                row += 1
-        except csv.Error as error:
-            return row if re.search("end of data|field limit", str(error)) else None
-    return None
+        return next((number for number, row in enumerate(_rows(text, table)) if not row.is_whole), None)
 
 
 def _line(table: Table, row: int) -> int | None:
     with _text(table) as text:
-        try:
-            return next((line for line, _ in islice(_rows(text, table), row, None)), None)
-        except csv.Error:  # Python's reader ends at a cell of 128 KiB
-            return None
+        return next((found.line for found in islice(_rows(text, table), row, None)), None)
 
 
 def _text(table: Table) -> io.TextIOWrapper:

@@ -3,19 +3,21 @@
 From pieces of rows, which `delimited` and pyarrow cut, to arrays of numbers.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from relufit.data import EXACT, demand_apart
+from relufit.columns import EXACT, demand_distinct
 from relufit.errors import RelufitError, reason
-from relufit.reading import delimited, faults
-from relufit.reading.arrow import COMMA, contains, integers, is_text, is_time, load_pyarrow, parse, parses, trim
+from relufit.reading import arrow, delimited, faults
+from relufit.reading.arrow import load_pyarrow
 from relufit.reading.sources import Source, Table, find_source
 
-HEAD = 2**20  # bytes in which the header of a csv must end
+HEAD = 2**20  # bytes of a csv that are read for its header
+HEADS = 64  # times as many, at the most, where the first lines are longer
 BATCH = 2**16  # rows of parquet at a time
 
 
@@ -26,6 +28,7 @@ class Chunk(NamedTuple):
     y: np.ndarray  # (n, O)
     weight: np.ndarray | None  # (n,), at least 0
     dropped: int  # rows left out
+    types: tuple[str, ...] = ()  # of the columns of x (D,), as relufit.columns has them; known where n is not 0
 
 
 def read_table(
@@ -41,17 +44,17 @@ def read_table(
     be a pipe, or "-" for standard input, which is copied to a temporary file.
 
     Raises RelufitError at once for a missing library, file or column, a name used twice, and a file of another kind;
-    while reading for a cell that is no number or infinite, integers in x that float64 does not tell apart, a negative
-    weight, a row of the wrong length and a quote that is never closed, each with its row (the first one below the
-    header is 1); and after reading where every row has a gap.
+    while reading for a cell that is no number or infinite, integers or times in x that float64 does not tell apart
+    (among those of one piece), a negative weight, a row of the wrong length and a quote that is never closed, each with
+    its row (the first one below the header is 1); and after reading where every row has a gap.
     """
     load_pyarrow()
     inputs, outputs = ([given] if isinstance(given, str) else list(given) for given in (x, y))
     names = [*inputs, *outputs, *([] if weight is None else [weight])]
     if not inputs or not outputs:
         raise RelufitError("name at least one column for x and one for y")
-    for name in names:
-        if names.count(name) > 1:
+    for name, times in Counter(names).items():
+        if times > 1:
             raise RelufitError(f"column {name!r} is named twice; x, y and weight are different columns")
     return _chunks(_open(path, names), inputs, outputs, weight)
 
@@ -84,10 +87,11 @@ def _chunks(table: Table, inputs: list[str], outputs: list[str], weight: str | N
             columns[name] = _numbers(table, rows, name, cells, kinds[name], may_be_time=name in inputs)
             _check(table, rows, name, columns[name], is_weight=name == weight)
             if name in inputs:
-                _demand_apart(table, name, cells, columns[name])
+                _demand_distinct(table, name, cells, kinds[name], columns[name])
         whole: np.ndarray = ~np.any([np.isnan(column) for column in columns.values()], axis=0)  # (n,)
         x, y = (_stack(columns, group, whole) for group in (inputs, outputs))
-        yield Chunk(x, y, None if weight is None else columns[weight][whole], len(whole) - len(x))
+        types = tuple(arrow.column_type(kinds[name]) for name in inputs)
+        yield Chunk(x, y, None if weight is None else columns[weight][whole], len(whole) - len(x), types)
         rows, kept = rows + len(whole), kept + len(x)
     if not kept:
         raise RelufitError(f"{table.source} has no row with a number in each of {', '.join(names)}; it has {rows} rows")
@@ -107,6 +111,9 @@ def _open(path: str | Path, names: list[str]) -> Table:
     try:
         with pyarrow.input_stream(str(source.path)) as file:
             head = file.read(HEAD)
+            # Two lines: Excel's sep=; may stand above the names.
+            while head.strip().count(b"\n") < 2 and len(head) < HEADS * HEAD and (more := file.read(HEAD)):
+                head += more
         if head[:4] == b"PAR1":
             with pyarrow.parquet.ParquetFile(source.path) as file:
                 table = Table(source, file.schema_arrow.names, None)
@@ -114,10 +121,11 @@ def _open(path: str | Path, names: list[str]) -> Table:
             table = delimited.read_header(source, head, names)
     except (pyarrow.ArrowException, OSError) as error:
         raise _unreadable(source, error) from None
+    counts = Counter(table.columns)
     for name in names:
-        if table.columns.count(name) > 1:
-            raise RelufitError(f"{source} has {table.columns.count(name)} columns {name!r}; rename one")
-        if name not in table.columns:
+        if counts[name] > 1:
+            raise RelufitError(f"{source} has {counts[name]} columns {name!r}; rename one")
+        if name not in counts:
             hint = "; it is not in UTF-8" if any("\ufffd" in column for column in table.columns) else ""
             raise RelufitError(
                 f"{source} has no column {name!r}; it has {_listed(table.columns)} (a table begins with its column "
@@ -146,8 +154,8 @@ def _batches(table: Table, names: list[str]) -> Iterator[Any]:
 
 def _number_kind(table: Table, columns: list[Any]) -> Any:
     """What a number in text is: for a whole table, so that 1.234 beside 3,14 is refused and not misread."""
-    has_comma = any(is_text(cells) and contains(cells, ",") for cells in columns)
-    return COMMA if table.delimiter == ";" and has_comma else load_pyarrow().float64()
+    has_comma = any(arrow.is_text(cells) and arrow.contains(cells, ",") for cells in columns)
+    return arrow.COMMA if table.delimiter == ";" and has_comma else load_pyarrow().float64()
 
 
 def _kind(table: Table, name: str, cells: Any, number: Any, may_be_time: bool) -> Any:
@@ -156,16 +164,16 @@ def _kind(table: Table, name: str, cells: Any, number: Any, may_be_time: bool) -
     Raises RelufitError where a column of parquet holds no numbers.
     """
     pyarrow = load_pyarrow()
-    if is_text(cells):
-        given = trim(cells).drop_null()[:1]
+    if arrow.is_text(cells):
+        given = arrow.trim(cells).drop_null()[:1]
         times = [pyarrow.timestamp("ns"), pyarrow.timestamp("ns", "UTC")] if may_be_time else []
-        fitting = (kind for kind in [number, pyarrow.bool_(), *times] if parses(given, kind))
+        fitting = (kind for kind in [number, pyarrow.bool_(), *times] if arrow.parses(given, kind))
         return next(fitting, number) if len(given) else None
-    if not (is_time(cells.type) and may_be_time):
+    if not (arrow.is_time(cells.type) and may_be_time):
         try:
             cells[:0].cast(pyarrow.float64())
         except pyarrow.ArrowNotImplementedError:
-            hint = "; times may stand in x only" if is_time(cells.type) else ""
+            hint = "; times may stand in x only" if arrow.is_time(cells.type) else ""
             raise RelufitError(f"{table.source}: column {name!r} holds {cells.type}, not numbers{hint}") from None
     return cells.type
 
@@ -173,12 +181,12 @@ def _kind(table: Table, name: str, cells: Any, number: Any, may_be_time: bool) -
 def _numbers(table: Table, rows: int, name: str, cells: Any, kind: Any, may_be_time: bool) -> np.ndarray:
     """Cells (n,) as float64, nan for a gap; `rows` lie above them. Raises RelufitError for text that is no `kind`."""
     try:
-        return parse(cells, kind)
+        return arrow.parse(cells, kind)
     except load_pyarrow().ArrowInvalid:
         low, high = 0, len(cells)  # the first cell that is wrong is among these
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (middle, high) if parses(cells[low:middle], kind) else (low, middle)
+            low, high = (middle, high) if arrow.parses(cells[low:middle], kind) else (low, middle)
         place, text = delimited.row_name(table, rows + low + 1), cells[low].as_py()
         fault = faults.describe(text, kind, table.delimiter, may_be_time)
         raise RelufitError(f"{place}, column {name!r} holds {_short(text)!r}, {fault}") from None
@@ -194,10 +202,14 @@ def _check(table: Table, rows: int, name: str, values: np.ndarray, is_weight: bo
         raise RelufitError(f"{place}, column {name!r} holds {float(values[first])!r}, {why}")
 
 
-def _demand_apart(table: Table, name: str, cells: Any, values: np.ndarray) -> None:
-    """Raise RelufitError where values (n,), once the integers in cells (n,), are fewer than those."""
-    if not is_time(cells.type) and (np.abs(values) > EXACT).any():
-        demand_apart(f"{table.source}: column {name!r}", integers(cells, EXACT))
+def _demand_distinct(table: Table, name: str, cells: Any, kind: Any, values: np.ndarray) -> None:
+    """Raise RelufitError where values (n,), once the integers or times in cells (n,), are fewer than those."""
+    chosen = ~np.isnan(values) if arrow.is_time(kind) else np.abs(values) >= EXACT
+    if len(np.unique(values[chosen])) < chosen.sum():  # else all are apart, as they mostly are
+        unrounded = arrow.exact(cells.filter(load_pyarrow().array(chosen)), kind)
+        if unrounded is not None:
+            label = f"{table.source}: column {name!r}"
+            demand_distinct(label, unrounded, values[chosen], arrow.is_time(kind))
 
 
 def _short(text: str) -> str:

@@ -94,14 +94,16 @@ def minimize_with_decay(
 class _Search:
     """The problem in coordinates in which it is small, and the trainings that are compared.
 
-    x is standardised and rotated onto the directions in which the samples differ. Penalised weights vanish in all
-    others (the representer theorem: Schoelkopf, Herbrich and Smola, 2001), so nothing is lost, constant columns have no
-    influence, and with more inputs than samples there is much less to compute.
+    x is standardised, centred and rotated onto the directions in which the samples differ. Penalised weights vanish in
+    all others (the representer theorem: Schoelkopf, Herbrich and Smola, 2001), so nothing is lost, constant columns
+    have no influence, and with more inputs than samples there is much less to compute.
     """
 
     def __init__(self, raw: Problem, backend: Backend, hidden: int, iterations: int, dtype: str, seed: int) -> None:
         self.raw, self.backend, self.iterations, self.dtype = raw, backend, iterations, dtype
         x, outputs = raw.scaling.scale_x(raw.x), raw.y.shape[1]
+        self.centre = np.average(x, axis=0, weights=raw.weight)  # (D,), near 0: scaling rounds its shift
+        x = x - self.centre
         _, lengths, directions = np.linalg.svd(x, full_matrices=False)
         apart = int(np.sum(lengths > max(x.shape) * np.finfo(np.float64).eps * lengths[0]))
         self.rotation = directions[: max(1, apart)].T  # (D, R)
@@ -152,7 +154,8 @@ class _Search:
             fit = self.problem.fit(State(self._in_dtype(carry(*line, silenced)), (), 0), History(), "finished")
         w1, b1, w2, b2 = fit.state.params
         factor = self.units * self.problem.scaling.y_scale / self.raw.scaling.y_scale  # (O,)
-        params = self._in_dtype(Params(self.rotation @ w1, b1, w2 * factor, b2 * factor))
+        w1 = self.rotation @ w1  # (D, H)
+        params = self._in_dtype(Params(w1, b1 - self.centre @ w1, w2 * factor, b2 * factor))
         found = self.raw.fit(State(params, (), fit.state.step), fit.history, fit.metrics["status"])
         found.metrics["alpha"] = choice.penalty if choice.iterations else float("inf")
         return found

@@ -68,11 +68,12 @@ def train(
     return fit
 
 
-def check_backend(wanted: Wanted) -> None:
-    """Raise RelufitError where a name among those wanted is unknown; nothing is loaded."""
+def check_backend(wanted: Wanted) -> Wanted:
+    """Return what is wanted, or raise RelufitError where a name in it is unknown; nothing is loaded."""
     for one in _listed(wanted):
         if isinstance(one, str):
             row(one)
+    return wanted
 
 
 def choose_backend(
@@ -134,19 +135,28 @@ def default_box(inputs: np.ndarray) -> tuple[float, float]:
     return low, max(high, low + 1e-6 * max(1.0, abs(low)))  # a constant is 0, but for the rounding of a large one
 
 
-def choose_optimizer(solver: str, optimizer: Optimizer | None, learning_rate: float | None) -> tuple[Optimizer, str]:
-    """The optimizer and the name of its kind. Raises RelufitError for an unknown name, or a rate given twice."""
-    check_choice("solver", solver, OPTIMIZERS)
-    if optimizer is not None:
-        if learning_rate is not None:
-            raise RelufitError("give the learning rate to the optimizer, not to fit")
-        if not isinstance(optimizer, Optimizer):
-            raise RelufitError(
-                f"an optimizer is one of {', '.join(c.__name__ for c in OPTIMIZERS.values())}, not {optimizer!r}"
-            )
-        return optimizer, next(name for name, kind in OPTIMIZERS.items() if isinstance(optimizer, kind))
-    kind = OPTIMIZERS[solver]
-    return (kind() if learning_rate is None else kind(learning_rate)), solver
+def choose_optimizer(
+    solver: str | None, optimizer: Optimizer | None, learning_rate: float | None
+) -> tuple[Optimizer, str]:
+    """The optimizer and the name of its kind: that of `solver`, adam where neither is given.
+
+    Raises RelufitError for an unknown name, for an optimizer of another kind, or for a rate given twice.
+    """
+    if solver is not None:
+        check_choice("solver", solver, OPTIMIZERS)
+    if optimizer is None:
+        solver = "adam" if solver is None else solver
+        return (OPTIMIZERS[solver]() if learning_rate is None else OPTIMIZERS[solver](learning_rate)), solver
+    if learning_rate is not None:
+        raise RelufitError("give the learning rate to the optimizer, not to fit")
+    if not isinstance(optimizer, Optimizer):
+        raise RelufitError(
+            f"an optimizer is one of {', '.join(c.__name__ for c in OPTIMIZERS.values())}, not {optimizer!r}"
+        )
+    kind = next(name for name, rule in OPTIMIZERS.items() if isinstance(optimizer, rule))
+    if solver not in (None, kind):
+        raise RelufitError(f"solver={solver!r} and optimizer={optimizer!r} contradict each other; give one of them")
+    return optimizer, kind
 
 
 def demand_state(state: State, sizes: Sizes, dtype: str, optimizer: Optimizer) -> None:

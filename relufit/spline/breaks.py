@@ -14,7 +14,8 @@ from relufit.targets import Target
 GRID = 4096  # cells that a function is looked at in
 HALVINGS = 24  # of two cells: then a place is known to 1e-11 of the interval
 CANDIDATES = 1024  # places that are looked into
-NARROWEST = 1e-9  # width of a jump, as a part of the interval: a steeper piece loses more to rounding than it gains
+NARROWEST = 1e-9  # width of a jump, as a part of the interval: a steeper piece loses more to rounding than it gains;
+STEPS_ACROSS = 8  # and at least so many steps of floating point, so that knots beside it do not fall together
 GROWN = 2.0  # a place may be a pole where the function is so many times as large as three cells away,
 STILL = 0.8  # and is one where the last halvings add this part of what those before added; see _keeps_growing
 POWER = 4.0  # times that: at an end, what no logarithm does
@@ -25,14 +26,29 @@ OUTLIER = 8.0  # in a table, a change so many times as large as nearby is a jump
 NEARBY = 6  # samples or cells on either side
 
 
-def singularities(function: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> np.ndarray:
+def narrowest_piece(low: float, high: float, spacing: float = 0.0) -> float:
+    """The least length of a piece on [low, high], whose knots are multiples of `spacing`, or any floats without it."""
+    steps = STEPS_ACROSS * max(spacing, float_spacing(low, high))
+    return min(max(NARROWEST * (high - low), steps), (high - low) / STEPS_ACROSS**2)  # of an interval of a few floats
+
+
+def float_spacing(low: float, high: float) -> float:
+    """The distance of neighbouring float64 at the end of the interval that is further from 0."""
+    return float(np.spacing(max(abs(low), abs(high))))
+
+
+def singularities(
+    function: Callable[[np.ndarray], np.ndarray], low: float, high: float, spacing: float = 0.0
+) -> np.ndarray:
     """Kinks of a function inside (low, high), and both sides of its jumps, sorted.
 
     Second differences fall by 4 with each halving of the step where f'' exists, by 2 at a kink, by nothing at a jump.
-    What does not stand out on a grid of 4096 cells is not seen.
+    What does not stand out on a grid of 4096 cells is not seen. `spacing` is that of the places at which the function
+    has values of its own, where that is more than the spacing of floats.
     """
-    places, is_jump, _ = _search(function, low, high)
-    half = NARROWEST * (high - low) / 2
+    spacing = max(spacing, float_spacing(low, high))
+    places, is_jump, _ = _search(function, low, high, spacing)
+    half = narrowest_piece(low, high, spacing) / 2
     found = np.sort(np.concatenate([places[~is_jump], places[is_jump] - half, places[is_jump] + half]))
     found = found[(found > low + half) & (found < high - half)]
     return found[np.diff(found, prepend=-np.inf) > half]  # neighbouring cells may have led to the same place
@@ -44,7 +60,7 @@ def find_pole(function: Callable[[np.ndarray], np.ndarray], low: float, high: fl
     Near such a place values are far larger than a few cells away, and go on growing with every halving of the distance
     to it, as a narrow peak does not. An end may be one: the tangent of the number nearest to pi/2 is 1e16.
     """
-    places, _, grown = _search(function, low, high)
+    places, _, grown = _search(function, low, high, float_spacing(low, high))
     poles = places[grown]
     poles = poles[_keeps_growing(function, poles, low, high)] if len(poles) else poles
     ends = [end for end in (low, high) if _grows_towards(function, end, low, high)]
@@ -61,7 +77,7 @@ def demand_no_pole(target: Target) -> None:
 
 
 def _search(
-    function: Callable[[np.ndarray], np.ndarray], low: float, high: float
+    function: Callable[[np.ndarray], np.ndarray], low: float, high: float, spacing: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The places where a function is not smooth, which of them are jumps, and which poles."""
     x = np.linspace(low, high, 2 * GRID + 1)
@@ -74,14 +90,15 @@ def _search(
     middle, width, first = x[places + 1], x[1] - x[0], bend[places]
     last, size = first, np.zeros(len(places))
     beside = np.maximum(np.abs(y[np.maximum(places - 2, 0)]), np.abs(y[np.minimum(places + 4, last_cell)]))
-    for _ in range(HALVINGS if len(places) else 0):  # the half with the largest bend: the left, middle or right one
+    halvings = min(HALVINGS, int(np.log2(width / spacing)) - 1)  # finer, a function of floats is made of steps
+    for _ in range(halvings if len(places) else 0):  # the half with the largest bend: the left, middle or right one
         at = np.clip(middle[:, None] + width * _AROUND, low, high)  # a root has no value one rounding outside
         values = function(at)
         bends = np.abs(values[:, :-2] - 2 * values[:, 1:-1] + values[:, 2:])
         best = np.argmax(bends, axis=1)
         middle, last = at[np.arange(len(at)), best + 1], bends.max(axis=1)
         size, width = np.abs(values).max(axis=1), width / 2
-    singular = (last > first * 2.0 ** -(HALVINGS + 3)) & (last > 64 * np.finfo(np.float64).eps * largest)
+    singular = (last > first * 2.0 ** -(halvings + 3)) & (last > 64 * np.finfo(np.float64).eps * largest)
     return middle[singular], (last > 0.01 * first)[singular], (size > GROWN * beside + 1e-6 * largest)[singular]
 
 

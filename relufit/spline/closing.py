@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.spline.breaks import NARROWEST
 from relufit.spline.least_squares import Spline, solve
 from relufit.spline.lines import Lines
 from relufit.spline.neighbours import exchanged
@@ -97,7 +96,7 @@ def _at_random(pieces: Pieces, lines: Lines, turns: int) -> np.ndarray:
     knots = np.empty((number, turns + 2))
     knots[:, 0], knots[:, -1] = pieces.low, pieces.high
     knots[:, 1:-1] = pieces.low + (pieces.high - pieces.low) * np.sort(places, axis=1)
-    return knots[(np.diff(knots) > NARROWEST * (pieces.high - pieces.low)).all(axis=1)]
+    return knots[(np.diff(knots) > pieces.narrowest).all(axis=1)]
 
 
 def _improved(found: Found, steps: int = STEPS) -> Found:

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from relufit.spline.breaks import NARROWEST
+from relufit.spline.breaks import float_spacing, narrowest_piece
 from relufit.spline.pieces import Moments, within_jumps
 from relufit.spline.samples import DataPieces
 
@@ -15,22 +15,28 @@ POINTS = 8  # Gauss points of a piece: exact for polynomials up to degree 15
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(POINTS)
 PLACES, SHARES = (_NODES + 1) / 2, _WEIGHTS / 2  # (POINTS,) in a piece of length 1
 _CENTRED = PLACES - 0.5
-CROWDED = 1e-13  # of the interval: nodes nearer to each other are one
+CROWDED, CROWDED_STEPS = 1e-13, 2  # of the interval, and of the spacing of knots: nodes nearer to each other are one
 
 
 class FunctionPieces:
     """A function over an interval, whose integrals are split at `breaks`, where it is not smooth."""
 
     def __init__(
-        self, function: Callable[[np.ndarray], np.ndarray], low: float, high: float, breaks: np.ndarray | None = None
+        self,
+        function: Callable[[np.ndarray], np.ndarray],
+        low: float,
+        high: float,
+        breaks: np.ndarray | None = None,
+        spacing: float = 0.0,
     ) -> None:
         self.function, self.low, self.high, self.mass = function, low, high, high - low
         self.breaks = np.empty(0) if breaks is None else breaks
         self.cuts = self.breaks  # of integrals
-        narrow = np.flatnonzero(np.diff(self.breaks) < 1.5 * NARROWEST * (high - low))
+        self.spacing, self.narrowest = max(spacing, float_spacing(low, high)), narrowest_piece(low, high, spacing)
+        narrow = np.flatnonzero(np.diff(self.breaks) < 1.5 * self.narrowest)
         self.jumps = self.breaks[np.stack([narrow, narrow + 1])]
         self.suspects = np.empty(0)
-        self.most = 2**20
+        self.most, self.effective = 2**20, np.inf
         self.rounding = 1e-24  # an error of 1e-12: values have 16 digits, knots and slopes lose a few of them
         # A line across a jump leaves a twelfth of height^2 a unit of length.
         self.least = float(np.sum(np.diff(function(self.jumps), axis=0) ** 2 * np.diff(self.jumps, axis=0)) / 12)
@@ -77,17 +83,21 @@ class FunctionPieces:
         """The function itself: hardly needed, but that of an exact fit takes nothing from it."""
         return self._at(knots)
 
-    def astray(self, knots: np.ndarray, values: np.ndarray, guess: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """None of them: a function determines all."""
-        return np.zeros(knots.shape, bool)
+    def pull(self, knots: np.ndarray, away: np.ndarray, mean_squares: np.ndarray) -> np.ndarray:
+        """None: a function determines all."""
+        return np.zeros(knots.shape)
 
     def nodes(self, count: int) -> np.ndarray:
         """Equidistant places."""
         return np.linspace(self.low, self.high, count + 1)
 
+    def plain_knots(self, count: int) -> list[np.ndarray]:
+        """Equidistant places."""
+        return [self.nodes(count)]
+
     def distinct(self, nodes: np.ndarray) -> np.ndarray:
         """Those that do not lie within a jump, nor as near to another as rounding."""
-        crowded = np.append(np.diff(nodes) < CROWDED * (self.high - self.low), False)
+        crowded = np.append(np.diff(nodes) < max(CROWDED * (self.high - self.low), CROWDED_STEPS * self.spacing), False)
         crowded[0] = False
         return nodes[~(within_jumps(self, nodes) | crowded) | np.isin(nodes, self.breaks)]
 
@@ -109,7 +119,7 @@ class SampledFunction(FunctionPieces):
         h = np.diff(fine)[:, None]
         x = (fine[:-1, None] + h * PLACES).ravel()
         y = pieces.function(x)
-        super().__init__(lambda t: np.interp(t, x, y), pieces.low, pieces.high, pieces.breaks)
+        super().__init__(lambda t: np.interp(t, x, y), pieces.low, pieces.high, pieces.breaks, pieces.spacing)
         self._table = DataPieces(x, y, (h * SHARES).ravel())
 
     def moments(self, knots: np.ndarray) -> Moments:

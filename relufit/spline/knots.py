@@ -13,11 +13,12 @@ import numpy as np
 
 from relufit.spline.density import by_density, curvature, of_parabola, running
 from relufit.spline.lines import Lines, lines_between, lines_for
-from relufit.spline.paths import beginnings, forbidden, shortest_paths
+from relufit.spline.paths import beginnings, forbidden, priced_paths, shortest_paths
 from relufit.spline.pieces import Pieces
 
 NONE = np.empty(0)
 SCARCE = 4  # samples, up to which a line says little
+SPLICES = 8  # places that a part of one path is put into another at
 AWAY = 1e-3  # of what a bend beside it would cost, what a piece of one sample does
 
 
@@ -54,6 +55,33 @@ def by_joined_lines(lines: Lines, count: int, heights: np.ndarray) -> np.ndarray
     errors = _of_joined(lines, heights, forbidden(lines.sums.shape[1], np.zeros(len(lines.nodes), bool)))
     found = shortest_paths(errors, count).best(count)
     return None if found is None else lines.nodes[found]
+
+
+def by_priced_lines(lines: Lines, count: int, heights: np.ndarray, price: float) -> list[np.ndarray]:
+    """Knots of good paths of at most `count` joined lines, wherever these are worth most; `price` is a guess of that.
+
+    Where one path has fewer lines and the next too many, some lines of that take the place of those of the first.
+    """
+    errors = _of_joined(lines, heights, forbidden(lines.sums.shape[1], np.zeros(len(lines.nodes), bool)))
+    found = priced_paths(errors, count, price)
+    if found is None:
+        return []
+    few, many = found
+    if len(few) == len(many):
+        return [lines.nodes[few]]
+    firsts = np.unique(np.linspace(0, len(many) - 1, SPLICES, endpoint=False).astype(int))
+    return [lines.nodes[_spliced(few, many, first, count + 1)] for first in firsts]
+
+
+def _spliced(few: np.ndarray, many: np.ndarray, first: int, most: int) -> np.ndarray:
+    """The path `few`, in part replaced by nodes of `many` from number `first` on: at most so many nodes."""
+    before = few[few < many[first]]
+    after = len(few) - np.searchsorted(few, many[first:], side="right")
+    taken = np.flatnonzero(len(before) + 1 + np.arange(len(after)) + after <= most)
+    if not len(taken):
+        return few
+    last = first + int(taken[-1])
+    return np.concatenate([before, many[first : last + 1], few[few > many[last]]])
 
 
 def _of_separate(pieces: Pieces, lines: Lines, forced: np.ndarray) -> np.ndarray:

@@ -13,9 +13,8 @@ import numpy as np
 from relufit.spline.banded import tridiagonal
 from relufit.spline.pieces import Moments, Pieces
 
-RIDGE = 1e-12  # of the largest diagonal element: the weight of a guess of the values beside the target
-FIRM = 1e-2  # of a sample's weight: that of the guess where values go astray
-REPAIRS = 3  # rounds of looking for values that do
+RIDGE = 1e-12  # of what the target says of a value: the weight of a guess of the value beside it
+REPAIRS = 3  # rounds of looking for values that are artefacts
 
 
 @dataclass(frozen=True)
@@ -86,16 +85,16 @@ def solve(pieces: Pieces, knots: np.ndarray, closure: np.ndarray | None = None) 
     diagonal = by_knot(left, right)
     # Values that no sample determines, of two knots between the same two samples, are those of the samples beside them.
     guess = pieces.guess(knots)
-    ridge = RIDGE * diagonal.max(axis=-1, keepdims=True) + np.zeros(knots.shape)
-    firm = FIRM * pieces.mass / (pieces.most + 1)
+    ridge = RIDGE * np.where(diagonal > 0, diagonal, 1.0)
     border = None if closure is None else by_knot(-closure / h, closure / h)
     for _ in range(REPAIRS + 1):
         values, multiplier = _values(diagonal + ridge, both, wanted + ridge * guess, border)
         spline = Spline(pieces, knots, values, m, (left, both, right), closure, multiplier)
-        astray = pieces.astray(knots, values, guess, spline.errors) & (ridge < firm)
-        if not astray.any():
+        mean_squares = spline.errors / np.where(m.mass > 0, m.mass, 1.0)
+        pull = pieces.pull(knots, np.abs(values - guess), mean_squares)
+        if (pull <= ridge).all():
             break
-        ridge[astray] = firm
+        ridge = np.maximum(ridge, pull)
     return spline
 
 

@@ -13,6 +13,13 @@ FEWEST_NODES = 64
 FEW_PIECES = 24  # up to which nodes are more, and lines may be of any length
 MOST_PIECES = 2**13  # that lines are looked at for
 LONGEST = 5  # else a line takes up to so many pieces' worth of nodes
+LOOK, LOOK_PER_PIECE = 2048, 4  # places, at least, and for each piece, at which turns are counted
+SAMPLES = 4  # between two such places, at least
+CLEAR = 0.25  # part of the error that lines through so few samples leave at the most, where turns are no noise
+NEGLIGIBLE = 0.1  # part of the root mean square error that a turn leads away by, and does not count
+RESOLVED = 3  # pieces for each stretch between two inflection points, from which there are enough for all turns
+NODES_PER_STRETCH, MOST_NODES = 5, 2**12
+LINES = 2**18  # from node to node
 
 
 class Lines(NamedTuple):
@@ -37,6 +44,34 @@ def lines_for(pieces: Pieces, count: int) -> Lines:
         return lines_between(pieces, _nodes(pieces, MOST_PIECES), 1)
     nodes = _nodes(pieces, count)
     return lines_between(pieces, nodes, len(nodes) if count <= FEW_PIECES else reach(nodes, count))
+
+
+def lines_by_turns(pieces: Pieces, count: int, lines: Lines, squares: float) -> Lines | None:
+    """Lines that show the turns of a target, where these are more than `count` pieces can follow; else None.
+
+    `squares` is what a spline of so many pieces leaves of the target. Of a table, turns count where they are more than
+    noise: where lines through SAMPLES neighbours leave much less than that.
+    """
+    if min(pieces.most // SAMPLES, len(lines.nodes)) < 2:
+        return None
+    look = pieces.nodes(min(max(LOOK, LOOK_PER_PIECE * count), pieces.most // SAMPLES))
+    look = np.union1d(look[~within_jumps(pieces, look)], pieces.breaks)
+    seen = pieces.moments(look)
+    if seen.rest.sum() > CLEAR * squares:
+        return None
+    stretches = inflections(look, seen, NEGLIGIBLE * np.sqrt(squares / pieces.mass)) + 1
+    if count >= RESOLVED * stretches:
+        return None
+    wanted = min(NODES_PER_STRETCH * stretches, MOST_NODES)
+    nodes = even_nodes(pieces, look, wanted, pieces.breaks) if wanted < len(look) else look
+    nodes = nodes[~within_jumps(pieces, nodes)]
+    return lines_between(pieces, nodes, LINES // len(nodes))
+
+
+def inflections(nodes: np.ndarray, fine: Moments, least: float) -> int:
+    """Changes of sign of the turns between lines from node to node, but for those that lead away by less than that."""
+    away = np.diff(fine.slope) * (nodes[2:] - nodes[:-2]) / 2
+    return int(np.count_nonzero(np.diff(np.sign(away[np.abs(away) > least]))))
 
 
 def lines_between(pieces: Pieces, nodes: np.ndarray, longest: int) -> Lines:

@@ -8,13 +8,15 @@ does an exchange: one of the knots that help least moves into a piece that one m
 
 import numpy as np
 
-from relufit.spline.breaks import NARROWEST
 from relufit.spline.least_squares import solve
 from relufit.spline.pieces import Pieces
 
 WHOLE, HALVES = (-1.0, 1.0), (-1.0, -0.5, 0.5, 1.0)
 SHORTEST = 0.5  # of a piece, that is left of a stretch
 MOST = 256  # shifts, about: where stretches are many, only those of fewer bounds at once
+PARTS = np.concatenate(
+    [[1.0], 0.5 * 4.0 ** -np.arange(8)]
+)  # of the way to a sample beside it, by which a knot is nudged
 ENDS = 6  # knots that help least, and pieces that gain most: what exchanges are made of
 
 
@@ -48,7 +50,9 @@ def lowest(pieces: Pieces, knots: np.ndarray, most: int) -> np.ndarray:
 
 def exchanged(pieces: Pieces, knots: np.ndarray) -> np.ndarray:
     """The knots (K + 1,) with one of those that help least moved into a piece that it helps most, (S, K + 1)."""
-    long = np.flatnonzero(np.diff(knots) > 8 * NARROWEST * (pieces.high - pieces.low))  # not a jump
+    long = np.flatnonzero(np.diff(knots) > 8 * pieces.narrowest)  # not a jump
+    if not len(long):
+        return np.empty((0, len(knots)))
     middles = (knots[long] + knots[long + 1]) / 2
     without = np.array([np.delete(knots, k) for k in range(1, len(knots) - 1)])
     halved = np.sort(np.column_stack([np.tile(knots, (len(middles), 1)), middles]), axis=1)
@@ -56,3 +60,21 @@ def exchanged(pieces: Pieces, knots: np.ndarray) -> np.ndarray:
     most = np.argsort(solve(pieces, halved).squares)[:ENDS]
     pairs = [(k, j) for k in least for j in most if long[j] not in (k, k + 1)]  # the pieces beside knot k + 1
     return np.array([np.sort(np.append(without[k], middles[j])) for k, j in pairs]).reshape(-1, len(knots))
+
+
+def nudged(knots: np.ndarray, held: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The knots (K + 1,) with one of them, but the ends and those held, moved towards the samples beside it, (S, K + 1).
+
+    By the whole distance to the sample on either side, and by smaller and smaller parts of it; x (C,) are the samples.
+    """
+    free = 1 + np.flatnonzero(~np.isin(knots[1:-1], held))
+    right = np.searchsorted(x, knots[free], side="right").clip(1, len(x) - 1)
+    left = np.maximum(np.searchsorted(x, knots[free], side="left") - 1, 0)
+    rows = []
+    for k, ends in zip(free, np.stack([x[left], x[right]], axis=1), strict=True):
+        for end in ends:
+            moved = np.repeat(knots[None], len(PARTS), axis=0)
+            moved[:, k] += PARTS * (end - knots[k])
+            rows.append(moved)
+    found = np.concatenate(rows) if rows else np.empty((0, len(knots)))
+    return found[(np.diff(found) > 0).all(axis=1)]

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from relufit.spline.banded import definite, indefinite
-from relufit.spline.breaks import NARROWEST
 from relufit.spline.least_squares import RIDGE, Spline, by_knot, dot, solve
 from relufit.spline.pieces import Moments
 
@@ -93,8 +92,8 @@ def _free(knots: np.ndarray, held: np.ndarray) -> np.ndarray:
 
 def _moved(spline: Spline, step: np.ndarray) -> np.ndarray:
     """The knots after a step that leaves them in order, (..., K + 1)."""
-    h, narrowest = spline.lengths, NARROWEST * (spline.pieces.high - spline.pieces.low)
-    most = np.maximum(STRIDE * np.minimum(h[..., :-1], h[..., 1:]) - narrowest, 0.0)
+    h = spline.lengths
+    most = np.maximum(STRIDE * np.minimum(h[..., :-1], h[..., 1:]) - spline.pieces.narrowest, 0.0)
     knots = spline.knots.copy()
     knots[..., 1:-1] += np.clip(step[..., 1:-1], -most, most)
     return knots

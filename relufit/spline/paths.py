@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+PRICES = 24  # of a line that are tried, at the most
+NEARLY = 0.02  # part of `count` that a path may do without, and of a price that two may differ by
 WINDOW = 6  # pieces around its share of the nodes that a knot is looked for in, where lines cannot be of any length
 
 
@@ -74,3 +76,48 @@ def shortest_paths(errors: np.ndarray, count: int) -> Paths:
         totals = before[j, shift[j]] + errors[..., first[j + 1] : first[j + 1] + width]
         totals.reshape(heights, -1, width).min(axis=1, out=ends[j])
     return Paths(errors, first, least)
+
+
+def priced_paths(errors: np.ndarray, count: int, price: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """The nodes of two paths from the first node to the last: of at most `count` lines, and of more; None without them.
+
+    Each line has a price, and the cheapest path is found for prices between which the number of lines passes `count`,
+    from a guess of the price on (Lagrangian relaxation; Everett (1963), Operations Research 11(3), 399-417). That takes
+    as long for many lines as for few, and lines of any length may stand anywhere. No price need give just `count`
+    lines: all waves of a sine are worth the same. Then the cheapest paths of `count` lines are parts of these two.
+    """
+    by_end = np.ascontiguousarray(errors.transpose(3, 1, 2, 0))  # [i, longest - length, height begun at, height]
+    few = many = None
+    low, high = 0.0, np.inf
+    for _ in range(PRICES):
+        path = _cheapest(by_end, price)
+        if path is None:
+            return None
+        if len(path) - 1 > count:
+            many, low = path, price
+        else:
+            few, high = path, price
+        if few is not None and (len(few) - 1 >= count * (1 - NEARLY) or high < low * (1 + NEARLY)):
+            break
+        price = 4 * low if high == np.inf else high / 4 if low == 0.0 else float(np.sqrt(low * high))
+    return None if few is None else (few, few if many is None else many)
+
+
+def _cheapest(by_end: np.ndarray, price: float) -> np.ndarray | None:
+    """The nodes of the path whose errors and prices of lines have the least sum."""
+    number, longest, heights, _ = by_end.shape
+    least = np.full((longest + number, heights), np.inf)  # `longest` places before the first node
+    least[longest] = 0.0
+    came_from = np.zeros((number, heights), int)
+    for i in range(1, number):
+        totals = (by_end[i] + least[i : i + longest, :, None]).reshape(-1, heights)
+        came_from[i] = totals.argmin(axis=0)
+        least[longest + i] = totals[came_from[i], np.arange(heights)] + price
+    if not np.isfinite(least[-1]).any():
+        return None
+    nodes, height = [number - 1], int(least[-1].argmin())
+    while nodes[-1] > 0:
+        back, height_before = divmod(int(came_from[nodes[-1], height]), heights)
+        nodes.append(nodes[-1] - longest + back)
+        height = height_before
+    return np.asarray(nodes[::-1])

@@ -31,7 +31,10 @@ class Pieces(Protocol):
     low: float
     high: float
     mass: float  # of all of it
+    spacing: float  # of the places that knots can have in the network
+    narrowest: float  # least length of a piece whose knots are moved
     most: int  # pieces that the target supports
+    effective: float  # samples, those of little weight counted as less; infinite for a function
     rounding: float  # a mean square that may be nothing but rounding, where y is of the order of 1
     least: float  # sum of squares that no spline avoids: spreads of samples that share one x, lines across jumps
     table: tuple[np.ndarray, np.ndarray] | None  # x and y (C,) of its samples, where there are any
@@ -64,14 +67,18 @@ class Pieces(Protocol):
     def guess(self, knots: np.ndarray) -> np.ndarray:
         """Values at the knots (K + 1,), for where the moments leave them open."""
 
-    def astray(self, knots: np.ndarray, values: np.ndarray, guess: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """Which values (K + 1,) seem to be artefacts, as a mask (K + 1,).
+    def pull(self, knots: np.ndarray, away: np.ndarray, mean_squares: np.ndarray) -> np.ndarray:
+        """The weight with which each value is to be pulled to the guess, (K + 1,); 0 but for artefacts.
 
-        They are further from the guess than the target bends nearby, and than the errors of the pieces (K,) explain.
+        Those are `away` from the guess, (K + 1,), by more than the target bends nearby and the `mean_squares` of the
+        errors of the pieces (K,) explain.
         """
 
     def nodes(self, count: int) -> np.ndarray:
         """About `count` + 1 places from low to high that a search for knots may begin with."""
+
+    def plain_knots(self, count: int) -> list[np.ndarray]:
+        """Knots (count + 1,) from low to high that nothing was searched for, to compare others with."""
 
     def distinct(self, nodes: np.ndarray) -> np.ndarray:
         """These sorted places from low to high without those that are the same to the target."""

@@ -1,45 +1,43 @@
-"""A table of sorted samples as a target: running totals, from which pieces of any length cost the same."""
+"""A table of sorted samples as a target: its moments between knots, its jumps and kinks."""
 
 from functools import cached_property
 
 import numpy as np
 
-from relufit.spline.breaks import jumps, kinks
+from relufit.spline.breaks import float_spacing, jumps, kinks, narrowest_piece
 from relufit.spline.pieces import Moments
+from relufit.spline.ranges import RangeMoments
 
 ROOM = 2.0  # times what may explain that a value lies off the samples beside it
+FIRM = 1e-2  # of a sample's weight: that of the line between the samples, where the value of a knot is an artefact
 COARSE = 1024  # cells that are enough to compare splines of few pieces
 
 
 class DataPieces:
-    """Samples in order of x, as running totals: any stretch of them is a difference of two totals.
+    """Samples in order of x; the moments of any stretch of them are found at the same cost (ranges.py)."""
 
-    Every total is a pair of floats (the second holds what rounding took from the first), so that a short stretch
-    of a long table keeps its digits.
-    """
-
-    def __init__(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray, spreads: np.ndarray | float = 0.0) -> None:
+    def __init__(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray,
+        spreads: np.ndarray | float = 0.0,
+        spacing: float = 0.0,
+    ) -> None:
         """Samples or cells of them: mean x (C,), strictly ascending, mean y (C,), weight (C,).
 
         `spreads` (3, C) are the sums of squares and products about the means inside each cell, sxx, sxy and syy.
         """
-        self.x, self.low, self.high, self.mass = x, float(x[0]), float(x[-1]), float(weight.sum())
-        # The median, not the middle of the range: beside an outlier all other samples lie far from that and close
-        # together, and their second moments about it cancel to nothing.
-        self.middle, self.most, self.rounding = float(x[len(x) // 2]), len(x) - 1, 1e-15
+        self.x, self.y, self.weight = x, y, weight
+        self.low, self.high, self.mass = float(x[0]), float(x[-1]), float(weight.sum())
+        self.spacing = max(spacing, float_spacing(self.low, self.high))
+        self.narrowest = narrowest_piece(self.low, self.high, spacing)
+        self.most, self.rounding = len(x) - 1, 1e-15
+        self.effective = self.mass**2 / float(weight @ weight)  # Kish (1965), Survey Sampling
         self.table: tuple[np.ndarray, np.ndarray] | None = x, y
-        self.y = y
-        dx, wy = x - self.middle, weight * y
-        terms = np.stack([weight, weight * dx, wy, weight * dx * dx, wy * dx, wy * y])  # (6, C)
-        terms[3:] += spreads
-        self.least = float(np.sum(np.broadcast_to(spreads, (3, len(x)))[2]))
-        self.totals = np.zeros((2, 6, len(x) + 1))
-        total, lost = self.totals[0, :, 1:], self.totals[1, :, 1:]
-        np.cumsum(terms, axis=1, out=total)
-        # What each addition lost: Knuth, The Art of Computer Programming 2, 4.2.2, theorem B.
-        before = self.totals[0, :, :-1]
-        added = total - before
-        np.cumsum((before - (total - added)) + (terms - added), axis=1, out=lost)
+        within = np.broadcast_to(spreads, (3, len(x)))
+        self.least = float(within[2].sum())
+        self.ranges = RangeMoments(np.concatenate([np.stack([weight, x, y]), within]))
 
     @cached_property
     def breaks(self) -> np.ndarray:
@@ -71,21 +69,7 @@ class DataPieces:
         """A sample belongs to the piece that begins at it or left of it; the last piece has both its ends."""
         ranks = np.searchsorted(self.x, knots)
         ranks[..., 0], ranks[..., -1] = 0, len(self.x)
-        at = self.totals.take(ranks, axis=2)
-        return self._between(at[..., :-1], at[..., 1:], (knots[..., :-1] + knots[..., 1:]) / 2)
-
-    def _between(self, begin: np.ndarray, end: np.ndarray, default_x: np.ndarray) -> Moments:
-        """Moments of the samples between two places, from the totals there (2, 6, ...); of none, about `default_x`."""
-        mass, mx, my, mxx, mxy, myy = (end[0] - begin[0]) + (end[1] - begin[1])
-        empty = mass <= 0
-        inverse = 1 / np.where(empty, 1.0, mass)
-        x, y = mx * inverse, my * inverse
-        sxx, sxy = mxx - mx * x, mxy - mx * y
-        level = sxx <= 1e-12 * mxx  # one sample has no spread: what rounding left of it would be taken for a slope
-        sxx[level], sxy[level] = 0.0, 0.0
-        slope = np.divide(sxy, sxx, out=np.zeros_like(x), where=sxx > 0)
-        rest = np.maximum(myy - my * y - slope * sxy, 0.0)
-        return Moments(np.where(empty, 0.0, mass), np.where(empty, default_x, x + self.middle), y, sxx, sxy, rest)
+        return _as_moments(self.ranges.between(ranks), (knots[..., :-1] + knots[..., 1:]) / 2)
 
     @cached_property
     def sampled(self) -> "CoarseTable":
@@ -100,7 +84,7 @@ class DataPieces:
         curvature = np.zeros(knots.shape)
         curvature[..., 1:-1] = 2 * np.diff(slope) / (h[..., :-1] + h[..., 1:])
         begin, end = np.searchsorted(self.x, knots - left), np.searchsorted(self.x, knots + right)
-        near = self._between(self.totals.take(begin, axis=2), self.totals.take(end, axis=2), knots)
+        near = _as_moments(self.ranges.runs(begin, end), knots)
         away = knots - near.x
         spread = np.divide(near.sxx, near.mass, out=np.zeros(knots.shape), where=near.mass > 0)
         value = near.y + s * away - curvature / 2 * (away * away + spread)
@@ -115,16 +99,26 @@ class DataPieces:
         """Between the samples, on the line that joins them."""
         return np.interp(knots, self.x, self.y)
 
-    def astray(self, knots: np.ndarray, values: np.ndarray, guess: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """Those further off the line between two samples than the samples bend there and the spline misses them."""
+    def pull(self, knots: np.ndarray, away: np.ndarray, mean_squares: np.ndarray) -> np.ndarray:
+        """FIRM of the lighter sample beside it, where a value is an artefact.
+
+        It is one where it is further off the line between two samples than the samples bend there and the spline
+        misses them in the worse piece beside the knot.
+        """
         gap = np.searchsorted(self.x[1:-1], knots)
-        squares = np.maximum(by_knot_left(errors), by_knot_right(errors))  # of the worse piece beside it
-        missed = np.sqrt(squares * errors.shape[-1] / self.mass)
-        return np.abs(values - guess) > ROOM * (self.bends[gap] + missed)
+        missed = np.sqrt(np.maximum(by_knot_left(mean_squares), by_knot_right(mean_squares)))
+        is_artefact = away > ROOM * (self.bends[gap] + missed)
+        return np.where(is_artefact, FIRM * np.minimum(self.weight[gap], self.weight[gap + 1]), 0.0)
 
     def nodes(self, count: int) -> np.ndarray:
         """Every so many samples."""
         return self.distinct(self.x[np.linspace(0, len(self.x) - 1, count + 1).round().astype(int)])
+
+    def plain_knots(self, count: int) -> list[np.ndarray]:
+        """Equidistant, and with equal shares of the places of samples, and of their weight."""
+        share, even = np.cumsum(self.weight) - self.weight / 2, np.linspace(0, 1, count + 1)
+        by_weight = np.interp(share[0] + even * (share[-1] - share[0]), share, self.x)
+        return [self.low + even * (self.high - self.low), np.quantile(self.x, even), by_weight]
 
     def distinct(self, nodes: np.ndarray) -> np.ndarray:
         """Half-way between two samples each, one for each pair."""
@@ -157,12 +151,15 @@ class CoarseTable(DataPieces):
     """A table in at most COARSE cells of about as many samples each: a cell belongs to one piece as a whole."""
 
     def __init__(self, table: DataPieces) -> None:
-        """The totals of `table` at the first sample of each cell, and behind the last."""
+        """The moments of `table` from the first sample of each cell to that of the next."""
         count = len(table.x)
-        first = np.unique(np.linspace(0, count, COARSE + 1).astype(int)) if count > COARSE else np.arange(count + 1)
-        self.x, self.y, self.totals = table.x[first[:-1]], table.y[first[:-1]], table.totals[:, :, first]
-        self.low, self.high, self.mass, self.middle = table.low, table.high, table.mass, table.middle
-        self.most, self.rounding, self.least, self.table = table.most, table.rounding, table.least, table.table
+        ends = np.unique(np.linspace(0, count, COARSE + 1).astype(int)) if count > COARSE else np.arange(count + 1)
+        first = ends[:-1]
+        self.x, self.y, self.weight = table.x[first], table.y[first], table.weight[first]
+        self.ranges = RangeMoments(table.ranges.between(ends))
+        self.low, self.high, self.mass, self.most = table.low, table.high, table.mass, table.most
+        self.spacing, self.narrowest, self.rounding = table.spacing, table.narrowest, table.rounding
+        self.least, self.table, self.effective = table.least, table.table, table.effective
         self.breaks, self.jumps, self.suspects = table.breaks, table.jumps, table.suspects
 
     @property
@@ -170,9 +167,16 @@ class CoarseTable(DataPieces):
         """It is that already."""
         return self
 
-    def astray(self, knots: np.ndarray, values: np.ndarray, guess: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """Not looked for: those of the whole table are."""
-        return np.zeros(knots.shape, bool)
+    def pull(self, knots: np.ndarray, away: np.ndarray, mean_squares: np.ndarray) -> np.ndarray:
+        """None: artefacts are looked for in the whole table."""
+        return np.zeros(knots.shape)
+
+
+def _as_moments(found: np.ndarray, default_x: np.ndarray) -> Moments:
+    """Moments (6, ...) of stretches, those of no samples about `default_x` (...)."""
+    mass, x, y, sxx, sxy, syy = found
+    slope = np.divide(sxy, sxx, out=np.zeros_like(x), where=sxx > 0)
+    return Moments(mass, np.where(mass > 0, x, default_x), y, sxx, sxy, np.maximum(syy - slope * sxy, 0.0))
 
 
 def by_knot_left(of_pieces: np.ndarray) -> np.ndarray:

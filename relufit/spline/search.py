@@ -14,14 +14,22 @@ import numpy as np
 from relufit.spline import knots
 from relufit.spline.closing import ALIKE, FEW, FEW_STEPS, Found, close, different, squares_of
 from relufit.spline.least_squares import Spline, solve
-from relufit.spline.lines import Lines, lines_between, lines_for, reach
-from relufit.spline.neighbours import exchanged, lowest, shifted
+from relufit.spline.lines import (
+    FEW_PIECES,
+    NEGLIGIBLE,
+    RESOLVED,
+    Lines,
+    inflections,
+    lines_between,
+    lines_by_turns,
+    lines_for,
+    reach,
+)
+from relufit.spline.neighbours import exchanged, lowest, nudged, shifted
 from relufit.spline.newton import improve, improve_all
 from relufit.spline.pieces import Pieces
 
 MANY = 100  # pieces, from which neither lines that meet nor neighbours are looked at
-RESOLVED = 3  # pieces for each stretch between two inflection points, from which lines need not meet
-NEGLIGIBLE = 0.1  # part of the root mean square that a turn leads away by, and is none
 HEIGHTS = (2.0, 3), (4.0, 5)  # in rounds: up to so many root mean squares off a curve, at so many heights
 NEIGHBOURS = 2  # rounds of looking at neighbours
 SHIFTED, EXCHANGED = 24, 12  # the most of them that are followed in one round
@@ -29,13 +37,15 @@ FOLLOWED = 2  # of these, the most that are followed any further where pieces ar
 SAMPLES_PER_PIECE, FEW_SAMPLES = 6, 400  # up to so many, lines that join samples are a start
 SAME = 1e-6  # of the error: splines at their ends that differ by less are one; half-way, ALIKE
 RIVAL, NEIGHBOUR_RIVAL = 2.0, 1.2  # times the error of the best: what is still followed
+POLISHED, POLISHED_SAMPLES = 12, 64  # pieces, and samples of each, up to which knots are moved one by one in the end,
+POLISHING, POLISHED_ENOUGH = 12, 1e-6  # so many times, or until the error gets smaller by no more than this part of it
 ROUGH_STEPS = 8
 
 
 def best_spline(pieces: Pieces, hidden: int) -> Found:
     """The best spline that `hidden` units can be: of hidden + 1 pieces that are closed, or of hidden pieces."""
-    if hidden >= pieces.most:
-        return Found(_open_splines(pieces, hidden, lines_for(pieces, hidden))[0], None)
+    if pieces.table is not None and hidden >= pieces.most:  # the spline that joins all samples
+        return Found(solve(pieces, pieces.table[0]), None)
     lines = lines_for(pieces, hidden + 1)
     rivals = _open_splines(pieces, hidden + 1, lines)
     wide = rivals[0]
@@ -45,13 +55,37 @@ def best_spline(pieces: Pieces, hidden: int) -> Found:
         if thinned.is_exact:
             return Found(thinned, None)
     closed = close(rivals, lines)
-    closed = closed._replace(spline=_released(closed.spline))
+    closed = _polished(closed._replace(spline=_released(closed.spline)))
     # No spline of fewer pieces is better than `wide`, and most leave 1 + 4 / hidden times as much.
     slack = 1e-3 if hidden <= FEW else 2 / hidden
     allowed = pieces.least + (wide.squares - pieces.least) * (1 + slack)
     if closed.spline.squares <= allowed or closed.spline.is_exact:
         return closed
-    return min(closed, Found(_narrow(wide, hidden, lines), None), key=squares_of)
+    return min(closed, _polished(Found(_narrow(wide, hidden, lines), None)), key=squares_of)
+
+
+def _polished(found: Found) -> Found:
+    """The same, with the knots of a few pieces of a table moved one by one to where they leave least.
+
+    The error has an edge where a knot passes a sample, and often its minimum: Newton's method goes back and forth.
+    """
+    spline, left = found
+    count, held, table = len(spline.slopes), spline.pieces.breaks, spline.pieces.table
+    if table is None or count > POLISHED or spline.is_exact or spline.pieces.effective > POLISHED_SAMPLES * count:
+        return found
+    for _ in range(POLISHING):
+        tried = nudged(spline.knots, held, table[0])
+        if not len(tried):
+            break
+        closures = None if spline.closure is None else np.broadcast_to(spline.closure, (len(tried), count))
+        first = int(np.argmin(solve(spline.pieces, tried, closures).squares))
+        best = solve(spline.pieces, tried[first], spline.closure)
+        if not best.squares < spline.squares:
+            break
+        is_done, spline = spline.squares - best.squares < POLISHED_ENOUGH * spline.squares, best
+        if is_done:
+            break
+    return Found(spline, left)
 
 
 def rough_splines(pieces: Pieces, counts: Sequence[int]) -> Iterator[Found]:
@@ -73,11 +107,14 @@ def _open_splines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
     begun = [improve(start, pieces.breaks, FEW_STEPS) for start in starts]
     behind = RIVAL * _best(begun).squares
     found = [improve(start, pieces.breaks) for start in begun if start.squares <= behind]
+    if count > FEW_PIECES:
+        found += _by_turns(_best(found), lines)
     if 1 < count <= MANY:
-        if count < RESOLVED * _stretches(lines, np.sqrt(_best(found).mse)):
+        least = NEGLIGIBLE * np.sqrt(_best(found).mse)
+        if count < RESOLVED * (1 + inflections(lines.nodes, lines.fine, least)):
             found = _with_joined_lines(found, lines)
         found = _with_neighbours(found)
-    found += _equidistant(_best(found))
+    found += _better_plain_ones(_best(found))
     found.append(_released(_best(found)))
     return sorted(found, key=_squares)
 
@@ -90,20 +127,60 @@ def _by_lines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
     return [solve(pieces, start) for start in starts]
 
 
-def _stretches(lines: Lines, error: float) -> int:
-    """Between inflection points, about: changes of sign of the turns, but for those that matter less than an error."""
-    away = np.diff(lines.fine.slope) * (lines.nodes[2:] - lines.nodes[:-2]) / 2
-    return 1 + int(np.count_nonzero(np.diff(np.sign(away[np.abs(away) > NEGLIGIBLE * error]))))
+def _by_turns(best: Spline, lines: Lines) -> list[Spline]:
+    """Splines of as many pieces that follow some turns of the target and leave out others, where there are too many."""
+    pieces, count = best.pieces, len(best.knots) - 1
+    fine = lines_by_turns(pieces, count, lines, best.squares)
+    if fine is None:
+        return []
+    heights = np.stack([pieces.at_knots(fine.nodes, fine.fine)[1], np.interp(fine.nodes, best.knots, best.values)])
+    starts = knots.by_priced_lines(fine, count, heights, best.squares / count)
+    splines = sorted((_filled(solve(pieces, start), count) for start in starts), key=_squares)
+    return [improve(spline, pieces.breaks) for spline in splines[:FOLLOWED]]
 
 
-def _equidistant(spline: Spline) -> list[Spline]:
-    """The spline of as many equidistant knots, improved, where it is better than this one.
+def _filled(spline: Spline, count: int) -> Spline:
+    """A spline of `count` pieces: the worst ones are halved until there are as many."""
+    while len(spline.knots) - 1 < count:
+        long = np.where(spline.lengths > 8 * spline.pieces.narrowest, spline.errors, -1.0)
+        worst = np.argsort(-long)[: min(count + 1 - len(spline.knots), len(spline.knots) // 2)]
+        middles = (spline.knots[worst] + spline.knots[worst + 1]) / 2
+        spline = solve(spline.pieces, np.union1d(spline.knots, middles))
+    return spline
+
+
+def plain_splines(pieces: Pieces, count: int) -> list[Spline]:
+    """Splines of at most `count` pieces whose knots nothing was searched for: equidistant, and at quantiles of a table.
+
+    Knots are where the network can have them; those that fall together are one.
+    """
+    return [solve(pieces, _placed(pieces, knots)) for knots in pieces.plain_knots(count)]
+
+
+def _placed(pieces: Pieces, knots: np.ndarray) -> np.ndarray:
+    """Sorted knots (K + 1,), all but the ends rounded to places that the network can have; at most as many."""
+    inner = np.rint(knots[1:-1] / pieces.spacing) * pieces.spacing
+    inner = np.unique(inner[(inner > pieces.low) & (inner < pieces.high)])
+    return np.concatenate([[pieces.low], inner, [pieces.high]])
+
+
+def placed(found: Found) -> Found:
+    """The same with knots at places that the network can have; beside a knot that is rounded, slopes would not fit."""
+    spline = found.spline
+    knots = _placed(spline.pieces, spline.knots)
+    if len(knots) < len(spline.knots):  # some have fallen together, and their turns with them
+        return Found(solve(spline.pieces, knots), None)
+    return Found(solve(spline.pieces, knots, spline.closure), found.left)
+
+
+def _better_plain_ones(best: Spline) -> list[Spline]:
+    """Plain splines of as many pieces, improved, where they are better than this one.
 
     As happens where a piece has two samples, and where a function turns too often for the nodes to show it.
     """
-    pieces = spline.pieces
-    found = solve(pieces, np.linspace(pieces.low, pieces.high, len(spline.knots)))
-    return [improve(found, pieces.breaks)] if found.squares < spline.squares else []
+    count, held = len(best.knots) - 1, best.pieces.breaks
+    plain = (_filled(spline, count) for spline in plain_splines(best.pieces, count) if spline.squares < best.squares)
+    return [improve(spline, held) for spline in plain]
 
 
 def _released(spline: Spline) -> Spline:
@@ -177,7 +254,7 @@ def _narrow(wide: Spline, count: int, lines: Lines) -> Spline:
     else:
         starts = _by_lines(pieces, count, lines)
     best = _best([improve(start, pieces.breaks) for start in starts])
-    return _released(_best([best, *_equidistant(best)]))
+    return _released(_best([best, *_better_plain_ones(best)]))
 
 
 def _best(splines: list[Spline]) -> Spline:

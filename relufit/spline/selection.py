@@ -37,17 +37,7 @@ def data_pieces(cells: Cells, scaling: Scaling) -> DataPieces:
     x_unit, y_unit = float(scaling.x_scale[0]), scaling.y_scale
     x, y = (cells.x - scaling.x_shift[0]) / x_unit, (cells.y - scaling.y_shift[0]) / y_unit
     spreads = np.stack([cells.sxx / x_unit**2, cells.sxy / (x_unit * y_unit), cells.syy / y_unit**2])
-    return DataPieces(x, y, cells.weight, spreads)
-
-
-def choose_for_table(
-    cells: Cells, scaling: Scaling, hidden: int | str | None, tolerance: float | None, seed: int, show: Show
-) -> Choice:
-    """As `choose_spline`; without `hidden` and tolerance, or with "auto", of as many units as the data speak for."""
-    if tolerance is not None or hidden not in (None, "auto"):
-        return choose_spline(data_pieces(cells, scaling), hidden, tolerance, scaling.loss_unit, show)
-    units, status = cross_validated(cells, scaling, seed, show)
-    return Choice(best_spline(data_pieces(cells, scaling), units), status)
+    return DataPieces(x, y, cells.weight, spreads, scaling.knot_spacing(float(x[0]), float(x[-1])))
 
 
 def choose_spline(
@@ -93,7 +83,7 @@ def _fewest(pieces: Pieces, tolerance: float, loss_unit: float, show: Show) -> C
         return tried[-1].spline.mse <= mse
 
     try:
-        _double_and_bisect(reaches, most)
+        double_and_bisect(reaches, most)
     except KeyboardInterrupt:
         if not tried:
             raise
@@ -108,7 +98,7 @@ def _fewest(pieces: Pieces, tolerance: float, loss_unit: float, show: Show) -> C
     return Choice(best, status)
 
 
-def _double_and_bisect(reaches: Callable[[int], bool], most: int) -> None:
+def double_and_bisect(reaches: Callable[[int], bool], most: int) -> None:
     """Ask of numbers of units from 1 to `most` whether they are enough, until no smaller one can be, or none is."""
     low, high = 0, 1  # too few, and not known
     while not reaches(high):

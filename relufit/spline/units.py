@@ -2,7 +2,8 @@
 
 Every unit adds one change of slope, a turn, at its knot: relu(x - t) w to the right of t, or relu(t - x) w to the left.
 The slope of the first piece has to come from the units that face left: s_0 = -(the sum of their turns). So K pieces
-take K units, one of them for the first slope; or K - 1 where a set L of the K - 1 turns closes the spline,
+take K units, two of them at one knot, one for the slope on each side of it; or K - 1 where a set L of the K - 1 turns
+closes the spline,
 
     s_0 + sum over L of (s_j - s_{j - 1}) = sum over k of a_k s_k = 0     a_k = [k = 0] + [k in L] - [k + 1 in L]
 
@@ -16,6 +17,7 @@ from relufit.params import Params
 
 ALL_SETS = 12  # turns up to which every set is tried
 SETS = 4  # that are offered
+FAR = 1024  # lengths of a line to its knot, where it is a single unit; more would cost it more digits
 FLATTEST = 2  # pieces, of which all turns to their left are such a set
 
 
@@ -90,18 +92,35 @@ def closure_of(left: np.ndarray) -> np.ndarray:
 
 
 def to_params(knots: np.ndarray, values: np.ndarray, left: np.ndarray | None = None) -> Params:
-    """The network that is this spline between its ends, K + 1 knots and values; float64, w1 of 1 and -1.
+    """The network that is this spline, K + 1 knots and values; float64, w1 of 1 and -1.
 
-    With a set `left` of the K - 1 turns that closes it, K - 1 units; else K, the one more for a slope of its own.
+    With a set `left` of the K - 1 turns that closes it, K - 1 units; else K. Beyond both ends the network goes straight
+    on, but for a line, of a single unit, which is constant from FAR lengths to the left on.
     """
     slopes, inner = np.diff(values) / np.diff(knots), knots[1:-1]
-    turns, middle = np.diff(slopes), len(slopes) // 2
-    if left is None:
-        # Half of the units face each way: a sum over all of them would carry the rounding of all. The one for the slope
-        # turns on far outside, so that the network goes on straight there.
-        left = np.append(np.arange(len(inner)) < middle, False)
-        inner, turns = np.append(inner, 2 * knots[0] - knots[-1]), np.append(turns, slopes[middle])
-    facing = np.where(left, -1.0, 1.0)
-    w1, b1 = facing, -facing * inner
-    at_middle = np.maximum(w1 * knots[middle] + b1, 0.0) @ turns
-    return Params(w1[None], b1, turns[:, None], np.array([values[middle] - at_middle]))
+    turns = np.diff(slopes)
+    if left is not None:
+        facing, middle = np.where(left, -1.0, 1.0), len(slopes) // 2
+        w1, b1 = facing, -facing * inner
+        at_middle = np.maximum(w1 * knots[middle] + b1, 0.0) @ turns
+        return Params(w1[None], b1, turns[:, None], np.array([values[middle] - at_middle]))
+    if not len(inner):
+        place = knots[0] - FAR * (knots[-1] - knots[0])
+        constant = values[0] - slopes[0] * (knots[0] - place)
+        return Params(np.ones((1, 1)), np.array([-place]), slopes[:, None], np.array([constant]))
+    # Units left of one knot face left, those right of it face right; at the knot one of each kind.
+    k = _calmest(knots, slopes)
+    places, facing = np.insert(inner, k, inner[k]), np.where(np.arange(len(slopes)) <= k, -1.0, 1.0)
+    weights = np.concatenate([turns[:k], [-slopes[k], slopes[k + 1]], turns[k + 1 :]])
+    return Params(facing[None], -facing * places, weights[:, None], values[k + 1 : k + 2].copy())
+
+
+def _calmest(knots: np.ndarray, slopes: np.ndarray) -> int:
+    """The number of the inner knot about which units are to face away: where they carry the least rounding to the ends.
+
+    A unit's rounding is a part of its output, which is largest at the end that it faces.
+    """
+    turns, to_left, to_right = np.abs(np.diff(slopes)), knots[1:-1] - knots[0], knots[-1] - knots[1:-1]
+    left, right = np.cumsum(turns * to_left) - turns * to_left, np.cumsum((turns * to_right)[::-1])[::-1]
+    own = np.abs(slopes[:-1]) * to_left + (np.abs(slopes[1:]) - turns) * to_right
+    return int(np.argmin(left + right + own))

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.errors import RelufitError
+from relufit.errors import RelufitError, counted
 from relufit.params import Params, check_count, check_positive
 from relufit.targets import Target, resolve
 from relufit.theory.hessian import largest_curvature, largest_stable_learning_rate
@@ -62,7 +62,7 @@ def interpolating_network(target: object, hidden: int, domain: tuple[float, floa
     try:
         knots = np.linspace(*found.domain, hidden + 1)
     except (MemoryError, ValueError):  # numpy raises ValueError where not even the size can be expressed
-        raise RelufitError(f"a network of {hidden} units does not fit in memory") from None
+        raise RelufitError(f"a network of {counted(hidden, 'unit')} does not fit in memory") from None
     if not (np.diff(knots) > 0).all():
         raise RelufitError(f"{hidden + 1} points are more than the floating-point numbers of {found.domain} tell apart")
     y = found(knots)
@@ -127,11 +127,12 @@ def units_for(
     max_error: float | None = None,
     domain: tuple[float, float] | None = None,
 ) -> int:
-    """How many units a tolerance needs, in the units of y: of both where two are given.
+    """How many units are enough for an error by theory, in the units of y: for both where two are given.
 
-    `mse` by MSE*, which is an asymptotic value: fewer may do, and training may need more. `max_error` by the bound on
-    interpolation, which that many units keep. Raises RelufitError for a tolerance that is not positive, where none is
-    given, where the target has no MSE* or no bound, and beyond 2^18 units.
+    `max_error` by the bound on the interpolating network, which so many units keep: enough, and far more than the best
+    spline needs (relufit.limits searches for that). `mse` by MSE*, which is an asymptotic value: an estimate of the
+    units of the best spline; training may need more. Raises RelufitError for a tolerance that is not positive, where
+    none is given, where the target has no MSE* or no bound, and beyond 2^18 units.
     """
     found = resolve(target, domain)
     mse = None if mse is None else check_positive("mse", mse)
@@ -209,5 +210,5 @@ def _fewest_units(modulus: Callable[[int], float], max_error: float) -> int:
 
 def _checked_units(units: float) -> int:
     if units > MOST_UNITS:
-        raise RelufitError(f"this tolerance needs {units:.3g} units, more than {MOST_UNITS}; allow a larger error")
+        raise RelufitError(f"by theory this error takes {units:.3g} units, more than {MOST_UNITS}; allow a larger one")
     return max(1, ceil(units * (1 - 1e-12)))  # what is a whole number but for rounding stays one

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from relufit.data import check_table
-from relufit.errors import RelufitError
+from relufit.errors import RelufitError, counted
 from relufit.params import Params, demand_network
 
 BLOCK = 2**20  # hidden values held at once
@@ -96,8 +96,8 @@ def _check(params: Params, x: Any, y: Any) -> tuple[Params, np.ndarray, np.ndarr
     exact = Params(*(np.asarray(p, dtype=np.float64) for p in params))
     if (x.shape[1], y.shape[1]) != (exact.w1.shape[0], exact.w2.shape[1]):
         raise RelufitError(
-            f"a network of {exact.w1.shape[0]} input(s) and {exact.w2.shape[1]} output(s) does not fit tables with "
-            f"{x.shape[1]} and {y.shape[1]} column(s)"
+            f"a network of {counted(exact.w1.shape[0], 'input')} and {counted(exact.w2.shape[1], 'output')} does not "
+            f"fit tables with {x.shape[1]} and {counted(y.shape[1], 'column')}"
         )
     return exact, x, y
 

@@ -13,6 +13,7 @@ from relufit.errors import RelufitError
 from relufit.params import check_positive
 from relufit.spline.breaks import find_pole, singularities
 from relufit.targets import Target, resolve
+from relufit.values import by_value, one_line
 
 GRID = 2**18  # cells that second derivatives are looked at in
 MODULUS_GRID = 2**17  # cells at least, that a modulus of continuity is looked for in,
@@ -30,6 +31,7 @@ SETTLED = 1e-6, 1e-3  # of an integral, between two resolutions: of an exact f''
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 
 
+@by_value
 class SecondDerivative(NamedTuple):
     """f'' on GRID + 1 equidistant points of the domain, or the reason why there is none."""
 
@@ -38,6 +40,9 @@ class SecondDerivative(NamedTuple):
     reason: str  # where values are None
     pole: float | None = None  # where the target itself grows without bound
     function: Callable[[np.ndarray], np.ndarray] | None = None  # f'' at any x, where it is exact; may hold nan or inf
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
 
 def second_derivative(target: Target) -> SecondDerivative:

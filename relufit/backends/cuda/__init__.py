@@ -187,7 +187,7 @@ class TrainBackend(GraphBackend):
         return unflatten_state(flat, states.step + len(epochs) * walk.steps), losses.astype(np.float32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TabledSamples(Samples):
     """Samples on the device, and there too: sorted, with the table of their moments."""
 

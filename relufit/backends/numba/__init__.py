@@ -1,6 +1,7 @@
 """numba on the CPU: compiled loops that keep hidden values in registers and run a whole slice of training in one call.
 
 The first call of each loop in a process loads it from a cache on disk, or compiles it (seconds) and stores it there.
+Where neither the package, the user's cache folder nor NUMBA_CACHE_DIR can be written to, each process compiles its own.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -115,7 +116,7 @@ class NumbaBackend(Backend):
         return {"numba": numba.__version__, "threads": str(numba.get_num_threads())}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class GuidedSamples(SortedSamples):
     """Sorted samples with the guide that the compiled search begins from; see knots.fill_guide."""
 
@@ -233,6 +234,8 @@ def forget_outdated_loops() -> None:
 
     numba looks at the file of the loop that is called, and not at those of the loops and constants that it uses.
     """
+    if not dense.OPTIONS["cache"]:
+        return
     sources = [*Path(__file__).parent.glob("*.py"), Path(moments.__file__)]
     newest = max(file.stat().st_mtime for file in sources)
     for index in Path(dense.gradient.stats.cache_path).glob("*.nbi"):

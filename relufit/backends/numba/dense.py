@@ -16,7 +16,18 @@ from numba.extending import intrinsic
 
 # Not True: with nnan and ninf LLVM removes the comparisons that let nan through, and divergence would be invisible.
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
-OPTIONS: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, "cache": True}
+
+
+def can_cache() -> bool:
+    """Whether numba finds a folder that it may write compiled loops to: where it does not, it refuses to be told to."""
+    try:
+        njit(cache=True)(can_cache)  # any function of this folder: nothing is compiled before it is called
+    except RuntimeError:
+        return False
+    return True
+
+
+OPTIONS: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, "cache": can_cache()}
 EXACT: dict[str, Any] = {
     **OPTIONS,
     "fastmath": False,

@@ -1,0 +1,63 @@
+"""How tuples and dataclasses of arrays compare and print: by value, and in one line."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, TypeVar
+
+LONGEST_VALUE = 80  # characters of a value in a repr of one line
+Kind = TypeVar("Kind", bound=type)
+
+
+def by_value(kind: Kind) -> Kind:
+    """Class decorator for a NamedTuple or dataclass of arrays, whose own == raises: what two arrays give is no bool.
+
+    Two are equal where all values are, arrays by shape and elements. The hash is that of the shapes and other values.
+    """
+
+    def equal(one: Any, other: Any) -> bool:
+        return type(one) is type(other) and all(map(_are_equal, _values(one), _values(other)))
+
+    def differ(one: Any, other: Any) -> bool:
+        return not equal(one, other)
+
+    def hashed(one: Any) -> int:
+        return hash(tuple(value.shape if hasattr(value, "shape") else value for value in _values(one)))
+
+    for name, method in {"__eq__": equal, "__ne__": differ, "__hash__": hashed}.items():
+        setattr(kind, name, method)
+    return kind
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    shapes = [getattr(value, "shape", None) for value in (one, other)]
+    if shapes == [None, None]:
+        return bool(one == other)
+    return shapes[0] == shapes[1] and bool((one == other).all())
+
+
+def _names(value: Any) -> Sequence[str]:
+    return getattr(value, "_fields", None) or [field.name for field in fields(value)]
+
+
+def _values(value: Any) -> list[Any]:
+    return [getattr(value, name) for name in _names(value)]
+
+
+def one_line(value: Any) -> str:
+    """The repr of a NamedTuple or dataclass: an array is its dtype and shape, and a value with a long repr its type."""
+    parts = [f"{name}={_briefly(part)}" for name, part in zip(_names(value), _values(value), strict=True)]
+    return f"{type(value).__name__}({', '.join(parts)})"
+
+
+def _briefly(value: Any) -> str:
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{dtype_name(value)} {tuple(value.shape)}"
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE and "\n" not in text else f"<{type(value).__name__}>"
+
+
+def dtype_name(array: Any) -> str:
+    """The name of an array's dtype, without the prefix that torch gives it."""
+    return str(array.dtype).rpartition(".")[2]

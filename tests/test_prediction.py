@@ -1,0 +1,174 @@
+"""`relufit predict` of times: what it takes, how it prints them, and where it says that x is of another type."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from relufit import cli
+from relufit.columns import NUMBER, TIME, ZONED, Columns
+from relufit.export import save_params
+from relufit.files import fit_file
+from relufit.params import init_params
+
+DAYS = np.datetime64("2026-10-01") + np.arange(40)
+CELLS = {  # of each type of x, and of no type that was saved
+    TIME: [f"{day}T00:00:00" for day in DAYS],
+    ZONED: [f"{day}T02:00:00+02:00" for day in DAYS],
+    NUMBER: [str(day.astype("datetime64[s]").astype(int)) for day in DAYS],
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table and a network for each type of x, of one line; and a network of an older file."""
+    folder = tmp_path_factory.mktemp("tables")
+    for column_type, cells in CELLS.items():
+        table = folder / f"{column_type}.csv"
+        table.write_text("day,load\n" + "".join(f"{cell},{i}\n" for i, cell in enumerate(cells)))
+        found = fit_file(table, x="day", y="load", hidden=1, test_fraction=0)
+        found.save(folder / f"{column_type}.safetensors")
+    save_params(found.params, folder / "old.safetensors")
+    return folder
+
+
+class Answer:
+    """What `relufit predict` prints: lines of stdout, and stderr."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self.capsys = folder, capsys
+
+    def __call__(self, network: str, *given: str, code: int = 0) -> tuple[list[str], str]:
+        with pytest.raises(SystemExit) as end:
+            cli.main(["predict", str(self.folder / f"{network}.safetensors"), *given])
+        assert (end.value.code or 0) == code
+        out, err = self.capsys.readouterr()
+        assert not (code and out)
+        return out.splitlines(), err.removeprefix("relufit: ").rstrip("\n")
+
+
+@pytest.fixture
+def predict(folder: Path, capsys: pytest.CaptureFixture[str]) -> Answer:
+    return Answer(folder, capsys)
+
+
+@pytest.mark.parametrize(
+    ("network", "table", "says"),
+    [
+        (
+            ZONED,
+            TIME,
+            "names no time zone and is taken as UTC; the network was fitted to column 'day', which held times",
+        ),
+        (TIME, ZONED, "names a time zone; the network was fitted to column 'day', which held times without one"),
+        (
+            ZONED,
+            NUMBER,
+            "holds numbers, taken as seconds since 1970 UTC; the network was fitted to column 'day', which",
+        ),
+        (TIME, NUMBER, "holds numbers, taken as seconds since 1970 UTC"),
+        ("old", TIME, "holds times, taken as seconds since 1970 UTC; the file of the network does not say its x"),
+        ("old", NUMBER, ""),
+        *((column_type, column_type, "") for column_type in CELLS),
+    ],
+)
+def test_a_column_of_another_type_is_told(predict: Answer, network: str, table: str, says: str) -> None:
+    """Once, on stderr; the rows are those of the seconds, and x is printed as it came: times in UTC, or numbers."""
+    rows, err = predict(network, str(predict.folder / f"{table}.csv"), "--x", "day")
+    assert err.startswith(f"column 'day' {says}" if says else "")
+    assert bool(err) == bool(says)
+    assert "\n" not in err
+    first = {TIME: "2026-10-01T00:00:00", ZONED: "2026-10-01T00:00:00Z", NUMBER: "1790812800.0"}[table]
+    assert rows[0].split(",")[0] == first
+    assert [float(row.split(",")[1]) for row in rows] == pytest.approx(np.arange(40), abs=1e-6)
+
+
+@pytest.mark.parametrize("table", [TIME, ZONED])
+def test_times_for_a_network_of_numbers_are_refused(predict: Answer, table: str) -> None:
+    """Nothing says that its numbers were seconds."""
+    _, err = predict(NUMBER, str(predict.folder / f"{table}.csv"), "--x", "day", code=2)
+    assert err.startswith("column 'day' holds times, and the network was fitted to column 'day', which held numbers;")
+
+
+@pytest.mark.parametrize(
+    ("network", "at", "x", "y"),
+    [
+        (TIME, "2026-10-03", ["2026-10-03T00:00:00"], [2]),
+        (TIME, "2026-10-12", ["2026-10-12T00:00:00"], [11]),  # which Python would calculate
+        (TIME, " 2026-10-03 12:00 , 2026-10-04T06", ["2026-10-03T12:00:00", "2026-10-04T06:00:00"], [2.5, 3.25]),
+        (TIME, "2026-10-03T00:00:00.25", ["2026-10-03T00:00:00.25"], [2]),
+        (
+            ZONED,
+            "2026-10-03T12:00+02:00,2026-10-03T00:00Z",
+            ["2026-10-03T10:00:00Z", "2026-10-03T00:00:00Z"],
+            [58 / 24, 2],
+        ),
+        (ZONED, "2026-W40-6T00Z", ["2026-10-03T00:00:00Z"], [2]),
+        (NUMBER, "1790812800+86400*2,1790812800", [1790985600.0, 1790812800.0], [2, 0]),
+    ],
+)
+def test_values_may_be_times(predict: Answer, network: str, at: str, x: list[object], y: list[float]) -> None:
+    """In ISO 8601, printed in UTC, with a Z where they have a zone; as text in JSON."""
+    rows, err = predict(network, f"--at={at}", "--json")
+    found = [json.loads(row) for row in rows]
+    assert [row["x"] for row in found] == [[one] for one in x]
+    assert [row["y"][0] for row in found] == pytest.approx(y, abs=1e-4)
+    assert err == ""
+    assert [row.split(",")[0] for row in predict(network, f"--at={at}")[0]] == list(map(str, x))
+
+
+def test_values_of_another_type_are_told(predict: Answer) -> None:
+    """As columns are."""
+    assert predict(ZONED, "--at=2026-10-03")[1].startswith("--at names no time zone and is taken as UTC; the network")
+    assert predict(TIME, "--at=2026-10-03T00:00Z")[1].startswith("--at names a time zone; the network was fitted to")
+    assert predict(TIME, "--at=20261003")[1].startswith("--at holds numbers, taken as seconds since 1970 UTC; the")
+    assert predict("old", "--at=2026-10-03")[1].startswith(
+        "--at holds times, taken as seconds since 1970 UTC; the file"
+    )
+
+
+@pytest.mark.parametrize(
+    "at",
+    ["2026-13-02", "2026-1-5", "12:30", "2026-10-02T25:00", "2026-10", "02.10.2026", "10/02/2026", "2 Oct 2026", "now",
+     "2026-10-02,12:30", "2026-10-02T12:30:12 CEST", "2026-10-02T12:30:12[Europe/Berlin]", "5pm", "October 2, 2026"],
+)  # fmt: skip
+def test_what_looks_like_a_time_gets_a_sentence_about_times(predict: Answer, at: str) -> None:
+    """How they are written, where times were fitted; that numbers were, where the text has no value."""
+    for network in (TIME, ZONED):
+        _, err = predict(network, f"--at={at}", code=2)
+        assert err.endswith("is not a time in ISO 8601; write times as 2026-10-02, 2026-10-02T12:30:12 or "
+                            "2026-10-02T12:30:12+02:00")  # fmt: skip
+    if at != "2026-10":
+        assert "looks like a time, and the network was fitted to numbers" in predict(NUMBER, f"--at={at}", code=2)[1]
+
+
+@pytest.mark.parametrize("at", ["2026-10-02T12:30:12", "2026-10-02", "2026-10-12", "2026-10-02T12:30:12Z,1"])
+def test_times_where_numbers_were_fitted_get_a_sentence(predict: Answer, at: str) -> None:
+    """And nothing about octal integers; a difference of numbers is one."""
+    assert "looks like a time, and the network was fitted to numbers; give" in predict(NUMBER, f"--at={at}", code=2)[1]
+    assert predict(NUMBER, "--at=2026-10")[0][0].startswith("2016.0,")
+
+
+@pytest.mark.parametrize(
+    ("at", "says"),
+    [
+        ("2026-10-02,3", "--at takes times or numbers, and '2026-10-02,3' has both"),
+        ("2026-10-02,2026-10-02T00:00Z", "--at holds times with a zone and times without; give all of them a zone, or"),
+    ],
+)
+def test_mixed_values_are_refused(predict: Answer, at: str, says: str) -> None:
+    """Numbers beside times, and times with a zone beside times without."""
+    assert predict(TIME, f"--at={at}", code=2)[1].startswith(says)
+
+
+def test_columns_in_another_order_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the names are those that were fitted; other names are the user's."""
+    save_params(init_params(4, 2), tmp_path / "a.safetensors", Columns(("a", "b"), ("v",), (NUMBER, NUMBER)))
+    (tmp_path / "a.csv").write_text("a,b,c\n1,2,3\n")
+    answer = Answer(tmp_path, capsys)
+    table = str(tmp_path / "a.csv")
+    says = "the network was fitted to a, b: name the columns of x in that order"
+    assert answer("a", table, "--x", "b", "--x", "a", code=2)[1] == says
+    assert len(answer("a", table, "--x", "a", "--x", "b")[0]) == 1  # of float32 weights
+    assert len(answer("a", table, "--x", "b", "--x", "c")[0]) == 1
