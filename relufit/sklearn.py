@@ -5,10 +5,11 @@
     model = ReluRegressor().fit(X, y)
     model.predict(X), model.score(X, y), model.fit_.metrics["hidden"]
 
-x and y are standardised inside, so no StandardScaler is needed. All samples are fitted: holding some out is left to
-scikit-learn's splitters.
+x and y are standardised inside, so no StandardScaler is needed. All samples are fitted, once cross-validation has
+chosen how closely.
 """
 
+import warnings
 from numbers import Number
 from typing import Any, Self
 
@@ -16,36 +17,62 @@ import numpy as np
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.utils import check_random_state
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError("scikit-learn is not installed: pip install relufit[sklearn]") from error
 
-from relufit.data import check_weight
+from relufit.data import check_weight, weigh
 from relufit.errors import RelufitError
 from relufit.fits import Fit
 from relufit.fitting import fit
-from relufit.options import SOLVERS, is_used
+from relufit.options import SOLVERS, is_used, settle
+from relufit.params import check_choice, check_positive
+from relufit.scaling import Scaling
+from relufit.solvers.decay import minimize_with_decay
+from relufit.solvers.spline import distinct
+from relufit.spline.cells import merge_sorted
+from relufit.spline.selection import MOST_UNITS
 
-HIDDEN = 100  # units of L-BFGS: as many as MLPRegressor's
-MERGING = ("spline", "lbfgs")  # solvers that know weights, and so can take samples of one x together
+OPTIONS = ("backend", "batch_size", "dtype", "epochs", "learning_rate", "tolerance")  # of relufit.fit too
 
 
 class ReluRegressor(RegressorMixin, BaseEstimator):
     """y = relu(x w1 + b1) w2 + b2 by least squares.
 
-    `solver`, `hidden`, `epochs`, `learning_rate`, `batch_size`, `tolerance`, `backend` and `dtype` are those of
-    relufit.fit, except that
+    `hidden`, `solver`, `epochs`, `learning_rate`, `batch_size`, `tolerance`, `backend` and `dtype` are those of
+    relufit.fit, except that None, wherever it is the default, is an option that is not given, and
 
-    - `solver` "auto" is "spline" for one input and one output, "lbfgs" for all else;
-    - `hidden` None is what the data support with spline, up to 512, is 100 with lbfgs and 512 with the others;
-    - `dtype` is float64: L-BFGS gets further, and float32 data are fitted as well.
+    - `solver` "auto" takes the options given into account: with `learning_rate` or `batch_size` it is "adam"; else
+      "spline" for one input and one output, unless `alpha`, `backend`, `dtype` or `epochs` is given; else "lbfgs".
+      An option that the solver has no use for is a ValueError;
+    - `hidden` None is what the data support with spline, up to 512, is 100 with lbfgs and 512 with the others.
+      Spline takes at most one unit less than there are distinct x, and warns where `hidden` is more;
+    - a `tolerance` that the data do not allow is a ConvergenceWarning, and the closest spline is the fit;
+    - `epochs` None is 200, `batch_size` 32, `backend` "numpy", and `dtype` "float64": L-BFGS gets further.
 
-    `random_state`, for initial weights and minibatches, is a number, with which fits are the same; or, as
+    With lbfgs, `alpha` times the sum of squares of w1 and w2 is added to the mean squared error of standardised x and y
+    (each column of y by its own deviation). None chooses it among 0.1, 0.01, ... 1e-5, and the number of iterations up
+    to `epochs`, by cross-validation in 5 folds (of more than 2000 distinct rows in the first of these), and then fits
+    all samples. Training starts at a ridge regression, which is the fit unless the best `alpha` improves on it by more
+    than a standard error over the folds. A number, 0 included, is used for `epochs` iterations; nothing is held out.
+
+    R^2 in cross-validation, all with default options, mean of 3 seeds (3 folds of friedman1, else 5, shuffled; ridge
+    regression and MLPRegressor behind a StandardScaler; seconds of a fit on one core of a busy machine):
+
+        data                               ReluRegressor   Ridge   MLPRegressor   seconds
+        load_diabetes                              0.465   0.482         -1.036       0.3
+        make_friedman1, 600 rows, noise 1          0.921   0.723          0.626       0.7
+        make_friedman2, 500 rows, noise 50         0.981   0.843         -1.150       0.4
+        make_friedman3, 500 rows, noise 0.1        0.846   0.492          0.427       0.5
+        make_regression, 300 rows, noise 30        0.944   0.944          0.474       0.3
+
+    `random_state`, for initial weights, minibatches and folds, is a number, with which fits are the same; or, as
     everywhere in scikit-learn, None or a RandomState, with which they are not.
 
-    scikit-learn's check_estimator passes whole with spline and lbfgs, and so with "auto". sgd, momentum and adam refuse
-    a `sample_weight`, and so fail the six of its checks that give one.
+    scikit-learn's check_estimator passes whole with "auto" and with lbfgs. spline refuses the several inputs of most
+    checks; sgd, momentum and adam refuse a `sample_weight`, and so fail the six checks that give one.
 
     After `fit`:
 
@@ -53,7 +80,8 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
     - `fit_`: the relufit.Fit, with metrics, history, to_torch, to_onnx and so on. It holds the samples, in ascending
       order and those of one x as one, and so does a pickle;
     - `loss_`: the mean squared error over the samples, weighted;
-    - `n_iter_`: epochs, or iterations of lbfgs; 0 for spline, which has none;
+    - `alpha_`: with lbfgs the `alpha` used, inf where a ridge regression is the fit; None with other solvers;
+    - `n_iter_`: epochs, or iterations of lbfgs; 0 for spline, which has none, and for a ridge regression;
     - `n_features_in_`, and `feature_names_in_` where X has names.
     """
 
@@ -62,16 +90,18 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         hidden: int | str | None = None,
         *,
         solver: str = "auto",
-        epochs: int = 200,
+        alpha: float | None = None,
+        epochs: int | None = None,
         learning_rate: float | None = None,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         tolerance: float | None = None,
-        backend: Any = "numpy",
-        dtype: str = "float64",
+        backend: Any = None,
+        dtype: str | None = None,
         random_state: Any = 0,
     ) -> None:
         self.hidden = hidden
         self.solver = solver
+        self.alpha = alpha
         self.epochs = epochs
         self.learning_rate = learning_rate
         self.batch_size = batch_size
@@ -95,31 +125,25 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         except RelufitError as error:  # scikit-learn's searches and checks ask for a ValueError
             raise ValueError(str(error)) from error
         self.params_, self.n_iter_ = self.fit_.params, self.fit_.metrics["epochs"]
+        self.alpha_ = self.fit_.metrics.get("alpha")
         errors = ((self.fit_.predict(X) - columns) ** 2).mean(axis=1)  # (N,)
         self.loss_ = float(np.average(errors, weights=weight))
         self._of_vector = np.ndim(y) == 1
         return self
 
     def _fitted(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Fit:
-        if self.solver not in ("auto", *SOLVERS):
-            raise RelufitError(f"unknown solver {self.solver!r}; choose one of auto, {', '.join(SOLVERS)}")
-        solver = ("spline" if x.shape[1] == y.shape[1] == 1 else "lbfgs") if self.solver == "auto" else self.solver
-        if solver in MERGING:
+        given: dict[str, Any] = {name: getattr(self, name) for name in OPTIONS if getattr(self, name) is not None}
+        solver = _choose_solver(self.solver, self.alpha, given, x.shape[1] == y.shape[1] == 1)
+        settle(solver, {"hidden": self.hidden, "weight": weight, **given}, of_data=True)
+        seed = _seed(self.random_state)
+        if solver == "spline":
+            return _fit_spline(x, y, weight, self.hidden, self.tolerance, seed)
+        units: dict[str, Any] = {} if self.hidden is None else {"hidden": self.hidden}
+        if solver == "lbfgs":
             x, y, weight = _merged(x, y, weight)
-        trained = {name: getattr(self, name) for name in ("backend", "epochs", "batch_size", "dtype")}
-        return fit(
-            x,
-            y,
-            hidden=HIDDEN if self.hidden is None and solver == "lbfgs" else self.hidden,
-            solver=solver,
-            learning_rate=self.learning_rate,
-            **{name: value for name, value in trained.items() if is_used(name, solver)},
-            seed=_seed(self.random_state),
-            test_fraction=0.0,
-            weight=weight,
-            tolerance=self.tolerance,
-            progress=False,
-        )
+            return minimize_with_decay(x, y, weight, alpha=self.alpha, seed=seed, **units, **given)
+        options = {"dtype": "float64", **given, **units}
+        return fit(x, y, solver=solver, seed=seed, test_fraction=0.0, progress=False, **options)
 
     def predict(self, X: Any) -> np.ndarray:
         """The network's output for X (N, D), float64: (N, O), or (N,) where y was a vector.
@@ -134,6 +158,81 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _choose_solver(solver: str, alpha: float | None, given: dict[str, Any], is_univariate: bool) -> str:
+    """The solver, chosen by the options given and the data where it is "auto".
+
+    Raises RelufitError for an unknown solver, and for an `alpha` that it has no use for.
+    """
+    check_choice("solver", solver, ("auto", *SOLVERS))
+    if solver == "auto":
+        if "learning_rate" in given or "batch_size" in given:
+            solver = "adam"
+        elif is_univariate and alpha is None and all(is_used(name, "spline") for name in given):
+            solver = "spline"
+        else:
+            solver = "lbfgs"
+    if alpha is not None and solver != "lbfgs":
+        raise RelufitError(f"solver={solver!r} has no use for alpha; leave it out, or take solver='lbfgs'")
+    return solver
+
+
+def _fit_spline(
+    x: np.ndarray,
+    y: np.ndarray,
+    weight: np.ndarray | None,
+    hidden: int | str | None,
+    tolerance: float | None,
+    seed: int,
+) -> Fit:
+    """As relufit.fit, but with a warning where the data do not support so many units, or do not allow a tolerance.
+
+    A fold of cross-validation has fewer x than all samples, and should not end a search.
+    """
+    means_x, means_y, mass = _merged(x, y, weight)
+    options: dict[str, Any] = {
+        "solver": "spline", "weight": mass, "seed": seed, "test_fraction": 0.0, "progress": False,
+    }  # fmt: skip
+    most = _most_units(means_x, means_y, mass) if isinstance(hidden, (int, np.integer)) or tolerance is not None else 0
+    if hidden is None and tolerance is not None:
+        wanted = check_positive("a tolerance, a mean squared error,", tolerance)
+        left = wanted - _squares_about_means(x, y, weight, means_x, means_y)
+        try:
+            if left <= 0:
+                raise RelufitError(
+                    f"no mean squared error of {wanted:.3g} is reached: samples of equal x leave {wanted - left:.3g}"
+                )
+            return fit(means_x, means_y, tolerance=left, **options)
+        except RelufitError as error:
+            warnings.warn(f"{error}; the closest spline is fitted", ConvergenceWarning, stacklevel=4)
+        hidden, tolerance = min(most, MOST_UNITS), None
+    elif isinstance(hidden, (int, np.integer)) and hidden > most:
+        warnings.warn(
+            f"hidden={hidden} is more than the {most} units that the distinct x of the data support, and {most} are "
+            "fitted; give fewer, or None, which chooses by cross-validation",
+            UserWarning,
+            stacklevel=4,
+        )
+        hidden = most
+    return fit(means_x, means_y, hidden=hidden, tolerance=tolerance, **options)
+
+
+def _most_units(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> int:
+    """The most units of a spline through distinct x (n, 1): one less than there are x that can be told apart."""
+    if weight is not None:
+        x, y, weight = weigh(x, y, weight)
+    return max(1, len(distinct(merge_sorted(x, y, weight), Scaling.of(x, y, weight)).x) - 1)
+
+
+def _squares_about_means(
+    x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, means_x: np.ndarray, means_y: np.ndarray
+) -> float:
+    """The mean square of y (N, 1) about the means of the samples of each x, which every function of x leaves."""
+    weight = np.ones(len(x)) if weight is None else weight
+    x, y, weight = x[weight > 0], y[weight > 0], weight[weight > 0]
+    means = means_y[np.searchsorted(means_x[:, 0], x[:, 0])]
+    return float(np.average((y - means)[:, 0] ** 2, weights=weight))
 
 
 def _seed(random_state: Any) -> int:

@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
-from relufit import SGD, RelufitError, fit
+from relufit import SGD, RelufitError, fit, init_params
 from relufit.backends.numpy import NumpyBackend
+from relufit.fits import Problem
+from relufit.progress import silent
+from relufit.scaling import Scaling
+from relufit.solvers.lbfgs import minimize
 
 
 def test_it_is_far_ahead_of_adam_for_the_same_time() -> None:
@@ -84,3 +88,21 @@ def test_a_learning_rate_a_state_or_an_optimizer_is_refused() -> None:
     for options in ({"learning_rate": 0.1}, {"state": state}, {"optimizer": SGD()}):
         with pytest.raises(RelufitError, match="lbfgs"):
             fit("sin", hidden=4, solver="lbfgs", **options)
+
+
+def test_a_penalty_is_in_the_gradient_and_not_in_the_history() -> None:
+    """Where training with a penalty ends, its gradient is minus that of the mean square, which the history is of."""
+    rng = np.random.default_rng(0)
+    x, y, everything = rng.normal(size=(30, 2)), rng.normal(size=(30, 1)), np.arange(30)
+    plain = Scaling(np.zeros(2), np.ones(2), np.zeros(1), 1.0)
+    for weight in (None, rng.integers(1, 4, 30).astype(float)):
+        problem = Problem(x, y, None, plain, everything, np.arange(0), "lbfgs", "numpy", weight)
+        backend, start = NumpyBackend("numpy", "cpu"), init_params(4, 2, 1, dtype="float64")
+        found = minimize(problem, backend, start, 2000, silent, penalty=0.01)
+        repeated = np.repeat(everything, 1 if weight is None else weight.astype(int))
+        loss, grads = backend.loss_and_grads(found.params, backend.samples(x[repeated], y[repeated]))
+        assert found.history.loss[-1] == pytest.approx(float(loss), rel=1e-9)
+        np.testing.assert_allclose(grads.w1, -0.02 * found.params.w1, atol=1e-5)
+        np.testing.assert_allclose(grads.w2, -0.02 * found.params.w2, atol=1e-5)
+        np.testing.assert_allclose(grads.b1, 0, atol=1e-5)
+        np.testing.assert_allclose(grads.b2, 0, atol=1e-5)

@@ -24,8 +24,12 @@ def minimize(
     iterations: int,
     show: Callable[[int, float], None],
     watch: Watch | None = None,
+    penalty: float = 0.0,
 ) -> Fit:
     """Train from `start` until nothing is gained, or for so many iterations.
+
+    `penalty` times the sum of squares of w1 and w2 is added to the mean square of standardised samples, in float64 and
+    outside of the backend; the history is of the mean square alone.
 
     Nothing is gained where the loss falls no further, and where the errors are those of rounding: of y itself, or of
     standardised y in the dtype of `start`.
@@ -37,7 +41,7 @@ def minimize(
     """
     from scipy import optimize
 
-    search, status = _Search(problem, backend, start, show, watch), "finished"
+    search, status = _Search(problem, backend, start, show, watch, penalty), "finished"
     options = {"maxiter": iterations, "maxfun": 3 * iterations + 100, "maxcor": MEMORY, "ftol": 0.0, "gtol": 0.0}
     try:
         optimize.minimize(
@@ -59,10 +63,14 @@ class _Search:
         start: Params,
         show: Callable[[int, float], None],
         watch: Watch | None = None,
+        penalty: float = 0.0,
     ) -> None:
         self.problem, self.backend, self.show, self.watch = problem, backend, show, watch
         self.shapes, self.dtype = [p.shape for p in start], start.w1.dtype
         self.ends = np.cumsum([p.size for p in start])[:-1]
+        self.penalties = penalty * self.pack(
+            Params(*(np.full(p.shape, float(p.ndim == 2)) for p in start))
+        )  # no biases
         self.weighted = problem.weight is not None
         self.samples = (lifted_samples if self.weighted else Problem.samples)(problem, backend, self.dtype)
         least = np.sqrt(np.finfo(np.float64).tiny)  # that has a square
@@ -80,17 +88,23 @@ class _Search:
         parts = np.split(vector, self.ends)
         return Params(*(p.reshape(shape).astype(self.dtype) for p, shape in zip(parts, self.shapes, strict=True)))
 
+    def penalty(self, vector: np.ndarray) -> float:
+        """What is added to the loss."""
+        return float(self.penalties @ vector**2)
+
     def loss_and_gradient(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
-        """Of the standardised training samples."""
+        """Of the standardised training samples, and of the penalty."""
         params = lifted(self.unpack(vector)) if self.weighted else self.unpack(vector)
         loss, grads = self.backend.loss_and_grads(Params(*map(self.backend.to_device, params)), self.samples)
         self.calls += 1
         on_host = Params(*map(self.backend.to_host, grads))
-        return float(self.backend.to_host(loss)), self.pack(lowered(on_host) if self.weighted else on_host)
+        gradient = self.pack(lowered(on_host) if self.weighted else on_host)
+        return float(self.backend.to_host(loss)) + self.penalty(vector), gradient + 2 * self.penalties * vector
 
     def look(self, intermediate_result: Any) -> None:  # the name is what scipy asks for
         """After each iteration, off the clock."""
-        seconds, loss = time.perf_counter() - self.since, intermediate_result.fun
+        seconds = time.perf_counter() - self.since
+        loss = max(intermediate_result.fun - self.penalty(intermediate_result.x), 0.0)
         self.best = self.unpack(intermediate_result.x)
         error = self.problem.mse(self.problem.scaling.unscale(self.best), self.problem.test_index)
         iteration = len(self.history.loss) + 1

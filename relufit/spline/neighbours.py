@@ -61,7 +61,7 @@ def exchanged(pieces: Pieces, knots: np.ndarray) -> np.ndarray:
 
 
 def nudged(knots: np.ndarray, held: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """The knots (K + 1,) with one of them, but the ends and those held, moved towards the samples beside it, (S, K + 1).
+    """The knots (K + 1,) with one moved towards the samples beside it, (S, K + 1); not the ends and those held.
 
     By the whole distance to the sample on either side, and by smaller and smaller parts of it; x (C,) are the samples.
     """

@@ -317,7 +317,7 @@ def _longest(x: np.ndarray, count: int) -> int:
 
 
 def _narrow(wide: Spline, count: int, lines: Lines) -> Spline:
-    """A spline of one piece fewer: from the knots of `wide`, each moved a little, where they are many, or one taken away.
+    """A spline of one piece fewer: from the knots of `wide`, each moved a little where they are many, or one taken away.
 
     Where some stand at breaks, which do not move, lines are looked at too.
     """
