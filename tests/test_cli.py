@@ -178,7 +178,7 @@ def test_a_table_for_a_person(table: Path) -> None:
         (("--x", "t", "--y", "nosuch"), "no column 'nosuch'"),
         (("--x", "t", "--y", "name"), "column 'name' holds 'r0'"),
         (("--x", "t"), "--x and --y"),
-        (("--x", "t", "--y", "v", "--hidden", "600"), "x that can be told apart"),
+        (("--x", "t", "--y", "v", "--hidden", "600"), "different x"),
         (("--x", "t", "--y", "v", "--domain=0,1"), "domain is the interval of a function"),
         (("--x", "t", "--y", "v", "--learning-rate", "0.1"), "solver='adam'"),
         (("--x", "t", "--y", "v", "--n", "50"), "n is for sampling a function"),

@@ -146,7 +146,7 @@ def network(dtype: Any = np.float32, hidden: int = 3) -> dict[str, np.ndarray]:
         (network() | {"b2": np.ones(1)}, "its weights are F32, F64, not all"),
         (network() | {"w1": np.full((1, 3), np.nan, np.float32)}, "not finite: there is nan or inf in w1"),
         (network() | {"b1": np.array([1, np.inf, 1], np.float32), "b2": np.full(1, np.nan, np.float32)}, "in b1, b2"),
-        (network(hidden=0), "1 inputs, 0 hidden units and 1 outputs: each must be at least 1"),
+        (network(hidden=0), "1 input, 0 hidden units and 1 output: each must be at least 1"),
         (network() | {"w1": np.ones((0, 3), np.float32)}, "0 inputs"),
         (network() | {"w1": np.ones(3, np.float32)}, "which are no network"),
         (network() | {"more": np.ones(1, np.float32)}, "holds b1, b2, more, w1, w2, not a relufit network"),

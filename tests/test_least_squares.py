@@ -45,8 +45,7 @@ def test_values_are_those_of_least_squares() -> None:
     """Of a weighted table: numpy's dense solution; squares and residual sums too."""
     pieces = table()
     spline = solve(pieces, KNOTS)
-    weight = pieces.totals[0, 0, 1:] - pieces.totals[0, 0, :-1]
-    y = (pieces.totals[0, 2, 1:] - pieces.totals[0, 2, :-1]) / weight
+    weight, y = pieces.weight, pieces.y
     phi = hats(KNOTS, pieces.x)
     wanted = np.linalg.lstsq(phi * np.sqrt(weight)[:, None], y * np.sqrt(weight), rcond=None)[0]
     np.testing.assert_allclose(spline.values, wanted, rtol=1e-9)

@@ -187,7 +187,7 @@ def test_cells_of_one_x_are_a_constant_as_a_table_is() -> None:
         ((np.ones((9, 2)), np.ones(9)), {}, "one input"),
         ((np.ones(9), np.ones((9, 2))), {}, "one output"),
         ((np.ones(9), np.arange(9)), {"hidden": 2}, "one x"),
-        ((np.arange(50.0), np.arange(50.0)), {"hidden": 60}, "support 39"),
+        ((np.arange(50.0), np.arange(50.0)), {"hidden": 60}, "at most 49 hidden units, not 60"),
         (("sin",), {"hidden": "auto"}, "for data"),
         (("sin",), {"hidden": 3, "tolerance": 1e-3}, "not both"),
         (("sin",), {"tolerance": 0}, "positive"),

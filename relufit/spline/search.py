@@ -41,6 +41,7 @@ SAME = 1e-6  # of the error: splines at their ends that differ by less are one; 
 RIVAL, NEIGHBOUR_RIVAL = 2.0, 1.2  # times the error of the best: what is still followed
 POLISHED, POLISHED_SAMPLES = 12, 64  # pieces, and samples of each, up to which knots are moved one by one in the end,
 POLISHING, POLISHED_ENOUGH = 12, 1e-6  # so many times, or until the error gets smaller by no more than this part of it
+MOST_JOINED = 2**25  # lines between samples, of each number of them, that are looked at whatever their length
 THINNING = 12  # part of the knots that are taken away at once
 ROUGH_STEPS = 8
 
@@ -256,7 +257,7 @@ def _with_joined_lines(found: list[Spline], lines: Lines) -> list[Spline]:
     best, found = _best(found), list(found)
     pieces, count = best.pieces, len(best.knots) - 1
     if pieces.table is not None and _is_scarce(pieces, count):
-        lines = lines_between(pieces, pieces.table[0], _longest(pieces.table[0], count))
+        lines = lines_between(pieces, pieces.table[0], _longest(pieces.table[0], count, HEIGHTS[0][1]))
     else:
         lines = lines.of_about(count)
     around = pieces.at_knots(lines.nodes, lines.fine)[1]
@@ -311,13 +312,13 @@ def _joining_samples(pieces: Pieces, count: int, few: int) -> list[Spline]:
     return [] if found is None else [solve(pieces, found)]
 
 
-def _longest(x: np.ndarray, count: int) -> int:
-    """Samples that a line is long at the most."""
-    return len(x) if len(x) <= FEW_SAMPLES and count <= FEW_PIECES else reach(x, count)
+def _longest(x: np.ndarray, count: int, heights: int = 1) -> int:
+    """Samples that a line is long at the most: all of them where the lines are not too many to be looked at."""
+    return len(x) if len(x) ** 2 * count * heights**2 <= MOST_JOINED else reach(x, count)
 
 
 def _narrow(wide: Spline, count: int, lines: Lines) -> Spline:
-    """A spline of one piece fewer: from the knots of `wide`, each moved a little where they are many, or one taken away.
+    """A spline of one piece fewer: of the knots of `wide`, each moved a little where they are many, or one taken away.
 
     Where some stand at breaks, which do not move, lines are looked at too.
     """

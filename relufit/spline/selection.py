@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.errors import RelufitError
+from relufit.errors import RelufitError, counted
 from relufit.params import check_count, check_positive
 from relufit.scaling import Scaling
 from relufit.spline.cells import Cells, join_evenly
@@ -64,8 +64,8 @@ def choose_spline(
         raise RelufitError(f"a function is fitted by at most {pieces.most} hidden units, not {units}")
     if units > pieces.most:
         raise RelufitError(
-            f"the training data has {pieces.most + 1} x that can be told apart (a large table is summed into cells of "
-            f"x), which support {pieces.most} hidden units, not {units}"
+            f"the data have {pieces.most + 1} different x (a large table is summed into cells of x), which support at most "
+            f"{counted(pieces.most, 'hidden unit')}, not {units}"
         )
     return Choice(best_spline(pieces, units), "finished")
 
