@@ -78,11 +78,17 @@ def fit(
       for which the fewest units are taken. It is that of what is fitted: a function without noise over its domain,
       metrics["mse"]; else the samples fitted, metrics["train_mse"].
 
-    Of the samples a `test_fraction` (0.2) is held out, except where spline fits a function itself. `seed` is that of
-    everything random.
+    A `test_fraction` (0.2) of the samples is held out, and metrics["test_mse"] is the error on them of a fit without
+    them. Training by gradients returns that fit. "lbfgs" and "spline" then fit all samples, in the same way and with as
+    many units, and return that. Where "spline" fits a function itself, it uses no samples, and errors on them are only
+    reported. `seed` is that of everything random.
 
     With lbfgs and spline the samples of data may have a `weight`, (N,): that of 2 counts as two samples, that of 0 as
     none, and the Fit keeps those that count. (Held out are so many of the samples, whatever their weights.)
+
+    Outside the samples, or the domain of a function, the spline goes straight on: its first and its last piece have no
+    end, for `hidden` of 2 and more. With one hidden unit it is either constant on one side of its knot, as the unit is,
+    or a line, which is constant only beyond a distance of 1024 times the length of the data to the left.
 
     x and y are standardised for training in `dtype` and the scaling is folded back into float64 parameters. `progress`
     shows a bar, or of a spline the numbers of units tried; None shows it where stderr is a terminal.
@@ -95,7 +101,9 @@ def fit(
     many as the scores so far speak for. Before there is any, KeyboardInterrupt is raised.
 
     Returns a Fit. metrics: `mse` and `max_error` against the function over the domain (against all samples, for
-    data), `train_mse` and `test_mse` on the samples, `seconds` of solving, epochs, steps, hidden, solver, backend.
+    data), `train_mse` on the samples fitted, `test_mse` on those held out, `seconds` of solving, epochs, steps, hidden,
+    solver, backend, and `status`: "finished", "interrupted" by Ctrl-C, or "inexact" for a spline whose network differs
+    from it by more than rounding usually explains, as with pieces too steep for float64.
 
     Raises RelufitError for bad input, BackendUnavailable where the backend cannot run here, and Diverged, with the
     last good fit as `.fit`, where the loss leaves the finite numbers.
@@ -155,11 +163,20 @@ def _draw_weights(problem: Problem, sizes: Sizes, scheme: str, dtype: str, seed:
 
 
 def _minimize(problem: Problem, sizes: Sizes, backend: Wanted, start: Params, epochs: int, shown: bool) -> Fit:
-    """By L-BFGS, on the first of the backends that can."""
+    """By L-BFGS, on the first of the backends that can: all samples, and once more without those that are held out."""
+    sizes = sizes._replace(samples=len(problem.x))
     work = sizes if problem.weight is None else lifted_sizes(sizes)
     chosen = choose_backend(backend, work, start.w1.dtype.name, None, None)
+    problem = problem.on(chosen)
     with progress_bar(epochs, shown) as show:
-        return lbfgs.minimize(problem.on(chosen), chosen, start, epochs, show)
+        fit = lbfgs.minimize(problem.on_all_samples(), chosen, start, epochs, show)
+    if not len(problem.test_index) or fit.metrics["status"] == "interrupted":
+        return fit
+    with progress_bar(epochs, shown) as show:
+        scored = lbfgs.minimize(problem, chosen, start, epochs, show)
+    fit.metrics.update(test_mse=scored.metrics["test_mse"], status=scored.metrics["status"])
+    fit.history.test_mse[-1:] = [scored.metrics["test_mse"]]
+    return fit
 
 
 def _train(

@@ -13,6 +13,8 @@ from relufit import Params, fit
 from relufit.backends.numpy import NumpyBackend
 from relufit.fits import errors_against
 from relufit.optim import SGD
+from relufit.progress import silent
+from relufit.solvers import lbfgs
 from relufit.targets import ZOO
 
 
@@ -62,12 +64,13 @@ def test_slices_grow_and_end_with_the_seconds() -> None:
     assert run._next_length(10**6, 10.0, 1e-3) == 0
 
 
-def test_lbfgs_minimizes_what_fit_minimizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """L-BFGS works in float64, stops by itself after its iterations, and the last look is of its end."""
+def test_lbfgs_ends_where_the_solver_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """L-BFGS works in float64 on the samples that all solvers train on, and the last look is of its end."""
     monkeypatch.setattr(solving, "ENDLESS", 30)
     run = Solving(case("lbfgs"), NumpyBackend(), 60.0)
     run.solve()
-    ours = fit("sin", hidden=16, solver="lbfgs", dtype="float64", epochs=30, progress=False)
+    other = Solving(case("lbfgs"), NumpyBackend(), 60.0)
+    ours = lbfgs.minimize(other.problem, other.backend, other.params, 30, silent)
     assert (run.seen["step"][-1], run.seen["mse"][-1]) == (ours.metrics["steps"], ours.metrics["mse"])
 
 

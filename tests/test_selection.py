@@ -67,7 +67,7 @@ ROWS = np.arange(20.0)
         (np.abs(ROWS - 10), 2),
         (np.where(ROWS < 10, ROWS, 30 - 2 * ROWS), 2),
         (np.clip(ROWS, 5, 12), 2),
-        (np.arange(50.0) % 7, 13),
+        (np.arange(50.0) % 7, 14),
         (np.arange(100.0) % 7, 28),
         (np.arange(1000.0) // 100, 18),
         (np.arange(1000.0) % 50, 39),

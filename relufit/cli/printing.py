@@ -13,6 +13,12 @@ from relufit.fits import Fit, evaluate
 from relufit.params import Params
 
 
+NOTES = {  # on a status
+    "interrupted": " (stopped by Ctrl-C: this is the state reached)",
+    "inexact": " (rounding adds to the error: some pieces are too steep for float64)",
+}
+
+
 def demand_inputs(params: Params, columns: int) -> None:
     """Raise RelufitError unless the network takes so many columns of x."""
     if columns != params.w1.shape[0]:
@@ -51,8 +57,7 @@ def _or_null(value: Any) -> Any:
 def in_words(fit: Fit) -> str:
     """Errors, samples and work, a line each."""
     m = fit.metrics
-    stopped = " (stopped by Ctrl-C: this is the state reached)" if m["status"] == "interrupted" else ""
-    lines = [f"mean squared error {m['mse']:.3e}, largest error {m['max_error']:.3e}{stopped}"]
+    lines = [f"mean squared error {m['mse']:.3e}, largest error {m['max_error']:.3e}{NOTES.get(m['status'], '')}"]
     if fit.target is None or fit.target.noise:  # where what is fitted are the samples
         held_out = f", on those held out {m['test_mse']:.3e}" if math.isfinite(m["test_mse"]) else ""
         lines.append(f"on the samples fitted {m['train_mse']:.3e}{held_out}")
