@@ -12,7 +12,6 @@ from relufit.errors import RelufitError, counted
 from relufit.fits import Fit, evaluate
 from relufit.params import Params
 
-
 NOTES = {  # on a status
     "interrupted": " (stopped by Ctrl-C: this is the state reached)",
     "inexact": " (rounding adds to the error: some pieces are too steep for float64)",

@@ -64,8 +64,8 @@ def choose_spline(
         raise RelufitError(f"a function is fitted by at most {pieces.most} hidden units, not {units}")
     if units > pieces.most:
         raise RelufitError(
-            f"the data have {pieces.most + 1} different x (a large table is summed into cells of x), which support at most "
-            f"{counted(pieces.most, 'hidden unit')}, not {units}"
+            f"the data have {pieces.most + 1} different x (a large table is summed into cells of x), which support at "
+            f"most {counted(pieces.most, 'hidden unit')}, not {units}"
         )
     return Choice(best_spline(pieces, units), "finished")
 
