@@ -54,8 +54,9 @@ def open_splines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
     starts += joining_samples(pieces, count, FEW_SAMPLES)
     scarce = is_scarce(pieces, count)
     if pieces.table is not None and count > FEW_PIECES:
-        fewer = thinned(solve(pieces, pieces.table[0] if scarce else pieces.distinct(lines.nodes)), count)
-        starts += [fewer] if scarce or fewer.squares < best_of(starts).squares else []
+        many = [pieces.distinct(lines.nodes), *([pieces.table[0]] if scarce else [])]
+        fewer = [thinned(solve(pieces, nodes), count) for nodes in many if len(nodes) > count]
+        starts += [start for start in fewer if scarce or start.squares < best_of(starts).squares]
     begun = [improve(start, pieces.breaks, FEW_STEPS) for start in starts]
     behind = RIVAL * best_of(begun).squares
     found = [improve(start, pieces.breaks) for start in begun if start.squares <= behind]

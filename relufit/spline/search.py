@@ -16,7 +16,7 @@ from relufit.spline.neighbours import nudged
 from relufit.spline.newton import improve
 from relufit.spline.open_splines import RIVAL, better_plain_ones, open_splines, released
 from relufit.spline.pieces import Pieces
-from relufit.spline.starts import VERY_FEW_SAMPLES, best_of, by_lines, joining_samples, thinned
+from relufit.spline.starts import VERY_FEW_SAMPLES, best_of, by_lines, filled, joining_samples, thinned
 from relufit.spline.units import closure_of, closures
 
 POLISHED, POLISHED_SAMPLES = 12, 64  # pieces, and samples of each, up to which knots are moved one by one in the end,
@@ -28,6 +28,15 @@ def best_spline(pieces: Pieces, hidden: int) -> Found:
     """The best spline that `hidden` units can be: of hidden + 1 pieces that are closed, or of hidden pieces."""
     if pieces.table is not None and hidden >= pieces.most:  # the spline that joins all samples
         return Found(solve(pieces, pieces.table[0]), None)
+    found = _searched(pieces, hidden)
+    half = pieces.most // 2 + 1
+    if hidden <= half or found.spline.is_exact:
+        return found
+    # A piece may join two samples, so that half as many pieces as samples may be exact; more are harder to place.
+    return min(found, _filled(_searched(pieces, half), hidden), key=squares_of)
+
+
+def _searched(pieces: Pieces, hidden: int) -> Found:
     lines = lines_for(pieces, hidden + 1)
     rivals = open_splines(pieces, hidden + 1, lines)
     wide = rivals[0]
@@ -44,6 +53,15 @@ def best_spline(pieces: Pieces, hidden: int) -> Found:
     if closed.spline.squares <= allowed or closed.spline.is_exact:
         return closed
     return min(closed, _polished(Found(_narrow(wide, hidden, lines), None)), key=squares_of)
+
+
+def _filled(found: Found, hidden: int) -> Found:
+    """The same with more knots, and so more units; those that a closed spline gets face right."""
+    spline = filled(found.spline, hidden if found.left is None else hidden + 1)
+    if found.left is None:
+        return Found(spline, None)
+    left = np.isin(spline.knots[1:-1], found.spline.knots[1:-1][found.left])
+    return Found(solve(spline.pieces, spline.knots, closure_of(left)), left)
 
 
 def _narrow(wide: Spline, count: int, lines: Lines) -> Spline:

@@ -13,7 +13,7 @@ from relufit.spline.pieces import Pieces, placed_knots
 SAMPLES_PER_PIECE, FEW_SAMPLES = 6, 400  # up to so many, lines that join samples are a start,
 VERY_FEW_SAMPLES = 128  # and of a rough spline
 MOST_JOINED = 2**25  # lines between samples, of each number of them, that are looked at whatever their length
-THINNING = 12  # part of the knots that are taken away at once
+THINNING = 5  # one knot of so many is taken away at once, at the most
 
 
 def by_lines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
@@ -52,9 +52,10 @@ def thinned(spline: Spline, count: int) -> Spline:
         left, right = spline.lengths[:-1], spline.lengths[1:]
         away = np.diff(spline.slopes) * left * right / (left + right)  # of the value from the chord
         worth = away**2 * (spline.gram[2][:-1] + spline.gram[0][1:])
-        most = max(1, min(len(spline.slopes) - count, len(spline.slopes) // THINNING))
-        least = np.flatnonzero(worth <= np.minimum(np.append(worth[1:], np.inf), np.append(np.inf, worth[:-1])))
-        chosen = least[np.argsort(worth[least])[:most]]
+        surplus = len(spline.slopes) - count
+        lesser = worth <= np.minimum(np.append(worth[1:], np.inf), np.append(np.inf, worth[:-1]))
+        least = np.flatnonzero(lesser & (worth <= np.partition(worth, surplus - 1)[surplus - 1]))
+        chosen = least[np.argsort(worth[least])[: max(1, min(surplus, len(spline.slopes) // THINNING))]]
         spline = solve(spline.pieces, np.delete(spline.knots, 1 + chosen))
     return spline
 
