@@ -159,7 +159,7 @@ def test_square_waves_and_spikes_are_followed_in_part() -> None:
 
 
 def test_weights_over_nine_decades_count() -> None:
-    """Eight points of |x - 1/2| and one unit leave less than the weighted line: no value is pulled by far-off weights."""
+    """Eight points of |x - 1/2| and one unit leave less than the weighted line: weights far away pull no value."""
     x = np.linspace(0, 1, 8)
     y, weight = np.abs(x - 0.5) * 1e6, np.array([1e-3, 1, 1e6, 1e-3, 1, 1e6, 1e-3, 1])
     line = np.polyval(np.polyfit(x, y, 1, w=np.sqrt(weight)), x)
