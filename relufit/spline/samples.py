@@ -36,7 +36,9 @@ class DataPieces:
         self.effective = self.mass**2 / float(weight @ weight)  # Kish (1965), Survey Sampling
         self.table: tuple[np.ndarray, np.ndarray] | None = x, y
         within = np.broadcast_to(spreads, (3, len(x)))
-        self.least = float(within[2].sum())
+        sxx, sxy, syy = within
+        line = np.divide(sxy**2, sxx, out=np.zeros(len(x)), where=sxx > 0)
+        self.least = float((syy - line).sum())  # about the best line of each cell
         self.ranges = RangeMoments(np.concatenate([np.stack([weight, x, y]), within]))
 
     @cached_property

@@ -149,7 +149,7 @@ class _Search:
 
     def __init__(self, cells: Cells, scaling: Scaling, show: Show) -> None:
         self.pieces = data_pieces(cells, scaling)
-        self.criterion = Criterion.of(cells, self.pieces, scaling)
+        self.criterion = Criterion.of(self.pieces)
         self.show, self.loss_unit = show, scaling.loss_unit
         self.scores: dict[int, float] = {}  # by numbers of units
         self.found: dict[int, Found] = {}  # the best splines, as far as they were looked for
