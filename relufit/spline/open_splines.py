@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from relufit.spline import knots
-from relufit.spline.closing import ALIKE, FEW, FEW_STEPS, different
+from relufit.spline.closing import ALIKE, FEW, FEW_STEPS, STEPS_OF_MANY, different
 from relufit.spline.least_squares import Spline, solve
 from relufit.spline.lines import (
     FEW_PIECES,
@@ -21,7 +21,7 @@ from relufit.spline.lines import (
     lines_between,
 )
 from relufit.spline.neighbours import exchanged, lowest, shifted
-from relufit.spline.newton import improve, improve_all
+from relufit.spline.newton import STEPS, improve, improve_all
 from relufit.spline.pieces import Pieces
 from relufit.spline.starts import (
     FEW_SAMPLES,
@@ -42,6 +42,7 @@ HEIGHTS = (2.0, 3), (4.0, 5)  # in rounds: up to so many root mean squares off a
 NEIGHBOURS = 2  # rounds of looking at neighbours
 SHIFTED, EXCHANGED = 24, 12  # the most of them that are followed in one round
 FOLLOWED = 2  # of these, and of splines by turns, the most that are followed any further where pieces are many
+CROWDED = 0.5  # part of the error of other starts that one by thinning leaves where bends crowd
 SAME = 1e-6  # of the error: splines at their ends that differ by less are one; half-way, ALIKE
 RIVAL, NEIGHBOUR_RIVAL = 2.0, 1.2  # times the error of the best: what is still followed
 
@@ -56,17 +57,18 @@ def open_splines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
     if pieces.table is not None and count > FEW_PIECES:
         many = [pieces.distinct(lines.nodes), *([pieces.table[0]] if scarce else [])]
         fewer = [thinned(solve(pieces, nodes), count) for nodes in many if len(nodes) > count]
-        starts += [start for start in fewer if scarce or start.squares < best_of(starts).squares]
+        starts += [start for start in fewer if scarce or start.squares < CROWDED * best_of(starts).squares]
     begun = [improve(start, pieces.breaks, FEW_STEPS) for start in starts]
     behind = RIVAL * best_of(begun).squares
-    found = [improve(start, pieces.breaks) for start in begun if start.squares <= behind]
+    is_resolved = count >= RESOLVED * _stretches(lines, best_of(begun))
+    steps = STEPS if is_resolved or scarce or count <= MANY else STEPS_OF_MANY
+    found = [improve(start, pieces.breaks, steps) for start in begun if start.squares <= behind]
     if count > FEW_PIECES:
         following = by_turns(best_of(found), lines)[:FOLLOWED]
         found += [improve(spline, pieces.breaks) for spline in following]
     if count > 1:
-        is_resolved = count >= RESOLVED * _stretches(lines, best_of(found))
         if not is_resolved or scarce:
-            found = _with_joined_lines(found, lines)
+            found = _with_joined_lines(found, lines, steps)
         is_easy = is_resolved and count > MANY and not scarce
         found = found if is_easy else _with_neighbours(found)
     found += better_plain_ones(best_of(found))
@@ -83,7 +85,7 @@ def _stretches(lines: Lines, best: Spline) -> int:
     return 1 + inflections(nodes, fine, NEGLIGIBLE * np.sqrt(best.mse))
 
 
-def _with_joined_lines(found: list[Spline], lines: Lines) -> list[Spline]:
+def _with_joined_lines(found: list[Spline], lines: Lines, steps: int) -> list[Spline]:
     """These splines, and those of joined lines at heights around the target, then around the best so far."""
     best, found = best_of(found), list(found)
     pieces, count = best.pieces, len(best.knots) - 1
@@ -99,7 +101,7 @@ def _with_joined_lines(found: list[Spline], lines: Lines) -> list[Spline]:
             break
         tried = improve(solve(pieces, start), pieces.breaks, FEW_STEPS)
         if tried.squares <= RIVAL * best.squares:
-            tried = improve(tried, pieces.breaks)
+            tried = improve(tried, pieces.breaks, steps)
         if all(abs(tried.squares - other.squares) > SAME * other.squares for other in found):
             found.append(tried)
         if count > FEW and tried.squares >= best.squares * (1 - SAME):
