@@ -42,7 +42,7 @@ HEIGHTS = (2.0, 3), (4.0, 5)  # in rounds: up to so many root mean squares off a
 NEIGHBOURS = 2  # rounds of looking at neighbours
 SHIFTED, EXCHANGED = 24, 12  # the most of them that are followed in one round
 FOLLOWED = 2  # of these, and of splines by turns, the most that are followed any further where pieces are many
-CROWDED = 0.5  # part of the error of other starts that one by thinning leaves where bends crowd
+CROWDED = 150.0  # times what lines between nodes leave; three nodes a piece leave an 81st, where bends do not crowd
 SAME = 1e-6  # of the error: splines at their ends that differ by less are one; half-way, ALIKE
 RIVAL, NEIGHBOUR_RIVAL = 2.0, 1.2  # times the error of the best: what is still followed
 
@@ -54,10 +54,10 @@ def open_splines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
     if best_of(starts).is_exact:  # the others may be easier to close
         return sorted([*starts, *(improve(start, pieces.breaks) for start in starts)], key=squares_left)
     scarce = is_scarce(pieces, count)
-    if pieces.table is not None and count > FEW_PIECES:
+    is_crowded = best_of(starts).squares > CROWDED * lines.fine.rest.sum()
+    if pieces.table is not None and count > FEW_PIECES and (scarce or is_crowded):
         many = [pieces.distinct(lines.nodes), *([pieces.table[0]] if scarce else [])]
-        fewer = [thinned(solve(pieces, nodes), count) for nodes in many if len(nodes) > count]
-        starts += [start for start in fewer if scarce or start.squares < CROWDED * best_of(starts).squares]
+        starts += [thinned(solve(pieces, nodes), count) for nodes in many if len(nodes) > count]
     begun = [improve(start, pieces.breaks, FEW_STEPS) for start in starts]
     behind = RIVAL * best_of(begun).squares
     is_resolved = count >= RESOLVED * _stretches(lines, best_of(begun))

@@ -8,7 +8,7 @@ from relufit.spline.breaks import float_spacing, jumps, kinks, narrowest_piece
 from relufit.spline.pieces import Moments
 from relufit.spline.ranges import RangeMoments
 
-ROOM = 2.0  # times what may explain that a value lies off the samples beside it
+ROOM = 2.5  # times what may explain that a value lies off the samples beside it: at a knot of a parabola it is 2.24
 FIRM = 1e-2  # of a sample's weight: that of the line between the samples, where the value of a knot is an artefact
 COARSE = 1024  # cells that are enough to compare splines of few pieces
 

@@ -72,7 +72,8 @@ def _narrow(wide: Spline, count: int, lines: Lines) -> Spline:
     pieces = wide.pieces
     starts = [thinned(wide, count)]
     if count > FEW:
-        starts.append(solve(pieces, np.interp(np.linspace(0, count + 1, count + 1), np.arange(count + 2), wide.knots)))
+        moved = solve(pieces, np.interp(np.linspace(0, count + 1, count + 1), np.arange(count + 2), wide.knots))
+        starts = [best_of([moved, *starts])]
     if count <= FEW or len(pieces.breaks) or len(pieces.suspects):
         starts += by_lines(pieces, count, lines)
     limit = RIVAL * best_of(starts).squares
