@@ -5,10 +5,13 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 
-.PHONY: test bench report lint clean
+.PHONY: test test-all bench report lint clean
 
 test: $(VENV)/installed
 	$(RUN) pytest tests -n 2 --dist loadfile
+
+test-all: $(VENV)/installed
+	$(RUN) pytest tests -n 2 --dist loadgroup -m "slow or not slow"
 
 bench: $(VENV)/installed
 	$(RUN) pytest bench --benchmark-only

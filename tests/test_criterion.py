@@ -16,7 +16,7 @@ def judged(x: np.ndarray, y: np.ndarray, most: int) -> tuple[Criterion, DataPiec
     scaling = Scaling.of(x[:, None], y[:, None])
     cells = join_evenly(merge_sorted(x, y), most)
     pieces = data_pieces(cells, scaling)
-    return Criterion.of(cells, pieces, scaling), pieces
+    return Criterion.of(pieces), pieces
 
 
 @pytest.mark.parametrize("samples", [32, 80, 240])

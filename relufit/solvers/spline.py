@@ -21,12 +21,13 @@ from relufit.progress import progress_line, silent
 from relufit.scaling import Scaling
 from relufit.spline.breaks import singularities
 from relufit.spline.cells import Cells, join_places, merge_sorted
-from relufit.spline.closing import Found
+from relufit.spline.closing import Found, placed
 from relufit.spline.density import by_density, even_nodes
 from relufit.spline.functions import PARTS, FunctionPieces
 from relufit.spline.pieces import Pieces
-from relufit.spline.search import best_spline, placed, plain_splines
+from relufit.spline.search import best_spline
 from relufit.spline.selection import Show, choose_for_table, choose_spline, data_pieces, squares_on, take
+from relufit.spline.starts import plain_splines
 from relufit.spline.units import to_params
 from relufit.targets import Target
 

@@ -23,6 +23,7 @@ SPARE = 6  # halvings beyond those that are compared, which only serve to find t
 _AROUND = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])  # widths from the middle of two cells
 SUSPECT = 4.0  # second differences so many times as large as nearby are looked into
 OUTLIER = 8.0  # in a table, a change so many times as large as nearby is a jump, or a kink
+APART = 4.0  # times the distance from a line that samples nearby have, at a kink
 NEARBY = 6  # samples or cells on either side
 
 
@@ -167,7 +168,8 @@ def jumps(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def kinks(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Half-way between the samples that a kink in a table may lie between, sorted: x (C,) strictly ascending, y (C,).
 
-    There the slope changes by OUTLIER times the largest change nearby; a kink between two samples changes it twice.
+    There the slope changes by OUTLIER times the largest change nearby; a kink between two samples changes it twice. In
+    noise it also does so where samples are near to each other, but there they are no further off a line than elsewhere.
     """
     if len(x) < NEARBY:
         return np.empty(0)
@@ -177,7 +179,10 @@ def kinks(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     # Between samples that all but coincide, slopes are those of the rounding of y, and of x.
     rounding = np.finfo(np.float64).eps * (np.abs(y).max() + np.abs(x).max() * np.abs(slope)) / dx  # (C - 1,)
     least = np.maximum(1e-9 * change.max(), 4 * (rounding[:-1] + rounding[1:]))
-    places = 1 + np.flatnonzero(change > np.maximum(OUTLIER * _largest_nearby(change, gap=1), least))
+    is_kink = change > np.maximum(OUTLIER * _largest_nearby(change, gap=1), least)
+    away = change * dx[:-1] * dx[1:] / (dx[:-1] + dx[1:])  # of a sample from the line between those beside it
+    is_kink &= away > APART * _largest_nearby(away, gap=1)
+    places = 1 + np.flatnonzero(is_kink)
     places = places[np.argsort(-change[places - 1])][:CANDIDATES]
     left = np.unique(np.concatenate([places - 1, places]))
     return (x[left] + x[left + 1]) / 2

@@ -13,7 +13,7 @@ from relufit.spline.least_squares import Spline, solve
 from relufit.spline.lines import Lines
 from relufit.spline.neighbours import exchanged
 from relufit.spline.newton import STEPS, improve, improve_all
-from relufit.spline.pieces import Pieces
+from relufit.spline.pieces import Pieces, placed_knots
 from relufit.spline.units import closure_of, closures, nearest_sets
 
 FEW = 32  # turns, up to which several sets are tried,
@@ -116,3 +116,12 @@ def different(squares: np.ndarray) -> list[int]:
         if all(abs(squares[i] - squares[j]) > ALIKE * squares[j] for j in chosen):
             chosen.append(int(i))
     return chosen
+
+
+def placed(found: Found) -> Found:
+    """The same with knots at places that the network can have; beside a knot that is rounded, slopes would not fit."""
+    spline = found.spline
+    knots = placed_knots(spline.pieces, spline.knots)
+    if len(knots) < len(spline.knots):  # some have fallen together, and their turns with them
+        return Found(solve(spline.pieces, knots), None)
+    return Found(solve(spline.pieces, knots, spline.closure), found.left)

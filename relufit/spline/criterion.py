@@ -12,8 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.scaling import Scaling
-from relufit.spline.cells import Cells
 from relufit.spline.least_squares import Spline
 from relufit.spline.samples import DataPieces
 
@@ -34,15 +32,13 @@ class Criterion(NamedTuple):
     negligible: float  # sum of squares that may be nothing but rounding
 
     @classmethod
-    def of(cls, cells: Cells, pieces: DataPieces, scaling: Scaling) -> "Criterion":
-        """For cells and what `data_pieces` makes of them.
+    def of(cls, pieces: DataPieces) -> "Criterion":
+        """For a table of cells.
 
         Samples of one x count as one, their mean: so a sample of weight 2 is one given twice, and what all weights are
         multiplied by is nothing to the scores but a constant.
         """
-        line = np.divide(cells.sxy**2, cells.sxx, out=np.zeros_like(cells.sxx), where=cells.sxx > 0)
-        within = float((cells.syy - line).sum()) / scaling.loss_unit
-        return cls(pieces.x, pieces.y, within, NEGLIGIBLE * pieces.mass)
+        return cls(pieces.x, pieces.y, pieces.least, NEGLIGIBLE * pieces.mass)
 
     @property
     def most(self) -> int:

@@ -97,3 +97,10 @@ def within_jumps(pieces: Pieces, nodes: np.ndarray) -> np.ndarray:
     """Which of the nodes lie between the two sides of a jump, a mask."""
     left, right = pieces.jumps
     return np.asarray(np.searchsorted(left, nodes, side="left") > np.searchsorted(right, nodes, side="right"))
+
+
+def placed_knots(pieces: Pieces, knots: np.ndarray) -> np.ndarray:
+    """Sorted knots (K + 1,), all but the ends rounded to places that the network can have; at most as many."""
+    inner = np.rint(knots[1:-1] / pieces.spacing) * pieces.spacing
+    inner = np.unique(inner[(inner > pieces.low) & (inner < pieces.high)])
+    return np.concatenate([[pieces.low], inner, [pieces.high]])

@@ -21,6 +21,7 @@ import numpy as np
 # Totals cancel where the variance of x in a run, over its mean square distance from the centre, is below NARROW over
 # the square of the number of samples: less of few, whose sum costs little, and whose line may have to be exact.
 NARROW = 1e-8
+LOST = 1e-22  # part of the last total up to which a difference of two has lost digits: pairs of floats have 32
 BLOCK = 32  # samples in a block; runs of up to so many are summed
 
 
@@ -60,12 +61,18 @@ class RangeMoments:
         samples = end - begin
         inverse = 1 / np.where(samples > 0, mass, 1.0)
         x, y = mx * inverse, my * inverse
-        cancels = ((mxx - mx * x) * samples * samples <= NARROW * mxx) & (samples > 1)
+        spread = mxx - mx * x
+        cancels = spread * np.minimum(samples, BLOCK) ** 2 <= NARROW * mxx
+        cancels = (cancels | (spread <= LOST * self.totals[0, 3, -1])) & (samples > 2)
         found[3:] -= mx * x, mx * y, my * y
         found[1:3] = x + self.centre, y
         single = samples == 1
         if single.any():
             found[:, single] = self.samples[:, begin[single]]
+        pair = samples == 2
+        if pair.any():
+            first_of = begin[pair]
+            found[:, pair] = join(self.samples[:, first_of], self.samples[:, first_of + 1])
         if cancels.any():
             found[:, cancels] = self._local(begin[cancels], end[cancels])
         return found

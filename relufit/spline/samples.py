@@ -36,7 +36,9 @@ class DataPieces:
         self.effective = self.mass**2 / float(weight @ weight)  # Kish (1965), Survey Sampling
         self.table: tuple[np.ndarray, np.ndarray] | None = x, y
         within = np.broadcast_to(spreads, (3, len(x)))
-        self.least = float(within[2].sum())
+        sxx, sxy, syy = within
+        line = np.divide(sxy**2, sxx, out=np.zeros(len(x)), where=sxx > 0)
+        self.least = float((syy - line).sum())  # about the best line of each cell
         self.ranges = RangeMoments(np.concatenate([np.stack([weight, x, y]), within]))
 
     @cached_property
@@ -118,7 +120,11 @@ class DataPieces:
         """Equidistant, and with equal shares of the places of samples, and of their weight."""
         share, even = np.cumsum(self.weight) - self.weight / 2, np.linspace(0, 1, count + 1)
         by_weight = np.interp(share[0] + even * (share[-1] - share[0]), share, self.x)
-        return [self.low + even * (self.high - self.low), np.quantile(self.x, even), by_weight]
+        return [
+            self.low + even * (self.high - self.low),
+            np.interp(even * self.most, np.arange(len(self.x)), self.x),
+            by_weight,
+        ]
 
     def distinct(self, nodes: np.ndarray) -> np.ndarray:
         """Half-way between two samples each, one for each pair."""

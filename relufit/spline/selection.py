@@ -64,8 +64,8 @@ def choose_spline(
         raise RelufitError(f"a function is fitted by at most {pieces.most} hidden units, not {units}")
     if units > pieces.most:
         raise RelufitError(
-            f"the data have {pieces.most + 1} different x (a large table is summed into cells of x), which support at most "
-            f"{counted(pieces.most, 'hidden unit')}, not {units}"
+            f"the data have {pieces.most + 1} different x (a large table is summed into cells of x), which support at "
+            f"most {counted(pieces.most, 'hidden unit')}, not {units}"
         )
     return Choice(best_spline(pieces, units), "finished")
 
@@ -149,7 +149,7 @@ class _Search:
 
     def __init__(self, cells: Cells, scaling: Scaling, show: Show) -> None:
         self.pieces = data_pieces(cells, scaling)
-        self.criterion = Criterion.of(cells, self.pieces, scaling)
+        self.criterion = Criterion.of(self.pieces)
         self.show, self.loss_unit = show, scaling.loss_unit
         self.scores: dict[int, float] = {}  # by numbers of units
         self.found: dict[int, Found] = {}  # the best splines, as far as they were looked for
