@@ -85,7 +85,7 @@ def solve(pieces: Pieces, knots: np.ndarray, closure: np.ndarray | None = None) 
     diagonal = by_knot(left, right)
     # Values that no sample determines, of two knots between the same two samples, are those of the samples beside them.
     guess = pieces.guess(knots)
-    ridge = RIDGE * np.where(diagonal > 0, diagonal, 1.0)
+    ridge = ridge_of(diagonal)
     border = None if closure is None else by_knot(-closure / h, closure / h)
     for _ in range(REPAIRS + 1):
         values, multiplier = _values(diagonal + ridge, both, wanted + ridge * guess, border)
@@ -96,6 +96,11 @@ def solve(pieces: Pieces, knots: np.ndarray, closure: np.ndarray | None = None) 
             break
         ridge = np.maximum(ridge, pull)
     return spline
+
+
+def ridge_of(diagonal: np.ndarray) -> np.ndarray:
+    """What is added to the diagonal of the system of the values, (..., K + 1), so that each has a solution."""
+    return RIDGE * np.where(diagonal > 0, diagonal, 1.0)
 
 
 def _values(

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from relufit.spline.banded import definite, indefinite
-from relufit.spline.least_squares import RIDGE, Spline, by_knot, dot, solve
+from relufit.spline.least_squares import Spline, by_knot, dot, ridge_of, solve
 from relufit.spline.pieces import Moments
 
 STEPS = 80  # at the most
@@ -143,7 +143,8 @@ def _equations(spline: Spline, free: np.ndarray) -> _Equations:
     stiffness = np.zeros(at_knots.shape)
     stiffness[..., 1:-1] = _stiffness(turn, m.mass, h, free[..., 1:-1])
     band = np.zeros((4, *spline.knots.shape[:-1], 2 * spline.knots.shape[-1]))
-    band[3, ..., 0::2] = by_knot(left, right) * (1 + RIDGE)
+    diagonal = by_knot(left, right)
+    band[3, ..., 0::2] = diagonal + ridge_of(diagonal)
     band[3, ..., 1::2] = np.where(free, at_knots, 1.0)
     between, now, after = free[..., :-1] & free[..., 1:], free[..., :-1], free[..., 1:]
     band[2, ..., 1::2] = np.where(free, by_knot(v0t0, v1t1), 0.0)
@@ -187,8 +188,11 @@ def _stiffness(turn: np.ndarray, mass: np.ndarray, h: np.ndarray, free: np.ndarr
     each counts a hundredth of the average, of those that are free to move, at least.
     """
     near = _parallel(h) ** 2
-    cost = np.where(free, turn * turn * _parallel(mass) * near / 6, 0.0)
-    average = cost.sum(axis=-1, keepdims=True) / np.maximum(free.sum(axis=-1, keepdims=True), 1)
+    moved, number = np.where(free, turn * turn * near / 6, 0.0), np.maximum(free.sum(axis=-1, keepdims=True), 1)
+    cost = moved * _parallel(mass)
+    # In a table with jumps every other piece may have no samples, and then no knot has a cost.
+    of_both = moved * (mass[..., :-1] + mass[..., 1:])
+    average = np.where((cost > 0).any(axis=-1, keepdims=True), cost, of_both).sum(axis=-1, keepdims=True) / number
     return np.maximum(cost, 1e-2 * average) / near + 1e-300
 
 

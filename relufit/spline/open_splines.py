@@ -49,9 +49,9 @@ RIVAL, NEIGHBOUR_RIVAL = 2.0, 1.2  # times the error of the best: what is still 
 def open_splines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
     """The best spline with `count` pieces, whatever the slope of its first one, and others found on the way to it."""
     starts = by_lines(pieces, count, lines)
-    if best_of(starts).is_exact:
-        return [best_of(starts)]
     starts += joining_samples(pieces, count, FEW_SAMPLES)
+    if best_of(starts).is_exact:  # the others may be easier to close
+        return sorted([*starts, *(improve(start, pieces.breaks) for start in starts)], key=squares_left)
     scarce = is_scarce(pieces, count)
     if pieces.table is not None and count > FEW_PIECES:
         many = [pieces.distinct(lines.nodes), *([pieces.table[0]] if scarce else [])]
