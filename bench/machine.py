@@ -111,7 +111,7 @@ def environment() -> dict[str, str]:
 
 
 def available_bytes() -> int:
-    """Memory of the host that can be had without swapping, within the limits of a container."""
+    """Memory that this process can take without swapping, within the limits of a container."""
     return free_bytes()
 
 

@@ -1,10 +1,10 @@
 """One function solved by one solver in so many seconds, and what it had reached after each stretch.
 
-Solvers are given what `relufit.fit` gives them: 1000 samples of which 800 are trained on, standardised, spread weights,
-minibatches of 32 at a rate of 1e-3. But they go on until their seconds are spent: `train` in slices of whole epochs, of
-0.2 s at the most; L-BFGS on all samples at once in float64, until nothing is gained. The spline solves the function
-itself in one call, which is repeated. Errors are those of the network against the function over its domain, in float64
-(`relufit.fits.errors_against`), and are taken off the clock.
+Solvers get what `relufit.fit` gives them for the test error: 1000 samples of which 800 are trained on, standardised,
+spread weights, minibatches of 32 at a rate of 1e-3. But they continue until their seconds are spent: `train` in slices
+of whole epochs, of 0.2 s at the most; L-BFGS on all samples at once in float64, until nothing is gained. The spline
+solves the function itself in one call, which is repeated. Errors are those of the network against the function over its
+domain, in float64 (`relufit.fits.errors_against`), and are taken off the clock.
 """
 
 import time

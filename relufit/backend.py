@@ -40,7 +40,7 @@ class BackendUnavailable(RelufitError):
         self.reason = reason
 
 
-@dataclass(frozen=True, eq=False)  # one set of samples equals itself alone: == of arrays has no truth value
+@dataclass(frozen=True, eq=False)  # compared by identity: == of arrays gives an array, not a bool
 class Samples:
     """Data on a backend's device, x (N, D) and y (N, O); a subclass may hold what the data alone determines."""
 

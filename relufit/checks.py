@@ -33,7 +33,7 @@ def check_samples(x: Any, y: Any) -> None:
         if isinstance(array, np.ndarray) and not np.isfinite(array).all():
             raise RelufitError(f"{name} holds nan or inf; remove or replace those samples")
     if x.shape[0] != y.shape[0]:
-        raise RelufitError(f"x has {counted(x.shape[0], 'sample')} and y has {y.shape[0]}; they must be as long")
+        raise RelufitError(f"x has {counted(x.shape[0], 'sample')} and y has {y.shape[0]}; they must be equally long")
     if dtype_name(x) != dtype_name(y):
         raise RelufitError(f"x is {dtype_name(x)} and y is {dtype_name(y)}; they must have one dtype")
 

@@ -13,7 +13,7 @@ from relufit.params import check_count, check_seed
 from relufit.targets import Target, resolve
 from relufit.values import by_value, one_line
 
-SAMPLES = 1000  # of a function where nobody says how many
+SAMPLES = 1000  # of a function, by default
 
 
 @by_value
@@ -96,18 +96,18 @@ def split(samples: int, *, test_fraction: float = 0.2, seed: int = 0) -> tuple[n
 def check_table(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return data as float64 x (N, D) and y (N, O); vectors become one column, and times in x seconds since 1970 UTC.
 
-    Raises RelufitError where a column is not real numbers, has nan, NaT or inf, is empty, or the lengths differ; for
-    times in y; and where different integers or times in x are one number in float64. Those in y are rounded.
+    Raises RelufitError where a column does not hold real numbers, has nan, NaT or inf, or is empty; where the lengths
+    differ; for times in y; and where two different integers or times in x are equal in float64. In y they are rounded.
     """
     return check_columns(x, y)[:2]
 
 
 def check_columns(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray, Columns]:
-    """Return what `check_table` does, and the names and types of the columns."""
+    """Return x and y as `check_table` does, and the names and types of the columns."""
     inputs, types = _as_columns("x", x, distinct=True)
     outputs = _as_numbers("y", y)
     if len(inputs) != len(outputs):
-        raise RelufitError(f"x has {len(inputs)} samples and y has {len(outputs)}; they must be as long")
+        raise RelufitError(f"x has {len(inputs)} samples and y has {len(outputs)}; they must be equally long")
     return inputs, outputs, Columns(names_of(x), names_of(y), types)
 
 
@@ -135,17 +135,19 @@ def weigh(x: np.ndarray, y: np.ndarray, weight: Any) -> tuple[np.ndarray, np.nda
 
 
 def _as_numbers(name: str, values: Any) -> np.ndarray:
-    """Numbers as float64 (N, columns). Raises RelufitError for times, which x alone may hold."""
+    """Convert numbers to float64 (N, columns). Raises RelufitError for times, which are allowed in x only."""
     table, types = _as_columns(name, values)
     if set(types) != {NUMBER}:
-        raise RelufitError(f"{name} holds times, and only x may; give {name} as numbers, such as seconds since a time")
+        raise RelufitError(
+            f"{name} holds times, which are allowed in x only; give numbers, such as seconds since the first time"
+        )
     return table
 
 
 def _as_columns(name: str, values: Any, distinct: bool = False) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Numbers or times as float64 (N, columns), finite, and the type of each column; see `columns.convert`."""
+    """Convert numbers or times to finite float64 (N, columns); return them and the types, as `columns.convert` does."""
     table, types = convert(name, values, distinct)
-    table = np.array(table[:, None] if table.ndim == 1 else table)  # a copy: the user may go on to write into x
+    table = np.array(table[:, None] if table.ndim == 1 else table)  # a copy: the user may change x later
     if table.ndim != 2:
         raise RelufitError(f"{name} must have shape (N,) or (N, columns), not {table.shape}")
     if 0 in table.shape:

@@ -57,8 +57,8 @@ def fit_many(
     given once holds for all; sequences are equally long.
 
     They share everything else, `seed` included: it draws the samples' noise, the split and the order of minibatches.
-    Functions are sampled at the same x, so they need one domain. Options are those of `fit`, with its defaults; the
-    solver is "sgd", "momentum" or "adam".
+    Functions are sampled at the same x, so they need one domain. The options are those of `fit`, with the same
+    defaults; `solver` is "sgd", "momentum" or "adam".
 
     A network that diverges ends with metrics["status"] "diverged" and the last good state, and the others go on.
     `seconds` are those of all of them together; `history.test_mse` is known at the end only. Ctrl-C ends the training
@@ -168,7 +168,7 @@ def _one(states: State, m: int) -> State:
 def _data(
     targets_or_x: Any, y: Any, n: int, domain: tuple[float, float] | None, seed: int
 ) -> tuple[np.ndarray, list[np.ndarray], list[Target | None], Columns]:
-    """The shared x (N, D), for each target y (N, 1) and its function, and the columns of all of them."""
+    """The shared x (N, D); for each target y (N, 1) and its function; and the columns of all of them."""
     if y is not None:
         x, table, columns = check_columns(targets_or_x, y)
         return x, [table[:, m : m + 1] for m in range(table.shape[1])], [None] * table.shape[1], columns

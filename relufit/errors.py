@@ -1,4 +1,7 @@
-"""The root of every error a user can cause, so that one `except` (and one exit code) covers them all; its words."""
+"""The root of every error a user can cause, so that one `except` (and one exit code) covers them all.
+
+Also helpers for the text of messages.
+"""
 
 import os
 import re
@@ -20,5 +23,5 @@ def reason(error: Exception) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things in words: "1 hidden unit", "2 hidden units"."""
+    """A number and its noun, in the plural but for 1: "1 hidden unit", "2 hidden units"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

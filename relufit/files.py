@@ -21,7 +21,7 @@ from relufit.solvers.spline import fit_cells
 from relufit.solvers.training import Diverged
 from relufit.spline.cells import collect
 
-ROWS = 2**20  # that are kept as arrays
+ROWS = 2**20  # most rows that are kept as arrays
 
 
 def fit_file(
@@ -35,12 +35,13 @@ def fit_file(
 ) -> Fit:
     """Fit columns of a csv or parquet file; `x`, `y` and `weight` are their names, `options` those of `fit`.
 
-    The Fit's `columns` are their names, and whether x held times, which are read as `read_table` says. Rows with a gap
-    are left out; metrics["rows"] and metrics["dropped"] count. Up to 2^20 rows are fitted as they are. More are summed
-    into cells as they are read, in memory that does not grow with the file, by solver "spline".
+    The file is read as `read_table` describes. The Fit's `columns` hold the names, and whether x held times. Rows with
+    a gap are left out; metrics["rows"] counts the rows used and metrics["dropped"] those left out. Up to 2^20 rows are
+    fitted as they are. More rows are summed into cells as they are read, in memory that does not grow with the file;
+    solver "spline" fits these, and no other solver can.
 
-    Options are checked before the file is read. Raises RelufitError as `read_table` and `fit` do, and where more rows
-    are to be trained on than are kept; TypeError for an option that `fit` does not have.
+    Options are checked before the file is read. Raises RelufitError as `read_table` and `fit` do, and for more than
+    2^20 rows with another solver; TypeError for an option that `fit` does not have.
     """
     signature(fit).bind(None, None, **options)
     settled = settle(solver, {**options, "weight": weight}, of_data=True)
@@ -55,7 +56,7 @@ def fit_file(
             if solver != "spline" or kept[0].x.shape[1] != 1 or kept[0].y.shape[1] != 1:
                 raise RelufitError(f"more than {ROWS} rows are fitted by solver 'spline' only, with one x and one y")
             every = chain(kept, chunks)
-            kept = []  # which are so held no longer than until they are summed
+            kept = []  # so that each chunk is freed once it is summed
             cells = collect(every)
     inputs, outputs = ((given,) if isinstance(given, str) else tuple(given) for given in (x, y))
     columns = Columns(inputs, outputs, chunks.types)
@@ -75,7 +76,7 @@ def fit_file(
 
 
 class _Counted:
-    """Chunks as they pass, the types of x, and how many rows there were, which is shown."""
+    """Pass chunks on, note the types of x, and count and show the rows."""
 
     def __init__(self, chunks: Iterator[Chunk], show: Callable[[str], None]) -> None:
         self.chunks, self.show, self.rows, self.dropped = chunks, show, 0, 0

@@ -21,13 +21,13 @@ from relufit.spline.units import knots_of
 from relufit.targets import Target
 from relufit.values import one_line
 
-EVERY = slice(None)  # sample
+EVERY = slice(None)  # all samples
 CELLS = 1000  # that errors against a function are integrated over at first, cut at the knots too
 HALVINGS = 30  # of a cell, at the most
 MOST_CELLS = 2**16  # that are halved at once
 SETTLED = 1e-6  # a relative change of the mean square that is none
 BISECTIONS = 52  # of what lies between two places where a function is not smooth, to where it jumps
-ROUNDING = 1e-14  # a relative change of the function's values that is none
+ROUNDING = 1e-14  # relative change of the function's values that counts as rounding
 DIVERGED_LOSS = 1e8  # of standardised data, where a constant has the loss 1: this is lost long before it overflows
 
 
@@ -54,7 +54,7 @@ class History:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A trained network. `params` are float64 numpy arrays that act on x as it was given. A Fit equals itself alone."""
+    """A trained network. `params` are float64 numpy arrays that act on x as it was given. Fits compare by identity."""
 
     params: Params
     history: History
@@ -63,7 +63,7 @@ class Fit:
     x: np.ndarray  # (N, D) the samples
     y: np.ndarray  # (N, O)
     target: Target | None = None
-    # The names of x and y, and whether x were times, which the network then takes in seconds since 1970 UTC.
+    # Names of x and y, and types of x: the network takes times as seconds since 1970 UTC.
     columns: Columns = Columns()  # noqa: RUF009  # a frozen value
 
     def __repr__(self) -> str:
@@ -75,8 +75,8 @@ class Fit:
     def predict(self, x: Any) -> np.ndarray:
         """The network's output in float64: x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1.
 
-        A fit of times takes times, as `relufit.fit` does, and numbers, as seconds since 1970 UTC. Raises RelufitError
-        for an x of another shape or type, and for times where numbers were fitted.
+        Where x was fitted as times, it takes times, as `relufit.fit` does, or numbers, as seconds since 1970 UTC.
+        Raises RelufitError for an x of another shape or type, and for times where numbers were fitted.
         """
         return answer(evaluate, self.params, x, self.columns.types)
 
@@ -87,7 +87,7 @@ class Fit:
         return plot_fit(self, path)
 
     def save(self, path: str | Path) -> None:
-        """Write parameters and columns to a .safetensors file. Raises RelufitError where that cannot be done."""
+        """Write parameters and columns to a .safetensors file. Raises RelufitError where that fails."""
         from relufit.export import save_params
 
         save_params(self.params, path, self.columns)
@@ -174,7 +174,7 @@ class Problem:
         return fit
 
     def has_diverged(self, fit: Fit) -> bool:
-        """Whether the last update went astray: losses are taken before each, so that only the final error shows it."""
+        """Whether the last update diverged: losses are taken before each update, so only the final error shows it."""
         error = np.asarray([fit.metrics["train_mse"] / self.scaling.loss_unit])
         return bool(fit.history.loss) and first_divergence(error) is not None
 

@@ -56,57 +56,58 @@ def fit(
 ) -> Fit:
     """Fit a two-layer ReLU network to a function or to data.
 
-    `target_or_x` is a Target, the name of one ("sin"), an expression in x ("sin(3*x) + x**2") or a vectorised
-    callable, sampled at `n` points (1000) of `domain`; or the inputs x, (N,) or (N, D), with `y`, (N,) or (N, O).
-    x may hold times (datetime64, datetime, pandas): they are fitted as seconds since 1970 UTC, and count as UTC where
-    they name no zone; `Fit.predict` takes times then too. Integers and times that float64 would take for the same are
-    refused in x, and rounded in y.
+    `target_or_x` is a Target, the name of one ("sin"), an expression in x ("sin(3*x) + x**2") or a vectorised callable,
+    sampled at `n` points (1000) of `domain`; or the inputs x, (N,) or (N, D), with `y`, (N,) or (N, O). x may hold
+    times (datetime64, datetime, pandas): they are fitted as seconds since 1970 UTC, and a time without a zone counts as
+    UTC. `Fit.predict` then takes times too. Different integers or times that are equal in float64 are refused in x, and
+    rounded in y.
 
-    None is an option that is not given; one that the solver has no use for is refused, also at its default value.
+    None means that an option is not given. An option that the solver does not use is refused, even at its default
+    value. Defaults are in parentheses.
 
-    `hidden` units, 512 without it. `solver` is one of
+    `hidden` is the number of units (512). `solver` ("adam") is one of
 
-    - "sgd", "momentum", "adam" (adam without `solver`) at `learning_rate` (1e-3), or the rule of an `optimizer`:
-      `epochs` (200) in minibatches of `batch_size` (32), from initial weights drawn by `scheme` ("spread"; see
-      init_params), or from a `state` (the `.state` of an earlier fit of the same data; of other data it is a warm
-      start), continuing its order of minibatches; in `dtype` ("float32") on the `backend` ("numpy");
-    - "lbfgs": scipy's L-BFGS on all samples at once, at most `epochs` (200) iterations; it uses `scheme`, `dtype` and
-      `backend` likewise;
+    - "sgd", "momentum", "adam": `epochs` (200) in minibatches of `batch_size` (32), at `learning_rate` (1e-3) or by an
+      `optimizer` in place of `solver`, in `dtype` ("float32") on the `backend` ("numpy"). Training starts at initial
+      weights drawn by `scheme` ("spread"; see init_params), or continues from a `state`: the `.state` of an earlier fit
+      of the same data, whose order of minibatches goes on, or of other data, as a warm start;
+    - "lbfgs": scipy's L-BFGS on all samples at once, at most `epochs` (200) iterations, with `scheme`, `dtype` and
+      `backend` as above;
     - "spline": the best linear spline found, for one input and one output, in milliseconds. A function without noise is
-      fitted itself, not its samples, which the Fit only holds. `hidden` may be "auto" for data, which then gets as many
-      units as it supports, up to 512 (so it does without `hidden`); or a mean squared error is given as `tolerance`,
-      for which the fewest units are taken. It is that of what is fitted: a function without noise over its domain,
-      metrics["mse"]; else the samples fitted, metrics["train_mse"].
+      fitted itself; its samples are only kept in the Fit. For data `hidden` is "auto" by default: as many units as the
+      data support, up to 512. With a `tolerance` in place of `hidden`, the fewest units that reach this mean squared
+      error: metrics["mse"], over the domain, for a function without noise; else metrics["train_mse"], on the samples.
 
     A `test_fraction` (0.2) of the samples is held out, and metrics["test_mse"] is the error on them of a fit without
-    them. Training by gradients returns that fit. "lbfgs" and "spline" then fit all samples, in the same way and with as
-    many units, and return that. Where "spline" fits a function itself, it uses no samples, and errors on them are only
-    reported. `seed` is that of everything random.
+    them. "sgd", "momentum" and "adam" return that fit. "lbfgs" and "spline" return a fit of all samples, with the same
+    number of units. Where "spline" fits a function itself, it uses no samples, and errors on them are only reported.
+    `seed` (0) is the seed of all random numbers.
 
-    With lbfgs and spline the samples of data may have a `weight`, (N,): that of 2 counts as two samples, that of 0 as
-    none, and the Fit keeps those that count. (Held out are so many of the samples, whatever their weights.)
+    With "lbfgs" and "spline" the samples of data may have a `weight`, (N,): a sample of weight 2 counts as two samples,
+    and one of weight 0 is left out of the Fit. The test fraction counts samples, not weights.
 
-    Outside the samples, or the domain of a function, the spline goes straight on: its first and its last piece have no
-    end, for `hidden` of 2 and more. With one hidden unit it is either constant on one side of its knot, as the unit is,
-    or a line, which is constant only beyond a distance of 1024 times the length of the data to the left.
+    Outside the samples, or the domain of a function, the first and the last piece of a spline go straight on, for two
+    hidden units or more. A spline of one hidden unit is constant on one side of its knot. Where it is a line, that knot
+    is to the left of the data, 1024 times their length away.
 
     x and y are standardised for training in `dtype` and the scaling is folded back into float64 parameters. `progress`
     shows a bar, or of a spline the numbers of units tried; None shows it where stderr is a terminal.
 
     `backend` is a name, a Backend, or several in order of preference, such as ("cupy-train", "cupy", "numpy"): the
-    first that works on this machine and says that it supports the work.
+    first that runs on this machine and supports these sizes is used.
 
     Ctrl-C ends training, and the search for a number of units, and returns the state reached, with metrics["status"]
-    "interrupted": of a spline the fewest units so far for the tolerance, or the best so far where none reach it, or as
-    many as the scores so far speak for. Before there is any, KeyboardInterrupt is raised.
+    "interrupted". For a spline with a `tolerance` that is the fewest units found so far, or the best fit where none
+    reaches it; for "auto" it is the number of units with the best score so far. Before the first result,
+    KeyboardInterrupt is raised.
 
     Returns a Fit. metrics: `mse` and `max_error` against the function over the domain (against all samples, for
     data), `train_mse` on the samples fitted, `test_mse` on those held out, `seconds` of solving, epochs, steps, hidden,
-    solver, backend, and `status`: "finished", "interrupted" by Ctrl-C, or "inexact" for a spline whose network differs
-    from it by more than rounding usually explains, as with pieces too steep for float64.
+    solver, backend, and `status`: "finished", "interrupted" by Ctrl-C, or "inexact" where the error of a spline's
+    network differs from that of the spline, as rounding does to pieces too steep for float64.
 
     Raises RelufitError for bad input, BackendUnavailable where the backend cannot run here, and Diverged, with the
-    last good fit as `.fit`, where the loss leaves the finite numbers.
+    last good fit as `.fit`, where the loss becomes nan, inf or larger than 1e8 (of standardised data).
     """
     kind = solver if solver is not None else "adam"
     options = settle(
@@ -144,12 +145,14 @@ def fit(
 
 
 def _problem(target_or_x: Any, y: Any, solver: str, options: dict[str, Any], weight: Any) -> Problem:
-    """What is fitted: samples, how they are split and scaled. Raises RelufitError for what cannot be fitted."""
+    """The samples to fit, their split and their scaling. Raises RelufitError for data that cannot be fitted."""
     seed: int = options["seed"]
     x, y, target, columns = _data(target_or_x, y, options.get("n", SAMPLES), options.get("domain"), seed)
     if weight is not None:
         x, y, weight = weigh(x, y, weight)
-    function = None if solver != "spline" or target is None or target.noise else target  # that is fitted itself
+    function = (
+        None if solver != "spline" or target is None or target.noise else target
+    )  # fitted itself, not its samples
     train_index, test_index = split(len(x), test_fraction=options["test_fraction"], seed=seed)
     scaling = Scaling.of(x, y, weight) if function is None else Scaling.of_function(function, x, y)
     scaling.demand_spread(x, y if function is None else None)
@@ -163,7 +166,7 @@ def _draw_weights(problem: Problem, sizes: Sizes, scheme: str, dtype: str, seed:
 
 
 def _minimize(problem: Problem, sizes: Sizes, backend: Wanted, start: Params, epochs: int, shown: bool) -> Fit:
-    """By L-BFGS, on the first of the backends that can: all samples, and once more without those that are held out."""
+    """Fit all samples by L-BFGS on the first backend that can, and once more without those held out, for `test_mse`."""
     sizes = sizes._replace(samples=len(problem.x))
     work = sizes if problem.weight is None else lifted_sizes(sizes)
     chosen = choose_backend(backend, work, start.w1.dtype.name, None, None)
@@ -190,7 +193,7 @@ def _train(
     seed: int,
     shown: bool,
 ) -> Fit:
-    """By gradients, on the first of the backends that can."""
+    """Train by gradients on the first backend that can."""
     plan = draw_plan(sizes.samples, batch=batch_size, seed=seed)
     chosen = choose_backend(backend, sizes, state.params.w1.dtype.name, rule, plan)
     with progress_bar(epochs, shown) as show:

@@ -71,10 +71,10 @@ def forward(params: Params, x: np.ndarray) -> np.ndarray:
 
 
 def at_infinity(params: Params, sign: int) -> np.ndarray:
-    """The limit of the network with one input at +inf, or at -inf for a `sign` of -1: (O,).
+    """The limit (O,) of a network with one input at +inf, or at -inf for a `sign` of -1.
 
-    Beyond its last knot it is a line: the limit is infinite, or the constant where the slopes of its units cancel, to
-    what the rounding of their weights leaves.
+    Beyond its last knot the network is a line. Its limit is infinite, unless the slopes of its units cancel within
+    rounding of the weights: then it is the constant there.
     """
     (w1,), b1, w2, b2 = in_float64(params)
     on = (w1 * sign > 0) | ((w1 == 0) & (b1 > 0))

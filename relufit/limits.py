@@ -1,4 +1,4 @@
-"""How well a function can be fitted: the best spline found, what theory says, and how many units an error takes."""
+"""How well a function can be fitted: the best spline found, the theory, and how many units an error needs."""
 
 import sys
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ from relufit.spline.breaks import NARROWEST, singularities
 from relufit.spline.selection import double_and_bisect
 from relufit.targets import Target, resolve
 
-MOST_UNITS = 2**13  # that a largest error may take; so many are fitted in a second
-LOOKS_BELOW = 32  # numbers of units below the fewest found that are tried too: largest errors do not fall steadily
-ROUNDING = 1e-9  # relative, of the height of a jump
+MOST_UNITS = 2**13  # most units tried for a largest error; a fit of so many takes a second
+LOOKS_BELOW = 32  # numbers of units tried below the fewest found: more units may have a larger largest error
+ROUNDING = 1e-9  # relative error allowed for the height of a jump
 
 
 class Limits(NamedTuple):
@@ -38,12 +38,12 @@ class Limits(NamedTuple):
     bound: float | None  # on the largest error of the interpolating network
     bound_kind: str  # by what, or why there is none
     reason: str | None  # why there is no asymptotic value
-    mse_wanted: float | None
-    units_for_mse: int | None  # the fewest found whose best spline reaches `mse_wanted`
-    units_by_asymptotic_mse: int | None  # an estimate of them, by MSE*
-    max_error_wanted: float | None
-    units_for_max_error: int | None  # the fewest found whose best spline keeps `max_error_wanted`
-    units_by_bound: int | None  # that are enough, by the bound on the interpolating network
+    mse_wanted: float | None  # as given
+    units_for_mse: int | None  # fewest found whose best spline has at most `mse_wanted`
+    units_by_asymptotic_mse: int | None  # an estimate of that number, by MSE*
+    max_error_wanted: float | None  # as given
+    units_for_max_error: int | None  # fewest found whose best spline has at most `max_error_wanted`
+    units_by_bound: int | None  # units that suffice, by the bound on the interpolating network
 
     def in_words(self) -> str:
         """The limits as text, a line each."""
@@ -71,12 +71,12 @@ class Limits(NamedTuple):
         if self.units_for_max_error is not None:
             lines.append(f"{f'largest error {self.max_error_wanted:.4g}':<23} {_units_found(self.units_for_max_error)}")
         if self.units_by_bound is not None:
-            lines.append(f"{'':<23} {counted(self.units_by_bound, 'unit')}, enough by the bound on interpolation")
+            lines.append(f"{'':<23} {counted(self.units_by_bound, 'unit')}, sufficient by the bound on interpolation")
         return "\n".join(lines)
 
 
 def _units_found(units: int) -> str:
-    return f"{counted(units, 'unit')}, the fewest found whose best spline keeps it"
+    return f"{counted(units, 'unit')}, the fewest found whose best spline reaches it"
 
 
 def limits(
@@ -88,12 +88,12 @@ def limits(
     max_error: float | None = None,
     progress: bool | None = None,
 ) -> Limits:
-    """What is known of fitting `target`, without its noise, with so many hidden units.
+    """Find how well `target`, without its noise, can be fitted with `hidden` units.
 
-    With a mean square `mse` or a largest error `max_error` on the domain, in the units of y: also how many units it
-    takes. `progress` shows the numbers of units tried; None shows them where stderr is a terminal.
+    With a mean square `mse` or a largest error `max_error` over the domain, in the units of y, also find how many units
+    reach it. `progress` shows the numbers of units tried; None shows them where stderr is a terminal.
 
-    Raises RelufitError as `fit` does, and for an error that no number of units up to 8192 is found to reach.
+    Raises RelufitError as `fit` does, and where no number of units up to 8192 is found to reach the error.
     """
     function = resolve(target, domain)
     if function.noise:  # the best spline of noisy samples is no limit: it comes closer to them than to the function
@@ -136,7 +136,7 @@ def _units_by_theory(function: Target, mse: float | None, max_error: float | Non
 
 
 def _units_for_mse(function: Target, mse: float, best: Fit, shown: bool) -> int:
-    """The fewest units found whose best spline has this mean square; `best` is one that is known."""
+    """The fewest units found whose best spline has at most this mean square; `best` is a fit already known."""
     if best.metrics["mse"] <= mse and best.metrics["hidden"] == 1:
         return 1
     found: int = fit(function, solver="spline", tolerance=mse, progress=shown).metrics["hidden"]
@@ -144,10 +144,10 @@ def _units_for_mse(function: Target, mse: float, best: Fit, shown: bool) -> int:
 
 
 def _units_for_max_error(function: Target, max_error: float, best: Fit, shown: bool) -> int:
-    """The fewest units found whose best spline keeps this largest error; `best` is one that is known.
+    """The fewest units found whose best spline has at most this largest error; `best` is a fit already known.
 
-    Splines of least mean squares may lose by a unit more what they keep with one less: so the numbers below the fewest
-    that doubling and bisecting find are tried too.
+    Splines minimise the mean square, so one more unit may raise the largest error. Therefore the numbers just below the
+    one that doubling and bisection find are tried too.
     """
     _demand_no_jump(function, max_error)
     known = {best.metrics["hidden"]: best.metrics}
@@ -165,8 +165,8 @@ def _units_for_max_error(function: Target, max_error: float, best: Fit, shown: b
         enough = [units for units, metrics in known.items() if metrics["max_error"] <= max_error]
         if not enough:
             raise RelufitError(
-                f"no largest error of {max_error:.3g} is reached for {function.name!r}: {most} units, the most that "
-                f"are tried, leave {known[most]['max_error']:.3g}; allow a larger error, or ask for a mean square"
+                f"no largest error of {max_error:.3g} is reached for {function.name!r}: with {most} units, the most "
+                f"tried, it is {known[most]['max_error']:.3g}; allow a larger error, or give a mean square"
             )
         found, tried = min(enough), min(enough) - 1
         while tried >= max(1, found - LOOKS_BELOW) and not _is_hopeless(known, tried, max_error):
@@ -175,7 +175,7 @@ def _units_for_max_error(function: Target, max_error: float, best: Fit, shown: b
 
 
 def _is_hopeless(known: Mapping[int, Mapping[str, Any]], units: int, max_error: float) -> bool:
-    """Whether more units already leave a mean square above that error's: no largest error is below its root."""
+    """Whether more units already leave a mean square above max_error^2: a largest error is at least the root of it."""
     return any(more >= units and metrics["mse"] > max_error**2 for more, metrics in known.items())
 
 
@@ -183,7 +183,7 @@ def _demand_no_jump(function: Target, max_error: float) -> None:
     """Raise RelufitError where the function jumps by more than twice the error: a network is continuous."""
     low, high = function.domain
     places = singularities(function, low, high)
-    jumps = np.flatnonzero(np.diff(places) < 1.5 * NARROWEST * (high - low))  # the two sides of each
+    jumps = np.flatnonzero(np.diff(places) < 1.5 * NARROWEST * (high - low))  # the two sides of each jump
     heights = np.abs(function(places[jumps + 1]) - function(places[jumps]))
     if len(heights) and max_error < (1 - ROUNDING) * heights.max() / 2:
         k = int(np.argmax(heights))
@@ -192,5 +192,5 @@ def _demand_no_jump(function: Target, max_error: float) -> None:
         raise RelufitError(
             f"no number of units keeps {function.name!r} within {max_error:.3g} everywhere: it jumps by "
             f"{heights[k]:.3g} at x = {place:.6g}, where a continuous network is off by at least {heights[k] / 2:.3g}; "
-            "allow a larger error, or ask for a mean square"
+            "allow a larger error, or give a mean square"
         )

@@ -1,7 +1,7 @@
-"""Refuse work that does not fit into free memory: Linux grants more than there is, and then ends the process.
+"""Refuse work that does not fit into free memory: Linux grants more memory than it has, and then kills the process.
 
-Free is the smallest of what the machine has and of what each control group of this process still allows: a container
-sees the memory of its host, and is killed at a limit of its own.
+Free memory is the least of what the machine has free and what each control group of this process still allows: a
+container sees the memory of its host, but is killed at its own limit.
 """
 
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from pathlib import Path
 from relufit.errors import RelufitError
 
 SMALL = 2**28  # bytes, below which free memory is not looked up
-# Where control groups are mounted, and what their files are called: the limit, the use, and in memory.stat the file
-# cache within the use that the kernel drops before it kills.
+# Mount points of control groups of versions 2 and 1, and the names of the limit, of the usage, and of the file cache in
+# memory.stat, which is part of the usage but is dropped before the kernel kills a process.
 # Sources: https://docs.kernel.org/admin-guide/cgroup-v2.html and https://docs.kernel.org/admin-guide/cgroup-v1/memory.html
 UNIFIED = ("sys/fs/cgroup", "sys/fs/cgroup/unified"), ("memory.max", "memory.current", "inactive_file")
 LEGACY = ("sys/fs/cgroup/memory",), ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
@@ -27,17 +27,17 @@ def demand_memory(work: str, need: float, advice: str) -> None:
 
 
 def free_bytes(root: Path = Path("/")) -> int:
-    """Bytes that this process may still take; `root` is the folder that holds proc and sys."""
+    """Bytes that this process can still allocate; `root` is the folder that holds proc and sys."""
     import psutil  # which takes as long to import as a small fit
 
     return min([int(psutil.virtual_memory().available), *_allowed_by_groups(root)])
 
 
 def _allowed_by_groups(root: Path) -> Iterator[int]:
-    """Bytes left in each control group with a limit: the process's own and every parent, of version 2 and of 1.
+    """Bytes left in each control group with a limit: that of the process and all its parents, of versions 2 and 1.
 
-    The path in proc/self/cgroup may be the host's, and the mount that of the container: groups that are not there are
-    passed over, and the mount itself is the last parent.
+    In a container, proc/self/cgroup may hold the host's path, which does not exist below the container's mount. Groups
+    that do not exist are skipped; the mount itself is the topmost parent.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
@@ -57,10 +57,10 @@ def _allowed_by_groups(root: Path) -> Iterator[int]:
 
 
 def _left_in(group: Path, limit: str, used: str, droppable: str) -> int | None:
-    """Bytes left in one control group; None where it is not there, or has no limit."""
+    """Bytes left in one control group; None where it does not exist or has no limit."""
     try:
         left = int((group / limit).read_text()) - int((group / used).read_text())
-    except (OSError, ValueError):  # "max" is no limit
+    except (OSError, ValueError):  # no such group, or "max", which means no limit
         return None
     try:
         stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())

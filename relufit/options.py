@@ -1,6 +1,6 @@
-"""The options of `fit`: which solver uses which, what they are where they are not given, and which values they take.
+"""The options of `fit`: which solver uses which, their defaults, and which values they take.
 
-fit, fit_many and fit_file, and through them the command line, ask here. None stands for an option that is not given.
+fit, fit_many and fit_file check their options here, and through them the command line. None means: not given.
 """
 
 from collections.abc import Callable
@@ -21,10 +21,10 @@ from relufit.params import (
 )
 from relufit.solvers.training import check_backend
 
-STEPPING = tuple(OPTIMIZERS)  # step by step, over minibatches
+STEPPING = tuple(OPTIMIZERS)  # trained step by step on minibatches
 TRAINING = (*STEPPING, "lbfgs")
 SOLVERS = (*TRAINING, "spline")
-USED_BY = {  # all others are used by every solver
+USED_BY = {  # the solvers that use an option; every solver uses the options not listed
     **dict.fromkeys(("optimizer", "learning_rate", "batch_size", "state"), STEPPING),
     **dict.fromkeys(("backend", "epochs", "dtype", "scheme"), TRAINING),
     "weight": ("lbfgs", "spline"),
@@ -39,33 +39,33 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "scheme": lambda name: check_choice("init scheme", name, SCHEMES), "seed": check_seed,
     "tolerance": partial(check_positive, "a tolerance, a mean squared error,"),
 }  # fmt: skip
-EXCLUSIVE = {  # why one of the two is given, and not both
+EXCLUSIVE = {  # pairs of options that exclude each other, and why
     ("hidden", "tolerance"): "the tolerance chooses the number of units",
-    ("state", "scheme"): "the scheme draws initial weights, and the state brings its own",
+    ("state", "scheme"): "the scheme draws initial weights, and a state has its own",
 }
-OF_FUNCTIONS = {"n": "is for sampling a function", "domain": "is the interval of a function"}
+OF_FUNCTIONS = {"n": "is the number of samples of a function", "domain": "is the interval of a function"}
 
 
 def settle(solver: str, given: dict[str, Any], *, of_data: bool) -> dict[str, Any]:
-    """The options given, checked, and the defaults of those that the solver uses and that are not given.
+    """Check the options given and add the defaults of the other options that the solver uses.
 
-    Raises RelufitError for an unknown solver, an option that the solver or the data have no use for, also where its
-    value is the default, two that exclude each other, and a value that is not valid.
+    Raises RelufitError for an unknown solver, for an option that the solver does not use or that does not apply to data
+    or to a function (even if its value is the default), for two that exclude each other, and for an invalid value.
     """
     check_choice("solver", solver, SOLVERS)
     given = {name: value for name, value in given.items() if value is not None}
     for name, why in OF_FUNCTIONS.items() if of_data else ():
         if name in given:
-            raise RelufitError(f"{name} {why}; data bring their own x, so leave it out")
+            raise RelufitError(f"{name} {why}; data have their own x, so leave it out")
     if "weight" in given and not of_data:
-        raise RelufitError("weight belongs to data, a number for each row of x and y; a function has no rows")
+        raise RelufitError("weight is a number for each row of x and y; a function has no rows, so leave it out")
     _demand_use(solver, list(given))
     for (one, other), why in EXCLUSIVE.items():
         if one in given and other in given:
             raise RelufitError(f"give {one} or {other}, not both: {why}")
     checked = {name: CHECKS[name](value) if name in CHECKS else value for name, value in given.items()}
     if checked.get("hidden") == "auto" and solver != "spline":
-        raise RelufitError(f"hidden='auto' needs solver='spline'; give {solver} a number of units")
+        raise RelufitError(f"hidden='auto' needs solver='spline'; with solver={solver!r} give a number of units")
     return {name: value for name, value in DEFAULTS.items() if is_used(name, solver)} | checked
 
 
@@ -75,12 +75,10 @@ def is_used(name: str, solver: str) -> bool:
 
 
 def _demand_use(solver: str, names: list[str]) -> None:
-    """Raise RelufitError where one of the options says nothing to the solver; it names solvers that use them all."""
+    """Raise RelufitError for options that the solver does not use; the message names the solvers that use them all."""
     unused = [name for name in names if not is_used(name, solver)]
     if unused:
         others = [f"solver={other!r}" for other in SOLVERS if all(is_used(name, other) for name in names)]
-        instead = f", or take {' or '.join(others)}" if others else ""
-        raise RelufitError(
-            f"solver={solver!r} has no use for {', '.join(unused)}; leave {'it' if len(unused) == 1 else 'them'} out"
-            + instead
-        )
+        pronoun = "it" if len(unused) == 1 else "them"
+        instead = f", or use {' or '.join(others)}" if others else ""
+        raise RelufitError(f"solver={solver!r} does not use {', '.join(unused)}; leave {pronoun} out{instead}")

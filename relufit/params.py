@@ -38,7 +38,7 @@ class Params(NamedTuple):
 
     def __repr__(self) -> str:
         shapes = [tuple(getattr(array, "shape", ())) for array in self]
-        if misshapen(shapes):  # many networks, or the tree of something else, such as axes
+        if misshapen(shapes):  # stacked networks, or another tree, such as axes
             return one_line(self)
         return f"Params(D={shapes[0][0]}, H={shapes[0][1]}, O={shapes[3][0]}, {dtype_name(self.w1)})"
 

@@ -1,6 +1,6 @@
 """The picture of a fit: data, network and knots above, residual below. Needs matplotlib (relufit[plot]).
 
-Axes have the names of the columns, where the data had some, and times are shown as dates.
+Axes are labelled with the names of the columns, where known, and times are shown as dates.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from relufit.fits import Fit
 
 LONGEST = 40  # characters of a target's name in the legend, whose two columns are as wide as the figure
-CALENDAR = -62135596800.0, 253402300799.0  # seconds: the years 1 to 9999, which matplotlib knows
+CALENDAR = -62135596800.0, 253402300799.0  # seconds: matplotlib has dates of the years 1 to 9999
 WIDEST = 250  # points that its formula may take: as such a name
 
 
@@ -58,7 +58,7 @@ def plot_fit(fit: "Fit", path: str | Path | None = None) -> Any:
 
 
 def _draw_fit(fit: "Fit", panel: Any, as_shown: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Data, function, network and knots; `as_shown` makes of x (n,) or (n, 1) what matplotlib is to show."""
+    """Draw data, function, network and knots; `as_shown` converts x, (n,) or (n, 1), for matplotlib."""
     low, high = float(fit.x.min()), float(fit.x.max())
     grid = np.linspace(low, high, 2001)
     panel.plot(as_shown(fit.x), fit.y, ".", color="0.6", markersize=3, label=f"data, N = {len(fit.x)}")
@@ -74,7 +74,7 @@ def _draw_fit(fit: "Fit", panel: Any, as_shown: Callable[[np.ndarray], np.ndarra
 
 
 def _draw_residual(fit: "Fit", panel: Any, as_shown: Callable[[np.ndarray], np.ndarray]) -> None:
-    """What the network is above what was sampled: data, or a function without noise."""
+    """Draw the residual: the network minus the data, or minus the function where it has no noise."""
     order = np.argsort(fit.x[:, 0])
     residual = fit.predict(fit.x)[order] - fit.y[order]
     panel.plot(as_shown(fit.x[order]), residual, color="tab:red", linewidth=0.8)
@@ -85,24 +85,24 @@ def _draw_residual(fit: "Fit", panel: Any, as_shown: Callable[[np.ndarray], np.n
 
 
 def _has_dates(fit: "Fit") -> bool:
-    """Whether x are times that matplotlib has a calendar for, the margins of its panels included."""
+    """Whether x holds times that matplotlib can show as dates, with the margins of its panels."""
     margin = (fit.x.max() - fit.x.min()) / 10
     inside = CALENDAR[0] < fit.x.min() - margin and fit.x.max() + margin < CALENDAR[1]
     return bool(inside) and not {TIME, ZONED}.isdisjoint(fit.columns.types)
 
 
 def _as_times(x: np.ndarray) -> np.ndarray:
-    """Seconds since 1970 as times of numpy, which matplotlib shows as dates; to the microsecond."""
+    """Seconds since 1970 as datetime64 to the microsecond, which matplotlib shows as dates."""
     return np.rint(x * 1e6).astype(np.int64).astype("datetime64[us]")
 
 
 def _name_of(names: tuple[str, ...], otherwise: str) -> str:
-    """The name of the one column, as the label of an axis."""
+    """The label of an axis: the name of the column, if it has one."""
     return _as_plain(names[0]) if names and names[0] else otherwise
 
 
 def _as_plain(name: str) -> str:
-    """A name as text that is no formula, cut where it is long."""
+    """A name as plain text: cut where it is long, and with $ escaped so that it is not read as a formula."""
     return (name if len(name) <= LONGEST else name[: LONGEST - 1] + "…").replace("$", r"\$")
 
 

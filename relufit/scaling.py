@@ -14,7 +14,7 @@ from relufit.targets import Target
 from relufit.values import by_value, one_line
 
 LOOKS = 2**13 + 1, 2**17 + 1  # places that a function is looked at, and where its samples are all the same
-SHIFT_BITS = 20  # of x_shift after the point, in units of x_scale: few, so that standardised x take few digits
+SHIFT_BITS = 20  # binary digits of x_shift / x_scale after the point: few, so that knots need few digits
 FAR = 1e6  # times the scale that samples give
 LEAST_SPREAD = float(np.sqrt(np.finfo(np.float64).tiny))  # that has a square in floating point
 VARIES = 64 * float(np.finfo(np.float64).eps)  # of the largest value: less may be rounding
@@ -25,7 +25,7 @@ VARIES = 64 * float(np.finfo(np.float64).eps)  # of the largest value: less may 
 class Scaling:
     """x' = (x - x_shift) / x_scale, one value for each column; y' likewise, with one scale for all outputs."""
 
-    x_shift: np.ndarray  # (D,), of few digits
+    x_shift: np.ndarray  # (D,), rounded to few digits
     x_scale: np.ndarray  # (D,), powers of two
     y_shift: np.ndarray  # (O,)
     y_scale: float  # a power of two; one for all outputs, so that the loss keeps their weights
@@ -37,8 +37,8 @@ class Scaling:
     def of(cls, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> "Scaling":
         """The scaling that gives x (N, D) and y (N, O) mean 0; each x, and y as a whole, a deviation of 0.7 to 1.5.
 
-        The mean of x is 0 to a millionth of the deviation: `x_shift` is rounded, so that knots can be exact both
-        standardised and raw (`knot_spacing`).
+        The mean of x is 0 within a millionth of the deviation: `x_shift` is rounded, so that a knot can be exact both
+        in standardised and in raw x (`knot_spacing`).
 
         With a `weight` (N,) mean and deviation are weighted: a sample of weight 2 is two samples here too.
 
@@ -91,7 +91,7 @@ class Scaling:
         return self.y_scale**2
 
     def knot_spacing(self, low: float, high: float) -> float:
-        """The power of two whose multiples from `low` to `high`, standardised, D = 1, are unscaled without rounding."""
+        """A power of two: its multiples from `low` to `high`, in standardised x (D = 1), unscale without rounding."""
         offset = float(self.x_shift[0] / self.x_scale[0])
         return float(np.spacing(np.abs([low, high, low + offset, high + offset, offset]).max()))
 
@@ -123,7 +123,7 @@ def _mean(values: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
 
 
 def _rounded(shift: np.ndarray, scale: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Each shift as a multiple of 2^-SHIFT_BITS scales, and of four roundings of x (N, D); a constant x as it is."""
+    """Round each shift to a multiple of 2^-SHIFT_BITS scales and of 4 roundings of x (N, D), unless x is constant."""
     unit = np.maximum(np.ldexp(scale, -SHIFT_BITS), 4 * np.spacing(np.abs(x).max(axis=0)))
     return np.where(np.ptp(x, axis=0) > 0, np.rint(shift / unit) * unit, shift)
 

@@ -5,8 +5,8 @@
     model = ReluRegressor().fit(X, y)
     model.predict(X), model.score(X, y), model.fit_.metrics["hidden"]
 
-x and y are standardised inside, so no StandardScaler is needed. All samples are fitted, once cross-validation has
-chosen how closely.
+x and y are standardised inside, so no StandardScaler is needed. All samples are fitted, after the number of units or
+the weight decay has been chosen.
 """
 
 import warnings
@@ -24,7 +24,7 @@ except ImportError as error:
     raise ImportError("scikit-learn is not installed: pip install relufit[sklearn]") from error
 
 from relufit.data import check_weight, weigh
-from relufit.errors import RelufitError
+from relufit.errors import RelufitError, counted
 from relufit.fits import Fit
 from relufit.fitting import fit
 from relufit.options import SOLVERS, is_used, settle
@@ -41,25 +41,27 @@ OPTIONS = ("backend", "batch_size", "dtype", "epochs", "learning_rate", "toleran
 class ReluRegressor(RegressorMixin, BaseEstimator):
     """y = relu(x w1 + b1) w2 + b2 by least squares.
 
-    `hidden`, `solver`, `epochs`, `learning_rate`, `batch_size`, `tolerance`, `backend` and `dtype` are those of
-    relufit.fit, except that None, wherever it is the default, is an option that is not given, and
+    `hidden`, `solver`, `epochs`, `learning_rate`, `batch_size`, `tolerance`, `backend` and `dtype` are the options of
+    relufit.fit. None means that an option is not given. They differ from relufit.fit in this:
 
-    - `solver` "auto" takes the options given into account: with `learning_rate` or `batch_size` it is "adam"; else
+    - `solver` "auto" depends on the other options. It is "adam" where `learning_rate` or `batch_size` is given; else
       "spline" for one input and one output, unless `alpha`, `backend`, `dtype` or `epochs` is given; else "lbfgs".
-      An option that the solver has no use for is a ValueError;
-    - `hidden` None is what the data support with spline, up to 512, is 100 with lbfgs and 512 with the others.
-      Spline takes at most one unit less than there are distinct x, and warns where `hidden` is more;
-    - a `tolerance` that the data do not allow is a ConvergenceWarning, and the closest spline is the fit;
-    - `epochs` None is 200, `batch_size` 32, `backend` "numpy", and `dtype` "float64": L-BFGS gets further.
+      An option that the solver does not use raises ValueError;
+    - `hidden` None is as many units as the data support, up to 512, with spline; 100 with lbfgs; 512 with the others.
+      Spline fits at most one unit less than there are distinct x, and warns where `hidden` is larger;
+    - a `tolerance` that the data do not allow raises a ConvergenceWarning, and the closest spline is fitted;
+    - `epochs` is 200 by default, `batch_size` 32, `backend` "numpy" and `dtype` "float64", in which L-BFGS converges
+      further.
 
     With lbfgs, `alpha` times the sum of squares of w1 and w2 is added to the mean squared error of standardised x and y
-    (each column of y by its own deviation). None chooses it among 0.1, 0.01, ... 1e-5, and the number of iterations up
-    to `epochs`, by cross-validation in 5 folds (of more than 2000 distinct rows in the first of these), and then fits
-    all samples. Training starts at a ridge regression, which is the fit unless the best `alpha` improves on it by more
-    than a standard error over the folds. A number, 0 included, is used for `epochs` iterations; nothing is held out.
+    (each column of y divided by its own deviation). With `alpha` None, 5-fold cross-validation chooses it among 0.1,
+    0.01, ... 1e-5, and the number of iterations up to `epochs`; then all samples are fitted. (For more than 2000
+    distinct rows only the first fold is evaluated.) Training starts at a ridge regression. That is returned as the fit,
+    unless the best `alpha` improves on it by more than one standard error over the folds. An `alpha` that is given, 0
+    included, is used for `epochs` iterations, and nothing is held out.
 
-    R^2 in cross-validation, all with default options, mean of 3 seeds (3 folds of friedman1, else 5, shuffled; ridge
-    regression and MLPRegressor behind a StandardScaler; seconds of a fit on one core of a busy machine):
+    R^2 in cross-validation, all with default options, mean of 3 seeds (3 folds for friedman1, else 5, shuffled; ridge
+    regression and MLPRegressor after a StandardScaler; seconds per fit on one core of a busy machine):
 
         data                               ReluRegressor   Ridge   MLPRegressor   seconds
         load_diabetes                              0.465   0.482         -1.036       0.3
@@ -68,11 +70,11 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         make_friedman3, 500 rows, noise 0.1        0.846   0.492          0.427       0.5
         make_regression, 300 rows, noise 30        0.944   0.944          0.474       0.3
 
-    `random_state`, for initial weights, minibatches and folds, is a number, with which fits are the same; or, as
-    everywhere in scikit-learn, None or a RandomState, with which they are not.
+    `random_state` seeds initial weights, minibatches and folds. With a number, fits are reproducible; with None or a
+    RandomState they differ from call to call, as everywhere in scikit-learn.
 
-    scikit-learn's check_estimator passes whole with "auto" and with lbfgs. spline refuses the several inputs of most
-    checks; sgd, momentum and adam refuse a `sample_weight`, and so fail the six checks that give one.
+    All of scikit-learn's check_estimator passes with "auto" and with lbfgs. spline refuses the several inputs of most
+    checks; sgd, momentum and adam refuse `sample_weight`, and fail the six checks that give it.
 
     After `fit`:
 
@@ -80,8 +82,8 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
     - `fit_`: the relufit.Fit, with metrics, history, to_torch, to_onnx and so on. It holds the samples, in ascending
       order and those of one x as one, and so does a pickle;
     - `loss_`: the mean squared error over the samples, weighted;
-    - `alpha_`: with lbfgs the `alpha` used, inf where a ridge regression is the fit; None with other solvers;
-    - `n_iter_`: epochs, or iterations of lbfgs; 0 for spline, which has none, and for a ridge regression;
+    - `alpha_`: with lbfgs the `alpha` used, inf where the fit is a ridge regression; None with other solvers;
+    - `n_iter_`: epochs, or iterations of lbfgs; 0 for spline and for a ridge regression;
     - `n_features_in_`, and `feature_names_in_` where X has names.
     """
 
@@ -161,9 +163,9 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
 
 
 def _choose_solver(solver: str, alpha: float | None, given: dict[str, Any], is_univariate: bool) -> str:
-    """The solver, chosen by the options given and the data where it is "auto".
+    """The solver; "auto" is resolved from the options given and the data.
 
-    Raises RelufitError for an unknown solver, and for an `alpha` that it has no use for.
+    Raises RelufitError for an unknown solver, and for an `alpha` with a solver other than lbfgs.
     """
     check_choice("solver", solver, ("auto", *SOLVERS))
     if solver == "auto":
@@ -174,7 +176,7 @@ def _choose_solver(solver: str, alpha: float | None, given: dict[str, Any], is_u
         else:
             solver = "lbfgs"
     if alpha is not None and solver != "lbfgs":
-        raise RelufitError(f"solver={solver!r} has no use for alpha; leave it out, or take solver='lbfgs'")
+        raise RelufitError(f"solver={solver!r} does not use alpha; leave it out, or use solver='lbfgs'")
     return solver
 
 
@@ -186,9 +188,9 @@ def _fit_spline(
     tolerance: float | None,
     seed: int,
 ) -> Fit:
-    """As relufit.fit, but with a warning where the data do not support so many units, or do not allow a tolerance.
+    """Fit by spline; warn where relufit.fit raises, because the data do not support `hidden` or allow `tolerance`.
 
-    A fold of cross-validation has fewer x than all samples, and should not end a search.
+    A fold of cross-validation has fewer distinct x than the whole data, and must not end a search of parameters.
     """
     means_x, means_y, mass = _merged(x, y, weight)
     options: dict[str, Any] = {
@@ -209,8 +211,8 @@ def _fit_spline(
         hidden, tolerance = min(most, MOST_UNITS), None
     elif isinstance(hidden, (int, np.integer)) and hidden > most:
         warnings.warn(
-            f"hidden={hidden} is more than the {most} units that the distinct x of the data support, and {most} are "
-            "fitted; give fewer, or None, which chooses by cross-validation",
+            f"hidden={hidden} is too many: the distinct x of the data support {counted(most, 'unit')}, which "
+            f"{'is' if most == 1 else 'are'} fitted; give fewer, or None for as many as the data support",
             UserWarning,
             stacklevel=4,
         )
@@ -219,7 +221,7 @@ def _fit_spline(
 
 
 def _most_units(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> int:
-    """The most units of a spline through distinct x (n, 1): one less than there are x that can be told apart."""
+    """The most units of a spline through x (n, 1): one less than there are x that stay distinct when standardised."""
     if weight is not None:
         x, y, weight = weigh(x, y, weight)
     return max(1, len(distinct(merge_sorted(x, y, weight), Scaling.of(x, y, weight)).x) - 1)
@@ -228,7 +230,7 @@ def _most_units(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> int:
 def _squares_about_means(
     x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, means_x: np.ndarray, means_y: np.ndarray
 ) -> float:
-    """The mean square of y (N, 1) about the means of the samples of each x, which every function of x leaves."""
+    """The mean square of y (N, 1) about the mean of the samples of each x: no function of x has a smaller error."""
     weight = np.ones(len(x)) if weight is None else weight
     x, y, weight = x[weight > 0], y[weight > 0], weight[weight > 0]
     means = means_y[np.searchsorted(means_x[:, 0], x[:, 0])]

@@ -17,9 +17,9 @@ from relufit.params import DOMAIN, check_domain, check_positive
 
 MAX_CHARACTERS = 1000
 MAX_DEPTH = 50
-REPEATED = 65  # places that a callable is evaluated at twice
-REPEATABLE = 1e-9  # of its largest value there: what rounding may change
-DIFFERENT = 0.1  # of the places, above which it is not rounding at jumps
+REPEATED = 65  # points at which a callable is evaluated twice
+REPEATABLE = 1e-9  # difference allowed for rounding, relative to the largest value
+DIFFERENT = 0.1  # share of points that may differ by rounding x across a jump
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Target:
     expression: str | None = None
 
     def __post_init__(self) -> None:
-        # A list or an array would be neither equal to another domain nor hashable.
+        # A tuple, as a list or an array is not hashable and would not equal another domain.
         object.__setattr__(self, "domain", check_domain(self.domain))
         noise = check_positive(f"the noise of target {self.name!r}", self.noise, or_zero=True)
         object.__setattr__(self, "noise", noise)
@@ -68,17 +68,19 @@ class Target:
         return y.astype(np.float64)
 
     def demand_function(self) -> None:
-        """Raise RelufitError where a callable is no function of x: it draws random numbers, counts, or takes a mean.
+        """Raise RelufitError for a callable that is no function of x: it draws random numbers, counts or takes a mean.
 
-        It is evaluated at a few places of the domain, then again, and at some of them in reverse. More than a few of
-        these have to differ: loops for long and for short arrays may round one near a jump to either side.
+        It is evaluated at a few points of the domain, then again, and at some of them in reverse order. In the last
+        case a few values may differ: numpy's loops for long and short arrays round differently, which matters near a
+        jump.
         """
         x = np.linspace(*self.domain, REPEATED)
-        first, again, part = self(x), self(x), slice(REPEATED // 8, REPEATED // 2)  # of another mean, least and largest
+        first, again = self(x), self(x)
+        part = slice(REPEATED // 8, REPEATED // 2)  # with another mean, minimum and maximum
         least = REPEATABLE * np.abs(first).max()
         for chosen, found, share, when in (
             (slice(None), again, 0.0, "is called again"),
-            (part, self(x[part][::-1])[::-1], DIFFERENT, "is called with other x beside it"),
+            (part, self(x[part][::-1])[::-1], DIFFERENT, "is called with other x"),
         ):
             differs = np.abs(found - first[chosen]) > least
             if differs.mean() > share:

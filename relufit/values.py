@@ -1,4 +1,4 @@
-"""How tuples and dataclasses of arrays compare and print: by value, and in one line."""
+"""Equality, hash and repr for NamedTuples and dataclasses that hold arrays."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -9,9 +9,11 @@ Kind = TypeVar("Kind", bound=type)
 
 
 def by_value(kind: Kind) -> Kind:
-    """Class decorator for a NamedTuple or dataclass of arrays, whose own == raises: what two arrays give is no bool.
+    """Class decorator that compares a NamedTuple or dataclass of arrays by value.
 
-    Two are equal where all values are, arrays by shape and elements. The hash is that of the shapes and other values.
+    The == that Python generates raises, because == of two arrays gives an array, not a bool. Here two objects are equal
+    if they have the same type and equal values; arrays are equal if shapes and elements are. Equal objects have one
+    hash: that of the shapes of arrays, and of all other values.
     """
 
     def equal(one: Any, other: Any) -> bool:
@@ -46,7 +48,7 @@ def _values(value: Any) -> list[Any]:
 
 
 def one_line(value: Any) -> str:
-    """The repr of a NamedTuple or dataclass: an array is its dtype and shape, and a value with a long repr its type."""
+    """A repr in one line: arrays are shown by dtype and shape, other values by repr, or by type where that is long."""
     parts = [f"{name}={_briefly(part)}" for name, part in zip(_names(value), _values(value), strict=True)]
     return f"{type(value).__name__}({', '.join(parts)})"
 

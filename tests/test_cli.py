@@ -145,7 +145,7 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_a_table_is_fitted_and_predicted(table: Path, tmp_path: Path) -> None:
-    """Units as the data support, gaps counted, errors apart; the file that is saved predicts what the fit does."""
+    """A fit chooses the units, counts gaps and prints both errors; the saved file predicts what the fit does."""
     saved = tmp_path / "fit.safetensors"
     done = relufit("fit", str(table), "--x", "t", "--y", "v", "--save", str(saved), "--json")
     assert done.returncode == 0, done.stderr
@@ -168,7 +168,7 @@ def test_a_table_for_a_person(table: Path) -> None:
     done = relufit("fit", str(table), "--x", "t", "--y", "v", "--weight", "w", "--tolerance", "0.01")
     assert done.returncode == 0, done.stderr
     assert "on those held out" in done.stdout
-    assert "6 with a gap were left out" in done.stdout
+    assert "6 rows with a gap were left out" in done.stdout
     assert "spline on numpy" in done.stdout
 
 
@@ -181,7 +181,7 @@ def test_a_table_for_a_person(table: Path) -> None:
         (("--x", "t", "--y", "v", "--hidden", "600"), "different x"),
         (("--x", "t", "--y", "v", "--domain=0,1"), "domain is the interval of a function"),
         (("--x", "t", "--y", "v", "--learning-rate", "0.1"), "solver='adam'"),
-        (("--x", "t", "--y", "v", "--n", "50"), "n is for sampling a function"),
+        (("--x", "t", "--y", "v", "--n", "50"), "n is the number of samples of a function"),
         (("--x", "t", "--x", "w", "--y", "v", "--tolerance", "1"), "solver='spline'"),
     ],
 )

@@ -138,15 +138,15 @@ def test_json_has_no_infinity(answer: Answer, network: str) -> None:
     assert [row["x"] for row in rows] == [[0.0], [1e308]]
     assert rows[0]["y"][0] is not None
     assert rows[1]["y"] == [None]
-    assert "Print one JSON object a line." in " ".join(answer("predict", "--help")[1].split())
+    assert "Print one JSON object per line" in " ".join(answer("predict", "--help")[1].split())
 
 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (["--at="], "--at takes numbers with commas between them, such as --at=-1,0,pi/2, not ''"),
+        (["--at="], "--at takes numbers or times separated by commas, such as --at=-1,0,pi/2, not ''"),
         (["--at=1,"], "not '1,'"),
-        (["--at=1/0"], "--at takes finite numbers, and '1/0' is none"),
+        (["--at=1/0"], "--at takes finite numbers, not '1/0'"),
         (["--at=x*(1-x)"], "--at takes numbers, and 'x*(1-x)' is an expression in x"),
         (["--at=1,y"], "--at: unknown name 'y'"),
         (["--at=1", "--x", "t"], "--x names columns of a table"),
@@ -191,17 +191,17 @@ def test_backends_may_have_spaces_between_them() -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (["--solver", "spline", "--backend", "nonsense"], "has no use for backend"),
-        (["--solver", "spline", "--scheme", "he", "--epochs", "9"], "has no use for epochs, scheme"),
-        (["--tolerance", "0.1", "--batch-size", "9"], "solver='spline' has no use for batch_size"),
-        (["--solver", "spline", "--dtype", "float64"], "has no use for dtype"),
+        (["--solver", "spline", "--backend", "nonsense"], "does not use backend"),
+        (["--solver", "spline", "--scheme", "he", "--epochs", "9"], "does not use epochs, scheme"),
+        (["--tolerance", "0.1", "--batch-size", "9"], "solver='spline' does not use batch_size"),
+        (["--solver", "spline", "--dtype", "float64"], "does not use dtype"),
         (
             ["--solver", "lbfgs", "--batch-size", "9"],
-            "solver='lbfgs' has no use for batch_size",
+            "solver='lbfgs' does not use batch_size",
         ),
     ],
 )
-def test_options_that_say_nothing_to_a_solver_are_refused(answer: Answer, given: list[str], says: str) -> None:
+def test_options_that_a_solver_does_not_use_are_refused(answer: Answer, given: list[str], says: str) -> None:
     """By name, also where nobody named the solver."""
     assert says in answer.refusal("fit", "sin", *given)
 
@@ -211,8 +211,8 @@ def test_options_that_say_nothing_to_a_solver_are_refused(answer: Answer, given:
     [
         ([], "name the columns of the table by --x and --y; data.csv has t, v"),
         (["--x", "t"], "name the columns of the table by --x and --y; data.csv has t, v"),
-        (["--x", "t", "--y", "v", "--n", "9"], "n is for sampling a function; data bring"),
-        (["--x", "t", "--y", "v", "--domain=0,1"], "domain is the interval of a function; data bring"),
+        (["--x", "t", "--y", "v", "--n", "9"], "n is the number of samples of a function; data have"),
+        (["--x", "t", "--y", "v", "--domain=0,1"], "domain is the interval of a function; data have"),
     ],
 )
 def test_a_table_has_sentences_of_its_own(

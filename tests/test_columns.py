@@ -1,4 +1,4 @@
-"""Numbers and times as users give them: one conversion, whatever they come in."""
+"""Conversion of the numbers and times that users give, in arrays, lists and pandas objects."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -24,7 +24,7 @@ EAST = timezone(timedelta(hours=2))
         [BIG + i for i in range(28)],
         tuple(BIG + i for i in range(28)),
         [[BIG + i] for i in range(28)],
-        [[BIG + i, 0.5] for i in range(28)],  # numpy makes floats of them
+        [[BIG + i, 0.5] for i in range(28)],  # numpy converts them to floats
         [BIG + i for i in range(27)] + [0.5],
         [2**63, 2**63 + 1, -1],  # likewise
         [2**53, 2**53 + 1],
@@ -50,8 +50,8 @@ EAST = timezone(timedelta(hours=2))
     ],
 )
 def test_what_float64_does_not_tell_apart_is_refused(x: Any) -> None:
-    """In x, whatever it comes in: integers beyond 2^53 and times of less than a microsecond."""
-    with pytest.raises(RelufitError, match=r"^x holds .* and .*, which are one (number in float64|time in float64)"):
+    """Integers beyond 2^53 and times below a microsecond that are equal in float64 are refused in x of any type."""
+    with pytest.raises(RelufitError, match=r"^x holds .* and .*, which are equal (in float64|as float64 seconds)"):
         check_table(x, np.zeros(len(x)))
 
 
@@ -67,14 +67,14 @@ def test_what_float64_does_not_tell_apart_is_refused(x: Any) -> None:
     ],
 )
 def test_what_float64_tells_apart_is_taken(x: Any) -> None:
-    """Numbers beyond 2^53 far enough apart, or the same ones; microseconds of today."""
+    """Numbers beyond 2^53 are taken if they are far apart or repeated, and so are today's microseconds."""
     found, _ = check_table(x, np.zeros(len(x)))
     assert len(np.unique(found)) == len({float(value) for value in np.asarray(x).ravel()})
     check_table(np.datetime64("2024-01-01", "us") + np.arange(28), np.zeros(28))
 
 
 def test_fits_refuse_integers_that_fall_together_and_predict_rounds() -> None:
-    """In x of every way to fit; in y they are rounded, and so is what predict is asked for."""
+    """Every way to fit refuses integers in x that are equal in float64; in y and in predict they are rounded."""
     x = [BIG + i for i in range(28)]
     for fitted in (lambda: fit(x, np.arange(28), solver="spline"), lambda: fit_many(x, np.ones((28, 2)), epochs=1)):
         with pytest.raises(RelufitError, match="subtract an integer from all of them"):
@@ -107,14 +107,14 @@ def test_fits_refuse_integers_that_fall_together_and_predict_rounds() -> None:
     ],
 )
 def test_times_are_seconds_since_1970(given: Any, column_type: str) -> None:
-    """Of any unit and kind, with a zone and without, which counts as UTC; a fit and its predict read the same."""
+    """Times of any type and unit are converted alike, in fit and in predict; no zone counts as UTC."""
     values, types = convert("x", given)
     assert set(values.ravel()) == {NOON}
     assert types == (column_type,)
 
 
 def test_units_of_times() -> None:
-    """Days, years before 1970 and after 9999, fractions of a second, and dates of Python."""
+    """Days, years before 1970 and after 9999, fractions of a second, and Python's dates are converted."""
     for text in ("1066-10-14", "0001-01-01", "1969-12-31", "2024-02-29", "9999-12-31"):
         wanted = float(np.datetime64(text, "s").astype(int))
         for given in ([date.fromisoformat(text)], np.array([text], "datetime64[D]"), [np.datetime64(text)]):
@@ -126,8 +126,8 @@ def test_units_of_times() -> None:
     assert convert("x", np.datetime64("1970-01-02"))[0] == 86400
 
 
-def test_columns_of_a_table_have_types_of_their_own() -> None:
-    """Times beside numbers, in a DataFrame and in lists."""
+def test_each_column_of_a_table_has_a_type() -> None:
+    """A DataFrame or a list of rows may hold columns of times and columns of numbers."""
     frame = pd.DataFrame({"t": pd.to_datetime(["2024-01-01T12"] * 2), "a": [1, 2]})
     rows = [[datetime(2024, 1, 1, 12), 1], [datetime(2024, 1, 1, 12), 2]]
     for given in (frame, rows, frame.to_numpy()):
@@ -147,7 +147,7 @@ def test_columns_of_a_table_have_types_of_their_own() -> None:
         (pd.Series([1, None], dtype="Int64"), "x holds nan or inf at row 1"),
         (pd.Series([1, pd.NA], dtype=object), "x holds nan or inf at row 1"),
         ([1.0, None], "x holds nan or inf at row 1"),
-        ([datetime(2024, 1, 1), 1.0], "x holds times beside 1.0; a column holds times or numbers"),
+        ([datetime(2024, 1, 1), 1.0], "x holds times and 1.0; a column must hold either times or numbers"),
         ([datetime(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC)], "x holds times with a zone and times without"),
         ([date(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC)], "x holds times with a zone and times without"),
         (["2024-01-01", "2024-01-02"], "x must hold real numbers or times, not text; convert text first, times by"),
@@ -165,7 +165,7 @@ def test_columns_of_a_table_have_types_of_their_own() -> None:
     ],
 )
 def test_what_is_neither_numbers_nor_times_is_a_sentence(x: Any, says: str) -> None:
-    """Gaps are named with their row, and mixtures as what they mix."""
+    """The error names the row of a gap, the values of a mixture, or the wrong type."""
     with pytest.raises(RelufitError) as caught:
         check_table(x, [1, 2])
     assert says in str(caught.value)
@@ -173,16 +173,16 @@ def test_what_is_neither_numbers_nor_times_is_a_sentence(x: Any, says: str) -> N
 
 
 def test_times_may_stand_in_x_only() -> None:
-    """In y and as weights they are refused by name."""
+    """Times in y and in the weights are refused by name."""
     days = np.array(["2024-01-01", "2024-01-02"], "datetime64[D]")
-    with pytest.raises(RelufitError, match="y holds times, and only x may"):
+    with pytest.raises(RelufitError, match="y holds times, which are allowed in x only"):
         check_table([1, 2], days)
     with pytest.raises(RelufitError, match="weight holds times"):
         fit([1, 2], [1, 2], weight=days, solver="spline")
 
 
 def test_a_fit_of_times_takes_times_and_seconds() -> None:
-    """All of the same instant are answered alike; NaT by nan; a fit of numbers takes no times."""
+    """An instant in any form gives the same output, and NaT nan; a fit of numbers refuses times."""
     days = pd.date_range("2024-01-01", periods=60, tz="Europe/Berlin", name="day")
     found = fit(days.to_series(), pd.Series(np.arange(60.0), name="load"), hidden=1, solver="spline")
     assert found.columns == Columns(("day",), ("load",), (ZONED,))
@@ -192,14 +192,14 @@ def test_a_fit_of_times_takes_times_and_seconds() -> None:
         assert found.to_numpy_function()(x) == pytest.approx(found.predict(x), abs=1e-6)
     assert found.predict(instant) == pytest.approx(10, abs=1e-6)
     assert np.isnan(found.predict(pd.Series([instant, pd.NaT]))).tolist() == [False, True]
-    with pytest.raises(RelufitError, match="takes real numbers, as those fitted were, and no times"):
+    with pytest.raises(RelufitError, match="takes real numbers, as the fit did, and not times"):
         fit([1, 2], [1, 2], solver="spline").predict([instant])
     many = fit_many(days, np.ones((60, 2)), epochs=1, hidden=2)
     assert [one.columns for one in many] == [Columns(("day",), (), (ZONED,))] * 2
 
 
 def test_names_are_those_of_pandas() -> None:
-    """Of a Series, an Index and a DataFrame, where they are text."""
+    """Names are those of a Series, an Index or a DataFrame, if they are text."""
     assert names_of(pd.Series([1], name="a")) == ("a",)
     assert names_of(pd.Series([1])) == names_of(pd.Series([1], name=0)) == names_of([1]) == ()
     assert names_of(pd.DataFrame({"a": [1], 0: [2]})) == ("a", "")
@@ -208,7 +208,7 @@ def test_names_are_those_of_pandas() -> None:
 
 
 def test_times_as_text() -> None:
-    """ISO 8601 in UTC, to the microsecond; what no calendar reaches stays a number."""
+    """Times are written as ISO 8601 in UTC to the microsecond; those beyond numpy's calendar as numbers."""
     seconds = np.array([0, -1.5, NOON + 0.25, 253402300800.0, 1e18])
     wanted = ["1970-01-01T00:00:00", "1969-12-31T23:59:58.5", "2024-01-01T12:00:00.25", "10000-01-01T00:00:00", "1e+18"]
     assert as_text(seconds, TIME) == wanted

@@ -1,4 +1,4 @@
-"""L-BFGS with weight decay: what is chosen, and what is returned."""
+"""L-BFGS with weight decay: the penalty it chooses and the fit it returns."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def test_noise_asks_for_more_decay() -> None:
 
 
 def test_an_offset_or_a_unit_changes_nothing() -> None:
-    """Data in another unit, by powers of two, are fitted by the same network in that unit."""
+    """Data in another unit, a power of two apart, get the same network in that unit."""
     x, y = table()
     one = minimize_with_decay(x, y, hidden=10, alpha=0.01, epochs=20)
     other = minimize_with_decay(x * [4, 0.25], 1024 * y, hidden=10, alpha=0.01, epochs=20)
@@ -45,7 +45,7 @@ def test_an_offset_or_a_unit_changes_nothing() -> None:
 
 
 def test_many_rows_are_compared_in_one_fold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of many rows one fold is held out, a fifth, and the fit is nearly as good."""
+    """For many rows only one fold, a fifth, is evaluated, and the fit is nearly as good."""
     monkeypatch.setattr(decay, "MANY", 50)
     x, y = table()
     assert minimize_with_decay(x, y, hidden=20).metrics["mse"] < 0.05 * y.var()
@@ -55,7 +55,7 @@ def test_many_rows_are_compared_in_one_fold(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("options", [{"backend": "torch-cpu"}, {"dtype": "float32"}])
 def test_it_takes_a_backend_and_a_dtype(options: dict[str, Any]) -> None:
-    """Another backend is used, and float32; weights are taken there too."""
+    """Another backend or float32 is used, also with weights."""
     if "backend" in options:
         pytest.importorskip("torch", reason="torch is not installed")
     x, y = table()

@@ -68,7 +68,7 @@ def test_a_file_in_another_encoding_is_told(tmp_path: Path) -> None:
     ("delimiter", "columns"), [(",", 20_000), (";", 20_000), ("\t", 20_000), ("|", 20_000), (";", 150_000)]
 )
 def test_a_table_may_have_many_columns(tmp_path: Path, delimiter: str, columns: int) -> None:
-    """Their names together may be longer than any cell, or than a block in which a file is read."""
+    """The names together may be longer than a cell may be, and than a block in which a file is read."""
     names = [f"sensor_{number}" for number in range(columns)]
     first = "sep=|\n" if delimiter == "|" else ""
     rows = [names, [f"{number / 4:.6f}" for number in range(columns)], ["0"] * columns]
@@ -78,7 +78,7 @@ def test_a_table_may_have_many_columns(tmp_path: Path, delimiter: str, columns: 
 
 
 def test_a_name_may_be_long_where_the_columns_are_found(tmp_path: Path) -> None:
-    """Also one in quotes with delimiters and line ends in it, beside those that are read."""
+    """A column that is not read may have a long name, also in quotes with delimiters and line ends."""
     name = '"' + "a;b,\n" * 40_000 + '"'
     assert whole(written(tmp_path, f"t,{name},v\n1,2,3\n")).y.tolist() == [[3.0]]
     says = "data.csv is no csv: a quote in its first row is never closed"
@@ -86,6 +86,6 @@ def test_a_name_may_be_long_where_the_columns_are_found(tmp_path: Path) -> None:
 
 
 def test_a_row_longer_than_a_block_is_named(tmp_path: Path) -> None:
-    """With the rows above it; no quote is blamed for it."""
+    """The error says how many rows are above the row, and does not mention a quote."""
     path = written(tmp_path, "t,v,a,b,c\n1,2,3,4,5\n1,2" + 3 * ("," + "3" * 900_000) + "\n")
     assert message(path) == "data.csv: below row 1: a row of more than 1048576 bytes"

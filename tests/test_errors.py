@@ -1,4 +1,4 @@
-"""The words of errors and results."""
+"""Helpers for the text of errors and results."""
 
 import pytest
 
@@ -9,17 +9,17 @@ from relufit.errors import counted
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 units"), (1, "1 unit"), (2, "2 units"), (-1, "-1 units")])
 def test_numbers_of_things_are_counted(number: int, words: str) -> None:
-    """One is singular."""
+    """The noun is singular for 1 only."""
     assert counted(number, "unit") == words
 
 
 def test_one_is_singular_wherever_it_is_printed() -> None:
-    """In results, in the repr of a fit and in errors."""
+    """Results, the repr of a fit and errors have the singular for 1."""
     found = fit("sin", hidden=1, epochs=1, n=10, progress=False)
     assert "1 hidden unit, adam on numpy: 1 epoch, 1 step, " in printing.in_words(found)
     assert "1 hidden unit, adam" in repr(found)
     found.metrics.update(rows=1, dropped=1)
-    assert "1 row; 1 with a gap was left out" in printing.in_words(found)
+    assert "1 row; 1 row with a gap was left out" in printing.in_words(found)
     with pytest.raises(RelufitError, match="takes 1 column of x, not 2"):
         printing.demand_inputs(init_params(4), 2)
     with pytest.raises(RelufitError, match="sin takes 1 argument, not 2"):

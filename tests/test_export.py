@@ -76,7 +76,7 @@ def test_a_flipped_bit_is_no_other_network(tmp_path: Path) -> None:
 
 
 def test_columns_are_saved_with_the_network(tmp_path: Path) -> None:
-    """Names and types come back; a file without them, as older ones are, loads, and says nothing of them."""
+    """Names and types are saved and loaded; a file without them loads with empty Columns."""
     path, params = tmp_path / "x.safetensors", init_params(5, 2, 1)
     for columns in (Columns(("t", "größe"), ("v",), ("time with zone", "number")), Columns(types=("time",) * 2)):
         save_params(params, path, columns)
@@ -103,11 +103,11 @@ def test_columns_are_saved_with_the_network(tmp_path: Path) -> None:
         '{"x": [], "y": [], "types": null}',
     ],
 )
-def test_columns_that_do_not_fit_are_damage(text: str, tmp_path: Path) -> None:
-    """Names and types that save_params cannot have written are refused with a sentence."""
+def test_columns_that_do_not_fit_are_refused(text: str, tmp_path: Path) -> None:
+    """Names and types that save_params cannot have written raise an error."""
     path = tmp_path / "x.safetensors"
     safetensors.numpy.save_file(network(), path, {COLUMNS: text})
-    with pytest.raises(RelufitError, match="its columns are not those that were saved"):
+    with pytest.raises(RelufitError, match="its column names and types are not valid"):
         load_network(path)
 
 

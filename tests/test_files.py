@@ -52,9 +52,9 @@ def test_a_large_file_is_summed_into_cells(
         fit_file(path, x="x", y="y", solver="adam")
     with pytest.raises(RelufitError, match="one x"):
         fit_file(path, x=["x", "w"], y="y")
-    with pytest.raises(RelufitError, match="'spline' has no use for learning_rate"):
+    with pytest.raises(RelufitError, match="'spline' does not use learning_rate"):
         fit_file(path, x="x", y="y", learning_rate=0.1)
-    with pytest.raises(RelufitError, match="'spline' has no use for optimizer"):
+    with pytest.raises(RelufitError, match="'spline' does not use optimizer"):
         fit_file(path, x="x", y="y", optimizer=SGD())
     assert {type(value) for value in found.metrics.values()} == {int, float, str}  # as json wants them
 
@@ -71,8 +71,8 @@ def test_a_large_file_is_summed_into_cells(
         ({"solver": "adam", "scheme": "nosuch"}, RelufitError, "unknown init scheme 'nosuch'"),
         ({"solver": "nosuch"}, RelufitError, "unknown solver 'nosuch'"),
         ({"domain": (0, 1)}, RelufitError, "domain is the interval of a function"),
-        ({"n": 50}, RelufitError, "n is for sampling a function"),
-        ({"epochs": 9, "dtype": "float32"}, RelufitError, "'spline' has no use for epochs, dtype"),
+        ({"n": 50}, RelufitError, "n is the number of samples of a function"),
+        ({"epochs": 9, "dtype": "float32"}, RelufitError, "'spline' does not use epochs, dtype"),
         ({"hidden": 0}, RelufitError, "hidden must be"),
         ({"hidden": 9, "tolerance": 0.1}, RelufitError, "give hidden or tolerance, not both"),
         ({"tolerance": -1}, RelufitError, "must be a positive number"),
@@ -96,7 +96,7 @@ def test_options_are_checked_before_the_file_is_read(
 
 @pytest.mark.parametrize("most", [20, files.ROWS])
 def test_a_fit_knows_the_columns_of_its_file(tmp_path: Path, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names, and whether x were times, with a zone or without; of large tables, small ones and diverged fits."""
+    """A fit of a small or a large table has the names of its columns, and their types."""
     monkeypatch.setattr(files, "ROWS", most)
     days = np.datetime64("2024-01-01") + np.arange(50)
     for end, types in (("", ("time",)), ("T00:00Z", ("time with zone",))):
@@ -107,7 +107,7 @@ def test_a_fit_knows_the_columns_of_its_file(tmp_path: Path, most: int, monkeypa
 
 
 def test_a_diverged_fit_knows_its_columns_too(samples: tuple[Path, np.ndarray, np.ndarray]) -> None:
-    """It may be saved as any other."""
+    """The last good fit of a training that diverged has its columns too."""
     with pytest.raises(Diverged) as caught:
         fit_file(samples[0], x=["x"], y=["y"], solver="sgd", learning_rate=1e3, epochs=2, progress=False)
     assert caught.value.fit is not None

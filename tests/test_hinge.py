@@ -318,7 +318,7 @@ def test_the_two_forms_of_the_readable_reference_agree() -> None:
 def test_the_limits_at_infinity(
     w1: list[float], b1: list[float], w2: list[list[float]], b2: list[float], limits: tuple[list[float], list[float]]
 ) -> None:
-    """Infinite where the outermost slope is not 0, else the constant that the network has there."""
+    """The limit is infinite where the outermost slope is not 0, and else the constant there."""
     params = Params(np.array([w1]), np.array(b1), np.array(w2), np.array(b2))
     with np.errstate(invalid="ignore"):
         for sign, limit in zip((-1, 1), limits, strict=True):

@@ -91,7 +91,7 @@ def test_a_learning_rate_a_state_or_an_optimizer_is_refused() -> None:
 
 
 def test_a_penalty_is_in_the_gradient_and_not_in_the_history() -> None:
-    """Where training with a penalty ends, its gradient is minus that of the mean square, which the history is of."""
+    """At the end the gradients of penalty and mean square cancel, and the history holds the mean square alone."""
     rng = np.random.default_rng(0)
     x, y, everything = rng.normal(size=(30, 2)), rng.normal(size=(30, 1)), np.arange(30)
     plain = Scaling(np.zeros(2), np.ones(2), np.zeros(1), 1.0)

@@ -58,5 +58,5 @@ def test_lbfgs_takes_weights() -> None:
     found = fit(x, y, weight=weight, **options)
     np.testing.assert_allclose(found.predict(x), x + 0.75, atol=1e-3)
     assert found.metrics["mse"] == pytest.approx(0.75 * 0.25, rel=1e-4)
-    with pytest.raises(RelufitError, match="solver='adam' has no use for weight"):
+    with pytest.raises(RelufitError, match="solver='adam' does not use weight"):
         fit(x, y, weight=weight, solver="adam")

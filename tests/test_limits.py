@@ -28,7 +28,7 @@ def test_noise_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("target", "domain", "hidden", "error", "units", "enough"),
     [
-        ("log(x)", (0.001, 1), 512, 1e-3, 137, 11170),  # the bound of interpolation is far from what is needed
+        ("log(x)", (0.001, 1), 512, 1e-3, 137, 11170),  # the bound on interpolation is far above
         ("tanh(x)", (0, 4), 6, 0.0184, 4, 10),
         ("sin", None, 8, 0.08, 8, 16),  # 9 units leave more than 8
         ("floor(x)", (-3.2, 3.3), 8, 0.51, 14, None),
@@ -38,7 +38,7 @@ def test_noise_is_left_out() -> None:
 def test_units_for_a_largest_error_are_those_of_the_best_spline(
     target: str, domain: tuple[float, float] | None, hidden: int, error: float, units: int, enough: int | None
 ) -> None:
-    """As few as any that keep it; the bound says how many are enough, and the two lines say which is which."""
+    """No fewer units reach the error; the bound is printed apart, as a number that suffices."""
     found = limits(target, hidden, domain=domain, max_error=error)
     assert (found.units_for_max_error, found.units_by_bound) == (units, enough)
     assert fit(target, domain=domain, hidden=units, solver="spline").metrics["max_error"] <= error
@@ -51,7 +51,7 @@ def test_units_for_a_largest_error_are_those_of_the_best_spline(
 
 
 def test_units_for_a_mean_square_are_those_of_the_best_spline() -> None:
-    """MSE* is named as an estimate; where it has no value there are units all the same."""
+    """MSE* is printed as an estimate; where it does not exist, units are found all the same."""
     found = limits("tanh(x)", 6, domain=(0, 4), mse=5e-6)
     units = fit("tanh(x)", domain=(0, 4), solver="spline", tolerance=5e-6).metrics["hidden"]
     assert (found.units_for_mse, found.units_by_asymptotic_mse) == (units, 7)
@@ -65,7 +65,7 @@ def test_units_for_a_mean_square_are_those_of_the_best_spline() -> None:
 
 @pytest.mark.parametrize("target", ["sin", "abs(x) + sin(x)"])
 def test_the_lines_do_not_contradict_each_other(target: str) -> None:
-    """What the best spline of so many units has is an error for which no more are needed."""
+    """For the error of the best spline of H units, no more than H units are found."""
     for hidden in (1, 9):
         best = limits(target, hidden)
         found = limits(target, hidden, mse=best.mse * (1 + 1e-9), max_error=best.max_error)
@@ -87,7 +87,7 @@ def test_the_lines_do_not_contradict_each_other(target: str) -> None:
         (
             "step",
             0.503,
-            "error of 0.503 is reached for 'step': 64 units, the most that are tried, leave 0.5",
+            "error of 0.503 is reached for 'step': with 64 units, the most tried, it is 0.5",
         ),
         ("sin", 1e-12, "is reached for 'sin'"),
         ("tan(x)", 0.1, "grows without bound"),
@@ -98,14 +98,14 @@ def test_the_lines_do_not_contradict_each_other(target: str) -> None:
 def test_an_error_that_no_number_of_units_reaches_is_a_sentence(
     target: object, error: float, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A jump is a reason at once; else the most units tried, and what they leave."""
+    """A jump is reported at once; else the error names the most units tried and their error."""
     monkeypatch.setattr("relufit.limits.MOST_UNITS", 64)
     with pytest.raises(RelufitError, match=message):
         limits(target, 4, max_error=error)
 
 
 def test_the_search_shows_the_units_tried(capsys: pytest.CaptureFixture[str]) -> None:
-    """On stderr where it is wanted; by default not where stderr is no terminal."""
+    """The units tried are shown on stderr with progress=True; by default only on a terminal."""
     limits("sin", 4, max_error=0.1)
     assert capsys.readouterr().err == ""
     limits("sin", 4, max_error=0.1, mse=0.1, progress=True)
@@ -116,5 +116,5 @@ def test_the_search_shows_the_units_tried(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_theory_says_enough() -> None:
-    """units_for stays the bound on interpolation, whose network keeps the error."""
+    """units_for is the bound on interpolation, and its network reaches the error."""
     assert theory.units_for("tanh(x)", domain=(0, 4), max_error=0.0184) == 10

@@ -1,4 +1,4 @@
-"""How much memory is free: of the machine, and within the limits of a container."""
+"""Free memory: of the machine, and within the limits of a container."""
 
 from pathlib import Path
 
@@ -27,13 +27,13 @@ def write_membership(root: Path, text: str) -> None:
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with 64 GiB free."""
+    """Let the machine have 64 GiB free."""
     free = type("Free", (), {"available": 64 * GIB})()
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
 
 
-def test_a_machine_without_control_groups_has_what_it_has(tmp_path: Path) -> None:
-    """Neither a missing /proc nor a group without files changes the number."""
+def test_without_control_groups_the_machine_decides(tmp_path: Path) -> None:
+    """A missing /proc, or a group without files, does not change the free memory."""
     assert memory.free_bytes(tmp_path) == 64 * GIB
     write_membership(tmp_path, "0::/user.slice\n")
     assert memory.free_bytes(tmp_path) == 64 * GIB
@@ -52,14 +52,14 @@ def test_a_machine_without_control_groups_has_what_it_has(tmp_path: Path) -> Non
     ],
 )
 def test_the_limit_of_a_group_or_of_its_parents_counts(tmp_path: Path, path: str, folder: str) -> None:
-    """Of 4 GiB, 3 are used, of which 1 is file cache that the kernel drops."""
+    """With a limit of 4 GiB and 3 used, of which 1 is file cache, 2 are free; a parent's limit counts too."""
     write_membership(tmp_path, f"0::{path}\n")
     write_group(tmp_path, folder, 4 * GIB, 3 * GIB, GIB)
     assert memory.free_bytes(tmp_path) == 2 * GIB
 
 
 def test_the_smallest_limit_counts(tmp_path: Path) -> None:
-    """A group may allow more than its parent does; "max" allows all, and use beyond the limit leaves nothing."""
+    """The smallest limit of a group and its parents counts; "max" is no limit; usage above a limit leaves 0."""
     write_membership(tmp_path, "0::/a/b/c\n")
     write_group(tmp_path, "sys/fs/cgroup/a/b/c", "max", GIB)
     write_group(tmp_path, "sys/fs/cgroup/a/b", 9 * GIB, GIB)
@@ -70,7 +70,7 @@ def test_the_smallest_limit_counts(tmp_path: Path) -> None:
 
 
 def test_version_1_has_other_names(tmp_path: Path) -> None:
-    """The memory controller has a tree of its own, and no limit is a huge number."""
+    """In version 1 the memory controller has its own tree, and a huge number means no limit."""
     write_membership(tmp_path, "12:cpu,cpuacct:/x\n9:hugetlb,memory:/docker/1\n1:name=systemd:/x\n0::/\n")
     write_group(tmp_path, "sys/fs/cgroup/memory", 9223372036854771712, GIB, version=1)
     assert memory.free_bytes(tmp_path) == 64 * GIB
@@ -81,7 +81,7 @@ def test_version_1_has_other_names(tmp_path: Path) -> None:
 
 
 def test_what_a_container_does_not_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sentence names what the container has left, whatever the machine has."""
+    """The error names the memory left in the container, not that of the machine."""
     write_membership(tmp_path, "0::/\n")
     write_group(tmp_path, "sys/fs/cgroup", GIB, GIB // 2)
     monkeypatch.setattr(memory.free_bytes, "__defaults__", (tmp_path,))

@@ -83,7 +83,7 @@ def test_a_loop_is_compiled_anew_after_a_change_in_a_file_that_it_calls(tmp_path
 
 
 def test_an_install_that_cannot_be_written_to_compiles_in_each_process(tmp_path: Path) -> None:
-    """Nor can the user's cache folder: loops run all the same. A file in the place of a folder stops root too."""
+    """Loops run without any folder to cache in. Files in place of the folders make them unusable even for root."""
     copy = tmp_path / "relufit"
     shutil.copytree(Path(relufit.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "backends" / "numba" / "__pycache__").touch()

@@ -81,7 +81,7 @@ def test_a_long_name_takes_no_place_from_the_panels(text: str) -> None:
 
 @pytest.mark.parametrize(("zone", "label"), [(None, "day"), ("Europe/Berlin", "day, UTC")])
 def test_times_are_shown_as_dates(zone: str | None, label: str) -> None:
-    """On the axis of x, with the names of the columns; a dollar in a name is no formula."""
+    """The axis of x shows dates and the axes have the columns' names; $ in a name is not a formula."""
     days = pd.date_range("2024-01-01", periods=60, tz=zone, name="day")
     figure = fit(days, pd.Series(np.arange(60.0) % 7, name="in $ and $_"), hidden=8, solver="spline").plot()
     figure.draw_without_rendering()
@@ -94,7 +94,7 @@ def test_times_are_shown_as_dates(zone: str | None, label: str) -> None:
 
 
 def test_times_beyond_the_calendar_are_shown_as_seconds() -> None:
-    """Matplotlib has none before the year 1 and after 9999, its margins included."""
+    """Times outside the years 1 to 9999, margins included, are shown as seconds."""
     for years in ([0, 2000], [5000, 9999], [1, 9999], [20_000, 30_000]):
         x = np.array([year - 1970 for year in years], "datetime64[Y]")
         figure = fit(x, [1.0, 2.0], hidden=1, solver="spline", test_fraction=0).plot()
@@ -103,7 +103,7 @@ def test_times_beyond_the_calendar_are_shown_as_seconds() -> None:
 
 
 def test_the_residual_is_that_of_what_was_fitted() -> None:
-    """A function, or data; noise makes data of a function. Axes without names are x and y."""
+    """The residual is against the function, or against data and noisy samples; axes without names are x and y."""
     wanted = {"sin": "network - function", "noisy_sine": "network - data"}
     for target, label in wanted.items():
         below = fit(target, hidden=4, epochs=1, progress=False).plot().axes[1]

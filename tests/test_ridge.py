@@ -1,4 +1,4 @@
-"""Ridge regression, and the network that carries it."""
+"""Ridge regression, and the network that represents it."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_it_is_a_minimum(n: int, inputs: int, outputs: int) -> None:
 
 @pytest.mark.parametrize("hidden", [1, 3, 4, 9])
 def test_a_network_carries_it(hidden: int) -> None:
-    """A network of two units a direction is the ridge regression of so many directions, near and far away."""
+    """A network of H units equals the ridge regression of H / 2 directions, near the data and far away."""
     x, y, weight = samples(40, 4, 3)
     coefficients, intercepts = ridge_regressions(x, y, weight, hidden // 2)
     others = init_params(hidden, 4, 3, dtype="float64")

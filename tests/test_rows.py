@@ -1,4 +1,4 @@
-"""Rows of a csv as Python's own reader cuts them, and without its limit."""
+"""Rows of a csv are cut as Python's csv module does, but without its limit on cells."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ def by_csv(text: str, spaced: bool) -> list[tuple[int, str]]:
 @settings(max_examples=500)
 @given(st.text('",\n\r ab', max_size=16), st.booleans())
 def test_rows_are_those_of_csv(text: str, spaced: bool) -> None:
-    """Quotes, line ends and spaces anywhere; up to the first quote that is not closed."""
+    """Rows equal those of Python's csv module for any quotes, line ends and spaces, up to an open quote."""
     rows = list(split_rows(io.StringIO(text, newline=""), ",", spaced))
     found = [(row.line, "|".join("".join(cell.split()) for cell in row.cells)) for row in rows if row.is_whole]
     wanted = by_csv(text, spaced)
@@ -29,7 +29,7 @@ def test_rows_are_those_of_csv(text: str, spaced: bool) -> None:
 
 
 def test_a_cell_beyond_the_limit_is_not_whole() -> None:
-    """A quote that is never closed ends the reading there, and a long cell without one does not."""
+    """An open quote ends the reading; a cell that is too long does not."""
     lines = ["a,b\n", '1,"\n'] + ["2,3\n"] * CELL
     assert [row.is_whole for row in split_rows(lines, ",")] == [True, False]
     for cell in ("x" * (CELL + 1), '"' + "y" * (CELL + 1) + '"'):

@@ -1,4 +1,4 @@
-"""The estimator: all that scikit-learn asks of one, its tools, and ridge regression and MLPRegressor beaten."""
+"""The estimator: scikit-learn's checks and tools, and comparisons with ridge regression and MLPRegressor."""
 
 import pickle
 import time
@@ -139,7 +139,7 @@ def test_bad_parameters_are_a_value_error(parameters: dict[str, Any]) -> None:
 
 def test_weights_where_there_are_none() -> None:
     """Adam refuses weights and says who takes them; nothing is predicted before a fit."""
-    with pytest.raises(ValueError, match="solver='adam' has no use for weight; leave it out"):
+    with pytest.raises(ValueError, match="solver='adam' does not use weight; leave it out"):
         ReluRegressor(solver="adam").fit(*data(1, 1), sample_weight=np.ones(200))
     with pytest.raises(NotFittedError):
         ReluRegressor().predict([[1.0]])
@@ -164,7 +164,7 @@ def test_one_weight_may_be_that_of_all(inputs: int) -> None:
 
 
 def test_options_choose_a_solver() -> None:
-    """The solver "auto" is one that uses the options given; one that a solver cannot use is named, and who can."""
+    """Solver "auto" chooses one that uses the options given; the error about an unused option names solvers that do."""
     x, y = data(1, 1, 30)
     for options, solver in (
         ({}, "spline"),
@@ -178,7 +178,7 @@ def test_options_choose_a_solver() -> None:
         ({"batch_size": 8, "epochs": 1}, "adam"),
     ):
         assert ReluRegressor(**options).fit(x, y).fit_.metrics["solver"] == solver  # type: ignore[arg-type]
-    wanted = "solver='spline' has no use for epochs; leave it out, or take solver='"
+    wanted = "solver='spline' does not use epochs; leave it out, or use solver='"
     with pytest.raises(ValueError, match=f"^{wanted}"):
         ReluRegressor(solver="spline", epochs=5).fit(x, y)
 
@@ -229,7 +229,7 @@ def test_outputs_of_any_unit_are_fitted() -> None:
 
 
 def test_what_the_samples_do_not_vary_in_has_no_influence() -> None:
-    """A column that was constant, and directions that no sample differs in, do not change a prediction."""
+    """Constant columns, and directions in which no samples differ, do not change a prediction."""
     x, y = data(2, 1, 80)
     model = ReluRegressor(alpha=1e-3).fit(np.column_stack([x, np.full(80, 3.0)]), y)
     there, away = (model.predict(np.column_stack([x, np.full(80, value)])) for value in (3.0, 8.0))
@@ -259,21 +259,21 @@ SEARCHES = [
 @pytest.mark.parametrize("search", SEARCHES)
 @pytest.mark.parametrize("repeated", [False, True])
 def test_more_units_than_a_fold_supports(search: Any, repeated: bool) -> None:
-    """More units than the distinct x of a fold support are reduced with a warning; no score is nan."""
+    """Where a fold has too few distinct x, fewer units are fitted, with a warning; no score is nan."""
     x, y = data(1, 1, 60)
     if repeated:
         x = np.round(4 * x) / 4
     model = make_pipeline(StandardScaler(), ReluRegressor())
-    with pytest.warns(UserWarning, match="hidden=500 is more than the [0-9]+ units that the distinct x"):
+    with pytest.warns(UserWarning, match="hidden=500 is too many: the distinct x of the data support [0-9]+ units"):
         found = search(model, {"reluregressor__hidden": [np.int64(4), 500]}).fit(x, y)
     assert np.isfinite(found.cv_results_["mean_test_score"]).all()
-    with pytest.warns(UserWarning, match="more than the 1 units"):
+    with pytest.warns(UserWarning, match="support 1 unit, which is fitted"):
         same = ReluRegressor(5).fit(np.ones((6, 1)), np.arange(6.0))
     np.testing.assert_allclose(same.predict([[1.0], [7.0]]), 2.5)
 
 
 def test_a_tolerance_is_of_the_samples() -> None:
-    """A tolerance is a mean square over the samples, those of equal x too; one that they do not allow is a warning."""
+    """A tolerance counts all samples, also those of equal x; one that cannot be reached raises a warning."""
     rng = np.random.default_rng(0)
     x = np.repeat(np.linspace(0, 3, 40), 5)
     y = np.sin(x) + rng.normal(0, 0.1, 200)

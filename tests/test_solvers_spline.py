@@ -198,9 +198,9 @@ def test_cells_of_one_x_are_a_constant_as_a_table_is() -> None:
         ((np.repeat(np.arange(9.0), 2), np.arange(18.0)), {"tolerance": 1e-9}, "no mean squared error of 1e-09"),
         ((np.ones(9), np.arange(9.0)), {"tolerance": 1e-9}, "no mean squared error of 1e-09 is reached: all .* one x"),
         ((np.ones(9), np.arange(9.0)), {"tolerance": "small"}, "must be a positive number"),
-        (("sin",), {"weight": np.ones(1000)}, "weight belongs to data"),
-        (("noisy_sine",), {"weight": np.ones(1000)}, "weight belongs to data"),
-        (("sin",), {"dtype": "int3"}, "has no use for dtype"),
+        (("sin",), {"weight": np.ones(1000)}, "weight is a number for each row"),
+        (("noisy_sine",), {"weight": np.ones(1000)}, "weight is a number for each row"),
+        (("sin",), {"dtype": "int3"}, "does not use dtype"),
         ((np.arange(9.0), np.arange(9.0)), {"weight": np.ones(8)}, "each of 9 samples"),
         ((np.arange(9.0), np.arange(9.0)), {"weight": -np.ones(9)}, "at least 0"),
     ],
@@ -219,18 +219,18 @@ def test_what_only_splines_know_is_refused_elsewhere() -> None:
 
 
 def test_what_only_training_knows_is_refused() -> None:
-    """An option that does nothing is a mistake, also at its default value; on this machine or not is not asked."""
+    """Options of training are refused, even at their default, and whether or not the backend runs here."""
     state = fit("sin", hidden=4, epochs=1).state
     for options in (
         {"learning_rate": 0.1}, {"state": state}, {"optimizer": Adam()}, {"epochs": 200}, {"batch_size": 32},
         {"dtype": "float32"}, {"scheme": "spread"}, {"backend": "numpy"}, {"backend": ("torch-mps", "nosuch")},
     ):  # fmt: skip
-        with pytest.raises(RelufitError, match=f"solver='spline' has no use for {next(iter(options))}; leave it out"):
+        with pytest.raises(RelufitError, match=f"solver='spline' does not use {next(iter(options))}; leave it out"):
             spline("sin", hidden=4, **options)
 
 
 def test_a_function_that_is_fitted_itself_only_keeps_samples() -> None:
-    """The Fit holds as many as asked for, and scores those of the fraction apart."""
+    """The Fit keeps n samples, and its test_mse is that of the held-out ones."""
     assert np.isnan(spline("sin", hidden=4, test_fraction=0.0).metrics["test_mse"])
     assert len(spline("sin", hidden=4, n=50).x) == 50
 

@@ -75,7 +75,7 @@ def test_compressed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", ["t,v,note", "t,v,t"])
 @pytest.mark.parametrize("below", [1, 100_000, 1_000_000])
 def test_a_quote_that_is_never_closed_swallows_no_rows(tmp_path: Path, names: str, below: int) -> None:
-    """In a column that is not read, and however much follows: the row is named, and its line."""
+    """An open quote in a column that is not read is reported with its row and line, however much follows."""
     path = written(tmp_path, f"{names}\n" + "1,2,3\n" * 1000 + '1,2,"3\n' + "1,2,3\n" * below)
     says = "a quote is never closed, and all that follows is in its cell"
     if below == 1_000_000:
@@ -247,7 +247,7 @@ def test_a_late_error_names_its_row(tmp_path: Path) -> None:
 
 
 def test_a_row_below_a_giant_cell_has_a_line(tmp_path: Path) -> None:
-    """Cells longer than Python's own csv reader takes are counted too, and its limit stays the user's."""
+    """A row is numbered correctly below a cell longer than Python's csv limit, and the limit is not changed."""
     limit = csv.field_size_limit()
     path = written(tmp_path, "t,note,v\n1," + "z" * 200_000 + ",2\n1,,abc\n")
     assert message(path) == "data.csv: row 2 (line 3), column 'v' holds 'abc', which is not a number"
@@ -381,7 +381,7 @@ def test_integers_that_float64_does_not_tell_apart(tmp_path: Path) -> None:
     """In x, as text and as integers; times in nanoseconds are far enough apart, and y is rounded as ever."""
     for kind in ("int64", "uint64"):
         big = np.arange(28).astype(kind) + np.array(2**62 if kind == "int64" else 2**63, kind)
-        says = f"column 't' holds {big[0]} and {big[1]}, which are one number in float64; subtract an integer from"
+        says = f"column 't' holds {big[0]} and {big[1]}, which are equal in float64; subtract an integer from"
         for path in (
             parquet_of(tmp_path, t=big, v=big),
             written(tmp_path, "t,v\n" + "".join(f" {b},{b}\n" for b in big)),
@@ -394,7 +394,7 @@ def test_integers_that_float64_does_not_tell_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cells", "one"),
+    ("cells", "kind"),
     [
         (["9007199254740992", "9007199254740993", "1"], "number"),  # 2^53 itself
         (["9007199254740993", "9007199254740992", "0.5"], "number"),  # beside a decimal
@@ -404,32 +404,33 @@ def test_integers_that_float64_does_not_tell_apart(tmp_path: Path) -> None:
         (["2024-01-01T00:00:00.000000001Z", "2024-01-01T00:00:00.000000002Z"], "time"),
     ],
 )
-def test_text_that_float64_does_not_tell_apart(tmp_path: Path, cells: list[str], one: str) -> None:
-    """In x of a csv, whatever stands beside it, with decimal commas too; in y it is rounded."""
+def test_text_that_float64_does_not_tell_apart(tmp_path: Path, cells: list[str], kind: str) -> None:
+    """Text that is equal in float64 is refused in x, with decimal commas too, and rounded in y."""
     for path in (
         written(tmp_path, "t,v\n" + "".join(f"{cell},1\n" for cell in cells)),
         written(
-            tmp_path, "t;v\n" + "".join(f"{cell.replace('.', ',' if one == 'number' else '.')};1,5\n" for cell in cells)
+            tmp_path,
+            "t;v\n" + "".join(f"{cell.replace('.', ',' if kind == 'number' else '.')};1,5\n" for cell in cells),
         ),
         parquet_of(tmp_path, t=cells, v=[1] * len(cells)),
     ):
         assert f"column 't' holds {cells[0][:10]}" in message(path).replace("9007199254740993 and 9007199254740992", "")
-        assert f"which are one {one} in float64" in message(path)
-        if one == "number" and path.suffix == ".csv":
+        assert "which are equal " + {"number": "in float64", "time": "as float64"}[kind] in message(path)
+        if kind == "number" and path.suffix == ".csv":
             assert len(whole(path, "v", "t").y) == len(cells)
 
 
 def test_typed_columns_that_float64_does_not_tell_apart(tmp_path: Path) -> None:
-    """Decimals and times of parquet."""
+    """Decimals and times in parquet that are equal in float64 are refused."""
     decimals = [Decimal(2**62), Decimal(2**62 + 1), Decimal("0.5")]
     times = pyarrow.array([10**18, 10**18 + 1, None], pyarrow.timestamp("ns", "Europe/Berlin"))
     path = parquet_of(tmp_path, d=decimals, t=times, v=[1, 2, 3])
-    assert "4611686018427387904 and 4611686018427387905, which are one number" in message(path, "d")
-    assert "2001-09-09T01:46:40.000000001, which are one time in float64 seconds" in message(path, "t")
+    assert "4611686018427387904 and 4611686018427387905, which are equal in float64" in message(path, "d")
+    assert "2001-09-09T01:46:40.000000001, which are equal as float64 seconds" in message(path, "t")
 
 
 def test_chunks_say_what_x_was(tmp_path: Path) -> None:
-    """Numbers, or times with and without a zone; of text and of types."""
+    """Chunks have the type of each column of x: numbers, or times with or without a zone, in csv and parquet."""
     path = written(tmp_path, "a;b;c;d;v\n1,5;2024-01-01;2024-01-01T00:00+02:00;true;1\n")
     assert next(read_table(path, ["a", "b", "c", "d"], "v")).types == (NUMBER, TIME, ZONED, NUMBER)
     stamps = {name: pyarrow.array([0], pyarrow.timestamp("s", zone)) for name, zone in (("b", None), ("c", "UTC"))}

@@ -203,7 +203,7 @@ def test_a_named_argument_is_told_from_an_unknown_function() -> None:
 
 @pytest.mark.parametrize("domain", [[0, 1], np.array([0, 1]), (np.float32(0), np.int64(1)), iter((0, 1))])
 def test_a_domain_is_a_pair_of_floats_however_it_is_given(domain: Any) -> None:
-    """So targets compare and hash, and share their samples in fit_many."""
+    """Any pair of numbers becomes a tuple of floats, so targets can be compared, hashed and fitted together."""
     target, plain = Target("one", np.sin, domain), Target("one", np.sin, (0.0, 1.0))
     assert target == plain
     assert hash(target) == hash(plain)
@@ -229,7 +229,7 @@ def numbered() -> Callable[[Any], Any]:
     ],
 )
 def test_what_gives_two_answers_for_one_x_is_no_function(function: Any, when: str) -> None:
-    """Random numbers, calls that are counted and values of other samples are refused, wherever a target is taken."""
+    """A callable that draws random numbers, counts its calls or depends on other samples is refused everywhere."""
     for take in (
         lambda: fit(function, hidden=4, epochs=1),
         lambda: fit(Target("mine", function), hidden=4, solver="spline"),
@@ -245,5 +245,5 @@ def test_what_gives_two_answers_for_one_x_is_no_function(function: Any, when: st
     "function", [np.floor, lambda x: np.floor(np.log2(x)), lambda x: x % 0.1, math.sqrt, lambda x: 3]
 )
 def test_functions_that_jump_or_round_are_functions(function: Any) -> None:
-    """And those of one number, and constants."""
+    """Functions that jump or round are accepted, and so are functions of one number and constants."""
     assert resolve(function, (1, 8)).function is function

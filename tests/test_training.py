@@ -193,7 +193,7 @@ def test_predict_keeps_the_shape_of_x(sine: Fit) -> None:
 
 @pytest.mark.parametrize("rows", [4, 300])
 def test_where_x_is_not_finite_the_answer_is_the_limit(sine: Fit, rows: int) -> None:
-    """A row of x that is not finite gives no warning and changes no other row; nan stays nan."""
+    """An infinite x gives the limit, nan gives nan; neither warns or changes other rows."""
     x = np.linspace(-6, 6, rows)
     far = sine.predict([1e12, -1e12])
     for predict in (sine.predict, sine.to_numpy_function()):

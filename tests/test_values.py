@@ -1,4 +1,4 @@
-"""What holds arrays can be compared, hashed and printed."""
+"""Objects that hold arrays can be compared, hashed and printed."""
 
 import copy
 import pickle
@@ -37,7 +37,7 @@ VALUES = ("params", "state", "plan", "second derivative", "scaling")
 
 @pytest.mark.parametrize("name", HOLDERS)
 def test_what_holds_arrays_is_compared(small: Fit, name: str) -> None:
-    """Values equal their copies, and all else itself alone; both hash, and their repr is one short line."""
+    """Values equal their copies, other objects only themselves; all can be hashed and have a repr of one line."""
     value = HOLDERS[name](small)
     other = copy.deepcopy(value)
     same = name in VALUES
@@ -52,7 +52,7 @@ def test_what_holds_arrays_is_compared(small: Fit, name: str) -> None:
 
 
 def test_the_reprs_of_a_fit_and_of_its_parts(small: Fit) -> None:
-    """They name what was fitted, by how many units, and how well; of arrays they give sizes and dtype."""
+    """A repr shows what was fitted, the number of units and the errors; of arrays it shows sizes and dtype."""
     assert repr(fit("sin(x)", hidden=512, solver="spline")).startswith(
         "Fit(sin(x): 512 hidden units, spline, mse 1.6e-10"
     )
@@ -68,7 +68,7 @@ def test_the_reprs_of_a_fit_and_of_its_parts(small: Fit) -> None:
 
 
 def test_params_stay_a_plain_tuple(small: Fit) -> None:
-    """They unpack, pickle, and are a tree of jax's as they stand."""
+    """Params unpack, pickle, and are a pytree of jax."""
     assert isinstance(small.params, tuple)
     other = pickle.loads(pickle.dumps(small.params))
     assert type(other) is Params
@@ -79,7 +79,7 @@ def test_params_stay_a_plain_tuple(small: Fit) -> None:
 
 
 def test_params_are_equal_by_shape_and_elements(small: Fit) -> None:
-    """One other weight, another shape that would broadcast, and a plain tuple are different."""
+    """Params differ from those with another weight or another shape, and from a plain tuple."""
     params = small.params
     assert params != params._replace(b2=params.b2 + 1e-9)
     assert params != params._replace(b1=params.b1[:1])

@@ -2,8 +2,8 @@
 
 Bad input ends in one sentence on stderr and exit code 2; results go to stdout, as text or as JSON.
 
-words: from what was typed to values; printing: from results to text; keeping: from a fit to its files; prediction: from
-a network and an x to rows.
+words parses what was typed; printing formats results; keeping writes the files of a fit; prediction evaluates a saved
+network.
 """
 
 import json
@@ -41,7 +41,9 @@ def _complete_backends(incomplete: str) -> list[str]:
 
 # Numbers come as text and are read by `words`: typer's own errors do not show what was given.
 Domain = Annotated[str | None, typer.Option(help="LOW,HIGH, as in --domain=-2*pi,2*pi.")]
-Columns = Annotated[list[str] | None, typer.Option("--x", help="Column of a table; --x again for more inputs.")]
+Columns = Annotated[
+    list[str] | None, typer.Option("--x", help="Input column of a table; repeat it for several inputs.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -56,39 +58,49 @@ def fit_command(
     ],
     domain: Domain = None,
     x: Columns = None,
-    y: Annotated[list[str] | None, typer.Option("--y", help="Column of a table that is fitted.")] = None,
+    y: Annotated[
+        list[str] | None, typer.Option("--y", help="Column of a table to fit; repeat it for several outputs.")
+    ] = None,
     weight: Annotated[str | None, typer.Option(help="Column of a table with the weights of its rows.")] = None,
-    hidden: Annotated[str | None, typer.Option(help="Hidden units; default 512, for a table auto.")] = None,
+    hidden: Annotated[
+        str | None,
+        typer.Option(
+            help="Number of hidden units, or auto (spline only): as many as the data support. Default: auto for a "
+            "table fitted by spline, else 512."
+        ),
+    ] = None,
     tolerance: Annotated[
         str | None,
         typer.Option(
             metavar="NUMBER",
-            help="Mean squared error to reach with as few units as can be: of the function over its domain; of the "
-            "samples fitted, where it has noise and for a table.",
+            help="Use the fewest hidden units that reach this mean squared error: over the domain for a function "
+            "without noise, else on the samples fitted.",
         ),
     ] = None,
     solver: Annotated[
         str | None,
         typer.Option(
-            help=f"{', '.join(SOLVERS)}; default adam, for a tolerance or a table of one x spline.",
+            help=f"{', '.join(SOLVERS)}. Default: spline for a table with one --x and one --y, and for a function with "
+            "--tolerance; else adam.",
             autocompletion=lambda: list(SOLVERS),
         ),
     ] = None,
     learning_rate: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="Of sgd, momentum and adam; default 1e-3.")
+        str | None, typer.Option(metavar="NUMBER", help="Step size of sgd, momentum and adam; default 1e-3.")
     ] = None,
     epochs: Annotated[
-        str | None, typer.Option(metavar="INTEGER", help="Passes over the data; iterations of lbfgs; default 200.")
+        str | None, typer.Option(metavar="INTEGER", help="Passes over the data, or iterations of lbfgs; default 200.")
     ] = None,
     batch_size: Annotated[str | None, typer.Option(metavar="INTEGER", help="Samples per update; default 32.")] = None,
     n: Annotated[str | None, typer.Option(metavar="INTEGER", help="Samples of the function; default 1000.")] = None,
     test_fraction: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="Part of the samples that is kept for testing; default 0.2.")
+        str | None,
+        typer.Option(metavar="NUMBER", help="Fraction of the samples held out for the test error; default 0.2."),
     ] = None,
     backend: Annotated[
         str | None,
         typer.Option(
-            help="See `relufit backends`; several, with commas: the first that can; default numpy.",
+            help="A name from `relufit backends`, or several with commas: the first that can run; default numpy.",
             autocompletion=_complete_backends,
         ),
     ] = None,
@@ -102,7 +114,7 @@ def fit_command(
             help=f"Initial weights: {', '.join(SCHEMES)}; default spread.", autocompletion=lambda: list(SCHEMES)
         ),
     ] = None,
-    seed: Annotated[str | None, typer.Option(metavar="INTEGER", help="Of everything random; default 0.")] = None,
+    seed: Annotated[str | None, typer.Option(metavar="INTEGER", help="Seed of all random numbers; default 0.")] = None,
     plot: Annotated[str | None, typer.Option(help="Draw the fit to this file (.png, .svg, .pdf).")] = None,
     save: Annotated[str | None, typer.Option(help="Write the weights to this .safetensors file.")] = None,
     as_json: Json = False,
@@ -116,7 +128,7 @@ def fit_command(
         "dtype": dtype, "scheme": scheme, "seed": words.whole("--seed", seed, least=0),
         "domain": words.domain(domain), "weight": weight, "solver": solver,
     }  # fmt: skip
-    options = {name: value for name, value in given.items() if value is not None}  # the library knows the others
+    options = {name: value for name, value in given.items() if value is not None}  # the library has the defaults
     keeping.check_files(save, plot, len(x or ("x",)), len(y or ("y",)))
     try:
         fit = _fit_table(target, x, y, options) if _is_table(target, x, y) else _fit_function(target, options)
@@ -135,26 +147,29 @@ def fit_command(
 
 @app.command("predict")
 def predict_command(
-    network: Annotated[str, typer.Argument(help="A .safetensors file that fit has saved.")],
-    table: Annotated[str | None, typer.Argument(help="A csv or parquet file with the columns --x.")] = None,
+    network: Annotated[str, typer.Argument(help="A .safetensors file written by fit --save.")],
+    table: Annotated[str | None, typer.Argument(help="A csv or parquet file with the columns named by --x.")] = None,
     x: Columns = None,
     at: Annotated[
         str | None,
         typer.Option(
-            help="Values of x, as in --at=-1,0,pi/2; of a fit of times, as in --at=2026-10-02,2026-10-02T12:30:12Z."
+            help="Values of x, such as --at=-1,0,pi/2; times, such as --at=2026-10-02,2026-10-02T12:30:12Z, where x "
+            "was a column of times."
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object a line. Times are text, in ISO 8601 and UTC.")
+        bool, typer.Option("--json", help="Print one JSON object per line; times are ISO 8601 strings in UTC.")
     ] = False,
 ) -> None:
-    """Print the network's output, a line for each x: at some values, or for the rows of a table."""
+    """Print the output of a saved network, one line for each x: the values of --at, or the rows of a table."""
     params, columns = prediction.load(network)
     if (table is None) == (at is None):
         raise RelufitError("give either a table and --x, or values by --at=-1,0,pi/2")
     if at is not None:
         if x:
-            raise RelufitError("--x names columns of a table; --at brings its own values, so give one of the two")
+            raise RelufitError(
+                "--x names columns of a table, and --at gives the values themselves; give one of the two"
+            )
         prediction.predict_at(at, params, columns, as_json)
         return
     if not x:
@@ -175,22 +190,22 @@ def limit_command(
     domain: Domain = None,
     hidden: Annotated[str, typer.Option(metavar="INTEGER", help="Hidden units.")] = "512",
     mse: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="A mean squared error: how many units reach it?")
+        str | None,
+        typer.Option(metavar="NUMBER", help="Also find the fewest units that reach this mean squared error."),
     ] = None,
     max_error: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="A largest error: how many units keep it?")
+        str | None,
+        typer.Option(metavar="NUMBER", help="Also find the fewest units whose largest error is at most this."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say how well a function can be fitted: the best spline found, its asymptotic value, the theorem's bound; and the
-    fewest units found for an error.
-    """
+    """Show how well a function can be fitted: the best spline found, its asymptotic value and the theorem's bound."""
     from relufit.limits import limits
 
     if _is_table(target, None, None):
         raise RelufitError(
-            f"limit is for a function, and {target} is a table; how many units it takes for a mean squared error says "
-            f"relufit fit {target} --x COLUMN --y COLUMN --tolerance"
+            f"limit takes a function, and {target} is a table; to find how many units reach a mean squared error, use "
+            f"relufit fit {target} --x COLUMN --y COLUMN --tolerance NUMBER"
         )
     units = words.whole("--hidden", hidden) or 0
     tolerances = words.number("--mse", mse), words.number("--max-error", max_error)

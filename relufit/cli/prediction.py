@@ -1,4 +1,4 @@
-"""`relufit predict`: x from the command line or a table, numbers or times, beside what the network was fitted to."""
+"""`relufit predict`: read x from --at or a table, compare its type with the one fitted, and print the output."""
 
 import re
 import sys
@@ -9,11 +9,11 @@ import numpy as np
 
 from relufit.cli import printing, words
 from relufit.columns import NUMBER, ZONED, Columns, convert
-from relufit.errors import RelufitError, counted
+from relufit.errors import RelufitError
 from relufit.export import load_network
 from relufit.params import Params
 
-DATE = re.compile(r"\s*\d{4}-\d{1,2}-\d{1,2}\b")  # read as a difference it would be the number of a year or so
+DATE = re.compile(r"\s*\d{4}-\d{1,2}-\d{1,2}\b")  # as an expression it would be a difference of three numbers
 MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 LIKE_A_TIME = re.compile(
     r"\d+[-/.]\d+[-/.]\d+|^\s*\d{4}[-/]\d{1,2}\s*$|\d:\d|\d\s*[ap]m\b|\dT\d|\b(now|today|yesterday|tomorrow|utc|gmt)\b"
@@ -24,13 +24,13 @@ WRITTEN = "write times as 2026-10-02, 2026-10-02T12:30:12 or 2026-10-02T12:30:12
 
 
 def load(path: str) -> tuple[Params, Columns]:
-    """The network in a file, in float64, as x is: another program may have written float32."""
+    """Load a network and its columns. The weights become float64, as x is: other programs may write float32."""
     params, columns = load_network(path)
     return Params(*(np.asarray(array, np.float64) for array in params)), columns
 
 
 def predict_at(text: str, params: Params, columns: Columns, as_json: bool) -> None:
-    """Print the network's output at the values in `text`. Raises RelufitError where they are none that it takes."""
+    """Print the network's output at the values in `text`. Raises RelufitError for values it does not take."""
     printing.demand_inputs(params, 1)
     x, found = values_of_x(text, columns.types[0] if columns.types else None)
     _compare(["--at"], (found,), columns)
@@ -38,15 +38,16 @@ def predict_at(text: str, params: Params, columns: Columns, as_json: bool) -> No
 
 
 def predict_table(path: str, x: Sequence[str], params: Params, columns: Columns, as_json: bool) -> None:
-    """Print the network's output for the columns `x` of a table, and on stderr how many rows were left out.
+    """Print the network's output for each row of a table, and on stderr how many rows were left out.
 
-    Raises RelufitError as `read_columns` does, and for columns that the network was not fitted to.
+    Raises RelufitError as `read_columns` does, for another number of columns than the network takes, for the columns
+    fitted in another order, and for times where numbers were fitted.
     """
     from relufit.reading.tables import read_columns
 
     printing.demand_inputs(params, len(x))
     if list(x) != list(columns.x) and sorted(x) == sorted(columns.x):
-        raise RelufitError(f"the network was fitted to {', '.join(columns.x)}: name the columns of x in that order")
+        raise RelufitError(f"the network was fitted to {', '.join(columns.x)}; give --x in that order")
     dropped, is_compared = 0, False
     for chunk in read_columns(path, x):
         dropped += chunk.dropped
@@ -55,19 +56,18 @@ def predict_table(path: str, x: Sequence[str], params: Params, columns: Columns,
             is_compared = True
         printing.print_rows(chunk.x, params, as_json, chunk.types)
     if dropped:
-        verb = "was" if dropped == 1 else "were"
-        print(f"relufit: {counted(dropped, 'row')} with a gap {verb} left out", file=sys.stderr)
+        print(f"relufit: {printing.left_out(dropped)}", file=sys.stderr)
 
 
 def values_of_x(text: str, fitted: str | None) -> tuple[np.ndarray, str]:
-    """Numbers or ISO times with commas between them, as float64 (n,), and their type.
+    """Parse numbers or ISO 8601 times separated by commas. Returns float64 (n,) and their type.
 
-    `fitted` is the type of column that the network was fitted to, None where it is unknown. Raises RelufitError for
-    what is neither, both, or times with a zone beside times without.
+    `fitted` is the type of column that the network was fitted to; None where it is unknown. Raises RelufitError for
+    anything else, for numbers mixed with times, and for times with a zone mixed with times without.
     """
     parts = words.split_outside(text)
     if not all(part.strip() for part in parts):
-        raise RelufitError(f"--at takes numbers with commas between them, such as --at=-1,0,pi/2, not {text!r}")
+        raise RelufitError(f"--at takes numbers or times separated by commas, such as --at=-1,0,pi/2, not {text!r}")
     times = [_as_time(part.strip(), fitted) for part in parts]
     if not any(times):
         return np.array([_as_number(part, fitted) for part in parts]), NUMBER
@@ -75,13 +75,13 @@ def values_of_x(text: str, fitted: str | None) -> tuple[np.ndarray, str]:
         if time is None and LIKE_A_TIME.search(part):
             raise _no_time(part.strip(), fitted)
     if not all(times):
-        raise RelufitError(f"--at takes times or numbers, and {text!r} has both")
+        raise RelufitError(f"--at takes either numbers or times, and {text!r} mixes them")
     x, (found,) = convert("--at", np.array(times, object))
     return x, found
 
 
 def _as_time(text: str, fitted: str | None) -> datetime | None:
-    """The time that a text names in ISO 8601; None for one that may be a number.
+    """Parse a time in ISO 8601; None for text that may be a number.
 
     Raises RelufitError for a date that does not exist, and for a time where numbers were fitted.
     """
@@ -90,7 +90,7 @@ def _as_time(text: str, fitted: str | None) -> datetime | None:
     except ValueError:
         pass
     else:
-        return None  # also 20261002, a date without its dashes
+        return None  # 20261002 too, although ISO 8601 allows it as a date
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
@@ -103,7 +103,7 @@ def _as_time(text: str, fitted: str | None) -> datetime | None:
 
 
 def _as_number(text: str, fitted: str | None) -> float:
-    """The value of an expression. Raises RelufitError where it has none, about times where it looks like one."""
+    """Evaluate an expression. Raises RelufitError where it has no value, with a hint where it looks like a time."""
     looks = LIKE_A_TIME.search(text) is not None
     if looks and fitted not in (None, NUMBER):
         raise _no_time(text.strip(), fitted)
@@ -124,7 +124,7 @@ def _no_time(text: str, fitted: str | None) -> RelufitError:
 
 
 def _compare(labels: Sequence[str], found: Sequence[str], columns: Columns) -> None:
-    """Say on stderr where x is of another type than the network was fitted to, and how it is taken.
+    """Say on stderr where x has another type than the network was fitted to, and how it is read.
 
     Raises RelufitError for times where numbers were fitted.
     """
@@ -132,15 +132,15 @@ def _compare(labels: Sequence[str], found: Sequence[str], columns: Columns) -> N
     for label, given, fitted, name in zip(labels, found, columns.types or (None,) * len(labels), names, strict=True):
         if given == fitted or (fitted is None and given == NUMBER):
             continue
-        network = "the network was fitted to" if not name else f"the network was fitted to column {name!r}, which held"
+        column = f" (column {name!r})" if name else ""
         if fitted == NUMBER:
-            raise RelufitError(f"{label} holds times, and {network} numbers; give numbers in the unit of those")
+            raise RelufitError(f"{label} holds times, and the network was fitted to numbers{column}; give numbers")
         if fitted is None:
-            note = f"{label} holds times, taken as seconds since 1970 UTC; the file of the network does not say its x"
+            note = "holds times, read as seconds since 1970 UTC; the network's file does not say what it was fitted to"
         elif given == NUMBER:
-            note = f"{label} holds numbers, taken as seconds since 1970 UTC; {network} times"
+            note = f"holds numbers, read as seconds since 1970 UTC; the network was fitted to times{column}"
         elif fitted == ZONED:
-            note = f"{label} names no time zone and is taken as UTC; {network} times with a zone"
+            note = f"has no time zone and is read as UTC; the network was fitted to times with a zone{column}"
         else:
-            note = f"{label} names a time zone; {network} times without one, which were taken as UTC"
-        print(f"relufit: {note}", file=sys.stderr)
+            note = f"has a time zone; the network was fitted to times without a zone{column}, read as UTC"
+        print(f"relufit: {label} {note}", file=sys.stderr)

@@ -12,35 +12,35 @@ from relufit.errors import RelufitError, counted
 from relufit.fits import Fit, evaluate
 from relufit.params import Params
 
-NOTES = {  # on a status
+NOTES = {  # by metrics["status"]
     "interrupted": " (stopped by Ctrl-C: this is the state reached)",
     "inexact": " (rounding adds to the error: some pieces are too steep for float64)",
 }
 
 
 def demand_inputs(params: Params, columns: int) -> None:
-    """Raise RelufitError unless the network takes so many columns of x."""
+    """Raise RelufitError unless the network takes this number of columns of x."""
     if columns != params.w1.shape[0]:
         raise RelufitError(f"the network takes {counted(params.w1.shape[0], 'column')} of x, not {columns}")
 
 
 def print_rows(x: np.ndarray, params: Params, as_json: bool, types: Sequence[str]) -> None:
-    """Each row of x (n, D), finite, and what the network says of it; there may be none.
+    """Print each row of x (n, D), finite, and the network's output for it; n may be 0.
 
-    Columns of times are printed in ISO 8601, in UTC: the others as numbers.
+    `types` are those of the columns of x: times are printed in ISO 8601 in UTC, all else as numbers.
     """
     if not len(x):
         return
-    with np.errstate(all="ignore"):  # far outside, a network leaves the finite numbers, and its rows show it
+    with np.errstate(all="ignore"):  # far outside the data the output may overflow; inf is printed
         y = evaluate(params, x)  # (n, O)
     columns = [
-        column.tolist() if found == NUMBER else as_text(column, found) for column, found in zip(x.T, types, strict=True)
+        column.tolist() if kind == NUMBER else as_text(column, kind) for column, kind in zip(x.T, types, strict=True)
     ]
-    for given, found in zip(zip(*columns, strict=True), y.tolist(), strict=True):
+    for given, output in zip(zip(*columns, strict=True), y.tolist(), strict=True):
         if as_json:
-            print(json.dumps({"x": given, "y": [_or_null(value) for value in found]}))
+            print(json.dumps({"x": given, "y": [_or_null(value) for value in output]}))
         else:
-            print(",".join(map(str, (*given, *found))))
+            print(",".join(map(str, (*given, *output))))
 
 
 def as_json(values: dict[str, Any]) -> str:
@@ -58,13 +58,25 @@ def in_words(fit: Fit) -> str:
     m = fit.metrics
     lines = [f"mean squared error {m['mse']:.3e}, largest error {m['max_error']:.3e}{NOTES.get(m['status'], '')}"]
     if fit.target is None or fit.target.noise:  # where what is fitted are the samples
-        held_out = f", on those held out {m['test_mse']:.3e}" if math.isfinite(m["test_mse"]) else ""
-        lines.append(f"on the samples fitted {m['train_mse']:.3e}{held_out}")
+        lines.append(f"on the samples fitted {m['train_mse']:.3e}{_held_out(fit)}")
     if m.get("dropped"):
-        were = "was" if m["dropped"] == 1 else "were"
-        lines.append(f"{counted(m['rows'], 'row')}; {m['dropped']} with a gap {were} left out")
+        lines.append(f"{counted(m['rows'], 'row')}; {left_out(m['dropped'])}")
     trained = f"{counted(m['epochs'], 'epoch')}, {counted(m['steps'], 'step')}, " if m["epochs"] else ""
     lines.append(
         f"{counted(m['hidden'], 'hidden unit')}, {m['solver']} on {m['backend']}: {trained}{m['seconds']:.2g} s"
     )
     return "\n".join(lines)
+
+
+def _held_out(fit: Fit) -> str:
+    """The test error; the solvers that fit all samples measure it by a second fit, without those held out."""
+    error = fit.metrics["test_mse"]
+    if not math.isfinite(error):
+        return ""
+    is_second = fit.metrics["solver"] in ("lbfgs", "spline")
+    return f", on those held out {error:.3e}" + (" (by a second fit, without them)" if is_second else "")
+
+
+def left_out(rows: int) -> str:
+    """How many rows of a table were not used, in words."""
+    return f"{counted(rows, 'row')} with a gap {'was' if rows == 1 else 'were'} left out"

@@ -55,7 +55,7 @@ def expression(option: str, text: str) -> float:
     if uses_x:
         raise RelufitError(f"{option} takes numbers, and {text.strip()!r} is an expression in x")
     if not np.isfinite(value):
-        raise RelufitError(f"{option} takes finite numbers, and {text.strip()!r} is none")
+        raise RelufitError(f"{option} takes finite numbers, not {text.strip()!r}")
     return value
 
 

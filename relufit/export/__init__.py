@@ -1,9 +1,9 @@
-"""Keeping a network: a .safetensors file with the four arrays and their columns. Needs safetensors (relufit[export]).
+"""Save and load a network: a .safetensors file of the four arrays and the columns. Needs safetensors (relufit[export]).
 
-Beside it, for other programs: torch_module.py, onnx_file.py, and numpy_function.py, which needs nothing else installed;
+For other programs there are torch_module.py, onnx_file.py, and numpy_function.py, which needs nothing else installed.
 rounding.py refuses a precision that would lose the network.
 
-The format has no checksum of its own, so a flipped bit would be another network: ours stands in the metadata.
+The format has no checksum, so a flipped bit would go unnoticed: save_params writes one into the metadata.
 """
 
 import json
@@ -20,8 +20,8 @@ from relufit.columns import TYPES, Columns
 from relufit.errors import RelufitError, reason
 from relufit.params import Params, demand_network, find_fault
 
-CHECKSUM = "relufit_sha256"  # of the four arrays: a key of the metadata
-COLUMNS = "relufit_columns"  # another, which files without names and types do not have: a JSON object of Columns
+CHECKSUM = "relufit_sha256"  # key of the metadata: the checksum of the four arrays
+COLUMNS = "relufit_columns"  # key of the metadata: Columns as JSON; missing where names and types are unknown
 KINDS = ("F32", "F64")  # as safetensors calls them; numpy alone has no bfloat16, and a network no integers
 
 
@@ -53,9 +53,9 @@ def check_writable(path: str | Path) -> None:
 
 
 def save_params(params: Params, path: str | Path, columns: Columns | None = None) -> None:
-    """Write `params` (numpy arrays) to `path`, and the names and types of their columns where they are known.
+    """Write `params` (numpy arrays) to `path`, with the names and types of the columns where they are known.
 
-    Raises RelufitError where that, or loading them, cannot be done.
+    Raises RelufitError where the file cannot be written, and for arrays that `load_params` would refuse.
     """
     library = _safetensors()
     check_can_save(path)
@@ -71,7 +71,9 @@ def save_params(params: Params, path: str | Path, columns: Columns | None = None
 
 
 def load_params(path: str | Path) -> Params:
-    """Read the arrays that `save_params` wrote, unpickling nothing; or another program, whose files have no checksum.
+    """Read the arrays that `save_params` or another program wrote; nothing is unpickled.
+
+    Files of other programs have no checksum.
 
     Raises RelufitError for a file that is missing, foreign or damaged, or whose weights are no network: not all
     float32 or all float64, not finite, of shapes that do not fit, without hidden units.
@@ -80,7 +82,7 @@ def load_params(path: str | Path) -> Params:
 
 
 def load_network(path: str | Path) -> tuple[Params, Columns]:
-    """Read the arrays as `load_params` does, and the names and types of their columns; `Columns()` where unknown."""
+    """Read arrays as `load_params` does, and the names and types of the columns; `Columns()` where they are unknown."""
     if not isinstance(path, (str, PathLike)):
         raise RelufitError(f"cannot read {path!r:.60}: give the name of a .safetensors file")
     if not os.path.isfile(path):
@@ -94,12 +96,12 @@ def load_network(path: str | Path) -> tuple[Params, Columns]:
         raise RelufitError(f"cannot use {path}: its weights are {fault}")
     columns = _columns(metadata.get(COLUMNS), params)
     if columns is None:
-        raise RelufitError(f"cannot use {path}: it is damaged, its columns are not those that were saved")
+        raise RelufitError(f"cannot use {path}: it is damaged, its column names and types are not valid")
     return params, columns
 
 
 def _columns(text: str | None, params: Params) -> Columns | None:
-    """The columns of a network from their JSON; None where that is not what `save_params` writes."""
+    """The columns of a network from their JSON; None for text that `save_params` cannot have written."""
     if text is None:
         return Columns()
     try:
@@ -113,7 +115,7 @@ def _columns(text: str | None, params: Params) -> Columns | None:
 
 
 def _in_order(content: bytes) -> bytes:
-    """The same file with its header in order: safetensors writes the keys of the metadata in none, anew each time."""
+    """The same file with a sorted header, so that equal networks give equal files: safetensors orders keys randomly."""
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)  # the arrays begin at a multiple of 8
@@ -121,9 +123,9 @@ def _in_order(content: bytes) -> bytes:
 
 
 def _read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The four arrays by name, of types that numpy has, and the metadata.
+    """Read the four arrays by name, and the metadata.
 
-    Other types are refused by the header, before they are read.
+    Types that numpy does not have are refused from the header, before the arrays are read.
     """
     library = _safetensors()
     try:

@@ -18,10 +18,10 @@ BLOCK_ELEMENTS = 2**17  # of the (rows, H) arrays: a million samples need no mor
 def build_function(params: Params, types: tuple[str, ...] = ()) -> Callable[[Any], np.ndarray]:
     """The function f(x) of a network, in float64, on a copy of its weights.
 
-    x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1; a number is a vector without its axis. `types` are those
-    of the columns of x (see relufit.columns), and f takes times where they are not "number". It pickles by reference:
-    where it is read back, relufit and numpy have to be installed, and no framework is loaded. Raises RelufitError for
-    arrays that are no network, and f for an x that the network does not take.
+    x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1; a number gives a number. `types` are those of the
+    columns of x (see relufit.columns): f takes times except in columns of type "number". f pickles by reference:
+    relufit and numpy must be installed where it is read back, and no framework is loaded. Raises RelufitError for
+    arrays that are not a network; f raises it for an x that the network does not take.
     """
     demand_network(params)
     return partial(answer, forward, Params(*(np.array(p, np.float64) for p in params)), types=types)
@@ -30,10 +30,10 @@ def build_function(params: Params, types: tuple[str, ...] = ()) -> Callable[[Any
 def answer(
     forward: Callable[[Params, np.ndarray], np.ndarray], params: Params, x: Any, types: tuple[str, ...] = ()
 ) -> np.ndarray:
-    """What `forward`, (N, D) -> (N, O), gives for any x that `as_inputs` takes, in the shape that x came in.
+    """Evaluate `forward`, (N, D) -> (N, O), for any x that `as_inputs` takes.
 
-    A vector or a number stays one where O = 1. Where x is infinite the answer of a network with one input is its limit,
-    that of others what floating point gives, in general nan; where x is nan it is nan. There is no warning.
+    A vector gives a vector, and a number a number, where O = 1. An infinite x gives the limit of a network with one
+    input; with several inputs it gives what floating point does, in general nan. nan gives nan. Nothing warns.
     """
     inputs = as_inputs(params, x, types)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -48,8 +48,8 @@ def answer(
 def as_inputs(params: Params, x: Any, types: tuple[str, ...] = ()) -> np.ndarray:
     """Return x, (N, D), or (N,) or a number for D = 1, as float64 (N, D); times as seconds since 1970 UTC.
 
-    Integers beyond 2^53 are rounded: the network's answer there is the same. Raises RelufitError for anything else,
-    and for times in a column of which `types` says that the network was fitted to numbers.
+    Integers beyond 2^53 are rounded, which does not change the output. Raises RelufitError for anything else, and for
+    times in a column that was fitted as numbers according to `types`.
     """
     try:
         values, given = convert("x", x)
@@ -60,9 +60,11 @@ def as_inputs(params: Params, x: Any, types: tuple[str, ...] = ()) -> np.ndarray
         raise RelufitError(f"the network takes {counted(params.w1.shape[0], 'column')} of x, not shape {values.shape}")
     for fitted, found in zip(types or given, given, strict=True):
         if fitted == NUMBER != found:
-            raise RelufitError(f"predict takes real numbers, as those fitted were, and no times, not {_shown(x)}")
+            raise RelufitError(f"predict takes real numbers, as the fit did, and not times: {_shown(x)}")
     objects = np.asarray(x) if np.isnan(inputs).any() else inputs
-    if objects.dtype.kind == "O" and any(value is None for value in objects.flat):  # nan and NaT are answered by nan
+    if objects.dtype.kind == "O" and any(
+        value is None for value in objects.flat
+    ):  # nan and NaT are allowed and give nan
         raise RelufitError(f"predict takes real numbers and times, not {_shown(x)}: x holds None")
     return inputs
 

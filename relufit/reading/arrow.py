@@ -45,7 +45,7 @@ def parse(cells: Any, kind: Any) -> np.ndarray:
 
 
 def exact(cells: Any, kind: Any) -> np.ndarray | None:
-    """Cells (n,) without gaps as what float64 may round; None for floats, which it does not."""
+    """Exact values of cells (n,) without gaps, to find what float64 rounds; None for floats, which are not rounded."""
     pyarrow = load_pyarrow()
     if is_time(kind):
         return _as_datetimes(_typed(cells, kind))
@@ -63,14 +63,14 @@ def exact(cells: Any, kind: Any) -> np.ndarray | None:
 
 
 def column_type(kind: Any) -> str:
-    """The type of a column of cells of this kind, as relufit.columns has it."""
+    """The type of a column of cells of this kind, one of relufit.columns.TYPES."""
     if not is_time(kind):
         return NUMBER
     return ZONED if getattr(kind, "tz", None) is not None else TIME
 
 
 def _typed(cells: Any, kind: Any) -> Any:
-    """Text (n,) as cells of this kind; cells of another type as they are."""
+    """Convert text (n,) to cells of this kind; cells that are not text are returned unchanged."""
     pyarrow = load_pyarrow()
     if not is_text(cells):
         return cells
@@ -83,13 +83,13 @@ def _typed(cells: Any, kind: Any) -> Any:
 
 
 def _with_point(cells: Any) -> Any:
-    """Text (n,) of numbers with a decimal comma; a point would part thousands: it makes the text no number."""
+    """Replace decimal commas by points in text (n,). Points, which would separate thousands, make a number invalid."""
     replace = load_pyarrow().compute.replace_substring
     return replace(replace(cells, ".", "'"), ",", ".")
 
 
 def _as_datetimes(cells: Any) -> np.ndarray:
-    """Times (n,) as datetime64, NaT for a gap."""
+    """Convert times (n,) to datetime64, NaT for a gap."""
     pyarrow = load_pyarrow()
     cells = cells.cast(pyarrow.timestamp("s")) if pyarrow.types.is_date(cells.type) else cells
     times: np.ndarray = cells.to_numpy(zero_copy_only=False)
@@ -125,7 +125,7 @@ def is_text(cells: Any) -> bool:
 
 
 def is_time(kind: Any) -> bool:
-    """Whether a kind of cells is a type of times or dates."""
+    """Whether this kind of cells is a type of times or dates."""
     types = load_pyarrow().types
     return isinstance(kind, load_pyarrow().DataType) and bool(types.is_timestamp(kind) or types.is_date(kind))
 

@@ -15,32 +15,35 @@ from relufit.reading.arrow import GAPS, load_pyarrow
 from relufit.reading.rows import Row, split_rows
 from relufit.reading.sources import Source, Table
 
-NAME = 2**17  # characters of the name of a column
+NAME = 2**17  # most characters in the name of a column
 OPEN_QUOTE = "; is a quote in it never closed?"
-SEPARATOR = re.compile(r'"?sep=([!#-/:-@\[-`{-~]|\t)"?\r?\n')  # a first line that Excel reads and writes
+SEPARATOR = re.compile(r'"?sep=([!#-/:-@\[-`{-~]|\t)"?\r?\n')  # the sep= line that Excel reads and writes
 
 
 def read_header(source: Source, head: bytes, names: list[str]) -> Table:
-    """The first row that is not empty, cut by the delimiter that a first line tells, or that finds most of `names`."""
+    """Read the column names from the first row that is not empty.
+
+    The delimiter is that of a sep= line; without one, the delimiter that finds most of `names`.
+    """
     if b"\0" in head:
         raise RelufitError(f"{source} is neither csv in UTF-8 nor parquet")
     text = head.decode("utf-8-sig", errors="replace")
-    told = SEPARATOR.match(text)
-    text = text[told.end() :] if told else text
+    declared = SEPARATOR.match(text)
+    text = text[declared.end() :] if declared else text
     if not text.strip():
         raise RelufitError(f"{source} is empty")
-    delimiters = told[1] if told else ",;\t"
-    tables = [_cut(source, text, delimiter, told is not None) for delimiter in delimiters]
+    delimiters = declared[1] if declared else ",;\t"
+    tables = [_cut(source, text, delimiter, declared is not None) for delimiter in delimiters]
     found, fault = max(tables, key=lambda cut: (len(set(names) & set(cut[0].columns)), not cut[1], len(cut[0].columns)))
     if fault and not (names and set(names) <= set(found.columns)):
         raise RelufitError(f"{source} is no csv: {fault}")
     return found
 
 
-def _cut(source: Source, text: str, delimiter: str, is_told: bool) -> tuple[Table, str]:
-    """The table that a delimiter makes of the head of a file, and why its first row is none of names."""
+def _cut(source: Source, text: str, delimiter: str, is_declared: bool) -> tuple[Table, str]:
+    """Cut the head of a file by a delimiter: the table, and why its first row cannot be column names, or ""."""
     spaced = re.search(rf'(^|[\r\n{re.escape(delimiter)}]) +"', text) is not None
-    table = Table(source, [], delimiter, int(is_told), spaced)
+    table = Table(source, [], delimiter, int(is_declared), spaced)
     row = next(_rows(io.StringIO(text, newline=""), table), Row(1, [], True))
     if not row.is_whole:
         return table._replace(columns=row.cells), "a quote in its first row is never closed"
@@ -132,14 +135,14 @@ def _opened(table: Table) -> Any:
 
 
 def _block_bytes(table: Table) -> int:
-    """What pyarrow reads at once, and the most that a row may have: more where there are many columns."""
+    """Bytes that pyarrow reads at once, which is the most that a row may have: more for many columns."""
     return max(2**20, 64 * len(table.columns), 4 * sum(len(name) + 3 for name in table.columns))
 
 
 def _rows(lines: Iterable[str], table: Table) -> Iterator[Row]:
-    """Rows of a csv below what is skipped, each with the line of the file that it begins on; the slow way.
+    """Rows of a csv below the skipped lines, each with the line it begins on; in Python, so slow.
 
-    Empty lines and those of blanks are no rows, as in `read_batches`.
+    Lines that are empty or blank are skipped, as in `read_batches`.
     """
     width = len(table.columns)
     for row in split_rows(lines, table.delimiter or ",", table.spaced, 1 + table.skipped):
@@ -155,7 +158,7 @@ def _ragged(table: Table, row: Any, blank: int) -> RelufitError:
 
 
 def _endless(table: Table, rows: int) -> RelufitError:
-    """For a row that pyarrow takes for longer than its blocks; at least so many rows lie above it."""
+    """The error for a row longer than a block of pyarrow; at least `rows` rows are above it."""
     row = _broken(table)
     if row is None:
         return RelufitError(f"{table.source}: below row {rows}: a row of more than {_block_bytes(table)} bytes")
@@ -163,7 +166,7 @@ def _endless(table: Table, rows: int) -> RelufitError:
 
 
 def _broken(table: Table) -> int | None:
-    """The first row that is not whole."""
+    """The number of the first row that is not whole, if any."""
     with _text(table) as text:
         return next((number for number, row in enumerate(_rows(text, table)) if not row.is_whole), None)
 

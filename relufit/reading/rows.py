@@ -1,20 +1,20 @@
-"""Rows of a csv in Python, slowly: for its header, and for those who ask in which line a row begins.
+"""Split a csv into rows in Python: for its header, and to find the line of a row. It is slow.
 
-Python's own csv reader ends at cells of 128 KiB, by a limit that belongs to the whole process, which is the user's.
+Python's csv module refuses cells of more than 128 KiB, and changing that limit would change it for the whole process.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-CELL = 2**20  # characters of a cell: pyarrow reads no longer one
-INSIDE = re.compile('[^"]*(?:""[^"]*)*')  # what stands between the quotes around a cell
+CELL = 2**20  # most characters in a cell, as in pyarrow
+INSIDE = re.compile('[^"]*(?:""[^"]*)*')  # the text between the quotes around a cell
 
 
 class Row(NamedTuple):
-    """A row of a csv: the number of its first line, and its cells without the spaces around them.
+    """A row of a csv: the number of its first line, and its cells without surrounding spaces.
 
-    It is not whole where a cell has more than CELL characters, or a quote is not closed within them or by the end.
+    It is not whole if a cell has more than CELL characters, or if a quote is not closed within CELL or by the end.
     """
 
     line: int
@@ -23,14 +23,15 @@ class Row(NamedTuple):
 
 
 def split_rows(lines: Iterable[str], delimiter: str, spaced: bool = False, first: int = 1) -> Iterator[Row]:
-    """The rows of a csv, but for empty lines, up to the first with a quote that is not closed; `first` is a line.
+    """Yield the rows of a csv without empty lines, up to the first row with a quote that is not closed.
 
-    Cut as pyarrow cuts them: a quote opens a cell where it comes first, or behind spaces where they are `spaced`; two
-    quotes inside are one; what follows the quote that closes a cell belongs to it.
+    `first` is the number of the first line. Rows are cut as pyarrow cuts them: a quote opens a cell if it comes first,
+    or after spaces if cells are `spaced`; two quotes inside a quoted cell are one; text after the closing quote belongs
+    to the cell.
     """
     opening = re.compile(' *"' if spaced else '"')
     begin, cells = 1, list[str]()
-    quoted: str | None = None  # the cell whose quote is open, as far as it goes
+    quoted: str | None = None  # text so far of the cell whose quote is open
     for number, line in enumerate(lines, first):
         text, place = line.rstrip("\r\n"), 0
         if quoted is None and '"' not in text:
@@ -44,13 +45,13 @@ def split_rows(lines: Iterable[str], delimiter: str, spaced: bool = False, first
             if quoted is None and (opened := opening.match(text, place)):
                 quoted, place = "", opened.end()
             if quoted is not None:
-                end = INSIDE.match(text, place).end()  # type: ignore[union-attr]  # it matches nothing too
+                end = INSIDE.match(text, place).end()  # type: ignore[union-attr]  # it always matches, if only the empty string
                 quoted += text[place:end]
-                if end == len(text):  # the cell goes on in the next line
+                if end == len(text):  # the cell continues in the next line
                     quoted += "\n"
                     break
                 place = end + 1
-            end = text.find(delimiter, place) % (len(text) + 1)  # without one, -1, to the end
+            end = text.find(delimiter, place) % (len(text) + 1)  # -1, no delimiter, becomes the end of the line
             cells.append((quoted or "").replace('""', '"').strip() + text[place:end].strip())
             quoted, place = None, end + 1
         else:

@@ -16,8 +16,8 @@ from relufit.reading import arrow, delimited, faults
 from relufit.reading.arrow import load_pyarrow
 from relufit.reading.sources import Source, Table, find_source
 
-HEAD = 2**20  # bytes of a csv that are read for its header
-HEADS = 64  # times as many, at the most, where the first lines are longer
+HEAD = 2**20  # bytes of a csv read for its header
+HEADS = 64  # most heads read, where the first lines are longer than one
 BATCH = 2**16  # rows of parquet at a time
 
 
@@ -28,7 +28,7 @@ class Chunk(NamedTuple):
     y: np.ndarray  # (n, O)
     weight: np.ndarray | None  # (n,), at least 0
     dropped: int  # rows left out
-    types: tuple[str, ...] = ()  # of the columns of x (D,), as relufit.columns has them; known where n is not 0
+    types: tuple[str, ...] = ()  # (D,) types of the columns of x, see relufit.columns; valid for n > 0
 
 
 def read_table(
@@ -44,8 +44,8 @@ def read_table(
     be a pipe, or "-" for standard input, which is copied to a temporary file.
 
     Raises RelufitError at once for a missing library, file or column, a name used twice, and a file of another kind;
-    while reading for a cell that is no number or infinite, integers or times in x that float64 does not tell apart
-    (among those of one piece), a negative weight, a row of the wrong length and a quote that is never closed, each with
+    while reading for a cell that is not a number or is infinite, different integers or times in x that are equal in
+    float64 (within one piece), a negative weight, a row of the wrong length and a quote that is never closed, each with
     its row (the first one below the header is 1); and after reading where every row has a gap.
     """
     load_pyarrow()
@@ -111,7 +111,7 @@ def _open(path: str | Path, names: list[str]) -> Table:
     try:
         with pyarrow.input_stream(str(source.path)) as file:
             head = file.read(HEAD)
-            # Two lines: Excel's sep=; may stand above the names.
+            # Two lines: the sep= line of Excel may precede the names.
             while head.strip().count(b"\n") < 2 and len(head) < HEADS * HEAD and (more := file.read(HEAD)):
                 head += more
         if head[:4] == b"PAR1":
@@ -203,9 +203,9 @@ def _check(table: Table, rows: int, name: str, values: np.ndarray, is_weight: bo
 
 
 def _demand_distinct(table: Table, name: str, cells: Any, kind: Any, values: np.ndarray) -> None:
-    """Raise RelufitError where values (n,), once the integers or times in cells (n,), are fewer than those."""
+    """Raise RelufitError where different integers or times in cells (n,) are equal as float64 `values` (n,)."""
     chosen = ~np.isnan(values) if arrow.is_time(kind) else np.abs(values) >= EXACT
-    if len(np.unique(values[chosen])) < chosen.sum():  # else all are apart, as they mostly are
+    if len(np.unique(values[chosen])) < chosen.sum():  # in most tables all are distinct
         unrounded = arrow.exact(cells.filter(load_pyarrow().array(chosen)), kind)
         if unrounded is not None:
             label = f"{table.source}: column {name!r}"

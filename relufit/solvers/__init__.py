@@ -4,8 +4,10 @@
   slices: a training cut into stretches of epochs, which the harness cuts its own into too;
 - lbfgs: by scipy's L-BFGS on all samples at once, the gradient from any backend;
   lifting: weighted samples for that;
-- decay: by L-BFGS with a penalty on the weights and an early end, both chosen by cross-validation; ridge: its start;
+- decay: by L-BFGS with weight decay and early stopping, both chosen by cross-validation;
+  ridge: the ridge regression that it starts from;
 - spline: by the best linear spline of `relufit.spline`, for one input and one output; nothing is trained.
 
-`relufit.fit` chooses among them. They do not know each other, but for decay, which trains by lbfgs.
+`relufit.fit` chooses among them, except for decay, which `relufit.sklearn` uses. They do not import each other, except
+that decay trains by lbfgs.
 """

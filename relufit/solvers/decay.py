@@ -1,8 +1,8 @@
-"""L-BFGS with weight decay, for data with noise: a penalty on the squares of w1 and w2, and training that ends early.
+"""L-BFGS with weight decay and early stopping, for data with noise: the squares of w1 and w2 are penalised.
 
-The penalty and the number of iterations are those with the least error in cross-validation, and all samples are fitted
-with them. Every training starts at a ridge regression, which two units an output carry exactly, since
-relu(z) - relu(-z) = z; where no penalty improves on the ridge regression for certain, it is the fit.
+Cross-validation chooses the penalty and the number of iterations, and all samples are fitted with them. Every training
+starts at a ridge regression, which two units per output represent exactly, since relu(z) - relu(-z) = z. Where no
+penalty improves on the ridge regression significantly, the fit is the ridge regression.
 """
 
 import time
@@ -13,6 +13,7 @@ import numpy as np
 
 from relufit.backend import Backend
 from relufit.data import weigh
+from relufit.errors import counted
 from relufit.fits import Fit, History, Problem
 from relufit.memory import demand_memory
 from relufit.optim import State
@@ -24,13 +25,15 @@ from relufit.solvers.lifting import lifted_sizes
 from relufit.solvers.ridge import carry, ridge_regressions
 from relufit.solvers.training import Wanted, choose_backend, training_bytes
 
-PENALTIES = tuple(10.0**-k for k in range(1, 6))  # that are tried, from a nearly linear fit to an almost free one
+PENALTIES = tuple(
+    10.0**-k for k in range(1, 6)
+)  # tried in cross-validation: from a nearly linear fit to a hardly penalised one
 FOLDS = 5
-MANY = 2000  # samples from which one fold is enough to compare penalties
-PATIENCE = 20  # iterations without progress that end a training of cross-validation
+MANY = 2000  # samples above which one fold suffices to compare penalties
+PATIENCE = 20  # iterations without progress after which a training in cross-validation ends
 PROGRESS = 1e-3  # relative decrease of the held-out error that counts as progress
-SMALL = 0.3  # times He's deviation: units start small beside the ridge regression, and grow where they are needed
-# By how many standard errors, over the folds, a network has to improve on the ridge regression to replace it.
+SMALL = 0.3  # initial weights in units of He's deviation: small beside the ridge regression
+# Standard errors, over the folds, by which a network must improve on the ridge regression to replace it.
 STANDARD_ERRORS = 1.0
 
 Fold = tuple[np.ndarray, np.ndarray]  # indices of the samples fitted and of those held out
@@ -38,7 +41,7 @@ Models = tuple[np.ndarray, np.ndarray]  # coefficients (A, R, O) and intercepts 
 
 
 class _Choice(NamedTuple):
-    """What is fitted to all samples; the ridge regression itself where there are no iterations."""
+    """What to fit to all samples; with 0 iterations, the ridge regression itself."""
 
     ridge: int  # index of its penalty
     penalty: float
@@ -57,19 +60,19 @@ def minimize_with_decay(
     dtype: str = "float64",
     seed: int = 0,
 ) -> Fit:
-    """Fit x (N, D) to y (N, O), float64 with weights (N,), by a network of `hidden` units on a backend, in `dtype`.
+    """Fit y (N, O) as a function of x (N, D), float64 with weights (N,), by a network of `hidden` units.
 
     `alpha` times the sum of squares of w1 and w2 is added to the mean squared error of standardised x and y, each
-    column of y by its own deviation. None chooses it, and the number of iterations, by cross-validation over the rows,
-    which are to be distinct. There are at most `epochs` iterations; with a given `alpha` nothing ends them earlier but
-    that the loss falls no further.
+    column of y divided by its own deviation. None chooses it, and the number of iterations, by cross-validation over
+    the rows, which must be distinct. There are at most `epochs` iterations; with a given `alpha` training ends earlier
+    only where the loss stops falling. Gradients are computed on `backend` in `dtype`.
 
-    Returns a Fit of all samples. Its metrics have `alpha`, inf for a ridge regression, and seconds include
-    cross-validation; its history, of the last training, is in the units of y for one output, and of y divided by its
-    deviation for several.
+    Returns a Fit of all samples. metrics["alpha"] is the penalty used, inf for a ridge regression, and
+    metrics["seconds"] includes cross-validation. The history is that of the last training: in the units of y for one
+    output, and of y divided by its deviation for several.
 
-    Krogh and Hertz (1992), A simple weight decay can improve generalization. Raises RelufitError for bad input and for
-    work that the backend or free memory does not allow, KeyboardInterrupt during cross-validation.
+    Source: Krogh and Hertz (1992), A simple weight decay can improve generalization. Raises RelufitError for bad input
+    and for work that the backend or free memory does not allow; KeyboardInterrupt on Ctrl-C during cross-validation.
     """
     began = time.perf_counter()
     hidden, epochs = check_count("hidden", hidden), check_count("epochs", epochs)
@@ -83,7 +86,7 @@ def minimize_with_decay(
     raw = Problem(x, y, None, scaling, everything, none, "lbfgs", "numpy", weight)
     sizes = Sizes(len(x), x.shape[1], hidden, y.shape[1])
     need = training_bytes(sizes, np.dtype(dtype).itemsize, lbfgs.MEMORY)
-    demand_memory(f"training {hidden} hidden units", need, "take fewer units")
+    demand_memory(f"training {counted(hidden, 'hidden unit')}", need, "take fewer units")
     chosen = choose_backend(backend, sizes if weight is None else lifted_sizes(sizes), dtype, None, None)
     search = _Search(raw.on(chosen), chosen, hidden, epochs, dtype, seed)
     fit = search.refit(search.choose(alpha))
@@ -92,17 +95,17 @@ def minimize_with_decay(
 
 
 class _Search:
-    """The problem in coordinates in which it is small, and the trainings that are compared.
+    """The problem in fewer coordinates, and the trainings that are compared.
 
-    x is standardised, centred and rotated onto the directions in which the samples differ. Penalised weights vanish in
-    all others (the representer theorem: Schoelkopf, Herbrich and Smola, 2001), so nothing is lost, constant columns
-    have no influence, and with more inputs than samples there is much less to compute.
+    x is standardised, centred and rotated onto the directions in which the samples differ. Penalised weights are zero
+    in all other directions (representer theorem: Schoelkopf, Herbrich and Smola, 2001), so the fit is the same.
+    Constant columns have no influence, and with more inputs than samples there is much less to compute.
     """
 
     def __init__(self, raw: Problem, backend: Backend, hidden: int, iterations: int, dtype: str, seed: int) -> None:
         self.raw, self.backend, self.iterations, self.dtype = raw, backend, iterations, dtype
         x, outputs = raw.scaling.scale_x(raw.x), raw.y.shape[1]
-        self.centre = np.average(x, axis=0, weights=raw.weight)  # (D,), near 0: scaling rounds its shift
+        self.centre = np.average(x, axis=0, weights=raw.weight)  # (D,), near 0, but not 0: scaling rounds its shift
         x = x - self.centre
         _, lengths, directions = np.linalg.svd(x, full_matrices=False)
         apart = int(np.sum(lengths > max(x.shape) * np.finfo(np.float64).eps * lengths[0]))
@@ -117,15 +120,14 @@ class _Search:
         rng = np.random.default_rng(seed)
         self.folds = _draw_folds(rng, len(x))
         w1 = rng.normal(0, SMALL * np.sqrt(2 / inputs), (inputs, hidden))
-        b1 = -np.sum(w1 * x[rng.integers(len(x), size=hidden)].T, axis=0)  # the unit bends at a sample
+        b1 = -np.sum(w1 * x[rng.integers(len(x), size=hidden)].T, axis=0)  # each unit has its kink at a sample
         w2 = rng.normal(0, SMALL * np.sqrt(2 / hidden), (hidden, outputs))
         self.drawn = Params(w1, b1, w2, np.zeros(outputs))
 
     def choose(self, penalty: float | None) -> _Choice:
-        """The ridge regression to start at, and the best penalty and iterations unless the penalty is given."""
+        """Choose the ridge regression to start at and, unless the penalty is given, the penalty and the iterations."""
         models = [self._regressions(kept) for kept, _ in self.folds]
-        # (folds, penalties); the strongest penalty where nothing is held out
-        errors = np.zeros((1, 1))
+        errors = np.zeros((1, 1))  # (folds, penalties); without folds the strongest penalty is taken
         if self.folds:
             errors = np.stack([self._errors_of(*both) for both in zip(models, self.folds, strict=True)])
         ridge = int(np.argmin(errors.sum(axis=0)))
@@ -143,7 +145,7 @@ class _Search:
         return choice if gain.sum() > uncertain else _Choice(ridge, 0.0, 0)
 
     def refit(self, choice: _Choice) -> Fit:
-        """The Fit of all samples, in the coordinates of the raw ones."""
+        """Fit all samples, and return the Fit in the coordinates of the raw samples."""
         coefficients, intercepts = self._regressions(self.raw.train_index)
         line = coefficients[choice.ridge], intercepts[choice.ridge]
         if choice.iterations:
@@ -165,14 +167,14 @@ class _Search:
         return ridge_regressions(x, y, self.weight[index], len(self.drawn.b1) // 2)
 
     def _errors_of(self, models: Models, fold: Fold) -> np.ndarray:
-        """The sums of squares that ridge regressions leave of the samples held out, in the units of the problem."""
+        """The sums of squares of ridge regressions over the samples held out, in the units of the problem."""
         coefficients, intercepts = models
         x, y = self.problem.x[fold[1]], self.problem.scaling.scale_y(self.problem.y[fold[1]])
         squares = ((x @ coefficients + intercepts[:, None] - y) ** 2).mean(axis=2)  # (A, n)
         return np.asarray(squares @ self.weight[fold[1]] * self.problem.scaling.loss_unit)
 
     def _curve(self, start: Params, fold: Fold, penalty: float) -> list[float]:
-        """The sum of squares of the samples held out, before the first iteration and after each."""
+        """The sum of squares over the samples held out after each iteration; first inf, for no iterations."""
         kept, held_out = fold
         mass, errors, progress = float(self.weight[held_out].sum()), [np.inf], [0]
 
@@ -188,7 +190,7 @@ class _Search:
         fit = lbfgs.minimize(
             problem, self.backend, self._in_dtype(start), self.iterations, silent, watch, penalty=penalty
         )
-        if fit.metrics["status"] == "interrupted":  # before there is anything to return
+        if fit.metrics["status"] == "interrupted":  # there is no fit to return yet
             raise KeyboardInterrupt
         return errors
 
@@ -197,7 +199,7 @@ class _Search:
 
 
 def _draw_folds(rng: np.random.Generator, samples: int) -> list[Fold]:
-    """Folds of cross-validation; the first alone of many samples, and none of one."""
+    """Folds of cross-validation: FOLDS of them, only the first for more than MANY samples, and none for one sample."""
     order = rng.permutation(samples)
     parts = np.array_split(order, min(FOLDS, samples)) if samples > 1 else []
     folds = [(np.setdiff1d(order, part), np.sort(part)) for part in parts]
@@ -205,6 +207,6 @@ def _draw_folds(rng: np.random.Generator, samples: int) -> list[Fold]:
 
 
 def _align(curves: list[list[float]]) -> np.ndarray:
-    """Curves (folds, length), of which each stays where it ended."""
+    """Stack curves of different lengths as (folds, length); shorter ones repeat their last value."""
     length = max(map(len, curves))
     return np.stack([np.pad(curve, (0, length - len(curve)), mode="edge") for curve in curves])

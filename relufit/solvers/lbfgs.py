@@ -26,16 +26,15 @@ def minimize(
     watch: Watch | None = None,
     penalty: float = 0.0,
 ) -> Fit:
-    """Train from `start` until nothing is gained, or for so many iterations.
+    """Train from `start` until the loss stops falling, or for `iterations` iterations.
 
-    `penalty` times the sum of squares of w1 and w2 is added to the mean square of standardised samples, in float64 and
-    outside of the backend; the history is of the mean square alone.
+    `penalty` times the sum of squares of w1 and w2 is added to the mean square of standardised samples. It is computed
+    here in float64, not by the backend, and the history does not include it.
 
-    Nothing is gained where the loss falls no further, and where the errors are those of rounding: of y itself, or of
-    standardised y in the dtype of `start`.
+    Training also ends where the errors reach rounding: that of y itself, or of standardised y in the dtype of `start`.
 
-    After each iteration, off the clock, `watch` is told the weights, the gradients computed and the seconds so far; it
-    may end the training by raising StopIteration, as scipy's callbacks do.
+    After each iteration, off the clock, `watch` is called with the weights, the number of gradients computed and the
+    seconds so far. It may end the training by raising StopIteration, as scipy's callbacks do.
 
     Liu and Nocedal (1989), Mathematical Programming 45, 503-528. Ctrl-C ends it with the best weights so far.
     """
@@ -68,9 +67,8 @@ class _Search:
         self.problem, self.backend, self.show, self.watch = problem, backend, show, watch
         self.shapes, self.dtype = [p.shape for p in start], start.w1.dtype
         self.ends = np.cumsum([p.size for p in start])[:-1]
-        self.penalties = penalty * self.pack(
-            Params(*(np.full(p.shape, float(p.ndim == 2)) for p in start))
-        )  # no biases
+        is_weight = Params(*(np.full(p.shape, float(p.ndim == 2)) for p in start))  # biases have no penalty
+        self.penalties = penalty * self.pack(is_weight)
         self.weighted = problem.weight is not None
         self.samples = (lifted_samples if self.weighted else Problem.samples)(problem, backend, self.dtype)
         least = np.sqrt(np.finfo(np.float64).tiny)  # that has a square
@@ -89,11 +87,11 @@ class _Search:
         return Params(*(p.reshape(shape).astype(self.dtype) for p, shape in zip(parts, self.shapes, strict=True)))
 
     def penalty(self, vector: np.ndarray) -> float:
-        """What is added to the loss."""
+        """The penalty that is added to the loss."""
         return float(self.penalties @ vector**2)
 
     def loss_and_gradient(self, vector: np.ndarray) -> tuple[float, np.ndarray]:
-        """Of the standardised training samples, and of the penalty."""
+        """Loss and gradient: mean square over the standardised training samples, plus the penalty."""
         params = lifted(self.unpack(vector)) if self.weighted else self.unpack(vector)
         loss, grads = self.backend.loss_and_grads(Params(*map(self.backend.to_device, params)), self.samples)
         self.calls += 1

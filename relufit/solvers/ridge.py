@@ -1,17 +1,18 @@
-"""Ridge regression, and the network that it is: two units for each direction, since relu(z) - relu(-z) = z."""
+"""Ridge regression, and a network that represents it: two units per direction, since relu(z) - relu(-z) = z."""
 
 import numpy as np
 
 from relufit.params import Params
 
-PENALTIES = np.logspace(2, -6, 17)  # of standardised x: from nearly the mean of y to nearly least squares
+PENALTIES = np.logspace(2, -6, 17)  # for standardised x: from nearly the mean of y to nearly least squares
 
 
 def ridge_regressions(x: np.ndarray, y: np.ndarray, weight: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
-    """The coefficients (A, D, O) and intercepts (A, O) of x (N, D), y (N, O), weight (N,) for each of the PENALTIES.
+    """Regress y (N, O) on x (N, D) with weights (N,), for each of the PENALTIES.
 
-    They minimise the weighted mean of squares, plus the penalty times the squares of the coefficients (Hoerl and
-    Kennard, 1970, Technometrics 12, 55-67); of more than `rank` directions the largest are kept.
+    Returns coefficients (A, D, O) and intercepts (A, O) that minimise the weighted mean square plus the penalty times
+    the sum of squares of the coefficients (Hoerl and Kennard, 1970, Technometrics 12, 55-67). Of the coefficients only
+    the `rank` largest singular directions are kept.
     """
     share = weight / weight.sum()
     x_mean, y_mean, root = share @ x, share @ y, np.sqrt(share)[:, None]
@@ -25,7 +26,7 @@ def ridge_regressions(x: np.ndarray, y: np.ndarray, weight: np.ndarray, rank: in
 
 
 def carry(coefficients: np.ndarray, intercept: np.ndarray, others: Params) -> Params:
-    """The network of x @ coefficients (D, O) + intercept (O,) in its first units, and of `others` in the rest."""
+    """The network whose first units give x @ coefficients (D, O) + intercept (O,); its other units are of `others`."""
     hidden = len(others.b1)
     inner, sizes, outer = np.linalg.svd(coefficients, full_matrices=False)
     rank = min(len(sizes), hidden // 2)

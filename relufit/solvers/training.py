@@ -69,7 +69,7 @@ def train(
 
 
 def check_backend(wanted: Wanted) -> Wanted:
-    """Return what is wanted, or raise RelufitError where a name in it is unknown; nothing is loaded."""
+    """Return `wanted`, or raise RelufitError for an unknown name in it; no backend is loaded."""
     for one in _listed(wanted):
         if isinstance(one, str):
             row(one)
@@ -138,9 +138,9 @@ def default_box(inputs: np.ndarray) -> tuple[float, float]:
 def choose_optimizer(
     solver: str | None, optimizer: Optimizer | None, learning_rate: float | None
 ) -> tuple[Optimizer, str]:
-    """The optimizer and the name of its kind: that of `solver`, adam where neither is given.
+    """Return the optimizer and the name of its solver: the given optimizer, or that of `solver`, or adam.
 
-    Raises RelufitError for an unknown name, for an optimizer of another kind, or for a rate given twice.
+    Raises RelufitError for an unknown solver, for an optimizer that contradicts it, and for a rate given twice.
     """
     if solver is not None:
         check_choice("solver", solver, OPTIMIZERS)

@@ -127,12 +127,12 @@ def units_for(
     max_error: float | None = None,
     domain: tuple[float, float] | None = None,
 ) -> int:
-    """How many units are enough for an error by theory, in the units of y: for both where two are given.
+    """How many units an error needs by theory; where both errors are given, both are met. They are in the units of y.
 
-    `max_error` by the bound on the interpolating network, which so many units keep: enough, and far more than the best
-    spline needs (relufit.limits searches for that). `mse` by MSE*, which is an asymptotic value: an estimate of the
-    units of the best spline; training may need more. Raises RelufitError for a tolerance that is not positive, where
-    none is given, where the target has no MSE* or no bound, and beyond 2^18 units.
+    For `max_error` the number is sufficient, by the bound on the interpolating network; the best spline needs far fewer
+    (relufit.limits searches for it). For `mse` it is an estimate for the best spline, by the asymptotic value MSE*;
+    training may need more. Raises RelufitError for an error that is not positive, where none is given, where the target
+    has no MSE* or no bound, and beyond 2^18 units.
     """
     found = resolve(target, domain)
     mse = None if mse is None else check_positive("mse", mse)
@@ -210,5 +210,7 @@ def _fewest_units(modulus: Callable[[int], float], max_error: float) -> int:
 
 def _checked_units(units: float) -> int:
     if units > MOST_UNITS:
-        raise RelufitError(f"by theory this error takes {units:.3g} units, more than {MOST_UNITS}; allow a larger one")
+        raise RelufitError(
+            f"by theory this error needs {units:.3g} units, more than {MOST_UNITS}; allow a larger error"
+        )
     return max(1, ceil(units * (1 - 1e-12)))  # what is a whole number but for rounding stays one

@@ -19,9 +19,9 @@ FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 
 
 def can_cache() -> bool:
-    """Whether numba finds a folder that it may write compiled loops to: where it does not, it refuses to be told to."""
+    """Whether numba finds a folder it can write compiled loops to. Where it finds none, cache=True is an error."""
     try:
-        njit(cache=True)(can_cache)  # any function of this folder: nothing is compiled before it is called
+        njit(cache=True)(can_cache)  # decorating compiles nothing, so any function of this file serves
     except RuntimeError:
         return False
     return True
