@@ -127,7 +127,8 @@ def fit(
             return spline.fit_problem(problem, options.get("hidden"), tolerance, show)
 
     units = options.get("hidden", HIDDEN)
-    sizes = Sizes(len(problem.train_index), problem.x.shape[1], units, problem.y.shape[1])
+    samples = len(problem.x) if rule is None else len(problem.train_index)  # L-BFGS fits those held out too
+    sizes = Sizes(samples, problem.x.shape[1], units, problem.y.shape[1])
     demand_memory(
         f"training {counted(units, 'hidden unit')}",
         training_bytes(sizes, np.dtype(options["dtype"]).itemsize, lbfgs.MEMORY if rule is None else rule.moments),
@@ -150,9 +151,8 @@ def _problem(target_or_x: Any, y: Any, solver: str, options: dict[str, Any], wei
     x, y, target, columns = _data(target_or_x, y, options.get("n", SAMPLES), options.get("domain"), seed)
     if weight is not None:
         x, y, weight = weigh(x, y, weight)
-    function = (
-        None if solver != "spline" or target is None or target.noise else target
-    )  # fitted itself, not its samples
+    # A function that is fitted itself, not its samples.
+    function = None if solver != "spline" or target is None or target.noise else target
     train_index, test_index = split(len(x), test_fraction=options["test_fraction"], seed=seed)
     scaling = Scaling.of(x, y, weight) if function is None else Scaling.of_function(function, x, y)
     scaling.demand_spread(x, y if function is None else None)
@@ -167,7 +167,6 @@ def _draw_weights(problem: Problem, sizes: Sizes, scheme: str, dtype: str, seed:
 
 def _minimize(problem: Problem, sizes: Sizes, backend: Wanted, start: Params, epochs: int, shown: bool) -> Fit:
     """Fit all samples by L-BFGS on the first backend that can, and once more without those held out, for `test_mse`."""
-    sizes = sizes._replace(samples=len(problem.x))
     work = sizes if problem.weight is None else lifted_sizes(sizes)
     chosen = choose_backend(backend, work, start.w1.dtype.name, None, None)
     problem = problem.on(chosen)
@@ -177,8 +176,9 @@ def _minimize(problem: Problem, sizes: Sizes, backend: Wanted, start: Params, ep
         return fit
     with progress_bar(epochs, shown) as show:
         scored = lbfgs.minimize(problem, chosen, start, epochs, show)
-    fit.metrics.update(test_mse=scored.metrics["test_mse"], status=scored.metrics["status"])
-    fit.history.test_mse[-1:] = [scored.metrics["test_mse"]]
+    if scored.metrics["status"] != "interrupted":  # then the fit is whole all the same, and has no score
+        fit.metrics["test_mse"] = scored.metrics["test_mse"]
+        fit.history.test_mse[-1:] = [scored.metrics["test_mse"]]
     return fit
 
 

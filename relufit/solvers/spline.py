@@ -31,12 +31,12 @@ from relufit.spline.starts import plain_splines
 from relufit.spline.units import to_params
 from relufit.targets import Target
 
-HIDDEN = 512  # units where nobody says how many
-FINER_PARTS = 1024, 16384  # that integrals are cut into where they turn out to be wrong,
-SURPRISE = 2e-3  # by more than this part of the error
-CLAIM = 1e-3  # part of its error by which the network of a table may differ from what its spline claims,
-ROUNDING = 1e-12  # beside what may be rounding: so much of the mean square of standardised y,
-ROUNDINGS = 8.0  # and the square of so many roundings of the largest y
+HIDDEN = 512  # units by default
+SURPRISE = 2e-3  # relative difference of the measured error from the integrated one that triggers finer integrals
+FINER_PARTS = 1024, 16384  # parts of the domain in finer integrals
+CLAIM = 1e-3  # relative difference of a network's error from that of its spline, above which other splines are tried
+ROUNDING = 1e-12  # mean square of standardised y that is taken for rounding
+ROUNDINGS = 8.0  # roundings of the largest y that are taken for rounding
 RESOLUTION = 2.0**50  # places of standardised x in a unit, which is about a deviation
 
 
@@ -44,8 +44,8 @@ def fit_problem(problem: Problem, hidden: int | str | None, tolerance: float | N
     """Fit the target of a problem, or all of its samples, with so many units.
 
     Samples that are held out serve `test_mse`, which is that of a second fit, without them, with as many units.
-    Where all samples share one x the fit is a constant. metrics["status"] is "inexact" where rounding makes the error
-    of the network another than that of its spline. Ctrl-C is as in `relufit.fit`.
+    Where all samples share one x the fit is a constant. metrics["status"] is "inexact" where rounding changes the
+    error of the network. Ctrl-C is as in `relufit.fit`.
 
     Raises RelufitError for more than one input or output, more units than distinct x, a tolerance that such a constant
     does not reach, and what `choose_spline` raises.
@@ -141,7 +141,7 @@ class _Table(NamedTuple):
     def fit(self, hidden: int | str | None, tolerance: float | None, made: Callable[[_Solution], Fit]) -> Fit:
         """The Fit of all cells, with as many units as asked for, or as they support.
 
-        Where all samples share one x, nothing is known of a slope, and it is a constant.
+        Where all samples share one x, there is no slope to fit, and the fit is a constant.
         """
         both = tolerance is not None and hidden is not None
         if len(self.cells.x) == 1 and hidden in (None, "auto", 1) and not both:
@@ -187,9 +187,9 @@ class _Table(NamedTuple):
         return fit
 
     def score(self, fit: Fit, error: Callable[[_Solution], float]) -> float:
-        """The error of a fit without the cells that are held out, with as many units; nan where none are held out.
+        """The error of a fit without the cells that are held out, with as many units.
 
-        nan too where Ctrl-C ends it, and that is the status of `fit`.
+        nan where none are held out, and where Ctrl-C ends it.
         """
         if self.train is None:
             return float("nan")
@@ -198,13 +198,12 @@ class _Table(NamedTuple):
         try:
             pieces = data_pieces(self.train, self.scaling)
             return error(_solution(best_spline(pieces, min(fit.metrics["hidden"], pieces.most))))
-        except KeyboardInterrupt:
-            fit.metrics["status"] = "interrupted"
+        except KeyboardInterrupt:  # the fit is whole all the same
             return float("nan")
 
 
 def _constant(cells: Cells, scaling: Scaling) -> _Solution:
-    """Of cells of one x, of which there is one."""
+    """The constant of cells that share one x."""
     x = (cells.x[0] - scaling.x_shift[0]) / scaling.x_scale[0]
     y = (cells.y[0] - scaling.y_shift[0]) / scaling.y_scale
     mse = float(cells.syy[0] / cells.weight[0]) / scaling.loss_unit
@@ -255,7 +254,7 @@ def _fit_function(
         if abs(seen - solution.mse) <= SURPRISE * seen + at_jumps + pieces.rounding or choice.status != "finished":
             status = choice.status
             break
-    # Coarse integrals may have misled a fit, but its error is a true one.
+    # A fit found with coarse integrals may be worse, but its error is measured.
     best = fits[-1] if status == "finished" else min(fits, key=lambda fit: fit.metrics["mse"])
     best.metrics.update(status=status, seconds=time.perf_counter() - start)
     return _recorded(best, best.metrics["test_mse"])
@@ -266,7 +265,7 @@ def _as_fit(problem: Problem, solution: _Solution) -> Fit:
 
 
 def _recorded(fit: Fit, test_mse: float) -> Fit:
-    """With the one look that there is at a fit that nothing trained."""
+    """Record the single history entry of a fit that was not trained."""
     error = fit.metrics["train_mse" if fit.target is None or fit.target.noise else "mse"]
     fit.history.record(np.array([error]), 0, fit.metrics["seconds"], test_mse)
     fit.metrics.update(test_mse=test_mse, epochs=0)

@@ -14,8 +14,8 @@ from relufit.targets import Target
 GRID = 4096  # cells that a function is looked at in
 HALVINGS = 24  # of two cells: then a place is known to 1e-11 of the interval
 CANDIDATES = 1024  # places that are looked into
-NARROWEST = 1e-9  # width of a jump, as a part of the interval: a steeper piece loses more to rounding than it gains;
-STEPS_ACROSS = 8  # and at least so many steps of floating point, so that knots beside it do not fall together
+NARROWEST = 1e-9  # width of a jump, as a part of the interval: a steeper piece loses more to rounding than it gains
+STEPS_ACROSS = 8  # floats across a jump, at least, so that the knots on its sides do not fall together
 GROWN = 2.0  # a place may be a pole where the function is so many times as large as three cells away,
 STILL = 0.8  # and is one where the last halvings add this part of what those before added; see _keeps_growing
 POWER = 4.0  # times that: at an end, what no logarithm does
@@ -152,8 +152,8 @@ def jumps(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The jumps in a table, x (C,) strictly ascending, y (C,): the places (J,), sorted, of the samples before them.
 
     A jump is a step of y of OUTLIER times the largest of NEARBY steps on either side, and of OUTLIER times what y goes
-    up and down along its length there: a gap in x is no jump. Single slopes say nothing, which noise makes as large as
-    samples are near to each other.
+    up and down along its length there: a gap in x is no jump. A single slope is no evidence: noise makes slopes large
+    where samples are close.
     """
     dx, dy = np.diff(x), np.abs(np.diff(y))
     if len(dx) < NEARBY:

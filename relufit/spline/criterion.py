@@ -1,4 +1,4 @@
-"""Which of the splines of a table is worth its hidden units: a score of what it leaves and what its units cost.
+"""Scores for splines of a table: the error that is left, and a price for each hidden unit.
 
 Every further unit leaves less of a table, of noise too. So each number of units has a price: more than what the best
 splines gain by following noise, and less than what they gain where the data have none. One rule takes few units for
@@ -36,7 +36,7 @@ class Criterion(NamedTuple):
         """For a table of cells.
 
         Samples of one x count as one, their mean: so a sample of weight 2 is one given twice, and what all weights are
-        multiplied by is nothing to the scores but a constant.
+        multiplied by changes all scores by the same constant.
         """
         return cls(pieces.x, pieces.y, pieces.least, NEGLIGIBLE * pieces.mass)
 
@@ -71,7 +71,7 @@ def price(units: int, samples: int) -> float:
 
 
 def has_lone_peak(knots: np.ndarray, values: np.ndarray, x: np.ndarray) -> bool:
-    """Whether a spline, (K + 1,) knots and values, has a peak that few of the samples at x (C,) are the reason for.
+    """Whether a spline, (K + 1,) knots and values, has a peak that too few of the samples at x (C,) support.
 
     Such a peak is as high as an outlier, and as wide as the gaps beside it. The point of a cusp has few samples too,
     but the spline rises towards it before; and the teeth of a saw have neighbours of their height.

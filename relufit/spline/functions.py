@@ -84,7 +84,7 @@ class FunctionPieces:
         return self._at(knots)
 
     def pull(self, knots: np.ndarray, away: np.ndarray, mean_squares: np.ndarray) -> np.ndarray:
-        """None: a function determines all."""
+        """No pull: a function determines every value."""
         return np.zeros(knots.shape)
 
     def nodes(self, count: int) -> np.ndarray:

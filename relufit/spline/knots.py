@@ -58,7 +58,7 @@ def by_joined_lines(lines: Lines, count: int, heights: np.ndarray) -> np.ndarray
 
 
 def by_priced_lines(lines: Lines, count: int, heights: np.ndarray, price: float) -> list[np.ndarray]:
-    """Knots of good paths of at most `count` joined lines, wherever these are worth most; `price` is a guess of that.
+    """Knots of good paths of at most `count` joined lines, where they gain most; `price` is a first guess of a line's.
 
     Where one path has fewer lines and the next too many, some lines of that take the place of those of the first.
     """

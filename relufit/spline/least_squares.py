@@ -13,7 +13,7 @@ import numpy as np
 from relufit.spline.banded import tridiagonal
 from relufit.spline.pieces import Moments, Pieces
 
-RIDGE = 1e-12  # of what the target says of a value: the weight of a guess of the value beside it
+RIDGE = 1e-12  # weight of the guess of a value, relative to the diagonal of the system
 REPAIRS = 3  # rounds of looking for values that are artefacts
 
 

@@ -13,11 +13,10 @@ FEWEST_NODES = 64
 FEW_PIECES = 24  # up to which nodes are more, and lines may be of any length
 MOST_PIECES = 2**13  # that lines are looked at for
 LONGEST = 5  # else a line takes up to so many pieces' worth of nodes
-LOOK, LOOK_PER_PIECE = 2048, 4  # places, at least, and for each piece, at which turns are counted
-SAMPLES = 4  # between two such places, at least
-CLEAR = 0.45  # part of the error that lines through so few samples leave at the most, where turns are no noise,
-# of which they leave half
-NEGLIGIBLE = 0.1  # part of the root mean square error that a turn leads away by, and does not count
+LOOK, LOOK_PER_PIECE = 2048, 4  # places at which turns are counted: at least so many, and so many for each piece
+SAMPLES = 4  # samples between two such places, at least
+CLEAR = 0.45  # part of the error that lines through SAMPLES samples leave at the most; of noise they leave half
+NEGLIGIBLE = 0.1  # part of the root mean square error: turns that change the line by less are not counted
 RESOLVED = 3  # pieces for each stretch between two inflection points, from which there are enough for all turns
 NODES_PER_STRETCH, MOST_NODES = 5, 2**12
 LINES = 2**18  # from node to node
@@ -70,7 +69,7 @@ def lines_by_turns(pieces: Pieces, count: int, lines: Lines, squares: float) -> 
 
 
 def inflections(nodes: np.ndarray, fine: Moments, least: float) -> int:
-    """Changes of sign of the turns between lines from node to node, but for those that lead away by less than that."""
+    """Changes of sign of the turns between lines from node to node, without those that lead away by less than `least`."""
     away = np.diff(fine.slope) * (nodes[2:] - nodes[:-2]) / 2
     return int(np.count_nonzero(np.diff(np.sign(away[np.abs(away) > least]))))
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 PRICES = 24  # of a line that are tried, at the most
-NEARLY = 0.02  # part of `count` that a path may do without, and of a price that two may differ by
+NEARLY = 0.02  # relative tolerance of the number of lines, and of the price of a line
 WINDOW = 6  # pieces around its share of the nodes that a knot is looked for in, where lines cannot be of any length
 
 

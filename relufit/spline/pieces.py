@@ -68,7 +68,7 @@ class Pieces(Protocol):
         """Values at the knots (K + 1,), for where the moments leave them open."""
 
     def pull(self, knots: np.ndarray, away: np.ndarray, mean_squares: np.ndarray) -> np.ndarray:
-        """The weight with which each value is to be pulled to the guess, (K + 1,); 0 but for artefacts.
+        """The weight with which each value is to be pulled to the guess, (K + 1,); 0 except for artefacts.
 
         Those are `away` from the guess, (K + 1,), by more than the target bends nearby and the `mean_squares` of the
         errors of the pieces (K,) explain.

@@ -19,7 +19,7 @@ from functools import cached_property
 import numpy as np
 
 # Totals cancel where the variance of x in a run, over its mean square distance from the centre, is below NARROW over
-# the square of the number of samples: less of few, whose sum costs little, and whose line may have to be exact.
+# the square of the number of samples. The limit is higher for short runs, whose direct sum is cheap.
 NARROW = 1e-8
 LOST = 1e-22  # part of the last total up to which a difference of two has lost digits: pairs of floats have 32
 BLOCK = 32  # samples in a block; runs of up to so many are summed
@@ -105,7 +105,7 @@ class RangeMoments:
 
     @cached_property
     def _table(self) -> np.ndarray:
-        """Of all whole blocks."""
+        """The sparse table of all whole blocks."""
         starts = np.arange(self.samples.shape[1] // BLOCK) * BLOCK
         return _sparse_table(self._summed(starts, starts + BLOCK))
 

@@ -102,10 +102,10 @@ class DataPieces:
         return np.interp(knots, self.x, self.y)
 
     def pull(self, knots: np.ndarray, away: np.ndarray, mean_squares: np.ndarray) -> np.ndarray:
-        """FIRM of the lighter sample beside it, where a value is an artefact.
+        """FIRM times the weight of the lighter sample beside it, for a value that is an artefact.
 
-        It is one where it is further off the line between two samples than the samples bend there and the spline
-        misses them in the worse piece beside the knot.
+        An artefact is further from the line between its two samples than the bends of the samples there, and the
+        larger error of the two pieces beside the knot, explain.
         """
         gap = np.searchsorted(self.x[1:-1], knots)
         missed = np.sqrt(np.maximum(by_knot_left(mean_squares), by_knot_right(mean_squares)))

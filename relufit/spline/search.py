@@ -25,7 +25,7 @@ ROUGH_STEPS = 8
 
 
 def best_spline(pieces: Pieces, hidden: int) -> Found:
-    """The best spline that `hidden` units can be: of hidden + 1 pieces that are closed, or of hidden pieces."""
+    """The best spline that `hidden` units can represent: of hidden + 1 pieces that are closed, or of hidden pieces."""
     if pieces.table is not None and hidden >= pieces.most:  # the spline that joins all samples
         return Found(solve(pieces, pieces.table[0]), None)
     found = _searched(pieces, hidden)
@@ -82,7 +82,7 @@ def _narrow(wide: Spline, count: int, lines: Lines) -> Spline:
 
 
 def _polished(found: Found) -> Found:
-    """The same, with the knots of a few pieces of a table moved one by one to where they leave least.
+    """The same, with the knots of a few pieces of a table moved one by one to where the error is least.
 
     The error has an edge where a knot passes a sample, and often its minimum: Newton's method goes back and forth.
     """

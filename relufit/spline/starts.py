@@ -44,7 +44,7 @@ def is_scarce(pieces: Pieces, count: int) -> bool:
 
 
 def thinned(spline: Spline, count: int) -> Spline:
-    """The spline without those of its knots that it does best without: of `count` pieces, good where bends crowd.
+    """The spline without its least useful knots: of `count` pieces, good where bends crowd.
 
     A few at once, and no two neighbours, for what a knot is worth depends on those beside it.
     """
@@ -90,7 +90,7 @@ def plain_splines(pieces: Pieces, count: int) -> list[Spline]:
 
 
 def best_of(splines: list[Spline]) -> Spline:
-    """The one that leaves least."""
+    """The spline with the least error."""
     return min(splines, key=squares_left)
 
 

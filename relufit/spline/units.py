@@ -95,7 +95,7 @@ def to_params(knots: np.ndarray, values: np.ndarray, left: np.ndarray | None = N
     """The network that is this spline, K + 1 knots and values; float64, w1 of 1 and -1.
 
     With a set `left` of the K - 1 turns that closes it, K - 1 units; else K. Beyond both ends the network goes straight
-    on, but for a line, of a single unit, which is constant from FAR lengths to the left on.
+    on. Only a line, which is one unit, is constant beyond FAR lengths to the left.
     """
     slopes, inner = np.diff(values) / np.diff(knots), knots[1:-1]
     turns = np.diff(slopes)
@@ -109,13 +109,13 @@ def to_params(knots: np.ndarray, values: np.ndarray, left: np.ndarray | None = N
         constant = values[0] - slopes[0] * (knots[0] - place)
         return Params(np.ones((1, 1)), np.array([-place]), slopes[:, None], np.array([constant]))
     # Units left of one knot face left, those right of it face right; at the knot one of each kind.
-    k = _calmest(knots, slopes)
+    k = _pivot(knots, slopes)
     places, facing = np.insert(inner, k, inner[k]), np.where(np.arange(len(slopes)) <= k, -1.0, 1.0)
     weights = np.concatenate([turns[:k], [-slopes[k], slopes[k + 1]], turns[k + 1 :]])
     return Params(facing[None], -facing * places, weights[:, None], values[k + 1 : k + 2].copy())
 
 
-def _calmest(knots: np.ndarray, slopes: np.ndarray) -> int:
+def _pivot(knots: np.ndarray, slopes: np.ndarray) -> int:
     """The number of the inner knot about which units are to face away: where they carry the least rounding to the ends.
 
     A unit's rounding is a part of its output, which is largest at the end that it faces.
