@@ -69,7 +69,7 @@ def lines_by_turns(pieces: Pieces, count: int, lines: Lines, squares: float) -> 
 
 
 def inflections(nodes: np.ndarray, fine: Moments, least: float) -> int:
-    """Changes of sign of the turns between lines from node to node, without those that lead away by less than `least`."""
+    """Changes of sign of the turns from node to node, without those that lead away by less than `least`."""
     away = np.diff(fine.slope) * (nodes[2:] - nodes[:-2]) / 2
     return int(np.count_nonzero(np.diff(np.sign(away[np.abs(away) > least]))))
 
