@@ -42,8 +42,8 @@ class Criterion(NamedTuple):
 
     @property
     def most(self) -> int:
-        """Units that are scored at the most: their knots and values are no more than the cells, at least four."""
-        return len(self.x) // 2 - 1
+        """Units that are scored at the most: their knots and values are less than the cells, at least four."""
+        return (len(self.x) - 1) // 2
 
     def is_exact(self, spline: Spline) -> bool:
         """Whether nothing but rounding is left of the means of the cells."""

@@ -43,7 +43,7 @@ def lines_for(pieces: Pieces, count: int) -> Lines:
     if count > MOST_PIECES:
         return lines_between(pieces, _nodes(pieces, MOST_PIECES), 1)
     nodes = _nodes(pieces, count)
-    return lines_between(pieces, nodes, len(nodes) if count <= FEW_PIECES else reach(nodes, count))
+    return lines_between(pieces, nodes, len(nodes) if count <= 2 * FEW_PIECES else reach(nodes, count))
 
 
 def lines_by_turns(pieces: Pieces, count: int, lines: Lines, squares: float) -> Lines | None:
@@ -87,7 +87,7 @@ def reach(nodes: np.ndarray, count: int) -> int:
 
 def _nodes(pieces: Pieces, count: int) -> np.ndarray:
     """Nodes of about equal errors, finer than knots will be, and all breaks; none within a jump."""
-    wanted = max((NODES_PER_FEW if count <= FEW_PIECES else NODES_PER_PIECE) * count, FEWEST_NODES)
+    wanted = max(NODES_PER_FEW * min(count, FEW_PIECES), NODES_PER_PIECE * count, FEWEST_NODES)
     nodes = np.union1d(pieces.nodes(2 * wanted), pieces.breaks)
     nodes = even_nodes(pieces, nodes, wanted, np.union1d(pieces.breaks, pieces.suspects))
     if len(nodes) <= 2 * count:  # of a table whose changes crowd in one place

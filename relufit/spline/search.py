@@ -16,11 +16,12 @@ from relufit.spline.neighbours import nudged
 from relufit.spline.newton import improve
 from relufit.spline.open_splines import RIVAL, better_plain_ones, open_splines, released
 from relufit.spline.pieces import Pieces
-from relufit.spline.starts import VERY_FEW_SAMPLES, best_of, by_lines, filled, joining_samples, thinned
+from relufit.spline.starts import VERY_FEW_SAMPLES, best_of, by_lines, filled, is_scarce, joining_samples, thinned
 from relufit.spline.units import closure_of, closures
 
 POLISHED, POLISHED_SAMPLES = 12, 64  # pieces, and samples of each, up to which knots are moved one by one in the end,
 POLISHING, POLISHED_ENOUGH = 12, 1e-6  # so many times, or until the error gets smaller by no more than this part of it
+FEWER = 4  # units, from which splines of fewer units and more knots are tried too, where samples are few
 ROUGH_STEPS = 8
 
 
@@ -29,14 +30,20 @@ def best_spline(pieces: Pieces, hidden: int) -> Found:
     if pieces.table is not None and hidden >= pieces.most:  # the spline that joins all samples
         return Found(solve(pieces, pieces.table[0]), None)
     found = _searched(pieces, hidden)
-    half = pieces.most // 2 + 1
-    if hidden <= half or found.spline.is_exact:
+    if hidden <= FEWER or not is_scarce(pieces, hidden):
         return found
-    # A piece may join two samples, so that half as many pieces as samples may be exact; more are harder to place.
-    return min(found, _filled(_searched(pieces, half), hidden), key=squares_of)
+    # Where single samples decide, a search may miss what one for fewer units finds. A piece may join two samples, so
+    # that half as many pieces as samples may be exact; more are harder to place.
+    half = pieces.most // 2 + 1
+    for fewer in (hidden - 1, hidden - 2, *([half] if hidden - 2 > half else [])):
+        if found.spline.is_exact:
+            break
+        found = min(found, _filled(_searched(pieces, fewer), hidden), key=squares_of)
+    return found
 
 
 def _searched(pieces: Pieces, hidden: int) -> Found:
+    """The best spline found for this number of units alone."""
     lines = lines_for(pieces, hidden + 1)
     rivals = open_splines(pieces, hidden + 1, lines)
     wide = rivals[0]

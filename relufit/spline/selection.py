@@ -2,7 +2,6 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +21,10 @@ MOST_SCORED = 2**15  # cells that splines are scored on: 64 for each unit at lea
 COARSE = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512)  # units that are scored first
 FINE = (*range(1, 8), *range(8, 16, 2), *range(16, 32, 4), *range(32, 64, 8), *range(64, 128, 16))
 FINE = (*FINE, *range(128, 256, 32), *range(256, 513, 64))  # units that may be chosen: steps of a quarter at the most
+
+FIRST = 1, 2, 3, 4  # units that are always scored by best splines
+SPIKED = 4  # splines with spikes in a row, after which no more are scored
+BELOW = 3  # numbers of units that are tried below the fewest found, as more units may leave a little more
 
 Show = Callable[[int, float], None]  # a number of units that was tried, and the mean square that it leaves
 
@@ -78,25 +81,28 @@ def _fewest(pieces: Pieces, tolerance: float, loss_unit: float, show: Show) -> C
     mse, status = tolerance / loss_unit, "finished"
     most = min(pieces.most, MOST_UNITS)
     limit = "the most that a tolerance is given" if most < pieces.most else "the most that the samples support"
-    tried: list[Found] = []
+    tried: dict[int, Found] = {}
 
     def reaches(units: int) -> bool:
-        tried.append(best_spline(pieces, units))
-        show(units, tried[-1].spline.mse * loss_unit)
-        return tried[-1].spline.mse <= mse
+        tried[units] = best_spline(pieces, units)
+        show(units, tried[units].spline.mse * loss_unit)
+        return tried[units].spline.mse <= mse
 
     try:
         double_and_bisect(reaches, most)
+        fewest = min((units for units, found in tried.items() if found.spline.mse <= mse), default=1)
+        for units in set(range(max(fewest - BELOW, 1), fewest)) - set(tried):
+            reaches(units)
     except KeyboardInterrupt:
         if not tried:
             raise
         status = "interrupted"
-    enough = [found for found in tried if found.spline.mse <= mse]  # each of fewer units than the one before
-    best = enough[-1] if enough else min(tried, key=lambda found: found.spline.mse)
+    enough = [units for units, found in tried.items() if found.spline.mse <= mse]
+    best = tried[min(enough)] if enough else min(tried.values(), key=lambda found: found.spline.mse)
     if not enough and status == "finished":
         raise RelufitError(
             f"no mean squared error of {tolerance:.3g} is reached: {most} units, {limit}, leave "
-            f"{tried[-1].spline.mse * loss_unit:.3g}"
+            f"{tried[most].spline.mse * loss_unit:.3g}"
         )
     return Choice(best, status)
 
@@ -160,7 +166,10 @@ class _Search:
         return min(self.found or self.scores, key=self.scores.__getitem__)
 
     def run(self) -> None:
-        """Score rough splines, more of them near the best; from there best ones of fewer units, or else of more."""
+        """Score rough splines, more of them near the best; from there best ones of fewer units, or else of more.
+
+        Rough splines of FIRST units may miss what the best ones find, as a jump or a spike: those are scored too.
+        """
         coarse, fine = (_up_to(self.criterion.most, units) for units in (COARSE, FINE))
         self._score_roughly(coarse)
         nearest = coarse.index(self.best)
@@ -171,7 +180,9 @@ class _Search:
         self._try_while_better(fine[start::-1])
         if self.best == fine[start]:
             self._try_while_better(fine[start:])
-        self.finish(self.best, ([0, *fine])[fine.index(self.best)])
+        for units in FIRST[: self.criterion.most]:
+            self._score(units)
+        self.finish(self.best, max((units for units in (0, *fine) if units < self.best), default=0))
 
     def finish(self, units: int, too_few: int) -> None:
         """Score the best spline of so many units; where it is exact, bisect for the fewest units that are."""
@@ -186,8 +197,12 @@ class _Search:
             self._record(units, rough)
 
     def _try_while_better(self, numbers: tuple[int, ...]) -> None:
-        for before, units in pairwise(numbers):
-            if self._score(units) > self._score(before):
+        """Score best splines until one is worse than the best, or SPIKED in a row have spikes."""
+        spiked = 0
+        for units in numbers[1:]:
+            score = self._score(units)
+            spiked = spiked + 1 if np.isinf(score) else 0
+            if spiked == SPIKED or (not spiked and score > self.scores[self.best]):
                 return
 
     def _score(self, units: int) -> float:
