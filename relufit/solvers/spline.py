@@ -34,6 +34,7 @@ from relufit.targets import Target
 HIDDEN = 512  # units by default
 SURPRISE = 2e-3  # relative difference of the measured error from the integrated one that triggers finer integrals
 FINER_PARTS = 1024, 16384  # parts of the domain in finer integrals
+AT_JUMPS = 6.0  # times the error of lines across all jumps that the error of a spline may be unknown by
 CLAIM = 1e-3  # relative difference of a network's error from that of its spline, above which other splines are tried
 ROUNDING = 1e-12  # mean square of standardised y that is taken for rounding
 ROUNDINGS = 8.0  # roundings of the largest y that are taken for rounding
@@ -171,7 +172,9 @@ class _Table(NamedTuple):
 
         def agrees(fit: Fit, solution: _Solution) -> bool:
             seen, claimed = fit.metrics["train_mse"], solution.mse * self.scaling.loss_unit
-            rounding = (ROUNDINGS * np.spacing(np.abs(fit.y).max())) ** 2 + ROUNDING * self.scaling.loss_unit
+            steepest = np.abs(np.diff(solution.values) / np.diff(solution.knots)).max()
+            of_x = (steepest * pieces.spacing) ** 2 + ROUNDING  # rounding of x, and of standardised y
+            rounding = (ROUNDINGS * np.spacing(np.abs(fit.y).max())) ** 2 + of_x * self.scaling.loss_unit
             return bool(abs(seen - claimed) <= CLAIM * seen + rounding)
 
         fit = made(solution)
@@ -250,7 +253,7 @@ def _fit_function(
         fits.append(_as_fit(problem, solution))
         seen = fits[-1].metrics["mse"] / problem.scaling.loss_unit
         # What a jump costs, between its two sides, no integral says well.
-        at_jumps = len(pieces.breaks) * pieces.narrowest / (pieces.high - pieces.low)
+        at_jumps = AT_JUMPS * pieces.least / pieces.mass
         if abs(seen - solution.mse) <= SURPRISE * seen + at_jumps + pieces.rounding or choice.status != "finished":
             status = choice.status
             break

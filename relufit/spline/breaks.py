@@ -13,7 +13,7 @@ from relufit.targets import Target
 
 GRID = 4096  # cells that a function is looked at in
 HALVINGS = 24  # of two cells: then a place is known to 1e-11 of the interval
-CANDIDATES = 1024  # places that are looked into
+CANDIDATES = 4096  # places that are looked into
 NARROWEST = 1e-9  # width of a jump, as a part of the interval: a steeper piece loses more to rounding than it gains
 STEPS_ACROSS = 8  # floats across a jump, at least, so that the knots on its sides do not fall together
 GROWN = 2.0  # a place may be a pole where the function is so many times as large as three cells away,
@@ -86,7 +86,8 @@ def _search(
     bend = np.abs(y[:-2] - 2 * y[1:-1] + y[2:])  # (2 GRID - 1,) about x[1:-1]
     largest, last_cell = np.abs(y).max(), len(y) - 1
     # A jump whose own value lies half-way, as that of sign, bends the cells on both sides of it.
-    places = np.flatnonzero((bend > SUSPECT * _largest_nearby(bend, gap=2)) & (bend > 1e-13 * largest))
+    # It stands out from one side at least: on the other another jump may be near.
+    places = np.flatnonzero((bend > SUSPECT * _sides(bend, gap=2).min(axis=0)) & (bend > 1e-13 * largest))
     places = places[np.argsort(-bend[places])][:CANDIDATES]
     middle, width, first = x[places + 1], x[1] - x[0], bend[places]
     last, size = first, np.zeros(len(places))
@@ -198,5 +199,15 @@ def _sums_nearby(values: np.ndarray) -> np.ndarray:
 
 def _largest_nearby(values: np.ndarray, gap: int = 0) -> np.ndarray:
     """The largest of NEARBY values on either side of each, its next `gap` neighbours left out."""
+    return np.asarray(_sides(values, gap).max(axis=0))
+
+
+def _sides(values: np.ndarray, gap: int) -> np.ndarray:
+    """The largest of NEARBY values before each and behind it, its next `gap` neighbours left out, (2, N).
+
+    Where there are none on one side, those of the other.
+    """
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, gap + NEARBY), NEARBY).max(axis=1)
-    return np.maximum(windows[: len(values)], windows[NEARBY + 2 * gap + 1 :][: len(values)])
+    before, behind = windows[: len(values)].copy(), windows[NEARBY + 2 * gap + 1 :][: len(values)].copy()
+    before[: gap + 1], behind[len(values) - gap - 1 :] = behind[: gap + 1], before[len(values) - gap - 1 :]
+    return np.stack([before, behind])
