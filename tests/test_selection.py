@@ -169,7 +169,7 @@ def test_few_units_that_are_no_good_do_not_end_it(waves: int, n: int, fewest: in
 def test_very_few_samples_get_what_they_support(n: int) -> None:
     """A table of a few samples gets no more knots and values than it has samples, and one unit at least."""
     x = np.arange(float(n))
-    assert 1 <= units_for(x, x * x) <= max(1, n // 2 - 1)
+    assert 1 <= units_for(x, x * x) <= max(1, (n - 1) // 2)
 
 
 def test_squares_on_other_cells_count_their_spread() -> None:
@@ -222,7 +222,7 @@ def test_ctrl_c_keeps_the_best_spline_so_far(monkeypatch: pytest.MonkeyPatch, ca
     monkeypatch.setattr(selection, "best_spline", interrupted_at(call, best_spline))
     found = fit("sin", solver="spline", tolerance=tolerance)
     assert found.metrics["hidden"] == units
-    assert found.metrics["status"] == ("interrupted" if call < 9 else "finished")
+    assert found.metrics["status"] == "interrupted"
     assert (found.metrics["mse"] <= tolerance) == (units >= 11)
 
 

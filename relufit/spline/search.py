@@ -16,7 +16,16 @@ from relufit.spline.neighbours import nudged
 from relufit.spline.newton import improve
 from relufit.spline.open_splines import RIVAL, better_plain_ones, open_splines, released
 from relufit.spline.pieces import Pieces
-from relufit.spline.starts import VERY_FEW_SAMPLES, best_of, by_lines, filled, is_scarce, joining_samples, thinned
+from relufit.spline.starts import (
+    FEW_SAMPLES,
+    VERY_FEW_SAMPLES,
+    best_of,
+    by_lines,
+    filled,
+    is_scarce,
+    joining_samples,
+    thinned,
+)
 from relufit.spline.units import closure_of, closures
 
 POLISHED, POLISHED_SAMPLES = 12, 64  # pieces, and samples of each, up to which knots are moved one by one in the end,
@@ -30,7 +39,7 @@ def best_spline(pieces: Pieces, hidden: int) -> Found:
     if pieces.table is not None and hidden >= pieces.most:  # the spline that joins all samples
         return Found(solve(pieces, pieces.table[0]), None)
     found = _searched(pieces, hidden)
-    if hidden <= FEWER or not is_scarce(pieces, hidden):
+    if hidden <= FEWER or pieces.most > FEW_SAMPLES or not is_scarce(pieces, hidden):
         return found
     # Where single samples decide, a search may miss what one for fewer units finds. A piece may join two samples, so
     # that half as many pieces as samples may be exact; more are harder to place.

@@ -166,7 +166,7 @@ class _Search:
         return min(self.found or self.scores, key=self.scores.__getitem__)
 
     def run(self) -> None:
-        """Score rough splines, more of them near the best; from there best ones of fewer units, or else of more.
+        """Score rough splines, more of them near the best; from there best ones of fewer units, and of more.
 
         Rough splines of FIRST units may miss what the best ones find, as a jump or a spike: those are scored too.
         """
@@ -178,8 +178,7 @@ class _Search:
         start = fine.index(self.best)
         self._score(fine[start])
         self._try_while_better(fine[start::-1])
-        if self.best == fine[start]:
-            self._try_while_better(fine[start:])
+        self._try_while_better(fine[start:])
         for units in FIRST[: self.criterion.most]:
             self._score(units)
         self.finish(self.best, max((units for units in (0, *fine) if units < self.best), default=0))
@@ -197,12 +196,13 @@ class _Search:
             self._record(units, rough)
 
     def _try_while_better(self, numbers: tuple[int, ...]) -> None:
-        """Score best splines until one is worse than the best, or SPIKED in a row have spikes."""
+        """Score best splines until one is worse than the best, or SPIKED in a row have spikes and one before has none."""
         spiked = 0
         for units in numbers[1:]:
             score = self._score(units)
             spiked = spiked + 1 if np.isinf(score) else 0
-            if spiked == SPIKED or (not spiked and score > self.scores[self.best]):
+            least = self.scores[self.best]
+            if (spiked >= SPIKED and np.isfinite(least)) or (not spiked and score > least):
                 return
 
     def _score(self, units: int) -> float:
