@@ -196,7 +196,7 @@ class _Search:
             self._record(units, rough)
 
     def _try_while_better(self, numbers: tuple[int, ...]) -> None:
-        """Score best splines until one is worse than the best, or SPIKED in a row have spikes and one before has none."""
+        """Score best splines until one is worse than the best, or SPIKED in a row have spikes, and one has none."""
         spiked = 0
         for units in numbers[1:]:
             score = self._score(units)
