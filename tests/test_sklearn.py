@@ -296,7 +296,7 @@ def test_it_beats_mlp_regressor(name: str) -> None:
     assert ours < slack * _error(_mlp("lbfgs"), x, y, x_test, y_test)[0]
     error, longer = _error(_mlp("adam"), x, y, x_test, y_test)
     assert ours < error
-    assert seconds < 2 * longer  # 0.7 times, alone on a core; a busy machine may take one longer than the other
+    assert seconds < 3 * longer  # 1 to 1.5 times, alone on a core; a busy machine may take one longer than the other
 
 
 def _mlp(solver: str) -> Any:

@@ -61,15 +61,16 @@ def open_splines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
     begun = [improve(start, pieces.breaks, FEW_STEPS) for start in starts]
     behind = RIVAL * best_of(begun).squares
     is_resolved = count >= RESOLVED * _stretches(lines, best_of(begun))
-    steps = STEPS if is_resolved or scarce or count <= MANY else STEPS_OF_MANY
+    is_small = scarce and pieces.most <= FEW_SAMPLES  # where all that may help is affordable
+    steps = STEPS if is_resolved or is_small or count <= MANY else STEPS_OF_MANY
     found = [improve(start, pieces.breaks, steps) for start in begun if start.squares <= behind]
     if count > FEW_PIECES:
         following = by_turns(best_of(found), lines)[:FOLLOWED]
         found += [improve(spline, pieces.breaks) for spline in following]
     if count > 1:
-        if not is_resolved or scarce:
+        if not is_resolved or is_small:
             found = _with_joined_lines(found, lines, steps)
-        is_easy = is_resolved and count > MANY and not scarce
+        is_easy = is_resolved and count > MANY and not is_small
         found = found if is_easy else _with_neighbours(found)
     found += better_plain_ones(best_of(found))
     found.append(released(best_of(found)))

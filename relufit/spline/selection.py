@@ -178,7 +178,8 @@ class _Search:
         start = fine.index(self.best)
         self._score(fine[start])
         self._try_while_better(fine[start::-1])
-        self._try_while_better(fine[start:])
+        if self.best == fine[start] or np.isinf(self.scores[self.best]):
+            self._try_while_better(fine[start:])
         for units in FIRST[: self.criterion.most]:
             self._score(units)
         self.finish(self.best, max((units for units in (0, *fine) if units < self.best), default=0))
