@@ -6,6 +6,7 @@ import numpy as np
 
 from relufit.spline.density import even_nodes, is_jump
 from relufit.spline.pieces import Moments, Pieces, within_jumps
+from relufit.spline.ranges import join
 
 NODES_PER_PIECE = 3
 NODES_PER_FEW = 8  # a piece, where pieces are few
@@ -106,21 +107,6 @@ def _sums(fine: Moments, longest: int) -> np.ndarray:
     while length < longest:  # lines of up to `length` nodes, and the longest of those after each
         more = min(length, longest - length)
         left, right = sums[:, longest - more :, :-length], sums[:, longest - length, None, length:]
-        sums[:, longest - length - more : longest - length, length:] = _merged(left, right)
+        sums[:, longest - length - more : longest - length, length:] = join(left, right)
         length += more
     return sums
-
-
-def _merged(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Mass, means and centred sums, (6, ...), of neighbouring lines taken together: the parallel-axis theorem.
-
-    Chan, Golub and LeVeque (1983), The American Statistician 37(3), 242-247.
-    """
-    joined = left + right
-    share = right[0] / np.where(joined[0] > 0, joined[0], 1.0)
-    gap, weight = right[1:3] - left[1:3], left[0] * share
-    joined[1:3] = left[1:3] + share * gap
-    joined[3] += weight * gap[0] * gap[0]
-    joined[4] += weight * gap[0] * gap[1]
-    joined[5] += weight * gap[1] * gap[1]
-    return joined
