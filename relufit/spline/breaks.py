@@ -159,10 +159,12 @@ def jumps(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     dx, dy = np.diff(x), np.abs(np.diff(y))
     if len(dx) < NEARBY:
         return np.empty(0, int)
+    places = _standing_out(dy, OUTLIER)
+    places = places[dy[places] > 1e-13 * np.abs(y).max()]
+    runs = _nearby(dx, places), _nearby(dy, places)
     with np.errstate(invalid="ignore"):  # at the ends, where there is one side
-        rates = np.nan_to_num(np.divide(*(_sums_nearby(values) for values in (dy, dx))))
-    jump = (dy > OUTLIER * _largest_nearby(dy)) & (dy > OUTLIER * dx * rates.max(axis=0))
-    places = np.flatnonzero(jump & (dy > 1e-13 * np.abs(y).max()))
+        rates = np.nan_to_num(runs[1].sum(axis=2) / runs[0].sum(axis=2))
+    places = places[dy[places] > OUTLIER * dx[places] * rates.max(axis=0)]
     return np.sort(places[np.argsort(-dy[places])][:CANDIDATES])
 
 
@@ -179,27 +181,35 @@ def kinks(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     change = np.abs(np.diff(slope))  # (C - 2,) at x[1:-1]
     # Between samples that all but coincide, slopes are those of the rounding of y, and of x.
     rounding = np.finfo(np.float64).eps * (np.abs(y).max() + np.abs(x).max() * np.abs(slope)) / dx  # (C - 1,)
-    least = np.maximum(1e-9 * change.max(), 4 * (rounding[:-1] + rounding[1:]))
-    is_kink = change > np.maximum(OUTLIER * _largest_nearby(change, gap=1), least)
+    places = _standing_out(change, OUTLIER, gap=1)
+    places = places[change[places] > np.maximum(1e-9 * change.max(), 4 * (rounding[places] + rounding[places + 1]))]
     away = change * dx[:-1] * dx[1:] / (dx[:-1] + dx[1:])  # of a sample from the line between those beside it
-    is_kink &= away > APART * _largest_nearby(away, gap=1)
-    places = 1 + np.flatnonzero(is_kink)
+    places = 1 + places[away[places] > APART * _largest_nearby(away, places, gap=1)]
     places = places[np.argsort(-change[places - 1])][:CANDIDATES]
     left = np.unique(np.concatenate([places - 1, places]))
     return (x[left] + x[left + 1]) / 2
 
 
-def _sums_nearby(values: np.ndarray) -> np.ndarray:
-    """Sums of the NEARBY values before each, and behind it, (2, N); at the ends of fewer, or 0."""
-    total, place = np.append(0.0, np.cumsum(values)), np.arange(len(values))
-    before = total[place] - total[np.maximum(place - NEARBY, 0)]
-    behind = total[np.minimum(place + 1 + NEARBY, len(values))] - total[place + 1]
-    return np.stack([before, behind])
+def _standing_out(values: np.ndarray, times: float, gap: int = 0) -> np.ndarray:
+    """Where values (N,) are over so many times the largest of NEARBY ones on either side, but for the next `gap`."""
+    far = gap + 1
+    above = values > 0
+    above[far:] &= values[far:] > times * values[:-far]  # the windows need to be looked at in few places then
+    above[:-far] &= values[:-far] > times * values[far:]
+    places = np.flatnonzero(above)
+    return places[values[places] > times * _largest_nearby(values, places, gap)]
 
 
-def _largest_nearby(values: np.ndarray, gap: int = 0) -> np.ndarray:
-    """The largest of NEARBY values on either side of each, its next `gap` neighbours left out."""
-    return np.asarray(_sides(values, gap).max(axis=0))
+def _largest_nearby(values: np.ndarray, places: np.ndarray, gap: int = 0) -> np.ndarray:
+    """The largest of NEARBY values on either side of each place, (P,), its next `gap` neighbours left out."""
+    return np.asarray(_nearby(values, places, gap).max(axis=(0, 2)))
+
+
+def _nearby(values: np.ndarray, places: np.ndarray, gap: int = 0) -> np.ndarray:
+    """The NEARBY values before each place and behind it, (2, P, NEARBY), but for the next `gap`; 0 beyond the ends."""
+    away = gap + 1 + np.arange(NEARBY)
+    at = places[:, None] + np.stack([-away, away])[:, None]
+    return np.where((at >= 0) & (at < len(values)), values.take(at, mode="clip"), 0.0)
 
 
 def _sides(values: np.ndarray, gap: int) -> np.ndarray:

@@ -88,14 +88,14 @@ def _checked(cells: Cells, seen: int) -> Cells:
 def _samples(x: Any, y: Any, weight: Any, first: int) -> Cells:
     """Each sample of positive weight as a cell, unsorted; `first` numbers the first one in errors."""
     x, y = _vector("x", x, first), _vector("y", y, first)
-    weight = np.ones_like(x) if weight is None else _vector("weight", weight, first)
+    weight = np.broadcast_to(1.0, x.shape) if weight is None else _vector("weight", weight, first)
     if not len(x) == len(y) == len(weight):
         raise RelufitError(f"x, y and weight must be as long, not {len(x)}, {len(y)} and {len(weight)}")
     if (weight < 0).any():
         raise RelufitError(f"weight is negative at row {first + np.argmax(weight < 0)}; it must be at least 0")
     if not weight.all():
         x, y, weight = x[weight > 0], y[weight > 0], weight[weight > 0]
-    zeros = np.broadcast_to(0.0, x.shape)  # no memory, until cells are joined
+    zeros = np.broadcast_to(0.0, x.shape)  # takes no memory until cells are joined
     return Cells(x, y, weight, zeros, zeros, zeros, len(x))
 
 
@@ -134,8 +134,11 @@ def _sorted(parts: Sequence[Cells], kind: Literal["quicksort", "stable"] = "quic
     columns = list(zip(*(part[:-1] for part in parts), strict=True))
     x = np.concatenate(columns[0])
     order = np.argsort(x, kind=kind)
-    # A column at a time, so that only one lies in memory twice.
-    rest = (np.concatenate(column)[order] for column in columns[1:])
+    # A column at a time, so that only one lies in memory twice; one number for all samples (stride 0) needs no order.
+    rest = (
+        column[0] if len(parts) == 1 and column[0].strides == (0,) else np.concatenate(column)[order]
+        for column in columns[1:]
+    )
     return Cells._make([x[order], *rest, sum(part.samples for part in parts)])
 
 

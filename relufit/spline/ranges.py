@@ -14,6 +14,7 @@ the right half those from the middle to it. The highest bit in which the numbers
 which they lie in different halves of one group: the run from one to the other is two rows of that level.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -34,17 +35,20 @@ class RangeMoments:
         mass, x, y = samples[:3]
         # The median, not the middle of the range: beside an outlier all other samples lie close together.
         self.centre = float(x[len(x) // 2])
-        dx = x - self.centre
-        terms = np.stack([mass, mass * dx, mass * y, mass * dx * dx, mass * y * dx, mass * y * y])  # (6, N)
-        terms[3:] += samples[3:]
+        dx, my = x - self.centre, mass * y
+        mx = mass * dx
         # Each total is a pair of floats, so that a short run of a long table keeps its digits. The second one holds
         # what each addition lost: Knuth, The Art of Computer Programming 2, 4.2.2, theorem B.
         self.totals = np.zeros((2, 6, len(x) + 1))
-        total, lost = self.totals[0, :, 1:], self.totals[1, :, 1:]
-        np.cumsum(terms, axis=1, out=total)
-        before = self.totals[0, :, :-1]
-        added = total - before
-        np.cumsum((before - (total - added)) + (terms - added), axis=1, out=lost)
+        own: Sequence[np.ndarray | float] = samples[3:] if samples[3:].any() else (0.0, 0.0, 0.0)
+        terms = mass, mx, my, mx * dx + own[0], my * dx + own[1], my * y + own[2]
+        for term, totals, losses in zip(terms, *self.totals, strict=True):
+            total, before, lost = totals[1:], totals[:-1], losses[1:]
+            np.cumsum(term, out=total)
+            added = total - before
+            np.subtract(term, added, out=lost)
+            lost += before - (total - added)
+            np.cumsum(lost, out=lost)
 
     def between(self, ranks: np.ndarray) -> np.ndarray:
         """Moments between neighbouring ranks, integers (..., K + 1) from 0 to N: (6, ..., K), zeros for no samples."""

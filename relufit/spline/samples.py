@@ -44,16 +44,20 @@ class DataPieces:
     @cached_property
     def breaks(self) -> np.ndarray:
         """Both sides of each jump: the samples before and after it."""
-        places = jumps(self.x, self.y)
+        places = self._before_jumps
         sides = np.unique(np.concatenate([places, places + 1]))
         return self.x[sides[(sides > 0) & (sides < len(self.x) - 1)]]
 
     @cached_property
     def jumps(self) -> np.ndarray:
         """Without one beside the first sample or the last, which is no break."""
-        places = jumps(self.x, self.y)
+        places = self._before_jumps
         places = places[(places > 0) & (places < len(self.x) - 2)]
         return self.x[np.stack([places, places + 1])]
+
+    @cached_property
+    def _before_jumps(self) -> np.ndarray:
+        return jumps(self.x, self.y)
 
     @cached_property
     def suspects(self) -> np.ndarray:
