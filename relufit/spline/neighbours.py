@@ -11,7 +11,7 @@ import numpy as np
 from relufit.spline.least_squares import solve
 from relufit.spline.pieces import Pieces
 
-WHOLE, HALVES = (-1.0, 1.0), (-1.0, -0.5, 0.5, 1.0)
+HALVES = np.array([-1.0, -0.5, 0.5, 1.0])  # pieces that bounds move by; those at knots that are held by whole ones
 SHORTEST = 0.5  # of a piece, that is left of a stretch
 MOST = 256  # shifts, about: where stretches are many, only those of fewer bounds at once
 PARTS = np.append(1.0, 0.5 * 4.0 ** -np.arange(8))  # of the way to a sample beside it, by which a knot is nudged
@@ -27,18 +27,23 @@ def shifted(knots: np.ndarray, slopes: np.ndarray, held: np.ndarray) -> np.ndarr
     fixed = along[1:-1][np.isin(knots[1:-1], held)]
     inflections = np.flatnonzero(turns[:-1] * turns[1:] < 0) + 1.5  # in the middle of a piece whose ends turn both ways
     bounds = np.concatenate([along[:1], np.union1d(inflections, fixed), along[-1:]])
-    found = []
     inner = len(bounds) - 2
-    together = min(inner, 1 + MOST // (4 * max(inner, 1)))
-    for first in range(1, inner + 1):
-        for last in range(first, min(first + together, inner + 1)):
-            moving = slice(first, last + 1)
-            for by in WHOLE if np.isin(bounds[moving], fixed).any() else HALVES:
-                moved = bounds.copy()
-                moved[moving] += by
-                if np.diff(moved).min() >= SHORTEST:
-                    found.append(np.interp(np.interp(along, moved, bounds), along, knots))
-    return np.array(found).reshape(-1, len(knots))
+    if not inner:
+        return np.empty((0, len(knots)))
+    first, last = np.triu_indices(inner)
+    first, last = (places[last - first <= MOST // (4 * inner)] + 1 for places in (first, last))
+    place = np.arange(len(bounds))
+    moving = (first[:, None] <= place) & (place <= last[:, None])  # (M, B)
+    moved = (bounds + HALVES[:, None] * moving[:, None]).reshape(-1, len(bounds))  # (4 M, B)
+    allowed = (HALVES % 1 == 0) | ~moving[:, np.isin(bounds, fixed)].any(axis=1, keepdims=True)  # (M, 4)
+    moved = moved[(np.diff(moved).min(axis=1) >= SHORTEST) & allowed.ravel()]
+    # Where each knot is taken from, counted along the spline: all rows are searched as one ascending array.
+    apart = 2 * len(knots) * np.arange(len(moved))[:, None]
+    piece = np.searchsorted((moved + apart).ravel(), (along + apart).ravel(), side="right").reshape(-1, len(along))
+    piece = (piece - len(bounds) * np.arange(len(moved))[:, None] - 1).clip(0, inner)
+    start = np.take_along_axis(moved, piece, axis=1)
+    part = (along - start) / (np.take_along_axis(moved, piece + 1, axis=1) - start)
+    return np.interp(bounds[piece] + part * (bounds[piece + 1] - bounds[piece]), along, knots)
 
 
 def lowest(pieces: Pieces, knots: np.ndarray, most: int) -> np.ndarray:

@@ -132,7 +132,7 @@ def _with_neighbours(found: list[Spline]) -> list[Spline]:
             if ended.squares[i] <= NEIGHBOUR_RIVAL * limit and abs(ended.squares[i] - limit) > ALIKE * limit:
                 spline = solve(best.pieces, ended.knots[i])
                 found.append(improve(spline, held) if spline.squares < best.squares else spline)
-        if best_of(found).squares >= best.squares * (1 - SAME):
+        if best_of(found).squares >= best.squares * (1 - (SAME if len(best.slopes) <= FEW else ALIKE)):
             break
     return found
 
