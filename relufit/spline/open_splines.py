@@ -44,7 +44,7 @@ SHIFTED, EXCHANGED = 24, 12  # the most of them that are followed in one round
 FOLLOWED = 2  # of these, and of splines by turns, the most that are followed any further where pieces are many
 CROWDED = 150.0  # times what lines between nodes leave; three nodes a piece leave an 81st, where bends do not crowd
 SAME = 1e-6  # of the error: splines at their ends that differ by less are one; half-way, ALIKE
-RIVAL, NEIGHBOUR_RIVAL = 2.0, 1.2  # times the error of the best: what is still followed
+RIVAL, RIVAL_OF_MANY, NEIGHBOUR_RIVAL = 2.0, 1.1, 1.2  # times the error of the best: what is still followed
 
 
 def open_splines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
@@ -59,7 +59,7 @@ def open_splines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
         many = [pieces.distinct(lines.nodes), *([pieces.table[0]] if scarce else [])]
         starts += [thinned(solve(pieces, nodes), count) for nodes in many if len(nodes) > count]
     begun = [improve(start, pieces.breaks, FEW_STEPS) for start in starts]
-    behind = RIVAL * best_of(begun).squares
+    behind = (RIVAL if count <= MANY else RIVAL_OF_MANY) * best_of(begun).squares
     is_resolved = count >= RESOLVED * _stretches(lines, best_of(begun))
     is_small = scarce and pieces.most <= FEW_SAMPLES  # where all that may help is affordable
     steps = STEPS if is_resolved or is_small or count <= MANY else STEPS_OF_MANY
@@ -127,7 +127,7 @@ def _with_neighbours(found: list[Spline]) -> list[Spline]:
             starts = np.concatenate([starts, lowest(table, exchanged(table, best.knots), exchanges)])
         if not len(starts):
             break
-        ended, limit = improve_all(solve(table, starts), held, FEW_STEPS), solve(table, best.knots).squares
+        ended, limit = improve_all(solve(table, starts), held, FEW_STEPS if len(best.slopes) <= FEW else 4), solve(table, best.knots).squares
         for i in different(ended.squares)[: None if len(best.slopes) <= FEW else FOLLOWED]:
             if ended.squares[i] <= NEIGHBOUR_RIVAL * limit and abs(ended.squares[i] - limit) > ALIKE * limit:
                 spline = solve(best.pieces, ended.knots[i])
