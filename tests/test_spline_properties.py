@@ -90,10 +90,19 @@ def test_more_units_of_a_table_are_not_worse(block: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(30))
 def test_many_more_units_of_a_table_are_not_worse(block: int) -> None:
-    """The same for 9 numbers of units of 300 tables of up to 10^4 samples; of one in five tables it may miss."""
+    """The same for 9 numbers of units of 300 tables of up to 10^4 samples; of one in ten tables it may miss."""
     targets = {seed: random_function(seed) for seed in range(500 + 10 * block, 510 + 10 * block)}
     faults = (faults_by_units(seed, sampled(target, seed, 4.0), target, 9) for seed, target in targets.items())
-    none_of(faults, most=2)
+    none_of(faults, most=1)
+
+
+@pytest.mark.parametrize(("seed", "units"), [(533, (48, 99)), (553, (100, 160)), (572, (64, 99)), (589, (128, 160))])
+def test_where_few_pieces_have_most_of_the_error_all_samples_are_a_start(seed: int, units: tuple[int, int]) -> None:
+    """Spikes and saws in tables of 800 to 1900 samples: up to 10^4 times as much was left by more units."""
+    target = random_function(seed)
+    data = sampled(target, seed, 4.0)
+    fewer, more = (spline(*data, hidden=hidden).metrics["mse"] for hidden in units)
+    assert more <= 1.02 * fewer + 1e-14 * data[1].var()
 
 
 @pytest.mark.parametrize("seed", range(100))

@@ -41,8 +41,11 @@ MANY = 100  # pieces, from which fewer heights are looked at, and fewer neighbou
 HEIGHTS = (2.0, 3), (4.0, 5)  # in rounds: up to so many root mean squares off a curve, at so many heights
 NEIGHBOURS = 2  # rounds of looking at neighbours
 SHIFTED, EXCHANGED = 24, 12  # the most of them that are followed in one round
+STEPS_OF_NEIGHBOURS = 4  # where pieces are more than FEW
 FOLLOWED = 2  # of these, and of splines by turns, the most that are followed any further where pieces are many
 CROWDED = 150.0  # times what lines between nodes leave; three nodes a piece leave an 81st, where bends do not crowd
+UNEVEN = 0.5  # part of the pieces that matter to the error, below which they share it unevenly
+MANY_SAMPLES, VERY_MANY_SAMPLES = 10, 64  # a piece: above them all samples are a start where errors are uneven, or none
 SAME = 1e-6  # of the error: splines at their ends that differ by less are one; half-way, ALIKE
 RIVAL, RIVAL_OF_MANY, NEIGHBOUR_RIVAL = 2.0, 1.1, 1.2  # times the error of the best: what is still followed
 
@@ -53,16 +56,16 @@ def open_splines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
     starts += joining_samples(pieces, count, FEW_SAMPLES)
     if best_of(starts).is_exact:  # the others may be easier to close
         return sorted([*starts, *(improve(start, pieces.breaks) for start in starts)], key=squares_left)
-    scarce = is_scarce(pieces, count)
-    is_crowded = best_of(starts).squares > CROWDED * lines.fine.rest.sum()
-    if pieces.table is not None and count > FEW_PIECES and (scarce or is_crowded):
-        many = [pieces.distinct(lines.nodes), *([pieces.table[0]] if scarce else [])]
-        starts += [thinned(solve(pieces, nodes), count) for nodes in many if len(nodes) > count]
+    is_uneven = _is_uneven(best_of(starts))
+    if pieces.table is not None and count > FEW_PIECES:
+        starts += _thinned(pieces, count, lines, best_of(starts), is_uneven)
     begun = [improve(start, pieces.breaks, FEW_STEPS) for start in starts]
+    if is_uneven:  # the best start may be the last to settle
+        begun = [improve(start, pieces.breaks, STEPS_OF_MANY) for start in begun]
     behind = (RIVAL if count <= MANY else RIVAL_OF_MANY) * best_of(begun).squares
     is_resolved = count >= RESOLVED * _stretches(lines, best_of(begun))
-    is_small = scarce and pieces.most <= FEW_SAMPLES  # where all that may help is affordable
-    steps = STEPS if is_resolved or is_small or count <= MANY else STEPS_OF_MANY
+    is_small = is_scarce(pieces, count) and pieces.most <= FEW_SAMPLES  # where all that may help is affordable
+    steps = STEPS if is_resolved or is_small or is_uneven or count <= MANY else STEPS_OF_MANY
     found = [improve(start, pieces.breaks, steps) for start in begun if start.squares <= behind]
     if count > FEW_PIECES:
         following = by_turns(best_of(found), lines)[:FOLLOWED]
@@ -75,6 +78,25 @@ def open_splines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:
     found += better_plain_ones(best_of(found))
     found.append(released(best_of(found)))
     return sorted(found, key=squares_left)
+
+
+def _is_uneven(spline: Spline) -> bool:
+    """Whether few pieces of a table have most of the error: near kinks and jumps, or where single samples decide.
+
+    The square of a sum over the sum of squares counts the terms that matter.
+    """
+    squares = np.square(spline.errors).sum()
+    few_samples = spline.pieces.table is not None and spline.pieces.most <= VERY_MANY_SAMPLES * len(spline.slopes)
+    return bool(few_samples and spline.squares**2 < UNEVEN * len(spline.slopes) * squares)
+
+
+def _thinned(pieces: Pieces, count: int, lines: Lines, best: Spline, is_uneven: bool) -> list[Spline]:
+    """Splines with knots at all nodes of the lines, where bends crowd, and at all samples, without the least useful."""
+    are_few = is_uneven or pieces.most <= MANY_SAMPLES * count
+    is_crowded = best.squares > CROWDED * lines.fine.rest.sum()
+    many = [pieces.distinct(lines.nodes)] if are_few or is_crowded else []
+    many += [pieces.table[0]] if are_few and pieces.table is not None else []
+    return [thinned(solve(pieces, nodes), count) for nodes in many if len(nodes) > count]
 
 
 def _stretches(lines: Lines, best: Spline) -> int:
@@ -127,7 +149,10 @@ def _with_neighbours(found: list[Spline]) -> list[Spline]:
             starts = np.concatenate([starts, lowest(table, exchanged(table, best.knots), exchanges)])
         if not len(starts):
             break
-        ended, limit = improve_all(solve(table, starts), held, FEW_STEPS if len(best.slopes) <= FEW else 4), solve(table, best.knots).squares
+        ended, limit = (
+            improve_all(solve(table, starts), held, FEW_STEPS if len(best.slopes) <= FEW else 4),
+            solve(table, best.knots).squares,
+        )
         for i in different(ended.squares)[: None if len(best.slopes) <= FEW else FOLLOWED]:
             if ended.squares[i] <= NEIGHBOUR_RIVAL * limit and abs(ended.squares[i] - limit) > ALIKE * limit:
                 spline = solve(best.pieces, ended.knots[i])

@@ -16,6 +16,7 @@ which they lie in different halves of one group: the run from one to the other i
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class RangeMoments:
         # Each total is a pair of floats, so that a short run of a long table keeps its digits. The second one holds
         # what each addition lost: Knuth, The Art of Computer Programming 2, 4.2.2, theorem B.
         self.totals = np.zeros((2, 6, len(x) + 1))
-        own: Sequence[np.ndarray | float] = samples[3:] if samples[3:].any() else (0.0, 0.0, 0.0)
+        own: Sequence[Any] = list(samples[3:]) if samples[3:].any() else [0.0, 0.0, 0.0]
         terms = mass, mx, my, mx * dx + own[0], my * dx + own[1], my * y + own[2]
         for term, totals, losses in zip(terms, *self.totals, strict=True):
             total, before, lost = totals[1:], totals[:-1], losses[1:]
