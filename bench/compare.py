@@ -16,10 +16,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench import comparisons, terminal
-from bench.frames import Run, newest_aa, runs
-from bench.journal import RESULTS
-from bench.tables import absence, in_order
+from bench.analysis import comparison
+from bench.analysis.derived import absence, in_order
+from bench.analysis.frames import Run, newest_aa, runs
+from bench.journal.writer import RESULTS
+from bench.reporting import terminal
 from relufit.errors import RelufitError
 
 AA_PASSES, AA_BACKENDS, AA_SECONDS = 24, "numpy,numba,torch-cpu", 150.0
@@ -64,7 +65,7 @@ def _compare(results: Path, a: str, b: str, name: str | None, limit: float | Non
     complain = lambda text: print(f"bench.compare: {text}", file=sys.stderr)  # noqa: E731
     if _are_runs(results, a, b):
         new, old = (runs(results, [word], complain)[0] for word in (a, b))
-        frame, notes = comparisons.two_runs(new, old)
+        frame, notes = comparison.two_runs(new, old)
         title = f"{new.name} against {old.name}"
     else:
         found = runs(results, [name] if name else None, complain)
@@ -72,12 +73,12 @@ def _compare(results: Path, a: str, b: str, name: str | None, limit: float | Non
         usual = [run for run in found if run.question is None and run.kind != "solvers"]
         run = max(usual or found, key=lambda run: run.name)
         _demand_backends(run, a, b)
-        frame, notes = comparisons.two_backends(run, a, b), [comparisons.resolution_in_words(run)]
+        frame, notes = comparison.two_backends(run, a, b), [comparison.resolution_in_words(run)]
         title = f"{a} against {b}, run {run.name}: {run.machine}, {run.setting}"
-    terminal.show(comparisons.in_cells(frame), title, notes)
+    terminal.show(comparison.in_cells(frame), title, notes)
     if limit is None:
         return 0
-    worse = comparisons.worse(frame, limit)
+    worse = comparison.worse(frame, limit)
     for text in worse:
         print(f"bench.compare: {text}", file=sys.stderr)
     return int(bool(worse))
@@ -110,8 +111,8 @@ def measure_aa(results: Path) -> None:
         raise RelufitError(f"the A/A run ended with {done.returncode}; what it says is above")
     found = [run for run in map(newest_aa, (results / "raw").iterdir()) if run is not None]
     aa = max(found, key=lambda run: run.name)
-    table = comparisons.in_cells(comparisons.resolution_table(aa))
-    terminal.show(table, f"A/A: {aa.machine}, {aa.setting}", [comparisons.resolution_in_words(aa)])
+    table = comparison.in_cells(comparison.resolution_table(aa))
+    terminal.show(table, f"A/A: {aa.machine}, {aa.setting}", [comparison.resolution_in_words(aa)])
 
 
 if __name__ == "__main__":

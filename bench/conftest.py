@@ -20,14 +20,16 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench import header, isolate, machine, options, resuming, timing
-from bench.budget import CASE_SECONDS, MAX_CASE_SECONDS, QUICK_SECONDS, Budget, Past, Unsuitable
-from bench.cases import PROFILES, REPEATED, Case
-from bench.frames import read_lines
-from bench.journal import Journal
-from bench.loading import has_failed, load_or_skip, unavailable
-from bench.outcome import row, status_of
-from bench.trial import Trial
+from bench.analysis.frames import read_lines
+from bench.grid.case import PROFILES, REPEATED, Case
+from bench.hardware import machine
+from bench.journal import resume
+from bench.journal.status import row, status_of
+from bench.journal.writer import Journal
+from bench.measure import header, isolation, options, timing
+from bench.measure.budget import CASE_SECONDS, MAX_CASE_SECONDS, QUICK_SECONDS, Budget, Past, Unsuitable
+from bench.measure.loading import has_failed, load_or_skip, unavailable
+from bench.measure.trial import Trial
 from relufit import Backend
 from relufit.errors import RelufitError
 
@@ -61,14 +63,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """With --isolate this process only watches those that measure."""
     option = config.option
-    if not option.isolate or isolate.CHILD in os.environ or option.collectonly:
+    if not option.isolate or isolation.CHILD in os.environ or option.collectonly:
         return None
     names = options.choose(option)[1]
     seconds = option.seconds or (QUICK_SECONDS if option.profile == PROFILES[0] else None)
     say = lambda text: print(f"bench: {text}", file=sys.stderr, flush=True)  # noqa: E731, T201
     arguments = list(config.invocation_params.args)
     try:
-        return isolate.run_each(arguments, names, option.passes, Path(option.results), seconds, say, option.resume)
+        return isolation.run_each(arguments, names, option.passes, Path(option.results), seconds, say, option.resume)
     except RelufitError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -131,10 +133,10 @@ def leave_out_finished(config: pytest.Config, items: list[pytest.Item]) -> None:
     path = config.option.resume
     try:
         if path.is_file():  # else the next line says that there is none
-            resuming.demand_same_run(path, config.option)
+            resume.demand_same_run(path, config.option)
         journal_of(config)  # which adds the case that the run was ended in
-        done = resuming.finished(path)
-        config.stash[HUNG] = resuming.hung(path)
+        done = resume.finished(path)
+        config.stash[HUNG] = resume.hung(path)
     except RelufitError as error:
         raise pytest.UsageError(str(error)) from None
     items[:] = [item for item in items if key_of(item) not in done]
@@ -243,7 +245,7 @@ def settings(config: pytest.Config) -> dict[str, Any]:
         "threads": config.option.threads,
         "order_seed": ORDER_SEED,
         "isolated": config.option.isolate,
-        "selection": resuming.selection(config.option),
+        "selection": resume.selection(config.option),
     }
 
 

@@ -7,7 +7,7 @@
 At each size both backends are gated on agreement, as in every benchmark, and timed in alternating blocks: A B, B A,
 A B and so on, a line of the journal each. The answer is an interval: between the largest size at which one is clearly
 the faster and the smallest at which the other is. It is made from the journal alone; `python -m bench.report` makes it
-again. Inside the clock is what bench/work.py says.
+again. Inside the clock is what bench/measure/throughput.py says.
 
 Exit code 0 with or without a crossover, 1 where a backend disagrees with float64, 2 for what cannot be asked or done.
 """
@@ -18,19 +18,23 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench import crossings, header, machine, plots, report, timing
-from bench.bisection import Ended, Measured, longest_table, search
-from bench.budget import Past, Unsuitable
-from bench.cases import RULES, Case
-from bench.cells import digits, whole
-from bench.frames import Run, newest_aa, read
-from bench.journal import RESULTS, Journal
-from bench.loading import known_names, load, unavailable
-from bench.outcome import row, status_of
-from bench.question import FIXED, MOST, Question
-from bench.selection import is_backend
-from bench.trial import Trial
-from bench.work import WORK
+from bench import report
+from bench.analysis import crossings
+from bench.analysis.frames import Run, newest_aa, read
+from bench.grid.case import RULES, Case
+from bench.grid.selection import is_backend
+from bench.grid.sweep import FIXED, MOST, Question
+from bench.hardware import machine
+from bench.journal.status import row, status_of
+from bench.journal.writer import RESULTS, Journal
+from bench.measure import header, timing
+from bench.measure.budget import Past, Unsuitable
+from bench.measure.loading import known_names, load, unavailable
+from bench.measure.throughput import WORK
+from bench.measure.trial import Trial
+from bench.reporting import figures
+from bench.reporting.number_format import digits, whole
+from bench.statistics.bisection import Ended, Measured, longest_table, search
 from relufit.errors import RelufitError
 from relufit.params import DTYPES
 
@@ -136,7 +140,7 @@ def _answer(question: Question, options: argparse.Namespace) -> int:
 def _draw(run: Run, folder: Path) -> list[Path]:
     try:
         folder.mkdir(exist_ok=True)
-        return plots.draw_all(run, folder, run.slug)
+        return figures.draw_all(run, folder, run.slug)
     except OSError as error:
         raise RelufitError(f"cannot write to {folder}: {error.strerror}") from None
 

@@ -14,9 +14,10 @@ import sys
 import time
 from pathlib import Path
 
-from bench import isolate, report
-from bench.frames import read
-from bench.journal import RESULTS
+from bench import report
+from bench.analysis.frames import read
+from bench.journal.writer import RESULTS
+from bench.measure import isolation
 from relufit import backends
 from relufit.errors import RelufitError
 
@@ -69,7 +70,7 @@ def _run(budget: float, results: Path, chosen: str | None) -> int:
         "--results",
         str(results),
     ]
-    _, journal = isolate.run(grid, results, time.monotonic() + left, _say)
+    _, journal = isolation.run(grid, results, time.monotonic() + left, _say)
     if journal is None:
         raise RelufitError("the grid wrote no journal")
     report.report(results)

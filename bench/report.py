@@ -16,12 +16,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import comparisons, crossings, exports, plots, solvers, summary, tables, terminal
-from bench.blocks import Block, Heading, Table, Words, markdown
-from bench.exports import Format, write_text
-from bench.frames import Run, runs
-from bench.journal import RESULTS
-from bench.layouts import (
+from bench.analysis import comparison, crossings, derived, solvers
+from bench.analysis.frames import Run, runs
+from bench.journal.writer import RESULTS
+from bench.reporting import exports, figures, summary, terminal
+from bench.reporting.document import Block, Heading, Table, Words, markdown
+from bench.reporting.exports import Format, write_text
+from bench.reporting.provenance import ledger, marks
+from bench.reporting.tables import (
     LAYOUTS,
     cells_of_crossover,
     focus_in_words,
@@ -30,20 +32,19 @@ from bench.layouts import (
     lay_out_headline,
     lay_out_summary,
 )
-from bench.ledger import ledger, marks
 from relufit.errors import RelufitError
 
 LONG: dict[str, Callable[[Run], pd.DataFrame]] = {
-    "throughput": tables.throughput,
+    "throughput": derived.throughput,
     "headline": summary.headline,
-    "scaling": tables.scaling,
-    "ensembles": tables.ensembles,
-    "convergence": tables.convergence,
-    "agreement": tables.agreement,
-    "trajectory": tables.trajectory,
-    "memory": tables.memory,
-    "backends": tables.backends,
-    "verdicts": comparisons.against_baseline,
+    "scaling": derived.scaling,
+    "ensembles": derived.ensembles,
+    "convergence": derived.convergence,
+    "agreement": derived.agreement,
+    "trajectory": derived.trajectory,
+    "memory": derived.memory,
+    "backends": derived.backends,
+    "verdicts": comparison.against_baseline,
     "summary": summary.summary,
 }
 OF_CROSSOVERS: dict[str, Callable[[Run], pd.DataFrame]] = {"crossover": crossings.tabulate}
@@ -117,7 +118,7 @@ def write(results: Path, chosen: list[Run], kinds: list[Format]) -> None:
     for run in chosen:
         label = run.slug if slugs.count(run.slug) == 1 else f"{run.slug}-{run.name}"
         label = re.sub(r"[^\w.+-]+", "-", label)  # folders are named by others: it stands in links
-        page += page_section(run, plots.draw_all(run, results / "figures", label))
+        page += page_section(run, figures.draw_all(run, results / "figures", label))
     write_text(results / "README.md", markdown(page))
 
 
@@ -126,7 +127,7 @@ def write_against(results: Path, chosen: list[Run], older: Run, kinds: list[Form
     newer = [run for run in chosen if run.path != older.path and run.question == older.question]
     if not newer:
         raise RelufitError(f"--against {older.name}: that is the run itself; name a newer one with --run")
-    found = [(run, *comparisons.two_runs(run, older)) for run in newer]
+    found = [(run, *comparison.two_runs(run, older)) for run in newer]
     blocks = [
         Heading(1, f"Against {older.name}"),
         *(block for run, frame, notes in found for block in section(run, "verdicts", lay_out_against(frame, notes))),

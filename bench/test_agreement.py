@@ -7,7 +7,7 @@ The rows are the comparison; the clock runs over one gradient only because pytes
 
 import pytest
 
-from bench.trial import Trial
+from bench.measure.trial import Trial
 
 
 @pytest.mark.work("agreement")

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.cases import TRAIN_SAMPLES, draw
-from bench.trial import Trial, count_subnormals
+from bench.grid.case import TRAIN_SAMPLES, draw
+from bench.measure.trial import Trial, count_subnormals
 from relufit import Params, backprop, targets
 from relufit.data import split
 from relufit.fits import first_divergence

@@ -7,8 +7,8 @@ Nothing is timed here but the measured call itself; its time is not a result.
 
 import pytest
 
-from bench.memory import peak_bytes
-from bench.trial import Trial
+from bench.hardware.memory import peak_bytes
+from bench.measure.trial import Trial
 
 
 @pytest.mark.work("memory")

@@ -9,11 +9,11 @@ ten seconds a call, foretold from its own previous size, do not suffice; the row
 
 import pytest
 
-from bench import work
-from bench.trial import Trial
+from bench.measure import throughput
+from bench.measure.trial import Trial
 
 
 @pytest.mark.work("scaling")
 def test_scaling(trial: Trial) -> None:
     """Loss and all gradients of the whole data set."""
-    work.gradient(trial)
+    throughput.gradient(trial)

@@ -11,27 +11,27 @@ What is paid once, building the samples and the first call, is measured apart an
 import numpy as np
 import pytest
 
-from bench import work
-from bench.cases import draw
-from bench.trial import Trial
+from bench.grid.case import draw
+from bench.measure import throughput
+from bench.measure.trial import Trial
 
 
 @pytest.mark.work("forward")
 def test_forward(trial: Trial) -> None:
     """The network's output for samples on the device."""
-    work.forward(trial)
+    throughput.forward(trial)
 
 
 @pytest.mark.work("gradient")
 def test_gradient(trial: Trial) -> None:
     """Loss and all gradients: forward and backward."""
-    work.gradient(trial)
+    throughput.gradient(trial)
 
 
 @pytest.mark.work("step")
 def test_step(trial: Trial) -> None:
     """Forward, backward and update, in calls of `train`."""
-    work.step(trial)
+    throughput.step(trial)
 
 
 @pytest.mark.work("ensemble")

@@ -2,15 +2,16 @@
 
     pytest bench/test_trajectory.py --benchmark-only --backend numba,torch-cpu
 
-The rows are the comparison (bench/trajectory.py); the clock runs over the single steps only because pytest-benchmark
-wants something timed. A recipe takes the samples in an order of its own: it has no free run to compare.
+The rows are the comparison (bench/agreement/trajectory.py); the clock runs over the single steps only because
+pytest-benchmark wants something timed. A recipe takes the samples in an order of its own: it has no free run to
+compare.
 """
 
 import pytest
 
-from bench import agreement
-from bench.trajectory import exact_run, forced_steps, free_run
-from bench.trial import Trial
+from bench.agreement import error_bounds
+from bench.agreement.trajectory import exact_run, forced_steps, free_run
+from bench.measure.trial import Trial
 
 
 @pytest.mark.work("trajectory")
@@ -18,5 +19,5 @@ def test_trajectory(trial: Trial) -> None:
     """Steps from 32 states of the run within their bounds; then the distance and the relu signs epoch by epoch."""
     run = exact_run(trial.case)
     trial.checks = trial.benchmark.pedantic(forced_steps, (trial.backend, run))
-    agreement.demand(trial.checks)
+    error_bounds.demand(trial.checks)
     trial.record(**free_run(trial.backend, run))

@@ -9,8 +9,9 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from bench import layouts, report
-from bench.blocks import Words
+from bench import report
+from bench.reporting import tables
+from bench.reporting.document import Words
 
 
 def check_printable(text: str) -> None:
@@ -19,7 +20,7 @@ def check_printable(text: str) -> None:
 
 
 READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-OUR_WORDS = [value for module in (layouts, report) for value in vars(module).values() if isinstance(value, Words)]
+OUR_WORDS = [value for module in (tables, report) for value in vars(module).values() if isinstance(value, Words)]
 OUR_WORDS += [block for block in report.PAGE_TITLE if isinstance(block, Words)]
 OUR_LINKS = r"raw|tables/\w+\.md|figures/[\w.+-]+\.png|\.\./bench/README\.md#what-is-inside-the-clock"
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from exact import exact_grads, exact_loss, exact_training
 
-from bench import agreement
+from bench.agreement import error_bounds
 from relufit import SGD, Adam, Backend, Momentum, Params, Plan, RelufitError, Sizes, State, draw_plan, init_params
 from relufit.optim import Optimizer, stack_states
 
@@ -63,10 +63,10 @@ def agrees_with_float64(backend: Backend, sizes: Sizes, dtype: str) -> None:
     """Output, loss and four gradients are within the computed bound of float64 numpy."""
     skip_unsupported(backend, sizes, dtype)
     params, x, y = problem(sizes, dtype)
-    reference = agreement.reference(params, x, y)
-    checks = agreement.compare(backend, params, x, y, reference)
-    assert set(checks) == {*agreement.QUANTITIES, "gradient"}
-    worst, found = agreement.worst(checks)
+    reference = error_bounds.reference(params, x, y)
+    checks = error_bounds.compare(backend, params, x, y, reference)
+    assert set(checks) == {*error_bounds.QUANTITIES, "gradient"}
+    worst, found = error_bounds.worst(checks)
     assert found.share <= 1, f"{worst}: {found}"
 
 

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from bench import machine
-from bench.loading import known_names
+from bench.hardware import machine
+from bench.measure.loading import known_names
 from relufit import backends
 
 pytest.register_assert_rewrite("conformance", "cleanness", "table_files")

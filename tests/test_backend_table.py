@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import loading
+from bench.measure import loading
 from relufit import BackendUnavailable, RelufitError, backends
 from relufit.backends import PROBE_SECONDS, Row
 

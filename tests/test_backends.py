@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conformance import REQUIREMENTS
 
-from bench.loading import known_names, load_or_skip
+from bench.measure.loading import known_names, load_or_skip
 from bench.recipes import RECIPES
 from relufit import Params, Sizes, fit
 from relufit.backends import row

@@ -7,7 +7,7 @@ from exact import exact_grads, exact_loss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.agreement import (
+from bench.agreement.error_bounds import (
     QUANTITIES,
     Check,
     Disagreement,
@@ -39,7 +39,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reference of a large batch is worked off in blocks, bounds included."""
     params, x, y = problem(Sizes(50, 2, 8, 2), "float32")
     whole = reference(params, x, y)
-    monkeypatch.setattr("bench.agreement.BLOCK_ELEMENTS", 8 * 7)
+    monkeypatch.setattr("bench.agreement.error_bounds.BLOCK_ELEMENTS", 8 * 7)
     parts = reference(params, x, y)
     for name in QUANTITIES:
         np.testing.assert_allclose(parts.values[name], whole.values[name], rtol=1e-12, atol=1e-15)

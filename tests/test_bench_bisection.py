@@ -7,9 +7,9 @@ from math import exp, log
 import numpy as np
 import pytest
 
-from bench.bisection import CLOSE, Ended, Measured, choose_next, find_crossings, longest_table, scan, search
-from bench.statistics import compare_pairs
-from bench.verdicts import MARGIN, Pair, judge
+from bench.statistics.bisection import CLOSE, Ended, Measured, choose_next, find_crossings, longest_table, scan, search
+from bench.statistics.intervals import compare_pairs
+from bench.statistics.verdicts import MARGIN, Pair, judge
 
 
 class Arena:

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from bench.blocks import NO_CASES, Heading, Table, Words, markdown, plain
+from bench.reporting.document import NO_CASES, Heading, Table, Words, markdown, plain
 
 READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 

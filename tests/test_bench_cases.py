@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import budget, selection, timing
-from bench.budget import MAX_CASE_SECONDS, SHARE_FOR_ROUNDS, Budget, Unsuitable
-from bench.cases import LEARNING, PROFILES, SOLVED, SOLVERS, Case, draw, grid
-from bench.loading import known_names
-from bench.summary import SUMMARY
+from bench.grid import selection
+from bench.grid.case import LEARNING, PROFILES, SOLVED, SOLVERS, Case, draw, grid
+from bench.measure import budget, timing
+from bench.measure.budget import MAX_CASE_SECONDS, SHARE_FOR_ROUNDS, Budget, Unsuitable
+from bench.measure.loading import known_names
+from bench.reporting.summary import SUMMARY
 from relufit import SGD, Adam, Momentum, RelufitError
 
 NONE: dict[str, Any] = dict.fromkeys(("backend", "target", "batch", "hidden", "dtype"))
@@ -176,8 +177,8 @@ def test_a_case_draws_the_same_inputs_each_time() -> None:
 
 def test_many_samples_are_drawn_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many samples drawn in pieces are the same whatever follows them, and are kept for the next backend."""
-    monkeypatch.setattr("bench.cases.MANY_SAMPLES", 100)
-    monkeypatch.setattr("bench.cases.PIECE", 64)
+    monkeypatch.setattr("bench.grid.case.MANY_SAMPLES", 100)
+    monkeypatch.setattr("bench.grid.case.PIECE", 64)
     case = Case("scaling", 150, inputs=2)
     _, x, y = draw(case)
     assert (x.shape, y.shape, x.dtype, y.dtype) == ((150, 2), (150, 1), np.float32, np.float32)

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from test_bench_frames import HEADER, MACHINE, line, write
 
-from bench import compare, comparisons, layouts, report
-from bench.blocks import markdown
-from bench.frames import Run, newest_aa, read, runs
+from bench import compare, report
+from bench.analysis import comparison
+from bench.analysis.frames import Run, newest_aa, read, runs
+from bench.reporting import tables
+from bench.reporting.document import markdown
 
 PACKAGES = {"numpy": "2.4.6"}
 
@@ -54,9 +56,9 @@ def test_two_backends_of_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[s
     """In pairs of passes a backend that is 30 % faster is FASTER at each size, and an equal one the SAME."""
     journal(tmp_path, "r", {"numpy": 1e-3, "numba": 1e-3 / 1.3, "jax-cpu": 1e-3})
     run = runs(tmp_path)[0]
-    assert list(comparisons.two_backends(run, "numba", "numpy").verdict) == ["FASTER"] * 4
-    assert list(comparisons.two_backends(run, "numpy", "numba").verdict) == ["SLOWER"] * 4
-    assert list(comparisons.two_backends(run, "numpy", "jax-cpu").verdict) == ["SAME"] * 4
+    assert list(comparison.two_backends(run, "numba", "numpy").verdict) == ["FASTER"] * 4
+    assert list(comparison.two_backends(run, "numpy", "numba").verdict) == ["SLOWER"] * 4
+    assert list(comparison.two_backends(run, "numpy", "jax-cpu").verdict) == ["SAME"] * 4
     code, out, _ = table(tmp_path, "numba", "numpy", capsys=capsys)
     assert code == 0
     assert out.count("FASTER") == 4
@@ -71,7 +73,7 @@ def test_drift_cancels_between_passes(tmp_path: Path) -> None:
         for place, (backend, seconds) in enumerate((("numpy", 1e-3), ("numba", 1e-3 / 1.1)))
         for n, measured in enumerate(rounds(seconds, seed=place))
     ]
-    frame = comparisons.two_backends(read(write(tmp_path / "r.jsonl", *lines)), "numba", "numpy")
+    frame = comparison.two_backends(read(write(tmp_path / "r.jsonl", *lines)), "numba", "numpy")
     assert list(frame.verdict) == ["FASTER"]
     assert frame.times_faster[0] == pytest.approx(1.1, abs=0.02)
 
@@ -79,9 +81,9 @@ def test_drift_cancels_between_passes(tmp_path: Path) -> None:
 def test_a_single_pass_may_have_drifted(tmp_path: Path) -> None:
     """A difference of 30 % within one pass is UNSURE, with the reason; five times is FASTER."""
     for ratio, word, kind in ((1.3, "UNSURE", "drift"), (5, "FASTER", "")):
-        frame = comparisons.two_backends(_single(tmp_path, ratio), "numba", "numpy")
+        frame = comparison.two_backends(_single(tmp_path, ratio), "numba", "numpy")
         assert (frame.verdict[0], frame.kind[0]) == (word, kind)
-    assert "--passes 12" in "".join(comparisons.two_backends(_single(tmp_path, 1.3), "numba", "numpy").reason)
+    assert "--passes 12" in "".join(comparison.two_backends(_single(tmp_path, 1.3), "numba", "numpy").reason)
 
 
 def _single(tmp_path: Path, ratio: float) -> Run:
@@ -92,7 +94,7 @@ def _single(tmp_path: Path, ratio: float) -> Run:
 def test_what_has_no_time_has_no_verdict(tmp_path: Path) -> None:
     """A case that only one of two backends has is a row that says which failed, and why."""
     refused = {**line("numba", status="SKIPPED", reason="no such thing"), "seconds": None}
-    frame = comparisons.two_backends(read(write(tmp_path / "r.jsonl", line(), refused)), "numpy", "numba")
+    frame = comparison.two_backends(read(write(tmp_path / "r.jsonl", line(), refused)), "numpy", "numba")
     assert list(frame.verdict) == ["UNSURE"]
     assert list(frame.reason) == ["numba is SKIPPED: no such thing"]
 
@@ -102,7 +104,7 @@ def test_two_runs_and_fail_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     times = {"numpy": 1e-3, "numba": 1e-4, "jax-cpu": 2e-3, "torch-cpu": 3e-3}
     journal(tmp_path, "old", times)
     journal(tmp_path, "new", {**times, "numba": 1.4e-4})
-    frame, _ = comparisons.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
+    frame, _ = comparison.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
     words = frame.set_index("a").verdict
     assert set(words["numba"]) == {"SLOWER"}
     assert "SLOWER" not in set(words.drop("numba"))
@@ -121,7 +123,7 @@ def test_between_runs_nothing_is_claimed_that_the_machine_does_not_resolve(tmp_p
     journal(tmp_path, "old", times)
     journal(tmp_path, "new", {**times, "numba": 1.4e-4})
     name = write_aa(tmp_path / "raw" / "m", apart=1.5)
-    frame, _ = comparisons.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
+    frame, _ = comparison.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
     numba = frame.set_index("a").loc["numba"]
     assert set(numba.verdict) == {"UNSURE"}
     assert all(f"that the A/A run {name} resolves" in reason for reason in numba.reason)
@@ -132,7 +134,7 @@ def test_a_machine_that_changed_is_no_backend_that_did(tmp_path: Path) -> None:
     times = {"numpy": 1e-3, "numba": 1e-4, "jax-cpu": 2e-3}
     journal(tmp_path, "old", times)
     journal(tmp_path, "new", {name: 1.2 * seconds for name, seconds in times.items()})
-    frame, notes = comparisons.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
+    frame, notes = comparison.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
     assert set(frame.verdict) == {"UNSURE"}
     assert any("by which most cases changed: the median one is 0.83" in note for note in notes)
 
@@ -141,7 +143,7 @@ def test_few_cases_are_no_control(tmp_path: Path) -> None:
     """Two runs with one backend support only claims beyond the drift of a machine."""
     journal(tmp_path, "old", {"numpy": 1e-3})
     journal(tmp_path, "new", {"numpy": 1.4e-3})
-    frame, notes = comparisons.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
+    frame, notes = comparison.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
     assert set(frame.kind) == {"drift"}
     assert any("fewer than 8 cases" in note for note in notes)
 
@@ -167,7 +169,7 @@ def test_settings_that_differ_are_said(tmp_path: Path) -> None:
     machine = {**machine, "packages": {"numpy": "2.5.0", "jax": "0.11"}, "python": "CPython 3.12.1"}
     newer = {**HEADER, "machine": machine, "settings": {"profile": "quick", "threads": 1}}
     journal(tmp_path, "new", {"numpy": 1e-3}, **newer)
-    _, notes = comparisons.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
+    _, notes = comparison.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
     said = "\n".join(notes)
     assert "numpy: 2.5.0, was 2.4.6" in said
     assert "jax: 0.11, was none" in said
@@ -180,7 +182,7 @@ def test_machines_are_compared_by_ratios(tmp_path: Path, capsys: pytest.CaptureF
     times = {"torch-cpu": 3e-3, "numpy": 1e-3, "numba": 1e-4, "jax-cpu": 2e-3}
     journal(tmp_path, "here", times, folder="m")
     journal(tmp_path, "there", {name: seconds / 3 for name, seconds in times.items()}, folder="another")
-    frame, _ = comparisons.two_runs(*(runs(tmp_path, [name])[0] for name in ("here", "there")))
+    frame, _ = comparison.two_runs(*(runs(tmp_path, [name])[0] for name in ("here", "there")))
     ratios = frame[frame.a != "torch-cpu"].times_faster
     assert ratios.between(0.95, 1.05).all()
     assert "torch-cpu" not in set(frame.a)
@@ -196,16 +198,16 @@ def test_an_a_a_run_says_what_can_be_told_apart(tmp_path: Path) -> None:
     (run,) = runs(tmp_path)
     assert run.name == "r"
     assert run.aa is not None
-    least, because = comparisons.resolution(run, line())
+    least, because = comparison.resolution(run, line())
     assert 0.1 < least < 2
     assert because == "that the A/A run aa resolves"
-    frame = comparisons.two_backends(run, "numba", "numpy")
+    frame = comparison.two_backends(run, "numba", "numpy")
     assert set(frame.kind) == {"drift"}
     assert "that the A/A run aa resolves" in frame.reason[0]
-    text = markdown(layouts.lay_out_verdicts(run))
+    text = markdown(tables.lay_out_verdicts(run))
     assert "A/A run aa: a difference below" in text or text == "No cases."
     assert newest_aa(tmp_path / "raw" / "nowhere") is None
-    assert len(comparisons.resolution_table(runs(tmp_path, ["aa"])[0])) == 1
+    assert len(comparison.resolution_table(runs(tmp_path, ["aa"])[0])) == 1
 
 
 def test_each_case_has_the_limit_that_the_a_a_run_gave_it(tmp_path: Path) -> None:
@@ -218,9 +220,9 @@ def test_each_case_has_the_limit_that_the_a_a_run_gave_it(tmp_path: Path) -> Non
     aa = write(tmp_path / "raw" / "m" / "aa.jsonl", *passes, settings={"profile": "aa", "threads": None}).stem
     journal(tmp_path, "r", {"numpy": 1e-3, "numba": 1e-3 / 1.3})
     (run,) = runs(tmp_path)
-    words = comparisons.two_backends(run, "numba", "numpy").set_index("batch").verdict
+    words = comparison.two_backends(run, "numba", "numpy").set_index("batch").verdict
     assert words.to_dict() == {100: "FASTER", 200: "UNSURE", 400: "UNSURE", 800: "UNSURE"}
-    said = comparisons.resolution_in_words(run)
+    said = comparison.resolution_in_words(run)
     assert re.fullmatch(f"A/A run {aa}: a difference below 2.* to 50.* %, by its case, is not told apart .*", said)
 
 
@@ -275,4 +277,4 @@ def test_journals_of_before_can_be_compared(tmp_path: Path) -> None:
     """Journals of before, without passes or watchers, can still be compared."""
     text = json.dumps(line(seconds=[1e-3] * 7))
     run = read(write(tmp_path / "r.jsonl", text, line("numba", seconds=[1e-4] * 7)))
-    assert list(comparisons.two_backends(run, "numba", "numpy").verdict) == ["FASTER"]
+    assert list(comparison.two_backends(run, "numba", "numpy").verdict) == ["FASTER"]

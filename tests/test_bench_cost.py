@@ -8,7 +8,7 @@ import pytest
 from conformance import problem
 from exact import exact_grads
 
-from bench.cost import cost, is_fused, is_hinge, parameters, unfused_bytes, working_bytes
+from bench.grid.cost import cost, is_fused, is_hinge, parameters, unfused_bytes, working_bytes
 from relufit import Params, Sizes, init_params
 from relufit.optim import OPTIMIZERS
 

@@ -10,10 +10,13 @@ from test_bench_frames import HEADER, line
 from test_bench_report import digest
 from test_bench_report import journal as ordinary
 
-from bench import compare, crossings, layouts, question, report
-from bench.cells import NO_BREAK
-from bench.frames import Run, read, runs
-from bench.question import Question
+from bench import compare, report
+from bench.analysis import crossings
+from bench.analysis.frames import Run, read, runs
+from bench.grid import sweep
+from bench.grid.sweep import Question
+from bench.reporting import tables
+from bench.reporting.number_format import NO_BREAK
 
 ASKED = Question("numpy", "torch-cpu", "batch", 512, 1, 65536)
 FALLING = {1: 4.1, 8: 3.0, 64: 2.5, 512: 1.5, 724: 1.2, 1024: 0.8, 4096: 0.5, 65536: 1 / 6.2}
@@ -210,7 +213,7 @@ def test_a_folder_of_crossovers_alone_is_reported(tmp_path: Path) -> None:
     make(tmp_path, FALLING)
     report.report(tmp_path)
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {"crossover.csv", "crossover.md"}
-    assert len(layouts.cells_of_crossover(runs(tmp_path)[0])) == len(FALLING)
+    assert len(tables.cells_of_crossover(runs(tmp_path)[0])) == len(FALLING)
 
 
 def test_each_question_is_a_kind_of_run(tmp_path: Path) -> None:
@@ -265,8 +268,8 @@ def test_a_crossover_is_not_compared_with_an_older_ordinary_run(tmp_path: Path) 
 )  # fmt: skip
 def test_a_damaged_question_is_none(found: object) -> None:
     """A run with a damaged question is an ordinary one; a whole question comes back as it was."""
-    assert question.read(found) is None
-    assert question.read(json.loads(json.dumps(ASKED.settings()))) == ASKED
+    assert sweep.read(found) is None
+    assert sweep.read(json.loads(json.dumps(ASKED.settings()))) == ASKED
 
 
 def test_a_step_avoids_the_batch_of_minibatches() -> None:

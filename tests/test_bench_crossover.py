@@ -11,8 +11,12 @@ import pytest
 from test_bench_compare import write_aa
 from test_bench_frames import MACHINE
 
-from bench import ceilings, crossings, crossover, frames, gate, loading
-from bench.cases import Case
+from bench import crossover
+from bench.agreement import gate
+from bench.analysis import crossings, frames
+from bench.grid.case import Case
+from bench.hardware import cpu_peaks
+from bench.measure import loading
 from bench.recipes import RECIPES
 from relufit import Params, State
 from relufit.backend import Backend, Samples
@@ -92,7 +96,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     loading.unavailable.cache_clear()
     monkeypatch.setattr(time, "perf_counter", lambda: Early.now)
     monkeypatch.setattr(crossover.header.timing, "resolution", lambda: 1e-9)
-    monkeypatch.setattr(ceilings, "measure", lambda threads: {})
+    monkeypatch.setattr(cpu_peaks, "measure", lambda threads: {})
     monkeypatch.setattr(crossover.machine, "describe", lambda: MACHINE)
 
 

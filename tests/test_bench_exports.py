@@ -8,9 +8,11 @@ import pytest
 from test_bench_frames import line, write
 from test_bench_report import journal
 
-from bench import exports, report, tables
-from bench.blocks import Block, Heading, Table, Words
-from bench.frames import read
+from bench import report
+from bench.analysis import derived
+from bench.analysis.frames import read
+from bench.reporting import exports
+from bench.reporting.document import Block, Heading, Table, Words
 
 NASTY = '<script>x</script> | 50 % of a_b & {c} #1 ~ ^ \\n $d$ `e` "f" [g]'
 LONG = pd.DataFrame({
@@ -42,7 +44,7 @@ def test_the_same_frame_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
 
 def test_parquet_comes_back_as_it_was(tmp_path: Path) -> None:
     """Parquet keeps every number in full, every type and every text, and the columns of an empty table."""
-    for frame in (LONG, LONG[:0], tables.throughput(read(journal(tmp_path)))):
+    for frame in (LONG, LONG[:0], derived.throughput(read(journal(tmp_path)))):
         back = pd.read_parquet(written(tmp_path, "parquet", frame))
         pd.testing.assert_frame_equal(back, frame, check_exact=True)
 

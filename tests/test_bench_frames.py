@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import ledger, report, tables
-from bench.blocks import markdown
-from bench.cases import Case
-from bench.frames import read, runs
-from bench.journal import Journal
+from bench import report
+from bench.analysis import derived
+from bench.analysis.frames import read, runs
+from bench.grid.case import Case
+from bench.journal.writer import Journal
+from bench.reporting import provenance
+from bench.reporting.document import markdown
 from relufit import RelufitError
 
 MACHINE = {"slug": "a-machine", "cpu": "A CPU", "cores": 2, "gpus": []}
@@ -194,8 +196,8 @@ def test_a_damaged_first_line_costs_the_reader_nothing(part: str, value: object,
     assert run.machine
     assert run.threads
     assert run.slug
-    assert markdown(ledger.ledger(run))
-    assert "numpy" in tables.in_order(run)
+    assert markdown(provenance.ledger(run))
+    assert "numpy" in derived.in_order(run)
 
 
 @pytest.mark.parametrize(

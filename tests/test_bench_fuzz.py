@@ -21,11 +21,12 @@ from hypothesis import strategies as st
 from test_bench_frames import followed
 from test_bench_solvers import solved, spline
 
-from bench import plots, report
-from bench.fields import read_backend, read_case, read_header
-from bench.frames import read
-from bench.kinds import ENTRIES, NUMBER_LIMIT, TEXT_LENGTH
-from bench.question import Question
+from bench import report
+from bench.analysis.frames import read
+from bench.grid.sweep import Question
+from bench.journal.schema import read_backend, read_case, read_header
+from bench.journal.values import ENTRIES, NUMBER_LIMIT, TEXT_LENGTH
+from bench.reporting import figures
 from relufit import RelufitError
 
 RAW = Path(__file__).resolve().parent.parent / "results" / "raw"
@@ -216,7 +217,7 @@ def test_no_journal_breaks_the_tables(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, lines: list[bytes]
 ) -> None:
     """Each table is written and clean, and each line that is not ours is named once, and no other."""
-    monkeypatch.setattr(plots, "draw_all", lambda run, folder, label: [folder / f"fits-{label}.png"])
+    monkeypatch.setattr(figures, "draw_all", lambda run, folder, label: [folder / f"fits-{label}.png"])
     reported(tmp_path_factory.mktemp("fuzz"), lines)
 
 

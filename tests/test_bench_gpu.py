@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import gpu, nvidia
-from bench.loading import unavailable
+from bench import gpu
+from bench.hardware import nvidia
+from bench.measure.loading import unavailable
 
 ROOT = Path(__file__).parent.parent
 

@@ -13,11 +13,12 @@ from typing import Any
 import psutil
 import pytest
 
-from bench import isolate, resuming
-from bench.cases import Case
-from bench.frames import read, read_lines
-from bench.journal import Journal, in_flight_file
-from bench.outcome import row
+from bench.analysis.frames import read, read_lines
+from bench.grid.case import Case
+from bench.journal import resume
+from bench.journal.status import row
+from bench.journal.writer import Journal, in_flight_file
+from bench.measure import isolation
 from relufit.errors import RelufitError
 
 PLUGIN = """
@@ -84,11 +85,11 @@ def test_memory_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """A case that takes all memory is ended before the machine has none, and the others are measured."""
     (tmp_path / "broken.py").write_text(PLUGIN.format(what="hoard()") + HOARD)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    monkeypatch.setattr(isolate, "free_bytes", lambda: 4 * 2**30 - taken())  # nothing else takes any
-    monkeypatch.setattr(isolate, "LEAST_FREE_BYTES", 2 * 2**30)
+    monkeypatch.setattr(isolation, "free_bytes", lambda: 4 * 2**30 - taken())  # nothing else takes any
+    monkeypatch.setattr(isolation, "LEAST_FREE_BYTES", 2 * 2**30)
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path)]
-    code, journal = isolate.run(arguments, tmp_path, time.monotonic() + 120, said.append)
+    code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 120, said.append)
     assert code == 0
     assert journal is not None
     cases = read(journal).cases.set_index(["backend", "batch"])
@@ -130,7 +131,7 @@ def test_only_the_broken_case_is_lost(
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path)]
-    code, journal = isolate.run(arguments, tmp_path, time.monotonic() + 120, said.append, case_seconds=4.0)
+    code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 120, said.append, case_seconds=4.0)
     assert code == 0
     assert journal is not None
     cases = read(journal).cases.set_index(["backend", "batch"])
@@ -148,7 +149,7 @@ def test_a_backend_that_hangs_twice_is_left_alone(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     said: list[str] = []
     arguments = [*GRID, "--passes", "4", "--results", str(tmp_path)]
-    code, journal = isolate.run(arguments, tmp_path, time.monotonic() + 120, said.append, case_seconds=3.0)
+    code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 120, said.append, case_seconds=3.0)
     assert code == 0
     assert journal is not None
     lines = [line for line in read_lines(journal)[1] if line["batch"] == 33]
@@ -157,7 +158,7 @@ def test_a_backend_that_hangs_twice_is_left_alone(tmp_path: Path, monkeypatch: p
     assert [line["status"] for line in broken] == ["TIMEOUT", "TIMEOUT", "SKIPPED", "SKIPPED"]
     reason = "broken did not end within its time in 2 cases of this run; its others were not begun"
     assert {line["reason"] for line in broken[2:]} == {reason}
-    assert [*resuming.ended_badly(journal)] == ["broken: 2 TIMEOUT; its other cases were skipped"]
+    assert [*resume.ended_badly(journal)] == ["broken: 2 TIMEOUT; its other cases were skipped"]
 
 
 def test_a_run_that_is_gone_on_with_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +169,7 @@ def test_a_run_that_is_gone_on_with_is_watched(tmp_path: Path, monkeypatch: pyte
     begun.close()
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path), "--resume", str(begun.path)]
-    code, journal = isolate.run(
+    code, journal = isolation.run(
         arguments, tmp_path, time.monotonic() + 60, said.append, case_seconds=3.0, journal=begun.path
     )
     assert (code, journal) == (0, begun.path)
@@ -192,8 +193,8 @@ def test_the_time_of_a_run_ends_it(tmp_path: Path) -> None:
         "-p",
         "no:cacheprovider",
     ]
-    code, _ = isolate.run(arguments, tmp_path, time.monotonic() + 1, said.append)
-    assert code not in isolate.PYTEST_ENDS
+    code, _ = isolation.run(arguments, tmp_path, time.monotonic() + 1, said.append)
+    assert code not in isolation.PYTEST_ENDS
     assert said == ["the time is up"]
 
 
@@ -244,7 +245,7 @@ def test_a_case_that_was_written_has_finished(tmp_path: Path) -> None:
 
 def test_a_process_that_ignores_its_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that hangs inside a library and hears no signal is killed."""
-    monkeypatch.setattr(isolate, "KILL_SECONDS", 0.5)
+    monkeypatch.setattr(isolation, "KILL_SECONDS", 0.5)
     code = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
     )
@@ -255,5 +256,5 @@ def test_a_process_that_ignores_its_end_is_killed(tmp_path: Path, monkeypatch: p
     now = tmp_path / "run.now"
     now.write_text(json.dumps({"kind": "case"}))
     os.utime(now, (0, 0))
-    assert isolate._watch(child, lambda: now, time.monotonic() + 60, 1.0, lambda text: None) == -signal.SIGKILL
+    assert isolation._watch(child, lambda: now, time.monotonic() + 60, 1.0, lambda text: None) == -signal.SIGKILL
     assert json.loads(now.read_text())["status"] == "TIMEOUT"

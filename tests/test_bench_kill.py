@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from test_bench_run import ROOT, command
 
-from bench.cases import Case
-from bench.fields import CASE_FIELDS
-from bench.frames import read_lines
-from bench.journal import in_flight_file
+from bench.analysis.frames import read_lines
+from bench.grid.case import Case
+from bench.journal.schema import CASE_FIELDS
+from bench.journal.writer import in_flight_file
 
 COUNT, SEED, RESUMED = 50, 0, 2
 

@@ -5,9 +5,11 @@ from typing import Any
 
 from test_bench_frames import HEADER, line, write
 
-from bench import ledger, report, tables
-from bench.blocks import Table, markdown
-from bench.frames import Run, read
+from bench import report
+from bench.analysis import derived
+from bench.analysis.frames import Run, read
+from bench.reporting import provenance
+from bench.reporting.document import Table, markdown
 
 FACTS = {
     "numpy": {"threads": "2", "blas": "OpenBLAS 0.3"},
@@ -36,7 +38,7 @@ LINES = (
 def test_rows_that_differ_are_marked(tmp_path: Path) -> None:
     """Each difference has a letter, explained; what most rows share or do not tell has none."""
     run = make(tmp_path, *LINES)
-    letters, text = ledger.marks(run), ledger.differences(run)
+    letters, text = provenance.marks(run), provenance.differences(run)
     assert letters["numpy"] == ""
     for name, what in (
         ("torch-cpu", "threads 1"),
@@ -54,9 +56,9 @@ def test_rows_that_differ_are_marked(tmp_path: Path) -> None:
 def test_the_letters_stand_in_the_tables(tmp_path: Path) -> None:
     """The letters stand at the names of the rows, and the ledger under the table."""
     run = make(tmp_path, *LINES)
-    blocks = report.section(run, "throughput", [Table(tables.throughput(run)[["backend", "batch"]])])
+    blocks = report.section(run, "throughput", [Table(derived.throughput(run)[["backend", "batch"]])])
     text = markdown(blocks)
-    letter = ledger.marks(run)["torch-cpu"]
+    letter = provenance.marks(run)["torch-cpu"]
     assert f"torch-cpu ({letter})" in text
     assert "numpy (" not in text
     assert text.index("torch-cpu (") < text.index("Run r, profile quick")
@@ -65,7 +67,7 @@ def test_the_letters_stand_in_the_tables(tmp_path: Path) -> None:
 def test_it_says_what_a_reader_needs(tmp_path: Path) -> None:
     """The ledger gives versions, threads in force, variables, load, and what is inside the clock."""
     run = make(tmp_path, *LINES)
-    paragraph, _ = ledger.ledger(run, "convergence")
+    paragraph, _ = provenance.ledger(run, "convergence")
     for part in (
         "Run r",
         "commit",
@@ -76,16 +78,16 @@ def test_it_says_what_a_reader_needs(tmp_path: Path) -> None:
     ):
         assert part in str(paragraph)
     assert "no clock" not in str(paragraph)
-    assert set(ledger.CLOCKS) >= set(report.LONG) - {"backends"}
+    assert set(provenance.CLOCKS) >= set(report.LONG) - {"backends"}
 
 
 def test_more_letters_than_the_alphabet_has() -> None:
     """Letters beyond the alphabet go on with a1."""
-    names = ledger._names()
+    names = provenance._names()
     assert [next(names) for _ in range(27)][-2:] == ["z", "a1"]
 
 
 def test_a_gpu_tells_its_clock(tmp_path: Path) -> None:
     """The ledger gives the range of a GPU's clock while rows were measured."""
     run = make(tmp_path, line("numpy", gpu={"sm_mhz": 1980}), line("numba", gpu={"sm_mhz": 1500}))
-    assert "GPU clock 1500 to 1980 MHz." in str(ledger.ledger(run)[0])
+    assert "GPU clock 1500 to 1980 MHz." in str(provenance.ledger(run)[0])

@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from bench import machine
-from bench.loading import unavailable
-from bench.memory import _largest_reading
+from bench.hardware import machine
+from bench.hardware.memory import _largest_reading
+from bench.measure.loading import unavailable
 
 
 def test_a_machine_is_described_without_its_name() -> None:
@@ -77,7 +77,8 @@ def test_one_thread_is_one_thread(name: str) -> None:
 def test_the_peak_is_what_a_call_held_at_once() -> None:
     """The peak shows a buffer that comes and goes, to a few MiB."""
     code = (
-        "import numpy as np; from bench.memory import peak_bytes; from relufit.backends.numpy import NumpyBackend\n"
+        "import numpy as np; from bench.hardware.memory import peak_bytes\n"
+        "from relufit.backends.numpy import NumpyBackend\n"
         "for mebibytes in (16, 200):\n"
         "    peak, method = peak_bytes(NumpyBackend(), lambda: np.ones(mebibytes << 17))  # 8 bytes each\n"
         "    assert method and abs(peak / 2**20 - mebibytes) < 8, (mebibytes, peak, method)"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from test_bench_frames import line, write
 
-from bench import passes
-from bench.frames import read
+from bench.analysis.frames import read
+from bench.journal import passes
 
 
 def make(tmp_path: Path, *lines: dict[str, Any]) -> Any:

@@ -12,9 +12,11 @@ from test_bench_frames import line, write
 from test_bench_run import ROOT, bench, lines
 from test_bench_tables import make
 
-from bench import plots, report, solvers
-from bench.blocks import markdown
-from bench.frames import read
+from bench import report
+from bench.analysis import solvers
+from bench.analysis.frames import read
+from bench.reporting import figures
+from bench.reporting.document import markdown
 
 
 def solved(solver: str = "adam", backend: str = "numpy", **changes: Any) -> dict[str, Any]:
@@ -199,14 +201,14 @@ def test_the_newest_run_of_solvers_stands_beside_the_others(tmp_path: Path, caps
 def test_the_figure_has_a_panel_for_each_function(tmp_path: Path) -> None:
     """Each panel has a curve for each solver and the line of the best spline; without solvers there is none."""
     run = make(tmp_path, spline(), solved(), solved("sgd", status="DIVERGED", reason="x"), solved(target="abs"))
-    figure = plots.solver_curves.draw(run)
+    figure = figures.solver_curves.draw(run)
     assert figure is not None
     shown = [axes for axes in figure.axes if axes.get_title()]
     assert [axes.get_title() for axes in shown] == ["sin", "abs"]
     labels = shown[0].get_legend_handles_labels()[1]
     assert labels == ["spline", "adam", "sgd", "best spline found"]
     assert "best spline found" not in shown[1].get_legend_handles_labels()[1]
-    assert plots.solver_curves.draw(make(tmp_path / "none", line())) is None
+    assert figures.solver_curves.draw(make(tmp_path / "none", line())) is None
 
 
 def test_a_short_run_from_end_to_end(tmp_path: Path) -> None:

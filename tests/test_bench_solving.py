@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import solving
-from bench.agreement import Disagreement
-from bench.cases import SOLVERS, Case, grid
-from bench.solving import Diverging, Solving
+from bench.agreement.error_bounds import Disagreement
+from bench.grid.case import SOLVERS, Case, grid
+from bench.measure import solving
+from bench.measure.solving import Diverging, Solving
 from relufit import Params, fit
 from relufit.backends.numpy import NumpyBackend
 from relufit.fits import errors_against

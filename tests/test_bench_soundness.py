@@ -11,10 +11,12 @@ import pytest
 from test_bench_frames import line, write
 from test_bench_trial import make
 
-from bench import layouts, soundness, tables, timing
-from bench.blocks import markdown
-from bench.cases import Case
-from bench.frames import Run, read
+from bench.analysis import derived, warnings
+from bench.analysis.frames import Run, read
+from bench.grid.case import Case
+from bench.measure import timing
+from bench.reporting import tables
+from bench.reporting.document import markdown
 from relufit.backends.numpy import NumpyBackend
 
 RNG = np.random.default_rng(0)
@@ -29,7 +31,7 @@ def case(tmp_path: Path, header: dict[str, Any] | None = None, **fields: Any) ->
 
 def seen(tmp_path: Path, header: dict[str, Any] | None = None, **fields: Any) -> list[str]:
     """The words of the notes on such a row."""
-    return [note.word for note in soundness.notes(*case(tmp_path, header, **fields))]
+    return [note.word for note in warnings.notes(*case(tmp_path, header, **fields))]
 
 
 WATCHED = {"watched_seconds": 1.0, "cores_used": 1.0, "cores_of_others": 0.02, "cores_stolen": 0.0}
@@ -88,15 +90,15 @@ def test_drift_is_looked_for_within_a_pass(tmp_path: Path) -> None:
     for lines, expected in ((steady, False), ([*steady, drifting], True)):
         run = read(write(tmp_path / f"{expected}.jsonl", *lines))
         row = run.cases[run.cases.backend == "numpy"].to_dict("records")[0]
-        assert (soundness.drifting(run, row) is not None) == expected
+        assert (warnings.drifting(run, row) is not None) == expected
 
 
 def test_drift_is_seldom_seen_in_noise() -> None:
     """Steady rows are called drifting in 1 % at most (to sampling error), the level of the rank test."""
     rng, seen = np.random.default_rng(1), 0
     for _ in range(400):
-        by, p = soundness._drift((1e-3 * np.exp(rng.normal(0, 0.2, 24))).tolist())
-        seen += abs(by) > soundness.DRIFTING and p < 0.01
+        by, p = warnings._drift((1e-3 * np.exp(rng.normal(0, 0.2, 24))).tolist())
+        seen += abs(by) > warnings.DRIFTING and p < 0.01
     assert seen / 400 < 0.025
 
 
@@ -105,12 +107,12 @@ def test_it_stands_in_the_row_and_in_the_report(tmp_path: Path) -> None:
     lines = [line("torch-cpu", seconds=STEADY), line(seconds=STEADY, read_back_seconds=5e-3),
              line("textbook-numpy", seconds=[1e-3, 1.4e-3] * 12)]  # fmt: skip
     run = read(write(tmp_path / "r.jsonl", *lines))
-    frame = tables.throughput(run).set_index("backend")
+    frame = derived.throughput(run).set_index("backend")
     assert frame.unsound["numpy"].startswith("unsynchronized: 5")
     assert np.isnan(frame.times_faster_than_baseline["numpy"])
     assert frame.unsound["textbook-numpy"].startswith("noisy: the middle half of the rounds spreads by ")
     assert frame.times_faster_than_baseline["textbook-numpy"] == pytest.approx(0.83, abs=0.03)
-    text = markdown(layouts.lay_out_throughput(run))
+    text = markdown(tables.lay_out_throughput(run))
     assert "unsynchronized at N = 800" in text
     assert "noisy at N = 800" in text
 
@@ -120,7 +122,7 @@ def test_an_unsynchronized_baseline_gives_no_ratio(tmp_path: Path) -> None:
     run = read(
         write(tmp_path / "r.jsonl", line("torch-cpu", seconds=STEADY, read_back_seconds=1.0), line(seconds=STEADY))
     )
-    assert tables.throughput(run).times_faster_than_baseline.isna().all()
+    assert derived.throughput(run).times_faster_than_baseline.isna().all()
 
 
 class Asynchronous(NumpyBackend):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bench.statistics import Comparison, compare_groups, compare_pairs, holm
+from bench.statistics.intervals import Comparison, compare_groups, compare_pairs, holm
 
 MARGIN = 0.05
 BLOCKS, TIMES = 12, 400

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from test_bench_frames import followed, line, write
 
-from bench import cells, layouts, statistics, summary, tables
-from bench.blocks import markdown
-from bench.cells import NO_BREAK
-from bench.frames import Run, read
+from bench.analysis import derived
+from bench.analysis.frames import Run, read
+from bench.reporting import number_format, summary, tables
+from bench.reporting.document import markdown
+from bench.reporting.number_format import NO_BREAK
+from bench.statistics import intervals
 
 
 def make(tmp_path: Path, *lines: dict[str, Any]) -> Run:
@@ -26,7 +28,7 @@ def test_the_interval_covers_the_median(rounds: int, draw: str) -> None:
     true = {"normal": 0.0, "lognormal": 1.0, "exponential": np.log(2)}[draw]
     inside = 0
     for _ in range(2000):
-        _, low, high = statistics.median_interval(getattr(rng, draw)(size=rounds).tolist())
+        _, low, high = intervals.median_interval(getattr(rng, draw)(size=rounds).tolist())
         inside += low <= true <= high
     assert 0.935 < inside / 2000 <= 1
     if rounds >= 20:
@@ -35,9 +37,9 @@ def test_the_interval_covers_the_median(rounds: int, draw: str) -> None:
 
 def test_the_interval_is_made_of_values() -> None:
     """The interval of six is their extremes, of eleven the second from each end, of five there is none."""
-    assert statistics.median_interval([3, 1, 2, 6, 5, 4]) == (3.5, 1, 6)
-    assert statistics.median_interval(list(range(11))) == (5, 1, 9)
-    median, low, high = statistics.median_interval([1, 2, 3, 4, 5])
+    assert intervals.median_interval([3, 1, 2, 6, 5, 4]) == (3.5, 1, 6)
+    assert intervals.median_interval(list(range(11))) == (5, 1, 9)
+    median, low, high = intervals.median_interval([1, 2, 3, 4, 5])
     assert median == 3
     assert np.isnan(low)
     assert np.isnan(high)
@@ -51,7 +53,7 @@ def test_times_rates_and_speed_ups(tmp_path: Path) -> None:
         line("torch-cpu", seconds=[4e-3] * 6),
         line(work="forward", seconds=[4e-4] * 6, device_seconds=[1e-4]),
     )
-    frame = tables.throughput(run).set_index(["work", "backend"])
+    frame = derived.throughput(run).set_index(["work", "backend"])
     ours = frame.loc[("gradient", "numpy")]
     assert ours.median_us == pytest.approx(1000)
     assert ours.samples_per_second == pytest.approx(800_000)
@@ -71,12 +73,12 @@ def test_what_a_gpu_shows_beside_its_time(tmp_path: Path) -> None:
         line("torch-cuda", work="step", optimizer="adam", seconds=[5e-3] * 6, device="cuda"),
         line("torch-cpu", work="step", optimizer="adam", seconds=[2e-3] * 6),
     )
-    row = tables.throughput(run).set_index("backend").loc["cupy-train"]
+    row = derived.throughput(run).set_index("backend").loc["cupy-train"]
     assert row.launch_bound_share == pytest.approx(0.9)
     assert (row.gpu_watts, row.gpu_sm_mhz) == (120.5, 1980)
     assert row.baseline == "torch-cuda"
     assert row.times_faster_than_baseline == pytest.approx(5)
-    text = markdown(layouts.lay_out_throughput(run))
+    text = markdown(tables.lay_out_throughput(run))
     assert "launch-bound: the device waits 90 % of the time at N = 800; 70 kernels a step; throttled at N = 800" in text
     assert row.unsound == "throttled: software power cap"
     assert text.count("launch-bound") == text.count("throttled") == 1
@@ -89,8 +91,8 @@ def test_ensembles_are_networks_in_a_second(tmp_path: Path) -> None:
         line(work="ensemble", optimizer="adam", batch=32, networks=64, seconds=[4e-2] * 6, steps=100),
         line("torch-cpu", work="ensemble", optimizer="adam", batch=32, networks=64, status="SKIPPED", reason="slow"),
     )
-    assert tables.ensembles(run).set_index("backend").loc["numpy"].networks_per_second == pytest.approx(6.4)
-    text = markdown(layouts.lay_out_ensembles(run))
+    assert derived.ensembles(run).set_index("backend").loc["numpy"].networks_per_second == pytest.approx(6.4)
+    text = markdown(tables.lay_out_ensembles(run))
     assert "64 at once" in text
     assert "| numpy     | 6.4" in text
     assert "slow" in text
@@ -105,7 +107,7 @@ def test_backward_is_a_difference_without_an_interval(tmp_path: Path) -> None:
         line("torch-cpu", seconds=[3e-3] * 6),
         line("torch-cpu", work="forward", status="DISAGREES", reason="w1 is off", seconds=None),
     )
-    frame = tables.throughput(run).query("work == 'backward'").set_index("backend")
+    frame = derived.throughput(run).query("work == 'backward'").set_index("backend")
     assert frame.loc["numpy"].median_us == pytest.approx(2000)
     assert np.isnan(frame.loc["numpy"].low_us)
     assert frame.loc["torch-cpu"].status == "DISAGREES"
@@ -122,29 +124,29 @@ def learned(**changes: Any) -> dict[str, Any]:
 
 def test_thresholds_are_reached_when_first_seen(tmp_path: Path) -> None:
     """A threshold's seconds are of the first look below it; the last and the lowest error stand apart."""
-    row = tables.convergence(make(tmp_path, learned())).query("backend == 'numpy'").iloc[0]
+    row = derived.convergence(make(tmp_path, learned())).query("backend == 'numpy'").iloc[0]
     assert row["seconds_to_0.01"] == 1.0
     assert np.isnan(row["seconds_to_0.001"])
     assert (row.test_mse, row.lowest_test_mse, row.train_seconds, row.steps) == (2e-2, 5e-3, 1.5, 75)
-    assert cells.seconds_cell(dict(row), "seconds_to_0.01") == "1"
-    assert cells.seconds_cell(dict(row), "seconds_to_0.001") == "not reached"
+    assert number_format.seconds_cell(dict(row), "seconds_to_0.01") == "1"
+    assert number_format.seconds_cell(dict(row), "seconds_to_0.001") == "not reached"
 
 
 def test_a_diverged_run_says_so(tmp_path: Path) -> None:
     """A run that diverged says so and keeps what it reached before."""
     seen = {"step": [25, 50], "train_seconds": [1, 2], "loss": [1.0, "inf"], "test_mse": [5e-3, "nan"]}
     run = make(tmp_path, learned(status="DIVERGED", reason="the loss was nan", **seen))
-    row = dict(tables.convergence(run).query("backend == 'numpy'").iloc[0])
-    assert cells.seconds_cell(row, "seconds_to_0.01") == "1"
-    assert cells.seconds_cell(row, "seconds_to_0.0001") == "DIVERGED"
+    row = dict(derived.convergence(run).query("backend == 'numpy'").iloc[0])
+    assert number_format.seconds_cell(row, "seconds_to_0.01") == "1"
+    assert number_format.seconds_cell(row, "seconds_to_0.0001") == "DIVERGED"
 
 
 @pytest.mark.parametrize("status", ["SKIPPED", "DISAGREES", "CRASHED", "OOM"])
 def test_a_case_without_a_time_shows_its_status(status: str, tmp_path: Path) -> None:
     """A case without a time shows its status in each table, never a time, never a speed-up."""
     run = make(tmp_path, line(status=status, reason="why", seconds=None, iterations=None, steps=None))
-    row = tables.throughput(run).query("backend == 'numpy'").to_dict("records")[0]
-    assert cells.time_cell(row) == status
+    row = derived.throughput(run).query("backend == 'numpy'").to_dict("records")[0]
+    assert number_format.time_cell(row) == status
     assert np.isnan(row["times_faster_than_baseline"])
     assert status in summary.summary(run).to_string()
 
@@ -155,7 +157,7 @@ def test_a_case_without_a_time_shows_its_status(status: str, tmp_path: Path) -> 
 )
 def test_digits(value: float, text: str) -> None:
     """A number has three digits and no-break spaces between its thousands, so that no line ends inside it."""
-    assert cells.digits(value) == text.replace(" ", NO_BREAK)
+    assert number_format.digits(value) == text.replace(" ", NO_BREAK)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_digits(value: float, text: str) -> None:
 )
 def test_durations_have_the_unit_that_fits(seconds: float, text: str) -> None:
     """A duration has the unit that fits, from microseconds to seconds."""
-    assert cells.duration(seconds) == text
+    assert number_format.duration(seconds) == text
 
 
 def test_the_headline_stands_beside_its_baseline(tmp_path: Path) -> None:
@@ -193,7 +195,7 @@ def test_no_ratio_to_a_baseline_that_is_slower_than_the_recipe(
     run = make(
         tmp_path, line(seconds=[1e-3] * 6), line("torch-cpu", seconds=baseline), line("torch-recipe", seconds=recipe)
     )
-    ours = tables.throughput(run).query("backend == 'numpy'").iloc[0]
+    ours = derived.throughput(run).query("backend == 'numpy'").iloc[0]
     assert np.isfinite(ours["times_faster_than_baseline"]) == published
     assert np.isfinite(ours.baseline_over_recipe)
 
@@ -211,7 +213,7 @@ def test_scaling_in_long_form(tmp_path: Path) -> None:
             agreement={"gradient": {"error": 4e-4, "bound": 1e-3, "share": 0.4}},
         ),
     )
-    frame = tables.scaling(run).query("backend == 'numpy'")
+    frame = derived.scaling(run).query("backend == 'numpy'")
     assert frame.batch.tolist() == [100, 10**6]
     assert frame.median_seconds.tolist() == [1e-3, 2.0]
     assert np.isnan(frame.low_seconds.iloc[1])
@@ -225,7 +227,7 @@ def test_scaling_in_long_form(tmp_path: Path) -> None:
 def test_a_trajectory_in_long_form(tmp_path: Path) -> None:
     """A trajectory has its worst step, its first epoch with another sign and its first beyond a thousandth."""
     run = make(tmp_path, followed(), followed("numba", distance=[1e-5] * 4, flips=[0] * 4))
-    rows = tables.trajectory(run).set_index("backend")
+    rows = derived.trajectory(run).set_index("backend")
     ours, other = rows.loc["numpy"], rows.loc["numba"]
     assert (ours["share"], ours.first_flip_step, ours.first_flip_distance) == (0.2, 50, 2.5e-4)
     assert (ours.parted_step, ours.parted_flips, ours.flips_until_parted) == (75, 57, 59)
@@ -246,7 +248,7 @@ def test_a_trajectory_as_it_is_read(tmp_path: Path) -> None:
                  distance=[1e-5, 2e-5], flips=[0, 0]),
         followed("jax-cpu", status="DISAGREES", reason="w1 is off", agreement=None, **none),
     )  # fmt: skip
-    text = markdown(layouts.lay_out_trajectory(run)).replace(NO_BREAK, " ")
+    text = markdown(tables.lay_out_trajectory(run)).replace(NO_BREAK, " ")
     assert "### sin, adam, spread weights; H = 512, float32" in text
     cells = {
         row[0]: row[1:]

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from bench import terminal
-from bench.cells import digits
+from bench.reporting import terminal
+from bench.reporting.number_format import digits
 
 
 def test_a_number_is_not_broken_at_its_thousands(

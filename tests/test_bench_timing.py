@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from bench import timing
+from bench.measure import timing
 from relufit.backends.numpy import NumpyBackend
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from test_mutants import UncorrectedAdam
 
-from bench import agreement, tables, trajectory
-from bench.cases import Case
+from bench.agreement import error_bounds, trajectory
+from bench.agreement.trajectory import STATES, exact_run, flips, forced_steps, free_run, relu_signs
+from bench.analysis import derived
+from bench.grid.case import Case
 from bench.recipes.textbook import TextbookNumpy
-from bench.trajectory import STATES, exact_run, flips, forced_steps, free_run, relu_signs
 from relufit import Params
 from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
@@ -31,14 +32,14 @@ def test_a_right_backend_agrees_in_every_step(optimizer: str, dtype: str) -> Non
     assert len(set(steps)) == STATES
     assert (steps[0], steps[-1]) == (0, 99)
     for state, x, y, exact in run.forced:
-        np.testing.assert_array_equal(exact.grads.w1, agreement.reference(state.params, x, y).grads.w1)
+        np.testing.assert_array_equal(exact.grads.w1, error_bounds.reference(state.params, x, y).grads.w1)
         assert {array.dtype.name for tree in (state.params, *state.moments, (x,)) for array in tree} == {dtype}
         assert run.plan.order is not None
         epoch, batch = divmod(state.step, 25)
         np.testing.assert_array_equal(x, run.x[run.plan.order[epoch, 32 * batch : 32 * batch + 32]])
     checks = forced_steps(NumpyBackend(), run)
     assert len(checks) == 4
-    assert 0 < agreement.worst(checks)[1].share <= 1
+    assert 0 < error_bounds.worst(checks)[1].share <= 1
 
 
 def uncorrected(train: Callable[..., Any], state: State, samples: Samples, rule: Any, *rest: Any) -> Any:
@@ -80,8 +81,8 @@ class OneElementOff(NumpyBackend):
 )
 def test_a_wrong_step_disagrees(mutant: Backend, where: str, dtype: str) -> None:
     """Another rule, a wrong element of a gradient and an update left out each disagree by their array."""
-    with pytest.raises(agreement.Disagreement, match=f"^{where}"):
-        agreement.demand(forced_steps(mutant, exact_run(replace(CASE, dtype=dtype))))
+    with pytest.raises(error_bounds.Disagreement, match=f"^{where}"):
+        error_bounds.demand(forced_steps(mutant, exact_run(replace(CASE, dtype=dtype))))
 
 
 def test_float64_numpy_never_parts_from_itself() -> None:
@@ -122,7 +123,7 @@ def test_a_nudge_is_found_where_it_was_given(by: float) -> None:
     assert found["flips"][2] == np.count_nonzero((-by < z) & (z <= 0))
     assert (found["flips"][2] > 10) == (by == 0.5)
     assert found["distance"][3] > 0
-    assert (found["distance"][2] > tables.PARTED) == (by == 0.5)
+    assert (found["distance"][2] > derived.PARTED) == (by == 0.5)
 
 
 def test_signs_are_counted_one_by_one() -> None:
@@ -140,7 +141,7 @@ def test_signs_are_counted_one_by_one() -> None:
 def test_an_order_of_its_own_has_no_free_run() -> None:
     """A recipe's single steps are gated like any other's; left to itself it goes another way from the first step."""
     run = exact_run(replace(CASE, optimizer="sgd"))
-    agreement.demand(forced_steps(TextbookNumpy(), run))
+    error_bounds.demand(forced_steps(TextbookNumpy(), run))
     assert free_run(TextbookNumpy(), run) == {}
 
 
@@ -156,7 +157,7 @@ def test_a_run_that_diverges_says_who() -> None:
     assert (found["status"], found["reason"]) == ("DIVERGED", "numpy diverged in epoch 3")
     assert found["step"] == [25, 50]
     hopeless = exact_run(Case("trajectory", 32, optimizer="sgd", epochs=2))
-    agreement.demand(forced_steps(NumpyBackend(), hopeless))
+    error_bounds.demand(forced_steps(NumpyBackend(), hopeless))
     found = free_run(NumpyBackend(), hopeless)
     assert (found["status"], found["reason"]) == ("DIVERGED", "float64 itself diverged in epoch 1")
     assert found["distance"] == []

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.updates import bound_update
+from bench.agreement.update_bounds import bound_update
 from relufit import SGD, Adam, Momentum, Params, State
 from relufit.optim import Optimizer, map_arrays
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bench.statistics import compare_groups, compare_pairs
-from bench.verdicts import MARGIN, Pair, judge
+from bench.statistics.intervals import compare_groups, compare_pairs
+from bench.statistics.verdicts import MARGIN, Pair, judge
 
 RNG = np.random.default_rng(0)
 STEADY = np.exp(RNG.normal(0, 0.005, 12))

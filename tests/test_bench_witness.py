@@ -7,17 +7,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench import witness
+from bench.hardware import interference
 
 
 def test_what_goes_on_beside_is_measured() -> None:
     """A thread that is busy counts as a core of this process, and not as another's."""
     stop = threading.Event()
     busy = threading.Thread(target=lambda: sum(1 for _ in iter(stop.is_set, True)))
-    before = witness.read()
+    before = interference.read()
     busy.start()
     time.sleep(0.5)
-    found = witness.between(before, witness.read(), calls=10)
+    found = interference.between(before, interference.read(), calls=10)
     stop.set()
     busy.join()
     assert found["watched_seconds"] == pytest.approx(0.5, abs=0.3)
@@ -29,42 +29,42 @@ def test_what_goes_on_beside_is_measured() -> None:
 def test_every_counter_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """The counters are all cores' busy seconds, and those of other guests, which few systems tell."""
     times = SimpleNamespace(user=10.0, nice=1.0, system=5.0, idle=900.0, iowait=7.0, irq=0.5, softirq=0.25, steal=3.0)
-    monkeypatch.setattr(witness.psutil, "cpu_times", lambda: times)
-    found = witness.read()
+    monkeypatch.setattr(interference.psutil, "cpu_times", lambda: times)
+    found = interference.read()
     assert (found.busy_seconds, found.stolen_seconds) == (16.75, 3.0)
     del times.steal, times.irq
-    found = witness.read()
+    found = interference.read()
     assert (found.busy_seconds, found.stolen_seconds) == (16.25, 0.0)
 
 
 def test_page_faults_are_counted() -> None:
     """Touching fresh memory counts as page faults; a system that does not count them gives None."""
-    before = witness.minor_faults()
+    before = interference.minor_faults()
     if before is None:
         pytest.skip("this system does not count page faults")
     bytearray(64 << 20)[:: 1 << 12] = b"x" * (64 << 8)
-    after = witness.minor_faults()
+    after = interference.minor_faults()
     assert after is not None
     assert after > before
 
 
 def test_shares_are_of_the_time_between() -> None:
     """Another process's cores are the system's less one's own; what a host takes back is not negative."""
-    before = witness.Reading(10.0, 5.0, 100.0, 7.0, 1.0, 1000)
-    found = witness.between(before, witness.Reading(12.0, 6.0, 103.0, 6.5, 1.5, 1400), calls=100)
+    before = interference.Reading(10.0, 5.0, 100.0, 7.0, 1.0, 1000)
+    found = interference.between(before, interference.Reading(12.0, 6.0, 103.0, 6.5, 1.5, 1400), calls=100)
     assert found == {
         "watched_seconds": 2.0, "cores_used": 0.5, "cores_of_others": 1.0, "cores_stolen": 0.0,
         "throttled_share": 0.25, "minor_faults_per_call": 4.0,
     }  # fmt: skip
-    assert witness.between(before, before._replace(faults=None), calls=1)["minor_faults_per_call"] is None
+    assert interference.between(before, before._replace(faults=None), calls=1)["minor_faults_per_call"] is None
 
 
 def test_a_container_tells_how_long_it_was_held_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A container with a quota tells how long it was held back; without a file, or its word, it is 0."""
     stat = tmp_path / "cpu.stat"
-    monkeypatch.setattr(witness, "CPU_STAT", stat)
-    assert witness._throttled_seconds() == 0
+    monkeypatch.setattr(interference, "CPU_STAT", stat)
+    assert interference._throttled_seconds() == 0
     stat.write_text("usage_usec 5\n")
-    assert witness._throttled_seconds() == 0
+    assert interference._throttled_seconds() == 0
     stat.write_text("usage_usec 5\nnr_throttled 3\nthrottled_usec 2500000\n")
-    assert witness._throttled_seconds() == 2.5
+    assert interference._throttled_seconds() == 2.5

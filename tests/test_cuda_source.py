@@ -14,8 +14,9 @@ import pytest
 from conformance import REQUIREMENTS
 from cuda_on_host import DEADLOCK, HostFused, HostGraph, HostHinge, HostKernels, HostTrain
 
-from bench import agreement, device_ceilings
-from bench.loading import load_or_skip
+from bench.agreement import error_bounds
+from bench.hardware import gpu_peaks
+from bench.measure.loading import load_or_skip
 from relufit import Backend, Params, Plan, Sizes, draw_plan, init_params
 from relufit.backends.cuda import sources
 from relufit.backends.cuda.sources import sizes, source
@@ -76,12 +77,12 @@ def test_compiles_within_its_registers(architecture: int, hidden: int, file: str
 
 
 @pytest.mark.parametrize("architecture", [80, 90, 100])
-@pytest.mark.parametrize("dtype", list(device_ceilings.NUMBERS))
+@pytest.mark.parametrize("dtype", list(gpu_peaks.NUMBERS))
 def test_ceilings_compile_without_memory(dtype: str, architecture: int) -> None:
     """The loops that measure a device keep everything in registers."""
-    said = compile_for(architecture, device_ceilings.SOURCE.read_text(), device_ceilings.options(dtype))
+    said = compile_for(architecture, gpu_peaks.SOURCE.read_text(), gpu_peaks.options(dtype))
     found = {name: (int(stack), int(spills)) for name, stack, spills, _ in USED.findall(said)}
-    assert set(found) == {*device_ceilings.MIXES, "nothing"}
+    assert set(found) == {*gpu_peaks.MIXES, "nothing"}
     assert set(found.values()) == {(0, 0)}
 
 
@@ -119,7 +120,7 @@ def test_agrees_with_float64(make: Callable[[str], Backend], name: str, hidden: 
     """Output, loss and gradients on data made to hurt differ from float64 by rounding only."""
     params, x, y = adversarial(hidden, samples)
     backend = make(name)
-    agreement.demand(agreement.compare(backend, params, x, y, agreement.reference(params, x, y)))
+    error_bounds.demand(error_bounds.compare(backend, params, x, y, error_bounds.reference(params, x, y)))
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
@@ -138,7 +139,7 @@ def test_trains_as_float64_does(
     }
     backend = make(name)
     for many in (False, True):
-        agreement.demand(agreement.compare_training(backend, params, x, np.sin(y), rule, plans[plan], many=many))
+        error_bounds.demand(error_bounds.compare_training(backend, params, x, np.sin(y), rule, plans[plan], many=many))
 
 
 def digest(name: str, seed: int) -> str:

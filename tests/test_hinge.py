@@ -7,8 +7,8 @@ from exact import exact_training
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import agreement
-from bench.loading import load_or_skip
+from bench.agreement import error_bounds
+from bench.measure.loading import load_or_skip
 from relufit import Adam, Backend, Params, Plan, RelufitError, Sizes, backprop, draw_plan, hinge, init_params
 from relufit.backends.array import ArrayBackend
 from relufit.moments import tabulate
@@ -216,10 +216,10 @@ def test_forward_by_segments_is_the_network(backend: Backend, samples: int, dtyp
     params = init_params(50, 1, 2, seed=3, domain=(-2, 2), dtype=dtype)
     for x in (np.linspace(-3, 3, samples), np.full(samples, 0.7), np.linspace(50, 60, samples)):
         x = x.astype(dtype)[:, None]
-        exact = agreement.reference(params, x, np.zeros((samples, 2), dtype))
+        exact = error_bounds.reference(params, x, np.zeros((samples, 2), dtype))
         found = backend.forward(on_device(backend, params), backend.to_device(x))
         assert found.dtype == dtype
-        assert agreement.check(found, exact.values["output"], exact.bounds["output"]).share <= 1
+        assert error_bounds.check(found, exact.values["output"], exact.bounds["output"]).share <= 1
 
 
 @pytest.mark.parametrize("where", Params._fields)

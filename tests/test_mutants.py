@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from conformance import REQUIREMENTS
 
-from bench import agreement
-from bench.cases import Case, draw
+from bench.agreement import error_bounds
+from bench.grid.case import Case, draw
 from relufit import Adam, Params, State, optim
 from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
@@ -136,10 +136,10 @@ def test_adam_without_bias_correction_is_caught(monkeypatch: pytest.MonkeyPatch)
 def test_the_gate_catches_a_mutant_at_every_size_of_the_grid(mutant: type[NumpyBackend], batch: int) -> None:
     """The bound grows with the reduction length, and stays below a thousandth."""
     params, x, y = draw(Case("gradient", batch))
-    exact = agreement.reference(params, x, y)
-    agreement.demand(agreement.compare(NumpyBackend(), params, x, y, exact))
-    with pytest.raises(agreement.Disagreement):
-        agreement.demand(agreement.compare(mutant(), params, x, y, exact))
+    exact = error_bounds.reference(params, x, y)
+    error_bounds.demand(error_bounds.compare(NumpyBackend(), params, x, y, exact))
+    with pytest.raises(error_bounds.Disagreement):
+        error_bounds.demand(error_bounds.compare(mutant(), params, x, y, exact))
 
 
 @pytest.mark.parametrize("rule", [optim.SGD(), optim.Momentum(), optim.Adam()])
@@ -157,11 +157,11 @@ def test_the_gate_of_a_step_catches_a_wrong_update(rule: optim.Optimizer) -> Non
             return optimizer.update(state, Params(*(g * np.float32(len(samples)) for g in grads))), np.zeros(1)
 
     params, x, y = draw(Case("step", 32, optimizer="adam"))
-    exact = agreement.reference(params, x, y)
-    agreement.demand(agreement.compare_step(NumpyBackend(), params, x, y, exact, rule))
+    exact = error_bounds.reference(params, x, y)
+    error_bounds.demand(error_bounds.compare_step(NumpyBackend(), params, x, y, exact, rule))
     for mutant in (WrongRate(), SummedGradients()):
-        with pytest.raises(agreement.Disagreement):
-            agreement.demand(agreement.compare_step(mutant, params, x, y, exact, rule))
+        with pytest.raises(error_bounds.Disagreement):
+            error_bounds.demand(error_bounds.compare_step(mutant, params, x, y, exact, rule))
 
 
 class TakesBatchesInTurn(NumpyBackend):
@@ -194,7 +194,7 @@ def test_the_gate_of_training_catches_another_path(rule: optim.Optimizer, dtype:
     params, x, y = draw(Case("step", 48, optimizer="adam", dtype=dtype), 800)
     plan = draw_plan(800, batch=48, epochs=1)
     for sound in (NumpyBackend(), Recipe()):
-        agreement.demand(agreement.compare_training(sound, params, x, y, rule, plan))
+        error_bounds.demand(error_bounds.compare_training(sound, params, x, y, rule, plan))
     for mutant in (DropsTheRaggedBatch(), TakesBatchesInTurn(), LearnsNothing()):
-        with pytest.raises(agreement.Disagreement, match="trained"):
-            agreement.demand(agreement.compare_training(mutant, params, x, y, rule, plan))
+        with pytest.raises(error_bounds.Disagreement, match="trained"):
+            error_bounds.demand(error_bounds.compare_training(mutant, params, x, y, rule, plan))

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from conformance import REQUIREMENTS
 
-from bench import layouts, summary
-from bench.blocks import markdown
-from bench.cells import NO_BREAK
-from bench.frames import runs
+from bench.analysis.frames import runs
+from bench.reporting import summary, tables
+from bench.reporting.document import markdown
+from bench.reporting.number_format import NO_BREAK
 from relufit import Backend
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,7 +49,7 @@ def test_the_tables_are_those_of_the_runs_they_name() -> None:
     found = re.findall(r"<!-- (\w+): run (\S+) -->\n(.*?)\n<!-- end of table -->", README, flags=re.DOTALL)
     assert {"summary", "reached"} == {kind for kind, _, _ in found}
     for kind, name, table in found:
-        assert table.strip() == markdown(layouts.LAYOUTS[kind](runs(ROOT / "results", [name])[0]))
+        assert table.strip() == markdown(tables.LAYOUTS[kind](runs(ROOT / "results", [name])[0]))
 
 
 def test_plain_pytest_finds_the_tests() -> None:

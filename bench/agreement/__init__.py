@@ -1,0 +1,1 @@
+"""Comparison with float64 before any time counts: error bounds, update bounds, trajectories."""

@@ -1,0 +1,52 @@
+"""No time without agreement: what a case is compared in before it is timed, and what the journal keeps of that.
+
+The bounds are those of bench/agreement/error_bounds.py; `bench/measure/trial.py` calls this off the clock.
+"""
+
+from typing import Any
+
+from bench.agreement import error_bounds
+from bench.agreement.inputs import gate_inputs
+from bench.grid.case import GRADIENTS, RULES, STABLE_RATE, Case, draw
+from relufit.backend import Backend
+from relufit.data import Plan
+from relufit.optim import SGD
+
+Checks = dict[str, error_bounds.Check]
+LISTED = ("agreement", "trajectory")  # work whose rows list every quantity, for it is their subject
+
+
+def compare(backend: Backend, case: Case, plan: Plan) -> Checks:
+    """Output, loss and gradients, of a case with an optimizer also a step and the training of `plan`, with float64.
+
+    Raises agreement.Disagreement where one of them is beyond its bound.
+    """
+    rule, inputs = case.rule(), gate_inputs(case)
+    checks = error_bounds.compare(backend, *inputs)
+    if rule is not None:
+        checks |= error_bounds.compare_step(backend, *inputs, rule)
+        checks |= _compare_training(backend, case, plan)
+    error_bounds.demand(checks)
+    return checks
+
+
+def _compare_training(backend: Backend, case: Case, plan: Plan) -> Checks:
+    """A few steps in a row, by the very batches that are timed; one step alone is compared already."""
+    if case.work == "convergence":
+        plan = plan._replace(epochs=1)
+    if plan.epochs * plan.steps_per_epoch(case.samples) == 1:
+        return {}
+    rule: Any = RULES[case.optimizer]
+    if isinstance(rule, SGD):  # at the usual rate it diverges from wide networks' weights
+        rule = SGD(STABLE_RATE / case.hidden)
+    return error_bounds.compare_training(backend, *draw(case, case.samples), rule, plan, many=case.work == "ensemble")
+
+
+def recorded(case: Case, checks: Checks) -> dict[str, Any] | None:
+    """What a row keeps: the worst quantity, and of a timed gradient the gradient as a whole; or all of them."""
+    if not checks:
+        return None
+    if case.work not in LISTED:
+        name, worst = error_bounds.worst(checks)
+        checks = {name: worst, **({"gradient": checks["gradient"]} if case.work in GRADIENTS else {})}
+    return {name: check._asdict() for name, check in checks.items()}

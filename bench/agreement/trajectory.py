@@ -1,0 +1,142 @@
+"""A training run beside the same run in float64: each step from the same state, and all steps left to themselves.
+
+One step can be held to a bound (bench/agreement/update_bounds.py), many cannot: training amplifies what rounding does
+to each. So the float64 run is followed in two ways. *Forced*: at STATES places along it the backend gets its state,
+rounded to the dtype under test, and makes one step on the very next minibatch; that is gated like every other answer.
+*Free*: the backend goes from the same start to the end by itself, and after each epoch its distance from float64 is
+measured, and how many relu signs differ, over all samples and units. Where a run parts, these tell whether units were
+on for other samples before it did.
+"""
+
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bench.agreement import error_bounds
+from bench.grid.case import Case, draw
+from relufit.backend import Backend
+from relufit.backends.numpy import NumpyBackend
+from relufit.data import Plan, draw_plan
+from relufit.fits import first_divergence
+from relufit.optim import Optimizer, State, map_arrays
+from relufit.params import Params
+from relufit.solvers.slices import train_in_slices
+
+STATES = 32  # along the run, from which one step is made
+
+
+class Forced(NamedTuple):
+    """One step of the run to repeat: a state and its next minibatch, on the host in the dtype under test."""
+
+    state: State
+    x: np.ndarray  # (batch, D)
+    y: np.ndarray  # (batch, O)
+    exact: error_bounds.Reference  # at these very weights
+
+
+class Mark(NamedTuple):
+    """Where the float64 run is at the end of an epoch."""
+
+    params: Params
+    signs: np.ndarray  # see `relu_signs`
+    way: float  # how far it has gone from the start, all weights as one vector
+
+
+class ExactRun(NamedTuple):
+    """A run in float64 and what it is made of; x (N, D) and y (N, O) on the host in the dtype under test."""
+
+    x: np.ndarray
+    y: np.ndarray
+    rule: Optimizer
+    plan: Plan
+    start: State
+    forced: list[Forced]
+    marks: list[Mark]  # one an epoch; fewer where it diverges
+
+
+@lru_cache(maxsize=1)
+def exact_run(case: Case) -> ExactRun:
+    """Train the case in float64 by numpy; once for all backends. It ends where its loss leaves what can be trained."""
+    params, x, y = draw(case, case.samples)
+    rule, plan = case.rule(), draw_plan(case.samples, batch=case.batch, epochs=case.epochs)
+    assert rule is not None
+    assert plan.order is not None
+    run = ExactRun(x, y, rule, plan, rule.init(params), [], [])
+    state, backend = map_arrays(partial(np.asarray, dtype=np.float64), run.start), NumpyBackend()
+    samples, first = backend.samples(x.astype(np.float64), y.astype(np.float64)), state.params
+    pieces = plan.slices(case.samples)
+    chosen = set(np.linspace(0, plan.epochs * len(pieces) - 1, STATES).astype(int).tolist())
+    for order in plan.order:
+        for piece in pieces:
+            if state.step in chosen:
+                run.forced.append(_forced(state, x[order[piece]], y[order[piece]]))
+            batch, step = samples.take(order[piece]), Plan(None, piece.stop - piece.start, 1)
+            with np.errstate(over="ignore", invalid="ignore"):
+                state, losses = backend.train(state, batch, rule, step, range(1))
+            if first_divergence(losses) is not None:
+                return run
+        run.marks.append(Mark(state.params, relu_signs(state.params, samples.x), distance(state.params, first)))
+    return run
+
+
+def _forced(state: State, x: np.ndarray, y: np.ndarray) -> Forced:
+    rounded = map_arrays(lambda array: array.astype(x.dtype), state)
+    return Forced(rounded, x, y, error_bounds.reference(rounded.params, x, y))
+
+
+def forced_steps(backend: Backend, run: ExactRun) -> dict[str, error_bounds.Check]:
+    """One step from each state of the run: of each of the four arrays, the check with the largest share of its bound.
+
+    The names say from which state: "w2 after 400 steps".
+    """
+    found: dict[str, tuple[str, error_bounds.Check]] = {}
+    for state, x, y, exact in run.forced:
+        checks = error_bounds.compare_update(backend, state, x, y, exact, run.rule)
+        for name, check in checks.items():
+            if name not in found or check.share > found[name][1].share:
+                found[name] = f"{name} after {state.step} steps", check
+    return dict(found.values())
+
+
+def free_run(backend: Backend, run: ExactRun) -> dict[str, Any]:
+    """Train from the start to the end, and compare with float64 after every epoch; what the journal keeps of it.
+
+    `step`, `distance` (of all weights as one vector, over the way that float64 has gone) and `flips` (relu signs that
+    differ, of `pairs` of a sample and a unit) have an entry for each epoch, up to the first that is not finite. Nothing
+    of a recipe that takes the samples in an order of its own: it goes another way from the first step.
+    """
+    if getattr(backend, "order", "shared") == "own":
+        return {}
+    start = map_arrays(lambda array: backend.to_device(array.copy()), run.start)
+    samples, x = backend.samples(run.x, run.y), run.x.astype(np.float64)
+    slices = train_in_slices(backend, start, samples, run.rule, run.plan, epochs_per_slice=1)
+    seen: dict[str, list[Any]] = {"step": [], "distance": [], "flips": []}
+    for mark, part in zip(run.marks, slices, strict=False):  # no slice is trained beyond the last mark
+        params = Params(*(backend.to_host(p).astype(np.float64) for p in part.state.params))
+        values = part.state.step, distance(params, mark.params) / mark.way, flips(relu_signs(params, x), mark.signs)
+        if not np.isfinite(values[1]):
+            break
+        for series, value in zip(seen.values(), values, strict=True):
+            series.append(value)
+    end = {"pairs": len(x) * run.start.params.b1.size, **seen}
+    if len(seen["step"]) == run.plan.epochs:
+        return end
+    who = backend.name if len(run.marks) > len(seen["step"]) else "float64 itself"
+    return {**end, "status": "DIVERGED", "reason": f"{who} diverged in epoch {len(seen['step']) + 1}"}
+
+
+def distance(params: Params, others: Params) -> float:
+    """The distance of all weights as one vector."""
+    return error_bounds.norm(a - b for a, b in zip(params, others, strict=True))
+
+
+def relu_signs(params: Params, x: np.ndarray) -> np.ndarray:
+    """Which unit is on for which sample of x (N, D), eight to a byte: z > 0, evaluated in float64."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.packbits(x @ params.w1 > -params.b1)  # a sum is above 0 exactly where it is when rounded
+
+
+def flips(signs: np.ndarray, others: np.ndarray) -> int:
+    """How many of them differ."""
+    return int(np.bitwise_count(signs ^ others).sum())

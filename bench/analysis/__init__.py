@@ -1,0 +1,1 @@
+"""Numbers computed from journals; the home of pandas. Prints nothing."""

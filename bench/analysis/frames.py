@@ -1,0 +1,187 @@
+"""From raw journals to tidy frames: the only reader of results/raw.
+
+A line that cannot be used (truncated, foreign, of wrong types) is skipped with a complaint that names file and line,
+and the rest of the file counts. Backends that could not run stand in the frame with their reason.
+"""
+
+import gzip
+import json
+import zlib
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.grid import sweep
+from bench.grid.sweep import Question
+from bench.journal import passes
+from bench.journal.schema import CASE_FIELDS, Complain, read_backend, read_case, read_header
+from bench.journal.values import in_one_line
+from relufit.errors import RelufitError
+
+AA = "aa"  # the profile of a run of backends against themselves
+KINDS = ("headline", "solvers")  # profiles whose newest run stands beside that of the others
+
+
+@dataclass(frozen=True, eq=False)  # one run is itself alone, so that what is computed of it can be kept
+class Run:
+    """One journal: its first line and a frame with one row for each case and backend."""
+
+    path: Path
+    header: dict[str, Any]
+    cases: pd.DataFrame
+    aa: "Run | None" = None  # the newest run of the profile `aa` on the same machine: what can be told apart
+
+    @property
+    def profile(self) -> str:
+        """Which cases it went over."""
+        return str(self.header["settings"]["profile"])
+
+    @property
+    def kind(self) -> str:
+        """The profile, where its runs are a kind of their own."""
+        return self.profile if self.profile in KINDS else ""
+
+    @property
+    def name(self) -> str:
+        """The run's identifier, which begins with its date."""
+        return name_of(self.path)
+
+    @property
+    def machine(self) -> str:
+        """The hardware, in words."""
+        machine = self.header["machine"]
+        return ", ".join(
+            [*machine["gpus"], machine["cpu"] or self.path.parent.name, f"{machine['cores'] or '?'} cores"]
+        )
+
+    @property
+    def threads(self) -> str:
+        """The thread setting, in words."""
+        asked = self.header["settings"]["threads"]
+        return "threads as installed" if asked is None else f"{asked} thread" + ("s" if asked != 1 else "")
+
+    @property
+    def allocations(self) -> str:
+        """Whether the C library keeps large blocks that were freed, in words: MALLOC_* variables make it do so.
+
+        As installed it returns them to the system, and every large array pays for its page faults again.
+        """
+        variables = self.header["settings"]["environment"]
+        kept = {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"} <= set(variables)
+        return "allocations kept" if kept else "allocations as installed"
+
+    @property
+    def setting(self) -> str:
+        """Under which settings of the process it was measured, in words."""
+        return f"{self.threads}, {self.allocations}"
+
+    @property
+    def question(self) -> Question | None:
+        """What a run of bench.crossover was asked; None of other runs."""
+        return sweep.read(self.header["settings"]["crossover"])
+
+    @property
+    def slug(self) -> str:
+        """Machine and setting as part of a file's name; the profiles of KINDS and each crossover are kinds of runs."""
+        asked = self.header["settings"]["threads"]
+        return "".join(
+            [
+                self.path.parent.name,
+                f"-{self.kind}" if self.kind else "",
+                "" if self.question is None else f"-{self.question.slug()}",
+                "" if asked is None else f"-threads-{asked}",
+                "-kept" if self.allocations == "allocations kept" else "",
+            ]
+        )
+
+
+def runs(results: Path, names: list[str] | None = None, complain: Complain = lambda text: None) -> list[Run]:
+    """The runs of these names or files; without names, the newest of each machine and setting (`Run.slug`).
+
+    A/A runs stand behind the others of their machine (`Run.aa`) and are given by name only.
+    Raises RelufitError where there is none, or a name is unknown.
+    """
+    found = {name_of(path): path for path in sorted((results / "raw").glob("*/*.jsonl*"))}
+    for name in names or []:
+        if name not in found and not Path(name).is_file():
+            raise RelufitError(
+                f"there is no run {name!r} under {results / 'raw'}; there are {', '.join(found) or 'none'}"
+            )
+    chosen = [found.get(name, Path(name)) for name in names] if names else sorted(found.values(), key=lambda p: p.stem)
+    loaded = [run for run in (read(path, complain) for path in chosen) if not run.cases.empty]
+    loaded = [run for run in loaded if names or run.profile != AA]
+    if not loaded:
+        raise RelufitError(
+            f"there are no finished cases under {results / 'raw'}; run pytest bench --benchmark-only first"
+        )
+    newest = {run.path if names else run.slug: run for run in loaded}
+    found_aa = {folder: newest_aa(folder) for folder in {run.path.parent for run in newest.values()}}
+    with_aa = (run if run.profile == AA else replace(run, aa=found_aa[run.path.parent]) for run in newest.values())
+    return sorted(with_aa, key=lambda run: (run.slug, run.name))
+
+
+def newest_aa(folder: Path) -> Run | None:
+    """The newest A/A run in a machine's folder; it resolves itself. None where there is none."""
+    paths = sorted(folder.glob("*.jsonl*"), key=lambda path: path.stem, reverse=True)
+    found = (run for run in map(read, paths) if run.profile == AA and not run.cases.empty)
+    newest = next(found, None)
+    return None if newest is None else replace(newest, aa=newest)
+
+
+def name_of(path: Path) -> str:
+    """The run of a journal: RUN.jsonl, or RUN.jsonl.gz, as a long one that is finished may be packed."""
+    return path.name.partition(".")[0]
+
+
+def read(path: Path, complain: Complain = lambda text: None) -> Run:
+    """Read one journal. Raises RelufitError where the file cannot be read at all."""
+    header, lines = read_lines(path, complain)
+    cases = pd.DataFrame(passes.merge(lines, [*CASE_FIELDS, "backend"]))
+    return Run(path, header, _with_absent(cases, header) if lines else cases)
+
+
+def read_lines(path: Path, complain: Complain = lambda text: None) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The header of a journal, with every part that is read later, and its cases, a line for each pass."""
+    try:
+        content = path.read_bytes()
+        lines = (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines()
+    except (OSError, EOFError, zlib.error) as error:  # the file's, or of what was packed
+        raise RelufitError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    header: dict[str, Any] = {}
+    cases: list[dict[str, Any]] = []
+    joined: dict[str, dict[str, Any]] = {}
+    for number, line in enumerate(lines, 1):
+        leave_out = partial(_say, complain, f"{path}:{number}: left out")
+        try:
+            value = json.loads(line)
+            kind = value.get("kind") if isinstance(value, dict) else None
+            if kind == "backend":  # that came to the run later
+                joined |= read_backend(value, leave_out)
+            elif kind != "run":
+                cases.append(read_case(value))
+            elif header:
+                raise ValueError("another line that describes a run: the first one counts")
+            else:
+                header = read_header(value, leave_out)
+        except (ValueError, RecursionError) as error:  # not JSON, not text, or not one of our lines
+            _say(complain, f"{path}:{number}: skipped", str(error))
+    if not header:
+        complain(f"{path}: no line describes the run; its machine is taken from the folder's name")
+        header = read_header({})
+    return {**header, "backends": {**joined, **header["backends"]}}, cases
+
+
+def _say(complain: Complain, where: str, what: str) -> None:
+    """Say what is wrong, in a line that steers no terminal, whatever the file held."""
+    complain(f"{in_one_line(where)}: {in_one_line(what)[:120]}")
+
+
+def _with_absent(frame: pd.DataFrame, header: dict[str, Any]) -> pd.DataFrame:
+    """Add a row for each case and each backend that could not run here, with the reason."""
+    absent = {name: state["reason"] for name, state in header["backends"].items() if state["reason"] is not None}
+    known = frame[CASE_FIELDS].drop_duplicates()
+    rows = [known.assign(backend=name, status="SKIPPED", reason=reason) for name, reason in absent.items()]
+    return pd.concat([frame, *rows], ignore_index=True) if rows else frame

@@ -1,0 +1,76 @@
+"""How far a row is from its roof: its cost (grid/cost.py) over ceilings (hardware/cpu_peaks.py).
+
+The roof of a case is the least time that the ceilings allow for its cost: the longest of its instructions, its
+multiply-adds and, where its compulsory bytes exceed the largest cache, its copy. One core's ceilings count where the
+run was limited to one thread, all cores' otherwise; a row of a CUDA device stands under that device's ceilings, and its
+data are compared with its L2 cache.
+
+`share_of_copy` is another thing: the bandwidth that an unfused library must have moved if it went through its (N, H)
+arrays as bench/grid/cost.py counts, over the measured copy rate. It exceeds 1 where the arrays stay in a cache, or
+where a compiler fused some of the passes after all.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from bench.analysis.frames import Run
+from bench.grid import cost
+from relufit.params import DTYPES, Sizes
+
+COUNTED = {"forward": "forward", "gradient": "gradient", "step": "step", "scaling": "gradient"}
+DEVICES = ("cpu", "cuda")
+NAN = float("nan")
+
+
+def shares(run: Run, case: dict[str, Any], seconds: float) -> dict[str, float]:
+    """`share_of_roof` and `share_of_copy` of one call that took `seconds`; nan where nothing was measured."""
+    sizes = Sizes(*(int(case[name]) for name in ("batch", "inputs", "hidden", "outputs")))
+    work, algorithm = COUNTED.get(case["work"]), case["algorithm"]
+    rule = case["optimizer"] if work == "step" else ""
+    if work is None or case["device"] not in DEVICES or case["dtype"] not in DTYPES or rule not in cost.UPDATES:
+        return {"share_of_roof": NAN, "share_of_copy": NAN}
+    ceilings, cache_bytes = in_force(run, case["device"])
+    need = cost.cost(work, sizes, case["dtype"], algorithm, rule)
+    computed_in = "float64" if cost.is_hinge(algorithm) else case["dtype"]
+    roof = roof_seconds(need, ceilings, work, computed_in, cache_bytes)
+    moved = NAN if cost.is_fused(algorithm) else cost.unfused_bytes(work, sizes, case["dtype"])
+    return {
+        "share_of_roof": roof / seconds,
+        "share_of_copy": moved / seconds / ceilings["copy_bytes_per_second"],
+    }
+
+
+def in_force(run: Run, device: str = "cpu") -> tuple[dict[str, float], float]:
+    """The ceilings that this run's rows of a device stand under, and the bytes of the largest cache."""
+    if device == "cuda":
+        found: dict[str, float] = run.header["device_ceilings"]
+        return found, found["cache_bytes"]
+    ceilings = run.header["ceilings"]
+    one_thread = run.header["settings"]["threads"] == 1
+    return ceilings["one_core"] if one_thread else all_cores(ceilings), ceilings["cache_bytes"]
+
+
+def all_cores(ceilings: dict[str, Any]) -> dict[str, float]:
+    """The ceilings of all cores: a rate is at least what one core does, times what independent loops gain from all.
+
+    A neighbour who takes one of the cores while a mix is measured on all of them makes that roof too low, and the rows
+    under it too good.
+    """
+    gain = ceilings["independent_loops_scaling"]
+    return {
+        name: float(np.fmax(found, ceilings["one_core"][name] * gain)) if "copy" not in name else found
+        for name, found in ceilings["all_cores"].items()
+    }
+
+
+def roof_seconds(need: cost.Cost, ceilings: dict[str, float], work: str, dtype: str, cache_bytes: float) -> float:
+    """The least seconds that the ceilings allow for the cost; nan where one of them was not measured."""
+    mix = "forward" if work == "forward" else "gradient"
+    times = [
+        need.instructions / ceilings[f"{mix}_instructions_per_second_{dtype}"],
+        need.multiply_adds / ceilings[f"multiply_adds_per_second_{dtype}"],
+    ]
+    if need.bytes > cache_bytes:
+        times.append(need.bytes / ceilings["copy_bytes_per_second"])
+    return float(np.max(times))  # nan where one is nan

@@ -1,0 +1,1 @@
+"""What is measured: cases and their sizes, which of them a run takes, what they cost."""

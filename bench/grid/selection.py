@@ -1,0 +1,78 @@
+"""The command line's choice: which cases and which backends a run measures."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Any
+
+from bench.grid.case import LEARNING, SIZED_BY_BATCH, Case, grid
+from bench.measure.loading import known_names
+from relufit import backends, targets
+from relufit.errors import RelufitError
+from relufit.params import DTYPES
+
+USUAL = {"batch": 800, "hidden": 512, "dtype": "float32", "target": "sin"}
+
+
+def select(option: Any) -> tuple[list[Case], list[str]]:
+    """The cases and backends that the options ask for. Raises RelufitError for what does not exist.
+
+    A value that is asked for takes the place of the usual one in every case that it concerns; the other values of the
+    grid stay only where they were asked for.
+    """
+    cases = grid(option.profile)
+    wanted: dict[str, list[Any]] = {
+        "batch": _numbers("batch", option.batch),
+        "hidden": _numbers("hidden", option.hidden),
+        "dtype": _names("dtype", option.dtype, DTYPES.__contains__, DTYPES),
+        "target": _names("target", option.target, targets.ZOO.__contains__, targets.ZOO),
+    }
+    for name, values in wanted.items():
+        if values:
+            cases = [chosen for case in cases for chosen in _with_values(case, name, values)]
+    names = _names("backend", option.backend, is_backend, known_names()) or usual_names(option.profile)
+    missing = sorted(backends.required() - set(names))
+    if missing:
+        raise RelufitError(f"RELUFIT_REQUIRE names {', '.join(missing)}, which is not among the backends of this run")
+    return list(dict.fromkeys(cases)), names
+
+
+def usual_names(profile: str) -> list[str]:
+    """The backends of a run that names none: all; where solvers are compared, one that is fast on any machine."""
+    if profile != "solvers":
+        return known_names()
+    return ["numba" if find_spec("numba") else "numpy"]  # to probe it would load it, before its threads are set
+
+
+def _with_values(case: Case, name: str, values: list[Any]) -> list[Case]:
+    """The cases that this one stands for, where an option asks for `values` of the field `name`."""
+    if (name == "target" and case.work not in LEARNING) or (name == "batch" and case.work not in SIZED_BY_BATCH):
+        return [case]
+    if getattr(case, name) == USUAL[name]:
+        return [replace(case, **{name: value}) for value in values]
+    return [case] if getattr(case, name) in values else []
+
+
+def is_backend(name: str) -> bool:
+    """Whether the name is in a table, or is a device of torch that no table lists."""
+    if name in known_names():
+        return True
+    try:
+        return bool(backends.row(name))
+    except RelufitError:
+        return False
+
+
+def _names(option: str, text: str | None, exists: Callable[[str], bool], known: Iterable[str]) -> list[str]:
+    names = list(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
+    for name in names:
+        if not exists(name):
+            raise RelufitError(f"--{option}: unknown {name!r}; choose from {', '.join(known)}")
+    return names
+
+
+def _numbers(option: str, text: str | None) -> list[int]:
+    parts = [part.strip() for part in (text or "").split(",") if part.strip()]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise RelufitError(f"--{option} takes whole numbers above 0, separated by commas, not {text!r}")
+    return list(dict.fromkeys(int(part) for part in parts))

@@ -1,0 +1,1 @@
+"""The machine that measures: its description, its state while a case runs, its measured peaks."""

@@ -1,0 +1,151 @@
+"""Which machine, and in which state: what a reader needs in order to trust a number, and to repeat it."""
+
+import hashlib
+import os
+import platform
+import re
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import cpuinfo
+import psutil
+import threadpoolctl
+
+from relufit.memory import free_bytes
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PACKAGES = (
+    "relufit",
+    "numpy",
+    "torch",
+    "numba",
+    "jax",
+    "jaxlib",
+    "cupy-cuda12x",
+    "cupy-cuda13x",
+    "scikit-learn",
+    "array-api-compat",
+    "pytest",
+    "pytest-benchmark",
+)
+# The last is XLA's, which has no other switch (--xla_cpu_multi_thread_eigen=false no longer limits it: measured).
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "PJRT_NPROC")
+PREALLOCATION = "XLA_PYTHON_CLIENT_PREALLOCATE"
+ALLOCATOR_VARIABLES = (
+    "MALLOC_MMAP_THRESHOLD_",
+    "MALLOC_TRIM_THRESHOLD_",
+    "MALLOC_ARENA_MAX",
+    "LD_PRELOAD",
+    PREALLOCATION,
+)
+
+
+def describe() -> dict[str, Any]:
+    """The machine as hardware and software; never its name on a network."""
+    cpu = cpuinfo.get_cpu_info()
+    gpu = gpus()
+    cores = psutil.cpu_count(logical=False) or psutil.cpu_count()
+    brand = cpu.get("brand_raw") or platform.processor() or platform.machine()
+    return {
+        "slug": slug(brand, cores, gpu),
+        "cpu": brand,
+        "cores": cores,
+        "logical_cores": psutil.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "gpus": gpu,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},
+    }
+
+
+def slug(brand: str, cores: int | None, gpu: list[dict[str, str]]) -> str:
+    """A folder's name for a kind of hardware: GPUs first, then processor and cores."""
+    words = [*(g["name"] for g in gpu[:1]), re.sub(r"\((R|TM)\)|CPU|Processor|@.*", " ", brand), f"{cores} cores"]
+    return re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower()).strip("-")
+
+
+def gpus() -> list[dict[str, str]]:
+    """Name and driver of each NVIDIA GPU, by nvidia-smi; none where there is no driver."""
+    command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    rows = (line.split(", ") for line in found.splitlines() if line.count(", ") == 2)
+    return [{"name": name, "driver": driver, "memory": memory} for name, driver, memory in rows]
+
+
+def limit_threads(threads: int | None) -> None:
+    """Limit libraries loaded so far at run time, and those loaded later through their variables."""
+    if threads is not None:
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+        threadpoolctl.threadpool_limits(threads)
+
+
+def share_gpu_memory() -> None:
+    """Keep jax from taking three quarters of a GPU's memory at its first use; children inherit it."""
+    os.environ.setdefault(PREALLOCATION, "false")
+
+
+def threads_in_force() -> dict[str, int]:
+    """Threads that each native library will use, as it says itself."""
+    return {
+        Path(pool["filepath"]).name.partition(".")[0].partition("-")[0]: pool["num_threads"]
+        for pool in threadpoolctl.threadpool_info()
+    }
+
+
+def blas_threads(package: str) -> int | None:
+    """Threads of the BLAS that comes with a package, else of any; None where no BLAS is loaded."""
+    found = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    own = [pool for pool in found if package in Path(pool["filepath"]).parent.name]
+    return next((int(pool["num_threads"]) for pool in (*own, *found)), None)
+
+
+def environment() -> dict[str, str]:
+    """Variables that change what is measured, where they are set."""
+    return {name: os.environ[name] for name in (*THREAD_VARIABLES, *ALLOCATOR_VARIABLES) if name in os.environ}
+
+
+def available_bytes() -> int:
+    """Memory that this process can take without swapping, within the limits of a container."""
+    return free_bytes()
+
+
+def load_average() -> float | None:
+    """Processes that wanted a core in the last minute, on average; None where the system does not say."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def commit() -> dict[str, Any]:
+    """The commit measured and whether the tree differs from it; without git, a hash of the sources."""
+    try:
+        head = _git("rev-parse", "HEAD").strip()
+        changed = [line for line in _git("status", "--porcelain").splitlines() if not line[3:].startswith("results/")]
+    except (OSError, subprocess.SubprocessError):
+        return {"content_hash": content_hash()}
+    return {"commit": head, "dirty": bool(changed), "content_hash": content_hash()}
+
+
+def content_hash() -> str:
+    """A hash of every source file of relufit and bench, in a fixed order."""
+    digest = hashlib.sha256()
+    for path in sorted(
+        p for folder in ("relufit", "bench") for end in ("py", "cuh") for p in (ROOT / folder).rglob(f"*.{end}")
+    ):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, timeout=20, check=True).stdout
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

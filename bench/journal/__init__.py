@@ -1,0 +1,1 @@
+"""The file format of a run: how lines are written, checked, merged and resumed."""

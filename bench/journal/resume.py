@@ -1,0 +1,67 @@
+"""What a run that is gone on with (`--resume`) has done already, if it is the same run, and what it had better leave.
+
+Everything is read from its journal; bench/conftest.py and bench/measure/isolation.py act on it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from bench.analysis.frames import read_lines
+from bench.grid.case import Case
+from bench.journal.schema import CASE_FIELDS
+from relufit.errors import RelufitError
+
+SELECTING = ("profile", "batch", "hidden", "dtype", "target", "threads")  # options that say what is measured, and how
+MOST_HANGS = 2  # of one backend: each costs the run minutes (isolate.CASE_SECONDS), and the next is likely
+ENDED_BADLY = ("CRASHED", "TIMEOUT", "OOM")
+
+
+def selection(option: Any) -> dict[str, str]:
+    """The options that were given and say what is measured, each list in one order."""
+    given = {name: str(value) for name in SELECTING if (value := getattr(option, name)) is not None}
+    return {name: ",".join(sorted(part.strip() for part in text.split(","))) for name, text in given.items()}
+
+
+def demand_same_run(path: Path, option: Any) -> None:
+    """Raise RelufitError where the options ask for something else than the journal's; old ones do not say theirs."""
+    before = read_lines(path)[0]["settings"]["selection"]
+    if before is not None and before != selection(option):
+        raise RelufitError(
+            f"{path} was measured with {_in_words(before)}, not with {_in_words(selection(option))}; --resume goes on "
+            "with the same options"
+        )
+
+
+def _in_words(options: dict[str, str]) -> str:
+    return " ".join(f"--{name} {text}" for name, text in options.items())
+
+
+def finished(path: Path) -> set[tuple[Case, str, int]]:
+    """The cases, backends and passes that stand in a journal."""
+    return {
+        (Case(**{name: line[name] for name in CASE_FIELDS}), line["backend"], line["pass"])
+        for line in read_lines(path)[1]
+    }
+
+
+def hung(path: Path) -> dict[str, str]:
+    """The backends that did not come to an end so often that no other case of them is tried, and why in words."""
+    found = Counter(line["backend"] for line in read_lines(path)[1] if line["status"] == "TIMEOUT")
+    return {
+        name: f"{name} did not end within its time in {count} cases of this run; its others were not begun"
+        for name, count in found.items()
+        if count >= MOST_HANGS
+    }
+
+
+def ended_badly(path: Path) -> Iterable[str]:
+    """A sentence on each backend that crashed, hung or took all memory in a run."""
+    found: dict[str, Counter[str]] = {}
+    for line in read_lines(path)[1]:
+        if line["status"] in ENDED_BADLY:
+            found.setdefault(line["backend"], Counter())[line["status"]] += 1
+    for name, counts in found.items():
+        cases = ", ".join(f"{count} {status}" for status, count in counts.items())
+        yield f"{name}: {cases}" + ("; its other cases were skipped" if name in hung(path) else "")

@@ -1,0 +1,94 @@
+"""The record of a run: one line of JSON for the run, then one for each finished case, on disk as soon as it is known.
+
+Append-only: a run that is killed has lost nothing but the case in flight, and a file beside the journal says which that
+was, so that the run can be taken up again. bench/analysis/frames.py is the only reader.
+"""
+
+import json
+import os
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+from relufit.errors import RelufitError
+
+SCHEMA = 2  # since 2, fields of the usual case and None are left out
+RESULTS = Path("results")
+
+
+class Journal:
+    """One file of one run: results/raw/<machine>/<run>.jsonl."""
+
+    def __init__(self, path: Path, mode: str) -> None:
+        self.path, self._now = path, in_flight_file(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open(mode, encoding="utf-8")
+        except OSError as error:
+            raise RelufitError(f"cannot write results to {path}: {error.strerror}; choose another --results") from None
+
+    @classmethod
+    def begin(cls, results: Path, header: dict[str, Any]) -> "Journal":
+        """A new run, whose first line is the header."""
+        run = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
+        journal = cls(results / "raw" / header["machine"]["slug"] / f"{run}.jsonl", "x")
+        journal.write({"kind": "run", "schema": SCHEMA, "run": run, **header})
+        return journal
+
+    @classmethod
+    def resume(cls, path: Path) -> "Journal":
+        """Go on with a run that was ended; the case that it was ended in becomes a row that says so."""
+        if not path.is_file():
+            raise RelufitError(f"there is no journal {path} to go on with")
+        journal, content = cls(path, "a"), path.read_bytes()
+        if not content.endswith(b"\n"):
+            journal._file.write("\n")  # a line that was cut off; the reader complains of it
+        if journal._now.exists():
+            try:
+                row = json.loads(journal._now.read_text(encoding="utf-8"))
+            except ValueError:  # cut off as well
+                row = None
+            # A case that was killed between its line and `end_case` has finished, and a later line would count instead.
+            if isinstance(row, dict) and b"\n" not in content[row.pop("begun_at_byte", len(content)) :]:
+                journal.write({"status": "CRASHED", "reason": "its process ended in this case", **row})
+            journal.end_case()
+        return journal
+
+    def begin_case(self, row: dict[str, Any]) -> None:
+        """Leave word of the case that is being measured; whoever reads it finds all of it or nothing."""
+        unfinished = self._now.with_suffix(".next")
+        begun_at_byte = os.fstat(self._file.fileno()).st_size
+        unfinished.write_text(json.dumps({**row, "begun_at_byte": begun_at_byte}), encoding="utf-8")
+        unfinished.replace(self._now)
+
+    def end_case(self) -> None:
+        """It has ended, and been written."""
+        self._now.unlink(missing_ok=True)
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Append one line and force it to disk."""
+        present = {key: value for key, value in line.items() if value is not None}
+        self._file.write(json.dumps(_compact(present), separators=(",", ":")) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file; what was written is there already."""
+        self._file.close()
+
+
+def in_flight_file(journal: Path) -> Path:
+    """Where a run leaves word of the case that it is at."""
+    return journal.with_suffix(".now")
+
+
+def _compact(value: Any, digits: int = 6) -> Any:
+    """The same value with floats of 6 digits, 4 in lists (no two rounds agree in the third); nan and inf as text."""
+    if isinstance(value, dict):
+        return {key: _compact(item, 3 if key == "agreement" else digits) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_compact(item, min(digits, 4)) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.{digits}g}") if abs(value) < float("inf") else str(value)
+    return value

@@ -1,0 +1,1 @@
+"""Runs cases: options, budget, timing, isolation in processes."""

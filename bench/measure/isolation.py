@@ -1,0 +1,162 @@
+"""A run in a process of its own, begun again where it ends before its time: what crashes or hangs costs only its case.
+
+The run itself leaves word of the case that it is at (bench/journal/writer.py). Whoever watches sees a process that has
+ended, or a case that does not end; then the next process goes on with the same journal, in which that case is a row.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from bench.analysis.frames import read_lines
+from bench.journal import resume
+from bench.journal.writer import Journal, in_flight_file
+from relufit.memory import free_bytes
+
+CASE_SECONDS, POLL_SECONDS, KILL_SECONDS = 120.0, 0.2, 5.0
+LEAST_FREE_BYTES = 2**29  # of the machine's memory, below which the case that is at work is taken to have had the rest
+NOTHING_TO_RUN = 5
+PYTEST_ENDS = (0, 1, 4, NOTHING_TO_RUN)  # 1: some failed, 4: wrong usage; anything else is an end before its time
+CHILD = "RELUFIT_BENCH_WATCHED"  # set for a process that is watched
+
+
+def run_each(
+    arguments: list[str],
+    names: list[str],
+    passes: int,
+    results: Path,
+    seconds: float | None,
+    say: Callable[[str], None],
+    journal: Path | None = None,
+) -> int:
+    """Run pytest for each backend and pass in a process of its own, in alternating order and in one journal.
+
+    `seconds` are shared evenly over the measuring; beginning a process is not counted, as it is not in one process. Nor
+    is a case that hangs bounded by them, but after two of a backend its others are skipped (bench/journal/resume.py).
+    Returns the worst of their exit codes.
+    """
+    turns = [(number, name) for number in range(passes) for name in (names[::-1] if number % 2 else names)]
+    worst, dead = 0, dict[str, int]()
+    for place, (number, name) in enumerate(turns):
+        if name in dead or (journal is not None and _is_absent(journal, name)):
+            continue
+        # What stands in the journal is not measured again: of so many passes the last is left.
+        own, start = ["--backend", name, "--passes", str(number + 1)], time.monotonic()
+        if seconds is not None:
+            share = seconds / (len(turns) - place)
+            own += ["--seconds", f"{share:.1f}"]
+        code, journal = run([*arguments, *own], results, float("inf"), say, journal=journal)
+        if seconds is not None:
+            seconds -= min(share, time.monotonic() - start)
+        worst = max(worst, 0 if code == NOTHING_TO_RUN else abs(code))
+        if code not in PYTEST_ENDS:
+            dead[name] = code
+    if journal is not None and dead:
+        with closing(Journal.resume(journal)) as opened:
+            for name, code in dead.items():
+                reason = f"its process ended with {code} at the start"
+                opened.write({"kind": "backend", "backend": name, "reason": reason})
+    for name, code in dead.items():
+        say(f"{name}: its process ended with {code} at the start")
+    for text in resume.ended_badly(journal) if journal is not None else ():
+        say(text)
+    return worst
+
+
+def run(
+    arguments: list[str],
+    results: Path,
+    deadline: float,
+    say: Callable[[str], None],
+    case_seconds: float = CASE_SECONDS,
+    journal: Path | None = None,
+) -> tuple[int, Path | None]:
+    """Run pytest with these arguments until it has come to its end or `deadline` (time.monotonic) has come.
+
+    A process that ends before its time is followed by another, unless it has left nothing new in the journal.
+    Returns the exit code of the last one, negative where it was ended, and the journal; None where there is none.
+    """
+    before = set(_journals(results))
+    while True:
+        resume = [] if journal is None else ["--resume", str(journal)]
+        written = 0 if journal is None else journal.stat().st_size
+        child = subprocess.Popen([sys.executable, "-m", "pytest", *arguments, *resume], env={**os.environ, CHILD: "1"})
+        now = partial(_now, results, before) if journal is None else partial(_existing, in_flight_file(journal))
+        code = _watch(child, now, deadline, case_seconds, say)
+        journal = journal or next(iter(sorted(set(_journals(results)) - before)), None)
+        if code in PYTEST_ENDS or time.monotonic() > deadline or journal is None:
+            return code, journal
+        if journal.stat().st_size == written and not in_flight_file(journal).exists():
+            return code, journal
+        say(f"the process of the run ended with {code}; going on with {journal.name} in a new one")
+
+
+def _watch(
+    child: "subprocess.Popen[bytes]",
+    now: Callable[[], Path | None],
+    deadline: float,
+    case_seconds: float,
+    say: Callable[[str], None],
+) -> int:
+    """Wait for the end of a process; end it where one case takes too long or all memory, or at the deadline."""
+    while child.poll() is None:
+        time.sleep(POLL_SECONDS)
+        case = now()
+        try:
+            late = case is not None and time.time() - case.stat().st_mtime > case_seconds
+        except FileNotFoundError:  # the case has just ended
+            continue
+        free = free_bytes()
+        if case is not None and free < LEAST_FREE_BYTES:
+            _end_in_case(child, case, "OOM", f"left {free / 2**20:.0f} MiB of the machine's memory", say)
+        elif case is not None and late:
+            _end_in_case(child, case, "TIMEOUT", f"did not end within {case_seconds:g} s", say)
+        elif time.monotonic() > deadline:
+            say("the time is up")
+            _end(child)
+    return child.returncode
+
+
+def _end_in_case(
+    child: "subprocess.Popen[bytes]", case: Path, status: str, reason: str, say: Callable[[str], None]
+) -> None:
+    """End a process for what it does in a case, and leave word of it for the process that goes on."""
+    say(f"a case {reason}")
+    _end(child)
+    if case.exists():
+        case.write_text(json.dumps(json.loads(case.read_text()) | {"status": status, "reason": reason}))
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """End a process: in good order if it can, else at once."""
+    child.terminate()
+    try:
+        child.wait(KILL_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _is_absent(journal: Path, name: str) -> bool:
+    """Whether a backend has said already that it cannot run here."""
+    return read_lines(journal)[0]["backends"].get(name, {}).get("reason") is not None
+
+
+def _journals(results: Path) -> list[Path]:
+    return list((results / "raw").glob("*/*.jsonl"))
+
+
+def _now(results: Path, before: set[Path]) -> Path | None:
+    """The file in which the run that was begun here says where it is."""
+    found = (_existing(in_flight_file(path)) for path in set(_journals(results)) - before)
+    return next((path for path in found if path is not None), None)
+
+
+def _existing(path: Path) -> Path | None:
+    return path if path.exists() else None

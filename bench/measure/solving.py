@@ -1,0 +1,161 @@
+"""One function solved by one solver in so many seconds, and what it had reached after each stretch.
+
+Solvers get what `relufit.fit` gives them for the test error: 1000 samples of which 800 are trained on, standardised,
+spread weights, minibatches of 32 at a rate of 1e-3. But they continue until their seconds are spent: `train` in slices
+of whole epochs, of 0.2 s at the most; L-BFGS on all samples at once in float64, until nothing is gained. The spline
+solves the function itself in one call, which is repeated. Errors are those of the network against the function over its
+domain, in float64 (`relufit.fits.errors_against`), and are taken off the clock.
+"""
+
+import time
+from dataclasses import replace
+from math import log2
+from typing import Any
+
+import numpy as np
+
+from bench.agreement import error_bounds
+from bench.grid.case import ALONE, STABLE_RATE, Case
+from relufit.backend import Backend
+from relufit.data import draw_plan, sample, split
+from relufit.fits import Problem, errors_against, first_divergence
+from relufit.optim import Adam, Optimizer, map_arrays
+from relufit.params import Params, init_params
+from relufit.scaling import Scaling
+from relufit.solvers import lbfgs, spline
+from relufit.solvers.slices import SLICE_SECONDS, train_in_slices
+from relufit.solvers.training import default_box
+from relufit.targets import ZOO
+from relufit.theory import asymptotic_mse
+
+SAMPLES = 1000
+ENDLESS = 10**9  # iterations: the seconds end it
+SLICES = 4  # of the epochs done so far, a slice is one in so many at the most: so far apart are the looks
+APART = 1.1  # seconds at a look at L-BFGS over those at the one before, at the least
+ROUNDS = 7  # of the spline, within its seconds
+
+
+class Diverging(Exception):
+    """The loss or the error left the finite numbers, or grew without bound."""
+
+
+class Solving:
+    """A case on a backend: the network reached, and the curves of what was seen on the way."""
+
+    def __init__(self, case: Case, backend: Backend, budget_seconds: float) -> None:
+        self.case, self.backend, self.budget_seconds = case, backend, budget_seconds
+        self.target, self.rule = ZOO[case.target], case.rule()
+        x, y = sample(self.target, SAMPLES)
+        self.problem = Problem(x, y, self.target, Scaling.of(x, y), *split(SAMPLES), case.optimizer, backend.name)
+        box = default_box(self.problem.scaling.scale_x(x))
+        self.params = init_params(case.hidden, scheme=case.scheme, domain=box, dtype=case.dtype)  # standardised
+        self.seen: dict[str, list[float]] = {"step": [], "train_seconds": [], "mse": [], "max_error": []}
+        self.seconds: list[float] = []  # of each solve
+
+    def solve(self) -> None:
+        """Raises Diverging; what was reached before stands."""
+        if self.case.optimizer == "spline":
+            self._fit_spline()
+            return
+        self.look(self.params, 0, 0.0)
+        try:
+            if self.rule is None:
+                self._minimize()
+            else:
+                self._train(self.rule)
+        finally:
+            self.seconds = self.seen["train_seconds"][-1:]
+
+    def look(self, params: Params, step: int, seconds: float) -> None:
+        """Off the clock: the error against the function of weights on the host. Raises Diverging."""
+        mse, largest = errors_against(self.target, self.problem.scaling.unscale(params))
+        if first_divergence(np.array([mse / self.problem.scaling.loss_unit])) is not None:
+            raise Diverging(f"the mean squared error was {mse:.3g} after {step} steps")
+        for values, value in zip(self.seen.values(), (step, seconds, mse, largest), strict=True):
+            values.append(value)
+        self.params = params
+
+    def _train(self, rule: Optimizer) -> None:
+        state = map_arrays(self.backend.to_device, rule.init(self.params))
+        samples, done, length, seconds = self.problem.samples(self.backend, self.case.dtype), 0, 1, 0.0
+        while length:
+            plan = draw_plan(len(samples), batch=self.case.batch, epochs=length, first_epoch=done)
+            (part,) = train_in_slices(self.backend, state, samples, rule, plan, epochs_per_slice=length)
+            state, done, seconds = part.state, done + length, seconds + part.seconds
+            if first_divergence(part.losses) is not None:
+                raise Diverging(f"the loss left the finite numbers before step {state.step}")
+            self.look(Params(*map(self.backend.to_host, state.params)), state.step, seconds)
+            length = self._next_length(done, seconds, part.seconds / length)
+
+    def _next_length(self, done: int, seconds: float, pace: float) -> int:
+        """Epochs of the next slice, a power of two, so that few lengths are compiled for; 0 where all is spent."""
+        left = self.budget_seconds - seconds
+        most = min(done / SLICES, min(SLICE_SECONDS, left) / pace)
+        return 0 if left <= 0 else 2 ** int(log2(max(1, most)))
+
+    def _minimize(self) -> None:
+        def watch(params: Params, gradients: int, seconds: float) -> None:
+            spent = seconds >= self.budget_seconds
+            if spent or seconds >= APART * self.seen["train_seconds"][-1]:
+                self.look(params, gradients, seconds)
+            if spent:
+                raise StopIteration
+
+        fit = lbfgs.minimize(self.problem, self.backend, self.params, ENDLESS, lambda *_: None, watch)
+        if fit.metrics["status"] == "interrupted":  # which ends a fit, and here the run
+            raise KeyboardInterrupt
+        if fit.metrics["steps"] > self.seen["step"][-1]:
+            self.look(fit.state.params, fit.metrics["steps"], fit.metrics["seconds"])
+
+    def _fit_spline(self) -> None:
+        """Once more than is kept: the first call finds nothing in its caches."""
+        start = time.perf_counter()
+        while len(self.seconds) <= ROUNDS:
+            fit = spline.fit_problem(self.problem, self.case.hidden, None)
+            self.seconds.append(fit.metrics["seconds"])
+            if time.perf_counter() - start >= self.budget_seconds and len(self.seconds) > 1:
+                break
+        del self.seconds[0]
+        self.look(fit.state.params, 0, float(np.median(self.seconds)))
+
+    def gate(self) -> dict[str, error_bounds.Check]:
+        """Before the clock starts: the first epoch, or the first gradient, against float64; and all is compiled.
+
+        Raises agreement.Disagreement.
+        """
+        if self.rule is None:
+            return self.gate_end()
+        rule: Any = self.rule
+        if not isinstance(rule, Adam):  # at the usual rate some widths diverge
+            rule = replace(rule, learning_rate=min(rule.learning_rate, STABLE_RATE / self.case.hidden))
+        x, y = self._samples()
+        plan = draw_plan(len(x), batch=self.case.batch)
+        checks = error_bounds.compare_training(self.backend, self.params, x, y, rule, plan)
+        error_bounds.demand(checks)
+        return checks
+
+    def gate_end(self) -> dict[str, error_bounds.Check]:
+        """Output, loss and gradients of the network reached against float64. Raises agreement.Disagreement."""
+        x, y = self._samples()
+        checks = error_bounds.compare(self.backend, self.params, x, y, error_bounds.reference(self.params, x, y))
+        error_bounds.demand(checks)
+        return checks
+
+    def _samples(self) -> tuple[np.ndarray, np.ndarray]:
+        """The training samples, standardised: x and y (N, 1) on the host in the dtype of the case."""
+        scaling, train = self.problem.scaling, self.problem.train_index
+        x, y = scaling.scale_x(self.problem.x[train]), scaling.scale_y(self.problem.y[train])
+        return x.astype(self.case.dtype), y.astype(self.case.dtype)
+
+    def result(self) -> dict[str, Any]:
+        """What the journal keeps."""
+        own = {"algorithm": ALONE} if self.case.optimizer == "spline" else {}  # the backend has checked it
+        return {
+            **self.seen,
+            **own,
+            "seconds": self.seconds,
+            "iterations": 1,
+            "steps": 1,  # a whole solve is what was timed
+            "budget_seconds": self.budget_seconds,
+            "asymptotic_mse": asymptotic_mse(self.target, self.case.hidden).value,
+        }

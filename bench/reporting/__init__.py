@@ -1,0 +1,1 @@
+"""Documents, tables and figures of what analysis computed."""

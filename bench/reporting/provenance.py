@@ -1,0 +1,157 @@
+"""The fairness ledger under every table: under which settings its rows were measured, and which rows differ in what.
+
+What all rows share is said once. A row that differs carries a letter, and the letter says in what: so that nobody takes
+a difference of threads, order or algorithm for one of libraries.
+"""
+
+from collections import Counter
+from functools import lru_cache
+from itertools import chain, count
+from string import ascii_lowercase
+
+import pandas as pd
+
+from bench.analysis import roofline
+from bench.analysis.derived import absence, in_order
+from bench.analysis.frames import Run
+from bench.reporting.document import Block
+
+CLOCKS = {  # what stands inside the clock, for each table
+    "throughput": "K calls and one synchronization, over K; data and weights are on the device, except in latency and "
+    "transfer, which read the clock around each call or move the data",
+    "scaling": "one gradient of all samples; building the samples stands beside it",
+    "ensembles": "a step of all networks inside one call of train_many",
+    "convergence": "the calls of train; the test error is taken between them",
+    "solvers": "the calls of train, all of L-BFGS but its looks, the whole of a spline; errors are taken between them",
+    "memory": "nothing: memory is measured in a pass of its own",
+    "agreement": "nothing: a comparison with float64 numpy",
+    "trajectory": "nothing: a comparison with float64 numpy",
+}
+CLOCKS |= dict.fromkeys(("summary", "headline", "verdicts", "crossover"), CLOCKS["throughput"])
+
+
+def ledger(run: Run, table: str = "summary") -> list[Block]:
+    """What a reader needs in order to trust a table: a paragraph on the run, and one on the differences of its rows."""
+    machine, code, settings = (run.header[key] for key in ("machine", "code", "settings"))
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    forced = ", ".join(f"{name} {number}" for name, number in run.header["threads_in_force"].items())
+    commit = (code["commit"] or "no commit")[:12] + (", with uncommitted changes" if code["dirty"] else "")
+    clock = CLOCKS.get(table)
+    told = (
+        f"Run {run.name}, profile {run.profile}, commit {commit} (sources {code['content_hash']}). "
+        f"{machine['system']}, {machine['python']}; {packages}. Threads in force: {forced}. "
+        f"Variables: {settings['environment'] or 'none that matter'}. "
+        + (f"Inside the clock: {clock}. " if clock else "")
+        + f"Load average while it ran: {run.cases.load_average.median():.2g}, "
+        f"at most {run.cases.load_average.max():.2g}.{_clock_rates(run)}{roofs_in_words(run)}"
+    )
+    return [told, differences(run)]
+
+
+@lru_cache(maxsize=4)
+def traits(run: Run) -> dict[str, dict[str, str]]:
+    """In what the rows of each backend that ran can differ from others, as far as the journal tells."""
+    rows = run.cases.dropna(subset="algorithm").groupby("backend")[["device", "order", "algorithm"]].agg(_values)
+    found = {}
+    for name in (name for name in in_order(run) if absence(run, name) is None):
+        facts = run.header["backends"].get(name, {}).get("facts", {})
+        own = rows.loc[name] if name in rows.index else {}
+        told = {
+            "device": own.get("device"),
+            "threads": facts.get("threads"),
+            "BLAS": facts.get("blas"),
+            "TF32": facts.get("tf32"),
+            "order of samples": own.get("order"),
+            "algorithm": own.get("algorithm"),
+        }
+        found[name] = {key: str(value) for key, value in told.items() if value}
+    return found
+
+
+def _values(column: pd.Series) -> str:
+    return " / ".join(dict.fromkeys(map(str, column.dropna())))
+
+
+def marks(run: Run) -> dict[str, str]:
+    """The letters of each backend that differs from what most rows share."""
+    letters = _letters(run)
+    return {
+        name: ",".join(sorted(letters[trait] for trait in own.items() if trait in letters))
+        for name, own in traits(run).items()
+    }
+
+
+def differences(run: Run) -> str:
+    """What most rows share, and what each letter stands for."""
+    shared = "; ".join(f"{name} {value}" for name, value in _shared(run).items())
+    marked = " ".join(f"({letter}) {name} {value}." for (name, value), letter in _letters(run).items())
+    return f"All rows but the marked: {shared or 'nothing is told'}. {marked}".strip()
+
+
+def _shared(run: Run) -> dict[str, str]:
+    """The most frequent value of each trait; of equally frequent ones the first in the order of the rows."""
+    every = traits(run).values()
+    names = dict.fromkeys(chain.from_iterable(every))
+    return {name: Counter(own[name] for own in every if name in own).most_common(1)[0][0] for name in names}
+
+
+def _letters(run: Run) -> dict[tuple[str, str], str]:
+    """A letter for each trait that some rows have and most do not, in the order of the traits and rows."""
+    shared = _shared(run)
+    other = dict.fromkeys(
+        (name, own[name])
+        for name in shared
+        for own in traits(run).values()
+        if own.get(name, shared[name]) != shared[name]
+    )
+    return dict(zip(other, _names(), strict=False))
+
+
+def _names() -> chain[str]:
+    """From a to z, then a1, b1 and so on."""
+    return chain(ascii_lowercase, (f"{letter}{number}" for number in count(1) for letter in ascii_lowercase))
+
+
+def _clock_rates(run: Run) -> str:
+    """The clock of the GPU while rows were measured; CPUs of virtual machines do not tell theirs."""
+    rates = run.cases.gpu_sm_mhz.dropna()
+    return f" GPU clock {rates.min():.0f} to {rates.max():.0f} MHz." if len(rates) else ""
+
+
+def roofs_in_words(run: Run) -> str:
+    """The measured ceilings with their units; empty where the journal has none."""
+    ceilings = run.header["ceilings"]
+    rates = (
+        ("copy_bytes_per_second", "copy {:.3g} GB/s"),
+        ("multiply_adds_per_second_float32", "{:.3g} G multiply-adds/s"),
+        ("gradient_instructions_per_second_float32", "{:.3g} G lane instructions/s of the gradient's mix"),
+    )
+    cores = {"one core": ceilings["one_core"]}
+    if ceilings["cores"] > 1:
+        cores[f"{ceilings['cores']:g} cores"] = roofline.all_cores(ceilings)
+    parts = [
+        f"{title}: " + ", ".join(text.format(found[name] / 1e9) for name, text in rates if found[name] == found[name])
+        for title, found in cores.items()
+        if found["copy_bytes_per_second"] == found["copy_bytes_per_second"]
+    ]
+    if not parts:
+        return ""
+    scaling = ceilings["independent_loops_scaling"]
+    parts += [f"independent loops gain {scaling:.2f} times from all cores"] if scaling == scaling else []
+    parts += [f"not all measured: {ceilings['reason']}"] if ceilings["reason"] else []
+    return f" Ceilings in float32, {'; '.join(parts)}.{device_roofs_in_words(run)}"
+
+
+def device_roofs_in_words(run: Run) -> str:
+    """The same of a CUDA device, and what its cache means for the rows."""
+    found = run.header["device_ceilings"]
+    if found["copy_bytes_per_second"] != found["copy_bytes_per_second"]:
+        return ""
+    return (
+        f" Device: copy {found['copy_bytes_per_second'] / 1e12:.3g} TB/s, "
+        f"{found['multiply_adds_per_second_float32'] / 1e12:.3g} T multiply-adds/s, "
+        f"{found['gradient_instructions_per_second_float32'] / 1e12:.3g} T lane instructions/s of the gradient's mix; "
+        f"an empty launch takes {found['launch_seconds'] * 1e6:.2g} us, a node of a graph "
+        f"{found['graph_node_seconds'] * 1e6:.2g} us. Timed calls go round the same samples: up to "
+        f"{found['cache_bytes'] / 2**20:.0f} MiB they come from its L2 cache."
+    )

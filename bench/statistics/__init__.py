@@ -1,0 +1,1 @@
+"""Pure functions of numbers: intervals, verdicts, the search for a crossover."""
