@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.analysis.frames import read_lines
 from bench.grid.case import PROFILES, REPEATED, Case
 from bench.hardware import machine
 from bench.journal import resume
+from bench.journal.reader import read_lines
 from bench.journal.status import row, status_of
 from bench.journal.writer import Journal
 from bench.measure import header, isolation, options, timing

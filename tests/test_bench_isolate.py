@@ -13,9 +13,10 @@ from typing import Any
 import psutil
 import pytest
 
-from bench.analysis.frames import read, read_lines
+from bench.analysis.frames import read
 from bench.grid.case import Case
 from bench.journal import resume
+from bench.journal.reader import read_lines
 from bench.journal.status import row
 from bench.journal.writer import Journal, in_flight_file
 from bench.measure import isolation

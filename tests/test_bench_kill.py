@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from test_bench_run import ROOT, command
 
-from bench.analysis.frames import read_lines
 from bench.grid.case import Case
+from bench.journal.reader import read_lines
 from bench.journal.schema import CASE_FIELDS
 from bench.journal.writer import in_flight_file
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.frames import read_lines
 from bench.grid.case import Case
+from bench.journal.reader import read_lines
 from bench.journal.schema import CASE_FIELDS
 from relufit.errors import RelufitError
 

@@ -14,8 +14,8 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from bench.analysis.frames import read_lines
 from bench.journal import resume
+from bench.journal.reader import read_lines
 from bench.journal.writer import Journal, in_flight_file
 from relufit.memory import free_bytes
 
