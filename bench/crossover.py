@@ -29,9 +29,10 @@ from bench.journal.status import row, status_of
 from bench.journal.writer import RESULTS, Journal
 from bench.measure import header, timing
 from bench.measure.budget import Past, Unsuitable
-from bench.measure.loading import known_names, load, unavailable
+from bench.measure.loading import load, unavailable
 from bench.measure.throughput import WORK
 from bench.measure.trial import Trial
+from bench.recipes import known_names
 from bench.reporting import figures
 from bench.reporting.number_format import digits, whole
 from bench.statistics.bisection import Ended, Measured, longest_table, search

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from bench.hardware import machine
-from bench.measure.loading import known_names
+from bench.recipes import known_names
 from relufit import backends
 
 pytest.register_assert_rewrite("conformance", "cleanness", "table_files")

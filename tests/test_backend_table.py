@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.measure import loading
+from bench.recipes import known_names
 from relufit import BackendUnavailable, RelufitError, backends
 from relufit.backends import PROBE_SECONDS, Row
 
@@ -162,7 +163,7 @@ def test_a_library_that_does_not_import_is_a_reason(tmp_path: Path, monkeypatch:
     assert "libmissing" in reason
 
 
-@pytest.mark.parametrize("name", loading.known_names())
+@pytest.mark.parametrize("name", known_names())
 def test_skips_turn_into_failures_where_required(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A backend that RELUFIT_REQUIRE names fails the suite where it would be skipped."""
     monkeypatch.delenv("RELUFIT_REQUIRE", raising=False)
@@ -178,7 +179,7 @@ def test_skips_turn_into_failures_where_required(name: str, monkeypatch: pytest.
 
 def test_the_suite_fails_where_a_required_backend_is_missing() -> None:
     """The real suite fails, seen from outside, where a required backend is missing."""
-    missing = [name for name in loading.known_names() if loading.unavailable(name) is not None]
+    missing = [name for name in known_names() if loading.unavailable(name) is not None]
     if not missing:
         pytest.skip("every backend works here")
     command = [sys.executable, "-m", "pytest", "-q", "tests/test_backends.py", "-k", f"{missing[0]}-takes_samples"]

@@ -10,7 +10,7 @@ from bench.grid import selection
 from bench.grid.case import LEARNING, PROFILES, SOLVED, SOLVERS, Case, draw, grid
 from bench.measure import budget, timing
 from bench.measure.budget import MAX_CASE_SECONDS, SHARE_FOR_ROUNDS, Budget, Unsuitable
-from bench.measure.loading import known_names
+from bench.recipes import known_names
 from bench.reporting.summary import SUMMARY
 from relufit import SGD, Adam, Momentum, RelufitError
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from bench.grid.case import LEARNING, SIZED_BY_BATCH, Case, grid
-from bench.measure.loading import known_names
+from bench.recipes import known_names
 from relufit import backends, targets
 from relufit.errors import RelufitError
 from relufit.params import DTYPES

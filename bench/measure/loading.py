@@ -14,11 +14,6 @@ from relufit import backends
 from relufit.backend import Backend
 
 
-def known_names() -> list[str]:
-    """Every backend and recipe, in the order of the tables."""
-    return [*backends.table(), *RECIPES]
-
-
 @lru_cache
 def unavailable(name: str) -> str | None:
     """None if the backend or recipe runs here, or the reason why not."""

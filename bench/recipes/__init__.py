@@ -7,6 +7,7 @@ A recipe is a Backend whose `train` runs its own code, with its own loader and i
 from collections.abc import Callable
 from typing import Any
 
+from relufit import backends
 from relufit.params import Params
 
 RECIPES: dict[str, tuple[str, str]] = {  # name -> ("module:Class", the library that must be importable)
@@ -14,6 +15,11 @@ RECIPES: dict[str, tuple[str, str]] = {  # name -> ("module:Class", the library 
     "sklearn-recipe": ("bench.recipes.sklearn_mlp:SklearnRecipe", "sklearn"),
     "torch-recipe": ("bench.recipes.torch_loop:TorchRecipe", "torch"),
 }
+
+
+def known_names() -> list[str]:
+    """Every backend and recipe, in the order of the tables."""
+    return [*backends.table(), *RECIPES]
 
 
 class Kept:
