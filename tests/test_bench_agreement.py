@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from bench.agreement.error_bounds import (
     QUANTITIES,
     Check,
-    Disagreement,
     check,
     check_gradient,
     compare,
@@ -20,6 +19,7 @@ from bench.agreement.error_bounds import (
     reference,
     worst,
 )
+from bench.journal.status import Disagreement
 from relufit import Params, Sizes
 from relufit.backend import Samples
 from relufit.backends.numpy import NumpyBackend

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.agreement.error_bounds import Disagreement
 from bench.grid.case import SOLVERS, Case, grid
+from bench.journal.status import Disagreement
 from bench.measure import solving
 from bench.measure.solving import Diverging, Solving
 from relufit import Params, fit

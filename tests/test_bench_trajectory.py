@@ -12,6 +12,7 @@ from bench.agreement import error_bounds, trajectory
 from bench.agreement.trajectory import STATES, exact_run, flips, forced_steps, free_run, relu_signs
 from bench.analysis import derived
 from bench.grid.case import Case
+from bench.journal.status import Disagreement
 from bench.recipes.textbook import TextbookNumpy
 from relufit import Params
 from relufit.backend import Backend, Samples
@@ -81,7 +82,7 @@ class OneElementOff(NumpyBackend):
 )
 def test_a_wrong_step_disagrees(mutant: Backend, where: str, dtype: str) -> None:
     """Another rule, a wrong element of a gradient and an update left out each disagree by their array."""
-    with pytest.raises(error_bounds.Disagreement, match=f"^{where}"):
+    with pytest.raises(Disagreement, match=f"^{where}"):
         error_bounds.demand(forced_steps(mutant, exact_run(replace(CASE, dtype=dtype))))
 
 

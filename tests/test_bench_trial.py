@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.agreement import error_bounds, inputs
+from bench.agreement import inputs
 from bench.agreement.inputs import distinct_samples, gate_inputs
 from bench.grid.case import Case
+from bench.journal.status import Disagreement
 from bench.measure import trial
 from bench.measure.budget import Past, Unsuitable
 from bench.measure.trial import Trial
@@ -129,7 +130,7 @@ def test_the_gate_of_many_samples_catches_a_mutant(monkeypatch: pytest.MonkeyPat
         def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Any, Params]:
             return super().loss_and_grads(params, samples.take(slice(0, len(samples) - 500)))
 
-    with pytest.raises(error_bounds.Disagreement):
+    with pytest.raises(Disagreement):
         make(case, Short())[0].gate()
 
 
@@ -180,6 +181,6 @@ def test_a_wrong_update_gets_no_time(backend: type[NumpyBackend], batch: int, wh
     """A wrong update gets no time, by its own comparison or by training in float64, however right its gradients."""
     case = Case("step", batch, 8, optimizer=optimizer)
     make(case, NumpyBackend())[0].gate()
-    with pytest.raises(error_bounds.Disagreement, match=what):
+    with pytest.raises(Disagreement, match=what):
         make(case, backend())[0].gate()
     make(Case("gradient", batch, 8), backend())[0].gate()

@@ -9,6 +9,7 @@ from conformance import REQUIREMENTS
 
 from bench.agreement import error_bounds
 from bench.grid.case import Case, draw
+from bench.journal.status import Disagreement
 from relufit import Adam, Params, State, optim
 from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
@@ -138,7 +139,7 @@ def test_the_gate_catches_a_mutant_at_every_size_of_the_grid(mutant: type[NumpyB
     params, x, y = draw(Case("gradient", batch))
     exact = error_bounds.reference(params, x, y)
     error_bounds.demand(error_bounds.compare(NumpyBackend(), params, x, y, exact))
-    with pytest.raises(error_bounds.Disagreement):
+    with pytest.raises(Disagreement):
         error_bounds.demand(error_bounds.compare(mutant(), params, x, y, exact))
 
 
@@ -160,7 +161,7 @@ def test_the_gate_of_a_step_catches_a_wrong_update(rule: optim.Optimizer) -> Non
     exact = error_bounds.reference(params, x, y)
     error_bounds.demand(error_bounds.compare_step(NumpyBackend(), params, x, y, exact, rule))
     for mutant in (WrongRate(), SummedGradients()):
-        with pytest.raises(error_bounds.Disagreement):
+        with pytest.raises(Disagreement):
             error_bounds.demand(error_bounds.compare_step(mutant, params, x, y, exact, rule))
 
 
@@ -196,5 +197,5 @@ def test_the_gate_of_training_catches_another_path(rule: optim.Optimizer, dtype:
     for sound in (NumpyBackend(), Recipe()):
         error_bounds.demand(error_bounds.compare_training(sound, params, x, y, rule, plan))
     for mutant in (DropsTheRaggedBatch(), TakesBatchesInTurn(), LearnsNothing()):
-        with pytest.raises(error_bounds.Disagreement, match="trained"):
+        with pytest.raises(Disagreement, match="trained"):
             error_bounds.demand(error_bounds.compare_training(mutant, params, x, y, rule, plan))

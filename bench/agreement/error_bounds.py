@@ -18,11 +18,11 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.agreement.update_bounds import bound_update
+from bench.journal.status import Disagreement
 from relufit import Params
 from relufit.backend import Backend
 from relufit.backends.numpy import NumpyBackend
 from relufit.data import Plan
-from relufit.errors import RelufitError
 from relufit.optim import Optimizer, State, map_arrays, stack_states
 
 BLOCK_ELEMENTS = 2**20
@@ -30,10 +30,6 @@ QUANTITIES = ("output", "loss", "w1", "b1", "w2", "b2")
 TRAINED = {"float32": 1e-2, "float64": 1e-6}  # how far training may end from where float64 does, of the way
 OWN_ORDER = 0.75  # the same of a recipe that takes the samples in another order
 USEFUL = 1e-3  # the relative error up to which a gradient is of use, whatever the order of its sums explains
-
-
-class Disagreement(RelufitError):
-    """A backend's answer is further from float64 numpy than rounding can explain."""
 
 
 class Check(NamedTuple):

@@ -19,7 +19,7 @@ LISTED = ("agreement", "trajectory")  # work whose rows list every quantity, for
 def compare(backend: Backend, case: Case, plan: Plan) -> Checks:
     """Output, loss and gradients, of a case with an optimizer also a step and the training of `plan`, with float64.
 
-    Raises agreement.Disagreement where one of them is beyond its bound.
+    Raises Disagreement where one of them is beyond its bound.
     """
     rule, inputs = case.rule(), gate_inputs(case)
     checks = error_bounds.compare(backend, *inputs)

@@ -121,7 +121,7 @@ class Solving:
     def gate(self) -> dict[str, error_bounds.Check]:
         """Before the clock starts: the first epoch, or the first gradient, against float64; and all is compiled.
 
-        Raises agreement.Disagreement.
+        Raises Disagreement.
         """
         if self.rule is None:
             return self.gate_end()
@@ -135,7 +135,7 @@ class Solving:
         return checks
 
     def gate_end(self) -> dict[str, error_bounds.Check]:
-        """Output, loss and gradients of the network reached against float64. Raises agreement.Disagreement."""
+        """Output, loss and gradients of the network reached against float64. Raises Disagreement."""
         x, y = self._samples()
         checks = error_bounds.compare(self.backend, self.params, x, y, error_bounds.reference(self.params, x, y))
         error_bounds.demand(checks)

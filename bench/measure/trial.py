@@ -107,7 +107,7 @@ class Trial:
         return nvidia.free_bytes() or float("inf")
 
     def gate(self) -> None:
-        """Compare with float64 before any timing. Raises agreement.Disagreement, and the case gets no time.
+        """Compare with float64 before any timing. Raises Disagreement, and the case gets no time.
 
         In a later pass of the same process the comparison stands already.
         """
