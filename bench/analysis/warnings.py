@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from bench.analysis.frames import Run
-from bench.measure.timing import UNSYNCHRONIZED
+from bench.journal.schema import UNSYNCHRONIZED
 
 NOISY = 0.1  # the middle half of the rounds, over their median
 DRIFTING = 0.1  # the last third of the rounds against the first

@@ -35,6 +35,7 @@ from bench.journal.values import (
 from relufit.params import DTYPES
 
 UNTIMED = ("agreement", "memory", "convergence", "trajectory", "solving")  # work whose rows have no rounds
+UNSYNCHRONIZED = 3.0  # read_back_seconds over the clock's seconds, above which a call was not waited for
 NAN = float("nan")
 
 Complain = Callable[[str], None]

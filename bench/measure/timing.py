@@ -12,6 +12,7 @@ from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
+from bench.journal.schema import UNSYNCHRONIZED
 from relufit.backend import Backend, DeviceClock
 
 ROUND_SECONDS, WARM_SECONDS = 1e-3, 0.1
@@ -19,7 +20,7 @@ ROUND_SECONDS, WARM_SECONDS = 1e-3, 0.1
 MIN_ROUNDS, MAX_ROUNDS = 7, 25  # more would narrow the interval little, and fill the journal
 # Of device time: a device's queue holds about a thousand launches, which a host makes in 5 ms.
 DEVICE_ROUNDS, QUEUE_SECONDS, HOLD_SECONDS, LONGEST_QUEUED_SECONDS = 9, 3e-3, 1e-3, 0.1
-UNSYNCHRONIZED, READ_BACK_SECONDS = 3.0, 5e-3  # times the clock's seconds; what K calls are to take
+READ_BACK_SECONDS = 5e-3  # what K calls are to take
 SLOW_SECONDS, SLOW_ROUNDS = 1.0, 3  # a slow round is seldom disturbed all through; three give no interval
 
 
