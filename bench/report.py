@@ -19,7 +19,7 @@ import pandas as pd
 from bench.analysis import comparison, crossings, derived, solvers
 from bench.analysis.frames import Run, runs
 from bench.journal.writer import RESULTS
-from bench.reporting import exports, figures, summary, terminal
+from bench.reporting import exports, figures, solver_tables, summary, terminal
 from bench.reporting.document import Block, Heading, Table, Words, markdown
 from bench.reporting.exports import Format, write_text
 from bench.reporting.provenance import ledger, marks
@@ -187,7 +187,7 @@ def main_table(run: Run) -> list[Block]:
     if run.question is not None:
         return lay_out_crossover(run)
     if is_of_solvers(run):
-        return solvers.lay_out(run)
+        return solver_tables.lay_out(run)
     return lay_out_headline(run) if run.profile == "headline" else lay_out_summary(run)
 
 
@@ -198,7 +198,7 @@ def show(run: Run) -> None:
         title, notes = run.question.title, [crossings.phrase(run)]
         frame = cells_of_crossover(run).drop(columns="why not more")
     elif is_of_solvers(run):
-        title, frame = "solvers", solvers.in_short(run)
+        title, frame = "solvers", solver_tables.in_short(run)
     else:
         title, frame = focus_in_words(run), summary.summary(run)
     note = (

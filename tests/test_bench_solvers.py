@@ -15,7 +15,7 @@ from test_bench_tables import make
 from bench import report
 from bench.analysis import solvers
 from bench.analysis.frames import read
-from bench.reporting import figures
+from bench.reporting import figures, solver_tables
 from bench.reporting.document import markdown
 
 
@@ -62,7 +62,7 @@ def test_a_page_has_room_for_one_table(tmp_path: Path) -> None:
         tmp_path, spline(), solved(), solved(backend="numba", mse=[0.5, 1e-2, 5e-5, 6e-5]),
         solved("sgd", status="DIVERGED", reason="lost"), solved(target="abs", asymptotic_mse=None), solved(hidden=64),
     )  # fmt: skip
-    told, table = solvers.lay_out_reached(run)
+    told, table = solver_tables.lay_out_reached(run)
     cells = table.frame.set_index("solver")
     assert "H = 512" in str(told)
     assert list(cells.columns) == ["longest", "sin", "abs"]
@@ -73,7 +73,7 @@ def test_a_page_has_room_for_one_table(tmp_path: Path) -> None:
         "1.6e-10",
     ]
     assert (cells["abs"]["adam"], cells["abs"]["spline"], cells["abs"]["MSE*"]) == ("8.0e-05", "", "")
-    assert "No cases" in markdown(solvers.lay_out_reached(make(tmp_path, line("numpy"))))
+    assert "No cases" in markdown(solver_tables.lay_out_reached(make(tmp_path, line("numpy"))))
 
 
 def test_the_best_spline_is_that_of_the_same_function_and_width(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_diverged_solver_stands_with_what_it_reached(tmp_path: Path) -> None:
     assert (frame.loc["sgd"]["seconds_to_1e-4"], frame.loc["sgd"].mse) == (2.0, 8e-5)
     assert frame.loc["momentum"].mse == 0.5
     assert frame.loc["lbfgs"][["mse", "steps", "seconds_to_1e-2"]].isna().all()
-    text = markdown(solvers.lay_out(run))
+    text = markdown(solver_tables.lay_out(run))
     for word in ("the loss was nan", "at once", "gone", "No spline was looked for"):
         assert word in text
 
@@ -124,7 +124,7 @@ def cells_of(text: str) -> dict[tuple[str, str], list[str]]:
 def test_the_table_as_it_is_read(tmp_path: Path) -> None:
     """The table is blank where an error was never reached, and the words under its heading say so."""
     kink = {"target": "abs", "asymptotic_mse": None}
-    text = markdown(solvers.lay_out(make(tmp_path, spline(), solved(), spline(3e-25, **kink), solved(**kink))))
+    text = markdown(solver_tables.lay_out(make(tmp_path, spline(), solved(), spline(3e-25, **kink), solved(**kink))))
     smooth, _, kinked = text.partition("### abs; H = 512")
     assert "### sin; H = 512\n\nMSE\\* = 1.6e-10, the asymptotic value. The best spline found: 2e-10." in smooth
     assert "blank where it never was" in smooth

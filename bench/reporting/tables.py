@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis import comparison, crossings, derived, solvers
+from bench.analysis import comparison, crossings, derived
 from bench.analysis.frames import Run
-from bench.reporting import summary
+from bench.reporting import solver_tables, summary
 from bench.reporting.document import NO_CASES, Block, Heading, Table, Words
 from bench.reporting.notes import power, remarks
 from bench.reporting.number_format import digits, duration, roofed_cell, scientific, seconds_cell, whole
@@ -277,8 +277,8 @@ LAYOUTS: dict[str, Callable[[Run], list[Block]]] = {
     "backends": lambda run: [Table(derived.backends(run))],
     "verdicts": lay_out_verdicts,
     "crossover": lay_out_crossover,
-    "solvers": solvers.lay_out,
-    "reached": solvers.lay_out_reached,
+    "solvers": solver_tables.lay_out,
+    "reached": solver_tables.lay_out_reached,
     "summary": lay_out_summary,
 }
 
