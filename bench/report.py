@@ -20,6 +20,7 @@ from bench.analysis import comparison, crossings, derived, solvers
 from bench.analysis.frames import Run, runs
 from bench.journal.writer import RESULTS
 from bench.reporting import exports, figures, solver_tables, summary, terminal
+from bench.reporting.crossover import phrase
 from bench.reporting.document import Block, Heading, Table, Words, markdown
 from bench.reporting.exports import Format, write_text
 from bench.reporting.provenance import ledger, marks
@@ -195,7 +196,7 @@ def show(run: Run) -> None:
     """Print the main table, and why the other backends are not in it; of a crossover its sizes and its sentence."""
     notes = [*filter(None, [summary.not_here(run)])]
     if run.question is not None:
-        title, notes = run.question.title, [crossings.phrase(run)]
+        title, notes = run.question.title, [phrase(run)]
         frame = cells_of_crossover(run).drop(columns="why not more")
     elif is_of_solvers(run):
         title, frame = "solvers", solver_tables.in_short(run)

@@ -16,6 +16,7 @@ from bench.analysis.frames import Run, read, runs
 from bench.grid import sweep
 from bench.grid.sweep import Question
 from bench.reporting import tables
+from bench.reporting.crossover import phrase
 from bench.reporting.number_format import NO_BREAK
 
 ASKED = Question("numpy", "torch-cpu", "batch", 512, 1, 65536)
@@ -96,7 +97,7 @@ def test_times_are_of_a_step(tmp_path: Path) -> None:
     asked = Question("numpy", "torch-cpu", "hidden", 32, 1, 4096, "step", "adam")
     run = read(write(tmp_path, asked, *blocks(asked, 64, 2.0, steps=8), *blocks(asked, 512, 0.5, steps=8)))
     assert crossings.tabulate(run).times_faster.tolist() == pytest.approx([2.0, 0.5], rel=1e-3)
-    assert "at H = 182 (between 64 and 512): adam step, N = 32, float32" in crossings.phrase(run)
+    assert "at H = 182 (between 64 and 512): adam step, N = 32, float32" in phrase(run)
 
 
 OVERTAKES = (
@@ -159,7 +160,7 @@ def test_the_sentence(ratios: dict[int, float], more: list[dict[str, Any]], sent
     more = [
         {**text, "backend": {"a": "numpy", "b": "torch-cpu"}.get(text["backend"], text["backend"])} for text in more
     ]
-    assert crossings.phrase(make(tmp_path, ratios, *more)).replace(NO_BREAK, " ") == sentence
+    assert phrase(make(tmp_path, ratios, *more)).replace(NO_BREAK, " ") == sentence
 
 
 def test_a_size_that_disagrees_takes_the_claim_of_all_others(tmp_path: Path) -> None:

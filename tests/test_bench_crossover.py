@@ -18,6 +18,7 @@ from bench.grid.case import Case
 from bench.hardware import cpu_peaks
 from bench.measure import loading
 from bench.recipes import RECIPES
+from bench.reporting.crossover import phrase
 from relufit import Params, State
 from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
@@ -121,8 +122,8 @@ def test_the_crossover_is_found_where_it_is(
     (found,) = crossings.find(run)
     assert found.low < 200 < found.high < 1.1 * found.low
     assert found.size == pytest.approx(200, rel=1e-3)  # to the rounding of the journal
-    assert crossings.phrase(run).startswith("steady overtakes early at N = 20")
-    assert crossings.phrase(run) in " ".join(capsys.readouterr().out.split())
+    assert phrase(run).startswith("steady overtakes early at N = 20")
+    assert phrase(run) in " ".join(capsys.readouterr().out.split())
     assert len(list(tmp_path.rglob("crossover-*.png"))) == 1
     assert list(tmp_path.rglob("*.now")) == []
 

@@ -18,6 +18,7 @@ from bench.analysis import crossings, derived
 from bench.analysis.frames import Run
 from bench.grid.cost import is_hinge
 from bench.reporting import solver_curves
+from bench.reporting.crossover import phrase
 from bench.reporting.styles import Style, legend, plain, styles
 from relufit import targets
 
@@ -133,7 +134,7 @@ def crossover(run: Run) -> Figure | None:
     below.yaxis.set_major_formatter("{x:g}")
     below.yaxis.set_minor_formatter("")
     above.legend(frameon=False, fontsize=9)
-    figure.suptitle(plain(f"{run.machine}, {run.threads}\n{textwrap.fill(crossings.phrase(run), 110)}"), fontsize=9)
+    figure.suptitle(plain(f"{run.machine}, {run.threads}\n{textwrap.fill(phrase(run), 110)}"), fontsize=9)
     return figure
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from bench.analysis import comparison, crossings, derived
 from bench.analysis.frames import Run
 from bench.reporting import solver_tables, summary
+from bench.reporting.crossover import phrase
 from bench.reporting.document import NO_CASES, Block, Heading, Table, Words
 from bench.reporting.notes import power, remarks
 from bench.reporting.number_format import digits, duration, roofed_cell, scientific, seconds_cell, whole
@@ -246,7 +247,7 @@ def lay_out_against(frame: pd.DataFrame, notes: list[str]) -> list[Block]:
 
 def lay_out_crossover(run: Run) -> list[Block]:
     """The sentence, what the machine can tell apart, and the sizes one below the other."""
-    return [crossings.phrase(run), comparison.resolution_in_words(run), Table(cells_of_crossover(run))]
+    return [phrase(run), comparison.resolution_in_words(run), Table(cells_of_crossover(run))]
 
 
 def cells_of_crossover(run: Run) -> pd.DataFrame:
