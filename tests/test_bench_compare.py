@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_bench_frames import HEADER, MACHINE, line, write
+from journals import HEADER, MACHINE, line, write, write_aa
 
 from bench import compare, report
 from bench.analysis import comparison
@@ -36,13 +36,6 @@ def journal(results: Path, name: str, times: dict[str, float], folder: str = "m"
         for measured in rounds(seconds * batch / 800, seed=batch + 7 * place + len(name) * 1000)
     ]
     return write(results / "raw" / folder / f"{name}.jsonl", *lines, **header)
-
-
-def write_aa(folder: Path, apart: float) -> str:
-    """An A/A run that resolves nothing below this: every other pass takes so many times as long. Returns its name."""
-    passes = [line(**{"pass": n}, seconds=[1e-3 * (apart if n % 2 else 1) * (1 + 1e-3 * n)] * 7) for n in range(24)]
-    settings = {"profile": "aa", "threads": None}
-    return write(folder / "20260101T000000Z-aaaa.jsonl", *passes, settings=settings).stem
 
 
 def table(results: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:

@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_bench_compare import write_aa
-from test_bench_frames import HEADER, line
-from test_bench_report import digest
-from test_bench_report import journal as ordinary
+from journals import HEADER, digest, line, write_aa
+from journals import journal as ordinary
 
 from bench import compare, report
 from bench.analysis import crossings

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_bench_compare import write_aa
-from test_bench_frames import MACHINE
+from journals import MACHINE, write_aa
 
 from bench import crossover
 from bench.agreement import gate

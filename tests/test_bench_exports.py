@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from test_bench_frames import line, write
-from test_bench_report import journal
+from journals import journal, line, write
 
 from bench import report
 from bench.analysis import derived

@@ -2,49 +2,21 @@
 
 import gzip
 import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from journals import BAD_LINES, HEADER, followed, line, write
 
 from bench import report
 from bench.analysis import derived
 from bench.analysis.frames import read, runs
-from bench.grid.case import Case
 from bench.journal.writer import Journal
 from bench.reporting import provenance
 from bench.reporting.document import markdown
 from relufit import RelufitError
-
-MACHINE = {"slug": "a-machine", "cpu": "A CPU", "cores": 2, "gpus": []}
-HEADER = {
-    "machine": MACHINE,
-    "settings": {"profile": "quick", "threads": None},
-    "backends": {"numpy": {"reason": None, "facts": {}}, "cupy": {"reason": "no driver", "facts": {}}},
-}
-
-
-def line(backend: str = "numpy", **changes: Any) -> dict[str, Any]:
-    """A finished case."""
-    usual = {
-        "kind": "case", "backend": backend, "status": "OK", "reason": None, "seconds": [1e-3, 2e-3], "iterations": 3,
-        "steps": 1, "order": "shared", "device": "cpu", "agreement": {"w1": {"error": 1.0, "bound": 2.0, "share": 0.5}},
-    }  # fmt: skip
-    return {**usual, **asdict(Case("gradient", 800)), **changes}
-
-
-def write(path: Path, *lines: Any, **header: Any) -> Path:
-    """A journal of these lines, after a first line that describes the run, with what of it is unusual."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    texts = [
-        text if isinstance(text, str) else json.dumps(text) for text in ({"kind": "run", **HEADER, **header}, *lines)
-    ]
-    path.write_text("\n".join(texts) + "\n", encoding="utf-8", errors="surrogatepass")
-    return path
 
 
 def test_a_packed_journal_is_the_same_run(tmp_path: Path) -> None:
@@ -76,18 +48,6 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert (absent.status, absent.reason, absent.batch) == ("SKIPPED", "no driver", 800)
 
 
-def followed(backend: str = "numpy", **changes: Any) -> dict[str, Any]:
-    """A trajectory: signs differ first after 50 steps, the run has parted after 75."""
-    usual = {
-        "work": "trajectory", "batch": 32, "optimizer": "adam", "epochs": 4, "seconds": None, "iterations": None,
-        "agreement": {"w2 after 9 steps": {"error": 1e-9, "bound": 5e-9, "share": 0.2},
-                      "b2 after 0 steps": {"error": 1e-9, "bound": 1e-8, "share": 0.1}},
-        "step": [25, 50, 75, 100], "distance": [1e-5, 2.5e-4, 1.5e-3, 0.125], "flips": [0, 2, 57, 801],
-        "pairs": 409_600,
-    }  # fmt: skip
-    return line(backend, **{**usual, **changes})
-
-
 def test_a_trajectory_comes_back_as_it_was_written(tmp_path: Path) -> None:
     """A trajectory's steps and signs come back as whole numbers; a recipe without a free run is read too."""
     journal = Journal.begin(tmp_path, HEADER)
@@ -102,66 +62,6 @@ def test_a_trajectory_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert ours.agreement["w2 after 9 steps"]["share"] == 0.2
     assert cases.loc["textbook-numpy"].distance is None
     assert cases.loc["torch-cpu"].distance == []
-
-
-BAD_LINES = [
-    '{"kind":"case","backend":"numpy","status":"OK","sec',
-    "not json at all",
-    "",
-    "null",
-    "[1,2]",
-    '{"kind":"other"}',
-    json.dumps(line(batch="800")),
-    json.dumps(line(hidden=None)),
-    json.dumps(line(batch=True)),
-    json.dumps(line(seconds=["x"])),
-    json.dumps(line(seconds={"a": 1})),
-    json.dumps(line(seconds=[])),
-    json.dumps(line(iterations=[1])),
-    json.dumps(line(agreement=[1])),
-    json.dumps(line(agreement={"w1": 3})),
-    json.dumps(line(agreement={"w1": {"error": "x", "bound": 1, "share": 1}})),
-    json.dumps({k: v for k, v in line().items() if k != "backend"}),
-    json.dumps({k: v for k, v in line().items() if k != "batch"}),
-    json.dumps(line(seconds=[0.0, 1.0])),
-    json.dumps(line(seconds=[-1.0])),
-    json.dumps(line(steps=0)),
-    json.dumps(line(batch=-3)),
-    '{"kind":"case","batch":' + "9" * 400 + "}",
-    json.dumps(line(batch=10**17)),
-    json.dumps(line(iterations=10**400)).replace("Infinity", "1"),
-    json.dumps(line(work="convergence")),
-    json.dumps(line(work="convergence", step=[1, 2], train_seconds=[1.0], test_mse=[1.0, 2.0], curve=[0.0])),
-    json.dumps(line(iterations=True)),
-    json.dumps(line(steps="800")),
-    json.dumps(line(load_average=-1.0)),
-    json.dumps(line(seconds=[1e-3, None])),
-    json.dumps(line(seconds=None)),
-    json.dumps(line(reason=["x"])),
-    json.dumps(line(backend="\x1b[31mnumpy")),
-    json.dumps(line(backend="n" * 1000)),
-    json.dumps(line(gpu={"watts": "many"})),
-    json.dumps(line(gpu=[1])),
-    json.dumps(line(test_mse=[1.0])),
-    json.dumps(line(loss=[1.0], train_seconds=[1.0, 2.0])),
-    json.dumps({"kind": "run", **HEADER}),
-    json.dumps(followed(distance=None)),
-    json.dumps(followed(step=None, distance=None, flips=None)),
-    json.dumps(followed(step=[], distance=[], flips=[])),
-    json.dumps(followed(flips=[0, 2, 57])),
-    json.dumps(followed(order="own", distance=[0.1])),
-    json.dumps(followed(distance=[0.1, 0.1, 0.1, -0.1])),
-    json.dumps(followed(distance=[0.1, 0.1, 0.1, "nan"])),
-    json.dumps(followed(distance="0.1")),
-    json.dumps(followed(distance=[0.1, 0.1, 0.1, [0.1]])),
-    json.dumps(followed(flips=[0, 2, 57, 409_601])),
-    json.dumps(followed(flips=[0, -1, 57, 801])),
-    json.dumps(followed(pairs=None)),
-    json.dumps(followed(pairs="many")),
-    json.dumps(followed(status="DIVERGED", step=[25], flips=[])),
-    "[" * 5000,
-    "\x00\x01",
-]
 
 
 @pytest.mark.parametrize("bad", BAD_LINES)

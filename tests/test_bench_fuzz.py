@@ -18,8 +18,7 @@ import pytest
 from cleanness import check_csv, check_markdown, check_printable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_bench_frames import followed
-from test_bench_solvers import solved, spline
+from journals import followed, solved, spline
 
 from bench import report
 from bench.analysis.frames import read

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_bench_run import ROOT, command
+from bench_runs import ROOT, command
 
 from bench.grid.case import Case
 from bench.journal.reader import read_lines

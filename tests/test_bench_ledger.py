@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from test_bench_frames import HEADER, line, write
+from journals import HEADER, line, write
 
 from bench import report
 from bench.analysis import derived

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_bench_frames import line, write
+from journals import line, write
 
 from bench.analysis.frames import read
 from bench.journal import passes

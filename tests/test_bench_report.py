@@ -1,45 +1,14 @@
 """The report: every file from raw journals alone, the same bytes each time, whatever the journals hold."""
 
-import hashlib
 import json
 import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from test_bench_frames import BAD_LINES, followed, line, write
-from test_bench_tables import learned
+from journals import BAD_LINES, CURVE, digest, followed, journal, learned, line, write
 
 from bench import report
-
-CURVE = np.sin(np.linspace(-6, 6, 201)).tolist()
-
-
-def journal(results: Path, name: str = "20260101T000000Z-aaaa", *extra: Any) -> Path:
-    """A small run with every kind of work."""
-    checks = {q: {"error": 1e-7, "bound": 1e-5, "share": 0.01} for q in ("output", "loss", "w1")}
-    lines: list[Any] = []
-    for backend in ("numpy", "torch-cpu"):
-        lines += [line(backend, batch=n, seconds=[n * 1e-6 * (1 + k / 50) for k in range(8)]) for n in (32, 800, 65536)]
-        lines += [
-            line(backend, work="forward", seconds=[1e-4] * 8),
-            line(backend, work="latency", batch=1, seconds=[1e-5] * 8),
-        ]
-        lines += [
-            line(backend, work="step", batch=32, optimizer=o, seconds=[1e-3] * 8, steps=25) for o in ("adam", "sgd")
-        ]
-        lines += [line(backend, work="agreement", seconds=None, agreement=checks)]
-        lines += [line(backend, work="memory", seconds=None, peak_bytes=3e6, method="read")]
-        lines += [followed(backend, optimizer=o) for o in ("adam", "sgd")]
-        lines += [learned(backend=backend, target=t, curve=CURVE) for t in ("sin", "square")]
-    return write(results / "raw" / "a-machine" / f"{name}.jsonl", *lines, *extra)
-
-
-def digest(results: Path) -> dict[str, str]:
-    """A hash of every file that the report wrote."""
-    files = [p for p in results.rglob("*") if p.is_file() and "raw" not in p.relative_to(results).parts]
-    return {str(p.relative_to(results)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
 def test_every_file_is_written_and_the_main_table_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

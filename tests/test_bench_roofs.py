@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_bench_frames import HEADER, line
+from journals import HEADER, line
 
 from bench.analysis import derived
 from bench.analysis.frames import Run, read

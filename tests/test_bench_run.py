@@ -1,7 +1,6 @@
 """`pytest bench` as a user runs it, in a process of its own: journals, options, skips, and being killed."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -9,32 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def command(results: Path, *words: str) -> list[str]:
-    """The command line of a short run, without ceilings."""
-    plugins = ["-p", "no:cacheprovider", "-p", "tests.without_ceilings"]
-    return [sys.executable, "-m", "pytest", "bench", "-q", *plugins, "--results", str(results), *words]
-
-
-def bench(results: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run it to its end."""
-    words = words or ("--benchmark-only",)
-    return subprocess.run(
-        command(results, *words),
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-def lines(results: Path) -> list[dict[str, object]]:
-    """Every line of every journal."""
-    return [json.loads(text) for path in results.rglob("*.jsonl") for text in path.read_text().splitlines()]
+from bench_runs import ROOT, bench, command, lines
 
 
 def test_a_short_run_writes_gated_times(tmp_path: Path) -> None:

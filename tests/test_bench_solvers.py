@@ -8,34 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_bench_frames import line, write
-from test_bench_run import ROOT, bench, lines
-from test_bench_tables import make
+from bench_runs import ROOT, bench, lines
+from journals import line, make, solved, spline, write
 
 from bench import report
 from bench.analysis import solvers
 from bench.analysis.frames import read
 from bench.reporting import figures, solver_tables
 from bench.reporting.document import markdown
-
-
-def solved(solver: str = "adam", backend: str = "numpy", **changes: Any) -> dict[str, Any]:
-    """A solver that has reached 1e-4 after 2 s and 200 steps, and ended a little above its best."""
-    usual = {
-        "work": "solving", "batch": 32, "optimizer": solver, "seconds": [4.0], "iterations": 1, "steps": 1,
-        "step": [0, 100, 200, 400], "train_seconds": [0.0, 1.0, 2.0, 4.0], "mse": [0.5, 1e-2, 5e-5, 8e-5],
-        "max_error": [2.0, 0.3, 0.05, 0.06], "asymptotic_mse": 1.6e-10, "budget_seconds": 4.0,
-    }  # fmt: skip
-    return line(backend, **{**usual, **changes})
-
-
-def spline(mse: float = 2e-10, **changes: Any) -> dict[str, Any]:
-    """One call of 50 ms."""
-    usual = {
-        "batch": 800, "dtype": "float64", "algorithm": "numpy alone", "seconds": [0.04, 0.05, 0.06], "step": [0],
-        "train_seconds": [0.05], "mse": [mse], "max_error": [3e-5],
-    }  # fmt: skip
-    return solved("spline", **{**usual, **changes})
 
 
 def test_seconds_and_steps_are_those_of_the_first_look(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_bench_frames import line, write
-from test_bench_trial import make
+from journals import line, write
+from trials import make
 
 from bench.analysis import derived, warnings
 from bench.analysis.frames import Run, read

@@ -1,23 +1,16 @@
 """Derived numbers: intervals that cover, differences that are labelled, cells that say what happened."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from test_bench_frames import followed, line, write
+from journals import followed, learned, line, make
 
 from bench.analysis import derived
-from bench.analysis.frames import Run, read
 from bench.reporting import number_format, summary, tables
 from bench.reporting.document import markdown
 from bench.reporting.number_format import NO_BREAK
 from bench.statistics import intervals
-
-
-def make(tmp_path: Path, *lines: dict[str, Any]) -> Run:
-    """A run with these cases."""
-    return read(write(tmp_path / "raw" / "m" / "r.jsonl", *lines))
 
 
 @pytest.mark.parametrize("rounds", [6, 7, 20, 60])
@@ -111,15 +104,6 @@ def test_backward_is_a_difference_without_an_interval(tmp_path: Path) -> None:
     assert frame.loc["numpy"].median_us == pytest.approx(2000)
     assert np.isnan(frame.loc["numpy"].low_us)
     assert frame.loc["torch-cpu"].status == "DISAGREES"
-
-
-def learned(**changes: Any) -> dict[str, Any]:
-    """A convergence case."""
-    usual = {
-        "work": "convergence", "optimizer": "adam", "seconds": None, "step": [25, 50, 75],
-        "train_seconds": [0.5, 1.0, 1.5], "loss": [1.0, 0.1, 0.01], "test_mse": [1.0, 5e-3, 2e-2], "curve": [0.0],
-    }  # fmt: skip
-    return line(**{**usual, **changes})
 
 
 def test_thresholds_are_reached_when_first_seen(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_mutants import UncorrectedAdam
+from mutants import UncorrectedAdam
 
 from bench.agreement import error_bounds, trajectory
 from bench.agreement.trajectory import STATES, exact_run, flips, forced_steps, free_run, relu_signs

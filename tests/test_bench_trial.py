@@ -1,10 +1,10 @@
 """One case with one backend: what is paid once, limits of time and memory, and the gate over many samples."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from trials import make
 
 from bench.agreement import inputs
 from bench.agreement.inputs import distinct_samples, gate_inputs
@@ -12,7 +12,6 @@ from bench.grid.case import Case
 from bench.journal.status import Disagreement
 from bench.measure import trial
 from bench.measure.budget import Past, Unsuitable
-from bench.measure.trial import Trial
 from relufit import Params
 from relufit.backend import Samples
 from relufit.backends.numpy import NumpyBackend
@@ -33,22 +32,6 @@ class Slow(NumpyBackend):
         self.now += self.first if self.calls == 0 else 0.5
         self.calls += 1
         return super().loss_and_grads(params, samples)
-
-
-class Fixture:
-    """Stands in for pytest-benchmark's: one round, of so many seconds."""
-
-    disabled, enabled, seconds = False, True, 0.5
-
-    def pedantic(self, call: Any, rounds: int = 1, iterations: int = 1) -> None:
-        call()
-        self.stats = SimpleNamespace(stats=SimpleNamespace(data=[self.seconds] * rounds, median=self.seconds))
-
-
-def make(case: Case, backend: NumpyBackend, past: Past | None = None) -> tuple[Trial, list[dict[str, Any]]]:
-    """A trial and the lines that it writes."""
-    lines: list[dict[str, Any]] = []
-    return Trial(case, backend, Fixture(), lines.append, 1.0, past or Past()), lines  # type: ignore[arg-type]
 
 
 def test_what_is_paid_once_is_measured_before_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,17 @@
 """A suite that cannot fail proves nothing: backends with one planted mistake each, all of which it must catch."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from conformance import REQUIREMENTS
+from mutants import UncorrectedAdam
 
 from bench.agreement import error_bounds
 from bench.grid.case import Case, draw
 from bench.journal.status import Disagreement
-from relufit import Adam, Params, State, optim
+from relufit import Params, State, optim
 from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
 from relufit.data import draw_plan
@@ -115,15 +116,6 @@ def test_the_real_backend_passes() -> None:
 def test_a_mutant_is_caught(mutant: type[NumpyBackend], by: str) -> None:
     """The planted mistake fails the requirement that is meant for it."""
     assert any(name.startswith(by) for name in caught(mutant()))
-
-
-@dataclass(frozen=True)
-class UncorrectedAdam(Adam):
-    """Adam without the correction of the bias."""
-
-    def coefficients(self, first: int, last: int) -> np.ndarray:
-        row = [self.learning_rate, 1.0, self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2, self.eps]
-        return np.tile(row, (last - first, 1))
 
 
 def test_adam_without_bias_correction_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

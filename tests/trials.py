@@ -1,0 +1,25 @@
+"""Trials outside pytest-benchmark, and the lines that they write."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from bench.grid.case import Case
+from bench.measure.budget import Past
+from bench.measure.trial import Trial
+from relufit.backends.numpy import NumpyBackend
+
+
+class Fixture:
+    """Stands in for pytest-benchmark's: one round, of so many seconds."""
+
+    disabled, enabled, seconds = False, True, 0.5
+
+    def pedantic(self, call: Any, rounds: int = 1, iterations: int = 1) -> None:
+        call()
+        self.stats = SimpleNamespace(stats=SimpleNamespace(data=[self.seconds] * rounds, median=self.seconds))
+
+
+def make(case: Case, backend: NumpyBackend, past: Past | None = None) -> tuple[Trial, list[dict[str, Any]]]:
+    """A trial and the lines that it writes."""
+    lines: list[dict[str, Any]] = []
+    return Trial(case, backend, Fixture(), lines.append, 1.0, past or Past()), lines  # type: ignore[arg-type]
