@@ -23,7 +23,7 @@ from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
 from relufit.data import Plan
 
-HERE = "test_bench_crossover"
+HERE = "test_crossover"
 
 
 class Early(NumpyBackend):

@@ -36,7 +36,7 @@ class Broken(NumpyBackend):
 
 backends.TABLE["broken"] = Row("broken:Broken", "cpu", "numpy", "-")
 """
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 GRID = ["bench", "--benchmark-only", "-q", "-p", "broken",
         "-p", "no:cacheprovider", "-p", "tests.without_ceilings", "-k", "test_forward", "--backend", "broken,numpy",
         "--batch", "33,40", "--hidden", "8", "--seconds", "5"]  # fmt: skip

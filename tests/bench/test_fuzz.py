@@ -28,7 +28,7 @@ from bench.journal.values import ENTRIES, NUMBER_LIMIT, TEXT_LENGTH
 from bench.reporting import figures
 from relufit import RelufitError
 
-RAW = Path(__file__).resolve().parent.parent / "results" / "raw"
+RAW = Path(__file__).resolve().parents[2] / "results" / "raw"
 ASKED = Question("numpy", "torch-cpu", "batch", 512, 1, 65536)
 LATE = b'{"kind":"backend","backend":"cupy","reason":"no driver","facts":{"threads":"1"}}'
 BACKENDS = ("numpy", "torch-cpu", "cupy")  # of the many in a real first line: two that ran, and one that could not

@@ -10,7 +10,7 @@ from bench import gpu
 from bench.hardware import nvidia
 from bench.measure.loading import unavailable
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def test_without_a_gpu_it_says_why() -> None:
