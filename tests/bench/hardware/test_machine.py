@@ -63,7 +63,7 @@ def test_one_thread_is_one_thread(name: str) -> None:
     if (reason := unavailable(name)) is not None:
         pytest.skip(reason)
     code = (
-        "import time, numpy as np; from bench import machine; machine.limit_threads(1)\n"
+        "import time, numpy as np; from bench.hardware import machine; machine.limit_threads(1)\n"
         f"from relufit import Params, backends, init_params; b = backends.load({name!r})\n"
         "p = Params(*map(b.to_device, init_params(2048, 64, 64))); x = b.to_device(np.ones((8192, 64), np.float32))\n"
         "b.forward(p, x); b.synchronize(); wall, cpu = time.perf_counter(), time.process_time()\n"
