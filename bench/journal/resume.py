@@ -14,7 +14,7 @@ from bench.journal.schema import CASE_FIELDS
 from relufit.errors import RelufitError
 
 SELECTING = ("profile", "batch", "hidden", "dtype", "target", "threads")  # options that say what is measured, and how
-MOST_HANGS = 2  # of one backend: each costs the run minutes (isolate.CASE_SECONDS), and the next is likely
+MOST_HANGS = 2  # of one backend: each costs the run minutes (isolation.CASE_SECONDS), and the next is likely
 ENDED_BADLY = ("CRASHED", "TIMEOUT", "OOM")
 
 
