@@ -15,9 +15,10 @@ from bench.reporting.notes import power, remarks
 from bench.reporting.number_format import digits, duration, roofed_cell, scientific, seconds_cell, whole
 
 THROUGHPUT_NOTE = Words("""In square brackets: the share of the roof, which is the least time that the measured
-ceilings allow for the algorithm's instructions, multiply-adds and compulsory bytes (`bench/cost.py`), over the measured
-time. Columns of the .csv: `share_of_copy` is the bandwidth that going through (N, H) arrays implies over the copy rate,
-above 1 where they stay in a cache; `samples_per_second` counts *effective* samples where the algorithm is hinge.""")
+ceilings allow for the algorithm's instructions, multiply-adds and compulsory bytes (`bench/grid/cost.py`), over the
+measured time. Columns of the .csv: `share_of_copy` is the bandwidth that going through (N, H) arrays implies
+over the copy rate, above 1 where they stay in a cache; `samples_per_second` counts *effective* samples where the
+algorithm is hinge.""")
 SCALING_NOTE = Words(
     "One full-batch gradient; hinge: exact, at *effective* samples. Notes: why a backend goes no further."
 )
