@@ -1,7 +1,6 @@
 """Which rows of a run, or of two, are told apart, and the tables of their verdicts."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -10,7 +9,7 @@ import pandas as pd
 
 from bench.analysis import warnings
 from bench.analysis.derived import BASELINES, in_order
-from bench.analysis.frames import Run
+from bench.analysis.frames import Run, kept
 from bench.journal.passes import FAILED
 from bench.journal.schema import CASE_FIELDS
 from bench.reporting.number_format import digits, duration
@@ -53,7 +52,7 @@ def two_backends(run: Run, a: str, b: str) -> pd.DataFrame:
     )
 
 
-@lru_cache(maxsize=4)
+@kept
 def against_baseline(run: Run) -> pd.DataFrame:
     """Every backend against the baseline of its device; each kind of work, width, dtype and optimizer is a table."""
     rows = _rows(run)
@@ -98,7 +97,7 @@ def worse(frame: pd.DataFrame, limit: float) -> list[str]:
     ] + [f"{_case(row)}: {row['reason']}" for row in frame[frame.failed].to_dict("records")]
 
 
-@lru_cache(maxsize=4)
+@kept
 def resolution_table(aa: Run) -> pd.DataFrame:
     """Each backend's passes of an A/A run against themselves, even against odd. Kept: not to be changed."""
     found = []

@@ -3,19 +3,18 @@
 The verdicts are those of bench/analysis/comparison.py, over blocks that alternated in time, corrected for all sizes.
 """
 
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from bench.analysis import comparison
-from bench.analysis.frames import Run
+from bench.analysis.frames import Run, kept
 from bench.grid.case import Case
 from bench.journal.schema import CASE_FIELDS
 from bench.statistics.bisection import Crossing, Measured, find_crossings
 
 
-@lru_cache(maxsize=4)
+@kept
 def tabulate(run: Run) -> pd.DataFrame:
     """A row for each `size`, smallest first: A against B, as in every table of verdicts. Kept: not to be changed."""
     question = run.question

@@ -3,14 +3,13 @@
 Each function takes a Run and returns a frame in long form, which is what goes into the .csv; report.py lays it out.
 """
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench.analysis import roofline, warnings
-from bench.analysis.frames import Run
+from bench.analysis.frames import Run, kept
 from bench.grid.case import Case
 from bench.grid.cost import is_hinge
 from bench.statistics.intervals import median_interval
@@ -39,7 +38,7 @@ TRAJECTORY_COLUMNS = ("target", "optimizer", "scheme", "dtype", "hidden", "backe
                       "pairs", "steps", "distance", "order", "reason")  # fmt: skip
 
 
-@lru_cache(maxsize=4)
+@kept
 def throughput(run: Run) -> pd.DataFrame:
     """Times and rates of forward, gradient, their difference, step, latency and transfer. Kept: not to be changed."""
     cases = run.cases[run.cases.work.isin(TIMED)]
@@ -100,6 +99,7 @@ def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@kept
 def scaling(run: Run) -> pd.DataFrame:
     """Seconds of one full-batch gradient against N, and what building the samples took."""
     rows = [_timed_row(run, case) for case in run.cases[run.cases.work == "scaling"].to_dict("records")]
@@ -111,6 +111,7 @@ def scaling(run: Run) -> pd.DataFrame:
     return frame[[*SCALING_COLUMNS]].reset_index(drop=True)
 
 
+@kept
 def ensembles(run: Run) -> pd.DataFrame:
     """Many networks trained at once: the time of one step of all of them, and networks trained in a second."""
     rows = [
@@ -162,6 +163,7 @@ def _backward(frame: pd.DataFrame) -> pd.DataFrame:
     return rows.reset_index()[frame.columns]
 
 
+@kept
 def convergence(run: Run) -> pd.DataFrame:
     """Seconds of training until the test error is first seen below each threshold, and where each run ended."""
     rows = []

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import warnings
-from bench.analysis.frames import Run
+from bench.analysis.frames import Run, kept
 from bench.grid.case import ALONE
 
 LIMITS = {f"1e-{power}": 10.0**-power for power in range(2, 10)}  # mean squared errors to be reached
@@ -22,6 +22,7 @@ def has_solvers(run: Run) -> bool:
     return bool((run.cases.work == "solving").any())
 
 
+@kept
 def tabulate(run: Run) -> pd.DataFrame:
     """A row for each function, width, solver and backend."""
     cases = run.cases[run.cases.work == "solving"].to_dict("records")

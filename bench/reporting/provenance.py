@@ -5,7 +5,6 @@ a difference of threads, order or algorithm for one of libraries.
 """
 
 from collections import Counter
-from functools import lru_cache
 from itertools import chain, count
 from string import ascii_lowercase
 
@@ -13,7 +12,7 @@ import pandas as pd
 
 from bench.analysis import roofline
 from bench.analysis.derived import absence, in_order
-from bench.analysis.frames import Run
+from bench.analysis.frames import Run, kept
 from bench.reporting.document import Block
 
 CLOCKS = {  # what stands inside the clock, for each table
@@ -48,7 +47,7 @@ def ledger(run: Run, table: str = "summary") -> list[Block]:
     return [told, differences(run)]
 
 
-@lru_cache(maxsize=4)
+@kept
 def traits(run: Run) -> dict[str, dict[str, str]]:
     """In what the rows of each backend that ran can differ from others, as far as the journal tells."""
     rows = run.cases.dropna(subset="algorithm").groupby("backend")[["device", "order", "algorithm"]].agg(_values)
