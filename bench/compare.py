@@ -16,11 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.analysis import comparison
-from bench.analysis.derived import absence, in_order
-from bench.analysis.frames import Run, newest_aa, runs
 from bench.journal.writer import RESULTS
-from bench.reporting import terminal
+from bench.reporting import terminal, verdicts
 from relufit.errors import RelufitError
 
 AA_PASSES, AA_BACKENDS, AA_SECONDS = 24, "numpy,numba,torch-cpu", 150.0
@@ -39,19 +36,25 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         limit = _limit(options.fail_on)
         if options.aa:
-            measure_aa(options.results)
+            _measure_aa(options.results)
+            terminal.show_resolution(options.results)
             if not options.which:
                 return 0
         if len(options.which) != 2:
             raise RelufitError("bench.compare takes two backends or two runs: python -m bench.compare A B")
         a, b = options.which
-        return _compare(options.results, a, b, options.run, limit)
+        frame = terminal.show_comparison(options.results, a, b, options.run, _say)
+        worse = [] if limit is None else verdicts.worse(frame, limit)
+        for text in worse:
+            _say(text)
+        return int(bool(worse))
     except RelufitError as error:
-        print(f"bench.compare: {error}", file=sys.stderr)
+        _say(str(error))
         return 2
 
 
 def _limit(text: str | None) -> float | None:
+    """The share that `--fail-on` allows a case to become slower by."""
     if text is None:
         return None
     found = LIMIT.fullmatch(text)
@@ -60,59 +63,17 @@ def _limit(text: str | None) -> float | None:
     return float(found[1]) / 100
 
 
-def _compare(results: Path, a: str, b: str, name: str | None, limit: float | None) -> int:
-    """Print the table, what is new and what has gone; the exit code."""
-    complain = lambda text: print(f"bench.compare: {text}", file=sys.stderr)  # noqa: E731
-    if _are_runs(results, a, b):
-        new, old = (runs(results, [word], complain)[0] for word in (a, b))
-        frame, notes = comparison.two_runs(new, old)
-        title = f"{new.name} against {old.name}"
-    else:
-        found = runs(results, [name] if name else None, complain)
-        # A crossover is the newest run of its own two backends only, and solvers are no backends.
-        usual = [run for run in found if run.question is None and run.kind != "solvers"]
-        run = max(usual or found, key=lambda run: run.name)
-        _demand_backends(run, a, b)
-        frame, notes = comparison.two_backends(run, a, b), [comparison.resolution_in_words(run)]
-        title = f"{a} against {b}, run {run.name}: {run.machine}, {run.setting}"
-    terminal.show(comparison.in_cells(frame), title, notes)
-    if limit is None:
-        return 0
-    worse = comparison.worse(frame, limit)
-    for text in worse:
-        print(f"bench.compare: {text}", file=sys.stderr)
-    return int(bool(worse))
-
-
-def _demand_backends(run: Run, *names: str) -> None:
-    """Raise RelufitError where one of them is not in the run, or could not run there."""
-    for name in names:
-        if name not in in_order(run):
-            raise RelufitError(f"{name!r} is neither a run nor a backend of {run.name}: {', '.join(in_order(run))}")
-        if (reason := absence(run, name)) is not None:
-            raise RelufitError(f"{name} could not run on that machine: {reason}")
-
-
-def _are_runs(results: Path, a: str, b: str) -> bool:
-    """Whether both words name runs. Raises RelufitError where only one of them does."""
-    known = {path.name.partition(".")[0] for path in (results / "raw").glob("*/*.jsonl*")}
-    are = [word in known or Path(word).is_file() for word in (a, b)]
-    if are[0] != are[1]:
-        raise RelufitError(f"{a} and {b} are not of one kind: two backends, or two runs of {', '.join(sorted(known))}")
-    return are[0]
-
-
-def measure_aa(results: Path) -> None:
-    """Run the profile `aa`, each backend against itself, and print what it resolves."""
+def _measure_aa(results: Path) -> None:
+    """Run the profile `aa`, in which each backend is compared with itself."""
     words = ["--profile", "aa", "--passes", str(AA_PASSES), "--seconds", f"{AA_SECONDS:g}", "--backend", AA_BACKENDS]
     command = [sys.executable, "-m", "pytest", "bench", "--benchmark-only", "-q", "--benchmark-quiet", *words]
     done = subprocess.run([*command, "--results", str(results)], check=False)
     if done.returncode:
-        raise RelufitError(f"the A/A run ended with {done.returncode}; what it says is above")
-    found = [run for run in map(newest_aa, (results / "raw").iterdir()) if run is not None]
-    aa = max(found, key=lambda run: run.name)
-    table = comparison.in_cells(comparison.resolution_table(aa))
-    terminal.show(table, f"A/A: {aa.machine}, {aa.setting}", [comparison.resolution_in_words(aa)])
+        raise RelufitError(f"the A/A run ended with exit code {done.returncode}; its messages are above")
+
+
+def _say(text: str) -> None:
+    print(f"bench.compare: {text}", file=sys.stderr)
 
 
 if __name__ == "__main__":

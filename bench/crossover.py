@@ -14,36 +14,29 @@ Exit code 0 with or without a crossover, 1 where a backend disagrees with float6
 
 import argparse
 import sys
-import time
-from dataclasses import dataclass, field, replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
-from bench import report
-from bench.analysis import crossings
+from bench.analysis import comparison
 from bench.analysis.frames import Run, newest_aa, read
-from bench.grid.case import RULES, Case
 from bench.grid.selection import is_backend
 from bench.grid.sweep import FIXED, MOST, Question
 from bench.hardware import machine
-from bench.journal.status import row, status_of
 from bench.journal.writer import RESULTS, Journal
-from bench.measure import header, timing
-from bench.measure.budget import Past, Unsuitable
-from bench.measure.loading import load, unavailable
+from bench.measure import header
+from bench.measure.crossover import Search
+from bench.measure.loading import unavailable
 from bench.measure.throughput import WORK
-from bench.measure.trial import Trial
 from bench.recipes import known_names
-from bench.reporting import figures
+from bench.reporting import figures, terminal
 from bench.reporting.number_format import digits, whole
-from bench.statistics.bisection import Ended, Measured, longest_table, search
+from bench.statistics.bisection import Measured
 from relufit.errors import RelufitError
-from relufit.params import DTYPES
 
-BLOCK_SECONDS = 0.1  # for the rounds of a block and what comes before them, where calls are short
 PASSES = 16  # one block that a shared machine disturbed does not undo the verdict of so many
 LEAST_PASSES = 10  # fewer could not tell two backends apart in a table of 15 sizes, whatever they take
 SECONDS = 120.0
-ALONE = "SKIPPED", "there is nothing to compare it with"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,16 +57,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.crossover", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("a", metavar="A", help="a backend or recipe")
-    parser.add_argument("b", metavar="B", help="another one")
-    parser.add_argument("--over", choices=FIXED, default="batch", help="the size that varies (default: batch)")
-    parser.add_argument("--work", choices=WORK, default="gradient", help="what is timed (default: gradient)")
-    parser.add_argument("--optimizer", choices=RULES, help="of a step (default: adam)")
-    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="default: float32")
-    parser.add_argument("--batch", type=int, help="the batch size, where the width varies (default: 800)")
-    parser.add_argument("--hidden", type=int, help="the width, where the batch size varies (default: 512)")
-    parser.add_argument("--least", type=int, default=1, help="the size to begin at (default: 1)")
-    parser.add_argument("--most", type=int, help="the size to end at (default: 65536 samples, 4096 units)")
+    not_given = {"default": None}
+    own: dict[str, dict[str, Any]] = {"work": {"choices": WORK}, "most": not_given, "optimizer": not_given}
+    for item in (item for item in fields(Question) if item.metadata):
+        words = {**item.metadata, **own.get(item.name, {})}
+        parser.add_argument(words.pop("flag"), **words)
+    for other, (varies, unit) in {"batch": ("width", "batch size"), "hidden": ("batch size", "width")}.items():
+        text = f"the {unit}, where the {varies} varies (default: {FIXED[other]})"
+        parser.add_argument(f"--{other}", type=int, help=text)
     parser.add_argument("--passes", type=int, default=PASSES, help=f"blocks of each backend at a size ({PASSES})")
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"time to search for ({SECONDS:g})")
     parser.add_argument("--threads", type=int, help="threads of the CPU libraries; default: as installed")
@@ -83,27 +74,6 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def ask(options: argparse.Namespace) -> Question:
     """The question that the options put. Raises RelufitError for what cannot be asked."""
-    _check_words(options)
-    other = next(name for name in FIXED if name != options.over)
-    fixed = FIXED[other] if getattr(options, other) is None else getattr(options, other)
-    most = MOST[options.over] if options.most is None else options.most
-    threads = 1 if options.threads is None else options.threads
-    counts = {"least": options.least, other: fixed, "threads": threads, "passes": options.passes}
-    for name, value in counts.items():
-        allowed = LEAST_PASSES if name == "passes" else 1
-        if value < allowed:
-            raise RelufitError(f"--{name} must be at least {allowed}, not {value}")
-    if most <= options.least:
-        raise RelufitError(f"--most must be above --least, which is {options.least}, not {most}")
-    if not options.seconds > 0:
-        raise RelufitError(f"--seconds must be positive, not {options.seconds:g}")
-    optimizer = (options.optimizer or "adam") if options.work == "step" else ""
-    sizes = options.over, fixed, options.least, most
-    return Question(options.a, options.b, *sizes, options.work, optimizer, options.dtype)
-
-
-def _check_words(options: argparse.Namespace) -> None:
-    """Raise RelufitError for backends that are none, or one, and for options that do not fit the others."""
     for name in (options.a, options.b):
         if not is_backend(name):
             raise RelufitError(f"unknown backend {name!r}; choose two of {', '.join(known_names())}")
@@ -113,6 +83,22 @@ def _check_words(options: argparse.Namespace) -> None:
         raise RelufitError(f"--{options.over} is the size that varies; --least and --most say from where to where")
     if options.optimizer is not None and options.work != "step":
         raise RelufitError(f"--optimizer is for --work step; a {options.work} has none")
+    usual = Question(options.a, options.b, options.over)
+    fixed = FIXED[usual.other] if getattr(options, usual.other) is None else getattr(options, usual.other)
+    most = MOST[options.over] if options.most is None else options.most
+    threads = 1 if options.threads is None else options.threads
+    counts = {"least": options.least, usual.other: fixed, "threads": threads, "passes": options.passes}
+    for name, value in counts.items():
+        allowed = LEAST_PASSES if name == "passes" else 1
+        if value < allowed:
+            raise RelufitError(f"--{name} must be at least {allowed}, not {value}")
+    if most <= options.least:
+        raise RelufitError(f"--most must be above --least, which is {options.least}, not {most}")
+    if not options.seconds > 0:
+        raise RelufitError(f"--seconds must be positive, not {options.seconds:g}")
+    optimizer = (options.optimizer or "adam") if options.work == "step" else ""
+    sizes = {"fixed": fixed, "least": options.least, "most": most}
+    return replace(usual, **sizes, work=options.work, optimizer=optimizer, dtype=options.dtype)
 
 
 def _answer(question: Question, options: argparse.Namespace) -> int:
@@ -125,17 +111,21 @@ def _answer(question: Question, options: argparse.Namespace) -> int:
     _say(f"{question.title}: first the machine, then {options.seconds:g} s at the most")
     journal = Journal.begin(options.results, header.describe([question.a, question.b], settings))
     aa = newest_aa(journal.path.parent)
-    arena = Arena(question, journal, options.passes, options.seconds, time.monotonic(), aa)
-    longest = longest_table(options.passes)
-    search(arena.look, question.least, question.most, longest, question.avoided)
+
+    def tell(found: Measured) -> None:
+        times = f"{question.a} is {digits(found.ratio)} times as fast as {question.b}"
+        _say(f"{question.symbol} = {whole(found.size)}: {times}")
+
+    known = lambda: comparison.measured(replace(read(journal.path), aa=aa))  # noqa: E731
+    Search(question, journal, options.passes, options.seconds, known, tell).run()
     journal.close()
-    run = arena.run()
-    report.show(run)
+    run = replace(read(journal.path), aa=aa)
+    terminal.show(run)
     for path in _draw(run, options.results / "figures"):
         _say(f"the figure is {path}")
-    if crossings.disagrees(run):
+    if comparison.disagrees(run):
         return 1
-    return 0 if crossings.measured(run) else 2
+    return 0 if comparison.measured(run) else 2
 
 
 def _draw(run: Run, folder: Path) -> list[Path]:
@@ -144,69 +134,6 @@ def _draw(run: Run, folder: Path) -> list[Path]:
         return figures.draw_all(run, folder, run.slug)
     except OSError as error:
         raise RelufitError(f"cannot write to {folder}: {error.strerror}") from None
-
-
-@dataclass
-class Arena:
-    """Where two backends are timed in alternating blocks, until the seconds are spent."""
-
-    question: Question
-    journal: Journal
-    passes: int
-    seconds: float
-    start: float  # time.monotonic()
-    aa: Run | None  # what this machine can tell apart
-    past: Past = field(default_factory=Past)
-
-    def run(self) -> Run:
-        """What the journal holds by now."""
-        return replace(read(self.journal.path), aa=self.aa)
-
-    def look(self, size: int) -> list[Measured]:
-        """Time both at a size and return what is then known. Raises Ended where time or a backend does not allow it.
-
-        When the time is up, the size at hand is compared by the blocks that it has.
-        """
-        case, names = self.question.case(size), [self.question.a, self.question.b]
-        for number in range(self.passes):
-            if time.monotonic() - self.start > self.seconds:
-                if number:
-                    break
-                spent = "SKIPPED", f"the {self.seconds:g} s were spent; --seconds gives more"
-                self._end(case, number, dict.fromkeys(names, spent))
-            turn = names[::-1] if number % 2 else names
-            for place, name in enumerate(turn):
-                failure = self._time(case, name, number)
-                if failure is not None:
-                    self._end(case, number, {name: failure, **dict.fromkeys(turn[place + 1 :], ALONE)})
-        row = crossings.measured(self.run())
-        found = next(point for point in row if point.size == size)
-        a, b = names
-        _say(f"{self.question.symbol} = {whole(size)}: {a} is {digits(found.ratio)} times as fast as {b}")
-        return row
-
-    def _time(self, case: Case, name: str, number: int) -> tuple[str, str] | None:
-        """One block of one backend, gated at the first. Returns the status and the reason where it has no time."""
-        backend = load(name)
-        rounds = timing.Rounds(timing.synchronized_clock(backend))
-        trial = Trial(case, backend, rounds, self.journal.write, BLOCK_SECONDS, self.past, number=number)
-        try:
-            with backend.pinned():
-                trial.demand_support()
-                WORK[case.work](trial)
-        except Unsuitable as error:
-            return "SKIPPED", str(error)
-        except Exception as error:  # each library has errors of its own; the sizes below are an answer all the same
-            return status_of(error)
-        finally:
-            backend.memory()  # gives what its allocator keeps back to the device, where other libraries find it
-        return None
-
-    def _end(self, case: Case, number: int, failures: dict[str, tuple[str, str]]) -> None:
-        """Leave word of why nothing more is measured, and end."""
-        for name, (status, reason) in failures.items():
-            self.journal.write({**row(case, name, number), "status": status, "reason": reason})
-        raise Ended
 
 
 def _say(text: str) -> None:

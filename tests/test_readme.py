@@ -9,7 +9,7 @@ import pytest
 from conformance import REQUIREMENTS
 
 from bench.analysis.frames import runs
-from bench.reporting import summary, tables
+from bench.reporting import learning_tables, throughput_tables
 from bench.reporting.document import markdown
 from bench.reporting.number_format import NO_BREAK
 from relufit import Backend
@@ -17,6 +17,7 @@ from relufit import Backend
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OF_BENCH = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
+LAYOUTS = {"summary": throughput_tables.lay_out_summary, "reached": learning_tables.lay_out_reached}
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
@@ -49,7 +50,7 @@ def test_the_tables_are_those_of_the_runs_they_name() -> None:
     found = re.findall(r"<!-- (\w+): run (\S+) -->\n(.*?)\n<!-- end of table -->", README, flags=re.DOTALL)
     assert {"summary", "reached"} == {kind for kind, _, _ in found}
     for kind, name, table in found:
-        assert table.strip() == markdown(tables.LAYOUTS[kind](runs(ROOT / "results", [name])[0]))
+        assert table.strip() == markdown(LAYOUTS[kind](runs(ROOT / "results", [name])[0]))
 
 
 def test_plain_pytest_finds_the_tests() -> None:
@@ -69,7 +70,7 @@ def test_plain_pytest_finds_the_tests() -> None:
 )
 def test_quoted_ratios_are_those_of_the_headline(text: str, run: str, quoted: dict[str, str]) -> None:
     """The ratios at N = 65536 that the prose quotes stand in the headline table of the run that they are from."""
-    cells = summary.headline(runs(ROOT / "results", [run])[0]).set_index("backend")["gradient\nN=65536"]
+    cells = throughput_tables.headline(runs(ROOT / "results", [run])[0]).set_index("backend")["gradient\nN=65536"]
     for backend, ratio in quoted.items():
         assert ratio in text
         assert cells[backend].replace(NO_BREAK, " ").endswith(f", {ratio}x")

@@ -1,55 +1,53 @@
-"""Which rows of a run, or of two, are told apart, and the tables of their verdicts."""
+"""Which rows of a run, or of two, can be told apart: the tables of their verdicts, and the crossovers in them."""
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from bench.analysis import warnings
-from bench.analysis.derived import BASELINES, in_order
-from bench.analysis.frames import Run, kept
+from bench.analysis.frames import Run, in_order, kept
+from bench.analysis.throughput import BASELINES
+from bench.grid.case import Case
 from bench.journal.passes import FAILED
 from bench.journal.schema import CASE_FIELDS
-from bench.reporting.number_format import digits, duration
+from bench.statistics.bisection import Crossing, Measured, find_crossings
 from bench.statistics.intervals import Comparison, compare_groups, compare_pairs
-from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN, Pair, judge
+from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN, Pair, Verdict, judge
 
 COMPARED = ("forward", "gradient", "step", "ensemble", "latency", "to_device", "to_host", "scaling")
-COLUMNS = (
-    "a",
-    "b",
-    *CASE_FIELDS,
-    "a_us",
-    "b_us",
-    "times_faster",
-    "low",
-    "high",
-    "blocks",
-    "verdict",
-    "kind",
-    "reason",
-    "failed",
-)
-USUAL_PASSES = 12  # that are advised
-CONTROLS = 8  # cases of a table from which on it says how much the machine has changed
-NOTHING = Comparison(*(float("nan"),) * 3, 1.0, 1.0, 0)
+COLUMNS = ("a", "b", *CASE_FIELDS, "a_us", "b_us", "times_faster", "low", "high", "blocks", "verdict", "kind",
+           "least", "p_different", "detail", "failed")  # fmt: skip
+USUAL_PASSES = 12  # the number of passes that a run to be compared should have
+CONTROLS = 8  # the number of cases from which on a table says how much the machine itself has changed
+NOTHING = Pair(Comparison(*(float("nan"),) * 3, 1.0, 1.0, 0), float("nan"))
 
-TABLE = ("work", "dtype", "hidden", "optimizer")  # what differs from one table of verdicts to the next
+TABLE = ["work", "dtype", "hidden", "optimizer"]  # what differs from one table of verdicts to the next
 
 Row = dict[str, Any]
 Rows = dict[tuple[Any, ...], Row]  # by backend and case
-Found = tuple[str, str, Row, Row, Pair | None]  # A, B, their rows, and what is to be judged of them
+Only = list[tuple[str, list[Row], bool]]  # a backend, cases of it that one run has alone, whether these are all
+Found = tuple[str, str, Row, Row, Pair | None]  # A, B, their rows, and the pair to judge
+
+
+class Changes(NamedTuple):
+    """What has changed from an older run to a newer one."""
+
+    verdicts: pd.DataFrame
+    away: bool  # of two machines: ratios to the baseline are compared, not times
+    least: float  # smallest difference that is claimed, as a share
+    because: str  # what makes it so large, in words
+    new: Only  # cases that the older run does not have
+    gone: Only  # cases that the newer run does not have
 
 
 def two_backends(run: Run, a: str, b: str) -> pd.DataFrame:
     """Backend A against backend B in each timed case of a run."""
     rows = _rows(run)
-    shared = [key for key in rows if key[0] == a and (b, *key[1:]) in rows]
-    return _judged(
-        [(a, b, rows[key], rows[b, *key[1:]], _in_one_run(run, rows[key], rows[b, *key[1:]])) for key in shared]
-    )
+    shared = [(rows[key], rows[b, *key[1:]]) for key in rows if key[0] == a and (b, *key[1:]) in rows]
+    return _judged([(a, b, row, other, _in_one_run(run, row, other)) for row, other in shared])
 
 
 @kept
@@ -68,39 +66,34 @@ def against_baseline(run: Run) -> pd.DataFrame:
     return pd.concat([_judged(table) for table in found.values()]) if found else _judged([])
 
 
-def two_runs(new: Run, old: Run) -> tuple[pd.DataFrame, list[str]]:
-    """Each backend's cases of a run against those of an older one, and what is to be said of all of them."""
+def two_runs(new: Run, old: Run) -> Changes:
+    """Each backend's cases of a run against those of an older one."""
     rows, others = _rows(new), _rows(old)
     away = new.path.parent.name != old.path.parent.name
-    found = []
+    found: list[Found] = []
     for key in (key for key in rows if key in others):
-        compared = _between_runs(_scaled(rows, key, away), _scaled(others, key, away))
-        if compared is not None or rows[key]["status"] in FAILED:
-            sound = _unsound(new, rows[key]) or _unsound(old, others[key])
-            found.append((key[0], key[0], rows[key], others[key], compared and Pair(compared, unsound=sound)))
+        a, b = _scaled(rows, key, away), _scaled(others, key, away)
+        sound = _unsound(new, rows[key]) or _unsound(old, others[key])
+        pair = Pair(compare_groups(a, b, MARGIN), unsound=sound) if a and b else None
+        if pair is not None or rows[key]["status"] in FAILED:
+            found.append((key[0], key[0], rows[key], others[key], pair))
     least, because = _control([pair.comparison.ratio for *_, pair in found if pair is not None])
-    judged = []
-    for a, b, row, other, pair in found:
+    judged: list[Found] = []
+    for a_name, b_name, row, other, pair in found:
         limit = max((least, because), resolution(new, row), key=itemgetter(0))
-        judged.append((a, b, row, other, pair and Pair(pair.comparison, *limit, pair.unsound)))
-    notes = ["two machines: ratios to the baseline of each run are compared, not times"] if away else []
-    notes += [*_differences(new, old), f"no difference below {digits(100 * least)} % is claimed, {because}"]
-    notes += _listed("new", rows, others) + _listed("gone", others, rows)
-    return _judged(judged), notes
+        judged.append((a_name, b_name, row, other, pair and Pair(pair.comparison, *limit, pair.unsound)))
+    return Changes(_judged(judged), away, least, because, _only(rows, others), _only(others, rows))
 
 
-def worse(frame: pd.DataFrame, limit: float) -> list[str]:
-    """What `--fail-on slower:LIMIT` fails on, a sentence each: verdicts of so much, and what had a time and failed."""
-    slower = frame[(frame.verdict == "SLOWER") & (1 / frame.times_faster - 1 >= limit)]
-    return [
-        f"{_case(row)}: SLOWER by {digits(100 * (1 / row['times_faster'] - 1))} %" for row in slower.to_dict("records")
-    ] + [f"{_case(row)}: {row['reason']}" for row in frame[frame.failed].to_dict("records")]
+def became_slower(frame: pd.DataFrame, limit: float) -> pd.DataFrame:
+    """The rows of SLOWER by this share at least."""
+    return frame[(frame.verdict == "SLOWER") & (1 / frame.times_faster - 1 >= limit)]
 
 
 @kept
 def resolution_table(aa: Run) -> pd.DataFrame:
-    """Each backend's passes of an A/A run against themselves, even against odd. Kept: not to be changed."""
-    found = []
+    """Each backend's passes of an A/A run against themselves, even against odd."""
+    found: list[Found] = []
     for (name, *_), row in _rows(aa).items():
         if row["status"] == "OK" and len(row["passes"]) >= 2 * LEAST_BLOCKS:
             blocks = _blocks(row)
@@ -111,7 +104,7 @@ def resolution_table(aa: Run) -> pd.DataFrame:
 
 
 def resolution(run: Run, row: Row) -> tuple[float, str]:
-    """The least difference that is claimed of pairs of passes at a case, and the A/A run that says so; 0 without one.
+    """The least difference that is claimed of pairs of passes at a case, and what limits it; 0 without an A/A run.
 
     It is the far end of the widest interval that the A/A run gave of a backend against itself at that case; of all its
     cases where it did not measure that one.
@@ -122,47 +115,63 @@ def resolution(run: Run, row: Row) -> tuple[float, str]:
     return float(_widths(table[here] if here.any() else table).max()), f"that the A/A run {run.aa.name} resolves"
 
 
+def resolutions(aa: Run) -> list[float]:
+    """The widest interval of an A/A run at each of its cases, as a share; empty where it has too few passes."""
+    table = resolution_table(aa)
+    by_case = _widths(table).groupby([table[name] for name in CASE_FIELDS], dropna=False)
+    return [] if table.empty else by_case.max().tolist()
+
+
 def _widths(table: pd.DataFrame) -> pd.Series:
     """How far from 1 the farther end of each interval is."""
     return pd.Series(np.maximum(table.high, 1 / table.low) - 1)
 
 
-def resolution_in_words(run: Run) -> str:
-    """What limits the claims of a run's comparisons, as a sentence: the A/A run, or that its passes are too few."""
-    if not any(row["status"] == "OK" and len(row["passes"]) >= LEAST_BLOCKS for row in _rows(run).values()):
-        return (
-            f"Of fewer than {LEAST_BLOCKS} passes only differences above {100 * DRIFT:g} % are called: "
-            f"--passes {USUAL_PASSES} tells more."
-        )
-    if run.aa is None or (table := resolution_table(run.aa)).empty:
-        return "No A/A run of this machine says what it can tell apart: python -m bench.compare --aa"
-    widest = _widths(table).groupby([table[name] for name in CASE_FIELDS], dropna=False).max()
-    span = " to ".join(dict.fromkeys(digits(100 * share) for share in (widest.min(), widest.max())))
-    case = ", by its case," if len(widest) > 1 else ""
-    return f"A/A run {run.aa.name}: a difference below {span} %{case} is not told apart by paired passes."
+def has_pairs(run: Run) -> bool:
+    """Whether any case of a run has passes enough to be compared in pairs."""
+    return any(row["status"] == "OK" and len(row["passes"]) >= LEAST_BLOCKS for row in _rows(run).values())
 
 
-def in_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """For people: the case in words, times, ratio with its interval, verdict, reason."""
-    rows = frame.to_dict("records")
-    same = all(row["a"] == row["b"] for row in rows)
-    return pd.DataFrame(
-        {
-            **({"backend": [row["a"] for row in rows]} if same else {}),
-            "case": [_size(row) for row in rows],
-            "A": [duration(row["a_us"] / 1e6) for row in rows],
-            "B": [duration(row["b_us"] / 1e6) for row in rows],
-            "A is times faster": [ratio_in_words(row) for row in frame.itertuples()],
-            "verdict": [row["verdict"] for row in rows],
-            "why not more": [row["reason"] for row in rows],
-        }
-    )
+@kept
+def crossover(run: Run) -> pd.DataFrame:
+    """The table of a run of bench.crossover: A against B at each `size`, smallest first."""
+    question = run.question
+    assert question is not None
+    frame = two_backends(run, question.a, question.b)
+    frame = frame.assign(size=frame[question.over])
+    asked = [Case(*row) == question.case(size) for *row, size in frame[[*CASE_FIELDS, "size"]].itertuples(index=False)]
+    return frame[np.array(asked, dtype=bool)].sort_values("size", ignore_index=True)
+
+
+def measured(run: Run) -> list[Measured]:
+    """What a run of bench.crossover knows at each size at which both were timed."""
+    frame = crossover(run).dropna(subset="times_faster")
+    return [Measured(*row) for row in frame[["size", "times_faster", "verdict"]].itertuples(index=False)]
+
+
+def crossings(run: Run) -> list[Crossing]:
+    """Every crossover of the run; none where a backend disagrees with float64, at whatever size."""
+    return [] if disagrees(run) else find_crossings(measured(run))
+
+
+def disagrees(run: Run) -> bool:
+    """Whether any backend disagrees with float64 in any case."""
+    return bool((run.cases.status == "DISAGREES").any())
 
 
 def _rows(run: Run) -> Rows:
     """The rows of a run that have a time or should have one, by backend and case."""
     timed = run.cases[run.cases.work.isin(COMPARED)].to_dict("records")
     return {(row["backend"], *(row[name] for name in CASE_FIELDS)): row for row in timed}
+
+
+def _only(rows: Rows, others: Rows) -> Only:
+    """The timed cases that the other run does not have."""
+    known, only = {key[0] for key in others}, dict[str, list[Row]]()
+    for key, row in rows.items():
+        if key not in others and row["status"] == "OK":
+            only.setdefault(key[0], []).append(row)
+    return [(name, cases, name not in known) for name, cases in only.items()]
 
 
 def _blocks(row: Row) -> dict[int, float]:
@@ -175,7 +184,7 @@ def _rounds(row: Row) -> list[float]:
 
 
 def _in_one_run(run: Run, a: Row, b: Row) -> Pair | None:
-    """Passes that both have are pairs; where they are too few, the rounds say it, beyond what a machine may drift."""
+    """Compare the passes that both rows have; where they are too few, the rounds, with room for drift."""
     if not a["status"] == b["status"] == "OK":
         return None
     unsound, blocks, others = _unsound(run, a) or _unsound(run, b), _blocks(a), _blocks(b)
@@ -187,12 +196,8 @@ def _in_one_run(run: Run, a: Row, b: Row) -> Pair | None:
     return Pair(found, DRIFT, f"by which a machine may drift within a pass: --passes {USUAL_PASSES}", unsound)
 
 
-def _between_runs(a: list[float], b: list[float]) -> Comparison | None:
-    return compare_groups(a, b, MARGIN) if a and b else None
-
-
 def _scaled(rows: Rows, key: tuple[Any, ...], by_baseline: bool) -> list[float]:
-    """The blocks of a row, or its rounds where they are few; in units of its baseline's median where that is asked."""
+    """The blocks of a row, or its rounds where blocks are few; `by_baseline` over the median of its baseline."""
     row = rows[key]
     if row["status"] != "OK":
         return []
@@ -206,10 +211,10 @@ def _scaled(rows: Rows, key: tuple[Any, ...], by_baseline: bool) -> list[float]:
 
 
 def _control(ratios: list[float]) -> tuple[float, str]:
-    """The least difference that is claimed between two runs: the others of the table are the control.
+    """The least difference that is claimed between two runs: the other cases of the table are the control.
 
-    What all cases changed by at the median, and three times what they scatter about it (by the median of the
-    distances, which a few that did change do not move).
+    It is the median change of all cases, plus three times their scatter about it. The scatter is computed from the
+    median of the distances, which a few cases that did change do not move.
     """
     if len(ratios) < CONTROLS:
         return DRIFT, f"by which a machine may change: fewer than {CONTROLS} cases do not tell whether it did"
@@ -220,7 +225,7 @@ def _control(ratios: list[float]) -> tuple[float, str]:
 
 
 def _unsound(run: Run, row: Row) -> str:
-    """Why the time of a row says nothing."""
+    """Why the time of a row is not to be trusted; empty where it is."""
     return warnings.in_words(warnings.grave(run, row))
 
 
@@ -229,23 +234,17 @@ def _judged(found: Sequence[Found]) -> pd.DataFrame:
     verdicts = iter(judge([pair for *_, pair in found if pair is not None]))
     rows = []
     for a, b, row, other, pair in found:
-        verdict = next(verdicts) if pair is not None else None
         missing = [f"{r['backend']} is {r['status']}: {r['reason']}" for r in (row, other) if r["status"] != "OK"]
-        comparison = NOTHING if pair is None else pair.comparison
+        verdict = Verdict("UNSURE", "missing") if pair is None else next(verdicts)
+        compared = (pair or NOTHING).comparison
+        detail = "; ".join(missing) if pair is None else pair.unsound or pair.because
         rows.append(
             {
-                "a": a,
-                "b": b,
-                **{name: row[name] for name in CASE_FIELDS},
-                "a_us": _microseconds(row),
-                "b_us": _microseconds(other),
-                "times_faster": comparison.ratio,
-                "low": comparison.low,
-                "high": comparison.high,
-                "blocks": comparison.blocks,
-                "verdict": "UNSURE" if verdict is None else verdict.word,
-                "kind": "missing" if verdict is None else verdict.kind,
-                "reason": "; ".join(missing) if verdict is None else verdict.reason,
+                **{"a": a, "b": b, **{name: row[name] for name in CASE_FIELDS}},
+                **{"a_us": _microseconds(row), "b_us": _microseconds(other), "times_faster": compared.ratio},
+                **{"low": compared.low, "high": compared.high, "blocks": compared.blocks},
+                **{"verdict": verdict.word, "kind": verdict.kind, "p_different": verdict.p_different},
+                **{"least": (pair or NOTHING).least, "detail": detail},
                 "failed": row["status"] in FAILED and other["status"] == "OK",
             }
         )
@@ -254,58 +253,3 @@ def _judged(found: Sequence[Found]) -> pd.DataFrame:
 
 def _microseconds(row: Row) -> float:
     return float(np.median(_rounds(row))) * 1e6 if row["status"] == "OK" else float("nan")
-
-
-def _differences(new: Run, old: Run) -> list[str]:
-    """In what the two runs differ beside their times, a sentence each."""
-    said = [(run.header["machine"], run.header["code"], run) for run in (new, old)]
-    facts = [
-        {
-            "machine": run.machine,
-            "setting": run.setting,
-            "Python": machine["python"],
-            "sources": code["content_hash"],
-            **machine["packages"],
-        }
-        for machine, code, run in said
-    ]
-    names = dict.fromkeys([*facts[0], *facts[1]])
-    return [
-        f"{name}: {facts[0].get(name, 'none')}, was {facts[1].get(name, 'none')}"
-        for name in names
-        if facts[0].get(name) != facts[1].get(name)
-    ]
-
-
-def _listed(word: str, rows: Rows, others: Rows) -> list[str]:
-    """The timed cases of one run that the other does not have, a sentence for each backend."""
-    known, only = {key[0] for key in others}, dict[str, list[str]]()
-    for key, row in rows.items():
-        if key not in others and row["status"] == "OK":
-            only.setdefault(key[0], []).append(_size(row))
-    return [
-        f"{word}: {name}, " + ("; ".join(cases) if name in known else f"all {len(cases)} cases")
-        for name, cases in only.items()
-    ]
-
-
-def _case(row: Row) -> str:
-    return f"{row['a']}, {_size(row)}"
-
-
-def _size(row: Row) -> str:
-    """A case in words: only what differs from the usual one."""
-    usual = {"hidden": 512, "dtype": "float32", "inputs": 1, "outputs": 1, "networks": 1}
-    parts = [str(row["work"]), *([row["optimizer"]] if row["optimizer"] else []), f"N = {row['batch']}"]
-    letters = {"hidden": "H = ", "inputs": "D = ", "outputs": "O = ", "networks": "networks "}
-    return " ".join(parts) + "".join(
-        f", {letters.get(name, '')}{row[name]}" for name, value in usual.items() if row[name] != value
-    )
-
-
-def ratio_in_words(row: Any) -> str:
-    """How many times faster A is, and the interval of that: "3.5x (3.4 to 3.6)"; empty where nothing is known."""
-    if row.times_faster != row.times_faster:
-        return ""
-    ends = "" if row.low != row.low else f" ({digits(row.low)} to {digits(row.high)})"
-    return f"{digits(row.times_faster)}x{ends}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import pandas as pd
 
 from bench.grid import sweep
@@ -163,3 +164,40 @@ def _with_absent(frame: pd.DataFrame, header: dict[str, Any]) -> pd.DataFrame:
     known = frame[CASE_FIELDS].drop_duplicates()
     rows = [known.assign(backend=name, status="SKIPPED", reason=reason) for name, reason in absent.items()]
     return pd.concat([frame, *rows], ignore_index=True) if rows else frame
+
+
+def in_order(run: Run) -> list[str]:
+    """Every backend of the run: first those that could run, in the order of the journal's first line."""
+    names = dict.fromkeys([*run.header["backends"], *run.cases.backend])
+    return sorted(names, key=lambda name: absence(run, name) is not None)
+
+
+def sorted_by_backend(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows in the order of `in_order`, otherwise as they were."""
+    if frame.empty:
+        return frame
+    places = {name: place for place, name in enumerate(in_order(run))}
+    return frame.sort_values("backend", key=lambda names: names.map(places), kind="stable")
+
+
+def absence(run: Run, backend: str) -> str | None:
+    """Why a backend could not run on this machine; None where it could."""
+    reason = run.header["backends"].get(backend, {}).get("reason")
+    return None if reason is None else str(reason)
+
+
+def absent(run: Run) -> list[str]:
+    """The backends that could not run on this machine."""
+    return [name for name in in_order(run) if absence(run, name) is not None]
+
+
+def focus(run: Run) -> tuple[int, str]:
+    """The width and dtype that the main table and the figures show: 512 and float32, or the most frequent ones."""
+    counts = run.cases.groupby(["hidden", "dtype"]).size()
+    hidden, dtype = (512, "float32") if (512, "float32") in counts.index else counts.idxmax()
+    return int(hidden), str(dtype)
+
+
+def worst_share(checks: Any) -> float:
+    """The largest error of the quantities of a case, as a share of its bound; nan where nothing was compared."""
+    return max((check["share"] for check in checks.values()), default=np.nan) if isinstance(checks, dict) else np.nan

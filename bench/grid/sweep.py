@@ -1,32 +1,42 @@
 """What a crossover asks: from which size on does B overtake A, at which work, between which sizes.
 
-It stands in the first line of the journal (`settings`, `crossover`), from where reports have it.
+Each field is declared once: the command line, the first line of the journal (`settings`, `crossover`) and the report
+read it from here.
 """
 
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
-from bench.grid.case import MINIBATCH, Case
+from bench.grid.case import MINIBATCH, RULES, Case
+from relufit.params import DTYPES
 
 SYMBOLS = {"batch": "N", "hidden": "H"}
 FIXED = {"batch": 800, "hidden": 512}  # the usual value of the one that stays as it is
 MOST = {"batch": 65536, "hidden": 4096}  # the usual end of the one that varies
 
 
+def _option(flag: str, default: Any = MISSING, **words: Any) -> Any:
+    """A field that the command line has under this flag; `words` are those of ArgumentParser.add_argument."""
+    usual = {} if default is MISSING else {"default": default}
+    return field(**usual, metadata={"flag": flag, **usual, **words})
+
+
 @dataclass(frozen=True)
 class Question:
     """Two backends, one kind of work, and one size that varies."""
 
-    a: str
-    b: str
-    over: str  # batch or hidden: the size that varies
-    fixed: int  # the other one
-    least: int  # of the sizes that are looked at
-    most: int
-    work: str = "gradient"
-    optimizer: str = ""  # of a step
-    dtype: str = "float32"
+    a: str = _option("a", metavar="A", help="a backend or recipe")
+    b: str = _option("b", metavar="B", help="another one")
+    over: str = _option("--over", "batch", choices=SYMBOLS, help="the size that varies (default: batch)")
+    fixed: int = FIXED["hidden"]  # the other size: of the command line --hidden or --batch
+    least: int = _option("--least", 1, type=int, help="the size to begin at (default: 1)")
+    most: int = _option(
+        "--most", MOST["batch"], type=int, help="the size to end at (default: 65536 samples, 4096 units)"
+    )
+    work: str = _option("--work", "gradient", help="what is timed (default: gradient)")
+    optimizer: str = _option("--optimizer", "", choices=RULES, help="of a step (default: adam)")
+    dtype: str = _option("--dtype", "float32", choices=DTYPES, help="default: float32")
 
     @property
     def symbol(self) -> str:
@@ -77,8 +87,8 @@ def read(found: object) -> Question | None:
     """The question that a journal holds; None where it holds none, or no whole one."""
     if not isinstance(found, dict):
         return None
-    values: list[Any] = [found.get(field.name) for field in fields(Question)]
-    if not all(type(value) is field.type for value, field in zip(values, fields(Question), strict=True)):
+    values: list[Any] = [found.get(item.name) for item in fields(Question)]
+    if not all(type(value) is item.type for value, item in zip(values, fields(Question), strict=True)):
         return None
     question = Question(*values)
     return question if question.over in SYMBOLS else None

@@ -1,13 +1,30 @@
-"""What a page of the report consists of, and how it looks in Markdown; reporting/exports.py has the other formats.
+"""What the report consists of, and each format that it is written in, always in the same bytes.
 
 Headings, paragraphs and cells are plain text, some of it out of journals that others wrote: a renderer escapes it, so
-that it can be read as nothing else. Only `Words`, which are constants of our own, hold markup.
+that it can be read as nothing else. Only `Words`, which are constants of our own, hold markup. CSV and parquet hold the
+long frame of a table, a row for each case; Markdown and LaTeX the tables that people read.
 """
 
 import re
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+
+from bench.reporting.number_format import NO_BREAK
+from relufit.errors import RelufitError
+
+# LaTeX breaks tables of this many rows over pages, and columns of sentences over lines.
+LONG_TABLE, WIDE_COLUMNS = 40, {"note", "reason", "state", "facts"}
+LATEX = str.maketrans({
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"}, **{sign: f"{{{sign}}}" for sign in "[]"},
+    "\\": r"\textbackslash{}", NO_BREAK: "~", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "`": r"\textasciigrave{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+})  # fmt: skip
+FORMULA = ("=", "+", "-", "@")  # a text that begins with one of these is computed by a spreadsheet
 
 
 class Heading(NamedTuple):
@@ -29,24 +46,25 @@ class Table(NamedTuple):
     frame: pd.DataFrame
 
 
-Block = Heading | Words | Table | str  # a str is a paragraph of plain text
+Element = Heading | Words | Table | str  # a str is a paragraph of plain text
+Document = list[Element]
 NO_CASES = "No cases."
 
 
-def markdown(blocks: list[Block]) -> str:
-    """The blocks as Markdown."""
-    return "\n\n".join(map(_in_markdown, blocks))
+def markdown(document: Document) -> str:
+    """A document as Markdown."""
+    return "\n\n".join(map(_in_markdown, document))
 
 
-def _in_markdown(block: Block) -> str:
-    match block:
+def _in_markdown(element: Element) -> str:
+    match element:
         case Heading(level, text):
             return f"{'#' * level} {plain(text)}"
         case Words(text):
             return text
         case Table(frame):
             return NO_CASES if frame.empty else _table(texts(frame).map(plain).rename(columns=plain))
-    return plain(block)
+    return plain(element)
 
 
 def _table(cells: pd.DataFrame) -> str:
@@ -71,3 +89,76 @@ def plain(text: str) -> str:
     """
     text = re.sub(r"[\\`*~$|]|(?<![^\W_])_", r"\\\g<0>", text.replace("&", "&amp;"))
     return re.sub(r"<(?! )", "&lt;", text).replace(">", "&gt;").replace("](", "]\\(")
+
+
+def write_csv(long: pd.DataFrame, document: Document, path: Path) -> None:
+    """Write the long frame, with numbers of six digits; a text that a spreadsheet would compute begins with a '."""
+    safe = long.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell[:1] in FORMULA else cell)
+    safe.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def write_parquet(long: pd.DataFrame, document: Document, path: Path) -> None:
+    """Write the long frame as it is."""
+    long.to_parquet(path, engine="pyarrow", index=False)
+
+
+def write_latex(long: pd.DataFrame, document: Document, path: Path) -> None:
+    """Write the tables that people read, to be included in a document; the first line says which packages they need."""
+    packages = r"% \usepackage[T1]{fontenc} \usepackage{booktabs,longtable}"
+    write_text(path, "\n\n".join([packages, *map(_in_latex, document)]))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text with the same bytes on every system."""
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def _in_latex(element: Element) -> str:
+    match element:
+        case Heading(level, text):
+            return f"\\{'sub' * (level - 1)}section*{{{_escaped(text)}}}"
+        case Words(text):
+            text = re.sub(r"[^`*]+", lambda found: _escaped(found[0]), re.sub(r"\[(.*?)\]\(.*?\)", r"\1", text))
+            return re.sub(r"\*(.*?)\*", r"\\emph{\1}", re.sub(r"`(.*?)`", r"\\texttt{\1}", text))
+        case Table(frame):
+            return NO_CASES if frame.empty else _tabular(texts(frame))
+    return _escaped(element)
+
+
+def _tabular(cells: pd.DataFrame) -> str:
+    columns = "".join(r"p{0.4\linewidth}" if name in WIDE_COLUMNS else "l" for name in cells.columns)
+    escaped, long = cells.map(_escaped).rename(columns=_escaped), len(cells) >= LONG_TABLE
+    return str(escaped.to_latex(index=False, escape=False, column_format=columns, longtable=long)).rstrip()
+
+
+def _escaped(text: str) -> str:
+    """A text that LaTeX shows as it stands; pdflatex has no letters beyond Latin 1."""
+    return text.encode("latin-1", "replace").decode("latin-1").translate(LATEX)
+
+
+class Format(NamedTuple):
+    """How a table is written, under which ending, and which library that needs beside pandas."""
+
+    suffix: str
+    write: Callable[[pd.DataFrame, Document, Path], None]
+    library: str | None = None
+
+
+FORMATS = {
+    "csv": Format("csv", write_csv),
+    "markdown": Format("md", lambda long, document, path: write_text(path, markdown(document))),
+    "parquet": Format("parquet", write_parquet, "pyarrow"),
+    "latex": Format("tex", write_latex, "jinja2"),
+}
+USUAL = ("csv", "markdown")
+
+
+def chosen(names: Sequence[str]) -> list[Format]:
+    """The usual formats and those of these names. Raises RelufitError for one that is unknown or lacks its library."""
+    wanted = dict.fromkeys([*USUAL, *(name.strip() for name in names)])
+    for name in wanted:
+        if name not in FORMATS:
+            raise RelufitError(f"--format {name!r} is not known; there are {', '.join(FORMATS)}")
+        if (library := FORMATS[name].library) is not None and find_spec(library) is None:
+            raise RelufitError(f"--format {name} needs {library}, which is not installed: pip install {library}")
+    return [FORMATS[name] for name in wanted]

@@ -1,4 +1,4 @@
-"""From tidy frames to figures: throughput against batch, seconds against N, training curves, trajectories, the fits.
+"""Every figure: throughput against batch, seconds against N, crossovers, training curves, trajectories, fits, solvers.
 
 Figures are made without pyplot, and without dates or random identifiers: the same journal gives the same bytes.
 """
@@ -10,16 +10,31 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from bench.analysis import crossings, derived
-from bench.analysis.frames import Run
-from bench.grid.cost import is_hinge
-from bench.reporting import solver_curves
-from bench.reporting.crossover import phrase
-from bench.reporting.styles import Style, legend, plain, styles
+from bench.analysis import comparison
+from bench.analysis import throughput as timed
+from bench.analysis.accuracy import PARTED
+from bench.analysis.frames import Run, focus, in_order, sorted_by_backend
+from bench.analysis.learning import best_spline
+from bench.analysis.learning import solvers as solved
+from bench.grid.case import SOLVERS
+from bench.reporting.panels import (
+    Style,
+    draw_backends,
+    draw_intervals,
+    draw_lowest,
+    finish,
+    grid_of,
+    plain,
+    styles,
+    styles_of,
+    title_of,
+)
+from bench.reporting.verdicts import crossover_in_words
 from relufit import targets
 
 STYLE: dict[Any, Any] = {
@@ -29,30 +44,31 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-FITS_ACROSS = 6  # panels in a row
-MOST_FITS, MOST_KINDS = 36, 12  # backends, and kinds of runs, that a figure has panels for; tables have them all
+FITS_ACROSS, SOLVERS_ACROSS = 6, 3  # panels in a row
+MOST_FITS, MOST_TRAJECTORIES = 36, 12  # panels that a figure has room for; tables have all backends and cases
 PANELS = {"forward": "forward", "gradient": "forward + backward", "step": "training step, Adam"}
+FLOOR = 1e-13  # lower errors, of splines that are exact, are drawn here: all others would have no room
 
 
 def draw_all(run: Run, folder: Path, label: str) -> list[Path]:
     """Draw every figure that the run has data for, `label` in its name; returns the .png files, each beside an .svg."""
-    figures = {
-        "throughput": throughput,
-        "scaling": scaling,
-        "convergence": convergence,
-        "trajectory": trajectory,
-        "fits": fits,
-        "solvers": solver_curves.draw,
-    }
-    if run.question is not None:
-        figures = {"crossover": crossover}
+    figures = {"crossover": crossover}
+    if run.question is None:
+        figures = {
+            "throughput": throughput,
+            "scaling": scaling,
+            "convergence": convergence,
+            "trajectory": trajectory,
+            "fits": fits,
+            "solvers": solvers,
+        }
     written = []
     with mpl.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in another script: boxes will do
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in another script is drawn as boxes
         for name, draw in figures.items():
             figure = draw(run)
             if figure is not None:
-                # Of a run of the kind `solvers` the name says so once.
+                # The figure `solvers` of a run of the kind `solvers` is named once.
                 path = folder / f"{name}-{label.replace(f'-{run.kind}', '', 1) if run.kind == name else label}.png"
                 figure.savefig(path, dpi=110, metadata={"Software": None})
                 figure.set_layout_engine("none")  # keep it as laid out: to do it again takes longer than to draw
@@ -63,67 +79,47 @@ def draw_all(run: Run, folder: Path, label: str) -> list[Path]:
 
 def throughput(run: Run) -> Figure | None:
     """Samples per second against batch size; one panel for each kind of work that was timed."""
-    frame, (hidden, dtype) = derived.throughput(run), derived.focus(run)
-    if frame.empty:
-        return None
-    frame = frame[
-        (frame.hidden == hidden) & (frame.dtype == dtype) & (frame.status == "OK") & (frame.optimizer != "sgd")
-    ]
-    works = [work for work in PANELS if (frame.work == work).any()]
+    frame = _focused(run, timed.throughput(run))
+    frame = frame if frame.empty else frame[frame.optimizer != "sgd"]
+    works = [work for work in PANELS if len(frame) and (frame.work == work).any()]
     if not works:
         return None
-    figure = Figure(figsize=(2 + 10 / 3 * len(works), 4.2), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(1, len(works), sharey=True))
-    style = _styles(run)
-    for panel, work in zip(panels, works, strict=True):
-        for name in derived.in_order(run):
-            own = frame[frame.backend == name]
-            rows = own[own.work == work].sort_values("batch")
-            if len(rows):
-                panel.plot(rows.batch, rows.samples_per_second, label=_label(name, own), **_marked(style[name]))
+    figure, grid = grid_of(1, len(works), 2 + 10 / 3 * len(works), 4.2, sharey=True)
+    for panel, work in zip(grid[0], works, strict=True):
+        draw_backends(panel, run, frame[frame.work == work], "samples_per_second", frame)
         panel.set(xscale="log", yscale="log", xlabel="batch size N", title=PANELS[work])
-    panels[0].set(ylabel="samples per second")
-    legend(figure, panels)
-    figure.suptitle(_title(run), fontsize=10)
-    return figure
+    grid[0, 0].set(ylabel="samples per second")
+    return finish(figure, grid[0], title_of(run))
 
 
 def scaling(run: Run) -> Figure | None:
     """Seconds of one full-batch gradient against N, at the width and dtype of the figures."""
-    frame, (hidden, dtype) = derived.scaling(run), derived.focus(run)
-    frame = frame[(frame.hidden == hidden) & (frame.dtype == dtype) & (frame.status == "OK")]
+    frame = _focused(run, timed.scaling(run))
     if frame.empty:
         return None
-    figure = Figure(figsize=(11, 5), layout="constrained")
-    axes, style = figure.subplots(), _styles(run)
-    for name in derived.in_order(run):
-        rows = frame[frame.backend == name].sort_values("batch")
-        if len(rows):
-            axes.plot(rows.batch, rows.median_seconds, label=_label(name, rows), **_marked(style[name]))
-    axes.set(xscale="log", yscale="log", xlabel="samples N", ylabel="seconds of one gradient")
-    legend(figure, [axes])
-    figure.suptitle(f"{_title(run)}; loss and gradients of all N samples", fontsize=9)
-    return figure
+    figure, grid = grid_of(1, 1, 11, 5)
+    draw_backends(grid[0, 0], run, frame, "median_seconds", frame)
+    grid[0, 0].set(xscale="log", yscale="log", xlabel="samples N", ylabel="seconds of one gradient")
+    return finish(figure, grid[0], f"{title_of(run)}; loss and gradients of all N samples", fontsize=9)
 
 
 def crossover(run: Run) -> Figure | None:
     """Times of both backends against the size that varies, and below them their ratio; each with its interval."""
-    question, frame = run.question, crossings.tabulate(run)
-    frame = frame[frame.times_faster.notna()]
+    question, frame = run.question, comparison.crossover(run).dropna(subset="times_faster")
     assert question is not None
     if frame.empty:
         return None
-    figure = Figure(figsize=(9, 6.5), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-    times, style = derived.throughput(run), _styles(run)
+    figure, grid = grid_of(2, 1, 9, 6.5, sharex=True, height_ratios=(2, 1))
+    above, below = grid[:, 0]
+    times, style = timed.throughput(run), styles_of(run)
     for name in (question.a, question.b):
         own = times[(times.backend == name) & (times.work == question.work)].set_index(question.over)
         own = own.loc[frame["size"], ["median_us", "low_us", "high_us"]] / 1e6
-        _with_intervals(above, own.index, *own.to_numpy().T, label=plain(name), **_marked(style[name]))
+        draw_intervals(above, own.index, *own.to_numpy().T, label=plain(name), **style[name].of_marked_line())
     ratios = frame[["times_faster", "low", "high"]].to_numpy().T
-    _with_intervals(below, frame["size"], *ratios, color="black", marker="o", markersize=4)
+    draw_intervals(below, frame["size"], *ratios, color="black", marker="o", markersize=4)
     below.axhline(1, color="black", linewidth=0.8, alpha=0.5)
-    for crossing in crossings.find(run):
+    for crossing in comparison.crossings(run):
         for axes in (above, below):
             axes.axvspan(crossing.low, crossing.high, color="tab:grey", alpha=0.25, linewidth=0)
             axes.axvline(crossing.size, color="tab:grey", linewidth=0.8)
@@ -134,90 +130,66 @@ def crossover(run: Run) -> Figure | None:
     below.yaxis.set_major_formatter("{x:g}")
     below.yaxis.set_minor_formatter("")
     above.legend(frameon=False, fontsize=9)
-    figure.suptitle(plain(f"{run.machine}, {run.threads}\n{textwrap.fill(phrase(run), 110)}"), fontsize=9)
+    sentence = textwrap.fill(crossover_in_words(run), 110)
+    figure.suptitle(plain(f"{run.machine}, {run.threads}\n{sentence}"), fontsize=9)
     return figure
-
-
-def _with_intervals(axes: Axes, sizes: Any, middle: Any, low: Any, high: Any, **style: Any) -> None:
-    """Draw a line with error bars; none where there are too few values for an interval."""
-    down, up = (np.nan_to_num(np.asarray(reach, dtype=float)) for reach in (middle - low, high - middle))
-    axes.errorbar(sizes, middle, yerr=[down, up], capsize=2, elinewidth=1, **style)
-
-
-def _label(name: str, rows: Any) -> str:
-    """The backend, and whether the samples of its rates are effective ones."""
-    return plain(name) + (" (hinge)" if any(map(is_hinge, rows.algorithm)) else "")
 
 
 def convergence(run: Run) -> Figure | None:
-    """Loss and test error against seconds of training, test error against steps, of sin and x^2 by Adam."""
-    cases = _finished(run)
+    """Loss and test error against seconds of training, test error against steps, of each function by Adam."""
+    cases = _learned(run)
     cases = cases[_is_usual(cases)]
-    names = [name for name in targets.ZOO if (cases.target == name).any()]
+    names = _targets(cases)
     if not names:
         return None
-    figure = Figure(figsize=(14, 4 * len(names)), layout="constrained")
-    grid = figure.subplots(len(names), 3, sharey="row", squeeze=False)
-    styled = _styles(run)
+    figure, grid = grid_of(len(names), 3, 14, 4 * len(names), sharey="row")
+    styled = styles_of(run)
+    drawn = (("train_seconds", "loss"), ("train_seconds", "test_mse"), ("step", "test_mse"))
     for row, target in zip(grid, names, strict=True):
-        shown = cases[cases.target == target].drop_duplicates("backend").set_index("backend", drop=False)
-        for case in (shown.loc[name].to_dict() for name in derived.in_order(run) if name in shown.index):
-            own = " (own order)" if case["order"] == "own" else ""
-            style = {
-                "color": styled[case["backend"]].colour,
-                "label": plain(case["backend"]) + own,
-                "linestyle": styled[case["backend"]].line,
-            }
-            for axes, x, y in zip(
-                row, ("train_seconds", "train_seconds", "step"), ("loss", "test_mse", "test_mse"), strict=True
-            ):
+        shown = cases[cases.target == target].drop_duplicates("backend")
+        for case in sorted_by_backend(run, shown).to_dict("records"):
+            label = plain(case["backend"]) + (" (own order)" if case["order"] == "own" else "")
+            for axes, (x, y) in zip(row, drawn, strict=True):
                 if case[x] and case[y]:
-                    axes.plot(case[x], case[y], **{**style, "label": None, "alpha": 0.2})
-                    axes.plot(case[x], np.fmin.accumulate(case[y]), **style)
+                    style = styled[case["backend"]].of_line()
+                    draw_lowest(axes, case[x], case[y], {"alpha": 0.2}, label=label, **style)
         row[0].set(yscale="log", xscale="log", xlabel="seconds of training", ylabel=target, title="training loss")
         row[1].set(xscale="log", xlabel="seconds of training", title="test error against time")
         row[2].set(xlabel="steps of 32 samples", title="test error against steps")
-    legend(figure, grid[0])
-    figure.suptitle(
-        f"{_title(run)}, Adam at 1e-3; mean squares: the lowest so far, and pale the present one", fontsize=10
-    )
-    return figure
+    title = f"{title_of(run)}, Adam at 1e-3; mean squares: the lowest so far, and pale the present one"
+    return finish(figure, grid[0], title)
 
 
 def trajectory(run: Run) -> Figure | None:
     """How far free runs are from float64's, against steps; a panel for each case."""
-    hidden, _ = derived.focus(run)
+    hidden, _ = focus(run)
     cases = run.cases[(run.cases.work == "trajectory") & (run.cases.status == "OK") & (run.cases.hidden == hidden)]
     cases = cases[[bool(values) for values in cases.distance]]  # not those of an own order
     if cases.empty:
         return None
-    kinds = [*cases.groupby(["target", "optimizer", "scheme", "dtype"], sort=True)][:MOST_KINDS]
-    figure = Figure(figsize=(4 * len(kinds) + 2.5, 4), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(1, len(kinds), sharey=True))
-    styled = _styles(run)
-    for panel, (kind, rows) in zip(panels, kinds, strict=True):
-        for case in derived.sorted_by_backend(run, rows).to_dict("records"):
-            colour, _, line = styled[case["backend"]]
-            panel.plot(case["step"], case["distance"], color=colour, linestyle=line, label=plain(case["backend"]))
-        panel.axhline(derived.PARTED, color="black", linewidth=0.8, alpha=0.5)
-        panel.set(xscale="log", yscale="log", xlabel="steps of 32 samples", title=plain(", ".join(kind)))
-    panels[0].set(ylabel="distance from float64, of the way gone")
-    legend(figure, panels)
-    figure.suptitle(plain(f"{run.machine}, {run.threads}; H = {hidden}, over the same minibatches"), fontsize=10)
-    return figure
+    groups = [*cases.groupby(["target", "optimizer", "scheme", "dtype"], sort=True)][:MOST_TRAJECTORIES]
+    figure, grid = grid_of(1, len(groups), 4 * len(groups) + 2.5, 4, sharey=True)
+    styled = styles_of(run)
+    for panel, (values, rows) in zip(grid[0], groups, strict=True):
+        for case in sorted_by_backend(run, rows).to_dict("records"):
+            name = case["backend"]
+            panel.plot(case["step"], case["distance"], label=plain(name), **styled[name].of_line())
+        panel.axhline(PARTED, color="black", linewidth=0.8, alpha=0.5)
+        panel.set(xscale="log", yscale="log", xlabel="steps of 32 samples", title=plain(", ".join(values)))
+    grid[0, 0].set(ylabel="distance from float64, of the way gone")
+    return finish(figure, grid[0], f"{run.machine}, {run.threads}; H = {hidden}, over the same minibatches")
 
 
 def fits(run: Run) -> Figure | None:
-    """What each backend learned of sin and x^2, beside the function."""
-    cases = _finished(run)
-    names = [name for name in targets.ZOO if (cases.target == name).any()]
-    backends = [name for name in derived.in_order(run) if (cases.backend == name).any()][:MOST_FITS] if names else []
+    """What each backend learned of each function, beside the function."""
+    cases = _learned(run)
+    names = _targets(cases)
+    backends = [name for name in in_order(run) if (cases.backend == name).any()][:MOST_FITS] if names else []
     if not backends:
         return None
     across = min(len(backends), FITS_ACROSS)
     down = -(-len(backends) // across)  # rows of panels for one target
-    figure = Figure(figsize=(2.7 * across + 0.6, 2.8 * down * len(names) + 0.5), layout="constrained")
-    grid = figure.subplots(down * len(names), across, squeeze=False)
+    figure, grid = grid_of(down * len(names), across, 2.7 * across + 0.6, 2.8 * down * len(names) + 0.5)
     for place, target in enumerate(names):
         panels = grid[place * down : (place + 1) * down].ravel()
         for axes, name in zip(panels, backends, strict=False):
@@ -230,12 +202,10 @@ def fits(run: Run) -> Figure | None:
             axes.set_axis_off()
     for axes in grid[-1]:
         axes.set_xlabel("x")
-    legend(figure, grid.flat)
-    figure.suptitle(f"{_title(run)}, 800 samples, Adam from spread weights; mean squared error", fontsize=10)
-    return figure
+    return finish(figure, grid.flat, f"{title_of(run)}, 800 samples, Adam from spread weights; mean squared error")
 
 
-def _fit(axes: Axes, cases: Any, target_name: str, backend: str) -> None:
+def _fit(axes: Axes, cases: pd.DataFrame, target_name: str, backend: str) -> None:
     """Draw one panel: the run by Adam from `spread` weights, or for a backend without it the one that ended best."""
     if cases.empty:
         axes.set_title(f"{plain(backend)}: no finished run", fontsize=9)
@@ -255,28 +225,75 @@ def _fit(axes: Axes, cases: Any, target_name: str, backend: str) -> None:
     axes.set_title(f"{plain(backend)}: {error:.1e} at the end\n{lowest}{how}", fontsize=8)
 
 
-def _finished(run: Run) -> Any:
-    """Training runs that ended well, at the width and dtype of the figures: a frame."""
-    cases = run.cases[(run.cases.work == "convergence") & (run.cases.status == "OK")]
-    hidden, dtype = derived.focus(run)
-    return cases[(cases.hidden == hidden) & (cases.dtype == dtype)]
+def solvers(run: Run) -> Figure | None:
+    """Mean squared error of each solver against seconds: the lowest so far, and pale the present one."""
+    cases = run.cases[(run.cases.work == "solving") & run.cases.status.isin(("OK", "DIVERGED"))]
+    cases = cases[cases.optimizer.isin(SOLVERS)]
+    hidden = cases.hidden.mode().max() if not (cases.hidden == 512).any() else 512
+    cases = cases[cases.hidden == hidden]
+    names = _targets(cases)
+    if not names:
+        return None
+    across, down = min(len(names), SOLVERS_ACROSS), -(-len(names) // SOLVERS_ACROSS)
+    figure, grid = grid_of(down, across, 4 * across + 2, 3.3 * down + 0.6)
+    for axes, name in zip(grid.flat, names, strict=False):
+        _solved(axes, run, cases[cases.target == name], name)
+    for axes in grid.ravel()[len(names) :]:
+        axes.set_axis_off()
+    title = (
+        f"{run.machine}, {run.threads}; H = {hidden}; error against the function, the lowest so far, and pale the "
+        "present one"
+    )
+    return finish(figure, grid.flat, title)
 
 
-def _is_usual(cases: Any) -> Any:
+def _solved(axes: Axes, run: Run, cases: pd.DataFrame, target: str) -> None:
+    """Draw one panel: each solver of a function, and the line of the best spline."""
+    styled = styles(SOLVERS)
+    several = cases.backend.nunique() > 1
+    for solver in SOLVERS:
+        own = sorted_by_backend(run, cases[cases.optimizer == solver])
+        for case in own.to_dict("records"):
+            label = plain(f"{solver}, {case['backend']}" if several and solver != "spline" else solver)
+            _error_curve(axes, case, label, styled[solver])
+    frame = solved(run)
+    best = best_spline(frame[(frame.target == target) & frame.hidden.isin(cases.hidden)])
+    if not np.isnan(best):
+        axes.axhline(max(best, FLOOR), color="black", linewidth=0.8, linestyle="--", label="best spline found")
+    if best < FLOOR:
+        axes.annotate(f"{best:.0e}", (0.02, FLOOR), xycoords=("axes fraction", "data"), va="bottom", fontsize=8)
+    axes.set(xscale="log", yscale="log", title=plain(target), xlabel="seconds of solving", ylabel="mean squared error")
+
+
+def _error_curve(axes: Axes, case: dict[str, Any], label: str, style: Style) -> None:
+    seconds, mse = np.asarray(case["train_seconds"]), np.maximum(case["mse"], FLOOR)
+    timed = seconds > 0  # the error at the start has no place on a logarithmic axis
+    if timed.sum() == 1:
+        axes.plot(seconds[timed], mse[timed], color=style.colour, marker=style.marker, linestyle="", label=label)
+    elif timed.any():
+        pale = {"alpha": 0.25, "linewidth": 1, "linestyle": "-"}
+        draw_lowest(axes, seconds[timed], mse[timed], pale, label=label, **style.of_line())
+        if case["status"] == "DIVERGED":
+            axes.plot(seconds[-1:], mse[-1:], color=style.colour, marker="x", linestyle="")
+
+
+def _focused(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that have a result, at the width and dtype of the figures."""
+    hidden, dtype = focus(run)
+    is_shown = lambda rows: (rows.hidden == hidden) & (rows.dtype == dtype) & (rows.status == "OK")  # noqa: E731
+    return frame if frame.empty else frame[is_shown(frame)]
+
+
+def _learned(run: Run) -> pd.DataFrame:
+    """Training runs that ended well, at the width and dtype of the figures."""
+    return _focused(run, run.cases[run.cases.work == "convergence"])
+
+
+def _targets(cases: pd.DataFrame) -> list[str]:
+    """The known functions among the cases, in their usual order."""
+    return [name for name in targets.ZOO if (cases.target == name).any()]
+
+
+def _is_usual(cases: pd.DataFrame) -> pd.Series:
     """Which of them are by Adam from `spread` weights: what every backend but the textbook class can do."""
     return (cases.scheme == "spread") & (cases.optimizer == "adam")
-
-
-def _title(run: Run) -> str:
-    hidden, dtype = derived.focus(run)
-    return plain(f"{run.machine}, {run.threads}; H = {hidden}, {dtype}")
-
-
-def _styles(run: Run) -> dict[str, Style]:
-    """The style of each backend, the same in every figure of a run."""
-    return styles([*run.header["backends"], *run.cases.backend])
-
-
-def _marked(style: Style) -> dict[str, Any]:
-    """The words that Axes.plot knows a style by."""
-    return {"color": style.colour, "marker": style.marker, "linestyle": style.line, "markersize": 4, "linewidth": 1.3}

@@ -1,26 +1,45 @@
-"""Numbers as people read them in a cell: three digits, an interval, a share of the roof, or what became of the case."""
+"""Numbers as people read them: as many digits as their interval supports, an interval, or the status of the case.
 
+The last digit shown is worth at least a twentieth of half the width of the interval, and at most half of it, but there
+is one digit at least and three at most. Where there is no interval, there are three.
+"""
+
+from math import floor, isnan, log10
 from typing import Any
 
-import numpy as np
-
-NO_BREAK = "\N{NO-BREAK SPACE}"  # where a line ended, 12 300 would read as two numbers
+NO_BREAK = "\N{NO-BREAK SPACE}"  # between thousands, so that no line ends inside a number
+WIDE = 0.1  # half an interval over its median, above which both ends are shown in place of a percentage
+NAN = float("nan")
 
 
 def time_cell(row: dict[str, Any], unit: float = 1) -> str:
-    """Lay out a time as "985±3%": the median and half the width of its interval; a status where there is none."""
+    """Lay out a time as "985±3%", or "28 (21 to 35)" where its interval is wide; a status where there is none."""
     if row["status"] != "OK":
         return str(row["status"])
-    text = digits(row["median_us"] / unit)
-    half = (row["high_us"] - row["low_us"]) / 2 / row["median_us"]
-    text += "" if np.isnan(half) else f"±{100 * half:.0f}%"
-    return text if np.isnan(row["device_us"]) else f"{text} ({digits(row['device_us'] / unit)} on device)"
+    text = with_interval(*(row[name] / unit for name in ("median_us", "low_us", "high_us")))
+    return text if isnan(row["device_us"]) else f"{text} ({digits(row['device_us'] / unit)} on device)"
+
+
+def with_interval(value: float, low: float, high: float) -> str:
+    """A number and its interval: "985±3%", in a wide one "28 (21 to 35)", without one "985"."""
+    half = (high - low) / 2
+    if isnan(half):
+        return digits(value)
+    if half <= WIDE * value:
+        return f"{digits(value, half)}±{100 * half / value:.0f}%"
+    return f"{digits(value, half)} {ends(low, high)}"
+
+
+def ends(low: float, high: float, unit: str = "") -> str:
+    """An interval in brackets: "(21 to 35)"; empty where it is not known."""
+    half = (high - low) / 2
+    return "" if isnan(half) else f"({digits(low, half)} to {digits(high, half)}{unit})"
 
 
 def roofed_cell(row: dict[str, Any]) -> str:
-    """The same with its share of the roof behind it: "985±3% [41%]"."""
+    """A time with its share of the roof behind it: "985±3% [41%]"."""
     percent = 100 * row["share_of_roof"]
-    if np.isnan(percent) or row["status"] != "OK":
+    if isnan(percent) or row["status"] != "OK":
         return time_cell(row)
     return f"{time_cell(row)} [{percent:.0f}%]" if percent >= 10 else f"{time_cell(row)} [{percent:.2g}%]"
 
@@ -29,40 +48,62 @@ def ratio_cell(row: dict[str, Any], column: str) -> str:
     """A time and how many times faster than the baseline it is: "7.8 us, 54x"."""
     if row["status"] != "OK":
         return str(row["status"])
-    ratio = row[column]
-    return duration(row["median_us"] / 1e6) + ("" if np.isnan(ratio) else f", {digits(ratio)}x")
+    ratio, half = row[column], (row["high_us"] - row["low_us"]) / 2e6
+    return duration(row["median_us"] / 1e6, half) + ("" if isnan(ratio) else f", {digits(ratio)}x")
 
 
-def duration(seconds: float) -> str:
-    """Three digits in the unit that fits: "7.8 us", "6.5 ms", "12 s"; empty for nan."""
-    if np.isnan(seconds):
+def duration(seconds: float, half: float = NAN) -> str:
+    """Seconds in the unit that fits: "7.8 us", "6.5 ms", "12 s"; empty for nan."""
+    if isnan(seconds):
         return ""
     unit, name = next(
         (unit, name) for unit, name in ((1, "s"), (1e-3, "ms"), (1e-6, "us")) if seconds >= unit or name == "us"
     )
-    return f"{digits(seconds / unit)} {name}"
+    return f"{digits(seconds / unit, half / unit)} {name}"
 
 
-def digits(value: float) -> str:
-    """Three digits, with no-break spaces between thousands: "364 000"."""
-    rounded = float(f"{value:.3g}")
-    return whole(rounded) if abs(rounded) >= 100 else f"{rounded:.3g}"
+def digits(value: float, half: float = NAN) -> str:
+    """A number to the digits that half the width of its interval supports: "364 000"; three where that is not known."""
+    if isnan(half) or half <= 0 or value <= 0:
+        rounded = float(f"{value:.3g}")
+        return whole(rounded) if abs(rounded) >= 100 else f"{rounded:.3g}"
+    first = floor(log10(value))  # the place of the first digit: 2 of hundreds, -1 of tenths
+    last = min(max(floor(log10(half / 2)), first - 2), first)
+    return whole(round(value, -last)) if last >= 0 else f"{value:.{-last}f}"
 
 
 def whole(count: float) -> str:
-    """All digits of a whole number, with no-break spaces between thousands: "409 600"."""
-    return f"{count:,.0f}".replace(",", NO_BREAK)
+    """All digits of a whole number, with no-break spaces between thousands: "409 600"; empty for nan."""
+    return "" if isnan(count) else f"{count:,.0f}".replace(",", NO_BREAK)
+
+
+def power(samples: int) -> str:
+    """A number of samples; a power of ten, or a large one of two, as one: "10^6"."""
+    ten, two = len(str(samples)) - 1, samples.bit_length() - 1
+    if samples == 10**ten and ten > 1:
+        return f"10^{ten}"
+    return f"2^{two}" if samples == 2**two and two >= 20 else str(samples)
 
 
 def scientific(value: float) -> str:
     """Two digits and a power of ten: "1.2e-04"; empty for nan."""
-    return "" if np.isnan(value) else f"{value:.1e}"
+    return "" if isnan(value) else f"{value:.1e}"
+
+
+def times(value: float) -> str:
+    """A ratio to three digits, and with a power of ten from a thousand on; empty for nan."""
+    return "" if isnan(value) else f"{value:.3g}" if value < 1e3 else f"{value:.1e}"
+
+
+def mebibytes(count: float) -> str:
+    """Bytes in MiB; empty for nan."""
+    return "" if isnan(count) else f"{count / 2**20:.1f} MiB" if count >= 2**20 else "< 1 MiB"
 
 
 def seconds_cell(row: dict[str, Any], column: str) -> str:
-    """Lay out seconds as "0.45", or say what became of them."""
+    """Lay out seconds as "0.45", or say why there are none."""
     if row["status"] not in ("OK", "DIVERGED"):
         return str(row["status"])
-    if np.isnan(row[column]):
+    if isnan(row[column]):
         return "DIVERGED" if row["status"] == "DIVERGED" else "not reached"
     return f"{row[column]:.3g}"

@@ -1,7 +1,7 @@
-"""The fairness ledger under every table: under which settings its rows were measured, and which rows differ in what.
+"""The provenance under every table: the settings that its rows were measured with, and which rows differ in what.
 
-What all rows share is said once. A row that differs carries a letter, and the letter says in what: so that nobody takes
-a difference of threads, order or algorithm for one of libraries.
+What most rows share is said once. A row that differs carries a letter that says in what, so that nobody takes a
+difference of threads, order or algorithm for one of libraries.
 """
 
 from collections import Counter
@@ -11,9 +11,8 @@ from string import ascii_lowercase
 import pandas as pd
 
 from bench.analysis import roofline
-from bench.analysis.derived import absence, in_order
-from bench.analysis.frames import Run, kept
-from bench.reporting.document import Block
+from bench.analysis.frames import Run, absence, in_order, kept
+from bench.reporting.document import Document
 
 CLOCKS = {  # what stands inside the clock, for each table
     "throughput": "K calls and one synchronization, over K; data and weights are on the device, except in latency and "
@@ -29,14 +28,14 @@ CLOCKS = {  # what stands inside the clock, for each table
 CLOCKS |= dict.fromkeys(("summary", "headline", "verdicts", "crossover"), CLOCKS["throughput"])
 
 
-def ledger(run: Run, table: str = "summary") -> list[Block]:
-    """What a reader needs in order to trust a table: a paragraph on the run, and one on the differences of its rows."""
+def provenance(run: Run, table: str = "summary") -> Document:
+    """A paragraph on the run that a table was made from, and one on the differences of its rows."""
     machine, code, settings = (run.header[key] for key in ("machine", "code", "settings"))
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     forced = ", ".join(f"{name} {number}" for name, number in run.header["threads_in_force"].items())
     commit = (code["commit"] or "no commit")[:12] + (", with uncommitted changes" if code["dirty"] else "")
     clock = CLOCKS.get(table)
-    told = (
+    text = (
         f"Run {run.name}, profile {run.profile}, commit {commit} (sources {code['content_hash']}). "
         f"{machine['system']}, {machine['python']}; {packages}. Threads in force: {forced}. "
         f"Variables: {settings['environment'] or 'none that matter'}. "
@@ -44,7 +43,7 @@ def ledger(run: Run, table: str = "summary") -> list[Block]:
         + f"Load average while it ran: {run.cases.load_average.median():.2g}, "
         f"at most {run.cases.load_average.max():.2g}.{_clock_rates(run)}{roofs_in_words(run)}"
     )
-    return [told, differences(run)]
+    return [text, differences(run)]
 
 
 @kept
@@ -55,7 +54,7 @@ def traits(run: Run) -> dict[str, dict[str, str]]:
     for name in (name for name in in_order(run) if absence(run, name) is None):
         facts = run.header["backends"].get(name, {}).get("facts", {})
         own = rows.loc[name] if name in rows.index else {}
-        told = {
+        values = {
             "device": own.get("device"),
             "threads": facts.get("threads"),
             "BLAS": facts.get("blas"),
@@ -63,7 +62,7 @@ def traits(run: Run) -> dict[str, dict[str, str]]:
             "order of samples": own.get("order"),
             "algorithm": own.get("algorithm"),
         }
-        found[name] = {key: str(value) for key, value in told.items() if value}
+        found[name] = {key: str(value) for key, value in values.items() if value}
     return found
 
 
@@ -129,14 +128,14 @@ def roofs_in_words(run: Run) -> str:
     if ceilings["cores"] > 1:
         cores[f"{ceilings['cores']:g} cores"] = roofline.all_cores(ceilings)
     parts = [
-        f"{title}: " + ", ".join(text.format(found[name] / 1e9) for name, text in rates if found[name] == found[name])
+        f"{title}: " + ", ".join(text.format(found[name] / 1e9) for name, text in rates if pd.notna(found[name]))
         for title, found in cores.items()
-        if found["copy_bytes_per_second"] == found["copy_bytes_per_second"]
+        if pd.notna(found["copy_bytes_per_second"])
     ]
     if not parts:
         return ""
     scaling = ceilings["independent_loops_scaling"]
-    parts += [f"independent loops gain {scaling:.2f} times from all cores"] if scaling == scaling else []
+    parts += [f"independent loops gain {scaling:.2f} times from all cores"] if pd.notna(scaling) else []
     parts += [f"not all measured: {ceilings['reason']}"] if ceilings["reason"] else []
     return f" Ceilings in float32, {'; '.join(parts)}.{device_roofs_in_words(run)}"
 
@@ -144,7 +143,7 @@ def roofs_in_words(run: Run) -> str:
 def device_roofs_in_words(run: Run) -> str:
     """The same of a CUDA device, and what its cache means for the rows."""
     found = run.header["device_ceilings"]
-    if found["copy_bytes_per_second"] != found["copy_bytes_per_second"]:
+    if pd.isna(found["copy_bytes_per_second"]):
         return ""
     return (
         f" Device: copy {found['copy_bytes_per_second'] / 1e12:.3g} TB/s, "

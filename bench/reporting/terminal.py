@@ -1,5 +1,6 @@
-"""Tables in the terminal, for every command of bench."""
+"""What the commands print: the main table of a run, and comparisons."""
 
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
@@ -7,14 +8,82 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bench.analysis import comparison
+from bench.analysis.frames import Run, absence, in_order, name_of, newest_aa, runs
+from bench.analysis.learning import is_of_solvers, solvers
+from bench.journal.schema import Complain
+from bench.reporting import learning_tables, throughput_tables, verdicts
 from bench.reporting.number_format import NO_BREAK
+from bench.reporting.tables import flat
+from relufit.errors import RelufitError
 
-# In place of a no-break space while lines are broken: rich breaks at that as at any other. Journals cannot hold it.
+# Stands for a no-break space while rich breaks lines, for rich breaks at that too. No text of a journal holds it.
 HELD = "\ue000"
 
 
-def show(frame: pd.DataFrame, title: str, notes: list[str], justify: Literal["left", "right"] = "left") -> None:
-    """Print a frame of text and the sentences that belong to it; the first column names the row and is not broken."""
+def show(run: Run) -> None:
+    """Print the main table, and why the other backends are not in it; of a crossover its sizes and its sentence."""
+    notes = [*map(str, throughput_tables.not_here(run))]
+    if run.question is not None:
+        title, notes = run.question.title, [verdicts.crossover_in_words(run)]
+        frame = verdicts.crossover_table(run).frame.drop(columns="why not more")
+    elif is_of_solvers(run):
+        title, frame = "solvers", flat(solvers(run), learning_tables.SHORT).frame
+    else:
+        title, frame = throughput_tables.focus_in_words(run), throughput_tables.summary(run)
+    note = (
+        f"run {run.name}; ± is half a 95 % interval of the median; load average {run.cases.load_average.median():.2g}; "
+        "every case is in tables/"
+    )
+    print_table(frame, f"{run.machine}, {run.threads}; {title}", [*notes, note], justify="right")
+
+
+def show_comparison(results: Path, a: str, b: str, name: str | None, complain: Complain) -> pd.DataFrame:
+    """Print the verdicts on two backends of a run, or on two runs; returns them."""
+    if _are_runs(results, a, b):
+        new, old = (runs(results, [word], complain)[0] for word in (a, b))
+        changes = comparison.two_runs(new, old)
+        frame, notes = changes.verdicts, verdicts.changes_in_words(new, old, changes)
+        title = f"{new.name} against {old.name}"
+    else:
+        found = runs(results, [name] if name else None, complain)
+        # A crossover is the newest run of its two backends only, and the names of solvers are not those of backends.
+        usual = [run for run in found if run.question is None and run.kind != "solvers"]
+        run = max(usual or found, key=lambda run: run.name)
+        _demand_backends(run, a, b)
+        frame, notes = comparison.two_backends(run, a, b), [verdicts.resolution_in_words(run)]
+        title = f"{a} against {b}, run {run.name}: {run.machine}, {run.setting}"
+    print_table(verdicts.table(frame).frame, title, notes)
+    return frame
+
+
+def show_resolution(results: Path) -> None:
+    """Print what the newest A/A run can tell apart."""
+    aa = max(filter(None, map(newest_aa, (results / "raw").iterdir())), key=lambda run: run.name)
+    table = verdicts.table(comparison.resolution_table(aa))
+    print_table(table.frame, f"A/A: {aa.machine}, {aa.setting}", [verdicts.resolution_in_words(aa)])
+
+
+def _demand_backends(run: Run, *names: str) -> None:
+    """Raise RelufitError where one of them is not in the run, or could not run there."""
+    for name in names:
+        if name not in in_order(run):
+            raise RelufitError(f"{name!r} is neither a run nor a backend of {run.name}: {', '.join(in_order(run))}")
+        if (reason := absence(run, name)) is not None:
+            raise RelufitError(f"{name} could not run on that machine: {reason}")
+
+
+def _are_runs(results: Path, a: str, b: str) -> bool:
+    """Whether both words name runs. Raises RelufitError where only one of them does."""
+    known = {name_of(path) for path in (results / "raw").glob("*/*.jsonl*")}
+    are = [word in known or Path(word).is_file() for word in (a, b)]
+    if are[0] != are[1]:
+        raise RelufitError(f"{a} and {b} are not of one kind: two backends, or two runs of {', '.join(sorted(known))}")
+    return are[0]
+
+
+def print_table(frame: pd.DataFrame, title: str, notes: list[str], justify: Literal["left", "right"] = "left") -> None:
+    """Print a frame of text and its notes; the first column names the row and stays in one line."""
     console = Console(highlight=False, markup=False, emoji=False)  # cells are text, whatever stands in brackets
     table = Table(title=_held(title), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     widths = [_least_width(frame[name], whole=not place) for place, name in enumerate(frame.columns)]

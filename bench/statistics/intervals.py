@@ -22,6 +22,11 @@ class Comparison(NamedTuple):
     p_same: float  # of the ratio lying between 1 / (1 + margin) and 1 + margin, if it did not
     blocks: int
 
+    @property
+    def difference(self) -> float:
+        """By which share of the faster one's time the slower one takes longer."""
+        return max(self.ratio, 1 / self.ratio) - 1
+
 
 def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
     """Median and a 95 % interval for it from order statistics, which assume nothing of the distribution.

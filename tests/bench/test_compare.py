@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from journals import HEADER, MACHINE, line, write, write_aa
 
 from bench import compare, report
 from bench.analysis import comparison
 from bench.analysis.frames import Run, newest_aa, read, runs
-from bench.reporting import tables
+from bench.reporting import verdicts
 from bench.reporting.document import markdown
 
 PACKAGES = {"numpy": "2.4.6"}
@@ -43,6 +44,18 @@ def table(results: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> tup
     code = compare.main([*words, "--results", str(results)])
     said = capsys.readouterr()
     return code, " ".join(said.out.split()), said.err
+
+
+def reasons(frame: pd.DataFrame) -> list[str]:
+    """Why each verdict is not more."""
+    return list(verdicts.with_reasons(frame).reason)
+
+
+def changes(results: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The verdicts on the run `new` against `old`, and what is said of all cases."""
+    new, old = (runs(results, [name])[0] for name in ("new", "old"))
+    found = comparison.two_runs(new, old)
+    return found.verdicts, verdicts.changes_in_words(new, old, found)
 
 
 def test_two_backends_of_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,7 +89,7 @@ def test_a_single_pass_may_have_drifted(tmp_path: Path) -> None:
     for ratio, word, kind in ((1.3, "UNSURE", "drift"), (5, "FASTER", "")):
         frame = comparison.two_backends(_single(tmp_path, ratio), "numba", "numpy")
         assert (frame.verdict[0], frame.kind[0]) == (word, kind)
-    assert "--passes 12" in "".join(comparison.two_backends(_single(tmp_path, 1.3), "numba", "numpy").reason)
+    assert "--passes 12" in "".join(reasons(comparison.two_backends(_single(tmp_path, 1.3), "numba", "numpy")))
 
 
 def _single(tmp_path: Path, ratio: float) -> Run:
@@ -89,7 +102,7 @@ def test_what_has_no_time_has_no_verdict(tmp_path: Path) -> None:
     refused = {**line("numba", status="SKIPPED", reason="no such thing"), "seconds": None}
     frame = comparison.two_backends(read(write(tmp_path / "r.jsonl", line(), refused)), "numpy", "numba")
     assert list(frame.verdict) == ["UNSURE"]
-    assert list(frame.reason) == ["numba is SKIPPED: no such thing"]
+    assert reasons(frame) == ["numba is SKIPPED: no such thing"]
 
 
 def test_two_runs_and_fail_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,7 +110,7 @@ def test_two_runs_and_fail_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     times = {"numpy": 1e-3, "numba": 1e-4, "jax-cpu": 2e-3, "torch-cpu": 3e-3}
     journal(tmp_path, "old", times)
     journal(tmp_path, "new", {**times, "numba": 1.4e-4})
-    frame, _ = comparison.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
+    frame = comparison.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old"))).verdicts
     words = frame.set_index("a").verdict
     assert set(words["numba"]) == {"SLOWER"}
     assert "SLOWER" not in set(words.drop("numba"))
@@ -116,10 +129,10 @@ def test_between_runs_nothing_is_claimed_that_the_machine_does_not_resolve(tmp_p
     journal(tmp_path, "old", times)
     journal(tmp_path, "new", {**times, "numba": 1.4e-4})
     name = write_aa(tmp_path / "raw" / "m", apart=1.5)
-    frame, _ = comparison.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
+    frame = comparison.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old"))).verdicts
     numba = frame.set_index("a").loc["numba"]
     assert set(numba.verdict) == {"UNSURE"}
-    assert all(f"that the A/A run {name} resolves" in reason for reason in numba.reason)
+    assert all(f"that the A/A run {name} resolves" in reason for reason in reasons(numba))
 
 
 def test_a_machine_that_changed_is_no_backend_that_did(tmp_path: Path) -> None:
@@ -127,7 +140,7 @@ def test_a_machine_that_changed_is_no_backend_that_did(tmp_path: Path) -> None:
     times = {"numpy": 1e-3, "numba": 1e-4, "jax-cpu": 2e-3}
     journal(tmp_path, "old", times)
     journal(tmp_path, "new", {name: 1.2 * seconds for name, seconds in times.items()})
-    frame, notes = comparison.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
+    frame, notes = changes(tmp_path)
     assert set(frame.verdict) == {"UNSURE"}
     assert any("by which most cases changed: the median one is 0.83" in note for note in notes)
 
@@ -136,7 +149,7 @@ def test_few_cases_are_no_control(tmp_path: Path) -> None:
     """Two runs with one backend support only claims beyond the drift of a machine."""
     journal(tmp_path, "old", {"numpy": 1e-3})
     journal(tmp_path, "new", {"numpy": 1.4e-3})
-    frame, notes = comparison.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
+    frame, notes = changes(tmp_path)
     assert set(frame.kind) == {"drift"}
     assert any("fewer than 8 cases" in note for note in notes)
 
@@ -162,7 +175,7 @@ def test_settings_that_differ_are_said(tmp_path: Path) -> None:
     machine = {**machine, "packages": {"numpy": "2.5.0", "jax": "0.11"}, "python": "CPython 3.12.1"}
     newer = {**HEADER, "machine": machine, "settings": {"profile": "quick", "threads": 1}}
     journal(tmp_path, "new", {"numpy": 1e-3}, **newer)
-    _, notes = comparison.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old")))
+    _, notes = changes(tmp_path)
     said = "\n".join(notes)
     assert "numpy: 2.5.0, was 2.4.6" in said
     assert "jax: 0.11, was none" in said
@@ -175,7 +188,7 @@ def test_machines_are_compared_by_ratios(tmp_path: Path, capsys: pytest.CaptureF
     times = {"torch-cpu": 3e-3, "numpy": 1e-3, "numba": 1e-4, "jax-cpu": 2e-3}
     journal(tmp_path, "here", times, folder="m")
     journal(tmp_path, "there", {name: seconds / 3 for name, seconds in times.items()}, folder="another")
-    frame, _ = comparison.two_runs(*(runs(tmp_path, [name])[0] for name in ("here", "there")))
+    frame = comparison.two_runs(*(runs(tmp_path, [name])[0] for name in ("here", "there"))).verdicts
     ratios = frame[frame.a != "torch-cpu"].times_faster
     assert ratios.between(0.95, 1.05).all()
     assert "torch-cpu" not in set(frame.a)
@@ -196,8 +209,8 @@ def test_an_a_a_run_says_what_can_be_told_apart(tmp_path: Path) -> None:
     assert because == "that the A/A run aa resolves"
     frame = comparison.two_backends(run, "numba", "numpy")
     assert set(frame.kind) == {"drift"}
-    assert "that the A/A run aa resolves" in frame.reason[0]
-    text = markdown(tables.lay_out_verdicts(run))
+    assert "that the A/A run aa resolves" in reasons(frame)[0]
+    text = markdown(verdicts.VERDICTS.document(run))
     assert "A/A run aa: a difference below" in text or text == "No cases."
     assert newest_aa(tmp_path / "raw" / "nowhere") is None
     assert len(comparison.resolution_table(runs(tmp_path, ["aa"])[0])) == 1
@@ -215,7 +228,7 @@ def test_each_case_has_the_limit_that_the_a_a_run_gave_it(tmp_path: Path) -> Non
     (run,) = runs(tmp_path)
     words = comparison.two_backends(run, "numba", "numpy").set_index("batch").verdict
     assert words.to_dict() == {100: "FASTER", 200: "UNSURE", 400: "UNSURE", 800: "UNSURE"}
-    said = comparison.resolution_in_words(run)
+    said = verdicts.resolution_in_words(run)
     assert re.fullmatch(f"A/A run {aa}: a difference below 2.* to 50.* %, by its case, is not told apart .*", said)
 
 
@@ -225,7 +238,10 @@ def test_of_few_passes_the_a_a_run_is_not_mentioned(tmp_path: Path, capsys: pyte
     lines = [line(name, **rounds(1e-3, seed, 1)[0]) for seed, name in enumerate(("numpy", "numba"))]
     write(tmp_path / "raw" / "m" / "r.jsonl", *lines)
     _, out, _ = table(tmp_path, "numpy", "numba", capsys=capsys)
-    assert "Of fewer than 6 passes only differences above 50 % are called: --passes 12 tells more." in out
+    assert (
+        "With fewer than 6 passes only differences above 50 % are reported; for smaller ones measure with --passes 12."
+        in out
+    )
     assert "A/A" not in out
 
 

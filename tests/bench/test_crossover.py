@@ -12,12 +12,12 @@ from journals import MACHINE, write_aa
 
 from bench import crossover
 from bench.agreement import gate
-from bench.analysis import crossings, frames
+from bench.analysis import comparison, frames
 from bench.grid.case import Case
 from bench.hardware import cpu_peaks
 from bench.measure import loading
 from bench.recipes import RECIPES
-from bench.reporting.crossover import phrase
+from bench.reporting.verdicts import crossover_in_words
 from relufit import Params, State
 from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
@@ -118,11 +118,11 @@ def test_the_crossover_is_found_where_it_is(
     """The command finds the crossover within ten per cent, and gives its sentence, table and figure."""
     code, run = cross("early", "steady", "--most", "4096")
     assert code == 0
-    (found,) = crossings.find(run)
+    (found,) = comparison.crossings(run)
     assert found.low < 200 < found.high < 1.1 * found.low
     assert found.size == pytest.approx(200, rel=1e-3)  # to the rounding of the journal
-    assert phrase(run).startswith("steady overtakes early at N = 20")
-    assert phrase(run) in " ".join(capsys.readouterr().out.split())
+    assert crossover_in_words(run).startswith("steady overtakes early at N = 20")
+    assert crossover_in_words(run) in " ".join(capsys.readouterr().out.split())
     assert len(list(tmp_path.rglob("crossover-*.png"))) == 1
     assert list(tmp_path.rglob("*.now")) == []
 
@@ -168,7 +168,7 @@ def test_no_crossover_is_a_result_too(cross: Callable[..., Any], capsys: pytest.
     """A search without a crossover measures every size of the scan and says who is faster."""
     code, run = cross("behind", "early", "--least", "3", "--most", "200")
     assert code == 0
-    assert crossings.tabulate(run)["size"].tolist() == [3, 24, 192, 200]
+    assert comparison.crossover(run)["size"].tolist() == [3, 24, 192, 200]
     sentence = (
         "early is faster than behind at every size measured, from N = 3 to 200: gradient, H = 4, float32; 3 times."
     )
@@ -181,7 +181,7 @@ def test_a_backend_that_disagrees_ends_the_search_without_a_claim(
     """A backend that disagrees ends the search with exit code 1 and the reason, however fast it is."""
     code, run = cross("early", "wrong", "--most", "4096")
     assert code == 1
-    assert crossings.find(run) == []
+    assert comparison.crossings(run) == []
     printed = " ".join(capsys.readouterr().out.split())
     assert "No crossover is claimed. N = 4 096 DISAGREES: wrong: " in printed
     assert "overtakes" not in printed
@@ -197,7 +197,7 @@ def test_a_failure_ends_the_scan_and_keeps_what_was_found(
     """A failure ends the scan, and the sizes below it are an answer."""
     code, run = cross("early", backend, "--most", "4096")
     assert code == 0
-    (found,) = crossings.find(run)
+    (found,) = comparison.crossings(run)
     assert found.low < 200 < found.high
     assert f"N = 4 096 {said}" in " ".join(capsys.readouterr().out.split())
 
@@ -220,7 +220,7 @@ def test_the_time_is_kept(
 ) -> None:
     """The time ends the search between two pairs of blocks; the next size has none and says why."""
     passes = iter([0.0] * (1 + 10 + spent_after))  # the start, ten pairs at the first size, and some at the second
-    monkeypatch.setattr(crossover.time, "monotonic", lambda: next(passes, 100.0))
+    monkeypatch.setattr(time, "monotonic", lambda: next(passes, 100.0))
     _, run = cross("early", "steady", "--most", "4096", "--seconds", "50")
     sizes = run.cases[run.cases.backend == "early"].set_index("batch")
     assert [len(sizes.loc[size, "passes"]) for size in (1, 8, 64)] == [10, blocks, 0]
@@ -236,7 +236,7 @@ def test_a_step_over_the_width(cross: Callable[..., Any], tmp_path: Path) -> Non
     (path,) = tmp_path.rglob("*.jsonl")
     cases = frames.read(path).cases
     assert code == 0
-    assert crossings.tabulate(frames.read(path)).times_faster.tolist() == pytest.approx([3, 3], rel=0.1)
+    assert comparison.crossover(frames.read(path)).times_faster.tolist() == pytest.approx([3, 3], rel=0.1)
     assert set(cases.work) == {"step"}
     assert set(cases.optimizer) == {"adam"}
     assert set(cases.batch) == {32}

@@ -25,7 +25,7 @@ from bench.analysis.frames import read
 from bench.grid.sweep import Question
 from bench.journal.schema import read_backend, read_case, read_header
 from bench.journal.values import ENTRIES, NUMBER_LIMIT, TEXT_LENGTH
-from bench.reporting import figures
+from bench.reporting import figures, page
 from relufit import RelufitError
 
 RAW = Path(__file__).resolve().parents[2] / "results" / "raw"
@@ -146,7 +146,7 @@ def reported(folder: Path, lines: list[bytes]) -> str:
         assert re.fullmatch(r"there are no finished cases under \S+; run .*", failure)
         assert read(path).cases.empty
         return said
-    for name in report.tables_of(read(path)):
+    for name in page.tables_of(read(path)):
         check_markdown(folder / "tables" / f"{name}.md")
         check_csv(folder / "tables" / f"{name}.csv")
     check_markdown(folder / "README.md")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from journals import BAD_LINES, HEADER, followed, line, write
 
 from bench import report
-from bench.analysis import derived
+from bench.analysis import frames
 from bench.analysis.frames import read, runs
 from bench.journal.writer import Journal
 from bench.reporting import provenance
@@ -96,8 +96,8 @@ def test_a_damaged_first_line_costs_the_reader_nothing(part: str, value: object,
     assert run.machine
     assert run.threads
     assert run.slug
-    assert markdown(provenance.ledger(run))
-    assert "numpy" in derived.in_order(run)
+    assert markdown(provenance.provenance(run))
+    assert "numpy" in frames.in_order(run)
 
 
 @pytest.mark.parametrize(

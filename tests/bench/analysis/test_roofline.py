@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from journals import HEADER, line
 
-from bench.analysis import derived
+from bench.analysis import throughput
 from bench.analysis.frames import Run, read
 from bench.journal.schema import ROOFS
-from bench.reporting import provenance, tables
+from bench.reporting import provenance, throughput_tables
 from bench.reporting.document import markdown
 
 ONE = {**dict.fromkeys(ROOFS, 1e10), "gradient_instructions_per_second_float32": 9e10, "copy_bytes_per_second": 2e10}
@@ -34,7 +34,7 @@ def make(
 
 def ours(run: Run) -> Any:
     """The row of numpy."""
-    return derived.throughput(run).query("backend == 'numpy'").iloc[0]
+    return throughput.throughput(run).query("backend == 'numpy'").iloc[0]
 
 
 def case(**changes: Any) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def test_instructions_are_the_roof_of_a_gradient(tmp_path: Path) -> None:
     fast = {**CEILINGS, "one_core": {**ONE, "multiply_adds_per_second_float32": 1e12}}
     row = ours(make(tmp_path, case(), ceilings=fast))
     assert row.share_of_roof == pytest.approx(9 * 800 * 512 / 9e10 / 1e-3)
-    assert "[4.1%]" in markdown(tables.lay_out_throughput(make(tmp_path, case(), ceilings=fast)))
+    assert "[4.1%]" in markdown(throughput_tables.THROUGHPUT.document(make(tmp_path, case(), ceilings=fast)))
 
 
 def test_a_roof_of_all_cores_is_not_below_what_one_core_and_the_gain_make(tmp_path: Path) -> None:
@@ -63,8 +63,8 @@ def test_a_roof_of_all_cores_is_not_below_what_one_core_and_the_gain_make(tmp_pa
     ceilings = {**CEILINGS, "all_cores": {**disturbed, "multiply_adds_per_second_float32": 1e13}}
     run = make(tmp_path, case(), threads=None, ceilings=ceilings)
     assert ours(run).share_of_roof == pytest.approx(9 * 800 * 512 / (9e10 * 1.9) / 1e-3)
-    assert "2 cores: copy 40 GB/s" in markdown(provenance.ledger(run))
-    assert "171 G lane instructions/s" in markdown(provenance.ledger(run))
+    assert "2 cores: copy 40 GB/s" in markdown(provenance.provenance(run))
+    assert "171 G lane instructions/s" in markdown(provenance.provenance(run))
 
 
 DEVICE: dict[str, Any] = {
@@ -78,7 +78,7 @@ def test_a_device_has_roofs_of_its_own(tmp_path: Path) -> None:
     row = case(device="cuda", batch=2**22)
     assert ours(make(tmp_path, row, device=DEVICE)).share_of_roof == pytest.approx(9 * 2**22 * 512 / 3e13 / 1e-3)
     assert np.isnan(ours(make(tmp_path, row)).share_of_roof)
-    text = markdown(provenance.ledger(make(tmp_path, row, device=DEVICE)))
+    text = markdown(provenance.provenance(make(tmp_path, row, device=DEVICE)))
     assert "Device: copy 4 TB/s, 30 T multiply-adds/s" in text
     assert "an empty launch takes 2 us, a node of a graph 1 us" in text
     assert "up to 50 MiB they come from its L2 cache" in text
@@ -123,13 +123,13 @@ def test_without_ceilings_nothing_is_claimed(ceilings: Any, tmp_path: Path) -> N
     run = make(tmp_path, case(), ceilings=ceilings)
     assert np.isnan(ours(run).share_of_roof)
     assert np.isnan(ours(run).share_of_copy)
-    assert "Ceilings" not in markdown(provenance.ledger(run))
-    assert "[" not in markdown(tables.lay_out_throughput(run))
+    assert "Ceilings" not in markdown(provenance.provenance(run))
+    assert "[" not in markdown(throughput_tables.THROUGHPUT.document(run))
 
 
 def test_the_ledger_tells_the_ceilings_with_units(tmp_path: Path) -> None:
     """The ledger tells the ceilings of one core and of all, and what independent loops gain from them."""
-    text = markdown(provenance.ledger(make(tmp_path, case())))
+    text = markdown(provenance.provenance(make(tmp_path, case())))
     assert "one core: copy 20 GB/s, 10 G multiply-adds/s, 90 G lane instructions/s" in text
     assert "2 cores: copy 40 GB/s" in text
     assert "gain 1.90 times" in text
@@ -138,7 +138,7 @@ def test_the_ledger_tells_the_ceilings_with_units(tmp_path: Path) -> None:
         "one_core": {"copy_bytes_per_second": 2e10},
         "reason": "numba does not import: no such module",
     }
-    text = markdown(provenance.ledger(make(tmp_path, case(), ceilings=partly)))
+    text = markdown(provenance.provenance(make(tmp_path, case(), ceilings=partly)))
     assert "one core: copy 20 GB/s;" in text
     assert "numba does not import" in text
 
@@ -155,7 +155,7 @@ def test_hinge_rows_say_what_they_are(tmp_path: Path) -> None:
         case(backend="torch-compile", algorithm="dense, compiled", first_call_seconds=3.1),
         case(backend="torch-cpu", algorithm="autograd", first_call_seconds=2e-3, build_seconds=1e-5),
     )
-    text = markdown(tables.lay_out_throughput(run))
+    text = markdown(throughput_tables.THROUGHPUT.document(run))
     assert "no time; no memory; hinge: effective samples, dense up to N = 32; build 12 ms at N = 800" in text
     assert "first call 3.1 s" in text
     assert text.count("first call") == 1
@@ -167,14 +167,14 @@ def test_a_step_of_minibatches_names_the_samples_that_were_built(tmp_path: Path)
     run = make(
         tmp_path, case(work="step", optimizer="adam", batch=32, algorithm="hinge", build_seconds=0.012, steps=25)
     )
-    assert "build 12 ms at N = 800" in markdown(tables.lay_out_throughput(run))
+    assert "build 12 ms at N = 800" in markdown(throughput_tables.THROUGHPUT.document(run))
 
 
 def test_what_a_long_sum_lost_is_said(tmp_path: Path) -> None:
     """The relative error of a gradient is said where a third of the digits of float32 are gone."""
     checks = {"gradient": {"error": 4e-4, "bound": 1e-3, "share": 0.4}}
     run = make(tmp_path, case(work="scaling", batch=10**6, agreement=checks))
-    assert "gradient off by 4e-04 at N = 10^6" in markdown(tables.lay_out_scaling(run))
+    assert "gradient off by 4e-04 at N = 10^6" in markdown(throughput_tables.SCALING.document(run))
 
 
 def test_hinge_stands_under_the_roof_of_float64(tmp_path: Path) -> None:

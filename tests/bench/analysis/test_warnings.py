@@ -11,11 +11,11 @@ import pytest
 from journals import line, write
 from trials import make
 
-from bench.analysis import derived, warnings
+from bench.analysis import throughput, warnings
 from bench.analysis.frames import Run, read
 from bench.grid.case import Case
 from bench.measure import timing
-from bench.reporting import tables
+from bench.reporting import throughput_tables
 from bench.reporting.document import markdown
 from relufit.backends.numpy import NumpyBackend
 
@@ -107,12 +107,12 @@ def test_it_stands_in_the_row_and_in_the_report(tmp_path: Path) -> None:
     lines = [line("torch-cpu", seconds=STEADY), line(seconds=STEADY, read_back_seconds=5e-3),
              line("textbook-numpy", seconds=[1e-3, 1.4e-3] * 12)]  # fmt: skip
     run = read(write(tmp_path / "r.jsonl", *lines))
-    frame = derived.throughput(run).set_index("backend")
+    frame = throughput.throughput(run).set_index("backend")
     assert frame.unsound["numpy"].startswith("unsynchronized: 5")
     assert np.isnan(frame.times_faster_than_baseline["numpy"])
     assert frame.unsound["textbook-numpy"].startswith("noisy: the middle half of the rounds spreads by ")
     assert frame.times_faster_than_baseline["textbook-numpy"] == pytest.approx(0.83, abs=0.03)
-    text = markdown(tables.lay_out_throughput(run))
+    text = markdown(throughput_tables.THROUGHPUT.document(run))
     assert "unsynchronized at N = 800" in text
     assert "noisy at N = 800" in text
 
@@ -122,7 +122,7 @@ def test_an_unsynchronized_baseline_gives_no_ratio(tmp_path: Path) -> None:
     run = read(
         write(tmp_path / "r.jsonl", line("torch-cpu", seconds=STEADY, read_back_seconds=1.0), line(seconds=STEADY))
     )
-    assert derived.throughput(run).times_faster_than_baseline.isna().all()
+    assert throughput.throughput(run).times_faster_than_baseline.isna().all()
 
 
 class Asynchronous(NumpyBackend):

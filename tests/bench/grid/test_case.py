@@ -11,7 +11,7 @@ from bench.grid.case import LEARNING, PROFILES, SOLVED, SOLVERS, Case, draw, gri
 from bench.measure import budget, timing
 from bench.measure.budget import MAX_CASE_SECONDS, SHARE_FOR_ROUNDS, Budget, Unsuitable
 from bench.recipes import known_names
-from bench.reporting.summary import SUMMARY
+from bench.reporting.throughput_tables import SUMMARY
 from relufit import SGD, Adam, Momentum, RelufitError
 
 NONE: dict[str, Any] = dict.fromkeys(("backend", "target", "batch", "hidden", "dtype"))
@@ -93,7 +93,9 @@ def test_trajectories_follow_real_trainings() -> None:
     assert [(c.optimizer, c.dtype) for c in (*quick, *gpu)] == [("adam", "float32")] * 2
     assert quick[0].epochs < gpu[0].epochs < full[0].epochs
     places = {(c.work, c.batch, c.optimizer): n for n, c in reversed(list(enumerate(grid("quick"))))}
-    shown = [*(key[:3] for key in SUMMARY.values()), ("convergence", 32, "adam")]
+    keys = ("work", "batch", "optimizer")
+    timed = [tuple(column.case[key] for key in keys) for column in SUMMARY.values() if "work" in column.case]
+    shown = [*timed, ("convergence", 32, "adam")]
     assert max(places[key] for key in shown) < grid("quick").index(quick[0])
     assert [c.work for c in grid("gpu")][grid("gpu").index(gpu[0]) - 1] == "agreement"
     for case in (*quick, *full, *gpu):

@@ -5,10 +5,9 @@ from typing import Any
 
 from journals import HEADER, line, write
 
-from bench import report
-from bench.analysis import derived
+from bench.analysis import throughput
 from bench.analysis.frames import Run, read
-from bench.reporting import provenance
+from bench.reporting import page, provenance
 from bench.reporting.document import Table, markdown
 
 FACTS = {
@@ -56,7 +55,7 @@ def test_rows_that_differ_are_marked(tmp_path: Path) -> None:
 def test_the_letters_stand_in_the_tables(tmp_path: Path) -> None:
     """The letters stand at the names of the rows, and the ledger under the table."""
     run = make(tmp_path, *LINES)
-    blocks = report.section(run, "throughput", [Table(derived.throughput(run)[["backend", "batch"]])])
+    blocks = page.section(run, "throughput", [Table(throughput.throughput(run)[["backend", "batch"]])])
     text = markdown(blocks)
     letter = provenance.marks(run)["torch-cpu"]
     assert f"torch-cpu ({letter})" in text
@@ -67,7 +66,7 @@ def test_the_letters_stand_in_the_tables(tmp_path: Path) -> None:
 def test_it_says_what_a_reader_needs(tmp_path: Path) -> None:
     """The ledger gives versions, threads in force, variables, load, and what is inside the clock."""
     run = make(tmp_path, *LINES)
-    paragraph, _ = provenance.ledger(run, "convergence")
+    paragraph, _ = provenance.provenance(run, "convergence")
     for part in (
         "Run r",
         "commit",
@@ -78,7 +77,7 @@ def test_it_says_what_a_reader_needs(tmp_path: Path) -> None:
     ):
         assert part in str(paragraph)
     assert "no clock" not in str(paragraph)
-    assert set(provenance.CLOCKS) >= set(report.LONG) - {"backends"}
+    assert set(provenance.CLOCKS) >= set(page.TABLES) - {"backends"}
 
 
 def test_more_letters_than_the_alphabet_has() -> None:
@@ -90,4 +89,4 @@ def test_more_letters_than_the_alphabet_has() -> None:
 def test_a_gpu_tells_its_clock(tmp_path: Path) -> None:
     """The ledger gives the range of a GPU's clock while rows were measured."""
     run = make(tmp_path, line("numpy", gpu={"sm_mhz": 1980}), line("numba", gpu={"sm_mhz": 1500}))
-    assert "GPU clock 1500 to 1980 MHz." in str(provenance.ledger(run)[0])
+    assert "GPU clock 1500 to 1980 MHz." in str(provenance.provenance(run)[0])

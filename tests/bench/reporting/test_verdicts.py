@@ -9,13 +9,13 @@ from journals import HEADER, digest, line, write_aa
 from journals import journal as ordinary
 
 from bench import compare, report
-from bench.analysis import crossings
+from bench.analysis import comparison
 from bench.analysis.frames import Run, read, runs
 from bench.grid import sweep
 from bench.grid.sweep import Question
-from bench.reporting import tables
-from bench.reporting.crossover import phrase
+from bench.reporting import verdicts
 from bench.reporting.number_format import NO_BREAK
+from bench.reporting.verdicts import crossover_in_words
 
 ASKED = Question("numpy", "torch-cpu", "batch", 512, 1, 65536)
 FALLING = {1: 4.1, 8: 3.0, 64: 2.5, 512: 1.5, 724: 1.2, 1024: 0.8, 4096: 0.5, 65536: 1 / 6.2}
@@ -60,12 +60,12 @@ def make(results: Path, ratios: dict[int, float], *more: dict[str, Any], asked: 
 def test_the_table_is_made_from_the_journal(tmp_path: Path) -> None:
     """The table has sizes in order, with the ratio, interval and verdict on A, whatever the order of the lines."""
     run = make(tmp_path, dict(reversed(FALLING.items())))
-    frame = crossings.tabulate(run)
+    frame = comparison.crossover(run)
     assert frame["size"].tolist() == list(FALLING)
     assert frame.times_faster.tolist() == pytest.approx(list(FALLING.values()), rel=1e-3)
     assert frame.verdict.tolist() == ["FASTER"] * 5 + ["SLOWER"] * 3
     assert set(frame.blocks) == {12}
-    (found,) = crossings.find(run)
+    (found,) = comparison.crossings(run)
     assert (found.low, found.high) == (724, 1024)
     assert 724 < found.size < 1024
 
@@ -74,28 +74,28 @@ def test_foreign_cases_are_no_part_of_it(tmp_path: Path) -> None:
     """A case of another width in the same journal is not another size."""
     other = Question("numpy", "torch-cpu", "batch", 64, 1, 65536)
     run = make(tmp_path, FALLING, *blocks(other, 9000, 3.0))
-    assert crossings.tabulate(run)["size"].tolist() == list(FALLING)
+    assert comparison.crossover(run)["size"].tolist() == list(FALLING)
 
 
 def test_what_the_machine_cannot_tell_apart_is_no_side_of_a_crossover(tmp_path: Path) -> None:
     """Sizes below what the A/A run of the folder resolves are undecided and widen the interval."""
     close = {**FALLING, 724: 1.04, 1024: 0.97}
     alone = make(tmp_path, close)
-    assert [(found.low, found.high) for found in crossings.find(alone)] == [(724, 1024)]
+    assert [(found.low, found.high) for found in comparison.crossings(alone)] == [(724, 1024)]
     name = write_aa(tmp_path / "raw" / "a-machine", apart=1.07)
     (run,) = runs(tmp_path)
-    frame = crossings.tabulate(run).set_index("size")
+    frame = comparison.crossover(run).set_index("size")
     assert frame.verdict.loc[[512, 724, 1024, 4096]].tolist() == ["FASTER", "UNSURE", "UNSURE", "SLOWER"]
-    assert f"that the A/A run {name} resolves" in frame.reason.loc[724]
-    assert [(found.low, found.high) for found in crossings.find(run)] == [(512, 4096)]
+    assert f"that the A/A run {name} resolves" in verdicts.reason(frame.loc[724].to_dict())
+    assert [(found.low, found.high) for found in comparison.crossings(run)] == [(512, 4096)]
 
 
 def test_times_are_of_a_step(tmp_path: Path) -> None:
     """A's calls of eight steps and B's of one are compared step by step."""
     asked = Question("numpy", "torch-cpu", "hidden", 32, 1, 4096, "step", "adam")
     run = read(write(tmp_path, asked, *blocks(asked, 64, 2.0, steps=8), *blocks(asked, 512, 0.5, steps=8)))
-    assert crossings.tabulate(run).times_faster.tolist() == pytest.approx([2.0, 0.5], rel=1e-3)
-    assert "at H = 182 (between 64 and 512): adam step, N = 32, float32" in phrase(run)
+    assert comparison.crossover(run).times_faster.tolist() == pytest.approx([2.0, 0.5], rel=1e-3)
+    assert "at H = 182 (between 64 and 512): adam step, N = 32, float32" in crossover_in_words(run)
 
 
 OVERTAKES = (
@@ -158,14 +158,14 @@ def test_the_sentence(ratios: dict[int, float], more: list[dict[str, Any]], sent
     more = [
         {**text, "backend": {"a": "numpy", "b": "torch-cpu"}.get(text["backend"], text["backend"])} for text in more
     ]
-    assert phrase(make(tmp_path, ratios, *more)).replace(NO_BREAK, " ") == sentence
+    assert crossover_in_words(make(tmp_path, ratios, *more)).replace(NO_BREAK, " ") == sentence
 
 
 def test_a_size_that_disagrees_takes_the_claim_of_all_others(tmp_path: Path) -> None:
     """A size that disagrees has no time, and the report then claims no crossover anywhere."""
     disagreeing = failed(ASKED, 860, "torch-cpu", "DISAGREES", DISAGREES)
     run = make(tmp_path, FALLING, disagreeing, failed(ASKED, 860, "numpy", "SKIPPED", "alone"))
-    assert crossings.find(run) == []
+    assert comparison.crossings(run) == []
     report.report(tmp_path)
     page = (tmp_path / "README.md").read_text()
     assert "No crossover is claimed" in page
@@ -212,7 +212,7 @@ def test_a_folder_of_crossovers_alone_is_reported(tmp_path: Path) -> None:
     make(tmp_path, FALLING)
     report.report(tmp_path)
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {"crossover.csv", "crossover.md"}
-    assert len(tables.cells_of_crossover(runs(tmp_path)[0])) == len(FALLING)
+    assert len(verdicts.crossover_table(runs(tmp_path)[0]).frame) == len(FALLING)
 
 
 def test_each_question_is_a_kind_of_run(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from journals import followed, learned, line, make
 
-from bench.analysis import derived
-from bench.reporting import number_format, summary, tables
+from bench.analysis import accuracy, learning, throughput
+from bench.reporting import learning_tables, number_format, throughput_tables
 from bench.reporting.document import markdown
 from bench.reporting.number_format import NO_BREAK
 from bench.statistics import intervals
@@ -46,7 +46,7 @@ def test_times_rates_and_speed_ups(tmp_path: Path) -> None:
         line("torch-cpu", seconds=[4e-3] * 6),
         line(work="forward", seconds=[4e-4] * 6, device_seconds=[1e-4]),
     )
-    frame = derived.throughput(run).set_index(["work", "backend"])
+    frame = throughput.throughput(run).set_index(["work", "backend"])
     ours = frame.loc[("gradient", "numpy")]
     assert ours.median_us == pytest.approx(1000)
     assert ours.samples_per_second == pytest.approx(800_000)
@@ -66,12 +66,12 @@ def test_what_a_gpu_shows_beside_its_time(tmp_path: Path) -> None:
         line("torch-cuda", work="step", optimizer="adam", seconds=[5e-3] * 6, device="cuda"),
         line("torch-cpu", work="step", optimizer="adam", seconds=[2e-3] * 6),
     )
-    row = derived.throughput(run).set_index("backend").loc["cupy-train"]
+    row = throughput.throughput(run).set_index("backend").loc["cupy-train"]
     assert row.launch_bound_share == pytest.approx(0.9)
     assert (row.gpu_watts, row.gpu_sm_mhz) == (120.5, 1980)
     assert row.baseline == "torch-cuda"
     assert row.times_faster_than_baseline == pytest.approx(5)
-    text = markdown(tables.lay_out_throughput(run))
+    text = markdown(throughput_tables.THROUGHPUT.document(run))
     assert "launch-bound: the device waits 90 % of the time at N = 800; 70 kernels a step; throttled at N = 800" in text
     assert row.unsound == "throttled: software power cap"
     assert text.count("launch-bound") == text.count("throttled") == 1
@@ -84,8 +84,8 @@ def test_ensembles_are_networks_in_a_second(tmp_path: Path) -> None:
         line(work="ensemble", optimizer="adam", batch=32, networks=64, seconds=[4e-2] * 6, steps=100),
         line("torch-cpu", work="ensemble", optimizer="adam", batch=32, networks=64, status="SKIPPED", reason="slow"),
     )
-    assert derived.ensembles(run).set_index("backend").loc["numpy"].networks_per_second == pytest.approx(6.4)
-    text = markdown(tables.lay_out_ensembles(run))
+    assert throughput.ensembles(run).set_index("backend").loc["numpy"].networks_per_second == pytest.approx(6.4)
+    text = markdown(throughput_tables.ENSEMBLES.document(run))
     assert "64 at once" in text
     assert "| numpy     | 6.4" in text
     assert "slow" in text
@@ -100,7 +100,7 @@ def test_backward_is_a_difference_without_an_interval(tmp_path: Path) -> None:
         line("torch-cpu", seconds=[3e-3] * 6),
         line("torch-cpu", work="forward", status="DISAGREES", reason="w1 is off", seconds=None),
     )
-    frame = derived.throughput(run).query("work == 'backward'").set_index("backend")
+    frame = throughput.throughput(run).query("work == 'backward'").set_index("backend")
     assert frame.loc["numpy"].median_us == pytest.approx(2000)
     assert np.isnan(frame.loc["numpy"].low_us)
     assert frame.loc["torch-cpu"].status == "DISAGREES"
@@ -108,7 +108,7 @@ def test_backward_is_a_difference_without_an_interval(tmp_path: Path) -> None:
 
 def test_thresholds_are_reached_when_first_seen(tmp_path: Path) -> None:
     """A threshold's seconds are of the first look below it; the last and the lowest error stand apart."""
-    row = derived.convergence(make(tmp_path, learned())).query("backend == 'numpy'").iloc[0]
+    row = learning.convergence(make(tmp_path, learned())).query("backend == 'numpy'").iloc[0]
     assert row["seconds_to_0.01"] == 1.0
     assert np.isnan(row["seconds_to_0.001"])
     assert (row.test_mse, row.lowest_test_mse, row.train_seconds, row.steps) == (2e-2, 5e-3, 1.5, 75)
@@ -120,7 +120,7 @@ def test_a_diverged_run_says_so(tmp_path: Path) -> None:
     """A run that diverged says so and keeps what it reached before."""
     seen = {"step": [25, 50], "train_seconds": [1, 2], "loss": [1.0, "inf"], "test_mse": [5e-3, "nan"]}
     run = make(tmp_path, learned(status="DIVERGED", reason="the loss was nan", **seen))
-    row = dict(derived.convergence(run).query("backend == 'numpy'").iloc[0])
+    row = dict(learning.convergence(run).query("backend == 'numpy'").iloc[0])
     assert number_format.seconds_cell(row, "seconds_to_0.01") == "1"
     assert number_format.seconds_cell(row, "seconds_to_0.0001") == "DIVERGED"
 
@@ -129,10 +129,10 @@ def test_a_diverged_run_says_so(tmp_path: Path) -> None:
 def test_a_case_without_a_time_shows_its_status(status: str, tmp_path: Path) -> None:
     """A case without a time shows its status in each table, never a time, never a speed-up."""
     run = make(tmp_path, line(status=status, reason="why", seconds=None, iterations=None, steps=None))
-    row = derived.throughput(run).query("backend == 'numpy'").to_dict("records")[0]
+    row = throughput.throughput(run).query("backend == 'numpy'").to_dict("records")[0]
     assert number_format.time_cell(row) == status
     assert np.isnan(row["times_faster_than_baseline"])
-    assert status in summary.summary(run).to_string()
+    assert status in throughput_tables.summary(run).to_string()
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_the_headline_stands_beside_its_baseline(tmp_path: Path) -> None:
         line(batch=2**20, seconds=[1.5] * 3),
         line("torch-cpu", batch=2**20, status="SKIPPED", reason="about 40 s a call, the limit is 10 s", seconds=None),
     )
-    frame = summary.headline(run).set_index("backend")
+    frame = throughput_tables.headline(run).set_index("backend")
     assert list(frame.columns) == ["SGD step\nN=32", "gradient\nN=2^20"]
     assert frame.loc["numpy"].tolist() == ["10 us, 10x", "1.5 s"]
     assert frame.loc["torch-cpu"].tolist() == ["100 us, 1x", "SKIPPED"]
@@ -179,7 +179,7 @@ def test_no_ratio_to_a_baseline_that_is_slower_than_the_recipe(
     run = make(
         tmp_path, line(seconds=[1e-3] * 6), line("torch-cpu", seconds=baseline), line("torch-recipe", seconds=recipe)
     )
-    ours = derived.throughput(run).query("backend == 'numpy'").iloc[0]
+    ours = throughput.throughput(run).query("backend == 'numpy'").iloc[0]
     assert np.isfinite(ours["times_faster_than_baseline"]) == published
     assert np.isfinite(ours.baseline_over_recipe)
 
@@ -197,7 +197,7 @@ def test_scaling_in_long_form(tmp_path: Path) -> None:
             agreement={"gradient": {"error": 4e-4, "bound": 1e-3, "share": 0.4}},
         ),
     )
-    frame = derived.scaling(run).query("backend == 'numpy'")
+    frame = throughput.scaling(run).query("backend == 'numpy'")
     assert frame.batch.tolist() == [100, 10**6]
     assert frame.median_seconds.tolist() == [1e-3, 2.0]
     assert np.isnan(frame.low_seconds.iloc[1])
@@ -211,7 +211,7 @@ def test_scaling_in_long_form(tmp_path: Path) -> None:
 def test_a_trajectory_in_long_form(tmp_path: Path) -> None:
     """A trajectory has its worst step, its first epoch with another sign and its first beyond a thousandth."""
     run = make(tmp_path, followed(), followed("numba", distance=[1e-5] * 4, flips=[0] * 4))
-    rows = derived.trajectory(run).set_index("backend")
+    rows = accuracy.trajectory(run).set_index("backend")
     ours, other = rows.loc["numpy"], rows.loc["numba"]
     assert (ours["share"], ours.first_flip_step, ours.first_flip_distance) == (0.2, 50, 2.5e-4)
     assert (ours.parted_step, ours.parted_flips, ours.flips_until_parted) == (75, 57, 59)
@@ -232,7 +232,7 @@ def test_a_trajectory_as_it_is_read(tmp_path: Path) -> None:
                  distance=[1e-5, 2e-5], flips=[0, 0]),
         followed("jax-cpu", status="DISAGREES", reason="w1 is off", agreement=None, **none),
     )  # fmt: skip
-    text = markdown(tables.lay_out_trajectory(run)).replace(NO_BREAK, " ")
+    text = markdown(learning_tables.TRAJECTORY.document(run)).replace(NO_BREAK, " ")
     assert "### sin, adam, spread weights; H = 512, float32" in text
     cells = {
         row[0]: row[1:]

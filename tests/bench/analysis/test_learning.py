@@ -12,15 +12,15 @@ from bench_runs import ROOT, bench, lines
 from journals import line, make, solved, spline, write
 
 from bench import report
-from bench.analysis import solvers
+from bench.analysis import learning
 from bench.analysis.frames import read
-from bench.reporting import figures, solver_tables
+from bench.reporting import figures, learning_tables
 from bench.reporting.document import markdown
 
 
 def test_seconds_and_steps_are_those_of_the_first_look(tmp_path: Path) -> None:
     """Seconds are of the first look at a limit or below it; nan where none was; the end and the best stand apart."""
-    frame = solvers.tabulate(make(tmp_path, spline(backend="numba"), solved())).set_index(["solver", "backend"])
+    frame = learning.solvers(make(tmp_path, spline(backend="numba"), solved())).set_index(["solver", "backend"])
     row = frame.loc["adam", "numpy"]
     assert (row["seconds_to_1e-2"], row["steps_to_1e-2"]) == (1.0, 100)
     assert (row["seconds_to_1e-4"], row["steps_to_1e-4"]) == (2.0, 200)
@@ -31,7 +31,7 @@ def test_seconds_and_steps_are_those_of_the_first_look(tmp_path: Path) -> None:
     assert row.over_best_spline == pytest.approx(8e-5 / 2e-10)
     best = frame.loc["spline", "numpy"]  # whichever backend its network was checked by
     assert (best.over_best_spline, best.over_asymptotic) == (1.0, pytest.approx(1.25))
-    assert [best[f"seconds_to_{name}"] for name in solvers.LIMITS] == [0.05] * 8
+    assert [best[f"seconds_to_{name}"] for name in learning.LIMITS] == [0.05] * 8
     assert np.isnan(best.steps)
     assert frame.loc["adam", "cupy"].status == "SKIPPED"
 
@@ -42,7 +42,7 @@ def test_a_page_has_room_for_one_table(tmp_path: Path) -> None:
         tmp_path, spline(), solved(), solved(backend="numba", mse=[0.5, 1e-2, 5e-5, 6e-5]),
         solved("sgd", status="DIVERGED", reason="lost"), solved(target="abs", asymptotic_mse=None), solved(hidden=64),
     )  # fmt: skip
-    told, table = solver_tables.lay_out_reached(run)
+    told, table = learning_tables.lay_out_reached(run)
     cells = table.frame.set_index("solver")
     assert "H = 512" in str(told)
     assert list(cells.columns) == ["longest", "sin", "abs"]
@@ -53,7 +53,7 @@ def test_a_page_has_room_for_one_table(tmp_path: Path) -> None:
         "1.6e-10",
     ]
     assert (cells["abs"]["adam"], cells["abs"]["spline"], cells["abs"]["MSE*"]) == ("8.0e-05", "", "")
-    assert "No cases" in markdown(solver_tables.lay_out_reached(make(tmp_path, line("numpy"))))
+    assert learning_tables.lay_out_reached(make(tmp_path, line("numpy"))) == []
 
 
 def test_the_best_spline_is_that_of_the_same_function_and_width(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_the_best_spline_is_that_of_the_same_function_and_width(tmp_path: Path) 
         tmp_path, spline(4e-10, algorithm="dense", backend="numba"), spline(2e-10), spline(1e-6, hidden=64), solved(),
         solved(hidden=64), solved(target="runge"), spline(3e-25, **kink), solved(**kink),
     )  # fmt: skip
-    frame = solvers.tabulate(run).query("status == 'OK'")
+    frame = learning.solvers(run).query("status == 'OK'")
     ratio = {
         (row.target, row.hidden, row.solver, row.backend): (row.over_best_spline, row.over_asymptotic)
         for row in frame.itertuples()
@@ -86,11 +86,11 @@ def test_a_diverged_solver_stands_with_what_it_reached(tmp_path: Path) -> None:
         solved("momentum", status="DIVERGED", reason="at once", **start),
         solved("lbfgs", status="CRASHED", reason="gone", step=None, train_seconds=None, mse=None, max_error=None),
     )
-    frame = solvers.tabulate(run).query("backend == 'numpy'").set_index("solver")
+    frame = learning.solvers(run).query("backend == 'numpy'").set_index("solver")
     assert (frame.loc["sgd"]["seconds_to_1e-4"], frame.loc["sgd"].mse) == (2.0, 8e-5)
     assert frame.loc["momentum"].mse == 0.5
     assert frame.loc["lbfgs"][["mse", "steps", "seconds_to_1e-2"]].isna().all()
-    text = markdown(solver_tables.lay_out(run))
+    text = markdown(learning_tables.SOLVERS_TABLE.document(run))
     for word in ("the loss was nan", "at once", "gone", "No spline was looked for"):
         assert word in text
 
@@ -104,7 +104,11 @@ def cells_of(text: str) -> dict[tuple[str, str], list[str]]:
 def test_the_table_as_it_is_read(tmp_path: Path) -> None:
     """The table is blank where an error was never reached, and the words under its heading say so."""
     kink = {"target": "abs", "asymptotic_mse": None}
-    text = markdown(solver_tables.lay_out(make(tmp_path, spline(), solved(), spline(3e-25, **kink), solved(**kink))))
+    text = markdown(
+        learning_tables.SOLVERS_TABLE.document(
+            make(tmp_path, spline(), solved(), spline(3e-25, **kink), solved(**kink))
+        )
+    )
     smooth, _, kinked = text.partition("### abs; H = 512")
     assert "### sin; H = 512\n\nMSE\\* = 1.6e-10, the asymptotic value. The best spline found: 2e-10." in smooth
     assert "blank where it never was" in smooth
@@ -181,14 +185,14 @@ def test_the_newest_run_of_solvers_stands_beside_the_others(tmp_path: Path, caps
 def test_the_figure_has_a_panel_for_each_function(tmp_path: Path) -> None:
     """Each panel has a curve for each solver and the line of the best spline; without solvers there is none."""
     run = make(tmp_path, spline(), solved(), solved("sgd", status="DIVERGED", reason="x"), solved(target="abs"))
-    figure = figures.solver_curves.draw(run)
+    figure = figures.solvers(run)
     assert figure is not None
     shown = [axes for axes in figure.axes if axes.get_title()]
     assert [axes.get_title() for axes in shown] == ["sin", "abs"]
     labels = shown[0].get_legend_handles_labels()[1]
     assert labels == ["spline", "adam", "sgd", "best spline found"]
     assert "best spline found" not in shown[1].get_legend_handles_labels()[1]
-    assert figures.solver_curves.draw(make(tmp_path / "none", line())) is None
+    assert figures.solvers(make(tmp_path / "none", line())) is None
 
 
 def test_a_short_run_from_end_to_end(tmp_path: Path) -> None:

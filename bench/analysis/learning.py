@@ -1,0 +1,110 @@
+"""How soon each training run and each solver reaches an error, and where it ends.
+
+Ratios of solvers are of the error at the end: to MSE*, an asymptotic value and no bound (relufit.theory), and to the
+error of the best spline found in the same run.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis import warnings
+from bench.analysis.frames import Run, kept
+from bench.grid.case import ALONE
+
+THRESHOLDS = {f"{limit:g}": limit for limit in (1e-2, 1e-3, 1e-4)}  # test errors of a training run
+LIMITS = {f"1e-{power}": 10.0**-power for power in range(2, 10)}  # mean squared errors of a solver
+EXACT = 1e-20  # mean squared error below which a spline is off by rounding only: no ratio to it is given
+
+
+@kept
+def convergence(run: Run) -> pd.DataFrame:
+    """Seconds of training until the test error is first seen below each threshold, and where each run ended."""
+    rows = []
+    for case in run.cases[run.cases.work == "convergence"].to_dict("records"):
+        step, seconds, errors = curves(case, "step", "train_seconds", "test_mse")
+        names = ("target", "scheme", "optimizer", "hidden", "dtype", "backend", "status", "order", "reason")
+        rows.append(
+            {
+                **{name: case[name] for name in names},
+                **_when_reached("seconds", seconds, errors, THRESHOLDS),
+                "test_mse": errors[-1],
+                "lowest_test_mse": _lowest(errors),
+                "train_seconds": seconds[-1],
+                "steps": step[-1],
+                "unsound": warnings.in_words(warnings.notes(run, {**case, "seconds": None})),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+@kept
+def solvers(run: Run) -> pd.DataFrame:
+    """How close each solver came, and how soon: a row for each function, width, solver and backend."""
+    cases = run.cases[run.cases.work == "solving"].to_dict("records")
+    if not cases:
+        return pd.DataFrame()
+    frame = pd.DataFrame([_solved(run, case) for case in cases])
+    best = pd.Series(np.nan, frame.index)
+    for _, rows in frame.groupby(["target", "hidden"]):
+        best[rows.index] = best_spline(rows)
+    frame["over_asymptotic"] = frame.mse / frame.asymptotic_mse.where(frame.asymptotic_mse > 0)
+    frame["over_best_spline"] = frame.mse / best.where(best >= EXACT)
+    frame.loc[(frame.solver == "spline") & (frame.mse == best), "over_best_spline"] = 1.0  # even below EXACT
+    return frame
+
+
+def _solved(run: Run, case: dict[str, Any]) -> dict[str, Any]:
+    step, seconds, mse, largest = curves(case, "step", "train_seconds", "mse", "max_error")
+    step = step * (np.nan if case["optimizer"] == "spline" else 1)  # one call has no steps
+    names = ("target", "hidden", "algorithm", "dtype", "status", "reason", "asymptotic_mse", "budget_seconds")
+    return {
+        **{name: case[name] for name in names},
+        "solver": case["optimizer"],
+        "backend": "numpy" if case["algorithm"] == ALONE else case["backend"],
+        **_when_reached("seconds", seconds, mse, LIMITS),
+        **_when_reached("steps", step, mse, LIMITS),
+        "mse": mse[-1],
+        "lowest_mse": _lowest(mse),
+        "max_error": largest[-1],
+        "train_seconds": seconds[-1],
+        "steps": step[-1],
+        "unsound": warnings.in_words(warnings.notes(run, case)),
+    }
+
+
+def has_solvers(run: Run) -> bool:
+    """Whether any function was solved in a run."""
+    return bool((run.cases.work == "solving").any())
+
+
+def is_of_solvers(run: Run) -> bool:
+    """Whether solvers are all that a run measured."""
+    return run.kind == "solvers" and has_solvers(run)
+
+
+def best_spline(rows: pd.DataFrame) -> float:
+    """The error of the best spline found among these rows of one function and width; nan where there is no spline."""
+    return float(rows.mse[rows.solver == "spline"].min())
+
+
+def curves(case: dict[str, Any], *names: str) -> list[np.ndarray]:
+    """These curves of a case that ended well or diverged, (looks,) each; one nan each where it has none."""
+    has_curves = case["status"] in ("OK", "DIVERGED") and all(
+        isinstance(case[name], list) and case[name] for name in names
+    )
+    return [np.asarray(case[name] if has_curves else [np.nan], dtype=float) for name in names]
+
+
+def at_first(values: np.ndarray, reached: np.ndarray) -> float:
+    """The value at the first look at which something was reached; nan where it never was."""
+    return float(values[int(np.argmax(reached))]) if reached.any() else np.nan
+
+
+def _when_reached(what: str, values: np.ndarray, errors: np.ndarray, limits: dict[str, float]) -> dict[str, float]:
+    return {f"{what}_to_{name}": at_first(values, errors <= limit) for name, limit in limits.items()}
+
+
+def _lowest(errors: np.ndarray) -> float:
+    return float(np.nan if np.isnan(errors).all() else np.nanmin(errors))

@@ -1,0 +1,133 @@
+"""Times, rates and ratios of what was timed: throughput, scaling with the samples, many networks at once.
+
+Each function takes a Run and returns a frame in long form, which is what goes into the .csv.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis import roofline, warnings
+from bench.analysis.frames import Run, kept, worst_share
+from bench.grid.case import Case
+from bench.grid.cost import is_hinge
+from bench.statistics.intervals import median_interval
+
+BASELINES = {"cpu": "torch-cpu", "cuda": "torch-cuda"}  # of each device: what most people use
+BASELINE = BASELINES["cpu"]
+# What people write on a CPU. Where the baseline is slower than it by more than this, beyond both intervals, no ratio to
+# the baseline is published. Where it is faster, because the loader's cost is not in it, ratios are on the modest side.
+BASELINE_PEER, SLOWER_BY = "torch-recipe", 1.05
+TIMED = ("forward", "gradient", "step", "latency", "to_device", "to_host")
+ENSEMBLE_STEPS = 25_000  # of one network: a thousand epochs of 800 samples
+
+
+@kept
+def throughput(run: Run) -> pd.DataFrame:
+    """Times and rates of forward, gradient, their difference, step, latency and transfer. Kept: not to be changed."""
+    frame = _timed(run, TIMED)
+    if frame.empty:
+        return frame
+    frame = pd.concat([frame, _backward(frame)], ignore_index=True)
+    frame["baseline"] = frame.device.map(BASELINES)
+    base = _beside(frame, frame.baseline)
+    peer = _beside(frame, frame.baseline.where(frame.baseline != BASELINE, BASELINE_PEER))
+    frame["baseline_over_recipe"] = (base.median_us / peer.median_us).mask(frame.baseline != BASELINE)
+    slower = base.low_us.fillna(base.median_us) > SLOWER_BY * peer.high_us.fillna(peer.median_us)
+    untrue = frame.grave.astype(bool) | base.grave.fillna(False).astype(bool)
+    frame["times_faster_than_baseline"] = (base.median_us / frame.median_us).mask(slower | untrue)
+    return frame
+
+
+def _beside(frame: pd.DataFrame, names: pd.Series) -> pd.DataFrame:
+    """For each row, that of the backend named beside it at the same case; nan where there is none."""
+    keys = ["work", "batch", "hidden", "dtype", "optimizer"]
+    rows = frame.drop_duplicates([*keys, "backend"]).set_index([*keys, "backend"])
+    at = pd.MultiIndex.from_frame(frame[keys].assign(backend=names))
+    return rows.reindex(at).set_index(frame.index)
+
+
+def _timed(run: Run, works: tuple[str, ...]) -> pd.DataFrame:
+    """A row of times for each case of these kinds of work."""
+    cases = run.cases[run.cases.work.isin(works)].to_dict("records")
+    return pd.DataFrame([_timed_row(run, case) for case in cases])
+
+
+def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
+    """One row of times; where the algorithm is hinge its samples per second are effective ones."""
+    timed = case["status"] == "OK" and isinstance(case["seconds"], list)
+    steps = 1 if np.isnan(case["steps"]) else case["steps"]
+    median, low, high = median_interval(case["seconds"]) if timed else (np.nan,) * 3
+    device = np.median(case["device_seconds"]) if isinstance(case["device_seconds"], list) else np.nan
+    return {
+        **case,  # so that a table can show any field of the journal
+        "samples": Case(case["work"], case["batch"]).samples,
+        "median_us": median / steps * 1e6,
+        "low_us": low / steps * 1e6,
+        "high_us": high / steps * 1e6,
+        "device_us": device / steps * 1e6,
+        # Share of the wall time in which the device waited for the host.
+        "launch_bound_share": float(np.maximum(0.0, 1 - device / median)),
+        "samples_per_second": case["batch"] * steps / median if timed else np.nan,
+        **roofline.shares(run, case, median / steps),
+        "error_share_of_bound": worst_share(case["agreement"]),
+        "gradient_error": case["agreement"].get("gradient", {}).get("error", np.nan) if timed else np.nan,
+        "rounds": len(case["seconds"]) if timed else 0,
+        "calls_per_round": case["iterations"],
+        "unsound": warnings.in_words(warnings.notes(run, case)),
+        "grave": bool(timed and warnings.grave(run, case)),
+    }
+
+
+def _backward(frame: pd.DataFrame) -> pd.DataFrame:
+    """Gradient minus forward: a difference of two measurements, and said so; it has no interval of its own.
+
+    None of hinge, whose forward is no part of its gradient.
+    """
+    keys = ["batch", "hidden", "dtype", "backend"]
+    frame = frame[~frame.algorithm.map(is_hinge)]
+    frame = frame.drop_duplicates(["work", *keys])
+    forward, gradient = (frame[frame.work == work].set_index(keys) for work in ("forward", "gradient"))
+    both = gradient.index.intersection(forward.index)
+    gradient, forward = gradient.loc[both], forward.loc[both]
+    rows = gradient.assign(
+        work="backward",
+        median_us=gradient.median_us - forward.median_us,
+        low_us=np.nan,
+        high_us=np.nan,
+        device_us=gradient.device_us - forward.device_us,
+        rounds=0,
+        calls_per_round=np.nan,
+        minor_faults_per_call=np.nan,
+        share_of_roof=np.nan,
+        share_of_copy=np.nan,
+        build_seconds=np.nan,
+        first_call_seconds=np.nan,
+        status=np.where(gradient.status == "OK", forward.status, gradient.status),
+        unsound=[
+            warnings.SEPARATOR.join(filter(None, both)) for both in zip(gradient.unsound, forward.unsound, strict=True)
+        ],
+        grave=gradient.grave | forward.grave,
+    )
+    rows["samples_per_second"] = rows.index.get_level_values("batch") / rows.median_us * 1e6
+    return rows.reset_index()[frame.columns]
+
+
+@kept
+def scaling(run: Run) -> pd.DataFrame:
+    """Seconds of one full-batch gradient against N, and what building the samples took."""
+    frame = _timed(run, ("scaling",))
+    for name in ("median", "low", "high") if len(frame) else ():
+        frame[f"{name}_seconds"] = frame[f"{name}_us"] / 1e6
+    return frame if frame.empty else frame.sort_values(["dtype", "hidden", "batch"], kind="stable", ignore_index=True)
+
+
+@kept
+def ensembles(run: Run) -> pd.DataFrame:
+    """Many networks trained at once: the time of one step of all of them, and networks trained in a second."""
+    frame = _timed(run, ("ensemble",))
+    if frame.empty:
+        return frame
+    frame["networks_per_second"] = frame.networks / (ENSEMBLE_STEPS * frame.median_us / 1e6)
+    return frame.sort_values(["dtype", "hidden", "optimizer", "networks"], kind="stable")

@@ -1,0 +1,86 @@
+"""The search for a crossover: two backends timed in alternating blocks, at the sizes that bisection asks for.
+
+At each size both backends are gated on agreement, as in every benchmark. What is known at each size is computed from
+the journal alone, by a function that the caller gives: nothing here reads a journal.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bench.grid.case import Case
+from bench.grid.sweep import Question
+from bench.journal.status import row, status_of
+from bench.journal.writer import Journal
+from bench.measure import timing
+from bench.measure.budget import Past, Unsuitable
+from bench.measure.loading import load
+from bench.measure.throughput import WORK
+from bench.measure.trial import Trial
+from bench.statistics.bisection import Ended, Measured, longest_table, search
+
+BLOCK_SECONDS = 0.1  # for the rounds of a block and what comes before them, where calls are short
+ALONE = "SKIPPED", "there is nothing to compare it with"
+
+
+@dataclass
+class Search:
+    """Two backends timed in alternating blocks, until the seconds are spent."""
+
+    question: Question
+    journal: Journal
+    passes: int  # blocks of each backend at a size
+    seconds: float
+    known: Callable[[], list[Measured]]  # what the journal says of each size
+    tell: Callable[[Measured], None]  # called with the result at each size
+    start: float = field(default_factory=lambda: time.monotonic())
+    past: Past = field(default_factory=Past)
+
+    def run(self) -> None:
+        """Measure until the crossover is found, or time or a backend does not allow more."""
+        question = self.question
+        search(self._look, question.least, question.most, longest_table(self.passes), question.avoided)
+
+    def _look(self, size: int) -> list[Measured]:
+        """Time both at a size and return what is then known. Raises Ended where time or a backend does not allow it.
+
+        When the time is up, this size is compared by the blocks that it has.
+        """
+        case, names = self.question.case(size), [self.question.a, self.question.b]
+        for number in range(self.passes):
+            if time.monotonic() - self.start > self.seconds:
+                if number:
+                    break
+                spent = "SKIPPED", f"the {self.seconds:g} s were spent; --seconds gives more"
+                self._end(case, number, dict.fromkeys(names, spent))
+            turn = names[::-1] if number % 2 else names
+            for place, name in enumerate(turn):
+                failure = self._time(case, name, number)
+                if failure is not None:
+                    self._end(case, number, {name: failure, **dict.fromkeys(turn[place + 1 :], ALONE)})
+        found = self.known()
+        self.tell(next(point for point in found if point.size == size))
+        return found
+
+    def _time(self, case: Case, name: str, number: int) -> tuple[str, str] | None:
+        """One block of one backend, gated at the first. Returns the status and the reason where it has no time."""
+        backend = load(name)
+        rounds = timing.Rounds(timing.synchronized_clock(backend))
+        trial = Trial(case, backend, rounds, self.journal.write, BLOCK_SECONDS, self.past, number=number)
+        try:
+            with backend.pinned():
+                trial.demand_support()
+                WORK[case.work](trial)
+        except Unsuitable as error:
+            return "SKIPPED", str(error)
+        except Exception as error:  # each library has errors of its own; the sizes below are an answer all the same
+            return status_of(error)
+        finally:
+            backend.memory()  # gives what its allocator keeps back to the device, where other libraries find it
+        return None
+
+    def _end(self, case: Case, number: int, failures: dict[str, tuple[str, str]]) -> None:
+        """Write down why nothing more is measured, and end."""
+        for name, (status, reason) in failures.items():
+            self.journal.write({**row(case, name, number), "status": status, "reason": reason})
+        raise Ended

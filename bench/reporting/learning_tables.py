@@ -1,0 +1,257 @@
+"""Tables of training and of agreement: convergence, solvers, trajectories, and the errors against float64."""
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis import accuracy, learning
+from bench.analysis.frames import Run, sorted_by_backend
+from bench.analysis.learning import EXACT, LIMITS, THRESHOLDS, best_spline
+from bench.grid.case import SOLVERS
+from bench.reporting.document import Document, Table, Words
+from bench.reporting.number_format import duration, scientific, seconds_cell, times, whole
+from bench.reporting.tables import Column, Row, TableSpec, flat, in_csv, sections, shown
+from relufit.targets import ZOO
+
+TRAJECTORY_NOTE = Words(f"""One step: the backend's update from 32 states along a float64 run, the largest error as a
+share of its computed bound; above 1 disagrees. Then it trains freely from the same start over the same minibatches.
+After each epoch: the distance of all its weights from float64's, relative to the distance trained, and for how many
+pairs of a sample and a unit the sign of z differs. A run has parted at a distance above {accuracy.PARTED:g}. An epoch
+takes each sample once, so about as many terms are in the gradients of one run and not the other's; `until then` adds
+them up.""")
+AGREEMENT_NOTE = "Each cell: the largest error of the quantity, and in brackets its share of the computed bound."
+SOLVERS_NOTE = (
+    "Each cell: seconds of solving, and steps, when the mean squared error against the function over its domain was "
+    "first seen below that of the column; blank where it never was. The error is that of float64 parameters, evaluated "
+    "in float64. A step is an update from a minibatch of 32; of lbfgs a gradient of all 800 samples, in float64; the "
+    "spline takes one call, and solves the function itself. All others know 800 samples of it, and end when their "
+    "seconds are spent, lbfgs earlier where nothing is gained. Ratios are of the error at the end: over MSE*, which is "
+    "what the least error of a spline tends to as pieces become many, an asymptotic value and no bound; and over the "
+    "best spline found in this run."
+)
+
+
+def _note(row: Row) -> str:
+    """Why a row has no result; else whether it shuffled for itself, and how far its times are to be trusted."""
+    own = "own order" if row["order"] == "own" else ""
+    return _text(row["reason"]) or "; ".join(filter(None, (own, row.get("unsound", ""))))
+
+
+def _text(value: object) -> str:
+    """A text of the journal; empty where it is absent."""
+    return value if isinstance(value, str) else ""
+
+
+def _trained(target: str, optimizer: str, scheme: str, hidden: int, dtype: str) -> str:
+    return f"{target}, {optimizer}, {scheme} weights; H = {hidden}, {dtype}"
+
+
+def lay_out_convergence(run: Run, columns: tuple[Column, ...]) -> Document:
+    """One table for each target, scheme and optimizer."""
+    return sections(
+        learning.convergence(run),
+        ("target", "scheme", "optimizer", "hidden", "dtype"),
+        lambda target, scheme, optimizer, *case: _trained(target, optimizer, scheme, *case),
+        lambda rows: [flat(sorted_by_backend(run, rows), columns)],
+    )
+
+
+def _after(row: Row) -> str:
+    return "" if np.isnan(row["train_seconds"]) else f"{row['train_seconds']:.3g} s, {row['steps']:.0f} steps"
+
+
+def _until(name: str) -> Column:
+    """When a training run reached a threshold."""
+    return Column(title=f"to {name}, s", cell=lambda row: seconds_cell(row, f"seconds_to_{name}"))
+
+
+def _two_decimals(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.2e}"
+
+
+CONVERGENCE = TableSpec(
+    "convergence",
+    learning.convergence,
+    lay_out_convergence,
+    (
+        *in_csv("target", "scheme", "optimizer", "hidden", "dtype", "backend", "status"),
+        *in_csv(*(f"seconds_to_{name}" for name in THRESHOLDS)),
+        *in_csv("test_mse", "lowest_test_mse", "train_seconds", "steps", "order", "unsound", "reason"),
+        Column("backend", "backend"),
+        *map(_until, THRESHOLDS),
+        Column("test_mse", "test error", _two_decimals),
+        Column("lowest_test_mse", "lowest seen", _two_decimals),
+        Column(title="after", cell=_after),
+        Column("status", "status"),
+        Column(title="note", cell=_note),
+    ),
+)
+
+
+def lay_out_trajectory(run: Run, columns: tuple[Column, ...]) -> Document:
+    """One table for each trained case: the single steps, then how long the free run stayed with float64's."""
+    found = sections(
+        accuracy.trajectory(run),
+        ("target", "optimizer", "scheme", "hidden", "dtype"),
+        _trained,
+        lambda rows: [flat(sorted_by_backend(run, rows), columns)],
+    )
+    return [TRAJECTORY_NOTE, *found] if found else []
+
+
+def _first_seen(name: str, title: str) -> Column:
+    """The step of a free run at which something was first seen; empty where there was no run."""
+
+    def cell(row: Row) -> str:
+        if np.isnan(row["steps"]):
+            return ""
+        return f"not in {whole(row['steps'])} steps" if np.isnan(row[name]) else f"step {whole(row[name])}"
+
+    return Column(title=title, cell=cell)
+
+
+def _parted_flips(row: Row) -> str:
+    return "" if np.isnan(row["parted_flips"]) else f"{row['parted_flips']:.0f} of {whole(row['pairs'])}"
+
+
+TRAJECTORY = TableSpec(
+    "trajectory",
+    accuracy.trajectory,
+    lay_out_trajectory,
+    (
+        *in_csv("target", "optimizer", "scheme", "dtype", "hidden", "backend", "status", "share", "first_flip_step"),
+        *in_csv("first_flip_distance", "parted_step", "parted_flips", "flips_until_parted", "pairs", "steps"),
+        *in_csv("distance", "order", "reason"),
+        Column("backend", "backend"),
+        Column("share", "one step, of its bound", lambda share: "" if np.isnan(share) else f"{share:.2g}"),
+        _first_seen("first_flip_step", "signs first differ"),
+        Column("first_flip_distance", "at a distance of", scientific),
+        _first_seen("parted_step", "parted"),
+        Column(title="signs that differ then", cell=_parted_flips),
+        Column("flips_until_parted", "until then", whole),
+        Column("distance", "distance at the end", scientific),
+        Column("status", "status"),
+        Column(title="note", cell=_note),
+    ),
+)
+
+
+def lay_out_agreement(run: Run, columns: tuple[Column, ...]) -> Document:
+    """Backends down, quantities across: the error as a share of what rounding explains; above 1 disagrees."""
+    found = sections(
+        accuracy.agreement(run),
+        ("dtype", "batch", "inputs", "hidden", "outputs"),
+        lambda dtype, n, d, h, o: f"{dtype}, N = {n}, D = {d}, H = {h}, O = {o}",
+        lambda rows: [_errors(sorted_by_backend(run, rows))],
+    )
+    return [AGREEMENT_NOTE, *found] if found else []
+
+
+def _errors(rows: pd.DataFrame) -> Table:
+    cells = ["" if np.isnan(e) else f"{e:.1e} ({s:.1g})" for e, s in zip(rows.error, rows["share"], strict=True)]
+    table = rows.assign(cell=cells, quantity=rows.quantity.fillna("")).pivot_table(
+        index=["backend", "status"], columns="quantity", values="cell", aggfunc="first", sort=False
+    )
+    return Table(table[[name for name in table.columns if name]].fillna("").reset_index())
+
+
+AGREEMENT = TableSpec(
+    "agreement",
+    accuracy.agreement,
+    lay_out_agreement,
+    in_csv("dtype", "batch", "inputs", "hidden", "outputs", "backend", "status", "quantity", "error", "bound", "share",
+           "reason"),
+)  # fmt: skip
+
+
+def lay_out_solvers(run: Run, columns: tuple[Column, ...]) -> Document:
+    """One table for each function and width: solvers down, errors to be reached across."""
+    found = sections(
+        learning.solvers(run),
+        ("target", "hidden"),
+        lambda target, hidden: f"{target}; H = {hidden}",
+        lambda rows: [_asymptotic_in_words(rows), flat(rows, columns)],
+        sort=False,
+    )
+    return [SOLVERS_NOTE, *found] if found else []
+
+
+def _asymptotic_in_words(rows: pd.DataFrame) -> str:
+    best, asymptotic = best_spline(rows), float(rows.asymptotic_mse.max())
+    text = (
+        f"MSE* = {asymptotic:.3g}, the asymptotic value."
+        if asymptotic > 0
+        else "No ratio to MSE*: f'' does not exist everywhere."
+    )
+    if np.isnan(best):
+        return f"{text} No spline was looked for in this run."
+    exact = "; but for rounding it is exact, and no other is divided by it." if best < EXACT else "."
+    return f"{text} The best spline found: {best:.3g}{exact}"
+
+
+def _seconds_and_steps(title: str, seconds: str, steps: str) -> Column:
+    """Seconds and steps as "0.45 s, 3 000"; empty where there are none."""
+    return Column(title=title, cell=lambda row: ", ".join(filter(None, (duration(row[seconds]), whole(row[steps])))))
+
+
+SOLVERS_TABLE = TableSpec(
+    "solvers",
+    learning.solvers,
+    lay_out_solvers,
+    (
+        *in_csv("target", "hidden", "solver", "backend", "algorithm", "dtype", "status"),
+        *in_csv(*(f"{what}_to_{name}" for what in ("seconds", "steps") for name in LIMITS)),
+        *in_csv("mse", "lowest_mse", "max_error", "asymptotic_mse", "over_asymptotic", "over_best_spline"),
+        *in_csv("train_seconds", "steps", "budget_seconds", "unsound", "reason"),
+        *shown("solver", "backend"),
+        *(_seconds_and_steps(f"to {name}", f"seconds_to_{name}", f"steps_to_{name}") for name in LIMITS),
+        Column("mse", "error at the end", scientific),
+        Column("lowest_mse", "lowest seen", scientific),
+        Column("max_error", "max error", scientific),
+        Column("over_asymptotic", "over MSE*", times),
+        Column("over_best_spline", "over the best spline", times),
+        _seconds_and_steps("after", "train_seconds", "steps"),
+        Column("status", "status"),
+        Column(title="note", cell=lambda row: "; ".join(filter(None, (_text(row["reason"]), row["unsound"])))),
+    ),
+    lambda run: run.question is None and learning.has_solvers(run),
+)
+SHORT = (  # columns that a terminal has room for
+    *shown("target"),
+    Column("hidden", "H"),
+    *shown("solver", "backend", "status"),
+    *(Column(f"seconds_to_{name}", f"to {name}", duration) for name in ("1e-4", "1e-6")),
+    Column("mse", "error at the end", scientific),
+    Column("over_best_spline", "over the best spline", times),
+)
+
+
+def lay_out_reached(run: Run) -> Document:
+    """The one table that a README has room for: solvers down, functions across, at the width with most rows."""
+    frame = learning.solvers(run)
+    frame = frame if frame.empty else frame[frame.status.isin(("OK", "DIVERGED"))]
+    if frame.empty:
+        return []
+    frame = frame[frame.hidden == frame.hidden.mode().max()].sort_values("mse", kind="stable")
+    targets = [name for name in ZOO if (frame.target == name).any()]
+    best = frame.drop_duplicates(["solver", "target"]).set_index(["solver", "target"])  # of several backends
+    rows = [
+        {
+            "solver": solver,
+            "longest": duration(frame.train_seconds[frame.solver == solver].max()),
+            **{target: _reached(best, solver, target) for target in targets},
+        }
+        for solver in SOLVERS
+        if (frame.solver == solver).any()
+    ]
+    asymptotic = frame.groupby("target").asymptotic_mse.max()
+    last = {"solver": "MSE*", "longest": "", **{name: scientific(asymptotic[name]) for name in targets}}
+    text = f"H = {frame.hidden.iloc[0]}. Mean squared error against the function, where each solver ended."
+    return [text, Table(pd.DataFrame([*rows, last]))]
+
+
+def _reached(best: pd.DataFrame, solver: str, target: str) -> str:
+    """The error at the end, or why there is none."""
+    if (solver, target) not in best.index:
+        return ""
+    row = best.loc[(solver, target)]
+    return scientific(row.mse) if row.status == "OK" else str(row.status)

@@ -1,0 +1,148 @@
+"""The whole report: every table and figure, results/README.md, and the main table in the terminal.
+
+Everything is made from results/raw alone: the same journals give the same bytes.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from bench.analysis import comparison
+from bench.analysis.frames import Run, runs
+from bench.analysis.learning import is_of_solvers
+from bench.journal.schema import Complain
+from bench.reporting import document, figures, learning_tables, terminal, throughput_tables, verdicts
+from bench.reporting.document import Document, Element, Format, Heading, Table, Words, markdown, write_text
+from bench.reporting.provenance import marks, provenance
+from relufit.errors import RelufitError
+
+TABLES = {
+    table.name: table
+    for table in (
+        throughput_tables.THROUGHPUT,
+        throughput_tables.HEADLINE_TABLE,
+        throughput_tables.SCALING,
+        throughput_tables.ENSEMBLES,
+        learning_tables.CONVERGENCE,
+        learning_tables.AGREEMENT,
+        learning_tables.TRAJECTORY,
+        throughput_tables.MEMORY,
+        learning_tables.SOLVERS_TABLE,
+        throughput_tables.BACKENDS,
+        verdicts.VERDICTS,
+        throughput_tables.SUMMARY_TABLE,
+        verdicts.CROSSOVER,
+    )
+}
+PAGE_TITLE: tuple[Element, ...] = (
+    Heading(1, "Results"),
+    Words(
+        "Made by `python -m bench.report` from [raw](raw). Times are medians with a 95 % interval of the median: "
+        "± half its\nwidth, or both ends where that is above 10 %. "
+        "[What is inside the clock](../bench/README.md#what-is-inside-the-clock)."
+    ),
+)
+
+
+def report(
+    results: Path,
+    names: list[str] | None = None,
+    formats: Sequence[str] = document.USUAL,
+    against: str | None = None,
+    complain: Complain = lambda text: None,
+) -> None:
+    """Write tables, figures and page under `results`, and print the main table of each run."""
+    chosen_formats = document.chosen(formats)
+    # In pyarrow's storage, the default where it is installed, the texts of many small frames take twice the time.
+    with pd.option_context("mode.string_storage", "python"):
+        chosen = runs(results, names, complain)
+        older = runs(results, [against], complain)[0] if against is not None else None
+        try:
+            write(results, chosen, chosen_formats)
+            if older is not None:
+                write_against(results, chosen, older, chosen_formats)
+        except OSError as error:
+            raise RelufitError(f"cannot write to {results}: {error.strerror}") from None
+        for run in chosen:
+            terminal.show(run)
+
+
+def write(results: Path, chosen: list[Run], formats: list[Format]) -> None:
+    """Write every file of the report."""
+    for folder in ("tables", "figures"):
+        (results / folder).mkdir(parents=True, exist_ok=True)
+    for name, table in TABLES.items():
+        concerned = [run for run in chosen if table.applies(run)]
+        if concerned:
+            parts = [part for run in concerned for part in section(run, name, table.document(run))]
+            frames = [table.long(run) for run in concerned]
+            _write_table(results, name, name.capitalize(), frames, parts, formats)
+    slugs = [run.slug for run in chosen]
+    page = [*PAGE_TITLE]
+    for run in chosen:
+        label = run.slug if slugs.count(run.slug) == 1 else f"{run.slug}-{run.name}"
+        label = re.sub(r"[^\w.+-]+", "-", label)  # folders are named by others: it stands in links
+        page += page_section(run, figures.draw_all(run, results / "figures", label))
+    write_text(results / "README.md", markdown(page))
+
+
+def write_against(results: Path, chosen: list[Run], older: Run, formats: list[Format]) -> None:
+    """Write a table `against` of verdicts: each of the other runs of its kind against the older one."""
+    newer = [run for run in chosen if run.path != older.path and run.question == older.question]
+    if not newer:
+        raise RelufitError(f"--against {older.name}: that is the run itself; name a newer one with --run")
+    parts, frames = [], []
+    for run in newer:
+        changes = comparison.two_runs(run, older)
+        frame = verdicts.with_reasons(changes.verdicts)
+        notes = verdicts.changes_in_words(run, older, changes)
+        parts += section(run, "verdicts", verdicts.lay_out_changes(frame, notes))
+        columns = [column.name for column in verdicts.COMPARED]
+        frames.append(frame[columns].assign(run=run.name, against=older.name))
+    _write_table(results, "against", f"Against {older.name}", frames, parts, formats)
+
+
+def _write_table(
+    results: Path, name: str, title: str, frames: list[pd.DataFrame], parts: Document, formats: list[Format]
+) -> None:
+    long = pd.concat(frames, ignore_index=True).infer_objects()  # a run without cases has columns without a type
+    for kind in formats:
+        kind.write(long, [Heading(1, title), *parts], results / "tables" / f"{name}.{kind.suffix}")
+
+
+def tables_of(run: Run) -> list[str]:
+    """The names of the tables that a run appears in."""
+    return [name for name, table in TABLES.items() if table.applies(run)]
+
+
+def section(run: Run, table: str, parts: Document) -> Document:
+    """One run's part of a file: rows that differ from most have a letter, and the provenance stands at the end."""
+    letters = marks(run)
+    kind = run.question.title if run.question is not None else run.kind
+    title = ": ".join(filter(None, (f"{run.machine}, {run.setting}", kind)))
+    return [Heading(2, title), *(_marked(part, letters) for part in parts), *provenance(run, table)]
+
+
+def _marked(element: Element, letters: dict[str, str]) -> Element:
+    if not isinstance(element, Table):
+        return element
+    mark = lambda name: f"{name} ({letters[name]})" if letters.get(name) else name  # noqa: E731
+    frame = element.frame.rename(columns=mark)  # the columns of a crossover are named after backends
+    return element._replace(frame=frame.assign(backend=frame.backend.map(mark)) if "backend" in frame else frame)
+
+
+def main_table(run: Run) -> str:
+    """The name of the table on the page: of an ordinary run the summary, or its ratios."""
+    if run.question is not None:
+        return "crossover"
+    return "solvers" if is_of_solvers(run) else "headline" if run.profile == "headline" else "summary"
+
+
+def page_section(run: Run, drawn: list[Path]) -> Document:
+    """One run's part of results/README.md."""
+    name = main_table(run)
+    links = ", ".join(f"[{table}](tables/{table}.md)" for table in tables_of(run))
+    pictures = [Words(f"![{path.stem}](figures/{path.name})") for path in drawn]
+    return [*section(run, name, TABLES[name].document(run)), Words(f"All tables: {links}."), *pictures]

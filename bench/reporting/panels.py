@@ -1,0 +1,107 @@
+"""What figures share: the style of each backend, lines and intervals in a panel, the legend and the title.
+
+Sixteen backends are too many for as many colours: the first word of a name (torch, jax, numba, ...) is its family, and
+has a colour; mark and line tell its members apart.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.analysis.frames import Run, focus, in_order
+from bench.grid.cost import is_hinge
+
+COLOURS = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]
+MARKERS = "osD^vPX"
+LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (7, 3)))
+
+
+class Style(NamedTuple):
+    """Colour, marker and line of a backend."""
+
+    colour: tuple[float, float, float]
+    marker: str
+    line: Any
+
+    def of_line(self) -> dict[str, Any]:
+        """The options of Axes.plot for a line without marks."""
+        return {"color": self.colour, "linestyle": self.line}
+
+    def of_marked_line(self) -> dict[str, Any]:
+        """The options of Axes.plot for a line with a mark at each value."""
+        return {**self.of_line(), "marker": self.marker, "markersize": 4, "linewidth": 1.3}
+
+
+def styles(names: Iterable[str]) -> dict[str, Style]:
+    """A style for each name; a member of a large family is also darker than the one before it."""
+    families: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        families.setdefault(name.partition("-")[0], []).append(name)
+    found = {}
+    for place, members in enumerate(families.values()):
+        colour = COLOURS[place % len(COLOURS)]
+        for member, name in enumerate(members):
+            shade = 1 - 0.4 * member / len(members)
+            red, green, blue = (shade * part for part in colour)
+            found[name] = Style((red, green, blue), MARKERS[member % len(MARKERS)], LINES[member % len(LINES)])
+    return found
+
+
+def styles_of(run: Run) -> dict[str, Style]:
+    """The style of each backend, the same in every figure of a run."""
+    return styles([*run.header["backends"], *run.cases.backend])
+
+
+def plain(text: str) -> str:
+    """A text out of a journal as it stands, and no formula between its dollars."""
+    return text.replace("$", r"\$")
+
+
+def grid_of(down: int, across: int, width: float, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
+    """A figure of this size in inches, and its panels, (down, across)."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(down, across, squeeze=False, **options)
+
+
+def finish(figure: Figure, panels: Iterable[Axes], title: str, fontsize: int = 10) -> Figure:
+    """Add the title, and one legend to the right of what the panels show."""
+    handles = {
+        label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside right upper", frameon=False, fontsize=9)
+    figure.suptitle(plain(title), fontsize=fontsize)
+    return figure
+
+
+def title_of(run: Run) -> str:
+    """The machine, its threads, and the width and dtype of the figures."""
+    hidden, dtype = focus(run)
+    return f"{run.machine}, {run.threads}; H = {hidden}, {dtype}"
+
+
+def draw_backends(axes: Axes, run: Run, frame: pd.DataFrame, y: str, all_rows: pd.DataFrame) -> None:
+    """A line for each backend against the batch size; `all_rows` say whether its samples are effective ones."""
+    style = styles_of(run)
+    for name in in_order(run):
+        rows = frame[frame.backend == name].sort_values("batch")
+        if len(rows):
+            is_effective = any(map(is_hinge, all_rows[all_rows.backend == name].algorithm))
+            label = plain(name) + (" (hinge)" if is_effective else "")
+            axes.plot(rows.batch, rows[y], label=label, **style[name].of_marked_line())
+
+
+def draw_lowest(axes: Axes, x: np.ndarray, y: np.ndarray, pale: dict[str, Any], **style: Any) -> None:
+    """The lowest value so far, and pale the present one."""
+    axes.plot(x, y, **{**style, "label": None, **pale})
+    axes.plot(x, np.fmin.accumulate(y), **style)
+
+
+def draw_intervals(axes: Axes, x: Any, middle: Any, low: Any, high: Any, **style: Any) -> None:
+    """A line with error bars; none where there are too few values for an interval."""
+    down, up = (np.nan_to_num(np.asarray(reach, dtype=float)) for reach in (middle - low, high - middle))
+    axes.errorbar(x, middle, yerr=[down, up], capsize=2, elinewidth=1, **style)

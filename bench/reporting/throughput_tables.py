@@ -1,0 +1,283 @@
+"""Tables of what was timed: every size, the ratios of the headline, the summary, scaling, ensembles; and of memory."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis import learning, throughput
+from bench.analysis.frames import Run, absence, absent, focus, in_order, sorted_by_backend
+from bench.reporting.document import Document, Table, Words
+from bench.reporting.notes import note
+from bench.reporting.number_format import (
+    digits,
+    duration,
+    mebibytes,
+    ratio_cell,
+    roofed_cell,
+    seconds_cell,
+    time_cell,
+    whole,
+)
+from bench.reporting.tables import Column, Row, TableSpec, flat, in_csv, matrix, sections, shown
+
+THROUGHPUT_NOTE = Words("""In square brackets: the share of the roof, which is the least time that the measured
+ceilings allow for the algorithm's instructions, multiply-adds and compulsory bytes (`bench/grid/cost.py`), over the
+measured time. Columns of the .csv: `share_of_copy` is the bandwidth that going through (N, H) arrays implies
+over the copy rate, above 1 where they stay in a cache; `samples_per_second` counts *effective* samples where the
+algorithm is hinge.""")
+SCALING_NOTE = Words(
+    "One full-batch gradient; hinge: exact, at *effective* samples. Notes: why a backend goes no further."
+)
+ENSEMBLES_NOTE = Words(
+    f"Networks of {throughput.ENSEMBLE_STEPS} steps a second, trained at once on the same batches (`train_many`)."
+)
+TITLES = {
+    "step": "Training step", "gradient": "Forward + backward", "forward": "Forward",
+    "backward": "Backward alone (difference of the two above)", "latency": "Latency of one forward, host to host",
+    "to_device": "Transfer to the device", "to_host": "Transfer to the host",
+}  # fmt: skip
+
+
+class MainColumn(NamedTuple):
+    """A column of the summary or the headline: one case, at the width and dtype that the run is about."""
+
+    rows: Callable[[Run], pd.DataFrame]
+    case: dict[str, object]  # fields that its rows have
+    cell: Callable[[Row], str]
+
+
+def _timed(work: str, batch: int, optimizer: str, cell: Callable[[Row], str]) -> MainColumn:
+    return MainColumn(throughput.throughput, {"work": work, "batch": batch, "optimizer": optimizer}, cell)
+
+
+def _in_milliseconds(row: Row) -> str:
+    return time_cell(row, 1e3)
+
+
+def _against_baseline(row: Row) -> str:
+    return ratio_cell(row, "times_faster_than_baseline")
+
+
+def _to_a_hundredth(row: Row) -> str:
+    return seconds_cell(row, "seconds_to_0.01")
+
+
+SUMMARY = {
+    "forward\nN=800\nus": _timed("forward", 800, "", time_cell),
+    "gradient\nN=800\nus": _timed("gradient", 800, "", time_cell),
+    "gradient\nN=65536\nms": _timed("gradient", 65536, "", _in_milliseconds),
+    "Adam step\nN=32\nus": _timed("step", 32, "adam", time_cell),
+    "SGD step\nN=32\nus": _timed("step", 32, "sgd", time_cell),
+    "Adam, sin\nto 1e-2\ns": MainColumn(
+        learning.convergence, {"target": "sin", "scheme": "spread", "optimizer": "adam"}, _to_a_hundredth
+    ),
+}
+HEADLINE = {
+    "SGD step\nN=32": _timed("step", 32, "sgd", _against_baseline),
+    "Adam step\nN=32": _timed("step", 32, "adam", _against_baseline),
+    "gradient\nN=800": _timed("gradient", 800, "", _against_baseline),
+    "gradient\nN=65536": _timed("gradient", 65536, "", _against_baseline),
+    "gradient\nN=2^20": _timed("gradient", 2**20, "", _against_baseline),
+    "gradient\nN=10^7": _timed("gradient", 10**7, "", _against_baseline),
+}
+
+
+def summary(run: Run) -> pd.DataFrame:
+    """The main table: a row for each backend that ran, and the columns that decide most questions."""
+    return _main_rows(run, SUMMARY)
+
+
+def headline(run: Run) -> pd.DataFrame:
+    """The times that ratios are quoted from, each with how many times faster than the baseline of its device it is."""
+    return _main_rows(run, HEADLINE)
+
+
+def _main_rows(run: Run, columns: dict[str, MainColumn]) -> pd.DataFrame:
+    """A row for each backend that ran, at `focus(run)`; without the columns that no backend has."""
+    hidden, dtype = focus(run)
+    table = pd.DataFrame({"backend": [name for name in in_order(run) if absence(run, name) is None]})
+    for title, (rows, case, cell) in columns.items():
+        found = rows(run)
+        if found.empty:
+            continue
+        fields = {**case, "hidden": hidden, "dtype": dtype}
+        found = found[np.logical_and.reduce([found[name] == value for name, value in fields.items()])]
+        cells = {row["backend"]: cell(row) for row in reversed(found.to_dict("records"))}
+        if not cells.keys().isdisjoint(table.backend):
+            table[title] = [cells.get(name, "") for name in table.backend]
+    return table
+
+
+def in_one_line(frame: pd.DataFrame) -> pd.DataFrame:
+    """The summary or the headline with each title in one line."""
+    return frame.rename(columns=lambda title: title.replace("\n", ", "))
+
+
+def focus_in_words(run: Run) -> str:
+    """The width and dtype of the main table, in words."""
+    hidden, dtype = focus(run)
+    return f"H = {hidden}, {dtype}"
+
+
+def not_here(run: Run) -> Document:
+    """A sentence on the backends that could not run on this machine, each reason once; none where all could."""
+    found: dict[str, list[str]] = {}
+    for name in absent(run):
+        found.setdefault(str(absence(run, name)), []).append(name)
+    parts = [f"{', '.join(names)} ({reason})" for reason, names in found.items()]
+    return [f"Not measured here: {'; '.join(parts)}."] if parts else []
+
+
+def lay_out_summary(run: Run, columns: tuple[Column, ...] = ()) -> Document:
+    """The main table, and a sentence on the backends that are not in it."""
+    return [focus_in_words(run) + ".", Table(in_one_line(summary(run))), *not_here(run)]
+
+
+def lay_out_headline(run: Run, columns: tuple[Column, ...] = ()) -> Document:
+    """The headline table, and how the baseline compares with what people write."""
+    frame = in_one_line(headline(run))
+    if len(frame.columns) < 2:
+        return []
+    rows, (hidden, dtype) = throughput.throughput(run), focus(run)
+    algorithms = rows.dropna(subset="algorithm").groupby("backend").algorithm.unique().map(" / ".join)
+    frame.insert(1, "algorithm", [algorithms.get(name, "") for name in frame.backend])
+    rows = rows[rows.work.isin(("step", "gradient"))]
+    level = rows[(rows.backend == throughput.BASELINE) & rows.baseline_over_recipe.notna()]
+    peers = ", ".join(
+        f"{row.baseline_over_recipe:.2f} ({row.work}{row.optimizer and ' ' + row.optimizer}, N = {row.batch})"
+        for row in level.itertuples()
+    )
+    chosen = rows[(rows.hidden == hidden) & (rows.dtype == dtype)]
+    frame["note"] = [note(chosen[chosen.backend == name]) for name in frame.backend]
+    named = ", ".join(sorted(set(chosen.baseline.dropna())))
+    text = f"x: times faster than {named} in the same run."
+    text += f" {throughput.BASELINE} over {throughput.BASELINE_PEER}, what people write: {peers}." if peers else ""
+    return [f"{focus_in_words(run)}. {text}", Table(frame)]
+
+
+def lay_out_throughput(run: Run, columns: tuple[Column, ...] = ()) -> Document:
+    """One small table for each kind of work, width and dtype: backends down, batch sizes across."""
+    frame = throughput.throughput(run)
+    if frame.empty:
+        return []
+    document: Document = [THROUGHPUT_NOTE] if frame.share_of_roof.notna().any() else []
+    for work, title in TITLES.items():
+        document += sections(
+            frame[frame.work == work],
+            ("dtype", "hidden", "optimizer"),
+            lambda dtype, hidden, rule, title=title: f"{title}{rule and ', ' + rule}, us; H = {hidden}, {dtype}",
+            lambda rows: [matrix(run, rows, roofed_cell, heading=lambda n: f"N = {whole(n)}", note=note)],
+        )
+    return document
+
+
+def lay_out_scaling(run: Run, columns: tuple[Column, ...] = ()) -> Document:
+    """Backends down, N across: seconds of one gradient; the note has the time to build the samples of hinge."""
+    found = sections(
+        throughput.scaling(run),
+        ("dtype", "hidden"),
+        lambda dtype, hidden: f"H = {hidden}, {dtype}",
+        lambda rows: [matrix(run, rows, _scaling_cell, note=note)],
+    )
+    return [SCALING_NOTE, *found] if found else []
+
+
+def _scaling_cell(row: Row) -> str:
+    half = (row["high_seconds"] - row["low_seconds"]) / 2
+    return duration(row["median_seconds"], half) if row["status"] == "OK" else str(row["status"])
+
+
+def lay_out_ensembles(run: Run, columns: tuple[Column, ...] = ()) -> Document:
+    """Backends down, numbers of networks across: networks trained in a second."""
+    found = sections(
+        throughput.ensembles(run),
+        ("dtype", "hidden", "batch", "optimizer"),
+        lambda dtype, hidden, batch, rule: f"{rule}, batch {batch}; H = {hidden}, {dtype}",
+        lambda rows: [matrix(run, rows, _ensemble_cell, "networks", lambda count: f"{count} at once", _first_reason)],
+    )
+    return [ENSEMBLES_NOTE, *found] if found else []
+
+
+def _ensemble_cell(row: Row) -> str:
+    relative = (row["high_us"] - row["low_us"]) / 2 / row["median_us"]
+    rate = row["networks_per_second"]
+    return digits(rate, relative * rate) if row["status"] == "OK" else str(row["status"])
+
+
+def _first_reason(rows: pd.DataFrame) -> str:
+    return next(iter(rows.reason.dropna()), "")
+
+
+def memory(run: Run) -> pd.DataFrame:
+    """Peak bytes of one gradient beyond its inputs."""
+    return run.cases[run.cases.work == "memory"]
+
+
+def lay_out_memory(run: Run, columns: tuple[Column, ...]) -> Document:
+    """A row for each case: resident memory cannot show less than 1 MiB, for the heap may have kept as much before."""
+    rows = sorted_by_backend(run, memory(run)).sort_values(["dtype", "hidden", "batch"], kind="stable")
+    return [flat(rows, columns)]
+
+
+def backends(run: Run) -> pd.DataFrame:
+    """Every backend and recipe: whether it ran, or why not, and what it is."""
+    rows = [
+        {
+            "backend": name,
+            "state": absence(run, name) or "ran",
+            "facts": ", ".join(f"{key} {value}" for key, value in state["facts"].items()),
+        }
+        for name, state in run.header["backends"].items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def is_no_crossover(run: Run) -> bool:
+    """Whether a run is of all backends that there are."""
+    return run.question is None
+
+
+THROUGHPUT = TableSpec(
+    "throughput", throughput.throughput, lay_out_throughput,
+    in_csv("work", "batch", "hidden", "dtype", "optimizer", "backend", "device", "algorithm", "samples", "status",
+           "median_us", "low_us", "high_us", "device_us", "launch_bound_share", "kernels_per_step", "gpu_watts",
+           "gpu_sm_mhz", "gpu_throttled", "samples_per_second", "share_of_roof", "share_of_copy",
+           "error_share_of_bound", "gradient_error", "rounds", "calls_per_round", "minor_faults_per_call",
+           "build_seconds", "first_call_seconds", "order", "unsound", "grave", "reason", "baseline",
+           "baseline_over_recipe", "times_faster_than_baseline"),
+)  # fmt: skip
+SCALING = TableSpec(
+    "scaling", throughput.scaling, lay_out_scaling,
+    in_csv("dtype", "hidden", "batch", "samples", "backend", "algorithm", "status", "median_seconds", "low_seconds",
+           "high_seconds", "samples_per_second", "share_of_roof", "share_of_copy", "build_seconds",
+           "first_call_seconds", "gradient_error", "launch_bound_share", "kernels_per_step", "gpu_throttled", "rounds",
+           "unsound", "reason"),
+)  # fmt: skip
+ENSEMBLES = TableSpec(
+    "ensembles", throughput.ensembles, lay_out_ensembles,
+    in_csv("dtype", "hidden", "batch", "optimizer", "networks", "backend", "algorithm", "status", "median_us",
+           "low_us", "high_us", "device_us", "networks_per_second", "launch_bound_share", "first_call_seconds",
+           "unsound", "reason"),
+)  # fmt: skip
+HEADLINE_TABLE = TableSpec("headline", headline, lay_out_headline)
+SUMMARY_TABLE = TableSpec("summary", summary, lay_out_summary)
+MEMORY = TableSpec(
+    "memory",
+    memory,
+    lay_out_memory,
+    (
+        *shown("dtype", "hidden", "batch", "backend"),
+        Column("status"),
+        Column("peak_bytes", "peak", mebibytes),
+        *shown("status", "method", "reason"),
+    ),
+)
+BACKENDS = TableSpec(
+    "backends",
+    backends,
+    lambda run, columns: [flat(backends(run), columns)],
+    shown("backend", "state", "facts"),
+    is_no_crossover,
+)

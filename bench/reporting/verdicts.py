@@ -1,0 +1,265 @@
+"""Verdicts in words: why one is not more, what has changed between two runs, and the sentence of a crossover."""
+
+from collections.abc import Iterable
+from math import ceil
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis import comparison
+from bench.analysis.comparison import Changes, Row
+from bench.analysis.frames import Run
+from bench.grid.sweep import Question
+from bench.journal.schema import CASE_FIELDS
+from bench.reporting.document import NO_CASES, Document, Heading, Table, Words
+from bench.reporting.number_format import digits, duration, ends, whole
+from bench.reporting.tables import Column, TableSpec, flat, in_csv, matrix
+from bench.statistics.bisection import DECIDED, Crossing, Measured
+from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN
+
+VERDICTS_NOTE = Words("""FASTER and SLOWER: by a rank test over passes that alternate, at 5 % for each table (Holm's
+correction), and by more than the machine can tell apart. SAME: seen to differ by less than 5 %, at the same level. All
+else is UNSURE: *drift* where the difference is smaller than what the machine itself may change by (50 % within a single
+pass; `--passes 12` tells more), *wide* where the interval holds 1, *few* where there are too few rounds for an
+interval, *weak* where their ranks are not evidence enough in a table of its length, *unsound* where a time is not of
+what it claims to be. The .csv has each reason. Behind each word: how many times faster the row is, with its 95 %
+interval.""")
+
+
+def with_reasons(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same table of verdicts with the column `reason`: why a verdict is not more."""
+    return frame.assign(reason=[reason(row) for row in frame.to_dict("records")])
+
+
+def reason(row: Row) -> str:
+    """Why the verdict of a row is not more; empty for FASTER and SLOWER."""
+    match row["kind"]:
+        case "few":
+            return f"{row['blocks']} blocks of {LEAST_BLOCKS} that an interval needs"
+        case "drift":
+            difference = max(row["times_faster"], 1 / row["times_faster"]) - 1
+            return f"{digits(100 * difference)} % is within the {digits(100 * row['least'])} % {row['detail']}"
+        case "wide":
+            return f"between {row['low']:.3g} and {row['high']:.3g} times"
+        case "weak":
+            return f"ranks of {row['blocks']} blocks, in a table of this length: p = {row['p_different']:.2g}"
+        case "":
+            return f"within {100 * MARGIN:g} %" if row["verdict"] == "SAME" else ""
+    return str(row["detail"])
+
+
+def ratio(row: Row) -> str:
+    """How many times faster A is, with the interval: "3.5x (3.4 to 3.6)"; empty where nothing is known."""
+    if np.isnan(row["times_faster"]):
+        return ""
+    text = f"{digits(row['times_faster'], (row['high'] - row['low']) / 2)}x"
+    return " ".join(filter(None, (text, ends(row["low"], row["high"]))))
+
+
+def case_in_words(row: Row) -> str:
+    """A case: only what differs from the usual one."""
+    usual = {"hidden": 512, "dtype": "float32", "inputs": 1, "outputs": 1, "networks": 1}
+    parts = [str(row["work"]), *([row["optimizer"]] if row["optimizer"] else []), f"N = {row['batch']}"]
+    letters = {"hidden": "H = ", "inputs": "D = ", "outputs": "O = ", "networks": "networks "}
+    return " ".join(parts) + "".join(
+        f", {letters.get(name, '')}{row[name]}" for name, value in usual.items() if row[name] != value
+    )
+
+
+READ = (
+    Column(title="case", cell=case_in_words),
+    Column("a_us", "A", lambda microseconds: duration(microseconds / 1e6)),
+    Column("b_us", "B", lambda microseconds: duration(microseconds / 1e6)),
+    Column(title="A is times faster", cell=ratio),
+    Column("verdict", "verdict"),
+    Column(title="why not more", cell=reason),
+)
+
+
+def table(frame: pd.DataFrame) -> Table:
+    """Verdicts as people read them: the case in words, times, ratio with its interval, verdict, reason."""
+    same = (frame.a == frame.b).all()
+    return flat(frame, [*([Column("a", "backend")] if same else []), *READ])
+
+
+def resolution_in_words(run: Run) -> str:
+    """What limits the claims of a run's comparisons: its A/A run, or that it has too few passes."""
+    if not comparison.has_pairs(run):
+        return (
+            f"With fewer than {LEAST_BLOCKS} passes only differences above {100 * DRIFT:g} % are reported; for smaller "
+            f"ones measure with --passes {comparison.USUAL_PASSES}."
+        )
+    if run.aa is None or not (found := comparison.resolutions(run.aa)):
+        return "No A/A run of this machine says what it can tell apart: python -m bench.compare --aa"
+    span = " to ".join(dict.fromkeys(digits(100 * share) for share in (min(found), max(found))))
+    case = ", by its case," if len(found) > 1 else ""
+    return f"A/A run {run.aa.name}: a difference below {span} %{case} is not told apart by paired passes."
+
+
+def lay_out_verdicts(run: Run, columns: tuple[Column, ...] = ()) -> Document:
+    """Every backend against the baseline of its device: one word and the ratio for each case."""
+    frame = comparison.against_baseline(run)
+    if frame.empty:
+        return []
+    frame = frame.assign(backend=frame.a)
+    document: Document = [VERDICTS_NOTE, resolution_in_words(run)]
+    for (work, dtype, hidden, rule), rows in frame.groupby(comparison.TABLE, sort=True):
+        base = " and ".join(sorted(set(rows.b)))
+        title = f"{work}{rule and ', ' + rule}, against {base}; H = {hidden}, {dtype}"
+        document += [Heading(3, title), matrix(run, rows, _cell)]
+    if run.aa is not None:
+        title = f"Each against itself, A/A run {run.aa.name}"
+        document += [Heading(3, title), table(comparison.resolution_table(run.aa))]
+    return document
+
+
+def _cell(row: Row) -> str:
+    """The word, of UNSURE the kind, the ratio and its interval; empty where a time is missing."""
+    if row["kind"] == "missing":
+        return ""
+    kind = f" ({row['kind']})" if row["kind"] else ""
+    return f"{row['verdict']}{kind} {ratio(row)}"
+
+
+def changes_in_words(new: Run, old: Run, changes: Changes) -> list[str]:
+    """What two runs differ in beside their times, and what is to be said of all cases; a sentence each."""
+    notes = ["two machines: ratios to the baseline of each run are compared, not times"] if changes.away else []
+    facts, before = _facts(new), _facts(old)
+    notes += [
+        f"{name}: {facts.get(name, 'none')}, was {before.get(name, 'none')}"
+        for name in {**facts, **before}
+        if facts.get(name) != before.get(name)
+    ]
+    notes.append(f"no difference below {digits(100 * changes.least)} % is claimed, {changes.because}")
+    return notes + [
+        f"{word}: {name}, " + (f"all {len(cases)} cases" if whole else "; ".join(map(case_in_words, cases)))
+        for word, only in (("new", changes.new), ("gone", changes.gone))
+        for name, cases, whole in only
+    ]
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    machine = run.header["machine"]
+    return {
+        "machine": run.machine,
+        "setting": run.setting,
+        "Python": machine["python"],
+        "sources": run.header["code"]["content_hash"],
+        **machine["packages"],
+    }
+
+
+def lay_out_changes(frame: pd.DataFrame, notes: list[str]) -> Document:
+    """A run against an older one: what is to be said of all cases, then a line for each."""
+    return [*notes, table(frame) if len(frame) else NO_CASES]
+
+
+def worse(frame: pd.DataFrame, limit: float) -> list[str]:
+    """What `--fail-on slower:LIMIT` fails on, a sentence each: cases that became slower, and cases that now fail."""
+    slower = comparison.became_slower(frame, limit).to_dict("records")
+    failed = frame[frame.failed].to_dict("records")
+    return [
+        *(f"{_whose(row)}: SLOWER by {digits(100 * (1 / row['times_faster'] - 1))} %" for row in slower),
+        *(f"{_whose(row)}: {reason(row)}" for row in failed),
+    ]
+
+
+def _whose(row: Row) -> str:
+    return f"{row['a']}, {case_in_words(row)}"
+
+
+def lay_out_crossover(run: Run, columns: tuple[Column, ...] = ()) -> Document:
+    """The sentence, what the machine can tell apart, and the sizes one below the other."""
+    return [crossover_in_words(run), resolution_in_words(run), crossover_table(run)]
+
+
+def crossover_table(run: Run) -> Table:
+    """A line for each size: the times of both, how many times faster A is, and the verdict on it."""
+    question = run.question
+    assert question is not None
+    titles = {"A": question.a, "B": question.b, "A is times faster": f"{question.a} is times faster"}
+    size = Column("size", question.symbol, whole)
+    columns = [size, *(column._replace(title=titles.get(column.title, column.title)) for column in READ[1:])]
+    return flat(comparison.crossover(run), columns)
+
+
+def crossover_in_words(run: Run) -> str:
+    """Where which backend overtakes the other, or that none does, and what was not measured."""
+    question, row = run.question, comparison.measured(run)
+    assert question is not None
+    if comparison.disagrees(run):
+        claim = "No crossover is claimed"
+    elif not row:
+        claim = "Nothing was compared"
+    else:
+        found = comparison.crossings(run)
+        claim = _overtaking(question, row, found) if found else _one_side(question, row)
+    return " ".join(f"{text}." for text in (claim, *_missing(run, question)))
+
+
+def _missing(run: Run, question: Question) -> list[str]:
+    """A sentence for each size that a backend failed at, or that was not measured, and why."""
+    found = []
+    for size, cases in run.cases[run.cases.status != "OK"].groupby(question.over):
+        first = cases.to_dict("records")[0]
+        verb = "was not measured" if first["status"] == "SKIPPED" else first["status"]
+        whose = f"{first['backend']}: " if len(cases) == 1 or cases.reason.nunique() > 1 else ""
+        found.append(f"{question.symbol} = {whole(size)} {verb}: {whose}{first['reason']}")
+    return found
+
+
+def _overtaking(question: Question, row: list[Measured], found: list[Crossing]) -> str:
+    """The first crossover, how far apart the backends are on either side of it, and the others."""
+    first, *others = found
+    slow, fast = _names(question, first)
+    end = others[0].low if others else row[-1].size
+    below = _times(point for point in row if point.size <= first.low)
+    above = _times(point for point in row if first.high <= point.size <= end)
+    text = (
+        f"{fast} overtakes {slow} at {question.symbol} = {whole(ceil(first.size))} (between {whole(first.low)} and "
+        f"{whole(first.high)}): {question.words()}; below, {slow} is up to {digits(max(below))} times faster, "
+        f"above, {fast} up to {digits(max(above))} times"
+    )
+    for other in others:
+        slow, fast = _names(question, other)
+        text += f"; then {fast} overtakes {slow} between {whole(other.low)} and {whole(other.high)}"
+    return text
+
+
+def _names(question: Question, crossing: Crossing) -> tuple[str, str]:
+    """Who is overtaken, and who overtakes."""
+    return (question.a, question.b) if crossing.word == "FASTER" else (question.b, question.a)
+
+
+def _times(points: Iterable[Measured]) -> list[float]:
+    """How many times faster the faster one is, at the sizes where one clearly is."""
+    return [max(point.ratio, 1 / point.ratio) for point in points if point.word in DECIDED]
+
+
+def _one_side(question: Question, row: list[Measured]) -> str:
+    """No crossover was seen: who is the faster where one clearly is."""
+    n, times = question.symbol, _times(row)
+    span = f"from {n} = {whole(row[0].size)} to {whole(row[-1].size)}" if len(row) > 1 else f"{n} = {row[0].size}"
+    if not times:
+        return (
+            f"Neither {question.a} nor {question.b} is clearly faster at any size measured, {span}: {question.words()}"
+        )
+    ahead = any(point.word == "FASTER" for point in row)
+    fast, slow = (question.a, question.b) if ahead else (question.b, question.a)
+    where = "every size" if len(times) == len(row) else f"{len(times)} of {len(row)} sizes"
+    rest = "" if len(times) == len(row) else ", and at the others no difference is clear"
+    far = " to ".join(dict.fromkeys([digits(min(times)), digits(max(times))]))
+    return f"{fast} is faster than {slow} at {where} measured, {span}: {question.words()}; {far} times{rest}"
+
+
+COMPARED = in_csv("a", "b", *CASE_FIELDS, "a_us", "b_us", "times_faster", "low", "high", "blocks", "verdict", "kind",
+                  "reason", "failed")  # fmt: skip
+VERDICTS = TableSpec("verdicts", lambda run: with_reasons(comparison.against_baseline(run)), lay_out_verdicts, COMPARED)
+CROSSOVER = TableSpec(
+    "crossover",
+    lambda run: with_reasons(comparison.crossover(run)),
+    lay_out_crossover,
+    (*COMPARED, Column("size")),
+    lambda run: run.question is not None,
+)
