@@ -1,4 +1,4 @@
-"""Derived numbers: intervals that cover, differences that are labelled, cells that say what happened."""
+"""Times, rates, ratios and what training reached, from hand-made journals, and their cells."""
 
 from pathlib import Path
 
@@ -10,32 +10,6 @@ from bench.analysis import accuracy, learning, throughput
 from bench.reporting import learning_tables, number_format, throughput_tables
 from bench.reporting.document import markdown
 from bench.reporting.number_format import NO_BREAK
-from bench.statistics import intervals
-
-
-@pytest.mark.parametrize("rounds", [6, 7, 20, 60])
-@pytest.mark.parametrize("draw", ["normal", "lognormal", "exponential"])
-def test_the_interval_covers_the_median(rounds: int, draw: str) -> None:
-    """The interval covers the median in 95 % of 2000 cases at least, whatever the distribution."""
-    rng = np.random.default_rng(rounds)
-    true = {"normal": 0.0, "lognormal": 1.0, "exponential": np.log(2)}[draw]
-    inside = 0
-    for _ in range(2000):
-        _, low, high = intervals.median_interval(getattr(rng, draw)(size=rounds).tolist())
-        inside += low <= true <= high
-    assert 0.935 < inside / 2000 <= 1
-    if rounds >= 20:
-        assert inside / 2000 < 0.985  # and it is no wider than it must be
-
-
-def test_the_interval_is_made_of_values() -> None:
-    """The interval of six is their extremes, of eleven the second from each end, of five there is none."""
-    assert intervals.median_interval([3, 1, 2, 6, 5, 4]) == (3.5, 1, 6)
-    assert intervals.median_interval(list(range(11))) == (5, 1, 9)
-    median, low, high = intervals.median_interval([1, 2, 3, 4, 5])
-    assert median == 3
-    assert np.isnan(low)
-    assert np.isnan(high)
 
 
 def test_times_rates_and_speed_ups(tmp_path: Path) -> None:
@@ -133,23 +107,6 @@ def test_a_case_without_a_time_shows_its_status(status: str, tmp_path: Path) -> 
     assert number_format.time_cell(row) == status
     assert np.isnan(row["times_faster_than_baseline"])
     assert status in throughput_tables.summary(run).to_string()
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.1234, "0.123"), (7.0, "7"), (99.96, "100"), (985.4, "985"), (1019, "1 020"), (364_123, "364 000")],
-)
-def test_digits(value: float, text: str) -> None:
-    """A number has three digits and no-break spaces between its thousands, so that no line ends inside it."""
-    assert number_format.digits(value) == text.replace(" ", NO_BREAK)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(7.8e-6, "7.8 us"), (6.5e-3, "6.5 ms"), (12.0, "12 s"), (1e-9, "0.001 us"), (np.nan, "")]
-)
-def test_durations_have_the_unit_that_fits(seconds: float, text: str) -> None:
-    """A duration has the unit that fits, from microseconds to seconds."""
-    assert number_format.duration(seconds) == text
 
 
 def test_the_headline_stands_beside_its_baseline(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A crossover out of its journal alone: the table, each form of the sentence, the page, and what stays apart."""
+"""Verdicts and crossovers in words, out of the journal alone: the table, each form of the sentence, the page."""
 
 import json
 from pathlib import Path
@@ -276,3 +276,19 @@ def test_a_step_avoids_the_batch_of_minibatches() -> None:
     assert Question("a", "b", "batch", 512, 1, 100, "step", "adam").avoided == (32,)
     assert Question("a", "b", "hidden", 32, 1, 100, "step", "adam").avoided == ()
     assert ASKED.avoided == ()
+
+
+def test_reasons_are_numbers() -> None:
+    """A reason says what was seen and what would be needed; a claim has none."""
+    row = {"verdict": "UNSURE", "blocks": 5, "times_faster": 1.3, "least": 0.5, "detail": "of drift", "low": 0.9,
+           "high": 1.1234, "p_different": 0.0625}  # fmt: skip
+    reasons = {kind: verdicts.reason({**row, "kind": kind}) for kind in ("few", "drift", "wide", "weak", "unsound")}
+    assert reasons == {
+        "few": "5 blocks of 6 that an interval needs",
+        "drift": "30 % is within the 50 % of drift",
+        "wide": "between 0.9 and 1.12 times",
+        "weak": "ranks of 5 blocks, in a table of this length: p = 0.062",
+        "unsound": "of drift",
+    }
+    assert verdicts.reason({**row, "verdict": "FASTER", "kind": ""}) == ""
+    assert verdicts.reason({**row, "verdict": "SAME", "kind": ""}) == "within 5 %"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bench.statistics.intervals import Comparison, compare_groups, compare_pairs, holm
+from bench.statistics.intervals import Comparison, compare_groups, compare_pairs, holm, median_interval
 
 MARGIN = 0.05
 BLOCKS, TIMES = 12, 400
@@ -94,3 +94,28 @@ def test_holm_corrects_for_the_length_of_a_table() -> None:
     rng = np.random.default_rng(3)
     wrong = np.mean([min(holm(rng.uniform(size=40))) <= 0.05 for _ in range(2000)])
     assert 0.03 < wrong < 0.065
+
+
+@pytest.mark.parametrize("rounds", [6, 7, 20, 60])
+@pytest.mark.parametrize("draw", ["normal", "lognormal", "exponential"])
+def test_the_interval_covers_the_median(rounds: int, draw: str) -> None:
+    """The interval covers the median in 95 % of 2000 cases at least, whatever the distribution."""
+    rng = np.random.default_rng(rounds)
+    true = {"normal": 0.0, "lognormal": 1.0, "exponential": np.log(2)}[draw]
+    inside = 0
+    for _ in range(2000):
+        _, low, high = median_interval(getattr(rng, draw)(size=rounds).tolist())
+        inside += low <= true <= high
+    assert 0.935 < inside / 2000 <= 1
+    if rounds >= 20:
+        assert inside / 2000 < 0.985  # and it is no wider than it must be
+
+
+def test_the_interval_is_made_of_values() -> None:
+    """The interval of six is their extremes, of eleven the second from each end, of five there is none."""
+    assert median_interval([3, 1, 2, 6, 5, 4]) == (3.5, 1, 6)
+    assert median_interval(list(range(11))) == (5, 1, 9)
+    median, low, high = median_interval([1, 2, 3, 4, 5])
+    assert median == 3
+    assert np.isnan(low)
+    assert np.isnan(high)

@@ -1,0 +1,47 @@
+"""A table is one declaration: a planted column stands in every format, and each table says which runs it is for."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from journals import journal, line, make
+
+from bench import report
+from bench.reporting import page
+from bench.reporting.document import markdown
+from bench.reporting.number_format import digits
+from bench.reporting.tables import Column
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, table: str, column: Column) -> None:
+    """Declare another column of a table."""
+    declared = page.TABLES[table]
+    monkeypatch.setitem(page.TABLES, table, replace(declared, columns=(*declared.columns, column)))
+
+
+@pytest.mark.parametrize("table", ["memory", "throughput"])
+def test_a_planted_column_is_one_entry(table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A field of the journal becomes a column of the .csv, and of a flat table for readers, by one entry."""
+    plant(monkeypatch, table, Column("load_average", "load average", digits))
+    lines = [line(work=work, peak_bytes=3e6, load_average=1.2345) for work in ("memory", "gradient")]
+    journal(tmp_path, "20260101T000000Z-aaaa", *lines)
+    report.report(tmp_path)
+    frame = pd.read_csv(tmp_path / "tables" / f"{table}.csv")
+    assert 1.2345 in set(frame.load_average)
+    text = (tmp_path / "tables" / f"{table}.md").read_text()
+    assert ("load average" in text and "1.23 " in text) == (table == "memory")
+
+
+def test_a_table_is_for_the_runs_that_it_names(tmp_path: Path) -> None:
+    """An ordinary run has every table but those of solvers and crossovers; the last is for no run here."""
+    run = make(tmp_path, line())
+    assert set(page.TABLES) - set(page.tables_of(run)) == {"solvers", "crossover"}
+
+
+def test_a_table_without_rows_says_so(tmp_path: Path) -> None:
+    """A run without such cases has a table that says there are none, and the declared columns in the .csv."""
+    run = make(tmp_path, line())
+    for name in ("ensembles", "scaling", "convergence", "agreement", "trajectory"):
+        assert markdown(page.TABLES[name].document(run)) == "No cases."
+        assert "backend" in page.TABLES[name].long(run).columns
