@@ -17,7 +17,7 @@ from relufit import Backend
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OF_BENCH = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
-LAYOUTS = {"summary": throughput_tables.lay_out_summary, "reached": learning_tables.lay_out_reached}
+LAYOUTS = {"summary": throughput_tables.SUMMARY_TABLE.document, "reached": learning_tables.lay_out_reached}
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 

@@ -22,18 +22,8 @@ from bench.analysis.frames import Run, focus, in_order, sorted_by_backend
 from bench.analysis.learning import best_spline
 from bench.analysis.learning import solvers as solved
 from bench.grid.case import SOLVERS
-from bench.reporting.panels import (
-    Style,
-    draw_backends,
-    draw_intervals,
-    draw_lowest,
-    finish,
-    grid_of,
-    plain,
-    styles,
-    styles_of,
-    title_of,
-)
+from bench.reporting import panels
+from bench.reporting.panels import Style, finish, grid_of, plain, styles_of, title_of
 from bench.reporting.verdicts import crossover_in_words
 from relufit import targets
 
@@ -52,21 +42,12 @@ FLOOR = 1e-13  # lower errors, of splines that are exact, are drawn here: all ot
 
 def draw_all(run: Run, folder: Path, label: str) -> list[Path]:
     """Draw every figure that the run has data for, `label` in its name; returns the .png files, each beside an .svg."""
-    figures = {"crossover": crossover}
-    if run.question is None:
-        figures = {
-            "throughput": throughput,
-            "scaling": scaling,
-            "convergence": convergence,
-            "trajectory": trajectory,
-            "fits": fits,
-            "solvers": solvers,
-        }
+    figures = (throughput, scaling, convergence, trajectory, fits, solvers) if run.question is None else (crossover,)
     written = []
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in another script is drawn as boxes
-        for name, draw in figures.items():
-            figure = draw(run)
+        for draw in figures:
+            figure, name = draw(run), draw.__name__
             if figure is not None:
                 # The figure `solvers` of a run of the kind `solvers` is named once.
                 path = folder / f"{name}-{label.replace(f'-{run.kind}', '', 1) if run.kind == name else label}.png"
@@ -86,7 +67,7 @@ def throughput(run: Run) -> Figure | None:
         return None
     figure, grid = grid_of(1, len(works), 2 + 10 / 3 * len(works), 4.2, sharey=True)
     for panel, work in zip(grid[0], works, strict=True):
-        draw_backends(panel, run, frame[frame.work == work], "samples_per_second", frame)
+        panels.draw_backends(panel, run, frame[frame.work == work], "samples_per_second", frame)
         panel.set(xscale="log", yscale="log", xlabel="batch size N", title=PANELS[work])
     grid[0, 0].set(ylabel="samples per second")
     return finish(figure, grid[0], title_of(run))
@@ -98,7 +79,7 @@ def scaling(run: Run) -> Figure | None:
     if frame.empty:
         return None
     figure, grid = grid_of(1, 1, 11, 5)
-    draw_backends(grid[0, 0], run, frame, "median_seconds", frame)
+    panels.draw_backends(grid[0, 0], run, frame, "median_seconds", frame)
     grid[0, 0].set(xscale="log", yscale="log", xlabel="samples N", ylabel="seconds of one gradient")
     return finish(figure, grid[0], f"{title_of(run)}; loss and gradients of all N samples", fontsize=9)
 
@@ -115,9 +96,9 @@ def crossover(run: Run) -> Figure | None:
     for name in (question.a, question.b):
         own = times[(times.backend == name) & (times.work == question.work)].set_index(question.over)
         own = own.loc[frame["size"], ["median_us", "low_us", "high_us"]] / 1e6
-        draw_intervals(above, own.index, *own.to_numpy().T, label=plain(name), **style[name].of_marked_line())
+        panels.draw_intervals(above, own.index, *own.to_numpy().T, label=plain(name), **style[name].of_marked_line())
     ratios = frame[["times_faster", "low", "high"]].to_numpy().T
-    draw_intervals(below, frame["size"], *ratios, color="black", marker="o", markersize=4)
+    panels.draw_intervals(below, frame["size"], *ratios, color="black", marker="o", markersize=4)
     below.axhline(1, color="black", linewidth=0.8, alpha=0.5)
     for crossing in comparison.crossings(run):
         for axes in (above, below):
@@ -152,7 +133,7 @@ def convergence(run: Run) -> Figure | None:
             for axes, (x, y) in zip(row, drawn, strict=True):
                 if case[x] and case[y]:
                     style = styled[case["backend"]].of_line()
-                    draw_lowest(axes, case[x], case[y], {"alpha": 0.2}, label=label, **style)
+                    panels.draw_lowest(axes, case[x], case[y], {"alpha": 0.2}, label=label, **style)
         row[0].set(yscale="log", xscale="log", xlabel="seconds of training", ylabel=target, title="training loss")
         row[1].set(xscale="log", xlabel="seconds of training", title="test error against time")
         row[2].set(xlabel="steps of 32 samples", title="test error against steps")
@@ -191,14 +172,14 @@ def fits(run: Run) -> Figure | None:
     down = -(-len(backends) // across)  # rows of panels for one target
     figure, grid = grid_of(down * len(names), across, 2.7 * across + 0.6, 2.8 * down * len(names) + 0.5)
     for place, target in enumerate(names):
-        panels = grid[place * down : (place + 1) * down].ravel()
-        for axes, name in zip(panels, backends, strict=False):
-            axes.sharex(panels[0])
-            axes.sharey(panels[0])
+        shown = grid[place * down : (place + 1) * down].ravel()
+        for axes, name in zip(shown, backends, strict=False):
+            axes.sharex(shown[0])
+            axes.sharey(shown[0])
             _fit(axes, cases[(cases.target == target) & (cases.backend == name)], target, name)
-        for axes in panels[::across]:
+        for axes in shown[::across]:
             axes.set_ylabel(target)
-        for axes in panels[len(backends) :]:
+        for axes in shown[len(backends) :]:
             axes.set_axis_off()
     for axes in grid[-1]:
         axes.set_xlabel("x")
@@ -249,7 +230,7 @@ def solvers(run: Run) -> Figure | None:
 
 def _solved(axes: Axes, run: Run, cases: pd.DataFrame, target: str) -> None:
     """Draw one panel: each solver of a function, and the line of the best spline."""
-    styled = styles(SOLVERS)
+    styled = panels.styles(SOLVERS)
     several = cases.backend.nunique() > 1
     for solver in SOLVERS:
         own = sorted_by_backend(run, cases[cases.optimizer == solver])
@@ -272,7 +253,7 @@ def _error_curve(axes: Axes, case: dict[str, Any], label: str, style: Style) -> 
         axes.plot(seconds[timed], mse[timed], color=style.colour, marker=style.marker, linestyle="", label=label)
     elif timed.any():
         pale = {"alpha": 0.25, "linewidth": 1, "linestyle": "-"}
-        draw_lowest(axes, seconds[timed], mse[timed], pale, label=label, **style.of_line())
+        panels.draw_lowest(axes, seconds[timed], mse[timed], pale, label=label, **style.of_line())
         if case["status"] == "DIVERGED":
             axes.plot(seconds[-1:], mse[-1:], color=style.colour, marker="x", linestyle="")
 

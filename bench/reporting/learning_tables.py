@@ -9,7 +9,7 @@ from bench.analysis.learning import EXACT, LIMITS, THRESHOLDS, best_spline
 from bench.grid.case import SOLVERS
 from bench.reporting.document import Document, Table, Words
 from bench.reporting.number_format import duration, scientific, seconds_cell, times, whole
-from bench.reporting.tables import Column, Row, TableSpec, flat, in_csv, sections, shown
+from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, in_csv, shown
 from relufit.targets import ZOO
 
 TRAJECTORY_NOTE = Words(f"""One step: the backend's update from 32 states along a float64 run, the largest error as a
@@ -41,18 +41,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _trained(target: str, optimizer: str, scheme: str, hidden: int, dtype: str) -> str:
-    return f"{target}, {optimizer}, {scheme} weights; H = {hidden}, {dtype}"
-
-
-def lay_out_convergence(run: Run, columns: tuple[Column, ...]) -> Document:
-    """One table for each target, scheme and optimizer."""
-    return sections(
-        learning.convergence(run),
-        ("target", "scheme", "optimizer", "hidden", "dtype"),
-        lambda target, scheme, optimizer, *case: _trained(target, optimizer, scheme, *case),
-        lambda rows: [flat(sorted_by_backend(run, rows), columns)],
-    )
+TRAINED = "{target}, {optimizer}, {scheme} weights; H = {hidden}, {dtype}"
 
 
 def _after(row: Row) -> str:
@@ -71,31 +60,21 @@ def _two_decimals(value: float) -> str:
 CONVERGENCE = TableSpec(
     "convergence",
     learning.convergence,
-    lay_out_convergence,
     (
-        *in_csv("target", "scheme", "optimizer", "hidden", "dtype", "backend", "status"),
-        *in_csv(*(f"seconds_to_{name}" for name in THRESHOLDS)),
-        *in_csv("test_mse", "lowest_test_mse", "train_seconds", "steps", "order", "unsound", "reason"),
-        Column("backend", "backend"),
+        *in_csv("target scheme optimizer hidden dtype backend status"),
+        *(Column(f"seconds_to_{name}") for name in THRESHOLDS),
+        *in_csv("test_mse lowest_test_mse train_seconds steps order unsound reason"),
+        *shown("backend"),
         *map(_until, THRESHOLDS),
         Column("test_mse", "test error", _two_decimals),
         Column("lowest_test_mse", "lowest seen", _two_decimals),
         Column(title="after", cell=_after),
-        Column("status", "status"),
+        *shown("status"),
         Column(title="note", cell=_note),
     ),
+    keys="target scheme optimizer hidden dtype",
+    heading=TRAINED,
 )
-
-
-def lay_out_trajectory(run: Run, columns: tuple[Column, ...]) -> Document:
-    """One table for each trained case: the single steps, then how long the free run stayed with float64's."""
-    found = sections(
-        accuracy.trajectory(run),
-        ("target", "optimizer", "scheme", "hidden", "dtype"),
-        _trained,
-        lambda rows: [flat(sorted_by_backend(run, rows), columns)],
-    )
-    return [TRAJECTORY_NOTE, *found] if found else []
 
 
 def _first_seen(name: str, title: str) -> Column:
@@ -116,12 +95,10 @@ def _parted_flips(row: Row) -> str:
 TRAJECTORY = TableSpec(
     "trajectory",
     accuracy.trajectory,
-    lay_out_trajectory,
     (
-        *in_csv("target", "optimizer", "scheme", "dtype", "hidden", "backend", "status", "share", "first_flip_step"),
-        *in_csv("first_flip_distance", "parted_step", "parted_flips", "flips_until_parted", "pairs", "steps"),
-        *in_csv("distance", "order", "reason"),
-        Column("backend", "backend"),
+        *in_csv("target optimizer scheme dtype hidden backend status share first_flip_step first_flip_distance"),
+        *in_csv("parted_step parted_flips flips_until_parted pairs steps distance order reason"),
+        *shown("backend"),
         Column("share", "one step, of its bound", lambda share: "" if np.isnan(share) else f"{share:.2g}"),
         _first_seen("first_flip_step", "signs first differ"),
         Column("first_flip_distance", "at a distance of", scientific),
@@ -129,50 +106,34 @@ TRAJECTORY = TableSpec(
         Column(title="signs that differ then", cell=_parted_flips),
         Column("flips_until_parted", "until then", whole),
         Column("distance", "distance at the end", scientific),
-        Column("status", "status"),
+        *shown("status"),
         Column(title="note", cell=_note),
     ),
+    keys="target optimizer scheme hidden dtype",
+    heading=TRAINED,
+    note=TRAJECTORY_NOTE,
 )
 
 
-def lay_out_agreement(run: Run, columns: tuple[Column, ...]) -> Document:
+def _errors(run: Run, rows: pd.DataFrame, columns: Columns) -> Document:
     """Backends down, quantities across: the error as a share of what rounding explains; above 1 disagrees."""
-    found = sections(
-        accuracy.agreement(run),
-        ("dtype", "batch", "inputs", "hidden", "outputs"),
-        lambda dtype, n, d, h, o: f"{dtype}, N = {n}, D = {d}, H = {h}, O = {o}",
-        lambda rows: [_errors(sorted_by_backend(run, rows))],
-    )
-    return [AGREEMENT_NOTE, *found] if found else []
-
-
-def _errors(rows: pd.DataFrame) -> Table:
+    rows = sorted_by_backend(run, rows)
     cells = ["" if np.isnan(e) else f"{e:.1e} ({s:.1g})" for e, s in zip(rows.error, rows["share"], strict=True)]
     table = rows.assign(cell=cells, quantity=rows.quantity.fillna("")).pivot_table(
         index=["backend", "status"], columns="quantity", values="cell", aggfunc="first", sort=False
     )
-    return Table(table[[name for name in table.columns if name]].fillna("").reset_index())
+    return [Table(table[[name for name in table.columns if name]].fillna("").reset_index())]
 
 
 AGREEMENT = TableSpec(
     "agreement",
     accuracy.agreement,
-    lay_out_agreement,
-    in_csv("dtype", "batch", "inputs", "hidden", "outputs", "backend", "status", "quantity", "error", "bound", "share",
-           "reason"),
-)  # fmt: skip
-
-
-def lay_out_solvers(run: Run, columns: tuple[Column, ...]) -> Document:
-    """One table for each function and width: solvers down, errors to be reached across."""
-    found = sections(
-        learning.solvers(run),
-        ("target", "hidden"),
-        lambda target, hidden: f"{target}; H = {hidden}",
-        lambda rows: [_asymptotic_in_words(rows), flat(rows, columns)],
-        sort=False,
-    )
-    return [SOLVERS_NOTE, *found] if found else []
+    in_csv("dtype batch inputs hidden outputs backend status quantity error bound share reason"),
+    _errors,
+    keys="dtype batch inputs hidden outputs",
+    heading="{dtype}, N = {batch}, D = {inputs}, H = {hidden}, O = {outputs}",
+    note=AGREEMENT_NOTE,
+)
 
 
 def _asymptotic_in_words(rows: pd.DataFrame) -> str:
@@ -196,13 +157,12 @@ def _seconds_and_steps(title: str, seconds: str, steps: str) -> Column:
 SOLVERS_TABLE = TableSpec(
     "solvers",
     learning.solvers,
-    lay_out_solvers,
     (
-        *in_csv("target", "hidden", "solver", "backend", "algorithm", "dtype", "status"),
-        *in_csv(*(f"{what}_to_{name}" for what in ("seconds", "steps") for name in LIMITS)),
-        *in_csv("mse", "lowest_mse", "max_error", "asymptotic_mse", "over_asymptotic", "over_best_spline"),
-        *in_csv("train_seconds", "steps", "budget_seconds", "unsound", "reason"),
-        *shown("solver", "backend"),
+        *in_csv("target hidden solver backend algorithm dtype status"),
+        *(Column(f"{what}_to_{name}") for what in ("seconds", "steps") for name in LIMITS),
+        *in_csv("mse lowest_mse max_error asymptotic_mse over_asymptotic over_best_spline train_seconds steps"),
+        *in_csv("budget_seconds unsound reason"),
+        *shown("solver backend"),
         *(_seconds_and_steps(f"to {name}", f"seconds_to_{name}", f"steps_to_{name}") for name in LIMITS),
         Column("mse", "error at the end", scientific),
         Column("lowest_mse", "lowest seen", scientific),
@@ -210,15 +170,20 @@ SOLVERS_TABLE = TableSpec(
         Column("over_asymptotic", "over MSE*", times),
         Column("over_best_spline", "over the best spline", times),
         _seconds_and_steps("after", "train_seconds", "steps"),
-        Column("status", "status"),
+        *shown("status"),
         Column(title="note", cell=lambda row: "; ".join(filter(None, (_text(row["reason"]), row["unsound"])))),
     ),
-    lambda run: run.question is None and learning.has_solvers(run),
+    lambda run, rows, columns: [_asymptotic_in_words(rows), flat(rows, columns)],
+    keys="target hidden",
+    heading="{target}; H = {hidden}",
+    note=SOLVERS_NOTE,
+    applies=lambda run: run.question is None and learning.has_solvers(run),
+    sort=False,
 )
 SHORT = (  # columns that a terminal has room for
     *shown("target"),
     Column("hidden", "H"),
-    *shown("solver", "backend", "status"),
+    *shown("solver backend status"),
     *(Column(f"seconds_to_{name}", f"to {name}", duration) for name in ("1e-4", "1e-6")),
     Column("mse", "error at the end", scientific),
     Column("over_best_spline", "over the best spline", times),

@@ -21,21 +21,12 @@ from relufit.errors import RelufitError
 TABLES = {
     table.name: table
     for table in (
-        throughput_tables.THROUGHPUT,
-        throughput_tables.HEADLINE_TABLE,
-        throughput_tables.SCALING,
-        throughput_tables.ENSEMBLES,
-        learning_tables.CONVERGENCE,
-        learning_tables.AGREEMENT,
-        learning_tables.TRAJECTORY,
-        throughput_tables.MEMORY,
-        learning_tables.SOLVERS_TABLE,
-        throughput_tables.BACKENDS,
-        verdicts.VERDICTS,
-        throughput_tables.SUMMARY_TABLE,
-        verdicts.CROSSOVER,
+        throughput_tables.THROUGHPUT, throughput_tables.HEADLINE_TABLE, throughput_tables.SCALING,
+        throughput_tables.ENSEMBLES, learning_tables.CONVERGENCE, learning_tables.AGREEMENT,
+        learning_tables.TRAJECTORY, throughput_tables.MEMORY, learning_tables.SOLVERS_TABLE,
+        throughput_tables.BACKENDS, verdicts.VERDICTS, throughput_tables.SUMMARY_TABLE, verdicts.CROSSOVER,
     )
-}
+}  # fmt: skip
 PAGE_TITLE: tuple[Element, ...] = (
     Heading(1, "Results"),
     Words(

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bench.analysis.frames import Run, in_order
+from bench.analysis.frames import Run, in_order, sorted_by_backend
 from bench.analysis.learning import is_of_solvers
-from bench.reporting.document import NO_CASES, Document, Heading, Table
+from bench.reporting.document import NO_CASES, Document, Element, Heading, Table
 from bench.reporting.number_format import power
 
 Row = dict[str, Any]
@@ -27,41 +27,22 @@ class Column(NamedTuple):
     cell: Callable[[Row], object] | None = None  # in place of `form`: what readers see of the whole row
 
 
-def in_csv(*names: str) -> tuple[Column, ...]:
-    """Columns of the .csv alone."""
-    return tuple(map(Column, names))
+Columns = tuple[Column, ...]
 
 
-def shown(*names: str) -> tuple[Column, ...]:
+def in_csv(names: str) -> Columns:
+    """Columns of the .csv alone, separated by blanks."""
+    return tuple(map(Column, names.split()))
+
+
+def shown(names: str) -> Columns:
     """Columns that readers see as they are, under the name of the field."""
-    return tuple(Column(name, name) for name in names)
+    return tuple(Column(name, name) for name in names.split())
 
 
 def is_ordinary(run: Run) -> bool:
     """Whether a run went over the grid: no crossover, and not solvers alone."""
     return run.question is None and not is_of_solvers(run)
-
-
-@dataclass(frozen=True)
-class TableSpec:
-    """A table of the report."""
-
-    name: str
-    rows: Callable[[Run], pd.DataFrame]  # in long form
-    lay_out: Callable[[Run, tuple[Column, ...]], Document]
-    columns: tuple[Column, ...] = ()  # without any, the .csv has the columns of the rows
-    applies: Callable[[Run], bool] = is_ordinary
-
-    def document(self, run: Run) -> Document:
-        """The table as people read it."""
-        return self.lay_out(run, self.columns) or [NO_CASES]
-
-    def long(self, run: Run) -> pd.DataFrame:
-        """The columns of the .csv, and which run each row is of."""
-        rows = self.rows(run)
-        if names := [*dict.fromkeys(column.name for column in self.columns if column.name)]:
-            rows = pd.DataFrame(columns=names) if rows.empty else rows[names]  # without rows columns have no types
-        return rows.assign(machine=run.machine, threads=run.threads, allocations=run.allocations, run=run.name)
 
 
 def flat(rows: pd.DataFrame, columns: Iterable[Column]) -> Table:
@@ -81,6 +62,44 @@ def flat(rows: pd.DataFrame, columns: Iterable[Column]) -> Table:
     )
 
 
+def flat_by_backend(run: Run, rows: pd.DataFrame, columns: Columns) -> Document:
+    """A row for each row, in the order of the run's backends."""
+    return [flat(sorted_by_backend(run, rows), columns)]
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table of the report: for readers a small table for each combination of `keys`, under a heading."""
+
+    name: str
+    rows: Callable[[Run], pd.DataFrame]  # in long form
+    columns: Columns = ()  # without any, the .csv has the columns of the rows
+    lay_out: Callable[[Run, pd.DataFrame, Columns], Document] = flat_by_backend  # one small table
+    keys: str = ""  # fields, separated by blanks; without any there is one table and no heading
+    heading: str = ""  # with the keys in braces
+    note: Element = ""  # stands before the tables
+    applies: Callable[[Run], bool] = is_ordinary
+    sort: bool = True  # by the keys; else the small tables are in the order of the rows
+
+    def document(self, run: Run) -> Document:
+        """The table as people read it."""
+        rows, keys = self.rows(run), self.keys.split()
+        if rows.empty:
+            return [NO_CASES]
+        document: Document = [self.note] if self.note else []
+        for values, group in rows.groupby(keys, sort=self.sort) if keys else [((), rows)]:
+            title = self.heading.format(**dict(zip(keys, values, strict=True)))
+            document += [*([Heading(3, title)] if keys else []), *self.lay_out(run, group, self.columns)]
+        return document or [NO_CASES]
+
+    def long(self, run: Run) -> pd.DataFrame:
+        """The columns of the .csv, and which run each row is of."""
+        rows = self.rows(run)
+        if names := [*dict.fromkeys(column.name for column in self.columns if column.name)]:
+            rows = pd.DataFrame(columns=names) if rows.empty else rows[names]  # without rows columns have no types
+        return rows.assign(machine=run.machine, threads=run.threads, allocations=run.allocations, run=run.name)
+
+
 def matrix(
     run: Run,
     rows: pd.DataFrame,
@@ -97,17 +116,3 @@ def matrix(
     if note is not None:
         table["note"] = [note(rows[rows.backend == name]) for name in table.index]
     return Table(table.reset_index())
-
-
-def sections(
-    frame: pd.DataFrame,
-    keys: Iterable[str],
-    heading: Callable[..., str],
-    body: Callable[[pd.DataFrame], Document],
-    sort: bool = True,
-) -> Document:
-    """A heading and what stands under it for each combination of the keys."""
-    if frame.empty:
-        return []
-    groups = frame.groupby([*keys], sort=sort)
-    return [part for values, rows in groups for part in (Heading(3, heading(*values)), *body(rows))]

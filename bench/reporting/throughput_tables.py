@@ -8,19 +8,11 @@ import pandas as pd
 
 from bench.analysis import learning, throughput
 from bench.analysis.frames import Run, absence, absent, focus, in_order, sorted_by_backend
-from bench.reporting.document import Document, Table, Words
+from bench.reporting import number_format
+from bench.reporting.document import Document, Heading, Table, Words
 from bench.reporting.notes import note
-from bench.reporting.number_format import (
-    digits,
-    duration,
-    mebibytes,
-    ratio_cell,
-    roofed_cell,
-    seconds_cell,
-    time_cell,
-    whole,
-)
-from bench.reporting.tables import Column, Row, TableSpec, flat, in_csv, matrix, sections, shown
+from bench.reporting.number_format import digits, duration, mebibytes, ratio_cell, roofed_cell, time_cell, whole
+from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, in_csv, matrix, shown
 
 THROUGHPUT_NOTE = Words("""In square brackets: the share of the roof, which is the least time that the measured
 ceilings allow for the algorithm's instructions, multiply-adds and compulsory bytes (`bench/grid/cost.py`), over the
@@ -52,26 +44,20 @@ def _timed(work: str, batch: int, optimizer: str, cell: Callable[[Row], str]) ->
     return MainColumn(throughput.throughput, {"work": work, "batch": batch, "optimizer": optimizer}, cell)
 
 
-def _in_milliseconds(row: Row) -> str:
-    return time_cell(row, 1e3)
-
-
 def _against_baseline(row: Row) -> str:
     return ratio_cell(row, "times_faster_than_baseline")
-
-
-def _to_a_hundredth(row: Row) -> str:
-    return seconds_cell(row, "seconds_to_0.01")
 
 
 SUMMARY = {
     "forward\nN=800\nus": _timed("forward", 800, "", time_cell),
     "gradient\nN=800\nus": _timed("gradient", 800, "", time_cell),
-    "gradient\nN=65536\nms": _timed("gradient", 65536, "", _in_milliseconds),
+    "gradient\nN=65536\nms": _timed("gradient", 65536, "", lambda row: time_cell(row, 1e3)),
     "Adam step\nN=32\nus": _timed("step", 32, "adam", time_cell),
     "SGD step\nN=32\nus": _timed("step", 32, "sgd", time_cell),
     "Adam, sin\nto 1e-2\ns": MainColumn(
-        learning.convergence, {"target": "sin", "scheme": "spread", "optimizer": "adam"}, _to_a_hundredth
+        learning.convergence,
+        {"target": "sin", "scheme": "spread", "optimizer": "adam"},
+        lambda row: number_format.seconds_cell(row, "seconds_to_0.01"),
     ),
 }
 HEADLINE = {
@@ -130,26 +116,26 @@ def not_here(run: Run) -> Document:
     return [f"Not measured here: {'; '.join(parts)}."] if parts else []
 
 
-def lay_out_summary(run: Run, columns: tuple[Column, ...] = ()) -> Document:
+def lay_out_summary(run: Run, rows: pd.DataFrame, columns: Columns = ()) -> Document:
     """The main table, and a sentence on the backends that are not in it."""
-    return [focus_in_words(run) + ".", Table(in_one_line(summary(run))), *not_here(run)]
+    return [focus_in_words(run) + ".", Table(in_one_line(rows)), *not_here(run)]
 
 
-def lay_out_headline(run: Run, columns: tuple[Column, ...] = ()) -> Document:
+def lay_out_headline(run: Run, rows: pd.DataFrame, columns: Columns) -> Document:
     """The headline table, and how the baseline compares with what people write."""
-    frame = in_one_line(headline(run))
+    frame = in_one_line(rows)
     if len(frame.columns) < 2:
         return []
-    rows, (hidden, dtype) = throughput.throughput(run), focus(run)
-    algorithms = rows.dropna(subset="algorithm").groupby("backend").algorithm.unique().map(" / ".join)
+    timed, (hidden, dtype) = throughput.throughput(run), focus(run)
+    algorithms = timed.dropna(subset="algorithm").groupby("backend").algorithm.unique().map(" / ".join)
     frame.insert(1, "algorithm", [algorithms.get(name, "") for name in frame.backend])
-    rows = rows[rows.work.isin(("step", "gradient"))]
-    level = rows[(rows.backend == throughput.BASELINE) & rows.baseline_over_recipe.notna()]
+    timed = timed[timed.work.isin(("step", "gradient"))]
+    level = timed[(timed.backend == throughput.BASELINE) & timed.baseline_over_recipe.notna()]
     peers = ", ".join(
         f"{row.baseline_over_recipe:.2f} ({row.work}{row.optimizer and ' ' + row.optimizer}, N = {row.batch})"
         for row in level.itertuples()
     )
-    chosen = rows[(rows.hidden == hidden) & (rows.dtype == dtype)]
+    chosen = timed[(timed.hidden == hidden) & (timed.dtype == dtype)]
     frame["note"] = [note(chosen[chosen.backend == name]) for name in frame.backend]
     named = ", ".join(sorted(set(chosen.baseline.dropna())))
     text = f"x: times faster than {named} in the same run."
@@ -157,47 +143,21 @@ def lay_out_headline(run: Run, columns: tuple[Column, ...] = ()) -> Document:
     return [f"{focus_in_words(run)}. {text}", Table(frame)]
 
 
-def lay_out_throughput(run: Run, columns: tuple[Column, ...] = ()) -> Document:
+def lay_out_throughput(run: Run, rows: pd.DataFrame, columns: Columns) -> Document:
     """One small table for each kind of work, width and dtype: backends down, batch sizes across."""
-    frame = throughput.throughput(run)
-    if frame.empty:
-        return []
-    document: Document = [THROUGHPUT_NOTE] if frame.share_of_roof.notna().any() else []
+    document: Document = [THROUGHPUT_NOTE] if rows.share_of_roof.notna().any() else []
     for work, title in TITLES.items():
-        document += sections(
-            frame[frame.work == work],
-            ("dtype", "hidden", "optimizer"),
-            lambda dtype, hidden, rule, title=title: f"{title}{rule and ', ' + rule}, us; H = {hidden}, {dtype}",
-            lambda rows: [matrix(run, rows, roofed_cell, heading=lambda n: f"N = {whole(n)}", note=note)],
-        )
+        own = rows[rows.work == work]
+        for (dtype, hidden, rule), group in own.groupby(["dtype", "hidden", "optimizer"]):
+            heading = f"{title}{rule and ', ' + rule}, us; H = {hidden}, {dtype}"
+            table = matrix(run, group, roofed_cell, heading=lambda n: f"N = {whole(n)}", note=note)
+            document += [Heading(3, heading), table]
     return document
-
-
-def lay_out_scaling(run: Run, columns: tuple[Column, ...] = ()) -> Document:
-    """Backends down, N across: seconds of one gradient; the note has the time to build the samples of hinge."""
-    found = sections(
-        throughput.scaling(run),
-        ("dtype", "hidden"),
-        lambda dtype, hidden: f"H = {hidden}, {dtype}",
-        lambda rows: [matrix(run, rows, _scaling_cell, note=note)],
-    )
-    return [SCALING_NOTE, *found] if found else []
 
 
 def _scaling_cell(row: Row) -> str:
     half = (row["high_seconds"] - row["low_seconds"]) / 2
     return duration(row["median_seconds"], half) if row["status"] == "OK" else str(row["status"])
-
-
-def lay_out_ensembles(run: Run, columns: tuple[Column, ...] = ()) -> Document:
-    """Backends down, numbers of networks across: networks trained in a second."""
-    found = sections(
-        throughput.ensembles(run),
-        ("dtype", "hidden", "batch", "optimizer"),
-        lambda dtype, hidden, batch, rule: f"{rule}, batch {batch}; H = {hidden}, {dtype}",
-        lambda rows: [matrix(run, rows, _ensemble_cell, "networks", lambda count: f"{count} at once", _first_reason)],
-    )
-    return [ENSEMBLES_NOTE, *found] if found else []
 
 
 def _ensemble_cell(row: Row) -> str:
@@ -215,9 +175,9 @@ def memory(run: Run) -> pd.DataFrame:
     return run.cases[run.cases.work == "memory"]
 
 
-def lay_out_memory(run: Run, columns: tuple[Column, ...]) -> Document:
-    """A row for each case: resident memory cannot show less than 1 MiB, for the heap may have kept as much before."""
-    rows = sorted_by_backend(run, memory(run)).sort_values(["dtype", "hidden", "batch"], kind="stable")
+def lay_out_memory(run: Run, rows: pd.DataFrame, columns: Columns) -> Document:
+    """A row for each case; below 1 MiB resident memory says nothing, for the heap may have kept as much before."""
+    rows = sorted_by_backend(run, rows).sort_values(["dtype", "hidden", "batch"], kind="stable")
     return [flat(rows, columns)]
 
 
@@ -234,50 +194,57 @@ def backends(run: Run) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def is_no_crossover(run: Run) -> bool:
-    """Whether a run is of all backends that there are."""
-    return run.question is None
-
-
 THROUGHPUT = TableSpec(
-    "throughput", throughput.throughput, lay_out_throughput,
-    in_csv("work", "batch", "hidden", "dtype", "optimizer", "backend", "device", "algorithm", "samples", "status",
-           "median_us", "low_us", "high_us", "device_us", "launch_bound_share", "kernels_per_step", "gpu_watts",
-           "gpu_sm_mhz", "gpu_throttled", "samples_per_second", "share_of_roof", "share_of_copy",
-           "error_share_of_bound", "gradient_error", "rounds", "calls_per_round", "minor_faults_per_call",
-           "build_seconds", "first_call_seconds", "order", "unsound", "grave", "reason", "baseline",
-           "baseline_over_recipe", "times_faster_than_baseline"),
-)  # fmt: skip
-SCALING = TableSpec(
-    "scaling", throughput.scaling, lay_out_scaling,
-    in_csv("dtype", "hidden", "batch", "samples", "backend", "algorithm", "status", "median_seconds", "low_seconds",
-           "high_seconds", "samples_per_second", "share_of_roof", "share_of_copy", "build_seconds",
-           "first_call_seconds", "gradient_error", "launch_bound_share", "kernels_per_step", "gpu_throttled", "rounds",
-           "unsound", "reason"),
-)  # fmt: skip
-ENSEMBLES = TableSpec(
-    "ensembles", throughput.ensembles, lay_out_ensembles,
-    in_csv("dtype", "hidden", "batch", "optimizer", "networks", "backend", "algorithm", "status", "median_us",
-           "low_us", "high_us", "device_us", "networks_per_second", "launch_bound_share", "first_call_seconds",
-           "unsound", "reason"),
-)  # fmt: skip
-HEADLINE_TABLE = TableSpec("headline", headline, lay_out_headline)
-SUMMARY_TABLE = TableSpec("summary", summary, lay_out_summary)
-MEMORY = TableSpec(
-    "memory",
-    memory,
-    lay_out_memory,
-    (
-        *shown("dtype", "hidden", "batch", "backend"),
-        Column("status"),
-        Column("peak_bytes", "peak", mebibytes),
-        *shown("status", "method", "reason"),
+    "throughput",
+    throughput.throughput,
+    in_csv(
+        "work batch hidden dtype optimizer backend device algorithm samples status median_us low_us high_us device_us "
+        "launch_bound_share kernels_per_step gpu_watts gpu_sm_mhz gpu_throttled samples_per_second share_of_roof "
+        "share_of_copy error_share_of_bound gradient_error rounds calls_per_round minor_faults_per_call build_seconds "
+        "first_call_seconds order unsound grave reason baseline baseline_over_recipe times_faster_than_baseline"
     ),
+    lay_out_throughput,
 )
+SCALING = TableSpec(
+    "scaling",
+    throughput.scaling,
+    in_csv(
+        "dtype hidden batch samples backend algorithm status median_seconds low_seconds high_seconds "
+        "samples_per_second share_of_roof share_of_copy build_seconds first_call_seconds gradient_error "
+        "launch_bound_share kernels_per_step gpu_throttled rounds unsound reason"
+    ),
+    lambda run, rows, columns: [matrix(run, rows, _scaling_cell, note=note)],
+    keys="dtype hidden",
+    heading="H = {hidden}, {dtype}",
+    note=SCALING_NOTE,
+)
+ENSEMBLES = TableSpec(
+    "ensembles",
+    throughput.ensembles,
+    in_csv(
+        "dtype hidden batch optimizer networks backend algorithm status median_us low_us high_us device_us "
+        "networks_per_second launch_bound_share first_call_seconds unsound reason"
+    ),
+    lambda run, rows, columns: [
+        matrix(run, rows, _ensemble_cell, "networks", lambda count: f"{count} at once", _first_reason)
+    ],
+    keys="dtype hidden batch optimizer",
+    heading="{optimizer}, batch {batch}; H = {hidden}, {dtype}",
+    note=ENSEMBLES_NOTE,
+)
+HEADLINE_TABLE = TableSpec("headline", headline, lay_out=lay_out_headline)
+SUMMARY_TABLE = TableSpec("summary", summary, lay_out=lay_out_summary)
+MEMORY_COLUMNS = (
+    *shown("dtype hidden batch backend"),
+    *in_csv("status"),
+    Column("peak_bytes", "peak", mebibytes),
+    *shown("status method reason"),
+)
+MEMORY = TableSpec("memory", memory, MEMORY_COLUMNS, lay_out_memory)
 BACKENDS = TableSpec(
     "backends",
     backends,
-    lambda run, columns: [flat(backends(run), columns)],
-    shown("backend", "state", "facts"),
-    is_no_crossover,
+    shown("backend state facts"),
+    lambda run, rows, columns: [flat(rows, columns)],
+    applies=lambda run: run.question is None,
 )

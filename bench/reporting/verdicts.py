@@ -14,7 +14,7 @@ from bench.grid.sweep import Question
 from bench.journal.schema import CASE_FIELDS
 from bench.reporting.document import NO_CASES, Document, Heading, Table, Words
 from bench.reporting.number_format import digits, duration, ends, whole
-from bench.reporting.tables import Column, TableSpec, flat, in_csv, matrix
+from bench.reporting.tables import Column, Columns, TableSpec, flat, in_csv, matrix
 from bench.statistics.bisection import DECIDED, Crossing, Measured
 from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN
 
@@ -97,11 +97,8 @@ def resolution_in_words(run: Run) -> str:
     return f"A/A run {run.aa.name}: a difference below {span} %{case} is not told apart by paired passes."
 
 
-def lay_out_verdicts(run: Run, columns: tuple[Column, ...] = ()) -> Document:
+def lay_out_verdicts(run: Run, frame: pd.DataFrame, columns: Columns) -> Document:
     """Every backend against the baseline of its device: one word and the ratio for each case."""
-    frame = comparison.against_baseline(run)
-    if frame.empty:
-        return []
     frame = frame.assign(backend=frame.a)
     document: Document = [VERDICTS_NOTE, resolution_in_words(run)]
     for (work, dtype, hidden, rule), rows in frame.groupby(comparison.TABLE, sort=True):
@@ -169,7 +166,7 @@ def _whose(row: Row) -> str:
     return f"{row['a']}, {case_in_words(row)}"
 
 
-def lay_out_crossover(run: Run, columns: tuple[Column, ...] = ()) -> Document:
+def lay_out_crossover(run: Run, rows: pd.DataFrame, columns: Columns) -> Document:
     """The sentence, what the machine can tell apart, and the sizes one below the other."""
     return [crossover_in_words(run), resolution_in_words(run), crossover_table(run)]
 
@@ -253,13 +250,12 @@ def _one_side(question: Question, row: list[Measured]) -> str:
     return f"{fast} is faster than {slow} at {where} measured, {span}: {question.words()}; {far} times{rest}"
 
 
-COMPARED = in_csv("a", "b", *CASE_FIELDS, "a_us", "b_us", "times_faster", "low", "high", "blocks", "verdict", "kind",
-                  "reason", "failed")  # fmt: skip
-VERDICTS = TableSpec("verdicts", lambda run: with_reasons(comparison.against_baseline(run)), lay_out_verdicts, COMPARED)
+COMPARED = in_csv(f"a b {' '.join(CASE_FIELDS)} a_us b_us times_faster low high blocks verdict kind reason failed")
+VERDICTS = TableSpec("verdicts", lambda run: with_reasons(comparison.against_baseline(run)), COMPARED, lay_out_verdicts)
 CROSSOVER = TableSpec(
     "crossover",
     lambda run: with_reasons(comparison.crossover(run)),
-    lay_out_crossover,
     (*COMPARED, Column("size")),
-    lambda run: run.question is not None,
+    lay_out_crossover,
+    applies=lambda run: run.question is not None,
 )
