@@ -1,4 +1,4 @@
-"""From raw journals to tidy frames, and which runs a report shows.
+"""Journals as runs: a header and a frame of cases each, which runs a report shows, and facts of their backends.
 
 Backends that could not run stand in the frame with their reason.
 """
@@ -27,14 +27,14 @@ KINDS = ("headline", "solvers")  # profiles whose newest run stands beside that 
 Found = TypeVar("Found")
 
 
-@dataclass(frozen=True, eq=False)  # one run is itself alone, so that what is computed of it can be kept
+@dataclass(frozen=True, eq=False)  # a run equals itself alone, so that what is computed of it can be kept
 class Run:
     """One journal: its first line and a frame with one row for each case and backend."""
 
     path: Path
     header: dict[str, Any]
     cases: pd.DataFrame
-    aa: "Run | None" = None  # the newest run of the profile `aa` on the same machine: what can be told apart
+    aa: "Run | None" = None  # the newest run of the profile `aa` on the same machine, which says what can be told apart
 
     @property
     def profile(self) -> str:
@@ -82,7 +82,7 @@ class Run:
 
     @property
     def question(self) -> Question | None:
-        """What a run of bench.crossover was asked; None of other runs."""
+        """What a run of bench.crossover searched for; None of other runs."""
         return sweep.read(self.header["settings"]["crossover"])
 
     @property

@@ -5,8 +5,8 @@ multiply-adds and, where its compulsory bytes exceed the largest cache, its copy
 run was limited to one thread, all cores' otherwise; a row of a CUDA device stands under that device's ceilings, and its
 data are compared with its L2 cache.
 
-`share_of_copy` is another thing: the bandwidth that an unfused library must have moved if it went through its (N, H)
-arrays as bench/grid/cost.py counts, over the measured copy rate. It exceeds 1 where the arrays stay in a cache, or
+`share_of_copy` differs from that: it is the bandwidth that an unfused library must have moved if it went through its
+(N, H) arrays as bench/grid/cost.py counts, over the measured copy rate. It exceeds 1 where the arrays stay in a cache, or
 where a compiler fused some of the passes after all.
 """
 
@@ -54,8 +54,8 @@ def in_force(run: Run, device: str = "cpu") -> tuple[dict[str, float], float]:
 def all_cores(ceilings: dict[str, Any]) -> dict[str, float]:
     """The ceilings of all cores: a rate is at least what one core does, times what independent loops gain from all.
 
-    A neighbour who takes one of the cores while a mix is measured on all of them makes that roof too low, and the rows
-    under it too good.
+    Another guest that uses one of the cores during the measurement makes that roof too low, and the shares of its rows too
+    high.
     """
     gain = ceilings["independent_loops_scaling"]
     return {

@@ -17,7 +17,7 @@ from bench.statistics.intervals import median_interval
 BASELINES = {"cpu": "torch-cpu", "cuda": "torch-cuda"}  # of each device: what most people use
 BASELINE = BASELINES["cpu"]
 # What people write on a CPU. Where the baseline is slower than it by more than this, beyond both intervals, no ratio to
-# the baseline is published. Where it is faster, because the loader's cost is not in it, ratios are on the modest side.
+# the baseline is published. Where it is faster, since it has no data loader, ratios are too low rather than too high.
 BASELINE_PEER, SLOWER_BY = "torch-recipe", 1.05
 TIMED = ("forward", "gradient", "step", "latency", "to_device", "to_host")
 ENSEMBLE_STEPS = 25_000  # of one network: a thousand epochs of 800 samples
@@ -25,7 +25,7 @@ ENSEMBLE_STEPS = 25_000  # of one network: a thousand epochs of 800 samples
 
 @kept
 def throughput(run: Run) -> pd.DataFrame:
-    """Times and rates of forward, gradient, their difference, step, latency and transfer. Kept: not to be changed."""
+    """Times and rates of forward, gradient, their difference, step, latency and transfer."""
     frame = _timed(run, TIMED)
     if frame.empty:
         return frame

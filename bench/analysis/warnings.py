@@ -1,8 +1,7 @@
-"""When a number says less than it seems to: what the rounds and their witnesses show, in words.
+"""Warnings on a time: what its rounds, and what was watched beside them, say against it.
 
-Every rule is one function of a row and its run that returns what it found, or nothing. The *grave* ones
-say that the time is not of what it claims to be: such a row is given no ratio and no verdict. The others say how far to
-trust it.
+Each rule is one function of a row and its run that returns a note or None. After a *grave* note the time is that of
+something else than the row says: it is given no ratio and no verdict. The others say how far to trust it.
 """
 
 from collections.abc import Callable
@@ -16,30 +15,30 @@ from bench.journal.schema import UNSYNCHRONIZED
 
 NOISY = 0.1  # the middle half of the rounds, over their median
 DRIFTING = 0.1  # the last third of the rounds against the first
-TICKS_SECONDS = 0.05  # five ticks of the system's counters of time: less of anything is not told from nothing
+TICKS_SECONDS = 0.05  # five ticks of the system's counters: less cannot be told from nothing
 CORES = 0.1  # of other processes or guests, on average while the rounds lasted
-READINGS = 100  # of the timer, that a round is to last at least
-FAULT_SECONDS = 2.5e-7  # of a page fault, at the least; with zeroing and in a guest it is several times as much
+READINGS = 100  # resolutions of the timer that a round lasts at least
+FAULT_SECONDS = 2.5e-7  # of one page fault at least; with zeroing, or in a guest, several times as many
 FAULTS_SHARE = 0.1
 SEPARATOR = "; "
 OWN_CORES = 0.25  # beyond the threads that were asked for
 
 
 class Note(NamedTuple):
-    """One thing that is the matter with a time."""
+    """One warning on a time."""
 
     word: str
     detail: str
 
 
 def notes(run: Run, case: dict[str, Any]) -> list[Note]:
-    """All that is the matter with the time of a case (a row of `run.cases`); none where it has no time."""
+    """All warnings on the time of a case (a row of `run.cases`); none where it has no time."""
     rules = (*OF_ALL, *(OF_ROUNDS if isinstance(case["seconds"], list) else ())) if case["status"] == "OK" else ()
     return [note for rule in rules if (note := rule(run, case)) is not None]
 
 
 def grave(run: Run, case: dict[str, Any]) -> list[Note]:
-    """Those of them for which the time is given no ratio and no verdict."""
+    """The warnings that leave the time without a ratio and a verdict."""
     return [note for rule in GRAVE if case["status"] == "OK" and (note := rule(run, case)) is not None]
 
 
@@ -54,7 +53,7 @@ def words(text: str) -> list[str]:
 
 
 def unsynchronized(run: Run, case: dict[str, Any]) -> Note | None:
-    """What a call takes whose result is read back is many times what the clock said."""
+    """A call whose result is read back takes many times as long as the clock said."""
     median, read_back = np.median(case["seconds"]), case["read_back_seconds"]
     if not read_back > UNSYNCHRONIZED * median:
         return None
@@ -62,14 +61,14 @@ def unsynchronized(run: Run, case: dict[str, Any]) -> Note | None:
 
 
 def tf32(run: Run, case: dict[str, Any]) -> Note | None:
-    """Products of 10 bits stand in a row of float32."""
+    """A row of float32 was computed with products of 10 bits."""
     mode = run.header["backends"].get(case["backend"], {}).get("facts", {}).get("tf32")
     is_on = mode == "on" and case["dtype"] == "float32"
     return Note("TF32", "products of float32 are rounded to 10 bits") if is_on else None
 
 
 def threads(run: Run, case: dict[str, Any]) -> Note | None:
-    """More cores were at work than were asked for."""
+    """More cores worked than --threads allows."""
     asked, used = run.header["settings"]["threads"], case["cores_used"]
     if asked is None or not used > asked + OWN_CORES or _short(case):
         return None
@@ -100,11 +99,11 @@ def _drift(block: list[float]) -> tuple[float, float]:
 
 
 def too_short(run: Run, case: dict[str, Any]) -> Note | None:
-    """A round is but few readings of the clock long."""
+    """A round lasts only a few resolutions of the clock."""
     timer, seconds = run.header["timer_seconds"], np.median(case["seconds"]) * case["iterations"]
     if not seconds < READINGS * timer:
         return None
-    return Note("too short for the timer", f"a round is {seconds / timer:.2g} times what the clock can tell")
+    return Note("too short for the timer", f"a round lasts {seconds / timer:.2g} times the resolution of the clock")
 
 
 def throttled(run: Run, case: dict[str, Any]) -> Note | None:
@@ -116,9 +115,9 @@ def throttled(run: Run, case: dict[str, Any]) -> Note | None:
 
 
 def loaded(run: Run, case: dict[str, Any]) -> Note | None:
-    """Other processes, or other guests of the same hardware, were at work."""
+    """Other processes, or other guests of the same host, used the cores."""
     kinds = {"other processes": case["cores_of_others"], "other guests of the host": case["cores_stolen"]}
-    by, cores = max(kinds.items(), key=lambda item: item[1] if item[1] == item[1] else 0)
+    by, cores = max(kinds.items(), key=lambda item: np.nan_to_num(item[1]))
     if not (cores > CORES and not _short(case, cores)):
         return None
     return Note("loaded machine", f"{by} had {cores:.2g} cores")
@@ -131,13 +130,13 @@ def shared_gpu(run: Run, case: dict[str, Any]) -> Note | None:
 
 
 def subnormals(run: Run, case: dict[str, Any]) -> Note | None:
-    """Weights so small that a CPU takes its slow way with them."""
+    """Weights are subnormal, which many CPUs compute slowly with."""
     count = case["subnormals"]
     return Note("subnormals", f"{count:.0f} weights") if count > 0 else None
 
 
 def page_faults(run: Run, case: dict[str, Any]) -> Note | None:
-    """Memory that comes and goes costs as much as the arithmetic."""
+    """Page faults of memory that is allocated in each call take a large share of the time."""
     faults = case["minor_faults_per_call"]
     if not faults * FAULT_SECONDS > FAULTS_SHARE * np.median(case["seconds"]):
         return None
@@ -145,7 +144,7 @@ def page_faults(run: Run, case: dict[str, Any]) -> Note | None:
 
 
 def _short(case: dict[str, Any], cores: float = 1.0) -> bool:
-    """Whether what that many cores did while the rounds lasted is too little for the system's counters."""
+    """Whether the work of that many cores during the rounds is too short for the system's counters."""
     return not cores * case["watched_seconds"] > TICKS_SECONDS
 
 

@@ -33,12 +33,13 @@ def provenance(run: Run, table: str = "summary") -> Document:
     machine, code, settings = (run.header[key] for key in ("machine", "code", "settings"))
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     forced = ", ".join(f"{name} {number}" for name, number in run.header["threads_in_force"].items())
+    variables = ", ".join(f"{name}={value}" for name, value in settings["environment"].items())
     commit = (code["commit"] or "no commit")[:12] + (", with uncommitted changes" if code["dirty"] else "")
     clock = CLOCKS.get(table)
     text = (
         f"Run {run.name}, profile {run.profile}, commit {commit} (sources {code['content_hash']}). "
         f"{machine['system']}, {machine['python']}; {packages}. Threads in force: {forced}. "
-        f"Variables: {settings['environment'] or 'none that matter'}. "
+        f"Environment: {variables or 'no variable that changes a speed'}. "
         + (f"Inside the clock: {clock}. " if clock else "")
         + f"Load average while it ran: {run.cases.load_average.median():.2g}, "
         f"at most {run.cases.load_average.max():.2g}.{_clock_rates(run)}{roofs_in_words(run)}"
@@ -48,7 +49,7 @@ def provenance(run: Run, table: str = "summary") -> Document:
 
 @kept
 def traits(run: Run) -> dict[str, dict[str, str]]:
-    """In what the rows of each backend that ran can differ from others, as far as the journal tells."""
+    """What the rows of each backend that ran can differ in from others, as far as it is in the journal."""
     rows = run.cases.dropna(subset="algorithm").groupby("backend")[["device", "order", "algorithm"]].agg(_values)
     found = {}
     for name in (name for name in in_order(run) if absence(run, name) is None):
@@ -83,7 +84,7 @@ def differences(run: Run) -> str:
     """What most rows share, and what each letter stands for."""
     shared = "; ".join(f"{name} {value}" for name, value in _shared(run).items())
     marked = " ".join(f"({letter}) {name} {value}." for (name, value), letter in _letters(run).items())
-    return f"All rows but the marked: {shared or 'nothing is told'}. {marked}".strip()
+    return f"Rows without a letter: {shared or 'nothing is known'}. {marked}".strip()
 
 
 def _shared(run: Run) -> dict[str, str]:

@@ -32,8 +32,8 @@ def show(run: Run) -> None:
     else:
         title, frame = throughput_tables.focus_in_words(run), throughput_tables.summary(run)
     note = (
-        f"run {run.name}; ± is half a 95 % interval of the median; load average {run.cases.load_average.median():.2g}; "
-        "every case is in tables/"
+        f"run {run.name}; ± and brackets: 95 % interval of the median; "
+        f"load average {run.cases.load_average.median():.2g}; every case is in tables/"
     )
     print_table(frame, f"{run.machine}, {run.threads}; {title}", [*notes, note], justify="right")
 

@@ -21,7 +21,7 @@ from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN
 VERDICTS_NOTE = Words("""FASTER and SLOWER: by a rank test over passes that alternate, at 5 % for each table (Holm's
 correction), and by more than the machine can tell apart. SAME: seen to differ by less than 5 %, at the same level. All
 else is UNSURE: *drift* where the difference is smaller than what the machine itself may change by (50 % within a single
-pass; `--passes 12` tells more), *wide* where the interval holds 1, *few* where there are too few rounds for an
+pass; `--passes 12` resolves more), *wide* where the interval holds 1, *few* where there are too few rounds for an
 interval, *weak* where their ranks are not evidence enough in a table of its length, *unsound* where a time is not of
 what it claims to be. The .csv has each reason. Behind each word: how many times faster the row is, with its 95 %
 interval.""")
@@ -91,7 +91,7 @@ def resolution_in_words(run: Run) -> str:
             f"ones measure with --passes {comparison.USUAL_PASSES}."
         )
     if run.aa is None or not (found := comparison.resolutions(run.aa)):
-        return "No A/A run of this machine says what it can tell apart: python -m bench.compare --aa"
+        return "No A/A run of this machine says what it can tell apart; measure one: python -m bench.compare --aa"
     span = " to ".join(dict.fromkeys(digits(100 * share) for share in (min(found), max(found))))
     case = ", by its case," if len(found) > 1 else ""
     return f"A/A run {run.aa.name}: a difference below {span} %{case} is not told apart by paired passes."

@@ -1,8 +1,8 @@
 """Where one backend overtakes the other: which size to look at next, and between which sizes the crossover lies.
 
-Nothing here times anything: `search` is given what does. Ratios of times need not be monotone in the size. So the whole
-range is scanned in coarse steps, upwards, since small sizes cost little; the first crossover is narrowed down as soon
-as it is seen, before the scan goes on.
+`search` is given the function that measures a size; nothing is timed here. Ratios of times need not be monotone in the
+size. So the whole range is scanned in coarse steps, upwards, since small sizes cost little; the first crossover is
+narrowed down as soon as it is seen, before the scan goes on.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ DECIDED = ("FASTER", "SLOWER")
 
 
 class Ended(Exception):
-    """Nothing more can be measured; the reason stands in the journal."""
+    """The search cannot go on; the reason is in the journal."""
 
 
 class Measured(NamedTuple):

@@ -1,4 +1,4 @@
-"""What a handful of numbers say: intervals that assume nothing of the distribution, and rank tests for two of them."""
+"""Statistics of a few numbers: intervals without assumptions on the distribution, and rank tests of two samples."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,13 +13,13 @@ EXACT_PAIRS, EXACT_GROUPS = 50, 8
 
 
 class Comparison(NamedTuple):
-    """How many times faster A is than B, and what speaks for it."""
+    """How many times faster A is than B, with the interval and the p-values."""
 
     ratio: float  # B's seconds over A's, the median
     low: float  # of its 95 % interval; nan where there are too few blocks for one
     high: float
-    p_different: float  # of the ratio being 1, if it were
-    p_same: float  # of the ratio lying between 1 / (1 + margin) and 1 + margin, if it did not
+    p_different: float  # p-value of the hypothesis that the ratio is 1
+    p_same: float  # p-value of the hypothesis that it is outside 1 / (1 + margin) to 1 + margin
     blocks: int
 
     @property

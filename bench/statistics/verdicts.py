@@ -1,7 +1,7 @@
-"""FASTER, SLOWER, SAME or UNSURE: what the passes over two backends, or over two runs, can tell apart; never more.
+"""FASTER, SLOWER, SAME or UNSURE: what the passes over two backends, or over two runs, can tell apart.
 
 A block is the median of one pass; passes alternate, so that a machine that drifts drifts for both. SAME needs evidence
-as FASTER does: what is not seen to differ is UNSURE, with the reason.
+as FASTER does: a difference that is not detected is UNSURE, with the reason.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from bench.statistics.intervals import CONFIDENCE, Comparison, holm
 
-MARGIN = 0.05  # SAME: seen to differ by less
+MARGIN = 0.05  # a difference shown to be smaller is SAME
 LEAST_BLOCKS = 6  # for a 95 % interval of the median from order statistics
 # A shared machine was seen to become this much slower or faster between two cases of one pass, within minutes: no
 # smaller difference is claimed from a single pass.

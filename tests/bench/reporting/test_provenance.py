@@ -71,7 +71,7 @@ def test_it_says_what_a_reader_needs(tmp_path: Path) -> None:
         "Run r",
         "commit",
         "Threads in force",
-        "Variables",
+        "Environment",
         "Load average",
         "Inside the clock: the calls of train",
     ):
