@@ -6,8 +6,8 @@ run was limited to one thread, all cores' otherwise; a row of a CUDA device stan
 data are compared with its L2 cache.
 
 `share_of_copy` differs from that: it is the bandwidth that an unfused library must have moved if it went through its
-(N, H) arrays as bench/grid/cost.py counts, over the measured copy rate. It exceeds 1 where the arrays stay in a cache, or
-where a compiler fused some of the passes after all.
+(N, H) arrays as bench/grid/cost.py counts, over the measured copy rate. It exceeds 1 where the arrays stay in a
+cache, or where a compiler fused some of the passes after all.
 """
 
 from typing import Any
@@ -54,8 +54,8 @@ def in_force(run: Run, device: str = "cpu") -> tuple[dict[str, float], float]:
 def all_cores(ceilings: dict[str, Any]) -> dict[str, float]:
     """The ceilings of all cores: a rate is at least what one core does, times what independent loops gain from all.
 
-    Another guest that uses one of the cores during the measurement makes that roof too low, and the shares of its rows too
-    high.
+    Another guest that uses one of the cores during the measurement makes that roof too low, and the shares of its
+    rows too high.
     """
     gain = ceilings["independent_loops_scaling"]
     return {
