@@ -21,7 +21,7 @@ from typing import Any
 from bench.analysis import comparison
 from bench.analysis.frames import Run, newest_aa, read
 from bench.grid.selection import is_backend
-from bench.grid.sweep import FIXED, MOST, Question
+from bench.grid.sweep import FIXED, MOST, Sweep
 from bench.hardware import machine
 from bench.journal.writer import RESULTS, Journal
 from bench.measure import header
@@ -43,13 +43,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Parse the command line, search, and print the result; errors that a user can cause are a sentence."""
     options = _parse(arguments)
     try:
-        question = ask(options)
+        sweep = ask(options)
         machine.limit_threads(options.threads)
         machine.share_gpu_memory()
-        for name in (question.a, question.b):
+        for name in (sweep.a, sweep.b):
             if (reason := unavailable(name)) is not None:
                 raise RelufitError(f"{name} cannot run here: {reason}")
-        return _answer(question, options)
+        return _answer(sweep, options)
     except RelufitError as error:
         _say(str(error))
         return 2
@@ -59,7 +59,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.crossover", description=(__doc__ or "").partition("\n")[0])
     not_given = {"default": None}
     own: dict[str, dict[str, Any]] = {"work": {"choices": WORK}, "most": not_given, "optimizer": not_given}
-    for item in (item for item in fields(Question) if item.metadata):
+    for item in (item for item in fields(Sweep) if item.metadata):
         words = {**item.metadata, **own.get(item.name, {})}
         parser.add_argument(words.pop("flag"), **words)
     for other, (varies, unit) in {"batch": ("width", "batch size"), "hidden": ("batch size", "width")}.items():
@@ -72,8 +72,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def ask(options: argparse.Namespace) -> Question:
-    """The question that the options put. Raises RelufitError for what cannot be asked."""
+def ask(options: argparse.Namespace) -> Sweep:
+    """The sweep that the options put. Raises RelufitError for what cannot be asked."""
     for name in (options.a, options.b):
         if not is_backend(name):
             raise RelufitError(f"unknown backend {name!r}; choose two of {', '.join(known_names())}")
@@ -83,7 +83,7 @@ def ask(options: argparse.Namespace) -> Question:
         raise RelufitError(f"--{options.over} is the size that varies; --least and --most say from where to where")
     if options.optimizer is not None and options.work != "step":
         raise RelufitError(f"--optimizer is for --work step; a {options.work} has none")
-    usual = Question(options.a, options.b, options.over)
+    usual = Sweep(options.a, options.b, options.over)
     fixed = FIXED[usual.other] if getattr(options, usual.other) is None else getattr(options, usual.other)
     most = MOST[options.over] if options.most is None else options.most
     threads = 1 if options.threads is None else options.threads
@@ -101,23 +101,23 @@ def ask(options: argparse.Namespace) -> Question:
     return replace(usual, **sizes, work=options.work, optimizer=optimizer, dtype=options.dtype)
 
 
-def _answer(question: Question, options: argparse.Namespace) -> int:
+def _answer(sweep: Sweep, options: argparse.Namespace) -> int:
     """Measure, then print and draw what the journal says; returns the exit code."""
     settings = {
         "profile": "crossover",
-        "crossover": question.settings(),
+        "crossover": sweep.settings(),
         **{name: getattr(options, name) for name in ("seconds", "threads")},
     }
-    _say(f"{question.title}: first the machine, then {options.seconds:g} s at the most")
-    journal = Journal.begin(options.results, header.describe([question.a, question.b], settings))
+    _say(f"{sweep.title}: first the machine, then {options.seconds:g} s at the most")
+    journal = Journal.begin(options.results, header.describe([sweep.a, sweep.b], settings))
     aa = newest_aa(journal.path.parent)
 
     def tell(found: Measured) -> None:
-        times = f"{question.a} is {digits(found.ratio)} times as fast as {question.b}"
-        _say(f"{question.symbol} = {whole(found.size)}: {times}")
+        times = f"{sweep.a} is {digits(found.ratio)} times as fast as {sweep.b}"
+        _say(f"{sweep.symbol} = {whole(found.size)}: {times}")
 
     known = lambda: comparison.measured(replace(read(journal.path), aa=aa))  # noqa: E731
-    Search(question, journal, options.passes, options.seconds, known, tell).run()
+    Search(sweep, journal, options.passes, options.seconds, known, tell).run()
     journal.close()
     run = replace(read(journal.path), aa=aa)
     terminal.show(run)

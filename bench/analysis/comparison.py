@@ -135,11 +135,11 @@ def has_pairs(run: Run) -> bool:
 @kept
 def crossover(run: Run) -> pd.DataFrame:
     """The table of a run of bench.crossover: A against B at each `size`, smallest first."""
-    question = run.question
-    assert question is not None
-    frame = two_backends(run, question.a, question.b)
-    frame = frame.assign(size=frame[question.over])
-    asked = [Case(*row) == question.case(size) for *row, size in frame[[*CASE_FIELDS, "size"]].itertuples(index=False)]
+    sweep = run.sweep
+    assert sweep is not None
+    frame = two_backends(run, sweep.a, sweep.b)
+    frame = frame.assign(size=frame[sweep.over])
+    asked = [Case(*row) == sweep.case(size) for *row, size in frame[[*CASE_FIELDS, "size"]].itertuples(index=False)]
     return frame[np.array(asked, dtype=bool)].sort_values("size", ignore_index=True)
 
 

@@ -13,8 +13,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
-from bench.grid import sweep
-from bench.grid.sweep import Question
+from bench.grid import sweep as sweeps
+from bench.grid.sweep import Sweep
 from bench.journal import passes
 from bench.journal.reader import read_lines
 from bench.journal.schema import CASE_FIELDS, Complain
@@ -81,9 +81,9 @@ class Run:
         return f"{self.threads}, {self.allocations}"
 
     @property
-    def question(self) -> Question | None:
+    def sweep(self) -> Sweep | None:
         """What a run of bench.crossover searched for; None of other runs."""
-        return sweep.read(self.header["settings"]["crossover"])
+        return sweeps.read(self.header["settings"]["crossover"])
 
     @property
     def slug(self) -> str:
@@ -93,7 +93,7 @@ class Run:
             [
                 self.path.parent.name,
                 f"-{self.kind}" if self.kind else "",
-                "" if self.question is None else f"-{self.question.slug()}",
+                "" if self.sweep is None else f"-{self.sweep.slug()}",
                 "" if asked is None else f"-threads-{asked}",
                 "-kept" if self.allocations == "allocations kept" else "",
             ]

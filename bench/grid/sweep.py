@@ -23,7 +23,7 @@ def _option(flag: str, default: Any = MISSING, **words: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Question:
+class Sweep:
     """Two backends, one kind of work, and one size that varies."""
 
     a: str = _option("a", metavar="A", help="a backend or recipe")
@@ -69,7 +69,7 @@ class Question:
         return f"{self.a} or {self.b}, {self.words()}"
 
     def slug(self) -> str:
-        """The same question as part of a file's name; between which sizes it was asked is no part of it."""
+        """The same sweep as part of a file's name; between which sizes it was asked is no part of it."""
         usual = self.fixed == FIXED[self.other]
         parts = [
             *(self.a, "to", self.b, "over", self.over, self.optimizer, self.work),
@@ -83,12 +83,12 @@ class Question:
         return asdict(self)
 
 
-def read(found: object) -> Question | None:
-    """The question that a journal holds; None where it holds none, or no whole one."""
+def read(found: object) -> Sweep | None:
+    """The sweep that a journal holds; None where it holds none, or no whole one."""
     if not isinstance(found, dict):
         return None
-    values: list[Any] = [found.get(item.name) for item in fields(Question)]
-    if not all(type(value) is item.type for value, item in zip(values, fields(Question), strict=True)):
+    values: list[Any] = [found.get(item.name) for item in fields(Sweep)]
+    if not all(type(value) is item.type for value, item in zip(values, fields(Sweep), strict=True)):
         return None
-    question = Question(*values)
-    return question if question.over in SYMBOLS else None
+    sweep = Sweep(*values)
+    return sweep if sweep.over in SYMBOLS else None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.grid.case import Case
-from bench.grid.sweep import Question
+from bench.grid.sweep import Sweep
 from bench.journal.status import row, status_of
 from bench.journal.writer import Journal
 from bench.measure import timing
@@ -27,7 +27,7 @@ ALONE = "SKIPPED", "there is nothing to compare it with"
 class Search:
     """Two backends timed in alternating blocks, until the seconds are spent."""
 
-    question: Question
+    sweep: Sweep
     journal: Journal
     passes: int  # blocks of each backend at a size
     seconds: float
@@ -38,15 +38,15 @@ class Search:
 
     def run(self) -> None:
         """Measure until the crossover is found, or time or a backend does not allow more."""
-        question = self.question
-        search(self._look, question.least, question.most, longest_table(self.passes), question.avoided)
+        sweep = self.sweep
+        search(self._look, sweep.least, sweep.most, longest_table(self.passes), sweep.avoided)
 
     def _look(self, size: int) -> list[Measured]:
         """Time both at a size and return what is then known. Raises Ended where time or a backend does not allow it.
 
         When the time is up, this size is compared by the blocks that it has.
         """
-        case, names = self.question.case(size), [self.question.a, self.question.b]
+        case, names = self.sweep.case(size), [self.sweep.a, self.sweep.b]
         for number in range(self.passes):
             if time.monotonic() - self.start > self.seconds:
                 if number:

@@ -42,7 +42,7 @@ FLOOR = 1e-13  # lower errors, of splines that are exact, are drawn here: all ot
 
 def draw_all(run: Run, folder: Path, label: str) -> list[Path]:
     """Draw every figure that the run has data for, `label` in its name; returns the .png files, each beside an .svg."""
-    figures = (throughput, scaling, convergence, trajectory, fits, solvers) if run.question is None else (crossover,)
+    figures = (throughput, scaling, convergence, trajectory, fits, solvers) if run.sweep is None else (crossover,)
     written = []
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in another script is drawn as boxes
@@ -86,15 +86,15 @@ def scaling(run: Run) -> Figure | None:
 
 def crossover(run: Run) -> Figure | None:
     """Times of both backends against the size that varies, and below them their ratio; each with its interval."""
-    question, frame = run.question, comparison.crossover(run).dropna(subset="times_faster")
-    assert question is not None
+    sweep, frame = run.sweep, comparison.crossover(run).dropna(subset="times_faster")
+    assert sweep is not None
     if frame.empty:
         return None
     figure, grid = grid_of(2, 1, 9, 6.5, sharex=True, height_ratios=(2, 1))
     above, below = grid[:, 0]
     times, style = timed.throughput(run), styles_of(run)
-    for name in (question.a, question.b):
-        own = times[(times.backend == name) & (times.work == question.work)].set_index(question.over)
+    for name in (sweep.a, sweep.b):
+        own = times[(times.backend == name) & (times.work == sweep.work)].set_index(sweep.over)
         own = own.loc[frame["size"], ["median_us", "low_us", "high_us"]] / 1e6
         panels.draw_intervals(above, own.index, *own.to_numpy().T, label=plain(name), **style[name].of_marked_line())
     ratios = frame[["times_faster", "low", "high"]].to_numpy().T
@@ -104,9 +104,9 @@ def crossover(run: Run) -> Figure | None:
         for axes in (above, below):
             axes.axvspan(crossing.low, crossing.high, color="tab:grey", alpha=0.25, linewidth=0)
             axes.axvline(crossing.size, color="tab:grey", linewidth=0.8)
-    above.set(xscale="log", yscale="log", ylabel=plain(f"seconds of one {question.work}"))
-    below.set(xscale="log", yscale="log", xlabel=f"{question.over} size {question.symbol}")
-    below.set_ylabel(plain(f"{question.a} is times faster"))
+    above.set(xscale="log", yscale="log", ylabel=plain(f"seconds of one {sweep.work}"))
+    below.set(xscale="log", yscale="log", xlabel=f"{sweep.over} size {sweep.symbol}")
+    below.set_ylabel(plain(f"{sweep.a} is times faster"))
     below.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=4))
     below.yaxis.set_major_formatter("{x:g}")
     below.yaxis.set_minor_formatter("")

@@ -177,7 +177,7 @@ SOLVERS_TABLE = TableSpec(
     keys="target hidden",
     heading="{target}; H = {hidden}",
     note=SOLVERS_NOTE,
-    applies=lambda run: run.question is None and learning.has_solvers(run),
+    applies=lambda run: run.sweep is None and learning.has_solvers(run),
     sort=False,
 )
 SHORT = (  # columns that a terminal has room for

@@ -81,7 +81,7 @@ def write(results: Path, chosen: list[Run], formats: list[Format]) -> None:
 
 def write_against(results: Path, chosen: list[Run], older: Run, formats: list[Format]) -> None:
     """Write a table `against` of verdicts: each of the other runs of its kind against the older one."""
-    newer = [run for run in chosen if run.path != older.path and run.question == older.question]
+    newer = [run for run in chosen if run.path != older.path and run.sweep == older.sweep]
     if not newer:
         raise RelufitError(f"--against {older.name}: that is the run itself; name a newer one with --run")
     parts, frames = [], []
@@ -111,7 +111,7 @@ def tables_of(run: Run) -> list[str]:
 def section(run: Run, table: str, parts: Document) -> Document:
     """One run's part of a file: rows that differ from most have a letter, and the provenance stands at the end."""
     letters = marks(run)
-    kind = run.question.title if run.question is not None else run.kind
+    kind = run.sweep.title if run.sweep is not None else run.kind
     title = ": ".join(filter(None, (f"{run.machine}, {run.setting}", kind)))
     return [Heading(2, title), *(_marked(part, letters) for part in parts), *provenance(run, table)]
 
@@ -126,7 +126,7 @@ def _marked(element: Element, letters: dict[str, str]) -> Element:
 
 def main_table(run: Run) -> str:
     """The name of the table on the page: of an ordinary run the summary, or its ratios."""
-    if run.question is not None:
+    if run.sweep is not None:
         return "crossover"
     return "solvers" if is_of_solvers(run) else "headline" if run.profile == "headline" else "summary"
 

@@ -42,7 +42,7 @@ def shown(names: str) -> Columns:
 
 def is_ordinary(run: Run) -> bool:
     """Whether a run went over the grid: no crossover, and not solvers alone."""
-    return run.question is None and not is_of_solvers(run)
+    return run.sweep is None and not is_of_solvers(run)
 
 
 def flat(rows: pd.DataFrame, columns: Iterable[Column]) -> Table:

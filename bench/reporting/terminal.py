@@ -24,8 +24,8 @@ HELD = "\ue000"
 def show(run: Run) -> None:
     """Print the main table, and why the other backends are not in it; of a crossover its sizes and its sentence."""
     notes = [*map(str, throughput_tables.not_here(run))]
-    if run.question is not None:
-        title, notes = run.question.title, [verdicts.crossover_in_words(run)]
+    if run.sweep is not None:
+        title, notes = run.sweep.title, [verdicts.crossover_in_words(run)]
         frame = verdicts.crossover_table(run).frame.drop(columns="why not more")
     elif is_of_solvers(run):
         title, frame = "solvers", flat(solvers(run), learning_tables.SHORT).frame
@@ -48,7 +48,7 @@ def show_comparison(results: Path, a: str, b: str, name: str | None, complain: C
     else:
         found = runs(results, [name] if name else None, complain)
         # A crossover is the newest run of its two backends only, and the names of solvers are not those of backends.
-        usual = [run for run in found if run.question is None and run.kind != "solvers"]
+        usual = [run for run in found if run.sweep is None and run.kind != "solvers"]
         run = max(usual or found, key=lambda run: run.name)
         _demand_backends(run, a, b)
         frame, notes = comparison.two_backends(run, a, b), [verdicts.resolution_in_words(run)]

@@ -71,7 +71,7 @@ HEADLINE = {
 
 
 def summary(run: Run) -> pd.DataFrame:
-    """The main table: a row for each backend that ran, and the columns that decide most questions."""
+    """The main table: a row for each backend that ran, and the columns that answer most questions."""
     return _main_rows(run, SUMMARY)
 
 
@@ -246,5 +246,5 @@ BACKENDS = TableSpec(
     backends,
     shown("backend state facts"),
     lambda run, rows, columns: [flat(rows, columns)],
-    applies=lambda run: run.question is None,
+    applies=lambda run: run.sweep is None,
 )

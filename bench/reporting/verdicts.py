@@ -10,7 +10,7 @@ import pandas as pd
 from bench.analysis import comparison
 from bench.analysis.comparison import Changes, Row
 from bench.analysis.frames import Run
-from bench.grid.sweep import Question
+from bench.grid.sweep import Sweep
 from bench.journal.schema import CASE_FIELDS
 from bench.reporting.document import NO_CASES, Document, Heading, Table, Words
 from bench.reporting.number_format import digits, duration, ends, whole
@@ -173,60 +173,60 @@ def lay_out_crossover(run: Run, rows: pd.DataFrame, columns: Columns) -> Documen
 
 def crossover_table(run: Run) -> Table:
     """A line for each size: the times of both, how many times faster A is, and the verdict on it."""
-    question = run.question
-    assert question is not None
-    titles = {"A": question.a, "B": question.b, "A is times faster": f"{question.a} is times faster"}
-    size = Column("size", question.symbol, whole)
+    sweep = run.sweep
+    assert sweep is not None
+    titles = {"A": sweep.a, "B": sweep.b, "A is times faster": f"{sweep.a} is times faster"}
+    size = Column("size", sweep.symbol, whole)
     columns = [size, *(column._replace(title=titles.get(column.title, column.title)) for column in READ[1:])]
     return flat(comparison.crossover(run), columns)
 
 
 def crossover_in_words(run: Run) -> str:
     """Where which backend overtakes the other, or that none does, and what was not measured."""
-    question, row = run.question, comparison.measured(run)
-    assert question is not None
+    sweep, row = run.sweep, comparison.measured(run)
+    assert sweep is not None
     if comparison.disagrees(run):
         claim = "No crossover is claimed"
     elif not row:
         claim = "Nothing was compared"
     else:
         found = comparison.crossings(run)
-        claim = _overtaking(question, row, found) if found else _one_side(question, row)
-    return " ".join(f"{text}." for text in (claim, *_missing(run, question)))
+        claim = _overtaking(sweep, row, found) if found else _one_side(sweep, row)
+    return " ".join(f"{text}." for text in (claim, *_missing(run, sweep)))
 
 
-def _missing(run: Run, question: Question) -> list[str]:
+def _missing(run: Run, sweep: Sweep) -> list[str]:
     """A sentence for each size that a backend failed at, or that was not measured, and why."""
     found = []
-    for size, cases in run.cases[run.cases.status != "OK"].groupby(question.over):
+    for size, cases in run.cases[run.cases.status != "OK"].groupby(sweep.over):
         first = cases.to_dict("records")[0]
         verb = "was not measured" if first["status"] == "SKIPPED" else first["status"]
         whose = f"{first['backend']}: " if len(cases) == 1 or cases.reason.nunique() > 1 else ""
-        found.append(f"{question.symbol} = {whole(size)} {verb}: {whose}{first['reason']}")
+        found.append(f"{sweep.symbol} = {whole(size)} {verb}: {whose}{first['reason']}")
     return found
 
 
-def _overtaking(question: Question, row: list[Measured], found: list[Crossing]) -> str:
+def _overtaking(sweep: Sweep, row: list[Measured], found: list[Crossing]) -> str:
     """The first crossover, how far apart the backends are on either side of it, and the others."""
     first, *others = found
-    slow, fast = _names(question, first)
+    slow, fast = _names(sweep, first)
     end = others[0].low if others else row[-1].size
     below = _times(point for point in row if point.size <= first.low)
     above = _times(point for point in row if first.high <= point.size <= end)
     text = (
-        f"{fast} overtakes {slow} at {question.symbol} = {whole(ceil(first.size))} (between {whole(first.low)} and "
-        f"{whole(first.high)}): {question.words()}; below, {slow} is up to {digits(max(below))} times faster, "
+        f"{fast} overtakes {slow} at {sweep.symbol} = {whole(ceil(first.size))} (between {whole(first.low)} and "
+        f"{whole(first.high)}): {sweep.words()}; below, {slow} is up to {digits(max(below))} times faster, "
         f"above, {fast} up to {digits(max(above))} times"
     )
     for other in others:
-        slow, fast = _names(question, other)
+        slow, fast = _names(sweep, other)
         text += f"; then {fast} overtakes {slow} between {whole(other.low)} and {whole(other.high)}"
     return text
 
 
-def _names(question: Question, crossing: Crossing) -> tuple[str, str]:
+def _names(sweep: Sweep, crossing: Crossing) -> tuple[str, str]:
     """Who is overtaken, and who overtakes."""
-    return (question.a, question.b) if crossing.word == "FASTER" else (question.b, question.a)
+    return (sweep.a, sweep.b) if crossing.word == "FASTER" else (sweep.b, sweep.a)
 
 
 def _times(points: Iterable[Measured]) -> list[float]:
@@ -234,20 +234,18 @@ def _times(points: Iterable[Measured]) -> list[float]:
     return [max(point.ratio, 1 / point.ratio) for point in points if point.word in DECIDED]
 
 
-def _one_side(question: Question, row: list[Measured]) -> str:
+def _one_side(sweep: Sweep, row: list[Measured]) -> str:
     """No crossover was seen: who is the faster where one clearly is."""
-    n, times = question.symbol, _times(row)
+    n, times = sweep.symbol, _times(row)
     span = f"from {n} = {whole(row[0].size)} to {whole(row[-1].size)}" if len(row) > 1 else f"{n} = {row[0].size}"
     if not times:
-        return (
-            f"Neither {question.a} nor {question.b} is clearly faster at any size measured, {span}: {question.words()}"
-        )
+        return f"Neither {sweep.a} nor {sweep.b} is clearly faster at any size measured, {span}: {sweep.words()}"
     ahead = any(point.word == "FASTER" for point in row)
-    fast, slow = (question.a, question.b) if ahead else (question.b, question.a)
+    fast, slow = (sweep.a, sweep.b) if ahead else (sweep.b, sweep.a)
     where = "every size" if len(times) == len(row) else f"{len(times)} of {len(row)} sizes"
     rest = "" if len(times) == len(row) else ", and at the others no difference is clear"
     far = " to ".join(dict.fromkeys([digits(min(times)), digits(max(times))]))
-    return f"{fast} is faster than {slow} at {where} measured, {span}: {question.words()}; {far} times{rest}"
+    return f"{fast} is faster than {slow} at {where} measured, {span}: {sweep.words()}; {far} times{rest}"
 
 
 COMPARED = in_csv(f"a b {' '.join(CASE_FIELDS)} a_us b_us times_faster low high blocks verdict kind reason failed")
@@ -257,5 +255,5 @@ CROSSOVER = TableSpec(
     lambda run: with_reasons(comparison.crossover(run)),
     (*COMPARED, Column("size")),
     lay_out_crossover,
-    applies=lambda run: run.question is not None,
+    applies=lambda run: run.sweep is not None,
 )

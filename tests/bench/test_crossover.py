@@ -136,7 +136,7 @@ def test_the_journal_holds_alternating_blocks(cross: Callable[..., Any]) -> None
         "a": "early", "b": "steady", "over": "batch", "fixed": 4, "least": 1, "most": 8, "work": "gradient",
         "optimizer": "", "dtype": "float32",
     }  # fmt: skip
-    assert run.question == crossover.Question(**head["settings"]["crossover"])
+    assert run.sweep == crossover.Sweep(**head["settings"]["crossover"])
     first = [(line["backend"], line.get("pass", 0)) for line in lines if line["batch"] == 1]
     turns = [("early", "steady"), ("steady", "early")] * 5
     assert first == [(name, number) for number, turn in enumerate(turns) for name in turn]

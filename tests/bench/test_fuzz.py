@@ -22,14 +22,14 @@ from journals import followed, solved, spline
 
 from bench import report
 from bench.analysis.frames import read
-from bench.grid.sweep import Question
+from bench.grid.sweep import Sweep
 from bench.journal.schema import read_backend, read_case, read_header
 from bench.journal.values import ENTRIES, NUMBER_LIMIT, TEXT_LENGTH
 from bench.reporting import figures, page
 from relufit import RelufitError
 
 RAW = Path(__file__).resolve().parents[2] / "results" / "raw"
-ASKED = Question("numpy", "torch-cpu", "batch", 512, 1, 65536)
+ASKED = Sweep("numpy", "torch-cpu", "batch", 512, 1, 65536)
 LATE = b'{"kind":"backend","backend":"cupy","reason":"no driver","facts":{"threads":"1"}}'
 BACKENDS = ("numpy", "torch-cpu", "cupy")  # of the many in a real first line: two that ran, and one that could not
 TEXTS = [
@@ -261,7 +261,7 @@ def test_a_hostile_question_of_a_crossover_is_shown_as_it_is(text: str, tmp_path
     """Hostile backends, work and rules of a crossover are text in headings, sentences and figures."""
     heads, cases = real_lines()
     line = next(line for line in cases if b'"gradient"' in line and b'"OK"' in line)
-    asked = Question(text, "numpy", "batch", 512, 1, 65536)
+    asked = Sweep(text, "numpy", "batch", 512, 1, 65536)
     head = json.loads(heads[0])
     head["settings"]["crossover"] = asked.settings()
     sizes = [

@@ -12,18 +12,18 @@ from bench import compare, report
 from bench.analysis import comparison
 from bench.analysis.frames import Run, read, runs
 from bench.grid import sweep
-from bench.grid.sweep import Question
+from bench.grid.sweep import Sweep
 from bench.reporting import verdicts
 from bench.reporting.number_format import NO_BREAK
 from bench.reporting.verdicts import crossover_in_words
 
-ASKED = Question("numpy", "torch-cpu", "batch", 512, 1, 65536)
+ASKED = Sweep("numpy", "torch-cpu", "batch", 512, 1, 65536)
 FALLING = {1: 4.1, 8: 3.0, 64: 2.5, 512: 1.5, 724: 1.2, 1024: 0.8, 4096: 0.5, 65536: 1 / 6.2}
 DISAGREES = "output is off by 2: 1 is allowed"
 
 
 def blocks(
-    asked: Question, size: int, ratio: float, passes: int = 12, seconds: float = 1e-3, steps: int = 1
+    asked: Sweep, size: int, ratio: float, passes: int = 12, seconds: float = 1e-3, steps: int = 1
 ) -> list[dict[str, Any]]:
     """The lines of one size: A takes `seconds` a step, B `ratio` times as much; blocks scatter by 1 %."""
     case = {**vars(asked.case(size)), "agreement": None}
@@ -35,13 +35,13 @@ def blocks(
     return lines
 
 
-def failed(asked: Question, size: int, backend: str, status: str, reason: str) -> dict[str, Any]:
+def failed(asked: Sweep, size: int, backend: str, status: str, reason: str) -> dict[str, Any]:
     """A line without a time."""
     case = vars(asked.case(size))
     return line(backend, **{**case, "status": status, "reason": reason, "seconds": None, "agreement": None})
 
 
-def write(results: Path, asked: Question, *lines: dict[str, Any], name: str = "20260103T000000Z-cccc") -> Path:
+def write(results: Path, asked: Sweep, *lines: dict[str, Any], name: str = "20260103T000000Z-cccc") -> Path:
     """A journal of a crossover."""
     settings = {"profile": "crossover", "threads": None, "crossover": asked.settings()}
     names = {name: {"reason": None, "facts": {}} for name in (asked.a, asked.b)}
@@ -52,7 +52,7 @@ def write(results: Path, asked: Question, *lines: dict[str, Any], name: str = "2
     return path
 
 
-def make(results: Path, ratios: dict[int, float], *more: dict[str, Any], asked: Question = ASKED) -> Run:
+def make(results: Path, ratios: dict[int, float], *more: dict[str, Any], asked: Sweep = ASKED) -> Run:
     """The run of such a journal."""
     return read(write(results, asked, *(line for n, r in ratios.items() for line in blocks(asked, n, r)), *more))
 
@@ -72,7 +72,7 @@ def test_the_table_is_made_from_the_journal(tmp_path: Path) -> None:
 
 def test_foreign_cases_are_no_part_of_it(tmp_path: Path) -> None:
     """A case of another width in the same journal is not another size."""
-    other = Question("numpy", "torch-cpu", "batch", 64, 1, 65536)
+    other = Sweep("numpy", "torch-cpu", "batch", 64, 1, 65536)
     run = make(tmp_path, FALLING, *blocks(other, 9000, 3.0))
     assert comparison.crossover(run)["size"].tolist() == list(FALLING)
 
@@ -92,7 +92,7 @@ def test_what_the_machine_cannot_tell_apart_is_no_side_of_a_crossover(tmp_path: 
 
 def test_times_are_of_a_step(tmp_path: Path) -> None:
     """A's calls of eight steps and B's of one are compared step by step."""
-    asked = Question("numpy", "torch-cpu", "hidden", 32, 1, 4096, "step", "adam")
+    asked = Sweep("numpy", "torch-cpu", "hidden", 32, 1, 4096, "step", "adam")
     run = read(write(tmp_path, asked, *blocks(asked, 64, 2.0, steps=8), *blocks(asked, 512, 0.5, steps=8)))
     assert comparison.crossover(run).times_faster.tolist() == pytest.approx([2.0, 0.5], rel=1e-3)
     assert "at H = 182 (between 64 and 512): adam step, N = 32, float32" in crossover_in_words(run)
@@ -216,15 +216,15 @@ def test_a_folder_of_crossovers_alone_is_reported(tmp_path: Path) -> None:
 
 
 def test_each_question_is_a_kind_of_run(tmp_path: Path) -> None:
-    """The newest run of each question is shown, beside the ordinary run and other questions of its backends."""
+    """The newest run of each sweep is shown, beside the ordinary run and other sweeps of its backends."""
     ordinary(tmp_path, "20260101T000000Z-aaaa")
     asked = {
         "20260102": ASKED,
         "20260103": ASKED,
-        "20260104": Question("torch-cpu", "numpy", "batch", 512, 1, 65536),
-        "20260105": Question("numpy", "torch-cpu", "hidden", 800, 1, 4096),
-        "20260106": Question("numpy", "torch-cpu", "batch", 64, 1, 65536),
-        "20260107": Question("numpy", "torch-cpu", "batch", 512, 8, 4096, "step", "sgd", "float64"),
+        "20260104": Sweep("torch-cpu", "numpy", "batch", 512, 1, 65536),
+        "20260105": Sweep("numpy", "torch-cpu", "hidden", 800, 1, 4096),
+        "20260106": Sweep("numpy", "torch-cpu", "batch", 64, 1, 65536),
+        "20260107": Sweep("numpy", "torch-cpu", "batch", 512, 8, 4096, "step", "sgd", "float64"),
     }
     for name, one in asked.items():
         write(tmp_path, one, *blocks(one, 100, 2.0), name=name)
@@ -266,15 +266,15 @@ def test_a_crossover_is_not_compared_with_an_older_ordinary_run(tmp_path: Path) 
      {**ASKED.settings(), "least": True}, {**ASKED.settings(), "over": "depth"}],
 )  # fmt: skip
 def test_a_damaged_question_is_none(found: object) -> None:
-    """A run with a damaged question is an ordinary one; a whole question comes back as it was."""
+    """A run with a damaged sweep is an ordinary one; a whole sweep comes back as it was."""
     assert sweep.read(found) is None
     assert sweep.read(json.loads(json.dumps(ASKED.settings()))) == ASKED
 
 
 def test_a_step_avoids_the_batch_of_minibatches() -> None:
     """The batch at which a step goes through an epoch is avoided; where the width varies none is."""
-    assert Question("a", "b", "batch", 512, 1, 100, "step", "adam").avoided == (32,)
-    assert Question("a", "b", "hidden", 32, 1, 100, "step", "adam").avoided == ()
+    assert Sweep("a", "b", "batch", 512, 1, 100, "step", "adam").avoided == (32,)
+    assert Sweep("a", "b", "hidden", 32, 1, 100, "step", "adam").avoided == ()
     assert ASKED.avoided == ()
 
 
