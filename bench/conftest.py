@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.grid.case import PROFILES, REPEATED, Case
+from bench.grid.case import REPEATED, Case
+from bench.grid.profiles import PROFILES
 from bench.hardware import machine
 from bench.journal import resume
 from bench.journal.reader import read_lines

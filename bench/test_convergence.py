@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.grid.case import TRAIN_SAMPLES, draw
+from bench.grid.case import TRAIN_SAMPLES
+from bench.grid.data import draw
 from bench.measure.trial import Trial, count_subnormals
 from relufit import Params, backprop, targets
 from relufit.data import split

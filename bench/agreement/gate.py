@@ -7,7 +7,8 @@ from typing import Any
 
 from bench.agreement import error_bounds
 from bench.agreement.inputs import gate_inputs
-from bench.grid.case import GRADIENTS, RULES, STABLE_RATE, Case, draw
+from bench.grid.case import GRADIENTS, RULES, STABLE_RATE, Case
+from bench.grid.data import draw
 from relufit.backend import Backend
 from relufit.data import Plan
 from relufit.optim import SGD

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.agreement import error_bounds
-from bench.grid.case import Case, draw
+from bench.grid.case import Case
+from bench.grid.data import draw
 from relufit.backend import Backend
 from relufit.backends.numpy import NumpyBackend
 from relufit.data import Plan, draw_plan

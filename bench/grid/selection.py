@@ -5,7 +5,8 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
-from bench.grid.case import LEARNING, SIZED_BY_BATCH, Case, grid
+from bench.grid.case import LEARNING, SIZED_BY_BATCH, Case
+from bench.grid.profiles import grid
 from bench.recipes import known_names
 from relufit import backends, targets
 from relufit.errors import RelufitError

@@ -10,8 +10,9 @@ import numpy as np
 
 from bench.agreement import error_bounds, gate
 from bench.agreement.inputs import PARAMETER_SETS, along_a_run, inputs_of
-from bench.grid.case import GRADIENTS, MANY_SAMPLES, Case, draw
+from bench.grid.case import GRADIENTS, Case
 from bench.grid.cost import working_bytes
+from bench.grid.data import MANY_SAMPLES, draw
 from bench.hardware import interference, machine, memory, nvidia
 from bench.journal.status import row
 from bench.measure import timing

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from bench.grid import selection
-from bench.grid.case import LEARNING, PROFILES, SOLVED, SOLVERS, Case, draw, grid
+from bench.grid.case import LEARNING, SOLVERS, Case
+from bench.grid.data import draw
+from bench.grid.profiles import PROFILES, SOLVED, grid
 from bench.measure import budget, timing
 from bench.measure.budget import MAX_CASE_SECONDS, SHARE_FOR_ROUNDS, Budget, Unsuitable
 from bench.recipes import known_names
@@ -177,8 +179,8 @@ def test_a_case_draws_the_same_inputs_each_time() -> None:
 
 def test_many_samples_are_drawn_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many samples drawn in pieces are the same whatever follows them, and are kept for the next backend."""
-    monkeypatch.setattr("bench.grid.case.MANY_SAMPLES", 100)
-    monkeypatch.setattr("bench.grid.case.PIECE", 64)
+    monkeypatch.setattr("bench.grid.data.MANY_SAMPLES", 100)
+    monkeypatch.setattr("bench.grid.data.PIECE", 64)
     case = Case("scaling", 150, inputs=2)
     _, x, y = draw(case)
     assert (x.shape, y.shape, x.dtype, y.dtype) == ((150, 2), (150, 1), np.float32, np.float32)
