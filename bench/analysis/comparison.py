@@ -11,13 +11,13 @@ import pandas as pd
 from bench.analysis import warnings
 from bench.analysis.derived import BASELINES, in_order
 from bench.analysis.frames import Run
+from bench.grid.workloads import named
 from bench.journal.passes import FAILED
 from bench.journal.schema import CASE_FIELDS
 from bench.reporting.number_format import digits, duration
 from bench.statistics.intervals import Comparison, compare_groups, compare_pairs
 from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN, Pair, judge
 
-COMPARED = ("forward", "gradient", "step", "ensemble", "latency", "to_device", "to_host", "scaling")
 COLUMNS = (
     "a",
     "b",
@@ -162,7 +162,7 @@ def in_cells(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _rows(run: Run) -> Rows:
     """The rows of a run that have a time or should have one, by backend and case."""
-    timed = run.cases[run.cases.work.isin(COMPARED)].to_dict("records")
+    timed = run.cases[run.cases.work.isin(named(timed=True))].to_dict("records")
     return {(row["backend"], *(row[name] for name in CASE_FIELDS)): row for row in timed}
 
 

@@ -13,6 +13,7 @@ from bench.analysis import roofline, warnings
 from bench.analysis.frames import Run
 from bench.grid.case import Case
 from bench.grid.cost import is_hinge
+from bench.grid.workloads import named
 from bench.statistics.intervals import median_interval
 
 BASELINES = {"cpu": "torch-cpu", "cuda": "torch-cuda"}  # of each device: what most people use
@@ -21,7 +22,6 @@ BASELINE = BASELINES["cpu"]
 # the baseline is published. Where it is faster, because the loader's cost is not in it, ratios are on the modest side.
 BASELINE_PEER, SLOWER_BY = "torch-recipe", 1.05
 THRESHOLDS = (1e-2, 1e-3, 1e-4)
-TIMED = ("forward", "gradient", "step", "latency", "to_device", "to_host")
 TIMED_KEYS = ("work", "batch", "hidden", "dtype", "optimizer", "backend", "device", "algorithm")
 SCALING_COLUMNS = ("dtype", "hidden", "batch", "samples", "backend", "algorithm", "status", "median_seconds",
                    "low_seconds", "high_seconds", "samples_per_second", "share_of_roof", "share_of_copy",
@@ -42,7 +42,7 @@ TRAJECTORY_COLUMNS = ("target", "optimizer", "scheme", "dtype", "hidden", "backe
 @lru_cache(maxsize=4)
 def throughput(run: Run) -> pd.DataFrame:
     """Times and rates of forward, gradient, their difference, step, latency and transfer. Kept: not to be changed."""
-    cases = run.cases[run.cases.work.isin(TIMED)]
+    cases = run.cases[run.cases.work.isin(named(table="throughput"))]
     rows = [_timed_row(run, case) for case in cases.to_dict("records")]
     if not rows:
         return pd.DataFrame()

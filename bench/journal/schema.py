@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from bench.grid import sweep
 from bench.grid.case import Case
+from bench.grid.workloads import workload
 from bench.journal.values import (
     LEAST_SECONDS,
     NUMBER_LIMIT,
@@ -34,7 +35,6 @@ from bench.journal.values import (
 )
 from relufit.params import DTYPES
 
-UNTIMED = ("agreement", "memory", "convergence", "trajectory", "solving")  # work whose rows have no rounds
 UNSYNCHRONIZED = 3.0  # read_back_seconds over the clock's seconds, above which a call was not waited for
 NAN = float("nan")
 
@@ -158,7 +158,7 @@ def read_case(value: Any) -> dict[str, Any]:
 def _check_together(case: dict[str, Any]) -> None:
     """Raise ValueError where the fields do not fit each other."""
     done = case["status"] in ("OK", "DIVERGED")
-    if case["status"] == "OK" and case["seconds"] is None and case["work"] not in UNTIMED:
+    if case["status"] == "OK" and case["seconds"] is None and workload(case["work"]).timed:
         raise ValueError("a finished case needs rounds of positive seconds")
     _check_curves(case, ("step", "train_seconds", "test_mse"), done and case["work"] == "convergence")
     _check_curves(case, ("step", "train_seconds", "max_error", "mse"), done and case["work"] == "solving")

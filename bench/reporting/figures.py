@@ -17,6 +17,7 @@ from matplotlib.ticker import LogLocator
 from bench.analysis import crossings, derived
 from bench.analysis.frames import Run
 from bench.grid.cost import is_hinge
+from bench.grid.workloads import WORKLOADS
 from bench.reporting import solver_curves
 from bench.reporting.crossover import phrase
 from bench.reporting.styles import Style, legend, plain, styles
@@ -31,7 +32,6 @@ STYLE: dict[Any, Any] = {
 }
 FITS_ACROSS = 6  # panels in a row
 MOST_FITS, MOST_KINDS = 36, 12  # backends, and kinds of runs, that a figure has panels for; tables have them all
-PANELS = {"forward": "forward", "gradient": "forward + backward", "step": "training step, Adam"}
 
 
 def draw_all(run: Run, folder: Path, label: str) -> list[Path]:
@@ -69,7 +69,7 @@ def throughput(run: Run) -> Figure | None:
     frame = frame[
         (frame.hidden == hidden) & (frame.dtype == dtype) & (frame.status == "OK") & (frame.optimizer != "sgd")
     ]
-    works = [work for work in PANELS if (frame.work == work).any()]
+    works = [kind for kind in WORKLOADS.values() if kind.cost and (frame.work == kind.name).any()]
     if not works:
         return None
     figure = Figure(figsize=(2 + 10 / 3 * len(works), 4.2), layout="constrained")
@@ -78,10 +78,11 @@ def throughput(run: Run) -> Figure | None:
     for panel, work in zip(panels, works, strict=True):
         for name in derived.in_order(run):
             own = frame[frame.backend == name]
-            rows = own[own.work == work].sort_values("batch")
+            rows = own[own.work == work.name].sort_values("batch")
             if len(rows):
                 panel.plot(rows.batch, rows.samples_per_second, label=_label(name, own), **_marked(style[name]))
-        panel.set(xscale="log", yscale="log", xlabel="batch size N", title=PANELS[work])
+        title = work.title.lower() + ", Adam" * (work.verb == "train")
+        panel.set(xscale="log", yscale="log", xlabel="batch size N", title=title)
     panels[0].set(ylabel="samples per second")
     legend(figure, panels)
     figure.suptitle(_title(run), fontsize=10)
