@@ -26,7 +26,7 @@ from bench.grid.workloads import workload
 from bench.hardware import machine
 from bench.journal import resume
 from bench.journal.reader import read_lines
-from bench.journal.status import row, status_of
+from bench.journal.status import Status, row, status_of
 from bench.journal.writer import Journal
 from bench.measure import header, isolation, options, timing
 from bench.measure.budget import CASE_SECONDS, MAX_CASE_SECONDS, QUICK_SECONDS, Budget, Past, Unsuitable
@@ -266,7 +266,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         if measures(item.config) and unavailable(name) is None:
             line = row(item.callspec.params["case"], name, item.callspec.params["number"])
             journal_of(item.config).write({**line, "status": status, "reason": reason})
-            if status != "SKIPPED" and has_failed(name):
+            if status != Status.SKIPPED and has_failed(name):
                 journal_of(item.config).end_case()
                 pytest.exit(f"the device failed under {name}; --resume goes on in a new process", DEVICE_FAILED)
     if call.when == "teardown" and JOURNAL in item.config.stash:

@@ -15,7 +15,7 @@ from bench.grid.cost import working_bytes
 from bench.grid.data import MANY_SAMPLES, draw
 from bench.grid.workloads import workload
 from bench.hardware import interference, machine, memory, nvidia
-from bench.journal.status import row
+from bench.journal.status import Status, row
 from bench.measure import timing
 from bench.measure.budget import SHARE_FOR_ROUNDS, Past, Unsuitable
 from relufit import targets
@@ -238,7 +238,7 @@ class Trial:
             found["device_seconds"] = timing.device_seconds(call, clock, self.backend.synchronize, seconds) or None
         return found
 
-    def record(self, *, status: str = "OK", reason: str | None = None, **measured: Any) -> None:
+    def record(self, *, status: str = Status.OK, reason: str | None = None, **measured: Any) -> None:
         """Write the finished case to the journal, unless timing is disabled."""
         if self.benchmark.disabled:
             return

@@ -18,6 +18,7 @@ from bench.analysis import crossings, derived
 from bench.analysis.frames import Run
 from bench.grid.cost import is_hinge
 from bench.grid.workloads import WORKLOADS
+from bench.journal.status import Status
 from bench.reporting import solver_curves
 from bench.reporting.crossover import phrase
 from bench.reporting.styles import Style, legend, plain, styles
@@ -67,7 +68,7 @@ def throughput(run: Run) -> Figure | None:
     if frame.empty:
         return None
     frame = frame[
-        (frame.hidden == hidden) & (frame.dtype == dtype) & (frame.status == "OK") & (frame.optimizer != "sgd")
+        (frame.hidden == hidden) & (frame.dtype == dtype) & (frame.status == Status.OK) & (frame.optimizer != "sgd")
     ]
     works = [kind for kind in WORKLOADS.values() if kind.cost and (frame.work == kind.name).any()]
     if not works:
@@ -92,7 +93,7 @@ def throughput(run: Run) -> Figure | None:
 def scaling(run: Run) -> Figure | None:
     """Seconds of one full-batch gradient against N, at the width and dtype of the figures."""
     frame, (hidden, dtype) = derived.scaling(run), derived.focus(run)
-    frame = frame[(frame.hidden == hidden) & (frame.dtype == dtype) & (frame.status == "OK")]
+    frame = frame[(frame.hidden == hidden) & (frame.dtype == dtype) & (frame.status == Status.OK)]
     if frame.empty:
         return None
     figure = Figure(figsize=(11, 5), layout="constrained")
@@ -188,7 +189,7 @@ def convergence(run: Run) -> Figure | None:
 def trajectory(run: Run) -> Figure | None:
     """How far free runs are from float64's, against steps; a panel for each case."""
     hidden, _ = derived.focus(run)
-    cases = run.cases[(run.cases.work == "trajectory") & (run.cases.status == "OK") & (run.cases.hidden == hidden)]
+    cases = run.cases[(run.cases.work == "trajectory") & (run.cases.status == Status.OK) & (run.cases.hidden == hidden)]
     cases = cases[[bool(values) for values in cases.distance]]  # not those of an own order
     if cases.empty:
         return None
@@ -258,7 +259,7 @@ def _fit(axes: Axes, cases: Any, target_name: str, backend: str) -> None:
 
 def _finished(run: Run) -> Any:
     """Training runs that ended well, at the width and dtype of the figures: a frame."""
-    cases = run.cases[(run.cases.work == "convergence") & (run.cases.status == "OK")]
+    cases = run.cases[(run.cases.work == "convergence") & (run.cases.status == Status.OK)]
     hidden, dtype = derived.focus(run)
     return cases[(cases.hidden == hidden) & (cases.dtype == dtype)]
 

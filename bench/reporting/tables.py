@@ -9,6 +9,7 @@ import pandas as pd
 from bench.analysis import comparison, crossings, derived
 from bench.analysis.frames import Run
 from bench.grid.workloads import named, workload
+from bench.journal.status import Status
 from bench.reporting import solver_tables, summary
 from bench.reporting.crossover import phrase
 from bench.reporting.document import NO_CASES, Block, Heading, Table, Words
@@ -70,7 +71,7 @@ def lay_out_scaling(run: Run) -> list[Block]:
     blocks: list[Block] = [SCALING_NOTE]
     for (dtype, hidden), rows in frame.groupby(["dtype", "hidden"], sort=True) if len(frame) else ():
         cells = [
-            duration(row["median_seconds"]) if row["status"] == "OK" else row["status"]
+            duration(row["median_seconds"]) if row["status"] == Status.OK else row["status"]
             for row in rows.to_dict("records")
         ]
         matrix = rows.assign(cell=cells).pivot_table(
@@ -89,7 +90,9 @@ def lay_out_ensembles(run: Run) -> list[Block]:
     blocks: list[Block] = [ENSEMBLES_NOTE]
     keys = ["dtype", "hidden", "batch", "optimizer"]
     for (dtype, hidden, batch, rule), rows in frame.groupby(keys, sort=True) if len(frame) else ():
-        shown = [digits(row.networks_per_second) if row.status == "OK" else row.status for row in rows.itertuples()]
+        shown = [
+            digits(row.networks_per_second) if row.status == Status.OK else row.status for row in rows.itertuples()
+        ]
         matrix = rows.assign(cell=shown).pivot_table(
             index="backend", columns="networks", values="cell", aggfunc="first", sort=False
         )
