@@ -146,7 +146,7 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 
 def _is_absent(journal: Path, name: str) -> bool:
     """Whether a backend has said already that it cannot run here."""
-    return read_lines(journal)[0]["backends"].get(name, {}).get("reason") is not None
+    return bool(read_lines(journal)[0]["backends"].get(name, {}).get("reason"))
 
 
 def _journals(results: Path) -> list[Path]:
