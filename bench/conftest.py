@@ -20,11 +20,13 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.grid.case import PROFILES, REPEATED, Case
+from bench.grid.case import Case
+from bench.grid.profiles import QUICK
+from bench.grid.workloads import workload
 from bench.hardware import machine
 from bench.journal import resume
 from bench.journal.reader import read_lines
-from bench.journal.status import row, status_of
+from bench.journal.status import Status, row, status_of
 from bench.journal.writer import Journal
 from bench.measure import header, isolation, options, timing
 from bench.measure.budget import CASE_SECONDS, MAX_CASE_SECONDS, QUICK_SECONDS, Budget, Past, Unsuitable
@@ -66,7 +68,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if not option.isolate or isolation.CHILD in os.environ or option.collectonly:
         return None
     names = options.choose(option)[1]
-    seconds = option.seconds or (QUICK_SECONDS if option.profile == PROFILES[0] else None)
+    seconds = option.seconds or (QUICK_SECONDS if option.profile == QUICK else None)
     say = lambda text: print(f"bench: {text}", file=sys.stderr, flush=True)  # noqa: E731, T201
     arguments = list(config.invocation_params.args)
     try:
@@ -96,7 +98,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def repeats(case: Case) -> bool:
     """Whether later passes measure the case again: what is timed, not what is learned or compared."""
-    return case.work in REPEATED
+    return workload(case.work).repeated
 
 
 @pytest.hookimpl(trylast=True)  # so that what -k leaves out is out already
@@ -159,7 +161,7 @@ def budget(request: pytest.FixtureRequest) -> Budget:
         for item in request.session.items
         if hasattr(item, "callspec") and unavailable(item.callspec.params.get("name", "numpy")) is None
     ]
-    quick = QUICK_SECONDS if config.option.profile == PROFILES[0] else None
+    quick = QUICK_SECONDS if config.option.profile == QUICK else None
     # Where nothing is timed every body runs once, however long that takes.
     disabled = config._benchmarksession.disabled  # type: ignore[attr-defined]
     seconds = None if disabled else config.option.seconds or quick
@@ -264,7 +266,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         if measures(item.config) and unavailable(name) is None:
             line = row(item.callspec.params["case"], name, item.callspec.params["number"])
             journal_of(item.config).write({**line, "status": status, "reason": reason})
-            if status != "SKIPPED" and has_failed(name):
+            if status != Status.SKIPPED and has_failed(name):
                 journal_of(item.config).end_case()
                 pytest.exit(f"the device failed under {name}; --resume goes on in a new process", DEVICE_FAILED)
     if call.when == "teardown" and JOURNAL in item.config.stash:

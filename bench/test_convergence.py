@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.grid.case import TRAIN_SAMPLES, draw
+from bench.grid.case import TRAIN_SAMPLES
+from bench.grid.data import draw
+from bench.journal.status import Status
 from bench.measure.trial import Trial, count_subnormals
 from relufit import Params, backprop, targets
 from relufit.data import split
@@ -33,13 +35,13 @@ def test_convergence(trial: Trial) -> None:
     """Train 800 of 1000 samples in batches of 32, and look at the 200 others after every slice."""
     trial.gate()
     run = Run(trial)
-    status, reason = "OK", None
+    status, reason = Status.OK, None
     try:
         trial.benchmark.pedantic(run.train_slice, setup=run.look, rounds=SLICES if trial.benchmark.enabled else 1)
         run.look()
     except Diverging as error:
         trial.benchmark.has_error = False
-        status, reason = "DIVERGED", str(error)
+        status, reason = Status.DIVERGED, str(error)
     trial.record(status=status, reason=reason, **run.result())
 
 

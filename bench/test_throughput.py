@@ -11,7 +11,7 @@ What is paid once, building the samples and the first call, is measured apart an
 import numpy as np
 import pytest
 
-from bench.grid.case import draw
+from bench.grid.data import draw
 from bench.measure import throughput
 from bench.measure.trial import Trial
 

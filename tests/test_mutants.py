@@ -9,7 +9,8 @@ from conformance import REQUIREMENTS
 from mutants import UncorrectedAdam
 
 from bench.agreement import error_bounds
-from bench.grid.case import Case, draw
+from bench.grid.case import Case
+from bench.grid.data import draw
 from bench.journal.status import Disagreement
 from relufit import Params, State, optim
 from relufit.backend import Backend, Samples

@@ -7,13 +7,14 @@ from typing import Any
 
 from bench.agreement import error_bounds
 from bench.agreement.inputs import gate_inputs
-from bench.grid.case import GRADIENTS, RULES, STABLE_RATE, Case, draw
+from bench.grid.case import RULES, STABLE_RATE, Case
+from bench.grid.data import draw
+from bench.grid.workloads import workload
 from relufit.backend import Backend
 from relufit.data import Plan
 from relufit.optim import SGD
 
 Checks = dict[str, error_bounds.Check]
-LISTED = ("agreement", "trajectory")  # work whose rows list every quantity, for it is their subject
 
 
 def compare(backend: Backend, case: Case, plan: Plan) -> Checks:
@@ -46,7 +47,7 @@ def recorded(case: Case, checks: Checks) -> dict[str, Any] | None:
     """What a row keeps: the worst quantity, and of a timed gradient the gradient as a whole; or all of them."""
     if not checks:
         return None
-    if case.work not in LISTED:
+    if not workload(case.work).lists_checks:
         name, worst = error_bounds.worst(checks)
-        checks = {name: worst, **({"gradient": checks["gradient"]} if case.work in GRADIENTS else {})}
+        checks = {name: worst, **({"gradient": checks["gradient"]} if workload(case.work).is_gradient else {})}
     return {name: check._asdict() for name, check in checks.items()}

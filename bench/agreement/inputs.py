@@ -6,7 +6,8 @@ from functools import lru_cache
 import numpy as np
 
 from bench.agreement import error_bounds
-from bench.grid.case import MANY_SAMPLES, TRAIN_SAMPLES, Case, draw
+from bench.grid.case import TRAIN_SAMPLES, Case
+from bench.grid.data import MANY_SAMPLES, draw
 from relufit.backends.numpy import NumpyBackend
 from relufit.data import Plan
 from relufit.optim import Adam

@@ -15,9 +15,8 @@ def agreement(run: Run) -> pd.DataFrame:
     for case in run.cases[run.cases.work == "agreement"].to_dict("records"):
         names = ("dtype", "batch", "inputs", "hidden", "outputs", "backend", "status", "reason")
         common = {name: case[name] for name in names}
-        checks = case["agreement"] if isinstance(case["agreement"], dict) else {}
-        rows += [{**common, "quantity": quantity, **check} for quantity, check in checks.items()]
-        if not checks:
+        rows += [{**common, "quantity": quantity, **check} for quantity, check in case["agreement"].items()]
+        if not case["agreement"]:
             rows.append({**common, "quantity": None, "error": np.nan, "bound": np.nan, "share": np.nan})
     return pd.DataFrame(rows)
 

@@ -11,13 +11,13 @@ from bench.analysis import warnings
 from bench.analysis.frames import Run, in_order, kept
 from bench.analysis.throughput import BASELINES
 from bench.grid.case import Case
-from bench.journal.passes import FAILED
+from bench.grid.workloads import named
 from bench.journal.schema import CASE_FIELDS
+from bench.journal.status import Status, statuses
 from bench.statistics.bisection import Crossing, Measured, find_crossings
 from bench.statistics.intervals import Comparison, compare_groups, compare_pairs
 from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN, Pair, Verdict, judge
 
-COMPARED = ("forward", "gradient", "step", "ensemble", "latency", "to_device", "to_host", "scaling")
 COLUMNS = ("a", "b", *CASE_FIELDS, "a_us", "b_us", "times_faster", "low", "high", "blocks", "verdict", "kind",
            "least", "p_different", "detail", "failed")  # fmt: skip
 USUAL_PASSES = 12  # the number of passes that a run to be compared should have
@@ -57,9 +57,9 @@ def against_baseline(run: Run) -> pd.DataFrame:
     found: dict[tuple[Any, ...], list[Found]] = {}
     for name in in_order(run):
         for key in (key for key in rows if key[0] == name):
-            base = BASELINES.get(rows[key]["device"] or "cpu", "")
+            base = BASELINES.get(rows[key]["device"], "")
             other = rows.get((base, *key[1:]))
-            if other is not None and name != base and "OK" in (rows[key]["status"], other["status"]):
+            if other is not None and name != base and Status.OK in (rows[key]["status"], other["status"]):
                 table = tuple(rows[key][column] for column in TABLE)
                 pair = _in_one_run(run, rows[key], other)
                 found.setdefault(table, []).append((name, base, rows[key], other, pair))
@@ -75,7 +75,7 @@ def two_runs(new: Run, old: Run) -> Changes:
         a, b = _scaled(rows, key, away), _scaled(others, key, away)
         sound = _unsound(new, rows[key]) or _unsound(old, others[key])
         pair = Pair(compare_groups(a, b, MARGIN), unsound=sound) if a and b else None
-        if pair is not None or rows[key]["status"] in FAILED:
+        if pair is not None or rows[key]["status"] in statuses(failed=True):
             found.append((key[0], key[0], rows[key], others[key], pair))
     least, because = _control([pair.comparison.ratio for *_, pair in found if pair is not None])
     judged: list[Found] = []
@@ -95,7 +95,7 @@ def resolution_table(aa: Run) -> pd.DataFrame:
     """Each backend's passes of an A/A run against themselves, even against odd."""
     found: list[Found] = []
     for (name, *_), row in _rows(aa).items():
-        if row["status"] == "OK" and len(row["passes"]) >= 2 * LEAST_BLOCKS:
+        if row["status"] == Status.OK and len(row["passes"]) >= 2 * LEAST_BLOCKS:
             blocks = _blocks(row)
             even, odd = ([blocks[number] for number in sorted(blocks) if number % 2 == side] for side in (0, 1))
             pairs = min(len(even), len(odd))
@@ -129,7 +129,7 @@ def _widths(table: pd.DataFrame) -> pd.Series:
 
 def has_pairs(run: Run) -> bool:
     """Whether any case of a run has passes enough to be compared in pairs."""
-    return any(row["status"] == "OK" and len(row["passes"]) >= LEAST_BLOCKS for row in _rows(run).values())
+    return any(row["status"] == Status.OK and len(row["passes"]) >= LEAST_BLOCKS for row in _rows(run).values())
 
 
 @kept
@@ -156,12 +156,12 @@ def crossings(run: Run) -> list[Crossing]:
 
 def disagrees(run: Run) -> bool:
     """Whether any backend disagrees with float64 in any case."""
-    return bool((run.cases.status == "DISAGREES").any())
+    return bool((run.cases.status == Status.DISAGREES).any())
 
 
 def _rows(run: Run) -> Rows:
     """The rows of a run that have a time or should have one, by backend and case."""
-    timed = run.cases[run.cases.work.isin(COMPARED)].to_dict("records")
+    timed = run.cases[run.cases.work.isin(named(timed=True))].to_dict("records")
     return {(row["backend"], *(row[name] for name in CASE_FIELDS)): row for row in timed}
 
 
@@ -169,7 +169,7 @@ def _only(rows: Rows, others: Rows) -> Only:
     """The timed cases that the other run does not have."""
     known, only = {key[0] for key in others}, dict[str, list[Row]]()
     for key, row in rows.items():
-        if key not in others and row["status"] == "OK":
+        if key not in others and row["status"] == Status.OK:
             only.setdefault(key[0], []).append(row)
     return [(name, cases, name not in known) for name, cases in only.items()]
 
@@ -185,7 +185,7 @@ def _rounds(row: Row) -> list[float]:
 
 def _in_one_run(run: Run, a: Row, b: Row) -> Pair | None:
     """Compare the passes that both rows have; where they are too few, the rounds, with room for drift."""
-    if not a["status"] == b["status"] == "OK":
+    if not a["status"] == b["status"] == Status.OK:
         return None
     unsound, blocks, others = _unsound(run, a) or _unsound(run, b), _blocks(a), _blocks(b)
     shared = sorted(blocks.keys() & others.keys())
@@ -199,13 +199,13 @@ def _in_one_run(run: Run, a: Row, b: Row) -> Pair | None:
 def _scaled(rows: Rows, key: tuple[Any, ...], by_baseline: bool) -> list[float]:
     """The blocks of a row, or its rounds where blocks are few; `by_baseline` over the median of its baseline."""
     row = rows[key]
-    if row["status"] != "OK":
+    if row["status"] != Status.OK:
         return []
     seconds = list(_blocks(row).values()) if len(row["passes"]) >= LEAST_BLOCKS else _rounds(row)
     if not by_baseline:
         return seconds
     base = rows.get((BASELINES.get(row["device"], ""), *key[1:]))
-    if base is None or base["status"] != "OK" or base is row:
+    if base is None or base["status"] != Status.OK or base is row:
         return []
     return [second / float(np.median(_rounds(base))) for second in seconds]
 
@@ -234,7 +234,7 @@ def _judged(found: Sequence[Found]) -> pd.DataFrame:
     verdicts = iter(judge([pair for *_, pair in found if pair is not None]))
     rows = []
     for a, b, row, other, pair in found:
-        missing = [f"{r['backend']} is {r['status']}: {r['reason']}" for r in (row, other) if r["status"] != "OK"]
+        missing = [f"{r['backend']} is {r['status']}: {r['reason']}" for r in (row, other) if r["status"] != Status.OK]
         verdict = Verdict("UNSURE", "missing") if pair is None else next(verdicts)
         compared = (pair or NOTHING).comparison
         detail = "; ".join(missing) if pair is None else pair.unsound or pair.because
@@ -245,11 +245,11 @@ def _judged(found: Sequence[Found]) -> pd.DataFrame:
                 **{"low": compared.low, "high": compared.high, "blocks": compared.blocks},
                 **{"verdict": verdict.word, "kind": verdict.kind, "p_different": verdict.p_different},
                 **{"least": (pair or NOTHING).least, "detail": detail},
-                "failed": row["status"] in FAILED and other["status"] == "OK",
+                "failed": row["status"] in statuses(failed=True) and other["status"] == Status.OK,
             }
         )
     return pd.DataFrame(rows, columns=[*COLUMNS])
 
 
 def _microseconds(row: Row) -> float:
-    return float(np.median(_rounds(row))) * 1e6 if row["status"] == "OK" else float("nan")
+    return float(np.median(_rounds(row))) * 1e6 if row["status"] == Status.OK else float("nan")

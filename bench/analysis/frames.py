@@ -15,9 +15,8 @@ import pandas as pd
 
 from bench.grid import sweep as sweeps
 from bench.grid.sweep import Sweep
-from bench.journal import passes
-from bench.journal.reader import read_lines
-from bench.journal.schema import CASE_FIELDS, Complain
+from bench.journal.lines import Complain
+from bench.journal.reader import read_rows
 from relufit.errors import RelufitError
 
 AA = "aa"  # the profile of a run of backends against themselves
@@ -63,7 +62,7 @@ class Run:
     def threads(self) -> str:
         """The thread setting, in words."""
         asked = self.header["settings"]["threads"]
-        return "threads as installed" if asked is None else f"{asked} thread" + ("s" if asked != 1 else "")
+        return f"{asked} thread" + ("s" if asked != 1 else "") if asked else "threads as installed"
 
     @property
     def allocations(self) -> str:
@@ -94,7 +93,7 @@ class Run:
                 self.path.parent.name,
                 f"-{self.kind}" if self.kind else "",
                 "" if self.sweep is None else f"-{self.sweep.slug()}",
-                "" if asked is None else f"-threads-{asked}",
+                f"-threads-{asked}" if asked else "",
                 "-kept" if self.allocations == "allocations kept" else "",
             ]
         )
@@ -153,17 +152,8 @@ def name_of(path: Path) -> str:
 
 def read(path: Path, complain: Complain = lambda text: None) -> Run:
     """Read one journal. Raises RelufitError where the file cannot be read at all."""
-    header, lines = read_lines(path, complain)
-    cases = pd.DataFrame(passes.merge(lines, [*CASE_FIELDS, "backend"]))
-    return Run(path, header, _with_absent(cases, header) if lines else cases)
-
-
-def _with_absent(frame: pd.DataFrame, header: dict[str, Any]) -> pd.DataFrame:
-    """Add a row for each case and each backend that could not run here, with the reason."""
-    absent = {name: state["reason"] for name, state in header["backends"].items() if state["reason"] is not None}
-    known = frame[CASE_FIELDS].drop_duplicates()
-    rows = [known.assign(backend=name, status="SKIPPED", reason=reason) for name, reason in absent.items()]
-    return pd.concat([frame, *rows], ignore_index=True) if rows else frame
+    header, rows = read_rows(path, complain)
+    return Run(path, header, pd.DataFrame(rows))
 
 
 def in_order(run: Run) -> list[str]:
@@ -183,7 +173,7 @@ def sorted_by_backend(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
 def absence(run: Run, backend: str) -> str | None:
     """Why a backend could not run on this machine; None where it could."""
     reason = run.header["backends"].get(backend, {}).get("reason")
-    return None if reason is None else str(reason)
+    return str(reason) if reason else None
 
 
 def absent(run: Run) -> list[str]:
@@ -198,6 +188,6 @@ def focus(run: Run) -> tuple[int, str]:
     return int(hidden), str(dtype)
 
 
-def worst_share(checks: Any) -> float:
+def worst_share(checks: dict[str, dict[str, float]]) -> float:
     """The largest error of the quantities of a case, as a share of its bound; nan where nothing was compared."""
-    return max((check["share"] for check in checks.values()), default=np.nan) if isinstance(checks, dict) else np.nan
+    return max((check["share"] for check in checks.values()), default=np.nan)

@@ -12,6 +12,7 @@ import pandas as pd
 from bench.analysis import warnings
 from bench.analysis.frames import Run, kept
 from bench.grid.case import ALONE
+from bench.journal.status import statuses
 
 THRESHOLDS = {f"{limit:g}": limit for limit in (1e-2, 1e-3, 1e-4)}  # test errors of a training run
 LIMITS = {f"1e-{power}": 10.0**-power for power in range(2, 10)}  # mean squared errors of a solver
@@ -33,7 +34,7 @@ def convergence(run: Run) -> pd.DataFrame:
                 "lowest_test_mse": _lowest(errors),
                 "train_seconds": seconds[-1],
                 "steps": step[-1],
-                "unsound": warnings.in_words(warnings.notes(run, {**case, "seconds": None})),
+                "unsound": warnings.in_words(warnings.notes(run, {**case, "seconds": []})),
             }
         )
     return pd.DataFrame(rows)
@@ -91,9 +92,7 @@ def best_spline(rows: pd.DataFrame) -> float:
 
 def curves(case: dict[str, Any], *names: str) -> list[np.ndarray]:
     """These curves of a case that ended well or diverged, (looks,) each; one nan each where it has none."""
-    has_curves = case["status"] in ("OK", "DIVERGED") and all(
-        isinstance(case[name], list) and case[name] for name in names
-    )
+    has_curves = case["status"] in statuses(has_numbers=True) and all(case[name] for name in names)
     return [np.asarray(case[name] if has_curves else [np.nan], dtype=float) for name in names]
 
 

@@ -12,6 +12,8 @@ from bench.analysis import roofline, warnings
 from bench.analysis.frames import Run, kept, worst_share
 from bench.grid.case import Case
 from bench.grid.cost import is_hinge
+from bench.grid.workloads import named
+from bench.journal.status import Status
 from bench.statistics.intervals import median_interval
 
 BASELINES = {"cpu": "torch-cpu", "cuda": "torch-cuda"}  # of each device: what most people use
@@ -19,14 +21,13 @@ BASELINE = BASELINES["cpu"]
 # What people write on a CPU. Where the baseline is slower than it by more than this, beyond both intervals, no ratio to
 # the baseline is published. Where it is faster, since it has no data loader, ratios are too low rather than too high.
 BASELINE_PEER, SLOWER_BY = "torch-recipe", 1.05
-TIMED = ("forward", "gradient", "step", "latency", "to_device", "to_host")
 ENSEMBLE_STEPS = 25_000  # of one network: a thousand epochs of 800 samples
 
 
 @kept
 def throughput(run: Run) -> pd.DataFrame:
     """Times and rates of forward, gradient, their difference, step, latency and transfer."""
-    frame = _timed(run, TIMED)
+    frame = _timed(run, named(table="throughput"))
     if frame.empty:
         return frame
     frame = pd.concat([frame, _backward(frame)], ignore_index=True)
@@ -48,7 +49,7 @@ def _beside(frame: pd.DataFrame, names: pd.Series) -> pd.DataFrame:
     return rows.reindex(at).set_index(frame.index)
 
 
-def _timed(run: Run, works: tuple[str, ...]) -> pd.DataFrame:
+def _timed(run: Run, works: list[str]) -> pd.DataFrame:
     """A row of times for each case of these kinds of work."""
     cases = run.cases[run.cases.work.isin(works)].to_dict("records")
     return pd.DataFrame([_timed_row(run, case) for case in cases])
@@ -56,10 +57,10 @@ def _timed(run: Run, works: tuple[str, ...]) -> pd.DataFrame:
 
 def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
     """One row of times; where the algorithm is hinge its samples per second are effective ones."""
-    timed = case["status"] == "OK" and isinstance(case["seconds"], list)
+    timed = case["status"] == Status.OK and len(case["seconds"]) > 0
     steps = 1 if np.isnan(case["steps"]) else case["steps"]
     median, low, high = median_interval(case["seconds"]) if timed else (np.nan,) * 3
-    device = np.median(case["device_seconds"]) if isinstance(case["device_seconds"], list) else np.nan
+    device = np.median(case["device_seconds"]) if case["device_seconds"] else np.nan
     return {
         **case,  # so that a table can show any field of the journal
         "samples": Case(case["work"], case["batch"]).samples,
@@ -104,7 +105,7 @@ def _backward(frame: pd.DataFrame) -> pd.DataFrame:
         share_of_copy=np.nan,
         build_seconds=np.nan,
         first_call_seconds=np.nan,
-        status=np.where(gradient.status == "OK", forward.status, gradient.status),
+        status=np.where(gradient.status == Status.OK, forward.status, gradient.status),
         unsound=[
             warnings.SEPARATOR.join(filter(None, both)) for both in zip(gradient.unsound, forward.unsound, strict=True)
         ],
@@ -117,7 +118,7 @@ def _backward(frame: pd.DataFrame) -> pd.DataFrame:
 @kept
 def scaling(run: Run) -> pd.DataFrame:
     """Seconds of one full-batch gradient against N, and what building the samples took."""
-    frame = _timed(run, ("scaling",))
+    frame = _timed(run, named(table="scaling"))
     for name in ("median", "low", "high") if len(frame) else ():
         frame[f"{name}_seconds"] = frame[f"{name}_us"] / 1e6
     return frame if frame.empty else frame.sort_values(["dtype", "hidden", "batch"], kind="stable", ignore_index=True)
@@ -126,7 +127,7 @@ def scaling(run: Run) -> pd.DataFrame:
 @kept
 def ensembles(run: Run) -> pd.DataFrame:
     """Many networks trained at once: the time of one step of all of them, and networks trained in a second."""
-    frame = _timed(run, ("ensemble",))
+    frame = _timed(run, named(table="ensembles"))
     if frame.empty:
         return frame
     frame["networks_per_second"] = frame.networks / (ENSEMBLE_STEPS * frame.median_us / 1e6)

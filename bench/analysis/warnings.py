@@ -12,6 +12,7 @@ from scipy.stats import mannwhitneyu
 
 from bench.analysis.frames import Run
 from bench.journal.schema import UNSYNCHRONIZED
+from bench.journal.status import Status
 
 NOISY = 0.1  # the middle half of the rounds, over their median
 DRIFTING = 0.1  # the last third of the rounds against the first
@@ -33,13 +34,13 @@ class Note(NamedTuple):
 
 def notes(run: Run, case: dict[str, Any]) -> list[Note]:
     """All warnings on the time of a case (a row of `run.cases`); none where it has no time."""
-    rules = (*OF_ALL, *(OF_ROUNDS if isinstance(case["seconds"], list) else ())) if case["status"] == "OK" else ()
+    rules = (*OF_ALL, *(OF_ROUNDS if case["seconds"] else ())) if case["status"] == Status.OK else ()
     return [note for rule in rules if (note := rule(run, case)) is not None]
 
 
 def grave(run: Run, case: dict[str, Any]) -> list[Note]:
     """The warnings that leave the time without a ratio and a verdict."""
-    return [note for rule in GRAVE if case["status"] == "OK" and (note := rule(run, case)) is not None]
+    return [note for rule in GRAVE if case["status"] == Status.OK and (note := rule(run, case)) is not None]
 
 
 def in_words(found: list[Note]) -> str:
@@ -70,7 +71,7 @@ def tf32(run: Run, case: dict[str, Any]) -> Note | None:
 def threads(run: Run, case: dict[str, Any]) -> Note | None:
     """More cores worked than --threads allows."""
     asked, used = run.header["settings"]["threads"], case["cores_used"]
-    if asked is None or not used > asked + OWN_CORES or _short(case):
+    if not asked or not used > asked + OWN_CORES or _short(case):
         return None
     return Note("threads not as asked", f"{used:.2g} cores at work, {asked} asked")
 

@@ -4,6 +4,7 @@ import time
 
 from bench.agreement.error_bounds import Check
 from bench.grid.case import Case
+from bench.journal.status import Status
 from bench.measure.timing import MAX_ROUNDS, ROUND_SECONDS
 from relufit.errors import RelufitError
 
@@ -16,6 +17,8 @@ CALL_SECONDS_LIMIT = 10.0  # a gradient that would take longer is not begun
 
 class Unsuitable(RelufitError):
     """This backend cannot do this case; the message is the reason that stands in the table."""
+
+    status = Status.SKIPPED
 
 
 class Budget:

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 
 from bench.grid.case import Case
 from bench.grid.sweep import Sweep
-from bench.journal.status import row, status_of
+from bench.journal.status import Status, row, status_of
 from bench.journal.writer import Journal
 from bench.measure import timing
-from bench.measure.budget import Past, Unsuitable
+from bench.measure.budget import Past
 from bench.measure.loading import load
 from bench.measure.throughput import WORK
 from bench.measure.trial import Trial
 from bench.statistics.bisection import Ended, Measured, longest_table, search
 
 BLOCK_SECONDS = 0.1  # for the rounds of a block and what comes before them, where calls are short
-ALONE = "SKIPPED", "there is nothing to compare it with"
+ALONE = Status.SKIPPED, "there is nothing to compare it with"
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Search:
             if time.monotonic() - self.start > self.seconds:
                 if number:
                     break
-                spent = "SKIPPED", f"the {self.seconds:g} s were spent; --seconds gives more"
+                spent = Status.SKIPPED, f"the {self.seconds:g} s were spent; --seconds gives more"
                 self._end(case, number, dict.fromkeys(names, spent))
             turn = names[::-1] if number % 2 else names
             for place, name in enumerate(turn):
@@ -71,8 +71,6 @@ class Search:
             with backend.pinned():
                 trial.demand_support()
                 WORK[case.work](trial)
-        except Unsuitable as error:
-            return "SKIPPED", str(error)
         except Exception as error:  # each library has errors of its own; the sizes below are an answer all the same
             return status_of(error)
         finally:

@@ -10,10 +10,12 @@ import numpy as np
 
 from bench.agreement import error_bounds, gate
 from bench.agreement.inputs import PARAMETER_SETS, along_a_run, inputs_of
-from bench.grid.case import GRADIENTS, MANY_SAMPLES, Case, draw
+from bench.grid.case import Case
 from bench.grid.cost import working_bytes
+from bench.grid.data import MANY_SAMPLES, draw
+from bench.grid.workloads import workload
 from bench.hardware import interference, machine, memory, nvidia
-from bench.journal.status import row
+from bench.journal.status import Status, row
 from bench.measure import timing
 from bench.measure.budget import SHARE_FOR_ROUNDS, Past, Unsuitable
 from relufit import targets
@@ -22,16 +24,6 @@ from relufit.data import Plan, draw_plan
 from relufit.optim import Optimizer, State, map_arrays, stack_states
 from relufit.params import Params, init_params
 
-VERBS = {
-    "forward": "forward",
-    "latency": "forward",
-    "step": "train",
-    "trajectory": "train",
-    "convergence": "train",
-    "solving": "train",
-    "ensemble": "train",
-}  # others: a gradient
-ENDING_ON_HOST = ("latency", "to_host")  # a call of which is not over before its result is there
 STEPS_PER_CALL = {800: 8}  # full-batch steps inside one call of train, where a step is short
 TRAIN_SECONDS, MOST_EPOCHS = 5e-3, 256  # a timed call of `train` lasts so long, or has so many epochs
 FEW_NETWORKS = 132  # that are asked of a backend without a `train_many` of its own
@@ -73,7 +65,7 @@ class Trial:
     def algorithm(self) -> str:
         """What the backend computes this case by."""
         case = self.case
-        return self.backend.algorithm_of(VERBS.get(case.work, "loss_and_grads"), case.batch, case.samples)
+        return self.backend.algorithm_of(workload(case.work).verb, case.batch, case.samples)
 
     def demand_support(self) -> None:
         """Raise Unsuitable where the backend refuses the case, its memory is not free, or a call takes too long."""
@@ -92,7 +84,7 @@ class Trial:
             free = self._free_bytes()
         if need > 0.9 * free:
             raise Unsuitable(f"needs up to {need / 2**30:.1f} GiB at once and {free / 2**30:.1f} GiB are free")
-        if self.case.work in GRADIENTS:
+        if workload(self.case.work).is_gradient:
             self.past.demand(self.backend.name, self.case)
 
     def _free_bytes(self) -> float:
@@ -218,7 +210,7 @@ class Trial:
         seen = interference.between(before, interference.read(), calls * rounds)
         assert self.benchmark.stats is not None
         stats = self.benchmark.stats.stats
-        if self.case.work in GRADIENTS:
+        if workload(self.case.work).is_gradient:
             self.past.learn(self.backend.name, self.case, stats.median)
         self.record(
             seconds=list(stats.data),
@@ -233,7 +225,7 @@ class Trial:
         """Bring the last array of a result to the host, which waits for it whatever else does not."""
         while isinstance(result, tuple):
             result = result[-1]
-        if self.case.work not in ENDING_ON_HOST:
+        if not workload(self.case.work).ends_on_host:
             self.backend.to_host(result)
 
     def _seen_from_the_device(self, call: Callable[[], Any], seconds: float) -> dict[str, Any]:
@@ -246,7 +238,7 @@ class Trial:
             found["device_seconds"] = timing.device_seconds(call, clock, self.backend.synchronize, seconds) or None
         return found
 
-    def record(self, *, status: str = "OK", reason: str | None = None, **measured: Any) -> None:
+    def record(self, *, status: str = Status.OK, reason: str | None = None, **measured: Any) -> None:
         """Write the finished case to the journal, unless timing is disabled."""
         if self.benchmark.disabled:
             return

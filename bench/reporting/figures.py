@@ -22,6 +22,8 @@ from bench.analysis.frames import Run, focus, in_order, sorted_by_backend
 from bench.analysis.learning import best_spline
 from bench.analysis.learning import solvers as solved
 from bench.grid.case import SOLVERS
+from bench.grid.workloads import WORKLOADS
+from bench.journal.status import Status, statuses
 from bench.reporting import panels
 from bench.reporting.panels import Style, finish, grid_of, plain, styles_of, title_of
 from bench.reporting.verdicts import crossover_in_words
@@ -36,7 +38,6 @@ STYLE: dict[Any, Any] = {
 }
 FITS_ACROSS, SOLVERS_ACROSS = 6, 3  # panels in a row
 MOST_FITS, MOST_TRAJECTORIES = 36, 12  # panels that a figure has room for; tables have all backends and cases
-PANELS = {"forward": "forward", "gradient": "forward + backward", "step": "training step, Adam"}
 FLOOR = 1e-13  # lower errors, of splines that are exact, are drawn here: all others would have no room
 
 
@@ -62,13 +63,14 @@ def throughput(run: Run) -> Figure | None:
     """Samples per second against batch size; one panel for each kind of work that was timed."""
     frame = _focused(run, timed.throughput(run))
     frame = frame if frame.empty else frame[frame.optimizer != "sgd"]
-    works = [work for work in PANELS if len(frame) and (frame.work == work).any()]
+    works = [kind for kind in WORKLOADS.values() if kind.cost and len(frame) and (frame.work == kind.name).any()]
     if not works:
         return None
     figure, grid = grid_of(1, len(works), 2 + 10 / 3 * len(works), 4.2, sharey=True)
     for panel, work in zip(grid[0], works, strict=True):
-        panels.draw_backends(panel, run, frame[frame.work == work], "samples_per_second", frame)
-        panel.set(xscale="log", yscale="log", xlabel="batch size N", title=PANELS[work])
+        panels.draw_backends(panel, run, frame[frame.work == work.name], "samples_per_second", frame)
+        title = work.title.lower() + ", Adam" * (work.verb == "train")
+        panel.set(xscale="log", yscale="log", xlabel="batch size N", title=title)
     grid[0, 0].set(ylabel="samples per second")
     return finish(figure, grid[0], title_of(run))
 
@@ -144,7 +146,7 @@ def convergence(run: Run) -> Figure | None:
 def trajectory(run: Run) -> Figure | None:
     """How far free runs are from float64's, against steps; a panel for each case."""
     hidden, _ = focus(run)
-    cases = run.cases[(run.cases.work == "trajectory") & (run.cases.status == "OK") & (run.cases.hidden == hidden)]
+    cases = run.cases[(run.cases.work == "trajectory") & (run.cases.status == Status.OK) & (run.cases.hidden == hidden)]
     cases = cases[[bool(values) for values in cases.distance]]  # not those of an own order
     if cases.empty:
         return None
@@ -208,7 +210,7 @@ def _fit(axes: Axes, cases: pd.DataFrame, target_name: str, backend: str) -> Non
 
 def solvers(run: Run) -> Figure | None:
     """Mean squared error of each solver against seconds: the lowest so far, and pale the present one."""
-    cases = run.cases[(run.cases.work == "solving") & run.cases.status.isin(("OK", "DIVERGED"))]
+    cases = run.cases[(run.cases.work == "solving") & run.cases.status.isin(statuses(has_numbers=True))]
     cases = cases[cases.optimizer.isin(SOLVERS)]
     hidden = cases.hidden.mode().max() if not (cases.hidden == 512).any() else 512
     cases = cases[cases.hidden == hidden]
@@ -254,14 +256,14 @@ def _error_curve(axes: Axes, case: dict[str, Any], label: str, style: Style) -> 
     elif timed.any():
         pale = {"alpha": 0.25, "linewidth": 1, "linestyle": "-"}
         panels.draw_lowest(axes, seconds[timed], mse[timed], pale, label=label, **style.of_line())
-        if case["status"] == "DIVERGED":
+        if case["status"] == Status.DIVERGED:
             axes.plot(seconds[-1:], mse[-1:], color=style.colour, marker="x", linestyle="")
 
 
 def _focused(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
     """The rows that have a result, at the width and dtype of the figures."""
     hidden, dtype = focus(run)
-    is_shown = lambda rows: (rows.hidden == hidden) & (rows.dtype == dtype) & (rows.status == "OK")  # noqa: E731
+    is_shown = lambda rows: (rows.hidden == hidden) & (rows.dtype == dtype) & (rows.status == Status.OK)  # noqa: E731
     return frame if frame.empty else frame[is_shown(frame)]
 
 

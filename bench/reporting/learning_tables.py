@@ -7,6 +7,7 @@ from bench.analysis import accuracy, learning
 from bench.analysis.frames import Run, sorted_by_backend
 from bench.analysis.learning import EXACT, LIMITS, THRESHOLDS, best_spline
 from bench.grid.case import SOLVERS
+from bench.journal.status import Status, statuses
 from bench.reporting.document import Document, Table, Words
 from bench.reporting.number_format import duration, scientific, seconds_cell, times, whole
 from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, in_csv, shown
@@ -33,12 +34,7 @@ SOLVERS_NOTE = (
 def _note(row: Row) -> str:
     """Why a row has no result; else whether it shuffled for itself, and how far its times are to be trusted."""
     own = "own order" if row["order"] == "own" else ""
-    return _text(row["reason"]) or "; ".join(filter(None, (own, row.get("unsound", ""))))
-
-
-def _text(value: object) -> str:
-    """A text of the journal; empty where it is absent."""
-    return value if isinstance(value, str) else ""
+    return row["reason"] or "; ".join(filter(None, (own, row.get("unsound", ""))))
 
 
 TRAINED = "{target}, {optimizer}, {scheme} weights; H = {hidden}, {dtype}"
@@ -171,7 +167,7 @@ SOLVERS_TABLE = TableSpec(
         Column("over_best_spline", "over the best spline", times),
         _seconds_and_steps("after", "train_seconds", "steps"),
         *shown("status"),
-        Column(title="note", cell=lambda row: "; ".join(filter(None, (_text(row["reason"]), row["unsound"])))),
+        Column(title="note", cell=lambda row: "; ".join(filter(None, (row["reason"], row["unsound"])))),
     ),
     lambda run, rows, columns: [_asymptotic_in_words(rows), flat(rows, columns)],
     keys="target hidden",
@@ -193,7 +189,7 @@ SHORT = (  # columns that a terminal has room for
 def lay_out_reached(run: Run) -> Document:
     """The one table that a README has room for: solvers down, functions across, at the width with most rows."""
     frame = learning.solvers(run)
-    frame = frame if frame.empty else frame[frame.status.isin(("OK", "DIVERGED"))]
+    frame = frame if frame.empty else frame[frame.status.isin(statuses(has_numbers=True))]
     if frame.empty:
         return []
     frame = frame[frame.hidden == frame.hidden.mode().max()].sort_values("mse", kind="stable")
@@ -219,4 +215,4 @@ def _reached(best: pd.DataFrame, solver: str, target: str) -> str:
     if (solver, target) not in best.index:
         return ""
     row = best.loc[(solver, target)]
-    return scientific(row.mse) if row.status == "OK" else str(row.status)
+    return scientific(row.mse) if row.status == Status.OK else str(row.status)

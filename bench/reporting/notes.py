@@ -7,6 +7,7 @@ import pandas as pd
 
 from bench.analysis import warnings
 from bench.grid.cost import is_hinge
+from bench.journal.status import Status
 from bench.reporting.number_format import duration, power
 
 COMPILED_SECONDS, COMPILED_TIMES = 0.1, 20  # a first call above both limits compiled or allocated something
@@ -21,8 +22,8 @@ Row = dict[str, Any]
 def note(rows: pd.DataFrame) -> str:
     """The note on the rows of one backend in one table; the rows need the columns READ."""
     records = rows[[*READ]].to_dict("records")
-    reasons = [row["reason"] for row in records if row["status"] != "OK" and isinstance(row["reason"], str)]
-    parts = [*dict.fromkeys(reasons), *_hinge([row for row in records if isinstance(row["algorithm"], str)])]
+    reasons = [row["reason"] for row in records if row["status"] != Status.OK and row["reason"]]
+    parts = [*dict.fromkeys(reasons), *_hinge([row for row in records if row["algorithm"]])]
     parts += [
         f"gradient off by {row['gradient_error']:.0e} at N = {power(row['samples'])}"
         for row in _largest(records, "gradient_error", lambda row: row["gradient_error"] > LOSSY)
@@ -46,7 +47,7 @@ def _hinge(records: list[Row]) -> list[str]:
     by_hinge = [row for row in records if is_hinge(row["algorithm"])]
     if not by_hinge:
         return []
-    dense = [row["batch"] for row in records if not is_hinge(row["algorithm"]) and row["status"] == "OK"]
+    dense = [row["batch"] for row in records if not is_hinge(row["algorithm"]) and row["status"] == Status.OK]
     built = _largest(by_hinge, "samples", lambda row: pd.notna(row["build_seconds"]))
     return [
         "hinge: effective samples" + (f", dense up to N = {power(max(dense))}" if dense else ""),

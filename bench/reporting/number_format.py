@@ -7,6 +7,8 @@ is one digit at least and three at most. Where there is no interval, there are t
 from math import floor, isnan, log10
 from typing import Any
 
+from bench.journal.status import Status, statuses
+
 NO_BREAK = "\N{NO-BREAK SPACE}"  # between thousands, so that no line ends inside a number
 WIDE = 0.1  # half an interval over its median, above which both ends are shown in place of a percentage
 NAN = float("nan")
@@ -14,7 +16,7 @@ NAN = float("nan")
 
 def time_cell(row: dict[str, Any], unit: float = 1) -> str:
     """Lay out a time as "985±3%", or "28 (21 to 35)" where its interval is wide; a status where there is none."""
-    if row["status"] != "OK":
+    if row["status"] != Status.OK:
         return str(row["status"])
     text = with_interval(*(row[name] / unit for name in ("median_us", "low_us", "high_us")))
     return text if isnan(row["device_us"]) else f"{text} ({digits(row['device_us'] / unit)} on device)"
@@ -39,14 +41,14 @@ def ends(low: float, high: float, unit: str = "") -> str:
 def roofed_cell(row: dict[str, Any]) -> str:
     """A time with its share of the roof behind it: "985±3% [41%]"."""
     percent = 100 * row["share_of_roof"]
-    if isnan(percent) or row["status"] != "OK":
+    if isnan(percent) or row["status"] != Status.OK:
         return time_cell(row)
     return f"{time_cell(row)} [{percent:.0f}%]" if percent >= 10 else f"{time_cell(row)} [{percent:.2g}%]"
 
 
 def ratio_cell(row: dict[str, Any], column: str) -> str:
     """A time and how many times faster than the baseline it is: "7.8 us, 54x"."""
-    if row["status"] != "OK":
+    if row["status"] != Status.OK:
         return str(row["status"])
     ratio, half = row[column], (row["high_us"] - row["low_us"]) / 2e6
     return duration(row["median_us"] / 1e6, half) + ("" if isnan(ratio) else f", {digits(ratio)}x")
@@ -102,8 +104,8 @@ def mebibytes(count: float) -> str:
 
 def seconds_cell(row: dict[str, Any], column: str) -> str:
     """Lay out seconds as "0.45", or say why there are none."""
-    if row["status"] not in ("OK", "DIVERGED"):
+    if row["status"] not in statuses(has_numbers=True):
         return str(row["status"])
     if isnan(row[column]):
-        return "DIVERGED" if row["status"] == "DIVERGED" else "not reached"
+        return Status.DIVERGED.value if row["status"] == Status.DIVERGED else "not reached"
     return f"{row[column]:.3g}"

@@ -12,20 +12,20 @@ import pandas as pd
 
 from bench.analysis import roofline
 from bench.analysis.frames import Run, absence, in_order, kept
+from bench.grid.workloads import WORKLOADS
 from bench.reporting.document import Document
 
-CLOCKS = {  # what stands inside the clock, for each table
-    "throughput": "K calls and one synchronization, over K; data and weights are on the device, except in latency and "
-    "transfer, which read the clock around each call or move the data",
-    "scaling": "one gradient of all samples; building the samples stands beside it",
-    "ensembles": "a step of all networks inside one call of train_many",
-    "convergence": "the calls of train; the test error is taken between them",
-    "solvers": "the calls of train, all of L-BFGS but its looks, the whole of a spline; errors are taken between them",
-    "memory": "nothing: memory is measured in a pass of its own",
-    "agreement": "nothing: a comparison with float64 numpy",
-    "trajectory": "nothing: a comparison with float64 numpy",
-}
-CLOCKS |= dict.fromkeys(("summary", "headline", "verdicts", "crossover"), CLOCKS["throughput"])
+# Inside the clock of tables that show several kinds of work.
+ROUNDS = (
+    "K calls and one synchronization, over K; data and weights are on the device, except in latency and transfer, "
+    "which read the clock around each call or move the data"
+)
+
+
+def clock_of(table: str) -> str:
+    """What is inside the clock of a table."""
+    own = {kind.clock for kind in WORKLOADS.values() if kind.table == table}
+    return own.pop() if len(own) == 1 else ROUNDS
 
 
 def provenance(run: Run, table: str = "summary") -> Document:
@@ -35,7 +35,7 @@ def provenance(run: Run, table: str = "summary") -> Document:
     forced = ", ".join(f"{name} {number}" for name, number in run.header["threads_in_force"].items())
     variables = ", ".join(f"{name}={value}" for name, value in settings["environment"].items())
     commit = (code["commit"] or "no commit")[:12] + (", with uncommitted changes" if code["dirty"] else "")
-    clock = CLOCKS.get(table)
+    clock = "" if table == "backends" else clock_of(table)
     text = (
         f"Run {run.name}, profile {run.profile}, commit {commit} (sources {code['content_hash']}). "
         f"{machine['system']}, {machine['python']}; {packages}. Threads in force: {forced}. "
@@ -50,7 +50,7 @@ def provenance(run: Run, table: str = "summary") -> Document:
 @kept
 def traits(run: Run) -> dict[str, dict[str, str]]:
     """What the rows of each backend that ran can differ in from others, as far as it is in the journal."""
-    rows = run.cases.dropna(subset="algorithm").groupby("backend")[["device", "order", "algorithm"]].agg(_values)
+    rows = run.cases[run.cases.algorithm != ""].groupby("backend")[["device", "order", "algorithm"]].agg(_values)
     found = {}
     for name in (name for name in in_order(run) if absence(run, name) is None):
         facts = run.header["backends"].get(name, {}).get("facts", {})
@@ -68,7 +68,7 @@ def traits(run: Run) -> dict[str, dict[str, str]]:
 
 
 def _values(column: pd.Series) -> str:
-    return " / ".join(dict.fromkeys(map(str, column.dropna())))
+    return " / ".join(dict.fromkeys(filter(None, column)))
 
 
 def marks(run: Run) -> dict[str, str]:

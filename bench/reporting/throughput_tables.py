@@ -8,6 +8,9 @@ import pandas as pd
 
 from bench.analysis import learning, throughput
 from bench.analysis.frames import Run, absence, absent, focus, in_order, sorted_by_backend
+from bench.grid.case import RULES
+from bench.grid.workloads import WORKLOADS, named, workload
+from bench.journal.status import Status
 from bench.reporting import number_format
 from bench.reporting.document import Document, Heading, Table, Words
 from bench.reporting.notes import note
@@ -25,11 +28,6 @@ SCALING_NOTE = Words(
 ENSEMBLES_NOTE = Words(
     f"Networks of {throughput.ENSEMBLE_STEPS} steps a second, trained at once on the same batches (`train_many`)."
 )
-TITLES = {
-    "step": "Training step", "gradient": "Forward + backward", "forward": "Forward",
-    "backward": "Backward alone (difference of the two above)", "latency": "Latency of one forward, host to host",
-    "to_device": "Transfer to the device", "to_host": "Transfer to the host",
-}  # fmt: skip
 
 
 class MainColumn(NamedTuple):
@@ -48,12 +46,18 @@ def _against_baseline(row: Row) -> str:
     return ratio_cell(row, "times_faster_than_baseline")
 
 
+MICROSECONDS = {"us": 1, "ms": 1e3, "s": 1e6}
+
+
+def _summary_column(work: str, batch: int, unit: str, rule: str) -> tuple[str, MainColumn]:
+    """A timed column of the summary, and its title."""
+    title = f"{type(RULES[rule]).__name__} {work}" if rule else work
+    cell = lambda row: time_cell(row, MICROSECONDS[unit])  # noqa: E731
+    return f"{title}\nN={batch}\n{unit}", _timed(work, batch, rule, cell)
+
+
 SUMMARY = {
-    "forward\nN=800\nus": _timed("forward", 800, "", time_cell),
-    "gradient\nN=800\nus": _timed("gradient", 800, "", time_cell),
-    "gradient\nN=65536\nms": _timed("gradient", 65536, "", lambda row: time_cell(row, 1e3)),
-    "Adam step\nN=32\nus": _timed("step", 32, "adam", time_cell),
-    "SGD step\nN=32\nus": _timed("step", 32, "sgd", time_cell),
+    **dict(_summary_column(kind.name, *shown) for kind in WORKLOADS.values() for shown in kind.columns),
     "Adam, sin\nto 1e-2\ns": MainColumn(
         learning.convergence,
         {"target": "sin", "scheme": "spread", "optimizer": "adam"},
@@ -127,7 +131,7 @@ def lay_out_headline(run: Run, rows: pd.DataFrame, columns: Columns) -> Document
     if len(frame.columns) < 2:
         return []
     timed, (hidden, dtype) = throughput.throughput(run), focus(run)
-    algorithms = timed.dropna(subset="algorithm").groupby("backend").algorithm.unique().map(" / ".join)
+    algorithms = timed[timed.algorithm != ""].groupby("backend").algorithm.unique().map(" / ".join)
     frame.insert(1, "algorithm", [algorithms.get(name, "") for name in frame.backend])
     timed = timed[timed.work.isin(("step", "gradient"))]
     level = timed[(timed.backend == throughput.BASELINE) & timed.baseline_over_recipe.notna()]
@@ -146,10 +150,10 @@ def lay_out_headline(run: Run, rows: pd.DataFrame, columns: Columns) -> Document
 def lay_out_throughput(run: Run, rows: pd.DataFrame, columns: Columns) -> Document:
     """One small table for each kind of work, width and dtype: backends down, batch sizes across."""
     document: Document = [THROUGHPUT_NOTE] if rows.share_of_roof.notna().any() else []
-    for work, title in TITLES.items():
-        own = rows[rows.work == work]
+    for kind in map(workload, named(table="throughput")):
+        own = rows[rows.work == kind.name]
         for (dtype, hidden, rule), group in own.groupby(["dtype", "hidden", "optimizer"]):
-            heading = f"{title}{rule and ', ' + rule}, us; H = {hidden}, {dtype}"
+            heading = f"{kind.title}{rule and ', ' + rule}, {kind.unit}; H = {hidden}, {dtype}"
             table = matrix(run, group, roofed_cell, heading=lambda n: f"N = {whole(n)}", note=note)
             document += [Heading(3, heading), table]
     return document
@@ -157,17 +161,17 @@ def lay_out_throughput(run: Run, rows: pd.DataFrame, columns: Columns) -> Docume
 
 def _scaling_cell(row: Row) -> str:
     half = (row["high_seconds"] - row["low_seconds"]) / 2
-    return duration(row["median_seconds"], half) if row["status"] == "OK" else str(row["status"])
+    return duration(row["median_seconds"], half) if row["status"] == Status.OK else str(row["status"])
 
 
 def _ensemble_cell(row: Row) -> str:
     relative = (row["high_us"] - row["low_us"]) / 2 / row["median_us"]
     rate = row["networks_per_second"]
-    return digits(rate, relative * rate) if row["status"] == "OK" else str(row["status"])
+    return digits(rate, relative * rate) if row["status"] == Status.OK else str(row["status"])
 
 
 def _first_reason(rows: pd.DataFrame) -> str:
-    return next(iter(rows.reason.dropna()), "")
+    return next(filter(None, rows.reason), "")
 
 
 def memory(run: Run) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from bench.analysis.comparison import Changes, Row
 from bench.analysis.frames import Run
 from bench.grid.sweep import Sweep
 from bench.journal.schema import CASE_FIELDS
+from bench.journal.status import Status
 from bench.reporting.document import NO_CASES, Document, Heading, Table, Words
 from bench.reporting.number_format import digits, duration, ends, whole
 from bench.reporting.tables import Column, Columns, TableSpec, flat, in_csv, matrix
@@ -198,9 +199,9 @@ def crossover_in_words(run: Run) -> str:
 def _missing(run: Run, sweep: Sweep) -> list[str]:
     """A sentence for each size that a backend failed at, or that was not measured, and why."""
     found = []
-    for size, cases in run.cases[run.cases.status != "OK"].groupby(sweep.over):
+    for size, cases in run.cases[run.cases.status != Status.OK].groupby(sweep.over):
         first = cases.to_dict("records")[0]
-        verb = "was not measured" if first["status"] == "SKIPPED" else first["status"]
+        verb = "was not measured" if first["status"] == Status.SKIPPED else first["status"]
         whose = f"{first['backend']}: " if len(cases) == 1 or cases.reason.nunique() > 1 else ""
         found.append(f"{sweep.symbol} = {whole(size)} {verb}: {whose}{first['reason']}")
     return found

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.grid.case import SOLVERS, Case, grid
+from bench.grid.case import SOLVERS, Case
+from bench.grid.profiles import grid
 from bench.journal.status import Disagreement
 from bench.measure import solving
 from bench.measure.solving import Diverging, Solving

@@ -102,7 +102,8 @@ def test_the_report_writes_what_is_asked_for(tmp_path: Path) -> None:
         assert path.read_bytes() == (tmp_path / "b" / "tables" / path.name).read_bytes()
     frame, text = (tmp_path / "a" / "tables" / f"throughput.{ending}" for ending in ("parquet", "csv"))
     columns = ["backend", "batch", "status", "reason", "run"]
-    pd.testing.assert_frame_equal(pd.read_parquet(frame)[columns], pd.read_csv(text)[columns])
+    read_back = pd.read_csv(text).fillna({"reason": ""})  # an empty text is nothing between two commas
+    pd.testing.assert_frame_equal(pd.read_parquet(frame)[columns], read_back[columns])
     assert NASTY in set(pd.read_parquet(frame).reason)
 
 
