@@ -9,7 +9,7 @@ compare.
 
 import pytest
 
-from bench.agreement import error_bounds
+from bench.agreement import comparison
 from bench.agreement.trajectory import exact_run, forced_steps, free_run
 from bench.measure.trial import Trial
 
@@ -19,5 +19,5 @@ def test_trajectory(trial: Trial) -> None:
     """Steps from 32 states of the run within their bounds; then the distance and the relu signs epoch by epoch."""
     run = exact_run(trial.case)
     trial.checks = trial.benchmark.pedantic(forced_steps, (trial.backend, run))
-    error_bounds.demand(trial.checks)
+    comparison.demand(trial.checks)
     trial.record(**free_run(trial.backend, run))

@@ -5,7 +5,8 @@ The bounds are those of bench/agreement/error_bounds.py; `bench/measure/trial.py
 
 from typing import Any
 
-from bench.agreement import error_bounds
+from bench.agreement import comparison
+from bench.agreement.comparison import Checks
 from bench.agreement.inputs import gate_inputs
 from bench.grid.case import GRADIENTS, RULES, STABLE_RATE, Case
 from bench.grid.data import draw
@@ -13,7 +14,6 @@ from relufit.backend import Backend
 from relufit.data import Plan
 from relufit.optim import SGD
 
-Checks = dict[str, error_bounds.Check]
 LISTED = ("agreement", "trajectory")  # work whose rows list every quantity, for it is their subject
 
 
@@ -23,12 +23,11 @@ def compare(backend: Backend, case: Case, plan: Plan) -> Checks:
     Raises Disagreement where one of them is beyond its bound.
     """
     rule, inputs = case.rule(), gate_inputs(case)
-    checks = error_bounds.compare(backend, *inputs)
+    checks = comparison.compare(backend, *inputs)
     if rule is not None:
-        checks |= error_bounds.compare_step(backend, *inputs, rule)
+        checks |= comparison.compare_step(backend, *inputs, rule)
         checks |= _compare_training(backend, case, plan)
-    error_bounds.demand(checks)
-    return checks
+    return comparison.demand(checks)
 
 
 def _compare_training(backend: Backend, case: Case, plan: Plan) -> Checks:
@@ -40,7 +39,7 @@ def _compare_training(backend: Backend, case: Case, plan: Plan) -> Checks:
     rule: Any = RULES[case.optimizer]
     if isinstance(rule, SGD):  # at the usual rate it diverges from wide networks' weights
         rule = SGD(STABLE_RATE / case.hidden)
-    return error_bounds.compare_training(backend, *draw(case, case.samples), rule, plan, many=case.work == "ensemble")
+    return comparison.compare_training(backend, *draw(case, case.samples), rule, plan, many=case.work == "ensemble")
 
 
 def recorded(case: Case, checks: Checks) -> dict[str, Any] | None:
@@ -48,6 +47,6 @@ def recorded(case: Case, checks: Checks) -> dict[str, Any] | None:
     if not checks:
         return None
     if case.work not in LISTED:
-        name, worst = error_bounds.worst(checks)
+        name, worst = comparison.worst(checks)
         checks = {name: worst, **({"gradient": checks["gradient"]} if case.work in GRADIENTS else {})}
     return {name: check._asdict() for name, check in checks.items()}

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.agreement import error_bounds
+from bench.agreement import comparison, error_bounds
 from bench.grid.case import Case
 from bench.grid.data import draw
 from relufit.backend import Backend
@@ -86,14 +86,14 @@ def _forced(state: State, x: np.ndarray, y: np.ndarray) -> Forced:
     return Forced(rounded, x, y, error_bounds.reference(rounded.params, x, y))
 
 
-def forced_steps(backend: Backend, run: ExactRun) -> dict[str, error_bounds.Check]:
+def forced_steps(backend: Backend, run: ExactRun) -> comparison.Checks:
     """One step from each state of the run: of each of the four arrays, the check with the largest share of its bound.
 
     The names say from which state: "w2 after 400 steps".
     """
-    found: dict[str, tuple[str, error_bounds.Check]] = {}
+    found: dict[str, tuple[str, comparison.Check]] = {}
     for state, x, y, exact in run.forced:
-        checks = error_bounds.compare_update(backend, state, x, y, exact, run.rule)
+        checks = comparison.compare_update(backend, state, x, y, exact, run.rule)
         for name, check in checks.items():
             if name not in found or check.share > found[name][1].share:
                 found[name] = f"{name} after {state.step} steps", check

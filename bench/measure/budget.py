@@ -2,7 +2,7 @@
 
 import time
 
-from bench.agreement.error_bounds import Check
+from bench.agreement.comparison import Checks
 from bench.grid.case import Case
 from bench.measure.timing import MAX_ROUNDS, ROUND_SECONDS
 from relufit.errors import RelufitError
@@ -52,7 +52,7 @@ class Past:
 
     def __init__(self) -> None:
         self.last: dict[tuple[str, int, str], tuple[int, float]] = {}
-        self.agreed: dict[tuple[str, Case], dict[str, Check]] = {}
+        self.agreed: dict[tuple[str, Case], Checks] = {}
 
     def learn(self, name: str, case: Case, seconds: float) -> None:
         """Keep the seconds of a gradient of this backend."""

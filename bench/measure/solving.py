@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.agreement import error_bounds
+from bench.agreement import comparison, error_bounds
 from bench.grid.case import ALONE, STABLE_RATE, Case
 from relufit.backend import Backend
 from relufit.data import draw_plan, sample, split
@@ -118,7 +118,7 @@ class Solving:
         del self.seconds[0]
         self.look(fit.state.params, 0, float(np.median(self.seconds)))
 
-    def gate(self) -> dict[str, error_bounds.Check]:
+    def gate(self) -> comparison.Checks:
         """Before the clock starts: the first epoch, or the first gradient, against float64; and all is compiled.
 
         Raises Disagreement.
@@ -130,15 +130,15 @@ class Solving:
             rule = replace(rule, learning_rate=min(rule.learning_rate, STABLE_RATE / self.case.hidden))
         x, y = self._samples()
         plan = draw_plan(len(x), batch=self.case.batch)
-        checks = error_bounds.compare_training(self.backend, self.params, x, y, rule, plan)
-        error_bounds.demand(checks)
+        checks = comparison.compare_training(self.backend, self.params, x, y, rule, plan)
+        comparison.demand(checks)
         return checks
 
-    def gate_end(self) -> dict[str, error_bounds.Check]:
+    def gate_end(self) -> comparison.Checks:
         """Output, loss and gradients of the network reached against float64. Raises Disagreement."""
         x, y = self._samples()
-        checks = error_bounds.compare(self.backend, self.params, x, y, error_bounds.reference(self.params, x, y))
-        error_bounds.demand(checks)
+        checks = comparison.compare(self.backend, self.params, x, y, error_bounds.reference(self.params, x, y))
+        comparison.demand(checks)
         return checks
 
     def _samples(self) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bench.agreement import error_bounds, gate
+from bench.agreement import comparison, gate
 from bench.agreement.inputs import PARAMETER_SETS, along_a_run, inputs_of
 from bench.grid.case import GRADIENTS, Case
 from bench.grid.cost import working_bytes
@@ -67,7 +67,7 @@ class Trial:
     past: Past = field(default_factory=Past)
     round_seconds: float = timing.ROUND_SECONDS
     number: int = 0  # of the pass
-    checks: dict[str, error_bounds.Check] = field(default_factory=dict)
+    checks: comparison.Checks = field(default_factory=dict)
     once: dict[str, float] = field(default_factory=dict)  # what is paid once: build_seconds, first_call_seconds
 
     @property
