@@ -27,9 +27,10 @@ from bench.journal import resume
 from bench.journal.reader import read_lines
 from bench.journal.status import row, status_of
 from bench.journal.writer import Journal
-from bench.measure import header, isolation, options, timing
-from bench.measure.budget import CASE_SECONDS, MAX_CASE_SECONDS, QUICK_SECONDS, Budget, Past, Unsuitable
-from bench.measure.loading import has_failed, load_or_skip, unavailable
+from bench.measure import backends, isolation, options, recording, timing
+from bench.measure.backends import has_failed, load_or_skip, unavailable
+from bench.measure.budget import CASE_SECONDS, MAX_CASE_SECONDS, QUICK_SECONDS, Budget, Unsuitable
+from bench.measure.gating import Past
 from bench.measure.trial import Trial
 from relufit import Backend
 from relufit.errors import RelufitError
@@ -213,13 +214,13 @@ def journal_of(config: pytest.Config) -> Journal:
     if JOURNAL not in config.stash:
         path = config.option.resume
         if path is None:
-            first_line = header.describe(config.stash[SELECTED][1], settings(config))
+            first_line = recording.first_line(config.stash[SELECTED][1], settings(config))
             config.stash[JOURNAL] = Journal.begin(Path(config.option.results), first_line)
         else:
             config.stash[JOURNAL] = Journal.resume(path)
             for name in config.stash[SELECTED][1]:
                 if name not in read_lines(path)[0]["backends"]:
-                    config.stash[JOURNAL].write({"kind": "backend", "backend": name, **header.state(name)})
+                    config.stash[JOURNAL].write({"kind": "backend", "backend": name, **backends.state(name)})
     return config.stash[JOURNAL]
 
 

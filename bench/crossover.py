@@ -25,11 +25,12 @@ from bench.grid.case import RULES, Case
 from bench.grid.selection import is_backend
 from bench.grid.sweep import FIXED, MOST, Question
 from bench.hardware import machine
-from bench.journal.status import row, status_of
+from bench.journal.status import status_of
 from bench.journal.writer import RESULTS, Journal
-from bench.measure import header, timing
-from bench.measure.budget import Past, Unsuitable
-from bench.measure.loading import load, unavailable
+from bench.measure import recording, timing
+from bench.measure.backends import load, unavailable
+from bench.measure.budget import Unsuitable
+from bench.measure.gating import Past
 from bench.measure.throughput import WORK
 from bench.measure.trial import Trial
 from bench.recipes import known_names
@@ -123,7 +124,7 @@ def _answer(question: Question, options: argparse.Namespace) -> int:
         **{name: getattr(options, name) for name in ("seconds", "threads")},
     }
     _say(f"{question.title}: first the machine, then {options.seconds:g} s at the most")
-    journal = Journal.begin(options.results, header.describe([question.a, question.b], settings))
+    journal = Journal.begin(options.results, recording.first_line([question.a, question.b], settings))
     aa = newest_aa(journal.path.parent)
     arena = Arena(question, journal, options.passes, options.seconds, time.monotonic(), aa)
     longest = longest_table(options.passes)
@@ -205,7 +206,7 @@ class Arena:
     def _end(self, case: Case, number: int, failures: dict[str, tuple[str, str]]) -> None:
         """Leave word of why nothing more is measured, and end."""
         for name, (status, reason) in failures.items():
-            self.journal.write({**row(case, name, number), "status": status, "reason": reason})
+            self.journal.write(recording.failed_row(case, name, number, status, reason))
         raise Ended
 
 

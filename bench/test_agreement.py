@@ -14,6 +14,6 @@ from bench.measure.trial import Trial
 def test_agreement(trial: Trial) -> None:
     """Output, loss and four gradients against float64 numpy on the same weights and batch."""
     trial.gate()
-    params, samples = trial.on_device()
+    params, samples = trial.draw_samples()
     trial.benchmark.pedantic(trial.backend.loss_and_grads, (params, samples))
     trial.record()

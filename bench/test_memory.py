@@ -15,9 +15,9 @@ from bench.measure.trial import Trial
 def test_memory(trial: Trial) -> None:
     """Bytes that a gradient needs at once."""
     if trial.backend.device.startswith("cuda") and trial.backend.memory() is None:
-        pytest.skip(f"{trial.backend.name} does not say the peak of a call")
+        pytest.skip(f"{trial.backend.name} does not report the peak of a call")
     trial.gate()
-    params, samples = trial.on_device()
+    params, samples = trial.draw_samples()
     peak, method = trial.benchmark.pedantic(
         peak_bytes, (trial.backend, lambda: trial.backend.loss_and_grads(params, samples))
     )

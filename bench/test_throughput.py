@@ -36,15 +36,8 @@ def test_step(trial: Trial) -> None:
 
 @pytest.mark.work("ensemble")
 def test_ensemble(trial: Trial) -> None:
-    """A step of many networks at once, each from weights of its own, on the same batches."""
-    _, samples = trial.on_device()
-    rule = trial.case.rule()
-    assert rule is not None
-    states = trial.many(rule)
-    train = lambda plan: trial.backend.train_many(states, samples, rule, plan, range(plan.epochs))  # noqa: E731
-    plan = trial.lengthened(train)
-    trial.demand_finite(*train(trial.plan()))
-    trial.measure(lambda: train(plan), steps=plan.epochs * plan.steps_per_epoch(len(samples)))
+    """A step of many networks at once, on the same batches."""
+    throughput.ensemble(trial)
 
 
 @pytest.mark.work("latency")
@@ -52,7 +45,7 @@ def test_latency(trial: Trial) -> None:
     """One forward from a host array to a host array, the clock read around each call."""
     _, x, _ = draw(trial.case)
     backend, weights = trial.backend, trial.weights()
-    trial.measure(lambda: backend.to_host(backend.forward(next(weights), backend.to_device(x))), once=True)
+    trial.measure(lambda: backend.to_host(backend.forward(next(weights), backend.to_device(x))), each_call=True)
 
 
 @pytest.mark.work("to_device")

@@ -16,7 +16,7 @@ from cuda_on_host import DEADLOCK, HostFused, HostGraph, HostHinge, HostKernels,
 
 from bench.agreement import comparison, error_bounds
 from bench.hardware import gpu_peaks
-from bench.measure.loading import load_or_skip
+from bench.measure.backends import load_or_skip
 from relufit import Backend, Params, Plan, Sizes, draw_plan, init_params
 from relufit.backends.cuda import sources
 from relufit.backends.cuda.sources import sizes, source

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.agreement import comparison, error_bounds
-from bench.measure.loading import load_or_skip
+from bench.measure.backends import load_or_skip
 from relufit import Adam, Backend, Params, Plan, RelufitError, Sizes, backprop, draw_plan, hinge, init_params
 from relufit.backends.array import ArrayBackend
 from relufit.moments import tabulate

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from itertools import pairwise
 from statistics import median
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 
+from bench.hardware import interference, nvidia
 from bench.journal.schema import UNSYNCHRONIZED
 from relufit.backend import Backend, DeviceClock
 
@@ -40,6 +41,22 @@ def seconds_per_call(call: Callable[[], Any], clock: Callable[[], float], calls:
     for _ in range(calls):
         call()
     return (clock() - start) / calls
+
+
+class Stopwatch(Protocol):
+    """What times the rounds: the fixture of pytest-benchmark, or Rounds where there is no pytest."""
+
+    disabled: bool
+    has_error: bool
+    stats: Any
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it reads a clock at all."""
+
+    @property
+    def pedantic(self) -> Callable[..., Any]:
+        """Times `rounds` rounds of `iterations` calls each."""
 
 
 class Rounds:
@@ -90,6 +107,54 @@ def choose_rounds(seconds_per_round: float, budget_seconds: float) -> int:
     if seconds_per_round > SLOW_SECONDS:
         return SLOW_ROUNDS
     return max(MIN_ROUNDS, min(MAX_ROUNDS, int(budget_seconds / max(seconds_per_round, 1e-9))))
+
+
+def time_rounds(
+    call: Callable[[], Any],
+    backend: Backend,
+    benchmark: Stopwatch,
+    *,
+    round_seconds: float,
+    budget_seconds: float,
+    warm_ups: int,
+    ends_on_host: bool,
+) -> dict[str, Any]:
+    """Time a call in rounds of at least `round_seconds`, and keep what else went on: the fields of a timed row.
+
+    A result that does not end on the host is read back in calls of their own, which a missing synchronization cannot
+    hide from.
+    """
+    calls, seconds = choose_iterations(call, synchronized_clock(backend), round_seconds, warm_ups)
+    rounds = choose_rounds(seconds, budget_seconds)
+    before = interference.read()
+    benchmark.pedantic(call, rounds=rounds, iterations=calls)
+    seen = interference.between(before, interference.read(), calls * rounds)
+    stats = benchmark.stats.stats
+
+    def read_back(result: Any) -> None:
+        while isinstance(result, tuple):  # the last array waits for all others
+            result = result[-1]
+        if not ends_on_host:
+            backend.to_host(result)
+
+    return {
+        "seconds": list(stats.data),
+        "iterations": calls,
+        "read_back_seconds": seconds_read_back(call, read_back, stats.median),
+        **seen,
+        **_seen_from_the_device(call, backend, stats.median),
+    }
+
+
+def _seen_from_the_device(call: Callable[[], Any], backend: Backend, seconds: float) -> dict[str, Any]:
+    """Power and clocks just after the rounds; then the device's own time, in a pass of its own."""
+    if backend.device == "cpu":
+        return {}
+    found: dict[str, Any] = {"gpu": nvidia.state()}
+    clock = backend.device_clock()
+    if clock is not None:
+        found["device_seconds"] = device_seconds(call, clock, backend.synchronize, seconds) or None
+    return found
 
 
 def device_seconds(

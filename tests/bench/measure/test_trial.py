@@ -10,8 +10,9 @@ from bench.agreement import inputs
 from bench.agreement.inputs import distinct_samples, gate_inputs
 from bench.grid.case import Case
 from bench.journal.status import Disagreement
-from bench.measure import trial
-from bench.measure.budget import Past, Unsuitable
+from bench.measure import gating, throughput, timing
+from bench.measure.budget import Unsuitable
+from bench.measure.gating import Past
 from relufit import Params
 from relufit.backend import Samples
 from relufit.backends.numpy import NumpyBackend
@@ -37,9 +38,9 @@ class Slow(NumpyBackend):
 def test_what_is_paid_once_is_measured_before_the_gate(monkeypatch: pytest.MonkeyPatch) -> None:
     """Building the samples and the first call are timed by the same clock, apart from the steady state."""
     backend = Slow(build=3.0, first=7.0)
-    monkeypatch.setattr(trial.timing.time, "perf_counter", lambda: backend.now)
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: backend.now)
     run, lines = make(Case("gradient", 20, 4), backend)
-    params, samples = run.on_device()
+    params, samples = run.draw_samples()
     run.measure(lambda: backend.loss_and_grads(params, samples))
     (line,) = lines
     assert (line["build_seconds"], line["first_call_seconds"]) == (3.0, 7.0)
@@ -60,7 +61,7 @@ def test_a_gradient_that_would_take_too_long_is_not_begun() -> None:
 
 def test_the_limits_are_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time is limited by the pace, memory by what the algorithm keeps: a fused backend goes further."""
-    monkeypatch.setattr(trial.machine, "available_bytes", lambda: 8 * 2**30)
+    monkeypatch.setattr(gating.machine, "available_bytes", lambda: 8 * 2**30)
     unfused, fused = NumpyBackend(), NumpyBackend()
     fused.algorithm = "dense, fused"
     with pytest.raises(Unsuitable, match=r"needs up to .* GiB at once and 8.0 GiB are free"):
@@ -75,8 +76,8 @@ def test_the_limits_are_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_memory_kept_by_earlier_cases_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory that the C library was told to keep is given back, and is no reason to refuse a case."""
     free = [2 * 2**30]
-    monkeypatch.setattr(trial.machine, "available_bytes", lambda: free[0])
-    monkeypatch.setattr(trial.memory, "return_free_memory", lambda: free.append(free.pop() + 30 * 2**30))
+    monkeypatch.setattr(gating.machine, "available_bytes", lambda: free[0])
+    monkeypatch.setattr(gating.memory, "return_free_memory", lambda: free.append(free.pop() + 30 * 2**30))
     make(Case("gradient", 2**20), NumpyBackend())[0].demand_support()
     assert free == [32 * 2**30]
 
@@ -84,7 +85,7 @@ def test_memory_kept_by_earlier_cases_is_given_back(monkeypatch: pytest.MonkeyPa
 def test_a_timed_gradient_teaches_the_pace() -> None:
     """A timed gradient sets the pace that the next size is judged by."""
     run, _ = make(Case("scaling", 20, 4), Slow())
-    params, samples = run.on_device()
+    params, samples = run.draw_samples()
     run.measure(lambda: run.backend.loss_and_grads(params, samples))
     with pytest.raises(Unsuitable, match="about 50 s a call"):
         run.past.demand(run.backend.name, Case("scaling", 2000, 4))
@@ -132,12 +133,12 @@ def test_a_timed_call_of_train_is_long(step_seconds: float, epochs: int, monkeyp
     """A timed call has a power of two of epochs and lasts 5 ms; the first call is kept apart."""
     backend = PerStep()
     backend.step_seconds = step_seconds
-    monkeypatch.setattr(trial.timing.time, "perf_counter", lambda: backend.now)
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: backend.now)
     run, _ = make(Case("step", 32, 4, optimizer="sgd"), backend)
-    samples = run.on_device()[1]
-    plan = run.lengthened(lambda plan: backend.train(None, samples, None, plan, range(plan.epochs)))
+    samples = run.draw_samples()[1]
+    plan = throughput.lengthen(run, lambda plan: backend.train(None, samples, None, plan, range(plan.epochs)))
     assert (plan.batch, plan.epochs) == (32, epochs)
-    assert run.once["first_call_seconds"] == pytest.approx(1e-4 + 25 * step_seconds)
+    assert run.noted["first_call_seconds"] == pytest.approx(1e-4 + 25 * step_seconds)
 
 
 class Hasty(NumpyBackend):

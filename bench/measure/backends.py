@@ -1,14 +1,17 @@
-"""Backends and recipes by name, for the benchmarks and the tests; what cannot run here is a skip with its reason.
+"""Backends and recipes by name: which run here, and what each says of itself; others are a skip with the reason.
 
 RELUFIT_REQUIRE=cupy,torch-cuda turns those skips into failures, so that a GPU run cannot pass by skipping.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 
+from bench.hardware import machine
 from bench.recipes import RECIPES
 from relufit import backends
 from relufit.backend import Backend
@@ -53,3 +56,19 @@ def has_failed(name: str) -> bool:
     except Exception:  # each library has errors of its own
         return True
     return False
+
+
+def state(name: str) -> dict[str, Any]:
+    """Why a backend cannot run here, or what it says of itself under the settings that it is measured with."""
+    if (reason := unavailable(name)) is not None:
+        return {"reason": reason, "facts": {}}
+    with load(name).pinned():
+        facts = load(name).facts()
+    if "numpy" in facts:  # numpy does not report the number of threads of its BLAS
+        facts.setdefault("threads", str(machine.blas_threads("numpy")))
+    return {"reason": None, "facts": facts}
+
+
+def uses_cuda(names: Iterable[str]) -> bool:
+    """Whether one of these backends works on a CUDA device."""
+    return any(unavailable(name) is None and load(name).device == "cuda" for name in names)

@@ -1,0 +1,64 @@
+"""What a case is measured on: its plan, and on the backend's device its weights, samples and training states.
+
+All of it is drawn on the host from the case alone (bench/grid/data.py), so every backend gets the same.
+"""
+
+import numpy as np
+
+from bench.agreement.inputs import along_a_run, inputs_of
+from bench.grid.case import Case
+from bench.grid.data import draw
+from bench.measure.timing import synchronized_clock
+from relufit import targets
+from relufit.backend import Backend, Samples
+from relufit.data import Plan, draw_plan
+from relufit.optim import Optimizer, State, map_arrays, stack_states
+from relufit.params import Params, init_params
+
+STEPS_PER_CALL = {800: 8}  # full-batch steps inside one call of train, where a step is short
+WARM_UP_SAMPLES = 64  # built before the build is timed
+
+
+def draw_call(case: Case, epochs: int | None = None) -> Plan:
+    """The plan of one call of `train`: so many epochs, or one epoch of minibatches, or a few full-batch steps."""
+    if case.samples > case.batch:
+        return draw_plan(case.samples, batch=case.batch, epochs=epochs or max(1, case.epochs))
+    return Plan(None, case.batch, epochs or STEPS_PER_CALL.get(case.batch, 1))
+
+
+def put(backend: Backend, params: Params) -> Params:
+    """Weights of the host on the backend's device."""
+    return Params(*map(backend.to_device, params))
+
+
+def draw_samples(case: Case, backend: Backend) -> tuple[Params, Samples, float]:
+    """Weights and samples of the case on the device, and the seconds that `backend.samples` took.
+
+    That is the upload, and for hinge the sorting and the table of the data. A few samples are built before, so that
+    compilation is not counted.
+    """
+    params, x, y = draw(case, case.samples)
+    on_device = put(backend, params)
+    backend.samples(x[:WARM_UP_SAMPLES], y[:WARM_UP_SAMPLES])
+    clock = synchronized_clock(backend)
+    start = clock()
+    samples = backend.samples(x, y)
+    return on_device, samples, clock() - start
+
+
+def draw_weights(case: Case, backend: Backend) -> list[Params]:
+    """Sets of weights on the device, as successive steps of a training have them.
+
+    With the same weights in every call, the processor's branch predictor and caches would know them already.
+    """
+    return [put(backend, params) for params in along_a_run(inputs_of(case))]
+
+
+def draw_networks(case: Case, backend: Backend, rule: Optimizer) -> State:
+    """The states of the case's networks on the device, each network with its own seed."""
+    domain = targets.ZOO[case.target].domain
+    networks = (
+        init_params(case.hidden, seed=seed, scheme=case.scheme, domain=domain, dtype=case.dtype)
+        for seed in range(case.networks)
+    )
+    return map_arrays(backend.to_device, stack_states(np.stack, [rule.init(params) for params in networks]))
