@@ -1,15 +1,16 @@
-"""A run in a process of its own, begun again where it ends before its time: what crashes or hangs costs only its case.
+"""A run in a process of its own, restarted if it crashes or hangs: that costs only the case in flight.
 
-The run itself leaves word of the case that it is at (bench/journal/writer.py). Whoever watches sees a process that has
-ended, or a case that does not end; then the next process goes on with the same journal, in which that case is a row.
+The run notes in a file which case is in flight (bench/journal/writer.py). The process that watches it sees that it has
+ended, or that a case does not end; then the next process continues the journal, in which that case becomes a row.
 """
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -20,10 +21,13 @@ from bench.journal.writer import Journal, in_flight_file
 from relufit.memory import free_bytes
 
 CASE_SECONDS, POLL_SECONDS, KILL_SECONDS = 120.0, 0.2, 5.0
-LEAST_FREE_BYTES = 2**29  # of the machine's memory, below which the case that is at work is taken to have had the rest
+LEAST_FREE_BYTES = 2**29  # with less of the machine's memory free, the case in flight is ended as OOM
 NOTHING_TO_RUN = 5
-PYTEST_ENDS = (0, 1, 4, NOTHING_TO_RUN)  # 1: some failed, 4: wrong usage; anything else is an end before its time
+PYTEST_ENDS = (0, 1, 4, NOTHING_TO_RUN)  # 1: some failed, 4: wrong usage; any other code is a crash
 CHILD = "RELUFIT_BENCH_WATCHED"  # set for a process that is watched
+
+Child = subprocess.Popen[bytes]
+Say = Callable[[str], None]
 
 
 def run_each(
@@ -32,7 +36,7 @@ def run_each(
     passes: int,
     results: Path,
     seconds: float | None,
-    say: Callable[[str], None],
+    say: Say,
     journal: Path | None = None,
 ) -> int:
     """Run pytest for each backend and pass in a process of its own, in alternating order and in one journal.
@@ -46,7 +50,7 @@ def run_each(
     for place, (number, name) in enumerate(turns):
         if name in dead or (journal is not None and _is_absent(journal, name)):
             continue
-        # What stands in the journal is not measured again: of so many passes the last is left.
+        # The journal holds the passes before, which are not measured again: the last pass is left.
         own, start = ["--backend", name, "--passes", str(number + 1)], time.monotonic()
         if seconds is not None:
             share = seconds / (len(turns) - place)
@@ -73,14 +77,14 @@ def run(
     arguments: list[str],
     results: Path,
     deadline: float,
-    say: Callable[[str], None],
+    say: Say,
     case_seconds: float = CASE_SECONDS,
     journal: Path | None = None,
 ) -> tuple[int, Path | None]:
-    """Run pytest with these arguments until it has come to its end or `deadline` (time.monotonic) has come.
+    """Run pytest with these arguments to its end, or until `deadline` (time.monotonic).
 
-    A process that ends before its time is followed by another, unless it has left nothing new in the journal.
-    Returns the exit code of the last one, negative where it was ended, and the journal; None where there is none.
+    A process that crashes is followed by another, unless it has left nothing new in the journal. Returns the exit code
+    of the last one, negative where a signal ended it, and the journal; None where there is none.
     """
     before = set(_journals(results))
     while True:
@@ -94,16 +98,28 @@ def run(
             return code, journal
         if journal.stat().st_size == written and not in_flight_file(journal).exists():
             return code, journal
-        say(f"the process of the run ended with {code}; going on with {journal.name} in a new one")
+        say(f"the process of the run ended with {code}; continuing {journal.name} in a new one")
 
 
-def _watch(
-    child: "subprocess.Popen[bytes]",
-    now: Callable[[], Path | None],
-    deadline: float,
-    case_seconds: float,
-    say: Callable[[str], None],
-) -> int:
+def run_tests(tests: Iterable[str], required: Iterable[str], seconds: float) -> int:
+    """Run the tests marked `gpu` of these files in a process of their own; required backends fail where they skip.
+
+    Returns pytest's exit code, -1 where they did not end in time.
+    """
+    # The sanitizer takes minutes: a run of its own. A library's warning is no reason to fail on another machine.
+    chosen = ["-m", "gpu", "-k", "not sanitizer", "-W", "default"]
+    command = [sys.executable, "-m", "pytest", *tests, "-q", *chosen, "-p", "no:cacheprovider"]
+    environment = {**os.environ, "RELUFIT_REQUIRE": ",".join(required)}
+    child = subprocess.Popen(command, env=environment, start_new_session=True)
+    try:
+        return child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)  # its children too: nothing may share the GPU with the grid
+        child.wait()
+        return -1
+
+
+def _watch(child: Child, now: Callable[[], Path | None], deadline: float, case_seconds: float, say: Say) -> int:
     """Wait for the end of a process; end it where one case takes too long or all memory, or at the deadline."""
     while child.poll() is None:
         time.sleep(POLL_SECONDS)
@@ -123,17 +139,15 @@ def _watch(
     return child.returncode
 
 
-def _end_in_case(
-    child: "subprocess.Popen[bytes]", case: Path, status: str, reason: str, say: Callable[[str], None]
-) -> None:
-    """End a process for what it does in a case, and leave word of it for the process that goes on."""
+def _end_in_case(child: Child, case: Path, status: str, reason: str, say: Say) -> None:
+    """End a process for what it does in a case, and note that for the process that continues the run."""
     say(f"a case {reason}")
     _end(child)
     if case.exists():
         case.write_text(json.dumps(json.loads(case.read_text()) | {"status": status, "reason": reason}))
 
 
-def _end(child: "subprocess.Popen[bytes]") -> None:
+def _end(child: Child) -> None:
     """End a process: in good order if it can, else at once."""
     child.terminate()
     try:
@@ -144,7 +158,7 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 
 
 def _is_absent(journal: Path, name: str) -> bool:
-    """Whether a backend has said already that it cannot run here."""
+    """Whether the journal already has the reason why a backend cannot run here."""
     return read_lines(journal)[0]["backends"].get(name, {}).get("reason") is not None
 
 
@@ -153,7 +167,7 @@ def _journals(results: Path) -> list[Path]:
 
 
 def _now(results: Path, before: set[Path]) -> Path | None:
-    """The file in which the run that was begun here says where it is."""
+    """The file in which the run that was begun here notes the case in flight."""
     found = (_existing(in_flight_file(path)) for path in set(_journals(results)) - before)
     return next((path for path in found if path is not None), None)
 
