@@ -28,6 +28,7 @@ from bench.journal.writer import RESULTS
 from bench.measure import isolation, recording, timing
 from bench.measure.backends import has_failed, load_or_skip, unavailable
 from bench.measure.budget import QUICK_SECONDS, Budget, Unsuitable
+from bench.measure.gating import demand_support
 from bench.measure.session import Key, Session
 from bench.measure.trial import Trial
 from relufit import Backend
@@ -192,7 +193,7 @@ def trial(
     try:
         write = lambda line: run.open_journal().write(line)  # noqa: E731
         ready = Trial(case, backend, benchmark, write, budget.next_share(), run.past, budget.round_seconds, number)
-        ready.demand_support()
+        demand_support(ready)
     except Unsuitable as error:
         pytest.skip(str(error))
     return ready

@@ -29,8 +29,8 @@ from bench.journal.status import status_of
 from bench.journal.writer import RESULTS, Journal
 from bench.measure import recording, timing
 from bench.measure.backends import load, unavailable
-from bench.measure.budget import Unsuitable
-from bench.measure.gating import Past
+from bench.measure.budget import Past, Unsuitable
+from bench.measure.gating import demand_support
 from bench.measure.throughput import WORK
 from bench.measure.trial import Trial
 from bench.recipes import known_names
@@ -193,7 +193,7 @@ class Arena:
         trial = Trial(case, backend, rounds, self.journal.write, BLOCK_SECONDS, self.past, number=number)
         try:
             with backend.pinned():
-                trial.demand_support()
+                demand_support(trial)
                 WORK[case.work](trial)
         except Unsuitable as error:
             return "SKIPPED", str(error)

@@ -9,14 +9,16 @@ A recipe shuffles for itself; its rows say "own order".
 
 import pytest
 
+from bench.measure.gating import gate
 from bench.measure.learning import SLICES, Convergence, time_learning
+from bench.measure.recording import record
 from bench.measure.trial import Trial
 
 
 @pytest.mark.work("convergence")
 def test_convergence(trial: Trial) -> None:
     """Train 800 of 1000 samples in batches of 32, and look at the 200 others after every slice."""
-    trial.gate()
+    gate(trial)
     run = Convergence(trial.case, trial.backend, SLICES if trial.benchmark.enabled else 1)
     ended = time_learning(trial, run.learn)
-    trial.record(**ended, **run.result())
+    record(trial, **ended, **run.result())

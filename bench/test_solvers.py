@@ -12,6 +12,7 @@ of minibatches. A library that compiles for a number of epochs does so inside th
 import pytest
 
 from bench.measure.learning import time_learning
+from bench.measure.recording import record
 from bench.measure.solving import Solving
 from bench.measure.trial import Trial
 
@@ -23,4 +24,4 @@ def test_solver(trial: Trial) -> None:
     trial.checks = run.gate()
     ended = time_learning(trial, run.solve)
     trial.checks = {**trial.checks, **run.gate_end()}
-    trial.record(**ended, **run.result())
+    record(trial, **ended, **run.result())

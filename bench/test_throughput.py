@@ -8,11 +8,14 @@ training would bring them.
 What is paid once, building the samples and the first call, is measured apart and stands beside the rows.
 """
 
+from itertools import cycle
+
 import numpy as np
 import pytest
 
 from bench.grid.data import draw
 from bench.measure import throughput
+from bench.measure.drawing import draw_weights
 from bench.measure.trial import Trial
 
 
@@ -44,19 +47,20 @@ def test_ensemble(trial: Trial) -> None:
 def test_latency(trial: Trial) -> None:
     """One forward from a host array to a host array, the clock read around each call."""
     _, x, _ = draw(trial.case)
-    backend, weights = trial.backend, trial.weights()
-    trial.measure(lambda: backend.to_host(backend.forward(next(weights), backend.to_device(x))), each_call=True)
+    backend, weights = trial.backend, cycle(draw_weights(trial))
+    call = lambda: backend.to_host(backend.forward(next(weights), backend.to_device(x)))  # noqa: E731
+    throughput.measure(trial, call, each_call=True)
 
 
 @pytest.mark.work("to_device")
 def test_to_device(trial: Trial) -> None:
     """One column of samples from the host to the device. A CPU library may share the memory: then it is no copy."""
     x = np.zeros((trial.case.batch, 1), trial.case.dtype)
-    trial.time(lambda: trial.backend.to_device(x))
+    throughput.time_rounds(trial, lambda: trial.backend.to_device(x))
 
 
 @pytest.mark.work("to_host")
 def test_to_host(trial: Trial) -> None:
     """One column of outputs from the device to the host."""
     y = trial.backend.to_device(np.zeros((trial.case.batch, 1), trial.case.dtype))
-    trial.time(lambda: trial.backend.to_host(y))
+    throughput.time_rounds(trial, lambda: trial.backend.to_host(y))

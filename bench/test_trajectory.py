@@ -11,6 +11,7 @@ import pytest
 
 from bench.agreement import comparison
 from bench.agreement.trajectory import exact_run, forced_steps, free_run
+from bench.measure.recording import record
 from bench.measure.trial import Trial
 
 
@@ -20,4 +21,4 @@ def test_trajectory(trial: Trial) -> None:
     run = exact_run(trial.case)
     trial.checks = trial.benchmark.pedantic(forced_steps, (trial.backend, run))
     comparison.demand(trial.checks)
-    trial.record(**free_run(trial.backend, run))
+    record(trial, **free_run(trial.backend, run))

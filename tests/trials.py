@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from bench.grid.case import Case
-from bench.measure.gating import Past
+from bench.measure.budget import Past
 from bench.measure.trial import Trial
 from relufit.backends.numpy import NumpyBackend
 

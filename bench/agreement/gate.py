@@ -3,6 +3,7 @@
 The bounds are those of bench/agreement/error_bounds.py; `bench/measure/trial.py` calls this off the clock.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from bench.agreement import comparison
@@ -12,7 +13,7 @@ from bench.grid.case import GRADIENTS, RULES, STABLE_RATE, Case
 from bench.grid.data import draw
 from relufit.backend import Backend
 from relufit.data import Plan
-from relufit.optim import SGD
+from relufit.optim import Adam, Optimizer
 
 LISTED = ("agreement", "trajectory")  # work whose rows list every quantity, for it is their subject
 
@@ -37,9 +38,14 @@ def _compare_training(backend: Backend, case: Case, plan: Plan) -> Checks:
     if plan.epochs * plan.steps_per_epoch(case.samples) == 1:
         return {}
     rule: Any = RULES[case.optimizer]
-    if isinstance(rule, SGD):  # at the usual rate it diverges from wide networks' weights
-        rule = SGD(STABLE_RATE / case.hidden)
-    return comparison.compare_training(backend, *draw(case, case.samples), rule, plan, many=case.work == "ensemble")
+    inputs, many = draw(case, case.samples), case.work == "ensemble"
+    return comparison.compare_training(backend, *inputs, stable(rule, case.hidden), plan, many=many)
+
+
+def stable(rule: Optimizer, hidden: int) -> Optimizer:
+    """The rule at a rate that cannot diverge: at the usual one, sgd and momentum do from wide networks' weights."""
+    limit = STABLE_RATE / hidden
+    return rule if isinstance(rule, Adam) else replace(rule, learning_rate=min(rule.learning_rate, limit))
 
 
 def recorded(case: Case, checks: Checks) -> dict[str, Any] | None:

@@ -1,13 +1,16 @@
-"""How long a run and its cases may take."""
+"""How long a run and its cases may take, and what a run has learned of its backends so far."""
 
 import time
 
+from bench.agreement.comparison import Checks
+from bench.grid.case import Case
 from bench.measure.timing import MAX_ROUNDS, ROUND_SECONDS
 from relufit.errors import RelufitError
 
 QUICK_SECONDS = 110.0  # with what is compiled and probed before, under 3 minutes
 CASE_SECONDS = {"full": 0.6, "headline": 3.0, "solvers": 10.0}  # without a limit
 MAX_CASE_SECONDS = 2.0
+CALL_SECONDS_LIMIT = 10.0  # a gradient that would take longer is skipped
 SHARE_FOR_ROUNDS = 0.6  # of a case's time; the rest is for the reference, the gate and the warm-up
 
 
@@ -42,3 +45,22 @@ class Budget:
         share = left / max(1, self.cases_left)
         self.cases_left -= 1
         return min(share, max(MAX_CASE_SECONDS, self.case_seconds))
+
+
+class Past:
+    """What a run knows of its backends: what each one's last gradient took at which N, and which cases agreed."""
+
+    def __init__(self) -> None:
+        self.last: dict[tuple[str, int, str], tuple[int, float]] = {}
+        self.agreed: dict[tuple[str, Case], Checks] = {}
+
+    def learn(self, name: str, case: Case, seconds: float) -> None:
+        """Keep the seconds of a gradient of this backend."""
+        self.last[name, case.hidden, case.dtype] = case.batch, seconds
+
+    def demand(self, name: str, case: Case) -> None:
+        """Raise Unsuitable where N times the backend's own seconds a sample is over the limit."""
+        samples, seconds = self.last.get((name, case.hidden, case.dtype), (case.batch, 0.0))
+        predicted = seconds * case.batch / samples
+        if predicted > CALL_SECONDS_LIMIT:
+            raise Unsuitable(f"about {predicted:.0f} s a call, the limit is {CALL_SECONDS_LIMIT:g} s")

@@ -9,6 +9,7 @@ from bench.agreement.inputs import along_a_run, inputs_of
 from bench.grid.case import Case
 from bench.grid.data import draw
 from bench.measure.timing import synchronized_clock
+from bench.measure.trial import Trial
 from relufit import targets
 from relufit.backend import Backend, Samples
 from relufit.data import Plan, draw_plan
@@ -31,34 +32,35 @@ def put(backend: Backend, params: Params) -> Params:
     return Params(*map(backend.to_device, params))
 
 
-def draw_samples(case: Case, backend: Backend) -> tuple[Params, Samples, float]:
-    """Weights and samples of the case on the device, and the seconds that `backend.samples` took.
+def draw_samples(trial: Trial) -> tuple[Params, Samples]:
+    """Weights and samples of the case on the device; `build_seconds` is what the backend's `samples` took.
 
     That is the upload, and for hinge the sorting and the table of the data. A few samples are built before, so that
     compilation is not counted.
     """
-    params, x, y = draw(case, case.samples)
-    on_device = put(backend, params)
-    backend.samples(x[:WARM_UP_SAMPLES], y[:WARM_UP_SAMPLES])
-    clock = synchronized_clock(backend)
+    params, x, y = draw(trial.case, trial.case.samples)
+    on_device = put(trial.backend, params)
+    trial.backend.samples(x[:WARM_UP_SAMPLES], y[:WARM_UP_SAMPLES])
+    clock = synchronized_clock(trial.backend)
     start = clock()
-    samples = backend.samples(x, y)
-    return on_device, samples, clock() - start
+    samples = trial.backend.samples(x, y)
+    trial.noted["build_seconds"] = clock() - start
+    return on_device, samples
 
 
-def draw_weights(case: Case, backend: Backend) -> list[Params]:
+def draw_weights(trial: Trial) -> list[Params]:
     """Sets of weights on the device, as successive steps of a training have them.
 
     With the same weights in every call, the processor's branch predictor and caches would know them already.
     """
-    return [put(backend, params) for params in along_a_run(inputs_of(case))]
+    return [put(trial.backend, params) for params in along_a_run(inputs_of(trial.case))]
 
 
-def draw_networks(case: Case, backend: Backend, rule: Optimizer) -> State:
+def draw_networks(trial: Trial, rule: Optimizer) -> State:
     """The states of the case's networks on the device, each network with its own seed."""
-    domain = targets.ZOO[case.target].domain
+    case, domain = trial.case, targets.ZOO[trial.case.target].domain
     networks = (
         init_params(case.hidden, seed=seed, scheme=case.scheme, domain=domain, dtype=case.dtype)
         for seed in range(case.networks)
     )
-    return map_arrays(backend.to_device, stack_states(np.stack, [rule.init(params) for params in networks]))
+    return map_arrays(trial.backend.to_device, stack_states(np.stack, [rule.init(params) for params in networks]))

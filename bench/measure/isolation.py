@@ -91,8 +91,7 @@ def run(
         resume = [] if journal is None else ["--resume", str(journal)]
         written = 0 if journal is None else journal.stat().st_size
         child = subprocess.Popen([sys.executable, "-m", "pytest", *arguments, *resume], env={**os.environ, CHILD: "1"})
-        now = partial(_now, results, before) if journal is None else partial(_existing, in_flight_file(journal))
-        code = _watch(child, now, deadline, case_seconds, say)
+        code = _watch(child, partial(_case_in_flight, results, before, journal), deadline, case_seconds, say)
         journal = journal or next(iter(sorted(set(_journals(results)) - before)), None)
         if code in PYTEST_ENDS or time.monotonic() > deadline or journal is None:
             return code, journal
@@ -166,11 +165,7 @@ def _journals(results: Path) -> list[Path]:
     return list((results / "raw").glob("*/*.jsonl"))
 
 
-def _now(results: Path, before: set[Path]) -> Path | None:
-    """The file in which the run that was begun here notes the case in flight."""
-    found = (_existing(in_flight_file(path)) for path in set(_journals(results)) - before)
-    return next((path for path in found if path is not None), None)
-
-
-def _existing(path: Path) -> Path | None:
-    return path if path.exists() else None
+def _case_in_flight(results: Path, before: set[Path], journal: Path | None) -> Path | None:
+    """The file in which the run notes the case in flight; of a run that is not begun yet, in a journal of its own."""
+    journals = set(_journals(results)) - before if journal is None else [journal]
+    return next((file for file in map(in_flight_file, journals) if file.exists()), None)

@@ -5,14 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from bench.agreement import gate
-from bench.agreement.comparison import Checks
+from bench.agreement.gate import recorded
 from bench.grid.case import Case
 from bench.hardware import cpu_peaks, gpu_peaks, machine
 from bench.journal.status import row
 from bench.measure import timing
 from bench.measure.backends import state, uses_cuda
-from relufit.backend import Backend
+from bench.measure.trial import Trial
 
 
 def first_line(names: list[str], settings: dict[str, Any]) -> dict[str, Any]:
@@ -37,20 +36,22 @@ def first_line(names: list[str], settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def finished_row(
-    case: Case, backend: Backend, number: int, algorithm: str, checks: Checks, **measured: Any
-) -> dict[str, Any]:
-    """The row of a case that came to its end in pass `number`; `measured` may say that it diverged."""
-    return {
-        **row(case, backend.name, number),
-        "device": backend.device,
-        "algorithm": algorithm,
-        "order": getattr(backend, "order", "shared"),
-        "status": "OK",
-        "agreement": gate.recorded(case, checks),
-        "load_average": machine.load_average(),
-        **measured,
-    }
+def record(trial: Trial, **measured: Any) -> None:
+    """Write the row of a finished case, unless timing is disabled; `measured` may say that it diverged."""
+    if not trial.benchmark.disabled:
+        trial.write(
+            {
+                **row(trial.case, trial.backend.name, trial.number),
+                "device": trial.backend.device,
+                "algorithm": trial.algorithm,
+                "order": getattr(trial.backend, "order", "shared"),
+                "status": "OK",
+                "agreement": recorded(trial.case, trial.checks),
+                "load_average": machine.load_average(),
+                **trial.noted,
+                **measured,
+            }
+        )
 
 
 def failed_row(case: Case, name: str, number: int, status: str, reason: str) -> dict[str, Any]:

@@ -14,8 +14,7 @@ from bench.journal import resume
 from bench.journal.reader import read_lines
 from bench.journal.writer import Journal
 from bench.measure import backends, recording
-from bench.measure.budget import CASE_SECONDS, MAX_CASE_SECONDS, QUICK_SECONDS, Budget
-from bench.measure.gating import Past
+from bench.measure.budget import CASE_SECONDS, MAX_CASE_SECONDS, QUICK_SECONDS, Budget, Past
 
 ORDER_SEED = 0
 

@@ -8,14 +8,14 @@ domain, in float64 (`relufit.fits.errors_against`), and are taken off the clock.
 """
 
 import time
-from dataclasses import replace
 from math import log2
 from typing import Any
 
 import numpy as np
 
 from bench.agreement import comparison, error_bounds
-from bench.grid.case import ALONE, STABLE_RATE, Case
+from bench.agreement.gate import stable
+from bench.grid.case import ALONE, Case
 from bench.hardware import interference
 from bench.measure import learning
 from bench.measure.learning import SAMPLES, demand_finite
@@ -23,7 +23,7 @@ from bench.measure.recording import count_subnormals
 from relufit.backend import Backend
 from relufit.data import draw_plan, sample, split
 from relufit.fits import DIVERGED_LOSS, Problem, errors_against
-from relufit.optim import Adam, Optimizer, map_arrays
+from relufit.optim import Optimizer, map_arrays
 from relufit.params import Params, init_params
 from relufit.scaling import Scaling
 from relufit.solvers import lbfgs, spline
@@ -122,11 +122,8 @@ class Solving:
         """
         if self.rule is None:
             return self.gate_end()
-        rule: Any = self.rule
-        if not isinstance(rule, Adam):  # at the usual rate some widths diverge
-            rule = replace(rule, learning_rate=min(rule.learning_rate, STABLE_RATE / self.case.hidden))
         x, y = self._samples()
-        plan = draw_plan(len(x), batch=self.case.batch)
+        rule, plan = stable(self.rule, self.case.hidden), draw_plan(len(x), batch=self.case.batch)
         return comparison.demand(comparison.compare_training(self.backend, self.params, x, y, rule, plan))
 
     def gate_end(self) -> comparison.Checks:

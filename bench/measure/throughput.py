@@ -1,70 +1,134 @@
-"""What is timed of a case: one forward, one gradient, steps of training. The same under pytest and without it.
+"""What is timed of a case, and how: one forward, one gradient, steps of training. The same under pytest and without it.
 
 Weights and data are on the device before the clock starts. The calls go round 16 sets of weights along a run, as a
-training would bring them.
+training would bring them. A case is called once apart, gated, and timed in rounds; its row holds what else went on.
 """
 
 from collections.abc import Callable
+from itertools import cycle
 from math import ceil, log2
 from typing import Any
 
 import numpy as np
 
-from bench.hardware import nvidia
+from bench.agreement.inputs import PARAMETER_SETS
+from bench.grid.case import GRADIENTS
+from bench.hardware import interference, nvidia
 from bench.measure import timing
-from bench.measure.drawing import draw_call, draw_networks
-from bench.measure.recording import count_subnormals
-from bench.measure.trial import Trial
+from bench.measure.budget import SHARE_FOR_ROUNDS
+from bench.measure.drawing import draw_call, draw_networks, draw_samples, draw_weights
+from bench.measure.gating import gate
+from bench.measure.recording import count_subnormals, record
+from bench.measure.timing import Call, seconds_per_call, synchronized_clock
+from bench.measure.trial import ENDING_ON_HOST, Trial
+from relufit.backend import Samples
 from relufit.data import Plan
 from relufit.optim import State
 
 TRAIN_SECONDS, MOST_EPOCHS = 5e-3, 256  # a timed call of `train` lasts at least so long, or has so many epochs
 
-Train = Callable[[Plan], tuple[State, Any]]  # trains by the plan; returns the state and the losses
+Train = Callable[[Plan], tuple[State, Any]]  # trains by a plan; returns the state and the losses
 
 
 def forward(trial: Trial) -> None:
     """The network's output for samples on the device, without recording for a gradient."""
-    _, samples = trial.draw_samples()
-    weights = trial.weights()
-    trial.measure(lambda: trial.backend.forward(next(weights), samples.x))
+    _, samples = draw_samples(trial)
+    weights = cycle(draw_weights(trial))
+    measure(trial, lambda: trial.backend.forward(next(weights), samples.x))
 
 
 def gradient(trial: Trial) -> None:
     """Loss and all gradients: forward and backward."""
-    _, samples = trial.draw_samples()
-    weights = trial.weights()
-    trial.measure(lambda: trial.backend.loss_and_grads(next(weights), samples))
+    _, samples = draw_samples(trial)
+    weights = cycle(draw_weights(trial))
+    measure(trial, lambda: trial.backend.loss_and_grads(next(weights), samples))
 
 
 def step(trial: Trial) -> None:
     """Forward, backward and update, in calls of `train` that last 5 ms at least; the time is of one step."""
-    params, samples = trial.draw_samples()
+    params, samples = draw_samples(trial)
     rule = trial.case.rule()
     assert rule is not None
-    states, short = trial.states(rule), draw_call(trial.case)
-    train = lambda plan: trial.backend.train(next(states), samples, rule, plan, range(plan.epochs))  # noqa: E731
-    plan = lengthen(trial, train)
-    _count_kernels(trial, lambda: train(short), steps_of(trial, short))
-    _demand_finite(trial, *trial.backend.train(rule.init(params), samples, rule, plan, range(plan.epochs)))
-    trial.measure(lambda: train(plan), steps=steps_of(trial, plan))
+    states = cycle([rule.init(weights) for weights in draw_weights(trial)])
+    train_from = lambda state, plan: trial.backend.train(state, samples, rule, plan, range(plan.epochs))  # noqa: E731
+    train = lambda plan: train_from(next(states), plan)  # noqa: E731
+    plan, short = lengthen(trial, train), draw_call(trial.case)
+    count_kernels(trial, lambda: train(short), steps_of(short, samples))
+    demand_finite(trial, *train_from(rule.init(params), plan))
+    measure(trial, lambda: train(plan), steps_of(plan, samples))
 
 
 def ensemble(trial: Trial) -> None:
     """A step of many networks at once, each from its own weights, on the same batches; the time is of one step."""
-    _, samples = trial.draw_samples()
+    _, samples = draw_samples(trial)
     rule = trial.case.rule()
     assert rule is not None
-    states = draw_networks(trial.case, trial.backend, rule)
+    states = draw_networks(trial, rule)
     train = lambda plan: trial.backend.train_many(states, samples, rule, plan, range(plan.epochs))  # noqa: E731
     plan = lengthen(trial, train)
-    _demand_finite(trial, *train(draw_call(trial.case)))
-    trial.measure(lambda: train(plan), steps=steps_of(trial, plan))
+    demand_finite(trial, *train(draw_call(trial.case)))
+    measure(trial, lambda: train(plan), steps_of(plan, samples))
 
 
-def steps_of(trial: Trial, plan: Plan) -> int:
+WORK: dict[str, Callable[[Trial], None]] = {"gradient": gradient, "forward": forward, "step": step}
+
+
+def measure(trial: Trial, call: Call, steps: int = 1, *, each_call: bool = False) -> None:
+    """Make the first call apart, gate the case, time it."""
+    call_first(trial, call)
+    gate(trial)
+    time_rounds(trial, call, steps, each_call=each_call)
+
+
+def call_first(trial: Trial, call: Call) -> None:
+    """Make a call and keep the seconds of the first one, `first_call_seconds`.
+
+    They include what a library compiles or loads for these shapes, unless an earlier case of the process has had them:
+    then the first call is warm.
+    """
+    trial.noted.setdefault("first_call_seconds", seconds_per_call(call, synchronized_clock(trial.backend), 1))
+
+
+def time_rounds(trial: Trial, call: Call, steps: int = 1, *, each_call: bool = False) -> None:
+    """Time a call of so many training steps in rounds, and record it; `each_call` reads the clock around every call."""
+    if trial.benchmark.disabled:
+        trial.benchmark.pedantic(call)
+        return
+    least = 0.0 if each_call else trial.round_seconds
+    calls, seconds = timing.choose_iterations(call, synchronized_clock(trial.backend), least, PARAMETER_SETS)
+    rounds = timing.choose_rounds(seconds, SHARE_FOR_ROUNDS * trial.budget_seconds)
+    before = interference.read()
+    trial.benchmark.pedantic(call, rounds=rounds, iterations=calls)
+    seen = interference.between(before, interference.read(), calls * rounds)
+    stats = trial.benchmark.stats.stats
+    if trial.case.work in GRADIENTS:
+        trial.past.learn(trial.backend.name, trial.case, stats.median)
+    seen |= _seen_from_the_device(trial, call, stats.median)
+
+    def read_back(result: Any) -> None:
+        while isinstance(result, tuple):  # the last array is not there before the others
+            result = result[-1]
+        if trial.case.work not in ENDING_ON_HOST:
+            trial.backend.to_host(result)
+
+    seen["read_back_seconds"] = timing.seconds_read_back(call, read_back, stats.median)
+    record(trial, seconds=list(stats.data), iterations=calls, steps=steps, **seen)
+
+
+def _seen_from_the_device(trial: Trial, call: Call, seconds: float) -> dict[str, Any]:
+    """Power and clocks just after the rounds; then the device's own time, in a pass of its own."""
+    if trial.backend.device == "cpu":
+        return {}
+    found: dict[str, Any] = {"gpu": nvidia.state()}
+    clock = trial.backend.device_clock()
+    if clock is not None:
+        found["device_seconds"] = timing.device_seconds(call, clock, trial.backend.synchronize, seconds) or None
+    return found
+
+
+def steps_of(plan: Plan, samples: Samples) -> int:
     """The training steps of a plan."""
-    return plan.epochs * plan.steps_per_epoch(trial.case.samples)
+    return plan.epochs * plan.steps_per_epoch(len(samples))
 
 
 def lengthen(trial: Trial, train: Train) -> Plan:
@@ -75,25 +139,22 @@ def lengthen(trial: Trial, train: Train) -> Plan:
     plan = draw_call(trial.case)
     if trial.benchmark.disabled:
         return plan
-    trial.call_first(lambda: train(plan))
-    seconds = timing.seconds_per_call(lambda: train(plan), timing.synchronized_clock(trial.backend), 1)
+    call_first(trial, lambda: train(plan))
+    seconds = seconds_per_call(lambda: train(plan), synchronized_clock(trial.backend), 1)
     times = 2 ** max(0, ceil(log2(TRAIN_SECONDS / seconds)))
     return draw_call(trial.case, min(MOST_EPOCHS, plan.epochs * times))
 
 
-def _demand_finite(trial: Trial, state: State, losses: Any) -> None:
+def demand_finite(trial: Trial, state: State, losses: Any) -> None:
     """Raise AssertionError where training at the timed rate diverges; keep how many weights became subnormal."""
     assert np.isfinite(trial.backend.to_host(losses)).all(), "the timed steps diverge"
     trial.noted["subnormals"] = count_subnormals(map(trial.backend.to_host, state.params))
 
 
-def _count_kernels(trial: Trial, call: Callable[[], Any], steps: int) -> None:
+def count_kernels(trial: Trial, call: Call, steps: int) -> None:
     """Keep how many kernels the device runs for each step of a call."""
     if trial.backend.device == "cpu" or trial.benchmark.disabled:
         return
     kernels = nvidia.kernels_per_call(call, trial.backend.synchronize)
     if kernels is not None:
         trial.noted["kernels_per_step"] = kernels / steps
-
-
-WORK: dict[str, Callable[[Trial], None]] = {"gradient": gradient, "forward": forward, "step": step}

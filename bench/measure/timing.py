@@ -10,9 +10,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from statistics import median
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any
 
-from bench.hardware import interference, nvidia
 from bench.journal.schema import UNSYNCHRONIZED
 from relufit.backend import Backend, DeviceClock
 
@@ -24,8 +23,11 @@ DEVICE_ROUNDS, QUEUE_SECONDS, HOLD_SECONDS, LONGEST_QUEUED_SECONDS = 9, 3e-3, 1e
 READ_BACK_SECONDS = 5e-3  # what K calls are to take
 SLOW_SECONDS, SLOW_ROUNDS = 1.0, 3  # a slow round is seldom disturbed all through; three give no interval
 
+Call = Callable[[], Any]  # what is timed
+Clock = Callable[[], float]
 
-def synchronized_clock(backend: Backend) -> Callable[[], float]:
+
+def synchronized_clock(backend: Backend) -> Clock:
     """A clock whose readings include all work asked of the backend before them."""
 
     def read() -> float:
@@ -35,28 +37,12 @@ def synchronized_clock(backend: Backend) -> Callable[[], float]:
     return read
 
 
-def seconds_per_call(call: Callable[[], Any], clock: Callable[[], float], calls: int) -> float:
+def seconds_per_call(call: Call, clock: Clock, calls: int) -> float:
     """Mean wall time of `calls` calls and one synchronization."""
     start = clock()
     for _ in range(calls):
         call()
     return (clock() - start) / calls
-
-
-class Stopwatch(Protocol):
-    """What times the rounds: the fixture of pytest-benchmark, or Rounds where there is no pytest."""
-
-    disabled: bool
-    has_error: bool
-    stats: Any
-
-    @property
-    def enabled(self) -> bool:
-        """Whether it reads a clock at all."""
-
-    @property
-    def pedantic(self) -> Callable[..., Any]:
-        """Times `rounds` rounds of `iterations` calls each."""
 
 
 class Rounds:
@@ -67,11 +53,11 @@ class Rounds:
 
     disabled, enabled, has_error = False, True, False
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.stats: Any = None
 
-    def pedantic(self, target: Callable[[], Any], rounds: int = 1, iterations: int = 1) -> None:
+    def pedantic(self, target: Call, rounds: int = 1, iterations: int = 1) -> None:
         """Time so many rounds of so many calls."""
         collects = gc.isenabled()
         gc.disable()
@@ -83,9 +69,7 @@ class Rounds:
         self.stats = SimpleNamespace(stats=SimpleNamespace(data=seconds, median=median(seconds)))
 
 
-def choose_iterations(
-    call: Callable[[], Any], clock: Callable[[], float], least: float = ROUND_SECONDS, warm_ups: int = 0
-) -> tuple[int, float]:
+def choose_iterations(call: Call, clock: Clock, least: float = ROUND_SECONDS, warm_ups: int = 0) -> tuple[int, float]:
     """The calls to make between two readings so that they last `least` seconds, and how long they lasted together.
 
     Before, the call is made `warm_ups` times, or for WARM_SECONDS: one that finds its caches cold says nothing of those
@@ -109,60 +93,8 @@ def choose_rounds(seconds_per_round: float, budget_seconds: float) -> int:
     return max(MIN_ROUNDS, min(MAX_ROUNDS, int(budget_seconds / max(seconds_per_round, 1e-9))))
 
 
-def time_rounds(
-    call: Callable[[], Any],
-    backend: Backend,
-    benchmark: Stopwatch,
-    *,
-    round_seconds: float,
-    budget_seconds: float,
-    warm_ups: int,
-    ends_on_host: bool,
-) -> dict[str, Any]:
-    """Time a call in rounds of at least `round_seconds`, and keep what else went on: the fields of a timed row.
-
-    A result that does not end on the host is read back in calls of their own, which a missing synchronization cannot
-    hide from.
-    """
-    calls, seconds = choose_iterations(call, synchronized_clock(backend), round_seconds, warm_ups)
-    rounds = choose_rounds(seconds, budget_seconds)
-    before = interference.read()
-    benchmark.pedantic(call, rounds=rounds, iterations=calls)
-    seen = interference.between(before, interference.read(), calls * rounds)
-    stats = benchmark.stats.stats
-
-    def read_back(result: Any) -> None:
-        while isinstance(result, tuple):  # the last array waits for all others
-            result = result[-1]
-        if not ends_on_host:
-            backend.to_host(result)
-
-    return {
-        "seconds": list(stats.data),
-        "iterations": calls,
-        "read_back_seconds": seconds_read_back(call, read_back, stats.median),
-        **seen,
-        **_seen_from_the_device(call, backend, stats.median),
-    }
-
-
-def _seen_from_the_device(call: Callable[[], Any], backend: Backend, seconds: float) -> dict[str, Any]:
-    """Power and clocks just after the rounds; then the device's own time, in a pass of its own."""
-    if backend.device == "cpu":
-        return {}
-    found: dict[str, Any] = {"gpu": nvidia.state()}
-    clock = backend.device_clock()
-    if clock is not None:
-        found["device_seconds"] = device_seconds(call, clock, backend.synchronize, seconds) or None
-    return found
-
-
 def device_seconds(
-    call: Callable[[], Any],
-    clock: DeviceClock,
-    synchronize: Callable[[], None],
-    seconds: float,
-    rounds: int = DEVICE_ROUNDS,
+    call: Call, clock: DeviceClock, synchronize: Callable[[], None], seconds: float, rounds: int = DEVICE_ROUNDS
 ) -> list[float]:
     """The device's own time of one call, in several rounds; `seconds` is the wall time of one.
 
@@ -191,7 +123,7 @@ def device_seconds(
     return readings
 
 
-def seconds_read_back(call: Callable[[], Any], read: Callable[[Any], Any], seconds: float, rounds: int = 15) -> float:
+def seconds_read_back(call: Call, read: Callable[[Any], Any], seconds: float, rounds: int = 15) -> float:
     """Seconds of a call that no missing synchronization can hide; `seconds` is what the clock said of it.
 
     A result that is read back on the host is there. What one such call takes bounds the time from above; only where

@@ -11,8 +11,9 @@ from bench.agreement.inputs import distinct_samples, gate_inputs
 from bench.grid.case import Case
 from bench.journal.status import Disagreement
 from bench.measure import gating, throughput, timing
-from bench.measure.budget import Unsuitable
-from bench.measure.gating import Past
+from bench.measure.budget import Past, Unsuitable
+from bench.measure.drawing import draw_samples
+from bench.measure.gating import demand_support, gate
 from relufit import Params
 from relufit.backend import Samples
 from relufit.backends.numpy import NumpyBackend
@@ -40,8 +41,8 @@ def test_what_is_paid_once_is_measured_before_the_gate(monkeypatch: pytest.Monke
     backend = Slow(build=3.0, first=7.0)
     monkeypatch.setattr(timing.time, "perf_counter", lambda: backend.now)
     run, lines = make(Case("gradient", 20, 4), backend)
-    params, samples = run.draw_samples()
-    run.measure(lambda: backend.loss_and_grads(params, samples))
+    params, samples = draw_samples(run)
+    throughput.measure(run, lambda: backend.loss_and_grads(params, samples))
     (line,) = lines
     assert (line["build_seconds"], line["first_call_seconds"]) == (3.0, 7.0)
     assert set(line["seconds"]) == {0.5}
@@ -65,12 +66,12 @@ def test_the_limits_are_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
     unfused, fused = NumpyBackend(), NumpyBackend()
     fused.algorithm = "dense, fused"
     with pytest.raises(Unsuitable, match=r"needs up to .* GiB at once and 8.0 GiB are free"):
-        make(Case("scaling", 10**7), unfused)[0].demand_support()
+        demand_support(make(Case("scaling", 10**7), unfused)[0])
     run, _ = make(Case("scaling", 10**7), fused)
-    run.demand_support()
+    demand_support(run)
     run.past.learn(fused.name, Case("scaling", 10**6), 2.0)
     with pytest.raises(Unsuitable, match="about 20 s a call"):
-        run.demand_support()
+        demand_support(run)
 
 
 def test_memory_kept_by_earlier_cases_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,15 +79,15 @@ def test_memory_kept_by_earlier_cases_is_given_back(monkeypatch: pytest.MonkeyPa
     free = [2 * 2**30]
     monkeypatch.setattr(gating.machine, "available_bytes", lambda: free[0])
     monkeypatch.setattr(gating.memory, "return_free_memory", lambda: free.append(free.pop() + 30 * 2**30))
-    make(Case("gradient", 2**20), NumpyBackend())[0].demand_support()
+    demand_support(make(Case("gradient", 2**20), NumpyBackend())[0])
     assert free == [32 * 2**30]
 
 
 def test_a_timed_gradient_teaches_the_pace() -> None:
     """A timed gradient sets the pace that the next size is judged by."""
     run, _ = make(Case("scaling", 20, 4), Slow())
-    params, samples = run.draw_samples()
-    run.measure(lambda: run.backend.loss_and_grads(params, samples))
+    params, samples = draw_samples(run)
+    throughput.measure(run, lambda: run.backend.loss_and_grads(params, samples))
     with pytest.raises(Unsuitable, match="about 50 s a call"):
         run.past.demand(run.backend.name, Case("scaling", 2000, 4))
 
@@ -108,14 +109,14 @@ def test_the_gate_of_many_samples_catches_a_mutant(monkeypatch: pytest.MonkeyPat
     _, x, y, exact = gate_inputs(case)
     assert (len(x), len(y), exact.repeats) == (20_000, 20_000, 20)
     np.testing.assert_array_equal(x[:1000], x[1000:2000])
-    make(case, NumpyBackend())[0].gate()
+    gate(make(case, NumpyBackend())[0])
 
     class Short(NumpyBackend):
         def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Any, Params]:
             return super().loss_and_grads(params, samples.take(slice(0, len(samples) - 500)))
 
     with pytest.raises(Disagreement):
-        make(case, Short())[0].gate()
+        gate(make(case, Short())[0])
 
 
 class PerStep(NumpyBackend):
@@ -135,7 +136,7 @@ def test_a_timed_call_of_train_is_long(step_seconds: float, epochs: int, monkeyp
     backend.step_seconds = step_seconds
     monkeypatch.setattr(timing.time, "perf_counter", lambda: backend.now)
     run, _ = make(Case("step", 32, 4, optimizer="sgd"), backend)
-    samples = run.draw_samples()[1]
+    samples = draw_samples(run)[1]
     plan = throughput.lengthen(run, lambda plan: backend.train(None, samples, None, plan, range(plan.epochs)))
     assert (plan.batch, plan.epochs) == (32, epochs)
     assert run.noted["first_call_seconds"] == pytest.approx(1e-4 + 25 * step_seconds)
@@ -164,7 +165,7 @@ class Forgetful(NumpyBackend):
 def test_a_wrong_update_gets_no_time(backend: type[NumpyBackend], batch: int, what: str, optimizer: str) -> None:
     """A wrong update gets no time, by its own comparison or by training in float64, however right its gradients."""
     case = Case("step", batch, 8, optimizer=optimizer)
-    make(case, NumpyBackend())[0].gate()
+    gate(make(case, NumpyBackend())[0])
     with pytest.raises(Disagreement, match=what):
-        make(case, backend())[0].gate()
-    make(Case("gradient", batch, 8), backend())[0].gate()
+        gate(make(case, backend())[0])
+    gate(make(Case("gradient", batch, 8), backend())[0])
