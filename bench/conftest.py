@@ -23,7 +23,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.grid.case import Case
 from bench.hardware import machine
-from bench.journal.status import row, status_of
+from bench.journal.status import Status, row, status_of
 from bench.journal.writer import RESULTS
 from bench.measure import isolation, recording, timing
 from bench.measure.backends import has_failed, load_or_skip, unavailable
@@ -222,7 +222,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         if measures(item.config) and unavailable(name := key[1]) is None:
             journal = run.open_journal()
             journal.write(recording.failed_row(*key, status, reason))
-            if status != "SKIPPED" and has_failed(name):
+            if status != Status.SKIPPED and has_failed(name):
                 journal.end_case()
                 pytest.exit(f"the device failed under {name}; --resume continues in a new process", DEVICE_FAILED)
     if call.when == "teardown" and run.journal is not None:

@@ -25,11 +25,11 @@ from bench.grid.case import RULES, Case
 from bench.grid.selection import is_backend
 from bench.grid.sweep import FIXED, MOST, Question
 from bench.hardware import machine
-from bench.journal.status import status_of
+from bench.journal.status import Status, status_of
 from bench.journal.writer import RESULTS, Journal
 from bench.measure import recording, timing
 from bench.measure.backends import load, unavailable
-from bench.measure.budget import Past, Unsuitable
+from bench.measure.budget import Past
 from bench.measure.gating import demand_support
 from bench.measure.throughput import WORK
 from bench.measure.trial import Trial
@@ -44,7 +44,7 @@ BLOCK_SECONDS = 0.1  # for the rounds of a block and what comes before them, whe
 PASSES = 16  # one block that a shared machine disturbed does not undo the verdict of so many
 LEAST_PASSES = 10  # fewer could not tell two backends apart in a table of 15 sizes, whatever they take
 SECONDS = 120.0
-ALONE = "SKIPPED", "there is nothing to compare it with"
+ALONE = Status.SKIPPED, "there is nothing to compare it with"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -173,7 +173,7 @@ class Arena:
             if time.monotonic() - self.start > self.seconds:
                 if number:
                     break
-                spent = "SKIPPED", f"the {self.seconds:g} s were spent; --seconds gives more"
+                spent = Status.SKIPPED, f"the {self.seconds:g} s were spent; --seconds gives more"
                 self._end(case, number, dict.fromkeys(names, spent))
             turn = names[::-1] if number % 2 else names
             for place, name in enumerate(turn):
@@ -195,8 +195,6 @@ class Arena:
             with backend.pinned():
                 demand_support(trial)
                 WORK[case.work](trial)
-        except Unsuitable as error:
-            return "SKIPPED", str(error)
         except Exception as error:  # each library has errors of its own; the sizes below are an answer all the same
             return status_of(error)
         finally:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench import report
 from bench.analysis.frames import read
+from bench.journal.status import statuses
 from bench.journal.writer import RESULTS
 from bench.measure import isolation
 from relufit import backends
@@ -21,7 +22,6 @@ from relufit.errors import RelufitError
 TESTS = ("tests/test_cuda_source.py", "tests/test_backends.py")
 TESTS_SHARE, REPORT_SECONDS = 0.35, 30.0  # of the budget; the rest is for the grid
 BESIDE = ("numpy", "numba", "torch-cpu")  # on the same machine, to compare with
-BAD = ("DISAGREES", "CRASHED", "TIMEOUT", "OOM")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,7 +61,7 @@ def _run(budget: float, results: Path, chosen: str | None) -> int:
         raise RelufitError("the grid wrote no journal")
     report.report(results)
     cases = read(journal).cases
-    bad = cases[cases.status.isin(BAD)] if len(cases) else cases
+    bad = cases[cases.status.isin(statuses(failed=True, has_numbers=False))] if len(cases) else cases
     for row in bad.itertuples():
         _say(f"{row.backend}, {row.work}, N = {row.batch}: {row.status}: {row.reason}")
     _say(f"{journal}: done after {time.monotonic() - start:.0f} of {budget:g} s")

@@ -9,13 +9,12 @@ from typing import Any
 from bench.agreement import comparison
 from bench.agreement.comparison import Checks
 from bench.agreement.inputs import gate_inputs
-from bench.grid.case import GRADIENTS, RULES, STABLE_RATE, Case
+from bench.grid.case import RULES, STABLE_RATE, Case
 from bench.grid.data import draw
+from bench.grid.workloads import workload
 from relufit.backend import Backend
 from relufit.data import Plan
 from relufit.optim import Adam, Optimizer
-
-LISTED = ("agreement", "trajectory")  # work whose rows list every quantity, for it is their subject
 
 
 def compare(backend: Backend, case: Case, plan: Plan) -> Checks:
@@ -52,7 +51,7 @@ def recorded(case: Case, checks: Checks) -> dict[str, Any] | None:
     """What a row keeps: the worst quantity, and of a timed gradient the gradient as a whole; or all of them."""
     if not checks:
         return None
-    if case.work not in LISTED:
+    if not workload(case.work).lists_checks:
         name, worst = comparison.worst(checks)
-        checks = {name: worst, **({"gradient": checks["gradient"]} if case.work in GRADIENTS else {})}
+        checks = {name: worst, **({"gradient": checks["gradient"]} if workload(case.work).is_gradient else {})}
     return {name: check._asdict() for name, check in checks.items()}

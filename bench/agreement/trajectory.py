@@ -16,6 +16,7 @@ import numpy as np
 from bench.agreement import comparison, error_bounds
 from bench.grid.case import Case
 from bench.grid.data import draw
+from bench.journal.status import Status
 from relufit.backend import Backend
 from relufit.backends.numpy import NumpyBackend
 from relufit.data import Plan, draw_plan
@@ -124,7 +125,7 @@ def free_run(backend: Backend, run: ExactRun) -> dict[str, Any]:
     if len(seen["step"]) == run.plan.epochs:
         return end
     who = backend.name if len(run.marks) > len(seen["step"]) else "float64 itself"
-    return {**end, "status": "DIVERGED", "reason": f"{who} diverged in epoch {len(seen['step']) + 1}"}
+    return {**end, "status": Status.DIVERGED, "reason": f"{who} diverged in epoch {len(seen['step']) + 1}"}
 
 
 def distance(params: Params, others: Params) -> float:

@@ -11,13 +11,13 @@ import pandas as pd
 from bench.analysis import warnings
 from bench.analysis.derived import BASELINES, in_order
 from bench.analysis.frames import Run
-from bench.journal.passes import FAILED
+from bench.grid.workloads import named
 from bench.journal.schema import CASE_FIELDS
+from bench.journal.status import Status, statuses
 from bench.reporting.number_format import digits, duration
 from bench.statistics.intervals import Comparison, compare_groups, compare_pairs
 from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN, Pair, judge
 
-COMPARED = ("forward", "gradient", "step", "ensemble", "latency", "to_device", "to_host", "scaling")
 COLUMNS = (
     "a",
     "b",
@@ -62,7 +62,7 @@ def against_baseline(run: Run) -> pd.DataFrame:
         for key in (key for key in rows if key[0] == name):
             base = BASELINES.get(rows[key]["device"] or "cpu", "")
             other = rows.get((base, *key[1:]))
-            if other is not None and name != base and "OK" in (rows[key]["status"], other["status"]):
+            if other is not None and name != base and Status.OK in (rows[key]["status"], other["status"]):
                 table = tuple(rows[key][column] for column in TABLE)
                 pair = _in_one_run(run, rows[key], other)
                 found.setdefault(table, []).append((name, base, rows[key], other, pair))
@@ -76,7 +76,7 @@ def two_runs(new: Run, old: Run) -> tuple[pd.DataFrame, list[str]]:
     found = []
     for key in (key for key in rows if key in others):
         compared = _between_runs(_scaled(rows, key, away), _scaled(others, key, away))
-        if compared is not None or rows[key]["status"] in FAILED:
+        if compared is not None or rows[key]["status"] in statuses(failed=True):
             sound = _unsound(new, rows[key]) or _unsound(old, others[key])
             found.append((key[0], key[0], rows[key], others[key], compared and Pair(compared, unsound=sound)))
     least, because = _control([pair.comparison.ratio for *_, pair in found if pair is not None])
@@ -103,7 +103,7 @@ def resolution_table(aa: Run) -> pd.DataFrame:
     """Each backend's passes of an A/A run against themselves, even against odd. Kept: not to be changed."""
     found = []
     for (name, *_), row in _rows(aa).items():
-        if row["status"] == "OK" and len(row["passes"]) >= 2 * LEAST_BLOCKS:
+        if row["status"] == Status.OK and len(row["passes"]) >= 2 * LEAST_BLOCKS:
             blocks = _blocks(row)
             even, odd = ([blocks[number] for number in sorted(blocks) if number % 2 == side] for side in (0, 1))
             pairs = min(len(even), len(odd))
@@ -130,7 +130,7 @@ def _widths(table: pd.DataFrame) -> pd.Series:
 
 def resolution_in_words(run: Run) -> str:
     """What limits the claims of a run's comparisons, as a sentence: the A/A run, or that its passes are too few."""
-    if not any(row["status"] == "OK" and len(row["passes"]) >= LEAST_BLOCKS for row in _rows(run).values()):
+    if not any(row["status"] == Status.OK and len(row["passes"]) >= LEAST_BLOCKS for row in _rows(run).values()):
         return (
             f"Of fewer than {LEAST_BLOCKS} passes only differences above {100 * DRIFT:g} % are called: "
             f"--passes {USUAL_PASSES} tells more."
@@ -162,7 +162,7 @@ def in_cells(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _rows(run: Run) -> Rows:
     """The rows of a run that have a time or should have one, by backend and case."""
-    timed = run.cases[run.cases.work.isin(COMPARED)].to_dict("records")
+    timed = run.cases[run.cases.work.isin(named(timed=True))].to_dict("records")
     return {(row["backend"], *(row[name] for name in CASE_FIELDS)): row for row in timed}
 
 
@@ -177,7 +177,7 @@ def _rounds(row: Row) -> list[float]:
 
 def _in_one_run(run: Run, a: Row, b: Row) -> Pair | None:
     """Passes that both have are pairs; where they are too few, the rounds say it, beyond what a machine may drift."""
-    if not a["status"] == b["status"] == "OK":
+    if not a["status"] == b["status"] == Status.OK:
         return None
     unsound, blocks, others = _unsound(run, a) or _unsound(run, b), _blocks(a), _blocks(b)
     shared = sorted(blocks.keys() & others.keys())
@@ -195,13 +195,13 @@ def _between_runs(a: list[float], b: list[float]) -> Comparison | None:
 def _scaled(rows: Rows, key: tuple[Any, ...], by_baseline: bool) -> list[float]:
     """The blocks of a row, or its rounds where they are few; in units of its baseline's median where that is asked."""
     row = rows[key]
-    if row["status"] != "OK":
+    if row["status"] != Status.OK:
         return []
     seconds = list(_blocks(row).values()) if len(row["passes"]) >= LEAST_BLOCKS else _rounds(row)
     if not by_baseline:
         return seconds
     base = rows.get((BASELINES.get(row["device"], ""), *key[1:]))
-    if base is None or base["status"] != "OK" or base is row:
+    if base is None or base["status"] != Status.OK or base is row:
         return []
     return [second / float(np.median(_rounds(base))) for second in seconds]
 
@@ -231,7 +231,7 @@ def _judged(found: Sequence[Found]) -> pd.DataFrame:
     rows = []
     for a, b, row, other, pair in found:
         verdict = next(verdicts) if pair is not None else None
-        missing = [f"{r['backend']} is {r['status']}: {r['reason']}" for r in (row, other) if r["status"] != "OK"]
+        missing = [f"{r['backend']} is {r['status']}: {r['reason']}" for r in (row, other) if r["status"] != Status.OK]
         comparison = NOTHING if pair is None else pair.comparison
         rows.append(
             {
@@ -247,14 +247,14 @@ def _judged(found: Sequence[Found]) -> pd.DataFrame:
                 "verdict": "UNSURE" if verdict is None else verdict.word,
                 "kind": "missing" if verdict is None else verdict.kind,
                 "reason": "; ".join(missing) if verdict is None else verdict.reason,
-                "failed": row["status"] in FAILED and other["status"] == "OK",
+                "failed": row["status"] in statuses(failed=True) and other["status"] == Status.OK,
             }
         )
     return pd.DataFrame(rows, columns=[*COLUMNS])
 
 
 def _microseconds(row: Row) -> float:
-    return float(np.median(_rounds(row))) * 1e6 if row["status"] == "OK" else float("nan")
+    return float(np.median(_rounds(row))) * 1e6 if row["status"] == Status.OK else float("nan")
 
 
 def _differences(new: Run, old: Run) -> list[str]:
@@ -282,7 +282,7 @@ def _listed(word: str, rows: Rows, others: Rows) -> list[str]:
     """The timed cases of one run that the other does not have, a sentence for each backend."""
     known, only = {key[0] for key in others}, dict[str, list[str]]()
     for key, row in rows.items():
-        if key not in others and row["status"] == "OK":
+        if key not in others and row["status"] == Status.OK:
             only.setdefault(key[0], []).append(_size(row))
     return [
         f"{word}: {name}, " + ("; ".join(cases) if name in known else f"all {len(cases)} cases")

@@ -12,6 +12,7 @@ from bench.analysis import comparison
 from bench.analysis.frames import Run
 from bench.grid.case import Case
 from bench.journal.schema import CASE_FIELDS
+from bench.journal.status import Status
 from bench.statistics.bisection import Crossing, Measured, find_crossings
 
 
@@ -40,4 +41,4 @@ def find(run: Run) -> list[Crossing]:
 
 def disagrees(run: Run) -> bool:
     """Whether a backend does so with float64."""
-    return bool((run.cases.status == "DISAGREES").any())
+    return bool((run.cases.status == Status.DISAGREES).any())

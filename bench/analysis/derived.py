@@ -13,6 +13,8 @@ from bench.analysis import roofline, warnings
 from bench.analysis.frames import Run
 from bench.grid.case import Case
 from bench.grid.cost import is_hinge
+from bench.grid.workloads import named
+from bench.journal.status import Status, statuses
 from bench.statistics.intervals import median_interval
 
 BASELINES = {"cpu": "torch-cpu", "cuda": "torch-cuda"}  # of each device: what most people use
@@ -21,7 +23,6 @@ BASELINE = BASELINES["cpu"]
 # the baseline is published. Where it is faster, because the loader's cost is not in it, ratios are on the modest side.
 BASELINE_PEER, SLOWER_BY = "torch-recipe", 1.05
 THRESHOLDS = (1e-2, 1e-3, 1e-4)
-TIMED = ("forward", "gradient", "step", "latency", "to_device", "to_host")
 TIMED_KEYS = ("work", "batch", "hidden", "dtype", "optimizer", "backend", "device", "algorithm")
 SCALING_COLUMNS = ("dtype", "hidden", "batch", "samples", "backend", "algorithm", "status", "median_seconds",
                    "low_seconds", "high_seconds", "samples_per_second", "share_of_roof", "share_of_copy",
@@ -42,7 +43,7 @@ TRAJECTORY_COLUMNS = ("target", "optimizer", "scheme", "dtype", "hidden", "backe
 @lru_cache(maxsize=4)
 def throughput(run: Run) -> pd.DataFrame:
     """Times and rates of forward, gradient, their difference, step, latency and transfer. Kept: not to be changed."""
-    cases = run.cases[run.cases.work.isin(TIMED)]
+    cases = run.cases[run.cases.work.isin(named(table="throughput"))]
     rows = [_timed_row(run, case) for case in cases.to_dict("records")]
     if not rows:
         return pd.DataFrame()
@@ -68,7 +69,7 @@ def _beside(frame: pd.DataFrame, names: pd.Series) -> pd.DataFrame:
 
 def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
     """One row of times; where the algorithm is hinge its samples per second are effective ones."""
-    timed = case["status"] == "OK" and isinstance(case["seconds"], list)
+    timed = case["status"] == Status.OK and isinstance(case["seconds"], list)
     steps = 1 if np.isnan(case["steps"]) else case["steps"]
     median, low, high = median_interval(case["seconds"]) if timed else (np.nan,) * 3
     found = warnings.notes(run, case)
@@ -152,7 +153,7 @@ def _backward(frame: pd.DataFrame) -> pd.DataFrame:
         share_of_copy=np.nan,
         build_seconds=np.nan,
         first_call_seconds=np.nan,
-        status=np.where(gradient.status == "OK", forward.status, gradient.status),
+        status=np.where(gradient.status == Status.OK, forward.status, gradient.status),
         unsound=[
             warnings.SEPARATOR.join(filter(None, both)) for both in zip(gradient.unsound, forward.unsound, strict=True)
         ],
@@ -207,7 +208,7 @@ def trajectory(run: Run) -> pd.DataFrame:
     """Single steps as a share of their bound; of the free run, when signs first differ and when it has parted."""
     rows = []
     for case in run.cases[run.cases.work == "trajectory"].to_dict("records"):
-        seen = case["status"] in ("OK", "DIVERGED") and isinstance(case["step"], list) and len(case["step"]) > 0
+        seen = case["status"] in statuses(has_numbers=True) and isinstance(case["step"], list) and len(case["step"]) > 0
         steps, distances, flips = (np.asarray(case[k] if seen else [np.nan]) for k in ("step", "distance", "flips"))
         differs, parted = flips > 0, distances > PARTED
         rows.append(

@@ -14,6 +14,7 @@ from bench.grid.sweep import Question
 from bench.journal import passes
 from bench.journal.reader import read_lines
 from bench.journal.schema import CASE_FIELDS, Complain
+from bench.journal.status import Status
 from relufit.errors import RelufitError
 
 AA = "aa"  # the profile of a run of backends against themselves
@@ -142,5 +143,5 @@ def _with_absent(frame: pd.DataFrame, header: dict[str, Any]) -> pd.DataFrame:
     """Add a row for each case and each backend that could not run here, with the reason."""
     absent = {name: state["reason"] for name, state in header["backends"].items() if state["reason"] is not None}
     known = frame[CASE_FIELDS].drop_duplicates()
-    rows = [known.assign(backend=name, status="SKIPPED", reason=reason) for name, reason in absent.items()]
+    rows = [known.assign(backend=name, status=Status.SKIPPED, reason=reason) for name, reason in absent.items()]
     return pd.concat([frame, *rows], ignore_index=True) if rows else frame

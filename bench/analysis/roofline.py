@@ -16,9 +16,9 @@ import numpy as np
 
 from bench.analysis.frames import Run
 from bench.grid import cost
+from bench.grid.workloads import workload
 from relufit.params import DTYPES, Sizes
 
-COUNTED = {"forward": "forward", "gradient": "gradient", "step": "step", "scaling": "gradient"}
 DEVICES = ("cpu", "cuda")
 NAN = float("nan")
 
@@ -26,9 +26,9 @@ NAN = float("nan")
 def shares(run: Run, case: dict[str, Any], seconds: float) -> dict[str, float]:
     """`share_of_roof` and `share_of_copy` of one call that took `seconds`; nan where nothing was measured."""
     sizes = Sizes(*(int(case[name]) for name in ("batch", "inputs", "hidden", "outputs")))
-    work, algorithm = COUNTED.get(case["work"]), case["algorithm"]
+    work, algorithm = workload(case["work"]).cost, case["algorithm"]
     rule = case["optimizer"] if work == "step" else ""
-    if work is None or case["device"] not in DEVICES or case["dtype"] not in DTYPES or rule not in cost.UPDATES:
+    if not work or case["device"] not in DEVICES or case["dtype"] not in DTYPES or rule not in cost.UPDATES:
         return {"share_of_roof": NAN, "share_of_copy": NAN}
     ceilings, cache_bytes = in_force(run, case["device"])
     need = cost.cost(work, sizes, case["dtype"], algorithm, rule)

@@ -12,6 +12,7 @@ import pandas as pd
 from bench.analysis import warnings
 from bench.analysis.frames import Run
 from bench.grid.case import ALONE
+from bench.journal.status import statuses
 
 LIMITS = {f"1e-{power}": 10.0**-power for power in range(2, 10)}  # mean squared errors to be reached
 EXACT = 1e-20  # a mean squared error below which a spline is off by rounding only, and no ratio to it says anything
@@ -48,7 +49,7 @@ def best_spline(rows: pd.DataFrame) -> float:
 
 def _row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
     names = ("step", "train_seconds", "mse", "max_error")
-    is_whole = case["status"] in ("OK", "DIVERGED") and all(isinstance(case[name], list) for name in names)
+    is_whole = case["status"] in statuses(has_numbers=True) and all(isinstance(case[name], list) for name in names)
     step, seconds, mse, largest = (np.asarray(case[name] if is_whole else [np.nan]) for name in names)
     one_call = case["optimizer"] == "spline"
     reached = {name: np.flatnonzero(mse <= limit)[:1] for name, limit in LIMITS.items()}

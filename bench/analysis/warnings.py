@@ -13,6 +13,7 @@ from scipy.stats import mannwhitneyu
 
 from bench.analysis.frames import Run
 from bench.journal.schema import UNSYNCHRONIZED
+from bench.journal.status import Status
 
 NOISY = 0.1  # the middle half of the rounds, over their median
 DRIFTING = 0.1  # the last third of the rounds against the first
@@ -34,13 +35,13 @@ class Note(NamedTuple):
 
 def notes(run: Run, case: dict[str, Any]) -> list[Note]:
     """All that is the matter with the time of a case (a row of `run.cases`); none where it has no time."""
-    rules = (*OF_ALL, *(OF_ROUNDS if isinstance(case["seconds"], list) else ())) if case["status"] == "OK" else ()
+    rules = (*OF_ALL, *(OF_ROUNDS if isinstance(case["seconds"], list) else ())) if case["status"] == Status.OK else ()
     return [note for rule in rules if (note := rule(run, case)) is not None]
 
 
 def grave(run: Run, case: dict[str, Any]) -> list[Note]:
     """Those of them for which the time is given no ratio and no verdict."""
-    return [note for rule in GRAVE if case["status"] == "OK" and (note := rule(run, case)) is not None]
+    return [note for rule in GRAVE if case["status"] == Status.OK and (note := rule(run, case)) is not None]
 
 
 def in_words(found: list[Note]) -> str:

@@ -36,6 +36,7 @@ from math import log2
 
 import numpy as np
 
+from bench.grid.workloads import workload
 from relufit.backends.sorted import table_bytes
 from relufit.params import Sizes
 
@@ -136,13 +137,14 @@ def working_bytes(sizes: Sizes, dtype: str, work: str, algorithm: str = "dense")
     Unfused, forward keeps z and h; the gradient keeps them, their gradients and a mask or a temporary: (N, H) arrays
     all. Fused, a few columns of N stay; hinge sorts the samples and builds its table.
     """
-    if work in ("to_device", "to_host"):
+    verb = workload(work).verb
+    if verb in ("to_device", "to_host"):
         return 0
     if is_hinge(algorithm):
         return round(table_bytes(sizes.samples, sizes.outputs, np.dtype(dtype).itemsize))
     if is_fused(algorithm):
         return FUSED_COLUMNS * sizes.samples * (sizes.inputs + sizes.outputs) * np.dtype(dtype).itemsize
-    arrays = 2 if work in ("forward", "latency") else 5
+    arrays = 2 if verb == "forward" else 5
     return arrays * sizes.samples * sizes.hidden * np.dtype(dtype).itemsize
 
 

@@ -3,7 +3,7 @@
 Every case is run with every backend, one after the other, so that a machine that drifts drifts for all.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from bench.grid.case import MINIBATCH, RULES, SOLVERS, TRAIN_SAMPLES, Case
@@ -11,7 +11,7 @@ from relufit.errors import RelufitError
 from relufit.optim import OPTIMIZERS
 from relufit.params import DTYPES, SCHEMES
 
-PROFILES = ("quick", "full", "headline", "solvers", "gpu", "aa")
+QUICK = "quick"  # the profile of a run that names none
 BATCHES = (800, 32, 8192, 65536)
 HIDDEN = (512, 64, 2048)
 LATENCY_BATCHES = (1, 800)
@@ -30,10 +30,9 @@ SOLVED = ("sin", "square", "exp", "runge", "abs", "step")  # smooth ones, a kink
 def grid(profile: str) -> list[Case]:
     """The cases of a profile, most valuable first. Raises RelufitError for an unknown profile."""
     if profile not in PROFILES:
-        raise RelufitError(f"unknown profile {profile!r}; choose {', '.join(PROFILES[:-1])} or {PROFILES[-1]}")
-    if profile in (own := {"headline": _headline, "solvers": _solvers, "gpu": _gpu, "aa": _aa}):
-        return list(own[profile]())
-    return list(dict.fromkeys([*_quick(profile), *(_rest() if profile == "full" else ())]))
+        *others, last = PROFILES
+        raise RelufitError(f"unknown profile {profile!r}; choose {', '.join(others)} or {last}")
+    return list(dict.fromkeys(PROFILES[profile]()))
 
 
 def _headline() -> Iterable[Case]:
@@ -96,8 +95,8 @@ def _gpu() -> Iterable[Case]:
         yield Case("gradient", batch, dtype="float64")
 
 
-def _quick(profile: str) -> Iterable[Case]:
-    """The quick profile: first what the main table shows. The full one begins with it, at longer trainings."""
+def _quick(profile: str = QUICK) -> Iterable[Case]:
+    """First what the main table shows. The full profile begins with the same, at longer trainings."""
     epochs = SCHEDULE[profile]
     for batch in BATCHES[:2]:
         yield Case("gradient", batch)
@@ -127,8 +126,9 @@ def _quick(profile: str) -> Iterable[Case]:
         yield Case("agreement", batch, dtype="float64")
 
 
-def _rest() -> Iterable[Case]:
-    """What the full profile adds: every width, dtype, optimizer and initialisation; last, a gradient up to 10^8."""
+def _full() -> Iterable[Case]:
+    """Every width, dtype, optimizer and initialisation; last, a gradient of up to 10^8 samples."""
+    yield from _quick("full")
     followed = Case("trajectory", MINIBATCH, optimizer="adam", epochs=TRAJECTORY["full"])
     yield replace(followed, dtype="float64")
     yield replace(followed, optimizer="sgd", scheme="torch")  # from spread weights it diverges
@@ -153,3 +153,13 @@ def _rest() -> Iterable[Case]:
     yield Case("ensemble", MINIBATCH, optimizer="adam", networks=ENSEMBLE)
     for batch in SCALING_BATCHES:
         yield Case("scaling", batch)
+
+
+PROFILES: dict[str, Callable[[], Iterable[Case]]] = {
+    QUICK: _quick,
+    "full": _full,
+    "headline": _headline,
+    "solvers": _solvers,
+    "gpu": _gpu,
+    "aa": _aa,
+}

@@ -5,8 +5,9 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
-from bench.grid.case import LEARNING, SIZED_BY_BATCH, Case
+from bench.grid.case import Case
 from bench.grid.profiles import grid
+from bench.grid.workloads import workload
 from bench.recipes import known_names
 from relufit import backends, targets
 from relufit.errors import RelufitError
@@ -47,7 +48,8 @@ def usual_names(profile: str) -> list[str]:
 
 def _with_values(case: Case, name: str, values: list[Any]) -> list[Case]:
     """The cases that this one stands for, where an option asks for `values` of the field `name`."""
-    if (name == "target" and case.work not in LEARNING) or (name == "batch" and case.work not in SIZED_BY_BATCH):
+    kind = workload(case.work)
+    if (name == "target" and not kind.learns) or (name == "batch" and not kind.sized_by_batch):
         return [case]
     if getattr(case, name) == USUAL[name]:
         return [replace(case, **{name: value}) for value in values]

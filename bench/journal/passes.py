@@ -4,9 +4,10 @@ from collections.abc import Hashable, Iterable
 from math import isnan
 from typing import Any
 
+from bench.journal.status import Status, statuses
+
 Case = dict[str, Any]
 AVERAGES = ("cores_used", "cores_of_others", "cores_stolen", "throttled_share")  # over the time of the rounds
-FAILED = ("DISAGREES", "DIVERGED", "TIMEOUT", "OOM", "CRASHED")
 
 
 def merge(cases: Iterable[Case], keys: list[str]) -> list[Case]:
@@ -22,10 +23,10 @@ def merge(cases: Iterable[Case], keys: list[str]) -> list[Case]:
 
 
 def _merged(passes: dict[int, Case]) -> Case:
-    failed = [case for case in passes.values() if case["status"] in FAILED]
+    failed = [case for case in passes.values() if case["status"] in statuses(failed=True)]
     if failed:
         return {**failed[0], "passes": {}}
-    timed = {number: case for number, case in sorted(passes.items()) if case["status"] == "OK"}
+    timed = {number: case for number, case in sorted(passes.items()) if case["status"] == Status.OK}
     if not timed:
         return {**next(iter(passes.values())), "passes": {}}
     first = next(iter(timed.values()))

@@ -11,11 +11,11 @@ from typing import Any
 from bench.grid.case import Case
 from bench.journal.reader import read_lines
 from bench.journal.schema import CASE_FIELDS
+from bench.journal.status import Status, statuses
 from relufit.errors import RelufitError
 
 SELECTING = ("profile", "batch", "hidden", "dtype", "target", "threads")  # options that say what is measured, and how
 MOST_HANGS = 2  # of one backend: each costs the run minutes (isolation.CASE_SECONDS), and the next is likely
-ENDED_BADLY = ("CRASHED", "TIMEOUT", "OOM")
 
 
 def selection(option: Any) -> dict[str, str]:
@@ -43,12 +43,13 @@ def finished(path: Path) -> set[tuple[Case, str, int]]:
     return {
         (Case(**{name: line[name] for name in CASE_FIELDS}), line["backend"], line["pass"])
         for line in read_lines(path)[1]
+        if line["status"] not in statuses(retried=True)
     }
 
 
 def hung(path: Path) -> dict[str, str]:
     """The backends that did not come to an end so often that no other case of them is tried, and why in words."""
-    found = Counter(line["backend"] for line in read_lines(path)[1] if line["status"] == "TIMEOUT")
+    found = Counter(line["backend"] for line in read_lines(path)[1] if line["status"] == Status.TIMEOUT)
     return {
         name: f"{name} did not end within its time in {count} cases of this run; its others were not begun"
         for name, count in found.items()
@@ -60,7 +61,7 @@ def ended_badly(path: Path) -> Iterable[str]:
     """A sentence on each backend that crashed, hung or took all memory in a run."""
     found: dict[str, Counter[str]] = {}
     for line in read_lines(path)[1]:
-        if line["status"] in ENDED_BADLY:
+        if line["status"] in statuses(failed=True, has_numbers=False):
             found.setdefault(line["backend"], Counter())[line["status"]] += 1
     for name, counts in found.items():
         cases = ", ".join(f"{count} {status}" for status, count in counts.items())

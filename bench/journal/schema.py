@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from bench.grid import sweep
 from bench.grid.case import Case
+from bench.grid.workloads import workload
+from bench.journal.status import Status, statuses
 from bench.journal.values import (
     LEAST_SECONDS,
     NUMBER_LIMIT,
@@ -34,7 +36,6 @@ from bench.journal.values import (
 )
 from relufit.params import DTYPES
 
-UNTIMED = ("agreement", "memory", "convergence", "trajectory", "solving")  # work whose rows have no rounds
 UNSYNCHRONIZED = 3.0  # read_back_seconds over the clock's seconds, above which a call was not waited for
 NAN = float("nan")
 
@@ -157,8 +158,8 @@ def read_case(value: Any) -> dict[str, Any]:
 
 def _check_together(case: dict[str, Any]) -> None:
     """Raise ValueError where the fields do not fit each other."""
-    done = case["status"] in ("OK", "DIVERGED")
-    if case["status"] == "OK" and case["seconds"] is None and case["work"] not in UNTIMED:
+    done = case["status"] in statuses(has_numbers=True)
+    if case["status"] == Status.OK and case["seconds"] is None and workload(case["work"]).timed:
         raise ValueError("a finished case needs rounds of positive seconds")
     _check_curves(case, ("step", "train_seconds", "test_mse"), done and case["work"] == "convergence")
     _check_curves(case, ("step", "train_seconds", "max_error", "mse"), done and case["work"] == "solving")
@@ -184,7 +185,11 @@ def _check_free_run(case: dict[str, Any]) -> None:
     series = [case[name] for name in ("step", "distance", "flips")]
     if case["order"] == "own" and series == [None] * 3:
         return
-    if None in series or len({len(values) for values in series}) != 1 or (case["status"] == "OK" and not series[0]):
+    if (
+        None in series
+        or len({len(values) for values in series}) != 1
+        or (case["status"] == Status.OK and not series[0])
+    ):
         raise ValueError("the distances of a free run are missing or differ in length")
     if any(map(isnan, case["distance"])) or not all(count <= case["pairs"] for count in case["flips"]):
         raise ValueError("a distance of nan, or more signs that differ than there are")

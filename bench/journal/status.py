@@ -1,34 +1,77 @@
-"""What every line of a case begins with, whatever became of it, and which status and reason an exception is."""
+"""What becomes of a case: the statuses and what each means, and which of them an exception is.
+
+Nobody else lists statuses: who needs some of them asks `statuses`.
+"""
 
 import time
 from dataclasses import asdict
+from enum import StrEnum
 from typing import Any
-
-import pytest
 
 from bench.grid.case import Case
 from relufit.errors import RelufitError
 
 
+class Status(StrEnum):
+    """The word that a journal holds. An old or foreign journal may hold another one, which is shown as it stands."""
+
+    meaning: str
+    failed: bool  # the case fails in all passes, and a comparison with a run in which it had a time fails
+    retried: bool  # --resume measures the case again
+    has_numbers: bool  # the row holds what was measured
+
+    def __new__(
+        cls, word: str, meaning: str, failed: bool = False, retried: bool = False, has_numbers: bool = False
+    ) -> "Status":
+        """A member is the word itself, with its attributes."""
+        status = str.__new__(cls, word)
+        status._value_ = word
+        status.meaning, status.failed, status.retried, status.has_numbers = meaning, failed, retried, has_numbers
+        return status
+
+    OK = "OK", "measured, and in agreement with float64", False, False, True
+    SKIPPED = "SKIPPED", "not begun: the backend cannot run here or refuses the case, or time or memory is short"
+    DISAGREES = "DISAGREES", "an answer is further from float64 numpy than rounding can explain: no time", True
+    UNSOUND = "UNSOUND", "measured, but the time is not what it claims to be: it is not published", True
+    DIVERGED = (
+        "DIVERGED",
+        "the loss became nan, inf or too large; what was measured before it stands",
+        True,
+        False,
+        True,
+    )
+    TIMEOUT = "TIMEOUT", "did not end within its time; its process was ended", True
+    OOM = "OOM", "ran out of the memory of the machine or the device", True
+    CRASHED = "CRASHED", "an exception, or the end of its process", True
+    INTERRUPTED = "INTERRUPTED", "the user ended the run during this case", False, True
+
+
+def statuses(**wanted: bool) -> list[str]:
+    """The statuses with these attributes: `statuses(failed=True)`."""
+    return [status for status in Status if all(getattr(status, key) is value for key, value in wanted.items())]
+
+
 class Disagreement(RelufitError):
     """A backend's answer is further from float64 numpy than rounding can explain."""
 
+    status = Status.DISAGREES
+
 
 def row(case: Case, backend: str, number: int = 0) -> dict[str, Any]:
-    """What every line of a case begins with, whatever became of it; the first pass and usual fields are left out."""
+    """The first fields of a case's line, whatever its status; usual values and the first pass are left out."""
     unusual = {name: value for name, value in asdict(case).items() if value != getattr(Case("", 0), name)}
     return {"kind": "case", "backend": backend, "at": round(time.time()), "pass": number or None, **unusual}
 
 
 def status_of(error: BaseException) -> tuple[str, str]:
-    """The status and the reason of a case that ended in an exception."""
+    """The status and the reason of a case that ended in an exception: its attribute `status`, or what it looks like."""
     lines = str(error).strip().splitlines()
-    reason = lines[0][:300] if lines else type(error).__name__
-    if isinstance(error, pytest.skip.Exception):
-        return "SKIPPED", reason
-    if isinstance(error, Disagreement):
-        return "DISAGREES", reason
+    reason, name = lines[0][:300] if lines else type(error).__name__, type(error).__name__
+    if isinstance(status := getattr(error, "status", None), Status):
+        return status, reason
+    if name == "Skipped":  # pytest's, which reports need not import
+        return Status.SKIPPED, reason
     # jax has no type of its own for it.
-    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "RESOURCE_EXHAUSTED" in reason:
-        return "OOM", reason
-    return "CRASHED", f"{type(error).__name__}: {reason}"
+    if isinstance(error, MemoryError) or "OutOfMemory" in name or "RESOURCE_EXHAUSTED" in reason:
+        return Status.OOM, reason
+    return Status.CRASHED, f"{name}: {reason}"

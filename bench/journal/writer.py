@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.journal.status import Status
 from relufit.errors import RelufitError
 
 SCHEMA = 2  # since 2, fields of the usual case and None are left out
@@ -51,7 +52,7 @@ class Journal:
                 row = None
             # A case that was killed between its line and `end_case` has finished, and a later line would count instead.
             if isinstance(row, dict) and b"\n" not in content[row.pop("begun_at_byte", len(content)) :]:
-                journal.write({"status": "CRASHED", "reason": "its process ended in this case", **row})
+                journal.write({"status": Status.CRASHED, "reason": "its process ended in this case", **row})
             journal.end_case()
         return journal
 

@@ -4,6 +4,7 @@ import time
 
 from bench.agreement.comparison import Checks
 from bench.grid.case import Case
+from bench.journal.status import Status
 from bench.measure.timing import MAX_ROUNDS, ROUND_SECONDS
 from relufit.errors import RelufitError
 
@@ -16,6 +17,8 @@ SHARE_FOR_ROUNDS = 0.6  # of a case's time; the rest is for the reference, the g
 
 class Unsuitable(RelufitError):
     """This backend cannot do this case; the message is the reason that stands in the table."""
+
+    status = Status.SKIPPED
 
 
 class Budget:

@@ -3,9 +3,9 @@
 import numpy as np
 
 from bench.agreement.gate import compare
-from bench.grid.case import GRADIENTS
 from bench.grid.cost import working_bytes
 from bench.grid.data import MANY_SAMPLES
+from bench.grid.workloads import workload
 from bench.hardware import machine, memory, nvidia
 from bench.measure.budget import Unsuitable
 from bench.measure.drawing import draw_call
@@ -26,7 +26,7 @@ def demand_support(trial: Trial) -> None:
     if case.networks > FEW_NETWORKS and type(backend).train_many is Backend.train_many:
         raise Unsuitable(f"trains one network after the other: {FEW_NETWORKS} at the most are asked of it")
     _demand_memory(trial)
-    if case.work in GRADIENTS:
+    if workload(case.work).is_gradient:
         trial.past.demand(backend.name, case)
 
 

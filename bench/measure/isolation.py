@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bench.journal import resume
 from bench.journal.reader import read_lines
+from bench.journal.status import Status
 from bench.journal.writer import Journal, in_flight_file
 from relufit.memory import free_bytes
 
@@ -129,9 +130,9 @@ def _watch(child: Child, now: Callable[[], Path | None], deadline: float, case_s
             continue
         free = free_bytes()
         if case is not None and free < LEAST_FREE_BYTES:
-            _end_in_case(child, case, "OOM", f"left {free / 2**20:.0f} MiB of the machine's memory", say)
+            _end_in_case(child, case, Status.OOM, f"left {free / 2**20:.0f} MiB of the machine's memory", say)
         elif case is not None and late:
-            _end_in_case(child, case, "TIMEOUT", f"did not end within {case_seconds:g} s", say)
+            _end_in_case(child, case, Status.TIMEOUT, f"did not end within {case_seconds:g} s", say)
         elif time.monotonic() > deadline:
             say("the time is up")
             _end(child)

@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.grid.case import TRAIN_SAMPLES, Case
 from bench.grid.data import draw
+from bench.journal.status import Status
 from bench.measure.drawing import put
 from bench.measure.recording import count_subnormals
 from bench.measure.trial import Trial
@@ -30,6 +31,8 @@ CURVE_POINTS = 101
 
 class Diverging(Exception):
     """A loss or an error became nan, inf or larger than relufit.fits.DIVERGED_LOSS."""
+
+    status = Status.DIVERGED
 
 
 Curves = dict[str, list[float]]  # what was seen: a value at each look
@@ -76,7 +79,7 @@ def time_learning(trial: Trial, learn: Callable[[], None]) -> dict[str, str]:
         trial.benchmark.pedantic(learn)
     except Diverging as error:
         trial.benchmark.has_error = False
-        return {"status": "DIVERGED", "reason": str(error)}
+        return {"status": error.status, "reason": str(error)}
     return {}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from bench.agreement.gate import recorded
 from bench.grid.case import Case
 from bench.hardware import cpu_peaks, gpu_peaks, machine
-from bench.journal.status import row
+from bench.journal.status import Status, row
 from bench.measure import timing
 from bench.measure.backends import state, uses_cuda
 from bench.measure.trial import Trial
@@ -45,7 +45,7 @@ def record(trial: Trial, **measured: Any) -> None:
                 "device": trial.backend.device,
                 "algorithm": trial.algorithm,
                 "order": getattr(trial.backend, "order", "shared"),
-                "status": "OK",
+                "status": Status.OK,
                 "agreement": recorded(trial.case, trial.checks),
                 "load_average": machine.load_average(),
                 **trial.noted,

@@ -7,9 +7,10 @@ import random
 from pathlib import Path
 from typing import Any
 
-from bench.grid.case import REPEATED, Case
-from bench.grid.profiles import PROFILES
+from bench.grid.case import Case
+from bench.grid.profiles import QUICK
 from bench.grid.selection import select
+from bench.grid.workloads import workload
 from bench.journal import resume
 from bench.journal.reader import read_lines
 from bench.journal.writer import Journal
@@ -39,11 +40,11 @@ class Session:
     @property
     def seconds(self) -> float | None:
         """The limit of the run; None without one."""
-        return self.option.seconds or (QUICK_SECONDS if self.option.profile == PROFILES[0] else None)
+        return self.option.seconds or (QUICK_SECONDS if self.option.profile == QUICK else None)
 
     def keys(self, work: str) -> list[Key]:
         """What is measured of this work. Later passes repeat what is timed, not what is learned or compared."""
-        passes = range(self.option.passes if work in REPEATED else 1)
+        passes = range(self.option.passes if workload(work).repeated else 1)
         own = [case for case in self.cases if case.work == work]
         return [(case, name, number) for case in own for name in self.names for number in passes]
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench.agreement.inputs import PARAMETER_SETS
-from bench.grid.case import GRADIENTS
+from bench.grid.workloads import workload
 from bench.hardware import interference, nvidia
 from bench.measure import timing
 from bench.measure.budget import SHARE_FOR_ROUNDS
@@ -20,7 +20,7 @@ from bench.measure.drawing import draw_call, draw_networks, draw_samples, draw_w
 from bench.measure.gating import gate
 from bench.measure.recording import count_subnormals, record
 from bench.measure.timing import Call, seconds_per_call, synchronized_clock
-from bench.measure.trial import ENDING_ON_HOST, Trial
+from bench.measure.trial import Trial
 from relufit.backend import Samples
 from relufit.data import Plan
 from relufit.optim import State
@@ -101,14 +101,14 @@ def time_rounds(trial: Trial, call: Call, steps: int = 1, *, each_call: bool = F
     trial.benchmark.pedantic(call, rounds=rounds, iterations=calls)
     seen = interference.between(before, interference.read(), calls * rounds)
     stats = trial.benchmark.stats.stats
-    if trial.case.work in GRADIENTS:
+    if workload(trial.case.work).is_gradient:
         trial.past.learn(trial.backend.name, trial.case, stats.median)
     seen |= _seen_from_the_device(trial, call, stats.median)
 
     def read_back(result: Any) -> None:
         while isinstance(result, tuple):  # the last array is not there before the others
             result = result[-1]
-        if trial.case.work not in ENDING_ON_HOST:
+        if not workload(trial.case.work).ends_on_host:
             trial.backend.to_host(result)
 
     seen["read_back_seconds"] = timing.seconds_read_back(call, read_back, stats.median)

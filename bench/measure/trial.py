@@ -10,20 +10,10 @@ from typing import Any
 
 from bench.agreement.comparison import Checks
 from bench.grid.case import Case
+from bench.grid.workloads import workload
 from bench.measure.budget import Past
 from bench.measure.timing import ROUND_SECONDS
 from relufit.backend import Backend
-
-VERBS = {
-    "forward": "forward",
-    "latency": "forward",
-    "step": "train",
-    "trajectory": "train",
-    "convergence": "train",
-    "solving": "train",
-    "ensemble": "train",
-}  # others: a gradient
-ENDING_ON_HOST = ("latency", "to_host")  # a call of which is not over before its result is there
 
 
 @dataclass
@@ -45,4 +35,4 @@ class Trial:
     def algorithm(self) -> str:
         """What the backend computes this case by."""
         case = self.case
-        return self.backend.algorithm_of(VERBS.get(case.work, "loss_and_grads"), case.batch, case.samples)
+        return self.backend.algorithm_of(workload(case.work).verb, case.batch, case.samples)

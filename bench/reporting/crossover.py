@@ -6,6 +6,7 @@ from math import ceil
 from bench.analysis.crossings import disagrees, find, measured
 from bench.analysis.frames import Run
 from bench.grid.sweep import Question
+from bench.journal.status import Status
 from bench.reporting.number_format import digits, whole
 from bench.statistics.bisection import DECIDED, Crossing, Measured
 
@@ -27,9 +28,9 @@ def phrase(run: Run) -> str:
 def _missing(run: Run, question: Question) -> list[str]:
     """A sentence for each size that a backend failed at, or that was not measured, and why."""
     found = []
-    for size, cases in run.cases[run.cases.status != "OK"].groupby(question.over):
+    for size, cases in run.cases[run.cases.status != Status.OK].groupby(question.over):
         first = cases.to_dict("records")[0]
-        verb = "was not measured" if first["status"] == "SKIPPED" else first["status"]
+        verb = "was not measured" if first["status"] == Status.SKIPPED else first["status"]
         whose = f"{first['backend']}: " if len(cases) == 1 or cases.reason.nunique() > 1 else ""
         found.append(f"{question.symbol} = {whole(size)} {verb}: {whose}{first['reason']}")
     return found

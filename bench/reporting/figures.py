@@ -17,6 +17,8 @@ from matplotlib.ticker import LogLocator
 from bench.analysis import crossings, derived
 from bench.analysis.frames import Run
 from bench.grid.cost import is_hinge
+from bench.grid.workloads import WORKLOADS
+from bench.journal.status import Status
 from bench.reporting import solver_curves
 from bench.reporting.crossover import phrase
 from bench.reporting.styles import Style, legend, plain, styles
@@ -31,7 +33,6 @@ STYLE: dict[Any, Any] = {
 }
 FITS_ACROSS = 6  # panels in a row
 MOST_FITS, MOST_KINDS = 36, 12  # backends, and kinds of runs, that a figure has panels for; tables have them all
-PANELS = {"forward": "forward", "gradient": "forward + backward", "step": "training step, Adam"}
 
 
 def draw_all(run: Run, folder: Path, label: str) -> list[Path]:
@@ -67,9 +68,9 @@ def throughput(run: Run) -> Figure | None:
     if frame.empty:
         return None
     frame = frame[
-        (frame.hidden == hidden) & (frame.dtype == dtype) & (frame.status == "OK") & (frame.optimizer != "sgd")
+        (frame.hidden == hidden) & (frame.dtype == dtype) & (frame.status == Status.OK) & (frame.optimizer != "sgd")
     ]
-    works = [work for work in PANELS if (frame.work == work).any()]
+    works = [kind for kind in WORKLOADS.values() if kind.cost and (frame.work == kind.name).any()]
     if not works:
         return None
     figure = Figure(figsize=(2 + 10 / 3 * len(works), 4.2), layout="constrained")
@@ -78,10 +79,11 @@ def throughput(run: Run) -> Figure | None:
     for panel, work in zip(panels, works, strict=True):
         for name in derived.in_order(run):
             own = frame[frame.backend == name]
-            rows = own[own.work == work].sort_values("batch")
+            rows = own[own.work == work.name].sort_values("batch")
             if len(rows):
                 panel.plot(rows.batch, rows.samples_per_second, label=_label(name, own), **_marked(style[name]))
-        panel.set(xscale="log", yscale="log", xlabel="batch size N", title=PANELS[work])
+        title = work.title.lower() + ", Adam" * (work.verb == "train")
+        panel.set(xscale="log", yscale="log", xlabel="batch size N", title=title)
     panels[0].set(ylabel="samples per second")
     legend(figure, panels)
     figure.suptitle(_title(run), fontsize=10)
@@ -91,7 +93,7 @@ def throughput(run: Run) -> Figure | None:
 def scaling(run: Run) -> Figure | None:
     """Seconds of one full-batch gradient against N, at the width and dtype of the figures."""
     frame, (hidden, dtype) = derived.scaling(run), derived.focus(run)
-    frame = frame[(frame.hidden == hidden) & (frame.dtype == dtype) & (frame.status == "OK")]
+    frame = frame[(frame.hidden == hidden) & (frame.dtype == dtype) & (frame.status == Status.OK)]
     if frame.empty:
         return None
     figure = Figure(figsize=(11, 5), layout="constrained")
@@ -187,7 +189,7 @@ def convergence(run: Run) -> Figure | None:
 def trajectory(run: Run) -> Figure | None:
     """How far free runs are from float64's, against steps; a panel for each case."""
     hidden, _ = derived.focus(run)
-    cases = run.cases[(run.cases.work == "trajectory") & (run.cases.status == "OK") & (run.cases.hidden == hidden)]
+    cases = run.cases[(run.cases.work == "trajectory") & (run.cases.status == Status.OK) & (run.cases.hidden == hidden)]
     cases = cases[[bool(values) for values in cases.distance]]  # not those of an own order
     if cases.empty:
         return None
@@ -257,7 +259,7 @@ def _fit(axes: Axes, cases: Any, target_name: str, backend: str) -> None:
 
 def _finished(run: Run) -> Any:
     """Training runs that ended well, at the width and dtype of the figures: a frame."""
-    cases = run.cases[(run.cases.work == "convergence") & (run.cases.status == "OK")]
+    cases = run.cases[(run.cases.work == "convergence") & (run.cases.status == Status.OK)]
     hidden, dtype = derived.focus(run)
     return cases[(cases.hidden == hidden) & (cases.dtype == dtype)]
 

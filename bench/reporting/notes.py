@@ -7,6 +7,7 @@ import pandas as pd
 
 from bench.analysis import warnings
 from bench.grid.cost import is_hinge
+from bench.journal.status import Status
 from bench.reporting.number_format import duration
 
 COMPILED_SECONDS, COMPILED_TIMES = 0.1, 20  # a first call so long, and so many times the steady one, prepared something
@@ -21,7 +22,7 @@ Row = dict[str, Any]
 def remarks(rows: pd.DataFrame) -> str:
     """The remarks on the rows of one backend in one table; they need the columns READ."""
     records = rows[[*READ]].to_dict("records")
-    reasons = [row["reason"] for row in records if row["status"] != "OK" and isinstance(row["reason"], str)]
+    reasons = [row["reason"] for row in records if row["status"] != Status.OK and isinstance(row["reason"], str)]
     parts = [*dict.fromkeys(reasons), *_hinge([row for row in records if isinstance(row["algorithm"], str)])]
     parts += [
         f"gradient off by {row['gradient_error']:.0e} at {power(row['samples'])}"
@@ -45,7 +46,7 @@ def _hinge(records: list[Row]) -> list[str]:
     by_hinge = [row for row in records if is_hinge(row["algorithm"])]
     if not by_hinge:
         return []
-    dense = [row["batch"] for row in records if not is_hinge(row["algorithm"]) and row["status"] == "OK"]
+    dense = [row["batch"] for row in records if not is_hinge(row["algorithm"]) and row["status"] == Status.OK]
     built = _largest(by_hinge, "samples", lambda row: row["build_seconds"] == row["build_seconds"])
     return [
         "hinge: effective samples" + (f", dense up to {power(max(dense))}" if dense else ""),

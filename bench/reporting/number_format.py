@@ -4,12 +4,14 @@ from typing import Any
 
 import numpy as np
 
+from bench.journal.status import Status, statuses
+
 NO_BREAK = "\N{NO-BREAK SPACE}"  # where a line ended, 12 300 would read as two numbers
 
 
 def time_cell(row: dict[str, Any], unit: float = 1) -> str:
     """Lay out a time as "985±3%": the median and half the width of its interval; a status where there is none."""
-    if row["status"] != "OK":
+    if row["status"] != Status.OK:
         return str(row["status"])
     text = digits(row["median_us"] / unit)
     half = (row["high_us"] - row["low_us"]) / 2 / row["median_us"]
@@ -20,14 +22,14 @@ def time_cell(row: dict[str, Any], unit: float = 1) -> str:
 def roofed_cell(row: dict[str, Any]) -> str:
     """The same with its share of the roof behind it: "985±3% [41%]"."""
     percent = 100 * row["share_of_roof"]
-    if np.isnan(percent) or row["status"] != "OK":
+    if np.isnan(percent) or row["status"] != Status.OK:
         return time_cell(row)
     return f"{time_cell(row)} [{percent:.0f}%]" if percent >= 10 else f"{time_cell(row)} [{percent:.2g}%]"
 
 
 def ratio_cell(row: dict[str, Any], column: str) -> str:
     """A time and how many times faster than the baseline it is: "7.8 us, 54x"."""
-    if row["status"] != "OK":
+    if row["status"] != Status.OK:
         return str(row["status"])
     ratio = row[column]
     return duration(row["median_us"] / 1e6) + ("" if np.isnan(ratio) else f", {digits(ratio)}x")
@@ -61,8 +63,8 @@ def scientific(value: float) -> str:
 
 def seconds_cell(row: dict[str, Any], column: str) -> str:
     """Lay out seconds as "0.45", or say what became of them."""
-    if row["status"] not in ("OK", "DIVERGED"):
+    if row["status"] not in statuses(has_numbers=True):
         return str(row["status"])
     if np.isnan(row[column]):
-        return "DIVERGED" if row["status"] == "DIVERGED" else "not reached"
+        return Status.DIVERGED if row["status"] == Status.DIVERGED else "not reached"
     return f"{row[column]:.3g}"

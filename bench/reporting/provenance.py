@@ -14,20 +14,20 @@ import pandas as pd
 from bench.analysis import roofline
 from bench.analysis.derived import absence, in_order
 from bench.analysis.frames import Run
+from bench.grid.workloads import WORKLOADS
 from bench.reporting.document import Block
 
-CLOCKS = {  # what stands inside the clock, for each table
-    "throughput": "K calls and one synchronization, over K; data and weights are on the device, except in latency and "
-    "transfer, which read the clock around each call or move the data",
-    "scaling": "one gradient of all samples; building the samples stands beside it",
-    "ensembles": "a step of all networks inside one call of train_many",
-    "convergence": "the calls of train; the test error is taken between them",
-    "solvers": "the calls of train, all of L-BFGS but its looks, the whole of a spline; errors are taken between them",
-    "memory": "nothing: memory is measured in a pass of its own",
-    "agreement": "nothing: a comparison with float64 numpy",
-    "trajectory": "nothing: a comparison with float64 numpy",
-}
-CLOCKS |= dict.fromkeys(("summary", "headline", "verdicts", "crossover"), CLOCKS["throughput"])
+# Inside the clock of tables that show several kinds of work.
+ROUNDS = (
+    "K calls and one synchronization, over K; data and weights are on the device, except in latency and transfer, "
+    "which read the clock around each call or move the data"
+)
+
+
+def clock_of(table: str) -> str:
+    """What is inside the clock of a table."""
+    own = {kind.clock for kind in WORKLOADS.values() if kind.table == table}
+    return own.pop() if len(own) == 1 else ROUNDS
 
 
 def ledger(run: Run, table: str = "summary") -> list[Block]:
@@ -36,7 +36,7 @@ def ledger(run: Run, table: str = "summary") -> list[Block]:
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     forced = ", ".join(f"{name} {number}" for name, number in run.header["threads_in_force"].items())
     commit = (code["commit"] or "no commit")[:12] + (", with uncommitted changes" if code["dirty"] else "")
-    clock = CLOCKS.get(table)
+    clock = "" if table == "backends" else clock_of(table)
     told = (
         f"Run {run.name}, profile {run.profile}, commit {commit} (sources {code['content_hash']}). "
         f"{machine['system']}, {machine['python']}; {packages}. Threads in force: {forced}. "

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from bench.analysis import derived, solvers
 from bench.analysis.frames import Run
 from bench.grid.case import SOLVERS
+from bench.journal.status import Status, statuses
 from bench.reporting.styles import Style, legend, plain, styles
 from relufit import targets
 
@@ -18,7 +19,7 @@ FLOOR = 1e-13  # lower errors, of splines that are exact, are drawn here: all ot
 
 def draw(run: Run) -> Figure | None:
     """Mean squared error against seconds at the width of the figures: the lowest so far, and pale the present one."""
-    cases = run.cases[(run.cases.work == "solving") & run.cases.status.isin(("OK", "DIVERGED"))]
+    cases = run.cases[(run.cases.work == "solving") & run.cases.status.isin(statuses(has_numbers=True))]
     cases = cases[cases.optimizer.isin(SOLVERS)]
     hidden = cases.hidden.mode().max() if not (cases.hidden == 512).any() else 512
     cases = cases[cases.hidden == hidden]
@@ -67,5 +68,5 @@ def _curve(axes: Axes, case: dict[str, Any], label: str, style: Style) -> None:
         return
     axes.plot(seconds[timed], mse[timed], color=style.colour, alpha=0.25, linewidth=1)
     axes.plot(seconds[timed], np.fmin.accumulate(mse)[timed], color=style.colour, linestyle=style.line, label=label)
-    if case["status"] == "DIVERGED":
+    if case["status"] == Status.DIVERGED:
         axes.plot(seconds[-1:], mse[-1:], color=style.colour, marker="x", linestyle="")

@@ -8,6 +8,7 @@ import pandas as pd
 from bench.analysis.frames import Run
 from bench.analysis.solvers import EXACT, LIMITS, best_spline, tabulate
 from bench.grid.case import SOLVERS
+from bench.journal.status import Status, statuses
 from bench.reporting.document import NO_CASES, Block, Heading, Table
 from bench.reporting.number_format import duration, scientific, whole
 from relufit.targets import ZOO
@@ -90,7 +91,7 @@ def in_short(run: Run) -> pd.DataFrame:
 def lay_out_reached(run: Run) -> list[Block]:
     """What a page has room for: one table, solvers down, functions across, at the width with most rows."""
     frame = tabulate(run)
-    frame = frame[frame.status.isin(("OK", "DIVERGED"))]
+    frame = frame[frame.status.isin(statuses(has_numbers=True))]
     if frame.empty:
         return [NO_CASES]
     frame = frame[frame.hidden == frame.hidden.mode().max()].sort_values("mse", kind="stable")
@@ -116,4 +117,4 @@ def _reached(best: pd.DataFrame, solver: str, target: str) -> str:
     if (solver, target) not in best.index:
         return ""
     row = best.loc[(solver, target)]
-    return scientific(row.mse) if row.status == "OK" else str(row.status)
+    return scientific(row.mse) if row.status == Status.OK else str(row.status)

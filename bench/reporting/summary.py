@@ -6,15 +6,11 @@ import pandas as pd
 
 from bench.analysis.derived import absence, absent, convergence, focus, in_order, throughput
 from bench.analysis.frames import Run
+from bench.grid.case import RULES
+from bench.grid.workloads import WORKLOADS
 from bench.reporting.number_format import ratio_cell, seconds_cell, time_cell
 
-SUMMARY = {  # title -> (work, batch, optimizer, microseconds in the column's unit)
-    "forward\nN=800\nus": ("forward", 800, "", 1),
-    "gradient\nN=800\nus": ("gradient", 800, "", 1),
-    "gradient\nN=65536\nms": ("gradient", 65536, "", 1e3),
-    "Adam step\nN=32\nus": ("step", 32, "adam", 1),
-    "SGD step\nN=32\nus": ("step", 32, "sgd", 1),
-}
+MICROSECONDS = {"us": 1, "ms": 1e3, "s": 1e6}
 HEADLINE = {  # title -> (work, batch, optimizer)
     "SGD step\nN=32": ("step", 32, "sgd"),
     "Adam step\nN=32": ("step", 32, "adam"),
@@ -28,6 +24,17 @@ LEARNING_KEYS = ("target", "scheme", "optimizer", "backend", "hidden", "dtype")
 SUMMARY_LEARNING = "Adam, sin\nto 1e-2\ns"
 
 
+def columns() -> dict[str, tuple[str, int, str, float]]:
+    """The timed columns of the main table: title -> (work, batch, optimizer, microseconds in the column's unit)."""
+    return {
+        f"{f'{type(RULES[optimizer]).__name__} ' if optimizer else ''}{kind.name}\nN={batch}\n{unit}": (
+            kind.name, batch, optimizer, MICROSECONDS[unit],
+        )
+        for kind in WORKLOADS.values()
+        for batch, unit, optimizer in kind.columns
+    }  # fmt: skip
+
+
 def summary(run: Run) -> pd.DataFrame:
     """The main table: a row for each backend that ran, the columns that decide most questions, at `focus(run)`."""
     times, learned = _indexed(throughput(run), TIME_KEYS), _indexed(convergence(run), LEARNING_KEYS)
@@ -37,13 +44,13 @@ def summary(run: Run) -> pd.DataFrame:
         if absence(run, name) is not None:
             continue
         cells = {"backend": name}
-        for title, (work, batch, optimizer, unit) in SUMMARY.items():
+        for title, (work, batch, optimizer, unit) in columns().items():
             found = times.get((work, batch, optimizer, name, hidden, dtype))
             cells[title] = "" if found is None else time_cell(found, unit)
         found = learned.get(("sin", "spread", "adam", name, hidden, dtype))
         cells[SUMMARY_LEARNING] = "" if found is None else seconds_cell(found, f"seconds_to_{1e-2:g}")
         rows.append(cells)
-    frame = pd.DataFrame(rows, columns=["backend", *SUMMARY, SUMMARY_LEARNING])
+    frame = pd.DataFrame(rows, columns=["backend", *columns(), SUMMARY_LEARNING])
     return frame.loc[:, [name for name in frame.columns if (frame[name] != "").any()]]  # what was not asked for
 
 

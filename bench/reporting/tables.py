@@ -8,6 +8,8 @@ import pandas as pd
 
 from bench.analysis import comparison, crossings, derived
 from bench.analysis.frames import Run
+from bench.grid.workloads import named, workload
+from bench.journal.status import Status
 from bench.reporting import solver_tables, summary
 from bench.reporting.crossover import phrase
 from bench.reporting.document import NO_CASES, Block, Heading, Table, Words
@@ -46,13 +48,8 @@ def lay_out_throughput(run: Run) -> list[Block]:
     blocks: list[Block] = [THROUGHPUT_NOTE] if frame.get("share_of_roof", pd.Series(dtype=float)).notna().any() else []
     if frame.empty:
         return [NO_CASES]
-    titles = {
-        "step": "Training step", "gradient": "Forward + backward", "forward": "Forward",
-        "backward": "Backward alone (difference of the two above)", "latency": "Latency of one forward, host to host",
-        "to_device": "Transfer to the device", "to_host": "Transfer to the host",
-    }  # fmt: skip
-    for work, title in titles.items():
-        for (dtype, hidden, optimizer), rows in frame[frame.work == work].groupby(
+    for kind in map(workload, named(table="throughput")):
+        for (dtype, hidden, optimizer), rows in frame[frame.work == kind.name].groupby(
             ["dtype", "hidden", "optimizer"], sort=True
         ):
             rows = rows.assign(cell=[roofed_cell(row) for row in rows.to_dict("records")])
@@ -61,7 +58,10 @@ def lay_out_throughput(run: Run) -> list[Block]:
             matrix = matrix.reindex([name for name in derived.in_order(run) if name in matrix.index])
             matrix["note"] = [remarks(rows[rows.backend == name]) for name in matrix.index]
             rule = f", {optimizer}" if optimizer else ""
-            blocks += [Heading(3, f"{title}{rule}, us; H = {hidden}, {dtype}"), Table(matrix.reset_index())]
+            blocks += [
+                Heading(3, f"{kind.title}{rule}, {kind.unit}; H = {hidden}, {dtype}"),
+                Table(matrix.reset_index()),
+            ]
     return blocks
 
 
@@ -71,7 +71,7 @@ def lay_out_scaling(run: Run) -> list[Block]:
     blocks: list[Block] = [SCALING_NOTE]
     for (dtype, hidden), rows in frame.groupby(["dtype", "hidden"], sort=True) if len(frame) else ():
         cells = [
-            duration(row["median_seconds"]) if row["status"] == "OK" else row["status"]
+            duration(row["median_seconds"]) if row["status"] == Status.OK else row["status"]
             for row in rows.to_dict("records")
         ]
         matrix = rows.assign(cell=cells).pivot_table(
@@ -90,7 +90,9 @@ def lay_out_ensembles(run: Run) -> list[Block]:
     blocks: list[Block] = [ENSEMBLES_NOTE]
     keys = ["dtype", "hidden", "batch", "optimizer"]
     for (dtype, hidden, batch, rule), rows in frame.groupby(keys, sort=True) if len(frame) else ():
-        shown = [digits(row.networks_per_second) if row.status == "OK" else row.status for row in rows.itertuples()]
+        shown = [
+            digits(row.networks_per_second) if row.status == Status.OK else row.status for row in rows.itertuples()
+        ]
         matrix = rows.assign(cell=shown).pivot_table(
             index="backend", columns="networks", values="cell", aggfunc="first", sort=False
         )

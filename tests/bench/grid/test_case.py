@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from bench.grid import selection
-from bench.grid.case import LEARNING, SOLVERS, Case
+from bench.grid.case import SOLVERS, Case
 from bench.grid.data import draw
 from bench.grid.profiles import PROFILES, SOLVED, grid
+from bench.grid.workloads import WORKLOADS, workload
 from bench.measure import budget, timing
 from bench.measure.budget import MAX_CASE_SECONDS, SHARE_FOR_ROUNDS, Budget, Unsuitable
 from bench.recipes import known_names
-from bench.reporting.summary import SUMMARY
 from relufit import SGD, Adam, Momentum, RelufitError
 
 NONE: dict[str, Any] = dict.fromkeys(("backend", "target", "batch", "hidden", "dtype"))
@@ -38,15 +38,15 @@ def test_the_full_grid_holds_what_is_promised() -> None:
     assert [c.batch for c in cases[-7:]] == [10**power for power in range(2, 9)]
     assert {c.work for c in cases[-7:]} == {"scaling"}
     assert len(cases) == len(set(cases))
-    timed = [c for c in grid("quick") if c.work not in LEARNING]
-    assert [c for c in cases[: len(grid("quick"))] if c.work not in LEARNING] == timed
+    timed = [c for c in grid("quick") if not workload(c.work).learns]
+    assert [c for c in cases[: len(grid("quick"))] if not workload(c.work).learns] == timed
 
 
 def test_an_unknown_profile_is_named() -> None:
     """An unknown profile is refused with the names of those that exist."""
     with pytest.raises(RelufitError, match="quick, full, headline, solvers, gpu or aa"):
         grid("huge")
-    assert PROFILES == ("quick", "full", "headline", "solvers", "gpu", "aa")
+    assert tuple(PROFILES) == ("quick", "full", "headline", "solvers", "gpu", "aa")
 
 
 EVERY_WORK = {
@@ -95,7 +95,10 @@ def test_trajectories_follow_real_trainings() -> None:
     assert [(c.optimizer, c.dtype) for c in (*quick, *gpu)] == [("adam", "float32")] * 2
     assert quick[0].epochs < gpu[0].epochs < full[0].epochs
     places = {(c.work, c.batch, c.optimizer): n for n, c in reversed(list(enumerate(grid("quick"))))}
-    shown = [*(key[:3] for key in SUMMARY.values()), ("convergence", 32, "adam")]
+    shown = [
+        *((name, c.batch, c.optimizer) for name, kind in WORKLOADS.items() for c in kind.columns),
+        ("convergence", 32, "adam"),
+    ]
     assert max(places[key] for key in shown) < grid("quick").index(quick[0])
     assert [c.work for c in grid("gpu")][grid("gpu").index(gpu[0]) - 1] == "agreement"
     for case in (*quick, *full, *gpu):
@@ -124,9 +127,9 @@ def test_a_value_that_is_asked_for_is_measured_in_every_kind_of_work(profile: st
     assert len(cases) == len(set(cases))
     for name, value in options.items():
         concerned = (
-            [c for c in cases if name in ("dtype", "hidden") or c.work in LEARNING]
+            [c for c in cases if name in ("dtype", "hidden") or workload(c.work).learns]
             if name != "batch"
-            else [c for c in cases if c.work in ("forward", "gradient", "step", "memory", "agreement")]
+            else [c for c in cases if workload(c.work).sized_by_batch]
         )
         assert {str(getattr(case, name)) for case in concerned} == {value}
 

@@ -7,7 +7,7 @@ import pytest
 from journals import line, write
 
 from bench.analysis.frames import read
-from bench.journal import passes
+from bench.journal.status import statuses
 
 
 def make(tmp_path: Path, *lines: dict[str, Any]) -> Any:
@@ -52,7 +52,7 @@ def test_work_without_steps_keeps_its_seconds(tmp_path: Path) -> None:
     assert row["passes"] == {0: [1], 1: [4]}
 
 
-@pytest.mark.parametrize("status", passes.FAILED)
+@pytest.mark.parametrize("status", statuses(failed=True))
 def test_a_case_that_failed_once_has_failed(tmp_path: Path, status: str) -> None:
     """A case that failed in one pass stands with its reason and no time."""
     failed = {**line(status=status, reason="so it was"), "pass": 1}

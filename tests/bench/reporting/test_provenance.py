@@ -78,7 +78,6 @@ def test_it_says_what_a_reader_needs(tmp_path: Path) -> None:
     ):
         assert part in str(paragraph)
     assert "no clock" not in str(paragraph)
-    assert set(provenance.CLOCKS) >= set(report.LONG) - {"backends"}
 
 
 def test_more_letters_than_the_alphabet_has() -> None:
