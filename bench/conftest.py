@@ -42,36 +42,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of the harness; all selections are comma-separated lists."""
     add = parser.getgroup("relufit bench").addoption
     add("--profile", default="quick", help="quick (default), full, headline or solvers")
-    add("--seconds", type=partial(_number, "seconds"), help=f"time budget; quick: {QUICK_SECONDS:g}, others: none")
+    limit = f"time budget; quick: {QUICK_SECONDS:g}, others: none"
+    add("--seconds", type=partial(_positive, "seconds", float), help=limit)
     add("--backend", help="only these backends and recipes")
     add("--target", help="only these functions, for trajectory, convergence and solvers")
     add("--batch", help="only these batch sizes; other sizes than the grid's are allowed")
     add("--hidden", help="only these widths; other widths than the grid's are allowed")
     add("--dtype", help="only float32 or float64")
-    add("--threads", type=partial(_count, "threads"), help="threads of the CPU libraries; default: as installed")
+    threads = "threads of the CPU libraries; default: as installed"
+    add("--threads", type=partial(_positive, "threads", int), help=threads)
     passes = "times to go over the timed cases, for bench.compare; 1"
-    add("--passes", type=partial(_count, "passes"), default=1, help=passes)
-    add("--isolate", action="store_true", help="each backend and pass in a process of its own, watched")
+    add("--passes", type=partial(_positive, "passes", int), default=1, help=passes)
+    add("--isolate", action="store_true", help="each backend and pass in its own process, which is watched")
     add("--resume", type=Path, help="continue this journal: cases in it are not measured again")
     add("--results", default=str(RESULTS), help="folder for the journal")
 
 
-def _number(option: str, text: str) -> float:
+def _positive(option: str, kind: type[int] | type[float], text: str) -> float:
     """The number above 0 that an option was given. Raises UsageError, for argparse would print its usage."""
     try:
-        number = float(text)
+        number = kind(text)
     except ValueError:
-        raise pytest.UsageError(f"--{option} takes a number, not {text!r}") from None
+        number = 0
     if not number > 0:
-        raise pytest.UsageError(f"--{option} must be positive, not {number}")
+        what = "an integer >= 1" if kind is int else "a number above 0"
+        raise pytest.UsageError(f"--{option} must be {what}, not {text!r}")
     return number
-
-
-def _count(option: str, text: str) -> int:
-    """The integer from 1 on that an option was given. Raises UsageError."""
-    if not text.strip().isdecimal() or int(text) < 1:
-        raise pytest.UsageError(f"--{option} must be an integer >= 1, not {text!r}")
-    return int(text)
 
 
 @contextmanager
@@ -85,7 +81,7 @@ def usage_errors() -> Iterator[None]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check every option, and set what pytest and pytest-benchmark print to what can be read here."""
-    config.addinivalue_line("markers", "work(name): the kind of work that a benchmark measures")
+    config.addinivalue_line("markers", "work(name): the workload that a benchmark measures")
     # A warning of a library is no reason to lose a measurement, and a skipped case need not use its fixture.
     config.addinivalue_line("filterwarnings", "default")
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
@@ -108,14 +104,12 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if not option.isolate or isolation.CHILD in os.environ or option.collectonly:
         return None
     say = lambda text: print(f"bench: {text}", file=sys.stderr, flush=True)  # noqa: E731, T201
-    arguments, results = list(config.invocation_params.args), Path(option.results)
     with usage_errors():
-        run = Session(option)
-        return isolation.run_each(arguments, run.names, option.passes, results, run.seconds, say, option.resume)
+        return isolation.run_each(list(config.invocation_params.args), Session(option), say)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for each case of the marked kind of work, each backend and each pass."""
+    """One test for each case of the marked workload, each backend and each pass."""
     marker = metafunc.definition.get_closest_marker("work")
     if marker is not None:
         keys = metafunc.config.stash[SESSION].keys(marker.args[0])
@@ -218,10 +212,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     key, run = key_of(item), item.config.stash[SESSION]
     if call.excinfo is not None and call.when != "teardown" and key is not None:
         status, reason = status_of(call.excinfo.value)
-        # The first line of the journal says what is not installed, once and not with every case.
+        # What is not installed is in the first line of the journal, and needs no row for each case.
         if measures(item.config) and unavailable(name := key[1]) is None:
             journal = run.open_journal()
-            journal.write(recording.failed_row(*key, status, reason))
+            recording.record_failure(journal.write, *key, status, reason)
             if status != Status.SKIPPED and has_failed(name):
                 journal.end_case()
                 pytest.exit(f"the device failed under {name}; --resume continues in a new process", DEVICE_FAILED)

@@ -204,7 +204,7 @@ class Arena:
     def _end(self, case: Case, number: int, failures: dict[str, tuple[str, str]]) -> None:
         """Leave word of why nothing more is measured, and end."""
         for name, (status, reason) in failures.items():
-            self.journal.write(recording.failed_row(case, name, number, status, reason))
+            recording.record_failure(self.journal.write, case, name, number, status, reason)
         raise Ended
 
 

@@ -1,9 +1,9 @@
-"""`python -m bench.gpu --budget 540`: all that a GPU is needed for, in one command and within a limit of seconds.
+"""`python -m bench.gpu --budget 540`: everything that needs a GPU, in one command and within a limit of seconds.
 
 First the tests that need a GPU; then the grid of the profile `gpu`, most valuable cases first, each result on disk as
-soon as it is known; last the report. What crashes the device costs its own case: the run goes on in another process.
+soon as it is measured; last the report. What crashes the device costs its own case: another process continues the run.
 
-Exit code 0 where all went well, 1 where a test failed or a case did not end well, 2 where no GPU can be used.
+Exit code 0 without failures, 1 where a test or a case failed, 2 where no GPU can be used.
 """
 
 import argparse

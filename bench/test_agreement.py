@@ -2,7 +2,7 @@
 
     pytest bench/test_agreement.py --benchmark-only
 
-The rows are the comparison; the clock runs over one gradient only because pytest-benchmark wants one.
+The rows are the comparison; the clock runs over one gradient only because pytest-benchmark needs something to time.
 """
 
 import pytest

@@ -3,9 +3,8 @@
     pytest bench/test_throughput.py --benchmark-only --backend numpy,torch-cpu --batch 800
 
 Inside the clock: K calls and one synchronization, divided by K; nothing else. Weights and data are on the device
-before it starts, except where moving them is what is measured. The calls go round 16 sets of weights along a run, as a
-training would bring them.
-What is paid once, building the samples and the first call, is measured apart and stands beside the rows.
+before it starts, except where moving them is measured. The calls take 16 sets of weights in turn, from successive
+steps of a training. Building the samples and the first call are measured apart, and have columns of their own.
 """
 
 from itertools import cycle

@@ -3,7 +3,7 @@
     pytest bench/test_trajectory.py --benchmark-only --backend numba,torch-cpu
 
 The rows are the comparison (bench/agreement/trajectory.py); the clock runs over the single steps only because
-pytest-benchmark wants something timed. A recipe takes the samples in an order of its own: it has no free run to
+pytest-benchmark needs something to time. A recipe takes the samples in its own order, so it has no free run to
 compare.
 """
 

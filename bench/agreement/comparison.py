@@ -20,9 +20,9 @@ from relufit.backends.numpy import NumpyBackend
 from relufit.data import Plan
 from relufit.optim import Optimizer, State, map_arrays, stack_states
 
-TRAINED = {"float32": 1e-2, "float64": 1e-6}  # how far training may end from where float64 does, of the way
-OWN_ORDER = 0.75  # the same of a recipe that takes the samples in another order
-USEFUL = 1e-3  # the relative error up to which a gradient is of use, whatever the order of its sums explains
+TRAINED = {"float32": 1e-2, "float64": 1e-6}  # largest error after training, relative to the distance trained
+OWN_ORDER = 0.75  # the same for a recipe that takes the samples in another order
+USEFUL = 1e-3  # largest relative error of a gradient that is of use, even if rounding explains more
 
 
 class Check(NamedTuple):
@@ -111,13 +111,12 @@ def compare_training(
 ) -> Checks:
     """Let the backend train the whole plan and measure where it arrives against training in float64.
 
-    With `many`, by `train_many`, as the last of three networks, of which the others start elsewhere.
+    With `many` it is trained by `train_many`, as the last of three networks; the others start elsewhere.
 
-    What differs is taken as a share of the way that all weights went together, as one vector, and as a share of the
-    last epoch's loss. Rounding at each step is carried on by the steps after it: no bound follows from the data alone,
-    so the limit is a number, TRAINED, some ten times what any backend was seen at; a batch left out, repeated or
-    taken in another order is off by a fiftieth and more. For that last reason a recipe that shuffles for itself is held
-    to OWN_ORDER: it is to have learned as much.
+    The difference is relative to the distance that all weights, as one vector, were trained, and to the last epoch's
+    loss. Later steps amplify the rounding of earlier ones, so no bound follows from the data alone: the limit TRAINED
+    is about ten times the largest error seen of any backend. A batch left out, repeated or taken in another order makes
+    2 % and more. Therefore a recipe that shuffles for itself is held to OWN_ORDER: it must have learned as much.
     """
     state = rule.init(params)
     if many:
@@ -131,8 +130,8 @@ def compare_training(
     samples = exact.samples(x.astype(np.float64), y.astype(np.float64))
     wanted, wanted_losses = exact.train(start, samples, rule, plan, range(plan.epochs))
     found = [backend.to_host(p).astype(np.float64) for p in state.params]
-    way = norm(b - a for a, b in zip(start.params, wanted.params, strict=True))
-    off = norm(b - a for a, b in zip(found, wanted.params, strict=True)) / way
+    trained = norm(b - a for a, b in zip(start.params, wanted.params, strict=True))
+    off = norm(b - a for a, b in zip(found, wanted.params, strict=True)) / trained
     loss_off = float(backend.to_host(losses)[-1]) / float(wanted_losses[-1]) - 1
     own = plan.order is not None and getattr(backend, "order", "shared") == "own"
     limit = np.asarray(OWN_ORDER if own else TRAINED[x.dtype.name])

@@ -1,7 +1,7 @@
 """How far a right answer may be from float64: network, loss and gradients with a bound on the error of each element.
 
 A backend's output, loss and gradients may differ from the exact ones by rounding and by nothing else. How much that can
-be is computed, not guessed: for a sum of k terms rounded to unit u in any order, the error is below g(k) u times the
+be is computed: for a sum of k terms rounded to unit u in any order, the error is below g(k) u times the
 sum of the terms' magnitudes, with g(k) = min(k, 6 sqrt(k)): k is the worst case, 6 sqrt(k) fails with a probability
 below 4e-8 a term where rounding errors are as good as independent (Higham and Mary 2019, SIAM J. Sci. Comput. 41(5),
 A2815-A2835, theorem 2.4 with lambda = 6). Rounding of z carries through relu, output, residual and gradient; where |z|
@@ -28,8 +28,8 @@ class Reference:
     unit: float
     values: dict[str, np.ndarray]  # by the names in QUANTITIES
     bounds: dict[str, np.ndarray]
-    rounding: float  # of the gradient as one vector: what rounding explains of its relative error, of the samples once
-    repeats: int = 1  # how many times over the data are; the output is of one time
+    rounding: float  # bound of the relative error of the gradient as one vector, for the samples without repeats
+    repeats: int = 1  # how often the data repeat the samples; the output is that of one repeat
 
     @property
     def grads(self) -> Params:
@@ -93,7 +93,7 @@ def reference(params: Params, x: np.ndarray, y: np.ndarray, repeats: int = 1) ->
         slack["w2"] += z_error.T @ np.abs(dy)
 
     terms = n * o
-    once = {name: slack[name] + unit * growth(n + d + 3) * magnitudes[name] for name in sums}
+    without_repeats = {name: slack[name] + unit * growth(n + d + 3) * magnitudes[name] for name in sums}
     sum_unit = unit * (repeats * growth(n + d + 3) + lost(n * repeats, unit))
     values = {"output": outputs, "loss": np.asarray(loss / terms), **sums}
     bounds = {
@@ -101,7 +101,7 @@ def reference(params: Params, x: np.ndarray, y: np.ndarray, repeats: int = 1) ->
         "loss": np.asarray((loss_error + unit * repeats * growth(terms + 2) * loss) / terms),
     }
     bounds |= {name: slack[name] + sum_unit * magnitudes[name] for name in sums}
-    return Reference(unit, values, bounds, norm(once.values()) / (norm(sums.values()) or 1.0), repeats)
+    return Reference(unit, values, bounds, norm(without_repeats.values()) / (norm(sums.values()) or 1.0), repeats)
 
 
 def norm(arrays: Iterable[np.ndarray]) -> float:

@@ -1,6 +1,6 @@
-"""No time without agreement: what a case is compared in before it is timed, and what the journal keeps of that.
+"""No time without agreement: which comparisons a case has to pass before it is timed, and what the journal keeps.
 
-The bounds are those of bench/agreement/error_bounds.py; `bench/measure/trial.py` calls this off the clock.
+The comparisons are those of bench/agreement/comparison.py; bench/measure/gating.py makes them off the clock.
 """
 
 from dataclasses import replace
@@ -31,7 +31,7 @@ def compare(backend: Backend, case: Case, plan: Plan) -> Checks:
 
 
 def _compare_training(backend: Backend, case: Case, plan: Plan) -> Checks:
-    """A few steps in a row, by the very batches that are timed; one step alone is compared already."""
+    """Several steps in a row on the batches that are timed; a plan of one step is compared already."""
     if case.work == "convergence":
         plan = plan._replace(epochs=1)
     if plan.epochs * plan.steps_per_epoch(case.samples) == 1:

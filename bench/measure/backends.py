@@ -3,7 +3,6 @@
 RELUFIT_REQUIRE=cupy,torch-cuda turns those skips into failures, so that a GPU run cannot pass by skipping.
 """
 
-from collections.abc import Iterable
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -48,7 +47,7 @@ def load_or_skip(name: str) -> Backend:
 
 
 def has_failed(name: str) -> bool:
-    """Whether the device of a backend has been left in an error state, in which it can do nothing more."""
+    """Whether the device of a backend is in an error state, in which nothing more can run on it."""
     if unavailable(name) is not None or load(name).device == "cpu":
         return False
     try:
@@ -67,8 +66,3 @@ def state(name: str) -> dict[str, Any]:
     if "numpy" in facts:  # numpy does not report the number of threads of its BLAS
         facts.setdefault("threads", str(machine.blas_threads("numpy")))
     return {"reason": None, "facts": facts}
-
-
-def uses_cuda(names: Iterable[str]) -> bool:
-    """Whether one of these backends works on a CUDA device."""
-    return any(unavailable(name) is None and load(name).device == "cuda" for name in names)

@@ -16,7 +16,7 @@ SHARE_FOR_ROUNDS = 0.6  # of a case's time; the rest is for the reference, the g
 
 
 class Unsuitable(RelufitError):
-    """This backend cannot do this case; the message is the reason that stands in the table."""
+    """This backend cannot do this case; the message is the reason that the tables give."""
 
     status = Status.SKIPPED
 
@@ -30,9 +30,9 @@ class Budget:
 
     @property
     def round_seconds(self) -> float:
-        """How long a round lasts at least: without a limit, so long that the rounds fill the time of the case.
+        """The least length of a round; without a limit, the rounds fill the time of the case.
 
-        A machine that others use is disturbed for milliseconds at a time; rounds as short are all in or all out.
+        Other processes disturb a machine for milliseconds at a time: a round as short is disturbed fully or not at all.
         """
         if self.seconds is not None:
             return ROUND_SECONDS

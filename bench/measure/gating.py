@@ -12,7 +12,7 @@ from bench.measure.drawing import draw_call
 from bench.measure.trial import Trial
 from relufit.backend import Backend
 
-FEW_NETWORKS = 132  # the most that a backend without its own `train_many` is asked to train
+MOST_NETWORKS = 132  # the most that a backend without its own `train_many` is asked to train
 FREE_SHARE = 0.9  # of the free memory, that a case may need
 
 
@@ -23,8 +23,8 @@ def demand_support(trial: Trial) -> None:
     reason = backend.supports(case.sizes, case.dtype, case.rule(), plan)
     if reason is not None:
         raise Unsuitable(reason)
-    if case.networks > FEW_NETWORKS and type(backend).train_many is Backend.train_many:
-        raise Unsuitable(f"trains one network after the other: {FEW_NETWORKS} at the most are asked of it")
+    if case.networks > MOST_NETWORKS and type(backend).train_many is Backend.train_many:
+        raise Unsuitable(f"trains one network after the other, so it is asked for {MOST_NETWORKS} at most")
     _demand_memory(trial)
     if workload(case.work).is_gradient:
         trial.past.demand(backend.name, case)
@@ -38,7 +38,7 @@ def _demand_memory(trial: Trial) -> None:
         need += 3 * case.batch * (case.inputs + case.outputs) * np.dtype(case.dtype).itemsize
     free = _free_bytes(trial)
     if need > FREE_SHARE * free and backend.device == "cpu":
-        memory.return_free_memory()  # malloc may have been told to keep that of earlier cases
+        memory.return_free_memory()  # malloc may keep what earlier cases have freed
         free = _free_bytes(trial)
     if need > FREE_SHARE * free:
         raise Unsuitable(f"needs up to {need / 2**30:.1f} GiB at once and {free / 2**30:.1f} GiB are free")

@@ -19,6 +19,7 @@ from bench.journal import resume
 from bench.journal.reader import read_lines
 from bench.journal.status import Status
 from bench.journal.writer import Journal, in_flight_file
+from bench.measure.session import Session
 from relufit.memory import free_bytes
 
 CASE_SECONDS, POLL_SECONDS, KILL_SECONDS = 120.0, 0.2, 5.0
@@ -31,23 +32,18 @@ Child = subprocess.Popen[bytes]
 Say = Callable[[str], None]
 
 
-def run_each(
-    arguments: list[str],
-    names: list[str],
-    passes: int,
-    results: Path,
-    seconds: float | None,
-    say: Say,
-    journal: Path | None = None,
-) -> int:
-    """Run pytest for each backend and pass in a process of its own, in alternating order and in one journal.
+def run_each(arguments: list[str], session: Session, say: Say) -> int:
+    """Run pytest for each backend and pass in its own process, in alternating order and in one journal.
 
-    `seconds` are shared evenly over the measuring; beginning a process is not counted, as it is not in one process. Nor
-    is a case that hangs bounded by them, but after two of a backend its others are skipped (bench/journal/resume.py).
-    Returns the worst of their exit codes.
+    The seconds of the session are shared evenly over the measuring; starting a process is not counted. A case that
+    hangs is not bounded by them, but after two of a backend its others are skipped (bench/journal/resume.py). Returns
+    the worst of the exit codes.
     """
-    turns = [(number, name) for number in range(passes) for name in (names[::-1] if number % 2 else names)]
-    worst, dead = 0, dict[str, int]()
+    names, results = session.names, Path(session.option.results)
+    seconds, journal = session.seconds, session.option.resume
+    passes = range(session.option.passes)
+    turns = [(number, name) for number in passes for name in (names[::-1] if number % 2 else names)]
+    worst, dead = 0, dict[str, str]()
     for place, (number, name) in enumerate(turns):
         if name in dead or (journal is not None and _is_absent(journal, name)):
             continue
@@ -61,15 +57,13 @@ def run_each(
             seconds -= min(share, time.monotonic() - start)
         worst = max(worst, 0 if code == NOTHING_TO_RUN else abs(code))
         if code not in PYTEST_ENDS:
-            dead[name] = code
+            dead[name] = f"its process ended with {code} at the start"
     if journal is not None and dead:
         with closing(Journal.resume(journal)) as opened:
-            for name, code in dead.items():
-                reason = f"its process ended with {code} at the start"
+            for name, reason in dead.items():
                 opened.write({"kind": "backend", "backend": name, "reason": reason})
-    for name, code in dead.items():
-        say(f"{name}: its process ended with {code} at the start")
-    for text in resume.ended_badly(journal) if journal is not None else ():
+    failures = [f"{name}: {reason}" for name, reason in dead.items()]
+    for text in [*failures, *(resume.ended_badly(journal) if journal is not None else ())]:
         say(text)
     return worst
 

@@ -74,7 +74,7 @@ def train(
 
 
 def time_learning(trial: Trial, learn: Callable[[], None]) -> dict[str, str]:
-    """Let it learn under the benchmark's clock. Returns status and reason of a divergence; what was seen stands."""
+    """Train under the benchmark's clock. Returns status and reason if it diverges; the curves stay as they are."""
     try:
         trial.benchmark.pedantic(learn)
     except Diverging as error:

@@ -10,16 +10,17 @@ from bench.grid.case import Case
 from bench.hardware import cpu_peaks, gpu_peaks, machine
 from bench.journal.status import Status, row
 from bench.measure import timing
-from bench.measure.backends import state, uses_cuda
-from bench.measure.trial import Trial
+from bench.measure.backends import load, state, unavailable
+from bench.measure.trial import Trial, Write
 
 
 def first_line(names: list[str], settings: dict[str, Any]) -> dict[str, Any]:
     """All that holds for the whole run of these backends: machine, code, settings, backends; measures the ceilings.
 
-    `settings` are those of whoever measures; `threads` must be among them: a number, or None for "as installed".
-    Takes some seconds.
+    `settings` are those of the command; `threads` must be among them: a number, or None for "as installed". Takes some
+    seconds.
     """
+    on_cuda = any(unavailable(name) is None and load(name).device == "cuda" for name in names)
     return {
         "machine": machine.describe(),
         "code": machine.commit(),
@@ -32,7 +33,7 @@ def first_line(names: list[str], settings: dict[str, Any]) -> dict[str, Any]:
         "timer_seconds": timing.resolution(),
         "threads_in_force": machine.threads_in_force(),
         "ceilings": cpu_peaks.measure(settings["threads"]),
-        "device_ceilings": gpu_peaks.measure() if uses_cuda(names) else {},
+        "device_ceilings": gpu_peaks.measure() if on_cuda else {},
     }
 
 
@@ -54,9 +55,9 @@ def record(trial: Trial, **measured: Any) -> None:
         )
 
 
-def failed_row(case: Case, name: str, number: int, status: str, reason: str) -> dict[str, Any]:
-    """The row of a case that has no result, and why."""
-    return {**row(case, name, number), "status": status, "reason": reason}
+def record_failure(write: Write, case: Case, name: str, number: int, status: str, reason: str) -> None:
+    """Write the row of a case that has no result, and why: skipped, in disagreement, out of memory, crashed."""
+    write({**row(case, name, number), "status": status, "reason": reason})
 
 
 def count_subnormals(weights: Iterable[np.ndarray]) -> int:

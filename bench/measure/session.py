@@ -23,7 +23,7 @@ Key = tuple[Case, str, int]  # what one benchmark measures: a case, a backend's 
 
 
 class Session:
-    """What the options of a run ask for, and how far it has come. Raises RelufitError for options that do not fit."""
+    """What the options of a run ask for, and what is done of it. Raises RelufitError for options that do not fit."""
 
     def __init__(self, option: Any) -> None:
         self.option = option
@@ -43,7 +43,7 @@ class Session:
         return self.option.seconds or (QUICK_SECONDS if self.option.profile == QUICK else None)
 
     def keys(self, work: str) -> list[Key]:
-        """What is measured of this work. Later passes repeat what is timed, not what is learned or compared."""
+        """What is measured of this workload. Later passes repeat what is timed, not what is learned or compared."""
         passes = range(self.option.passes if workload(work).repeated else 1)
         own = [case for case in self.cases if case.work == work]
         return [(case, name, number) for case in own for name in self.names for number in passes]

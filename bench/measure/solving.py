@@ -1,10 +1,10 @@
-"""One function solved by one solver in so many seconds, and what it had reached after each stretch.
+"""One function solved by one solver within a limit of seconds, and the errors on the way.
 
-Solvers get what `relufit.fit` gives them for the test error: 1000 samples of which 800 are trained on, standardised,
-spread weights, minibatches of 32 at a rate of 1e-3. But they continue until their seconds are spent: `train` in slices
-of whole epochs, of 0.2 s at the most; L-BFGS on all samples at once in float64, until nothing is gained. The spline
-solves the function itself in one call, which is repeated. Errors are those of the network against the function over its
-domain, in float64 (`relufit.fits.errors_against`), and are taken off the clock.
+Solvers get what `relufit.fit` gives them where it holds out test samples: 1000 samples of which 800 are trained on,
+standardised, spread weights, minibatches of 32 at a rate of 1e-3. Unlike there they continue until their seconds are
+spent: `train` in slices of whole epochs, of 0.2 s at most; L-BFGS on all samples at once in float64, until it gains no
+more. The spline solves the function itself in one call, which is repeated. Errors are those of the network against the
+function over its domain, in float64 (`relufit.fits.errors_against`), and are computed off the clock.
 """
 
 import time
@@ -32,10 +32,10 @@ from relufit.solvers.training import default_box
 from relufit.targets import ZOO
 from relufit.theory import asymptotic_mse
 
-ENDLESS = 10**9  # iterations: the seconds end it
+ENDLESS = 10**9  # iterations: the seconds end it before
 GROWTH = 4  # a slice has at most a quarter of the epochs done so far, which sets the distance of the looks
 APART = 1.1  # least ratio of the seconds at a look at L-BFGS to those at the look before
-ROUNDS = 7  # of the spline, within its seconds
+ROUNDS = 7  # most solves of the spline within its seconds
 
 
 class Solving:
@@ -53,7 +53,7 @@ class Solving:
         self.seconds: list[float] = []  # of each solve
 
     def solve(self) -> None:
-        """Raises Diverging; what was reached before stands."""
+        """Solve for `budget_seconds`. Raises Diverging; what was reached before is kept."""
         before = interference.read()
         try:
             if self.case.optimizer == "spline":
@@ -85,7 +85,7 @@ class Solving:
             self.look(Params(*map(self.backend.to_host, part.state.params)), step, part.seconds)
 
     def _next_length(self, done: int, seconds: float, pace: float) -> int:
-        """Epochs of the next slice, a power of two, so that few lengths are compiled for; 0 where all is spent."""
+        """Epochs of the next slice, a power of two, so that few lengths are compiled; 0 when the seconds are spent."""
         left = self.budget_seconds - seconds
         most = min(done / GROWTH, min(SLICE_SECONDS, left) / pace)
         return 0 if left <= 0 else 2 ** int(log2(max(1, most)))
@@ -99,13 +99,13 @@ class Solving:
                 raise StopIteration
 
         fit = lbfgs.minimize(self.problem, self.backend, self.params, ENDLESS, lambda *_: None, watch)
-        if fit.metrics["status"] == "interrupted":  # which ends a fit, and here the run
+        if fit.metrics["status"] == "interrupted":  # it would end a fit; here it ends the run
             raise KeyboardInterrupt
         if fit.metrics["steps"] > self.seen["step"][-1]:
             self.look(fit.state.params, fit.metrics["steps"], fit.metrics["seconds"])
 
     def _fit_spline(self) -> None:
-        """Once more than is kept: the first call finds nothing in its caches."""
+        """Repeat the solve; the first one, which finds cold caches, is dropped."""
         start = time.perf_counter()
         while len(self.seconds) <= ROUNDS:
             fit = spline.fit_problem(self.problem, self.case.hidden, None)
@@ -116,7 +116,7 @@ class Solving:
         self.look(fit.state.params, 0, float(np.median(self.seconds)))
 
     def gate(self) -> comparison.Checks:
-        """Before the clock starts: the first epoch, or the first gradient, against float64; and all is compiled.
+        """Before the clock starts: compile, and compare the first epoch, or the first gradient, with float64.
 
         Raises Disagreement.
         """

@@ -1,7 +1,8 @@
-"""What is timed of a case, and how: one forward, one gradient, steps of training. The same under pytest and without it.
+"""What is timed of a case, and how: a forward, a gradient, training steps. The same with pytest and without it.
 
-Weights and data are on the device before the clock starts. The calls go round 16 sets of weights along a run, as a
-training would bring them. A case is called once apart, gated, and timed in rounds; its row holds what else went on.
+Weights and data are on the device before the clock starts. The calls take 16 sets of weights in turn,
+from successive steps of a training. The first call is timed apart; then the case is gated and timed in rounds. Its row
+also holds the load, the page faults and the power in the meantime.
 """
 
 from collections.abc import Callable

@@ -58,7 +58,7 @@ class Rounds:
         self.stats: Any = None
 
     def pedantic(self, target: Call, rounds: int = 1, iterations: int = 1) -> None:
-        """Time so many rounds of so many calls."""
+        """Time `rounds` rounds of `iterations` calls each."""
         collects = gc.isenabled()
         gc.disable()
         try:

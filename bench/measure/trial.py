@@ -15,6 +15,8 @@ from bench.measure.budget import Past
 from bench.measure.timing import ROUND_SECONDS
 from relufit.backend import Backend
 
+Write = Callable[[dict[str, Any]], None]  # appends a row to the journal
+
 
 @dataclass
 class Trial:
@@ -23,7 +25,7 @@ class Trial:
     case: Case
     backend: Backend
     benchmark: Any  # the fixture of pytest-benchmark, or timing.Rounds where there is no pytest
-    write: Callable[[dict[str, Any]], None]  # a row of the journal
+    write: Write
     budget_seconds: float
     past: Past = field(default_factory=Past)
     round_seconds: float = ROUND_SECONDS

@@ -1,4 +1,4 @@
-"""scikit-learn's MLPRegressor, trained by `partial_fit`: one line for whoever does not want to write a loop.
+"""scikit-learn's MLPRegressor, trained by `partial_fit`: one line instead of a loop.
 
 Its gradients are those of half the squared error, summed over the outputs: 2/O times them are ours. In gradient descent
 the factor goes into the learning rate, and training is the same.
@@ -77,7 +77,7 @@ def _regressor(params: Params, **settings: Any) -> MLPRegressor:
 
 
 def _set_velocity(model: MLPRegressor, state: State, optimizer: Optimizer) -> None:
-    """Go on from the velocity of `state`; scikit-learn's includes the learning rate, and its sign."""
+    """Continue from the velocity of `state`; scikit-learn's includes the learning rate, and its sign."""
     model._optimizer = SGDOptimizer(
         model.coefs_ + model.intercepts_, model.learning_rate_init, momentum=model.momentum, nesterov=False
     )

@@ -99,14 +99,14 @@ def _parameters(model: TwoReLUNet) -> tuple[torch.Tensor, ...]:
 
 
 def _optimizer(model: TwoReLUNet, optimizer: Optimizer, state: State) -> torch.optim.Optimizer:
-    """Torch's own optimizer, going on from the moments of `state`."""
+    """Torch's own optimizer, continuing from the moments of `state`."""
     settings: dict[str, Any] = {"lr": optimizer.learning_rate}
     if isinstance(optimizer, Adam):
         settings |= {"betas": (optimizer.beta1, optimizer.beta2), "eps": optimizer.eps}
     elif isinstance(optimizer, Momentum):
         settings["momentum"] = optimizer.momentum
-    kind = torch.optim.Adam if isinstance(optimizer, Adam) else torch.optim.SGD
-    optim: torch.optim.Optimizer = kind(model.parameters(), **settings)
+    rule = torch.optim.Adam if isinstance(optimizer, Adam) else torch.optim.SGD
+    optim: torch.optim.Optimizer = rule(model.parameters(), **settings)
     for index, parameter in enumerate(_parameters(model)):
         for name, moment in zip(MOMENTS[type(optimizer)], state.moments, strict=True):
             optim.state[parameter][name] = moment[index].t().clone(memory_format=torch.contiguous_format)
