@@ -1,4 +1,4 @@
-"""Options, fixtures and hooks of `pytest bench`; what they do is in bench/measure/session.py and trial.py.
+"""Options, fixtures and hooks of `pytest bench`; what they do is in bench/measure/session.py and gating.py.
 
     pytest bench --benchmark-only                     the quick profile: 110 s shared over the cases
     pytest bench --benchmark-only --profile full      the whole grid, without a limit
