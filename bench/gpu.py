@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from bench import report
-from bench.analysis.frames import read
+from bench.journal.reader import read_rows
 from bench.journal.status import statuses
 from bench.journal.writer import RESULTS
 from bench.measure import isolation
@@ -60,10 +60,9 @@ def _run(budget: float, results: Path, chosen: str | None) -> int:
     if journal is None:
         raise RelufitError("the grid wrote no journal")
     report.report(results)
-    cases = read(journal).cases
-    bad = cases[cases.status.isin(statuses(failed=True, has_numbers=False))] if len(cases) else cases
-    for row in bad.itertuples():
-        _say(f"{row.backend}, {row.work}, N = {row.batch}: {row.status}: {row.reason}")
+    bad = [row for row in read_rows(journal)[1] if row["status"] in statuses(failed=True, has_numbers=False)]
+    for row in bad:
+        _say(f"{row['backend']}, {row['work']}, N = {row['batch']}: {row['status']}: {row['reason']}")
     _say(f"{journal}: done after {time.monotonic() - start:.0f} of {budget:g} s")
     return int(tests != 0 or len(bad) > 0)
 

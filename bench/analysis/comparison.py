@@ -60,7 +60,7 @@ def against_baseline(run: Run) -> pd.DataFrame:
     found: dict[tuple[Any, ...], list[Found]] = {}
     for name in in_order(run):
         for key in (key for key in rows if key[0] == name):
-            base = BASELINES.get(rows[key]["device"] or "cpu", "")
+            base = BASELINES.get(rows[key]["device"], "")
             other = rows.get((base, *key[1:]))
             if other is not None and name != base and Status.OK in (rows[key]["status"], other["status"]):
                 table = tuple(rows[key][column] for column in TABLE)

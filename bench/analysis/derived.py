@@ -69,11 +69,11 @@ def _beside(frame: pd.DataFrame, names: pd.Series) -> pd.DataFrame:
 
 def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
     """One row of times; where the algorithm is hinge its samples per second are effective ones."""
-    timed = case["status"] == Status.OK and isinstance(case["seconds"], list)
+    timed = case["status"] == Status.OK and len(case["seconds"]) > 0
     steps = 1 if np.isnan(case["steps"]) else case["steps"]
     median, low, high = median_interval(case["seconds"]) if timed else (np.nan,) * 3
     found = warnings.notes(run, case)
-    device = np.median(case["device_seconds"]) if isinstance(case["device_seconds"], list) else np.nan
+    device = np.median(case["device_seconds"]) if case["device_seconds"] else np.nan
     return {
         **{key: case[key] for key in TIMED_KEYS},
         "samples": Case(case["work"], case["batch"]).samples,
@@ -125,8 +125,8 @@ def ensembles(run: Run) -> pd.DataFrame:
     return frame.sort_values(["dtype", "hidden", "optimizer", "networks"], kind="stable")[[*ENSEMBLE_COLUMNS]]
 
 
-def _worst_share(checks: Any) -> float:
-    return max((check["share"] for check in checks.values()), default=np.nan) if isinstance(checks, dict) else np.nan
+def _worst_share(checks: dict[str, dict[str, float]]) -> float:
+    return max((check["share"] for check in checks.values()), default=np.nan)
 
 
 def _backward(frame: pd.DataFrame) -> pd.DataFrame:
@@ -167,7 +167,7 @@ def convergence(run: Run) -> pd.DataFrame:
     """Seconds of training until the test error is first seen below each threshold, and where each run ended."""
     rows = []
     for case in run.cases[run.cases.work == "convergence"].to_dict("records"):
-        seen = isinstance(case.get("test_mse"), list) and len(case["test_mse"]) > 0
+        seen = len(case["test_mse"]) > 0
         errors = np.asarray(case["test_mse"]) if seen else np.asarray([np.nan])
         seconds = np.asarray(case["train_seconds"]) if seen else np.asarray([np.nan])
         reached = {f"seconds_to_{limit:g}": _first(seconds, errors <= limit) for limit in THRESHOLDS}
@@ -180,7 +180,7 @@ def convergence(run: Run) -> pd.DataFrame:
                 "train_seconds": seconds[-1],
                 "steps": case["step"][-1] if seen else np.nan,
                 "order": case["order"],
-                "unsound": warnings.in_words(warnings.notes(run, {**case, "seconds": None})),
+                "unsound": warnings.in_words(warnings.notes(run, {**case, "seconds": []})),
                 "reason": case["reason"],
             }
         )
@@ -196,10 +196,9 @@ def agreement(run: Run) -> pd.DataFrame:
     rows = []
     for case in run.cases[run.cases.work == "agreement"].to_dict("records"):
         common = {key: case[key] for key in ("dtype", "batch", "inputs", "hidden", "outputs", "backend", "status")}
-        checks = case["agreement"] if isinstance(case["agreement"], dict) else {}
-        for quantity, check in checks.items():
+        for quantity, check in case["agreement"].items():
             rows.append({**common, "quantity": quantity, **check, "reason": case["reason"]})
-        if not checks:
+        if not case["agreement"]:
             rows.append({**common, "quantity": None, "reason": case["reason"]})
     return pd.DataFrame(rows, columns=[*AGREEMENT_COLUMNS])
 
@@ -208,7 +207,7 @@ def trajectory(run: Run) -> pd.DataFrame:
     """Single steps as a share of their bound; of the free run, when signs first differ and when it has parted."""
     rows = []
     for case in run.cases[run.cases.work == "trajectory"].to_dict("records"):
-        seen = case["status"] in statuses(has_numbers=True) and isinstance(case["step"], list) and len(case["step"]) > 0
+        seen = case["status"] in statuses(has_numbers=True) and len(case["step"]) > 0
         steps, distances, flips = (np.asarray(case[k] if seen else [np.nan]) for k in ("step", "distance", "flips"))
         differs, parted = flips > 0, distances > PARTED
         rows.append(
@@ -273,4 +272,4 @@ def sorted_by_backend(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
 def absence(run: Run, backend: str) -> str | None:
     """Why a backend could not run on this machine; None where it could."""
     reason = run.header["backends"].get(backend, {}).get("reason")
-    return None if reason is None else str(reason)
+    return str(reason) if reason else None

@@ -1,7 +1,4 @@
-"""From raw journals to tidy frames, and which runs a report shows.
-
-Backends that could not run stand in the frame with their reason.
-"""
+"""From raw journals to tidy frames, and which runs a report shows."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,10 +8,8 @@ import pandas as pd
 
 from bench.grid import sweep
 from bench.grid.sweep import Question
-from bench.journal import passes
-from bench.journal.reader import read_lines
-from bench.journal.schema import CASE_FIELDS, Complain
-from bench.journal.status import Status
+from bench.journal.lines import Complain
+from bench.journal.reader import read_rows
 from relufit.errors import RelufitError
 
 AA = "aa"  # the profile of a run of backends against themselves
@@ -57,7 +52,7 @@ class Run:
     def threads(self) -> str:
         """The thread setting, in words."""
         asked = self.header["settings"]["threads"]
-        return "threads as installed" if asked is None else f"{asked} thread" + ("s" if asked != 1 else "")
+        return f"{asked} thread" + ("s" if asked != 1 else "") if asked else "threads as installed"
 
     @property
     def allocations(self) -> str:
@@ -88,7 +83,7 @@ class Run:
                 self.path.parent.name,
                 f"-{self.kind}" if self.kind else "",
                 "" if self.question is None else f"-{self.question.slug()}",
-                "" if asked is None else f"-threads-{asked}",
+                f"-threads-{asked}" if asked else "",
                 "-kept" if self.allocations == "allocations kept" else "",
             ]
         )
@@ -134,14 +129,5 @@ def name_of(path: Path) -> str:
 
 def read(path: Path, complain: Complain = lambda text: None) -> Run:
     """Read one journal. Raises RelufitError where the file cannot be read at all."""
-    header, lines = read_lines(path, complain)
-    cases = pd.DataFrame(passes.merge(lines, [*CASE_FIELDS, "backend"]))
-    return Run(path, header, _with_absent(cases, header) if lines else cases)
-
-
-def _with_absent(frame: pd.DataFrame, header: dict[str, Any]) -> pd.DataFrame:
-    """Add a row for each case and each backend that could not run here, with the reason."""
-    absent = {name: state["reason"] for name, state in header["backends"].items() if state["reason"] is not None}
-    known = frame[CASE_FIELDS].drop_duplicates()
-    rows = [known.assign(backend=name, status=Status.SKIPPED, reason=reason) for name, reason in absent.items()]
-    return pd.concat([frame, *rows], ignore_index=True) if rows else frame
+    header, rows = read_rows(path, complain)
+    return Run(path, header, pd.DataFrame(rows))

@@ -49,7 +49,7 @@ def best_spline(rows: pd.DataFrame) -> float:
 
 def _row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
     names = ("step", "train_seconds", "mse", "max_error")
-    is_whole = case["status"] in statuses(has_numbers=True) and all(isinstance(case[name], list) for name in names)
+    is_whole = case["status"] in statuses(has_numbers=True) and all(case[name] for name in names)
     step, seconds, mse, largest = (np.asarray(case[name] if is_whole else [np.nan]) for name in names)
     one_call = case["optimizer"] == "spline"
     reached = {name: np.flatnonzero(mse <= limit)[:1] for name, limit in LIMITS.items()}

@@ -35,7 +35,7 @@ class Note(NamedTuple):
 
 def notes(run: Run, case: dict[str, Any]) -> list[Note]:
     """All that is the matter with the time of a case (a row of `run.cases`); none where it has no time."""
-    rules = (*OF_ALL, *(OF_ROUNDS if isinstance(case["seconds"], list) else ())) if case["status"] == Status.OK else ()
+    rules = (*OF_ALL, *(OF_ROUNDS if case["seconds"] else ())) if case["status"] == Status.OK else ()
     return [note for rule in rules if (note := rule(run, case)) is not None]
 
 
@@ -72,7 +72,7 @@ def tf32(run: Run, case: dict[str, Any]) -> Note | None:
 def threads(run: Run, case: dict[str, Any]) -> Note | None:
     """More cores were at work than were asked for."""
     asked, used = run.header["settings"]["threads"], case["cores_used"]
-    if asked is None or not used > asked + OWN_CORES or _short(case):
+    if not asked or not used > asked + OWN_CORES or _short(case):
         return None
     return Note("threads not as asked", f"{used:.2g} cores at work, {asked} asked")
 

@@ -1,19 +1,42 @@
 """From raw journals to dictionaries: the only reader of results/raw.
 
 A line that cannot be used (truncated, foreign, of wrong types) is skipped with a complaint that names file and line,
-and the rest of the file counts.
+and the rest of the file counts. Every row has every field of bench/journal/schema.py: what a line does not hold is nan
+for a measured number, 0 for a count, and an empty text, list or table, never None.
 """
 
 import gzip
 import json
 import zlib
+from collections.abc import Hashable, Iterable
 from functools import partial
+from math import isnan
 from pathlib import Path
 from typing import Any
 
-from bench.journal.schema import Complain, read_backend, read_case, read_header
+from bench.journal.lines import Complain, empty_row, read_backend, read_case, read_header
+from bench.journal.schema import CASE_FIELDS
+from bench.journal.status import Status, statuses
 from bench.journal.values import in_one_line
 from relufit.errors import RelufitError
+
+Row = dict[str, Any]
+AVERAGES = ("cores_used", "cores_of_others", "cores_stolen", "throttled_share")  # over the time of the rounds
+
+
+def read_rows(path: Path, complain: Complain = lambda text: None) -> tuple[dict[str, Any], list[Row]]:
+    """The header of a journal, and a row for each case and backend: all passes as one, backends that could not run too.
+
+    Raises RelufitError where the file cannot be read at all.
+    """
+    header, lines = read_lines(path, complain)
+    rows = _merge(lines)
+    cases = dict.fromkeys(tuple(row[name] for name in CASE_FIELDS) for row in rows)
+    absent = {name: state["reason"] for name, state in header["backends"].items() if state["reason"]}
+    for name, reason in absent.items():
+        own = {"backend": name, "status": Status.SKIPPED.value, "reason": reason}
+        rows += [{**empty_row(), **dict(zip(CASE_FIELDS, case, strict=True)), **own} for case in cases]
+    return header, rows
 
 
 def read_lines(path: Path, complain: Complain = lambda text: None) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -50,3 +73,44 @@ def read_lines(path: Path, complain: Complain = lambda text: None) -> tuple[dict
 def _say(complain: Complain, where: str, what: str) -> None:
     """Say what is wrong, in a line that steers no terminal, whatever the file held."""
     complain(f"{in_one_line(where)}: {in_one_line(what)[:120]}")
+
+
+def _merge(cases: Iterable[Row]) -> list[Row]:
+    """One row for each case and backend, in the order of their first lines, with `passes`: pass -> seconds of a call.
+
+    Of two lines of one pass the later counts. A case that failed in any pass has failed; one that was left out of some,
+    for want of time, is that of the others.
+    """
+    found: dict[tuple[Hashable, ...], dict[int, Row]] = {}
+    for case in cases:
+        found.setdefault(tuple(case[key] for key in (*CASE_FIELDS, "backend")), {})[case["pass"]] = case
+    return [_merged(passes) for passes in found.values()]
+
+
+def _merged(passes: dict[int, Row]) -> Row:
+    failed = [case for case in passes.values() if case["status"] in statuses(failed=True)]
+    if failed:
+        return {**failed[0], "passes": {}}
+    timed = {number: case for number, case in sorted(passes.items()) if case["status"] == Status.OK}
+    if not timed:
+        return {**next(iter(passes.values())), "passes": {}}
+    first = next(iter(timed.values()))
+    if not first["seconds"]:
+        return {**first, "passes": {}}
+    seconds = {number: _in_calls_of(first, case) for number, case in timed.items()}
+    together = [second for block in seconds.values() for second in block]
+    return {**first, **_meanwhile(list(timed.values())), "seconds": together, "passes": seconds}
+
+
+def _in_calls_of(first: Row, case: Row) -> list[float]:
+    """Seconds of a call of another pass, which may have put more steps into it than the first one did."""
+    seconds: list[float] = case["seconds"]
+    ratio = first["steps"] / case["steps"]
+    return seconds if isnan(ratio) else [second * ratio for second in seconds]  # nan: this work has no steps
+
+
+def _meanwhile(timed: list[Row]) -> Row:
+    """What went on beside all passes: averages over their time. One call that is read back quickly clears a backend."""
+    watched = sum(case["watched_seconds"] for case in timed)
+    found = {name: sum(case[name] * case["watched_seconds"] for case in timed) / watched for name in AVERAGES}
+    return {**found, "watched_seconds": watched, "read_back_seconds": min(case["read_back_seconds"] for case in timed)}

@@ -27,7 +27,7 @@ def selection(option: Any) -> dict[str, str]:
 def demand_same_run(path: Path, option: Any) -> None:
     """Raise RelufitError where the options ask for something else than the journal's; old ones do not say theirs."""
     before = read_lines(path)[0]["settings"]["selection"]
-    if before is not None and before != selection(option):
+    if before and before != selection(option):
         raise RelufitError(
             f"{path} was measured with {_in_words(before)}, not with {_in_words(selection(option))}; --resume goes on "
             "with the same options"

@@ -1,16 +1,17 @@
-"""How a value out of a journal is read: as its kind and in its range, or refused in a sentence (ValueError).
+"""The types of a journal's values: how each is read, or refused in a sentence (ValueError), and what stands for it.
 
-What a file holds is whatever somebody wrote into it, so no kind takes another for itself: no text for a number, no
-number for a flag, no list for a table.
+What a file holds is whatever somebody wrote into it, so no type accepts another: no text for a number, no number for a
+flag, no list for a table. A value that is absent or null is nan for a measured number, 0 for a count, False for a flag,
+and an empty text, list or table; no reader of a journal has to look for None.
 """
 
 from collections.abc import Callable
 from functools import partial
-from math import isnan
-from typing import Any
+from math import inf, isnan, nan
+from typing import Annotated, Any, NamedTuple
 
-NAME_LENGTH, TEXT_LENGTH = 200, 500  # characters: a longer name is none, a longer text is cut
-ENTRIES = 200  # of a table inside a line, at the most: backends, packages, variables, compared quantities
+NAME_LENGTH, TEXT_LENGTH = 200, 500  # characters: a longer name is refused, a longer text is cut
+ENTRIES = 200  # the most of a table inside a line: backends, packages, variables, compared quantities
 WHOLE_LIMIT, NUMBER_LIMIT = 2**53, 1e18  # above any size, rate or count
 LEAST_SECONDS, SECONDS_LIMIT = 1e-15, 1e9
 
@@ -48,34 +49,15 @@ def as_flag(value: Any) -> bool:
     return value
 
 
-def as_real(value: Any) -> float:
-    """Any number; nan and inf, which JSON has not, are texts in a journal."""
+def as_number(value: Any, least: float = 0.0, limit: float = NUMBER_LIMIT, or_nan: bool = True) -> float:
+    """A number from `least` to below `limit`, or nan where that is allowed; nan and inf are texts in a journal."""
     if isinstance(value, bool) or not (isinstance(value, (int, float)) or value in ("nan", "inf", "-inf")):
         raise ValueError(f"{value!r:.40} is no number")
-    return float(value)
-
-
-def as_number(value: Any, least: float = 0.0, limit: float = NUMBER_LIMIT) -> float:
-    """A number in its range, or nan."""
-    found = as_real(value)
-    if not (isnan(found) or least <= found < limit):
-        raise ValueError(f"{value!r:.40} is out of range")
-    return found
-
-
-def as_finite(value: Any, least: float = 0.0, limit: float = NUMBER_LIMIT) -> float:
-    """A number in its range."""
-    found = as_number(value, least, limit)
-    if isnan(found):
+    found = float(value)
+    if isnan(found) and not or_nan:
         raise ValueError(f"{value!r:.40} is no number")
-    return found
-
-
-def as_error(value: Any) -> float:
-    """An error or a loss: any number that is not negative, for training may diverge."""
-    found = as_real(value)
-    if found < 0:
-        raise ValueError(f"{value!r:.40} is negative")
+    if not (isnan(found) or least <= found < limit or found == limit == inf):
+        raise ValueError(f"{value!r:.40} is out of range")
     return found
 
 
@@ -84,10 +66,6 @@ def as_gpus(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(gpu, dict) for gpu in value[:ENTRIES]):
         raise ValueError(f"{value!r:.40} is no list of GPUs")
     return [as_text(gpu.get("name")) for gpu in value[:ENTRIES]]
-
-
-as_rate = partial(as_number, least=LEAST_SECONDS)  # which is divided by
-as_duration = partial(as_number, limit=SECONDS_LIMIT)
 
 
 def as_list(value: Any, kind: Callable[[Any], Any], least: int = 0) -> list[Any]:
@@ -107,3 +85,37 @@ def as_table(value: Any, kind: Callable[[Any], Any]) -> dict[str, Any]:
 def as_word(value: Any) -> str:
     """A text, or a count in words."""
     return as_text(value) if isinstance(value, str) else str(as_whole(value, 0))
+
+
+class Read(NamedTuple):
+    """How a value is read, and what stands for one that is absent or null."""
+
+    read: Callable[[Any], Any]
+    absent: Any
+
+
+def _number(**limits: Any) -> Read:
+    return Read(partial(as_number, **limits), nan)
+
+
+def _list(length: int = 0, **limits: Any) -> Read:
+    return Read(partial(as_list, kind=partial(as_number, **limits), least=length), [])
+
+
+Text = Annotated[str, Read(as_text, "")]
+Flag = Annotated[bool, Read(as_flag, False)]
+Count = Annotated[int, Read(as_whole, 0)]
+Number = Annotated[float, _number()]
+Difference = Annotated[float, _number(least=-NUMBER_LIMIT)]  # of a host's counters, which some hosts correct
+Multiple = Annotated[float, _number(least=1)]
+Rate = Annotated[float, _number(least=LEAST_SECONDS)]  # which is divided by
+Duration = Annotated[float, _number(limit=SECONDS_LIMIT)]
+Error = Annotated[float, _number(limit=inf)]  # or a loss: training may diverge
+Rounds = Annotated[list[float], _list(1, least=LEAST_SECONDS, limit=SECONDS_LIMIT, or_nan=False)]
+DeviceRounds = Annotated[list[float], _list(1, limit=SECONDS_LIMIT, or_nan=False)]
+Times = Annotated[list[float], _list(limit=SECONDS_LIMIT, or_nan=False)]
+Counts = Annotated[list[float], _list(or_nan=False)]
+Errors = Annotated[list[float], _list(limit=inf)]
+Reals = Annotated[list[float], _list(least=-inf, limit=inf)]
+Names = Annotated[list[str], Read(as_gpus, [])]
+Texts = Annotated[dict[str, str], Read(partial(as_table, kind=as_word), {})]

@@ -153,7 +153,7 @@ def _end(child: Child) -> None:
 
 def _is_absent(journal: Path, name: str) -> bool:
     """Whether the journal already has the reason why a backend cannot run here."""
-    return read_lines(journal)[0]["backends"].get(name, {}).get("reason") is not None
+    return bool(read_lines(journal)[0]["backends"].get(name, {}).get("reason"))
 
 
 def _journals(results: Path) -> list[Path]:

@@ -22,8 +22,8 @@ Row = dict[str, Any]
 def remarks(rows: pd.DataFrame) -> str:
     """The remarks on the rows of one backend in one table; they need the columns READ."""
     records = rows[[*READ]].to_dict("records")
-    reasons = [row["reason"] for row in records if row["status"] != Status.OK and isinstance(row["reason"], str)]
-    parts = [*dict.fromkeys(reasons), *_hinge([row for row in records if isinstance(row["algorithm"], str)])]
+    reasons = [row["reason"] for row in records if row["status"] != Status.OK and row["reason"]]
+    parts = [*dict.fromkeys(reasons), *_hinge([row for row in records if row["algorithm"]])]
     parts += [
         f"gradient off by {row['gradient_error']:.0e} at {power(row['samples'])}"
         for row in _largest(records, "gradient_error", lambda row: row["gradient_error"] > LOSSY)

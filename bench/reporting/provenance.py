@@ -51,7 +51,7 @@ def ledger(run: Run, table: str = "summary") -> list[Block]:
 @lru_cache(maxsize=4)
 def traits(run: Run) -> dict[str, dict[str, str]]:
     """In what the rows of each backend that ran can differ from others, as far as the journal tells."""
-    rows = run.cases.dropna(subset="algorithm").groupby("backend")[["device", "order", "algorithm"]].agg(_values)
+    rows = run.cases[run.cases.algorithm != ""].groupby("backend")[["device", "order", "algorithm"]].agg(_values)
     found = {}
     for name in (name for name in in_order(run) if absence(run, name) is None):
         facts = run.header["backends"].get(name, {}).get("facts", {})
@@ -69,7 +69,7 @@ def traits(run: Run) -> dict[str, dict[str, str]]:
 
 
 def _values(column: pd.Series) -> str:
-    return " / ".join(dict.fromkeys(map(str, column.dropna())))
+    return " / ".join(dict.fromkeys(filter(None, column)))
 
 
 def marks(run: Run) -> dict[str, str]:

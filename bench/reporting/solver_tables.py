@@ -74,7 +74,7 @@ def _ratio(value: float) -> str:
 
 
 def _note(row: dict[str, Any]) -> str:
-    return "; ".join(part for part in (row["reason"], row["unsound"]) if isinstance(part, str) and part)
+    return "; ".join(filter(None, (row["reason"], row["unsound"])))
 
 
 def in_short(run: Run) -> pd.DataFrame:

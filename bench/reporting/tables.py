@@ -98,7 +98,7 @@ def lay_out_ensembles(run: Run) -> list[Block]:
         )
         matrix = matrix[sorted(matrix.columns)].rename(columns=lambda count: f"{count} at once")
         matrix = matrix.reindex([name for name in derived.in_order(run) if name in matrix.index])
-        reasons = rows.dropna(subset="reason").groupby("backend").reason.first()
+        reasons = rows[rows.reason != ""].groupby("backend").reason.first()
         matrix["note"] = [reasons.get(name, "") for name in matrix.index]
         blocks += [Heading(3, f"{rule}, batch {batch}; H = {hidden}, {dtype}"), Table(matrix.reset_index())]
     return blocks if len(blocks) > 1 else [NO_CASES]
@@ -114,7 +114,7 @@ def lay_out_headline(run: Run) -> list[Block]:
     if len(frame.columns) < 2:
         return [NO_CASES]
     times, (hidden, dtype) = derived.throughput(run), derived.focus(run)
-    algorithms = times.dropna(subset="algorithm").groupby("backend").algorithm.unique().map(" / ".join)
+    algorithms = times[times.algorithm != ""].groupby("backend").algorithm.unique().map(" / ".join)
     frame.insert(1, "algorithm", [algorithms.get(name, "") for name in frame.backend])
     chosen = times[(times.hidden == hidden) & (times.dtype == dtype) & times.work.isin(("step", "gradient"))]
     frame["note"] = [remarks(chosen[chosen.backend == name]) for name in frame.backend]
@@ -153,8 +153,8 @@ def lay_out_convergence(run: Run) -> list[Block]:
 
 def _note(row: dict[str, Any]) -> str:
     """Why a row has no result; else whether it shuffled for itself, and what is the matter with it."""
-    if isinstance(row["reason"], str):
-        return row["reason"]
+    if row["reason"]:
+        return str(row["reason"])
     return "; ".join(part for part in ("own order" if row["order"] == "own" else "", row.get("unsound", "")) if part)
 
 

@@ -23,7 +23,7 @@ from journals import followed, solved, spline
 from bench import report
 from bench.analysis.frames import read
 from bench.grid.sweep import Question
-from bench.journal.schema import read_backend, read_case, read_header
+from bench.journal.lines import read_backend, read_case, read_header
 from bench.journal.values import ENTRIES, NUMBER_LIMIT, TEXT_LENGTH
 from bench.reporting import figures
 from relufit import RelufitError
