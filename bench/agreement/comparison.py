@@ -14,6 +14,7 @@ import numpy as np
 from bench.agreement.error_bounds import Reference, norm
 from bench.agreement.update_bounds import bound_update
 from bench.journal.status import Disagreement
+from bench.recipes import order_of
 from relufit import Params
 from relufit.backend import Backend
 from relufit.backends.numpy import NumpyBackend
@@ -133,7 +134,7 @@ def compare_training(
     trained = norm(b - a for a, b in zip(start.params, wanted.params, strict=True))
     off = norm(b - a for a, b in zip(found, wanted.params, strict=True)) / trained
     loss_off = float(backend.to_host(losses)[-1]) / float(wanted_losses[-1]) - 1
-    own = plan.order is not None and getattr(backend, "order", "shared") == "own"
+    own = plan.order is not None and order_of(backend) == "own"
     limit = np.asarray(OWN_ORDER if own else TRAINED[x.dtype.name])
     return {
         "trained weights": check(np.asarray(off), np.zeros(()), limit),

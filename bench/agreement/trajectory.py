@@ -16,6 +16,7 @@ from bench.agreement import comparison, error_bounds
 from bench.grid.case import Case
 from bench.grid.data import draw
 from bench.journal.status import Status
+from bench.recipes import order_of
 from relufit.backend import Backend
 from relufit.backends.numpy import NumpyBackend
 from relufit.data import Plan, draw_plan
@@ -107,7 +108,7 @@ def free_run(backend: Backend, run: ExactRun) -> dict[str, Any]:
     (relu signs that differ, of `pairs` of a sample and a unit) have an entry for each epoch, up to the first that is
     not finite. Empty for a recipe, which takes the samples in another order and so differs from the first step.
     """
-    if getattr(backend, "order", "shared") == "own":
+    if order_of(backend) == "own":
         return {}
     start = map_arrays(lambda array: backend.to_device(array.copy()), run.start)
     samples, x = backend.samples(run.x, run.y), run.x.astype(np.float64)

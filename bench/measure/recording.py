@@ -12,6 +12,7 @@ from bench.journal.status import Status, row
 from bench.measure import timing
 from bench.measure.backends import load, state, unavailable
 from bench.measure.trial import Trial, Write
+from bench.recipes import order_of
 
 
 def first_line(names: list[str], settings: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def record(trial: Trial, **measured: Any) -> None:
                 **row(trial.case, trial.backend.name, trial.number),
                 "device": trial.backend.device,
                 "algorithm": trial.algorithm,
-                "order": getattr(trial.backend, "order", "shared"),
+                "order": order_of(trial.backend),
                 "status": Status.OK,
                 "agreement": recorded(trial.case, trial.checks),
                 "load_average": machine.load_average(),

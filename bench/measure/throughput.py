@@ -104,7 +104,6 @@ def time_rounds(trial: Trial, call: Call, steps: int = 1, *, each_call: bool = F
     stats = trial.benchmark.stats.stats
     if workload(trial.case.work).is_gradient:
         trial.past.learn(trial.backend.name, trial.case, stats.median)
-    seen |= _seen_from_the_device(trial, call, stats.median)
 
     def read_back(result: Any) -> None:
         while isinstance(result, tuple):  # the last array is not there before the others
@@ -113,6 +112,7 @@ def time_rounds(trial: Trial, call: Call, steps: int = 1, *, each_call: bool = F
             trial.backend.to_host(result)
 
     seen["read_back_seconds"] = timing.seconds_read_back(call, read_back, stats.median)
+    seen |= _seen_from_the_device(trial, call, stats.median)
     record(trial, seconds=list(stats.data), iterations=calls, steps=steps, **seen)
 
 

@@ -27,6 +27,11 @@ def known_names() -> list[str]:
     return [*backends.table(), *RECIPES]
 
 
+def order_of(backend: Backend) -> str:
+    """Whose order of samples a training takes: "shared" with all backends, or a recipe's "own"."""
+    return getattr(backend, "order", "shared")
+
+
 class HostRecipe(Backend):
     """A recipe on arrays of the host, which trains with some optimizers only; it shuffles for itself."""
 
