@@ -27,10 +27,9 @@ from bench.journal.status import Status, row, status_of
 from bench.journal.writer import RESULTS
 from bench.measure import isolation, recording, timing
 from bench.measure.backends import has_failed, load_or_skip, unavailable
-from bench.measure.budget import QUICK_SECONDS, Budget, Unsuitable
 from bench.measure.gating import demand_support
-from bench.measure.session import Key, Session
-from bench.measure.trial import Trial
+from bench.measure.session import QUICK_SECONDS, Budget, Key, Session
+from bench.measure.trial import Trial, Unsuitable
 from relufit import Backend
 from relufit.errors import RelufitError
 

@@ -29,10 +29,9 @@ from bench.journal.status import Status, status_of
 from bench.journal.writer import RESULTS, Journal
 from bench.measure import recording, timing
 from bench.measure.backends import load, unavailable
-from bench.measure.budget import Past
 from bench.measure.gating import demand_support
 from bench.measure.throughput import WORK
-from bench.measure.trial import Trial
+from bench.measure.trial import Past, Trial
 from bench.recipes import known_names
 from bench.reporting import figures
 from bench.reporting.number_format import digits, whole

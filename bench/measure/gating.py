@@ -7,9 +7,8 @@ from bench.grid.cost import working_bytes
 from bench.grid.data import MANY_SAMPLES
 from bench.grid.workloads import workload
 from bench.hardware import machine, memory, nvidia
-from bench.measure.budget import Unsuitable
 from bench.measure.drawing import draw_call
-from bench.measure.trial import Trial
+from bench.measure.trial import Trial, Unsuitable
 from relufit.backend import Backend
 
 MOST_NETWORKS = 132  # the most that a backend without its own `train_many` is asked to train

@@ -1,9 +1,10 @@
-"""One run of `pytest bench`: which cases and backends it has, in which order, what is done already, and its journal.
+"""One run of `pytest bench`: its cases and backends in their order, its time budget, what is done, and its journal.
 
 bench/conftest.py has pytest's hooks, which call this.
 """
 
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,44 @@ from bench.journal import resume
 from bench.journal.reader import read_lines
 from bench.journal.writer import Journal
 from bench.measure import backends, recording
-from bench.measure.budget import CASE_SECONDS, MAX_CASE_SECONDS, QUICK_SECONDS, Budget, Past
+from bench.measure.timing import MAX_ROUNDS, ROUND_SECONDS, SHARE_FOR_ROUNDS
+from bench.measure.trial import Past, Unsuitable
 
 ORDER_SEED = 0
+QUICK_SECONDS = 110.0  # with what is compiled and probed before, under 3 minutes
+CASE_SECONDS = {"full": 0.6, "headline": 3.0, "solvers": 10.0}  # without a limit
+MAX_CASE_SECONDS = 2.0
 
 Key = tuple[Case, str, int]  # what one benchmark measures: a case, a backend's name, the number of the pass
+
+
+class Budget:
+    """The time that is left, shared evenly over the cases that are left; without a limit, `case_seconds` for each."""
+
+    def __init__(self, seconds: float | None, cases: int, case_seconds: float = MAX_CASE_SECONDS) -> None:
+        self.seconds, self.cases_left, self.start = seconds, cases, time.monotonic()
+        self.case_seconds = case_seconds
+
+    @property
+    def round_seconds(self) -> float:
+        """The least length of a round; without a limit, the rounds fill the time of the case.
+
+        Other processes disturb a machine for milliseconds at a time: a round as short is disturbed fully or not at all.
+        """
+        if self.seconds is not None:
+            return ROUND_SECONDS
+        return max(ROUND_SECONDS, SHARE_FOR_ROUNDS * self.case_seconds / MAX_ROUNDS)
+
+    def next_share(self) -> float:
+        """Seconds for the next case. Raises Unsuitable when the budget is spent."""
+        if self.seconds is None:
+            return self.case_seconds
+        left = self.seconds - (time.monotonic() - self.start)
+        if left <= 0:
+            raise Unsuitable(f"the time budget of {self.seconds:g} s was spent; --seconds or --profile full gives more")
+        share = left / max(1, self.cases_left)
+        self.cases_left -= 1
+        return min(share, max(MAX_CASE_SECONDS, self.case_seconds))
 
 
 class Session:

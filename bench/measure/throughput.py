@@ -16,11 +16,10 @@ from bench.agreement.inputs import PARAMETER_SETS
 from bench.grid.workloads import workload
 from bench.hardware import interference, nvidia
 from bench.measure import timing
-from bench.measure.budget import SHARE_FOR_ROUNDS
 from bench.measure.drawing import draw_call, draw_networks, draw_samples, draw_weights
 from bench.measure.gating import gate
 from bench.measure.recording import count_subnormals, record
-from bench.measure.timing import Call, seconds_per_call, synchronized_clock
+from bench.measure.timing import SHARE_FOR_ROUNDS, Call, seconds_per_call, synchronized_clock
 from bench.measure.trial import Trial
 from relufit.backend import Samples
 from relufit.data import Plan

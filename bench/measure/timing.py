@@ -20,6 +20,7 @@ ROUND_SECONDS, WARM_SECONDS = 1e-3, 0.1
 MIN_ROUNDS, MAX_ROUNDS = 7, 25  # more would narrow the interval little, and fill the journal
 # Of device time: a device's queue holds about a thousand launches, which a host makes in 5 ms.
 DEVICE_ROUNDS, QUEUE_SECONDS, HOLD_SECONDS, LONGEST_QUEUED_SECONDS = 9, 3e-3, 1e-3, 0.1
+SHARE_FOR_ROUNDS = 0.6  # of a case's time; the rest is for the reference, the gate and the warm-up
 READ_BACK_SECONDS = 5e-3  # what K calls are to take
 SLOW_SECONDS, SLOW_ROUNDS = 1.0, 3  # a slow round is seldom disturbed all through; three give no interval
 

@@ -11,11 +11,39 @@ from typing import Any
 from bench.agreement.comparison import Checks
 from bench.grid.case import Case
 from bench.grid.workloads import workload
-from bench.measure.budget import Past
+from bench.journal.status import Status
 from bench.measure.timing import ROUND_SECONDS
 from relufit.backend import Backend
+from relufit.errors import RelufitError
+
+CALL_SECONDS_LIMIT = 10.0  # a gradient that would take longer is skipped
 
 Write = Callable[[dict[str, Any]], None]  # appends a row to the journal
+
+
+class Unsuitable(RelufitError):
+    """This backend cannot do this case; the message is the reason that the tables give."""
+
+    status = Status.SKIPPED
+
+
+class Past:
+    """What a run knows of its backends: what each one's last gradient took at which N, and which cases agreed."""
+
+    def __init__(self) -> None:
+        self.last: dict[tuple[str, int, str], tuple[int, float]] = {}
+        self.agreed: dict[tuple[str, Case], Checks] = {}
+
+    def learn(self, name: str, case: Case, seconds: float) -> None:
+        """Keep the seconds of a gradient of this backend."""
+        self.last[name, case.hidden, case.dtype] = case.batch, seconds
+
+    def demand(self, name: str, case: Case) -> None:
+        """Raise Unsuitable where N times the backend's own seconds a sample is over the limit."""
+        samples, seconds = self.last.get((name, case.hidden, case.dtype), (case.batch, 0.0))
+        predicted = seconds * case.batch / samples
+        if predicted > CALL_SECONDS_LIMIT:
+            raise Unsuitable(f"about {predicted:.0f} s a call, the limit is {CALL_SECONDS_LIMIT:g} s")
 
 
 @dataclass

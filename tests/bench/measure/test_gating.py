@@ -11,8 +11,8 @@ from bench.agreement.inputs import distinct_samples, gate_inputs
 from bench.grid.case import Case
 from bench.journal.status import Disagreement
 from bench.measure import gating
-from bench.measure.budget import Past, Unsuitable
 from bench.measure.gating import demand_support, gate
+from bench.measure.trial import Past, Unsuitable
 from relufit import Params
 from relufit.backend import Samples
 from relufit.backends.numpy import NumpyBackend

@@ -8,8 +8,8 @@ from trials import make
 
 from bench.grid.case import Case
 from bench.measure import throughput, timing
-from bench.measure.budget import Unsuitable
 from bench.measure.drawing import draw_samples
+from bench.measure.trial import Unsuitable
 from relufit import Params
 from relufit.backend import Samples
 from relufit.backends.numpy import NumpyBackend
