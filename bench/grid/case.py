@@ -9,10 +9,7 @@ from relufit.params import Sizes
 
 MINIBATCH = 32
 TRAIN_SAMPLES = 800  # of the 1000 that a target is sampled at
-RULES = {
-    "adam": Adam(1e-3),
-    "sgd": SGD(1e-3),
-}  # the usual rates; SGD diverges from some of the schemes, and rows say so
+RULES = {"adam": Adam(1e-3), "sgd": SGD(1e-3)}  # the usual rates; from some schemes SGD diverges, and rows say so
 STABLE_RATE = 0.02  # of gradient descent over H, from weights as they are drawn
 SOLVERS = ("spline", "lbfgs", "adam", "momentum", "sgd")  # what stands for the optimizer where a function is solved
 ALONE = "numpy alone"  # what a spline is solved by, whichever backend checks its network

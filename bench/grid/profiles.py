@@ -132,12 +132,10 @@ def _full() -> Iterable[Case]:
     followed = Case("trajectory", MINIBATCH, optimizer="adam", epochs=TRAJECTORY["full"])
     yield replace(followed, dtype="float64")
     yield replace(followed, optimizer="sgd", scheme="torch")  # from spread weights it diverges
+    learned = Case("convergence", MINIBATCH, epochs=SCHEDULE["full"])
     for target in ("sin", "square"):
         for optimizer in RULES:
-            for scheme in SCHEMES:
-                yield Case(
-                    "convergence", MINIBATCH, optimizer=optimizer, target=target, scheme=scheme, epochs=SCHEDULE["full"]
-                )
+            yield from (replace(learned, optimizer=optimizer, target=target, scheme=scheme) for scheme in SCHEMES)
     for dtype in DTYPES:
         for hidden in HIDDEN:
             for batch in BATCHES:
@@ -156,10 +154,5 @@ def _full() -> Iterable[Case]:
 
 
 PROFILES: dict[str, Callable[[], Iterable[Case]]] = {
-    QUICK: _quick,
-    "full": _full,
-    "headline": _headline,
-    "solvers": _solvers,
-    "gpu": _gpu,
-    "aa": _aa,
-}
+    QUICK: _quick, "full": _full, "headline": _headline, "solvers": _solvers, "gpu": _gpu, "aa": _aa,
+}  # fmt: skip

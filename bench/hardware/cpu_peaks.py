@@ -20,21 +20,24 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bench.hardware import machine
 from relufit.params import DTYPES
 
-MIXES = {
-    "multiply_adds": 1,
-    "forward_instructions": 3,
-    "gradient_instructions": 9,
-}  # instructions of one link of a chain
+
+class Mix(NamedTuple):
+    """A mix of instructions as a loop over independent chains."""
+
+    instructions: int  # of one link of a chain
+    chains: int
+    values: int  # that a chain carries from link to link, each in a register
+
+
 # Enough independent chains to fill the pipes, few enough for 16 registers: 2 pipes x 4 clocks of an fma want 8 chains.
-# A link of the gradient has five chains of its own.
-CHAINS = {"multiply_adds": 12, "forward_instructions": 5, "gradient_instructions": 2}
+MIXES = {"multiply_adds": Mix(1, 12, 1), "forward_instructions": Mix(3, 5, 2), "gradient_instructions": Mix(9, 2, 5)}
 BURST_SECONDS, BURSTS = 5e-3, 24  # the best of many short bursts: others that use the core do not meet all of them
 COPY_BYTES, COPIES = 2**28, 5
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")  # Linux
@@ -120,7 +123,7 @@ def vector_loop(mix: str, dtype: str) -> Callable[[int], int]:
     import numba
 
     spin, lanes = _spin(mix, dtype)
-    start = np.linspace(0.1, 0.9, lanes * (2 + CHAINS[mix] * 5)).astype(dtype)
+    start = np.linspace(0.1, 0.9, lanes * (2 + MIXES[mix].chains * 5)).astype(dtype)
     start[:lanes] = -0.9  # a contraction that changes sign: values stay finite and normal, and both masks occur
 
     @numba.njit(nogil=True)
@@ -131,7 +134,7 @@ def vector_loop(mix: str, dtype: str) -> Callable[[int], int]:
 
     def loop(links: int) -> int:
         run(start, links)
-        return links * CHAINS[mix] * MIXES[mix] * lanes
+        return links * MIXES[mix].chains * MIXES[mix].instructions * lanes
 
     return loop
 
@@ -173,10 +176,10 @@ def _spin(mix: str, dtype: str) -> tuple[Any, int]:
                 return builder.call(fma_function, [a, b, c])
 
             factor, shift = load(0), load(1)
-            state = _states(mix)
-            slots = [cgutils.alloca_once_value(builder, load(2 + k)) for k in range(CHAINS[mix] * state)]
+            _, chains, state = MIXES[mix]
+            slots = [cgutils.alloca_once_value(builder, load(2 + k)) for k in range(chains * state)]
             with cgutils.for_range(builder, arguments[1]):
-                for chain in range(CHAINS[mix]):
+                for chain in range(chains):
                     own = slots[chain * state : (chain + 1) * state]
                     found = _link(mix, builder, fma, [builder.load(slot) for slot in own], factor, shift, zero)
                     for slot, value in zip(own, found, strict=True):
@@ -188,10 +191,6 @@ def _spin(mix: str, dtype: str) -> tuple[Any, int]:
         return result(values, links), generate
 
     return spin, lanes
-
-
-def _states(mix: str) -> int:
-    return {"multiply_adds": 1, "forward_instructions": 2, "gradient_instructions": 5}[mix]
 
 
 def _link(mix: str, builder: Any, fma: Any, state: list[Any], factor: Any, shift: Any, zero: Any) -> list[Any]:

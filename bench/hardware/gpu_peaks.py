@@ -44,7 +44,7 @@ def _measure(cp: Any) -> dict[str, Any]:
     rates = {
         f"{mix}_per_second_{dtype}": _rate(cp, mix, dtype, instructions)
         for dtype in DTYPES
-        for mix, instructions in MIXES.items()
+        for mix, (instructions, _, _) in MIXES.items()
     }
     launch, node = _launch_and_node(cp)
     attributes = cp.cuda.Device().attributes

@@ -16,30 +16,13 @@ import threadpoolctl
 from relufit.memory import free_bytes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PACKAGES = (
-    "relufit",
-    "numpy",
-    "torch",
-    "numba",
-    "jax",
-    "jaxlib",
-    "cupy-cuda12x",
-    "cupy-cuda13x",
-    "scikit-learn",
-    "array-api-compat",
-    "pytest",
-    "pytest-benchmark",
-)
+PACKAGES = ("relufit", "numpy", "torch", "numba", "jax", "jaxlib", "cupy-cuda12x", "cupy-cuda13x", "scikit-learn",
+            "array-api-compat", "pytest", "pytest-benchmark")  # fmt: skip
 # The last is XLA's, which has no other switch (--xla_cpu_multi_thread_eigen=false no longer limits it: measured).
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "PJRT_NPROC")
 PREALLOCATION = "XLA_PYTHON_CLIENT_PREALLOCATE"
-ALLOCATOR_VARIABLES = (
-    "MALLOC_MMAP_THRESHOLD_",
-    "MALLOC_TRIM_THRESHOLD_",
-    "MALLOC_ARENA_MAX",
-    "LD_PRELOAD",
-    PREALLOCATION,
-)
+ALLOCATOR_VARIABLES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX", "LD_PRELOAD",
+                       PREALLOCATION)  # fmt: skip
 
 
 def describe() -> dict[str, Any]:

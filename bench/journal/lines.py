@@ -6,9 +6,9 @@ from math import isnan
 from typing import Any, get_type_hints, is_typeddict
 
 from bench.grid.workloads import workload
-from bench.journal.schema import REQUIRED, USUAL, BackendState, Check, Gpu, Header, Measured
+from bench.journal.schema import REQUIRED, USUAL, BackendState, Check, Gpu, Header, Measured, Read
 from bench.journal.status import Status, statuses
-from bench.journal.values import Read, as_name, as_table
+from bench.journal.values import as_name, as_table
 
 Complain = Callable[[str], None]
 
@@ -100,7 +100,7 @@ def declared(table: type) -> dict[str, Any]:
 def _table(table: type, value: Any, where: str, complain: Complain) -> dict[str, Any]:
     """The fields of a table; one that is wrong is complained of, and absent."""
     if value is not None and not isinstance(value, dict):
-        complain(f"{where.rstrip('.')} is no table")
+        complain(f"{where.rstrip('.')}: not a table")
     given, found = value if isinstance(value, dict) else {}, dict[str, Any]()
     for name, kind in declared(table).items():
         if not isinstance(kind, Read):

@@ -78,8 +78,8 @@ def _say(complain: Complain, where: str, what: str) -> None:
 def _merge(cases: Iterable[Row]) -> list[Row]:
     """One row for each case and backend, in the order of their first lines, with `passes`: pass -> seconds of a call.
 
-    Of two lines of one pass the later counts. A case that failed in any pass has failed; one that was left out of some,
-    for want of time, is that of the others.
+    Of two lines of one pass the later counts. A case that failed in any pass has failed; passes that were skipped for
+    lack of time are left out.
     """
     found: dict[tuple[Hashable, ...], dict[int, Row]] = {}
     for case in cases:
@@ -110,7 +110,10 @@ def _in_calls_of(first: Row, case: Row) -> list[float]:
 
 
 def _meanwhile(timed: list[Row]) -> Row:
-    """What went on beside all passes: averages over their time. One call that is read back quickly clears a backend."""
+    """The interference during all passes: averages over their time.
+
+    Of calls that were read back the fastest counts: one that did not wait for its result shows in all of them.
+    """
     watched = sum(case["watched_seconds"] for case in timed)
     found = {name: sum(case[name] * case["watched_seconds"] for case in timed) / watched for name in AVERAGES}
     return {**found, "watched_seconds": watched, "read_back_seconds": min(case["read_back_seconds"] for case in timed)}

@@ -1,6 +1,6 @@
-"""What a run that is gone on with (`--resume`) has done already, if it is the same run, and what it had better leave.
+"""What --resume skips: cases that the journal holds already, and backends that hang.
 
-Everything is read from its journal; bench/conftest.py and bench/measure/isolation.py act on it.
+Everything is read from the journal; bench/conftest.py and bench/measure/isolation.py act on it.
 """
 
 from collections import Counter
@@ -19,13 +19,13 @@ MOST_HANGS = 2  # of one backend: each costs the run minutes (isolation.CASE_SEC
 
 
 def selection(option: Any) -> dict[str, str]:
-    """The options that were given and say what is measured, each list in one order."""
+    """The options that decide what is measured, as given, each list sorted."""
     given = {name: str(value) for name in SELECTING if (value := getattr(option, name)) is not None}
     return {name: ",".join(sorted(part.strip() for part in text.split(","))) for name, text in given.items()}
 
 
 def demand_same_run(path: Path, option: Any) -> None:
-    """Raise RelufitError where the options ask for something else than the journal's; old ones do not say theirs."""
+    """Raise RelufitError where the options differ from the journal's; an old journal does not hold its options."""
     before = read_lines(path)[0]["settings"]["selection"]
     if before and before != selection(option):
         raise RelufitError(
@@ -39,7 +39,7 @@ def _in_words(options: dict[str, str]) -> str:
 
 
 def finished(path: Path) -> set[tuple[Case, str, int]]:
-    """The cases, backends and passes that stand in a journal."""
+    """The cases, backends and passes that a journal holds, but for those that are measured again."""
     return {
         (Case(**{name: line[name] for name in CASE_FIELDS}), line["backend"], line["pass"])
         for line in read_lines(path)[1]
@@ -48,7 +48,7 @@ def finished(path: Path) -> set[tuple[Case, str, int]]:
 
 
 def hung(path: Path) -> dict[str, str]:
-    """The backends that did not come to an end so often that no other case of them is tried, and why in words."""
+    """The backends that timed out MOST_HANGS times or more, whose other cases are skipped, each with the reason."""
     found = Counter(line["backend"] for line in read_lines(path)[1] if line["status"] == Status.TIMEOUT)
     return {
         name: f"{name} did not end within its time in {count} cases of this run; its others were not begun"
@@ -58,7 +58,7 @@ def hung(path: Path) -> dict[str, str]:
 
 
 def ended_badly(path: Path) -> Iterable[str]:
-    """A sentence on each backend that crashed, hung or took all memory in a run."""
+    """A sentence on each backend with failed cases that have no numbers: how many of which status."""
     found: dict[str, Counter[str]] = {}
     for line in read_lines(path)[1]:
         if line["status"] in statuses(failed=True, has_numbers=False):

@@ -1,44 +1,56 @@
-"""The fields of a journal's lines: one declaration each, with its type (bench/journal/values.py).
+"""The fields of a journal's lines: one declaration each, with its type.
 
 Tables, figures and pages can rely on what passes here: names that can be printed, texts in one line, numbers that a run
-can have written, curves of one length, and for what is absent the value that its type says. A case with a wrong field
-is refused as a whole; the first line, which every case needs, loses the field alone. Fields that nobody declares are
-ignored.
+can have written, curves of one length. A value that is absent or null is nan for a measured number, 0 for a count,
+False for a flag, and an empty text, list or table: nobody has to look for None. A case with a wrong field is refused as
+a whole; the first line, which every case needs, loses the field alone. Fields that nobody declares are ignored.
 """
 
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from functools import partial
-from typing import Annotated, Any, TypedDict
+from math import inf, nan
+from typing import Annotated, Any, NamedTuple, TypedDict
 
 from bench.grid import sweep
 from bench.grid.case import Case
-from bench.journal.values import (
-    Count,
-    Counts,
-    DeviceRounds,
-    Difference,
-    Duration,
-    Error,
-    Errors,
-    Flag,
-    Multiple,
-    Names,
-    Number,
-    Rate,
-    Read,
-    Reals,
-    Rounds,
-    Text,
-    Texts,
-    Times,
-    as_name,
-    as_table,
-    as_text,
-    as_whole,
-)
+from bench.journal import values
 
 UNSYNCHRONIZED = 3.0  # read_back_seconds over the clock's seconds, above which a call was not waited for
+
+
+class Read(NamedTuple):
+    """How a value is read, and what stands for one that is absent or null."""
+
+    read: Callable[[Any], Any]
+    absent: Any
+
+
+def _number(**limits: Any) -> Read:
+    return Read(partial(values.as_number, **limits), nan)
+
+
+def _list(length: int = 0, **limits: Any) -> Read:
+    return Read(partial(values.as_list, kind=partial(values.as_number, **limits), least=length), [])
+
+
+Text = Annotated[str, Read(values.as_text, "")]
+Flag = Annotated[bool, Read(values.as_flag, False)]
+Count = Annotated[int, Read(values.as_whole, 0)]
+Number = Annotated[float, _number()]
+Difference = Annotated[float, _number(least=-values.NUMBER_LIMIT)]  # of a host's counters, which some hosts correct
+Multiple = Annotated[float, _number(least=1)]
+Rate = Annotated[float, _number(least=values.LEAST_SECONDS)]  # which is divided by
+Duration = Annotated[float, _number(limit=values.SECONDS_LIMIT)]
+Error = Annotated[float, _number(limit=inf)]  # or a loss: training may diverge
+Rounds = Annotated[list[float], _list(1, least=values.LEAST_SECONDS, limit=values.SECONDS_LIMIT, or_nan=False)]
+DeviceRounds = Annotated[list[float], _list(1, limit=values.SECONDS_LIMIT, or_nan=False)]
+Times = Annotated[list[float], _list(limit=values.SECONDS_LIMIT, or_nan=False)]
+Counts = Annotated[list[float], _list(or_nan=False)]
+Errors = Annotated[list[float], _list(limit=inf)]
+Reals = Annotated[list[float], _list(least=-inf, limit=inf)]
+Names = Annotated[list[str], Read(values.as_gpus, [])]
+Texts = Annotated[dict[str, str], Read(partial(values.as_table, kind=values.as_word), {})]
 
 
 class Check(TypedDict):
@@ -103,8 +115,9 @@ def as_question(value: Any) -> dict[str, Any]:
     """What a run of bench.crossover was asked."""
     found = sweep.read(value)
     if found is None:
-        raise ValueError(f"{value!r:.40} is no question of a crossover")
-    return {name: (as_name if isinstance(part, str) else as_whole)(part) for name, part in found.settings().items()}
+        raise ValueError(f"{value!r:.40} is not a crossover of two backends over a size")
+    read: dict[type, Callable[[Any], Any]] = {str: values.as_name, int: values.as_whole}
+    return {name: read[type(part)](part) for name, part in found.settings().items()}
 
 
 class Machine(TypedDict):
@@ -133,7 +146,7 @@ class Settings(TypedDict):
     threads: Count
     environment: Texts
     isolated: Flag
-    selection: Annotated[dict[str, str], Read(partial(as_table, kind=as_text), {})]
+    selection: Annotated[dict[str, str], Read(partial(values.as_table, kind=values.as_text), {})]
     crossover: Annotated[dict[str, Any], Read(as_question, {})]
 
 
@@ -193,9 +206,9 @@ CASE_FIELDS = [field.name for field in fields(Case)]
 # What a line may leave out.
 USUAL = {"pass": 0, **{field.name: field.default for field in fields(Case) if field.default is not MISSING}}
 REQUIRED: dict[str, Callable[[Any], Any]] = {
-    "backend": as_name,
-    "status": as_name,
-    **{field.name: as_name if field.type is str else as_whole for field in fields(Case)},
-    "epochs": partial(as_whole, least=0),
-    "pass": partial(as_whole, least=0),
+    "backend": values.as_name,
+    "status": values.as_name,
+    **{field.name: values.as_name if field.type is str else values.as_whole for field in fields(Case)},
+    "epochs": partial(values.as_whole, least=0),
+    "pass": partial(values.as_whole, least=0),
 }

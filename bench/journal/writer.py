@@ -1,7 +1,7 @@
 """The record of a run: one line of JSON for the run, then one for each finished case, on disk as soon as it is known.
 
-Append-only: a run that is killed has lost nothing but the case in flight, and a file beside the journal says which that
-was, so that the run can be taken up again. bench/analysis/frames.py is the only reader.
+Append-only: a run that is killed loses only the case in flight. A file beside the journal names that case, so that
+--resume can record it and continue. bench/journal/reader.py is the only reader.
 """
 
 import json
@@ -39,7 +39,7 @@ class Journal:
 
     @classmethod
     def resume(cls, path: Path) -> "Journal":
-        """Go on with a run that was ended; the case that it was ended in becomes a row that says so."""
+        """Continue a run that ended early; the case in flight becomes a row, CRASHED unless the file says otherwise."""
         if not path.is_file():
             raise RelufitError(f"there is no journal {path} to go on with")
         journal, content = cls(path, "a"), path.read_bytes()
@@ -57,14 +57,14 @@ class Journal:
         return journal
 
     def begin_case(self, row: dict[str, Any]) -> None:
-        """Leave word of the case that is being measured; whoever reads it finds all of it or nothing."""
+        """Record the case in flight; the file is replaced at once, so that a reader finds all of it or nothing."""
         unfinished = self._now.with_suffix(".next")
         begun_at_byte = os.fstat(self._file.fileno()).st_size
         unfinished.write_text(json.dumps({**row, "begun_at_byte": begun_at_byte}), encoding="utf-8")
         unfinished.replace(self._now)
 
     def end_case(self) -> None:
-        """It has ended, and been written."""
+        """Remove the record of the case in flight: the case has ended, and its line is written."""
         self._now.unlink(missing_ok=True)
 
     def write(self, line: dict[str, Any]) -> None:
@@ -80,7 +80,7 @@ class Journal:
 
 
 def in_flight_file(journal: Path) -> Path:
-    """Where a run leaves word of the case that it is at."""
+    """The file that holds the case in flight of a run."""
     return journal.with_suffix(".now")
 
 

@@ -21,8 +21,8 @@ from bench.analysis.frames import read
 from bench.grid.workloads import WORKLOADS, Shown, Workload
 from bench.journal import resume, schema
 from bench.journal.lines import declared
+from bench.journal.schema import Number
 from bench.journal.status import Status, status_of, statuses
-from bench.journal.values import Number
 
 ROW = Workload("doubling", "Doubling of a column", "us", "x + x on the device", columns=(Shown(40),))
 PLUGIN = f"""
@@ -117,4 +117,4 @@ def test_a_planted_field_is_read_checked_and_a_column(tmp_path: Path, monkeypatc
     assert joules["numpy"] == 2.5
     assert np.isnan(joules[["torch-cpu", "cupy"]]).all()
     assert len(said) == 1
-    assert "joules: 'many' is no number" in said[0]
+    assert "joules: 'many' is not a number" in said[0]
