@@ -1,4 +1,4 @@
-"""Options, fixtures and the journal of `pytest bench`.
+"""Options, fixtures and hooks of `pytest bench`; what they do is in bench/measure/session.py and gating.py.
 
     pytest bench --benchmark-only                     the quick profile: 110 s shared over the cases
     pytest bench --benchmark-only --profile full      the whole grid, without a limit
@@ -10,10 +10,11 @@ Cases run most valuable first; within a case the backends follow each other in a
 """
 
 import os
-import random
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,39 +22,73 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.grid.case import Case
-from bench.grid.profiles import QUICK
-from bench.grid.workloads import workload
 from bench.hardware import machine
-from bench.journal import resume
-from bench.journal.reader import read_lines
 from bench.journal.status import Status, row, status_of
-from bench.journal.writer import Journal
-from bench.measure import header, isolation, options, timing
-from bench.measure.budget import CASE_SECONDS, MAX_CASE_SECONDS, QUICK_SECONDS, Budget, Past, Unsuitable
-from bench.measure.loading import has_failed, load_or_skip, unavailable
-from bench.measure.trial import Trial
+from bench.journal.writer import RESULTS
+from bench.measure import isolation, recording, timing
+from bench.measure.backends import has_failed, load_or_skip, unavailable
+from bench.measure.gating import demand_support
+from bench.measure.session import QUICK_SECONDS, Budget, Key, Session
+from bench.measure.trial import Trial, Unsuitable
 from relufit import Backend
 from relufit.errors import RelufitError
 
-ORDER_SEED = 0
 DEVICE_FAILED = 70  # the exit code of a run whose device no longer works in this process
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options of the harness."""
-    options.add(parser)
+    """The options of the harness; all selections are comma-separated lists."""
+    add = parser.getgroup("relufit bench").addoption
+    add("--profile", default="quick", help="quick (default), full, headline or solvers")
+    limit = f"time budget; quick: {QUICK_SECONDS:g}, others: none"
+    add("--seconds", type=partial(_positive, "seconds", float), help=limit)
+    add("--backend", help="only these backends and recipes")
+    add("--target", help="only these functions, for trajectory, convergence and solvers")
+    add("--batch", help="only these batch sizes; other sizes than the grid's are allowed")
+    add("--hidden", help="only these widths; other widths than the grid's are allowed")
+    add("--dtype", help="only float32 or float64")
+    threads = "threads of the CPU libraries; default: as installed"
+    add("--threads", type=partial(_positive, "threads", int), help=threads)
+    passes = "times to go over the timed cases, for bench.compare; 1"
+    add("--passes", type=partial(_positive, "passes", int), default=1, help=passes)
+    add("--isolate", action="store_true", help="each backend and pass in its own process, which is watched")
+    add("--resume", type=Path, help="continue this journal: cases in it are not measured again")
+    add("--results", default=str(RESULTS), help="folder for the journal")
+
+
+def _positive(option: str, kind: type[int] | type[float], text: str) -> float:
+    """The number above 0 that an option was given. Raises UsageError, for argparse would print its usage."""
+    try:
+        number = kind(text)
+    except ValueError:
+        number = 0
+    if not number > 0:
+        what = "an integer >= 1" if kind is int else "a number above 0"
+        raise pytest.UsageError(f"--{option} must be {what}, not {text!r}")
+    return number
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """What a user can mend is a sentence, and pytest's exit code for wrong usage."""
+    try:
+        yield
+    except RelufitError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check every option, and set what pytest and pytest-benchmark print to what can be read here."""
-    config.addinivalue_line("markers", "work(name): the kind of work that a benchmark measures")
+    config.addinivalue_line("markers", "work(name): the workload that a benchmark measures")
     # A warning of a library is no reason to lose a measurement, and a skipped case need not use its fixture.
     config.addinivalue_line("filterwarnings", "default")
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
-    config.stash[SELECTED] = options.choose(config.option)
+    with usage_errors():
+        config.stash[SESSION] = Session(config.option)
     machine.limit_threads(config.option.threads)
     machine.share_gpu_memory()
-    # What is skipped is told below the run, reason by reason; pytest would tell it place by place.
+    # Skips are listed below the run, reason by reason; pytest would list them place by place.
     config.option.reportchars = config.option.reportchars.replace("a", "xXEf")
     config.option.benchmark_disable_gc = True
     if not config.option.benchmark_columns:
@@ -67,118 +102,66 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     option = config.option
     if not option.isolate or isolation.CHILD in os.environ or option.collectonly:
         return None
-    names = options.choose(option)[1]
-    seconds = option.seconds or (QUICK_SECONDS if option.profile == QUICK else None)
     say = lambda text: print(f"bench: {text}", file=sys.stderr, flush=True)  # noqa: E731, T201
-    arguments = list(config.invocation_params.args)
-    try:
-        return isolation.run_each(arguments, names, option.passes, Path(option.results), seconds, say, option.resume)
-    except RelufitError as error:
-        raise pytest.UsageError(str(error)) from None
-
-
-SELECTED: pytest.StashKey[tuple[list[Case], list[str]]] = pytest.StashKey()
-JOURNAL: pytest.StashKey[Journal] = pytest.StashKey()
-HUNG: pytest.StashKey[dict[str, str]] = pytest.StashKey()  # backends that are not tried again, and why
-NOTHING_LEFT: pytest.StashKey[bool] = pytest.StashKey()  # all that was asked for stands in the journal already
+    with usage_errors():
+        return isolation.run_each(list(config.invocation_params.args), Session(option), say)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for each case of the marked kind of work, each backend and each pass."""
+    """One test for each case of the marked workload, each backend and each pass."""
     marker = metafunc.definition.get_closest_marker("work")
-    if marker is None:
-        return
-    cases, names = metafunc.config.stash[SELECTED]
-    own = [case for case in cases if case.work == marker.args[0]]
-    passes = range(metafunc.config.option.passes)
-    keys = [(case, name, number) for case in own for name in names for number in passes[: None if repeats(case) else 1]]
-    ids = [f"{case.id}-{name}" + (f"-pass{number}" if number else "") for case, name, number in keys]
-    metafunc.parametrize(("case", "name", "number"), keys, ids=ids)
+    if marker is not None:
+        keys = metafunc.config.stash[SESSION].keys(marker.args[0])
+        ids = [f"{case.id}-{name}" + (f"-pass{number}" if number else "") for case, name, number in keys]
+        metafunc.parametrize(("case", "name", "number"), keys, ids=ids)
 
 
-def repeats(case: Case) -> bool:
-    """Whether later passes measure the case again: what is timed, not what is learned or compared."""
-    return workload(case.work).repeated
+def key_of(item: pytest.Item) -> Key | None:
+    """The case, the backend and the pass of a benchmark; None of other tests."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return (params["case"], params["name"], params["number"]) if isinstance(params.get("case"), Case) else None
 
 
 @pytest.hookimpl(trylast=True)  # so that what -k leaves out is out already
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Pass by pass; most valuable case first; within a case the backends in a seeded order, each pass the other way."""
-    cases, names = config.stash[SELECTED]
-    # A kind of work that the profile has no case of is not a test that is skipped.
-    items[:] = [item for item in items if not hasattr(item, "callspec") or item.callspec.params.get("name") in names]
+    """Leave out what the journal of --resume holds, and put the rest in its order."""
+    run = config.stash[SESSION]
+    # A benchmark whose work has no case in this profile is left out, not skipped: pytest parametrizes it with nothing.
+    items[:] = [item for item in items if not hasattr(item, "callspec") or key_of(item) is not None]
     if config.option.resume is not None and items:
-        leave_out_finished(config, items)
-    rank = {
-        case: (place, random.Random(f"{ORDER_SEED} {case}").sample(names, len(names)))
-        for place, case in enumerate(cases)
-    }
-
-    def turn(item: pytest.Item) -> tuple[int, int, int]:
-        key = key_of(item)
-        if key is None:
-            return (-1, 0, 0)
-        (_, name, number), (place, order) = key, rank[key[0]]
-        return number, place, order.index(name) * (-1 if number % 2 else 1)
-
-    items.sort(key=turn)
-
-
-def key_of(item: pytest.Item) -> tuple[Case, str, int] | None:
-    """The case, the backend and the pass of a benchmark."""
-    params = item.callspec.params if hasattr(item, "callspec") else {}
-    return (params["case"], params["name"], params["number"]) if "case" in params else None
-
-
-def leave_out_finished(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what stands in the journal that is gone on with."""
-    path = config.option.resume
-    try:
-        if path.is_file():  # else the next line says that there is none
-            resume.demand_same_run(path, config.option)
-        journal_of(config)  # which adds the case that the run was ended in
-        done = resume.finished(path)
-        config.stash[HUNG] = resume.hung(path)
-    except RelufitError as error:
-        raise pytest.UsageError(str(error)) from None
-    items[:] = [item for item in items if key_of(item) not in done]
-    config.stash[NOTHING_LEFT] = not items
+        with usage_errors():
+            finished = run.finished()
+        items[:] = [item for item in items if key_of(item) not in finished]
+        run.nothing_left = not items
+    items.sort(key=lambda item: run.turn(key_of(item)))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """A run that has nothing left to do has ended well."""
-    if session.config.stash.get(NOTHING_LEFT, False) and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+    if session.config.stash[SESSION].nothing_left and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
         session.exitstatus = pytest.ExitCode.OK
 
 
 @pytest.fixture(scope="session")
-def budget(request: pytest.FixtureRequest) -> Budget:
-    """The budget of this run; what cannot run here takes none of it."""
-    config = request.config
-    runnable = [
-        item
-        for item in request.session.items
-        if hasattr(item, "callspec") and unavailable(item.callspec.params.get("name", "numpy")) is None
-    ]
-    quick = QUICK_SECONDS if config.option.profile == QUICK else None
-    # Where nothing is timed every body runs once, however long that takes.
-    disabled = config._benchmarksession.disabled  # type: ignore[attr-defined]
-    seconds = None if disabled else config.option.seconds or quick
-    return Budget(seconds, len(runnable), CASE_SECONDS.get(config.option.profile, MAX_CASE_SECONDS))
+def run(request: pytest.FixtureRequest) -> Session:
+    """The run that this benchmark is part of."""
+    return request.config.stash[SESSION]
 
 
 @pytest.fixture(scope="session")
-def past() -> Past:
-    """What this run knows of its backends so far."""
-    return Past()
+def budget(request: pytest.FixtureRequest, run: Session) -> Budget:
+    """The budget of this run; what cannot run here takes none of it."""
+    keys = [key for item in request.session.items if (key := key_of(item)) is not None]
+    disabled = request.config._benchmarksession.disabled  # type: ignore[attr-defined]
+    return run.budget(sum(unavailable(name) is None for _, name, _ in keys), timed=not disabled)
 
 
 @pytest.fixture
-def backend(request: pytest.FixtureRequest, name: str) -> Iterator[Backend]:
+def backend(request: pytest.FixtureRequest, run: Session, name: str) -> Iterator[Backend]:
     """The backend with its modes pinned; it sets the clock of the `benchmark` fixture, which must come after it."""
-    if (reason := request.config.stash.get(HUNG, {}).get(name)) is not None:
-        pytest.skip(reason)
+    if name in run.hung:
+        pytest.skip(run.hung[name])
     loaded = load_or_skip(name)
     request.node.add_marker(pytest.mark.benchmark(timer=timing.synchronized_clock(loaded)))
     with loaded.pinned():
@@ -189,48 +172,31 @@ def backend(request: pytest.FixtureRequest, name: str) -> Iterator[Backend]:
 @pytest.fixture
 def trial(
     request: pytest.FixtureRequest,
+    run: Session,
+    budget: Budget,
     case: Case,
     number: int,
-    budget: Budget,
-    past: Past,
     backend: Backend,
     benchmark: BenchmarkFixture,
 ) -> Trial:
     """The case with its backend, its clock and its share of the time."""
     benchmark.group = f"{case.work} {case.id}"
     if measures(request.config):
-        journal_of(request.config).begin_case(row(case, backend.name, number))
+        run.open_journal().begin_case(row(case, backend.name, number))
     try:
-        write = lambda line: journal_of(request.config).write(line)  # noqa: E731
-        run = Trial(case, backend, benchmark, write, budget.next_share(), past, budget.round_seconds, number)
-        run.demand_support()
+        write = lambda line: run.open_journal().write(line)  # noqa: E731
+        ready = Trial(case, backend, benchmark, write, budget.next_share(), run.past, budget.round_seconds, number)
+        demand_support(ready)
     except Unsuitable as error:
         pytest.skip(str(error))
-    return run
-
-
-def journal_of(config: pytest.Config) -> Journal:
-    """The journal of this run; one that is gone on with is told of backends that it does not know."""
-    if JOURNAL not in config.stash:
-        path = config.option.resume
-        if path is None:
-            first_line = header.describe(config.stash[SELECTED][1], settings(config))
-            config.stash[JOURNAL] = Journal.begin(Path(config.option.results), first_line)
-        else:
-            config.stash[JOURNAL] = Journal.resume(path)
-            for name in config.stash[SELECTED][1]:
-                if name not in read_lines(path)[0]["backends"]:
-                    config.stash[JOURNAL].write({"kind": "backend", "backend": name, **header.state(name)})
-    return config.stash[JOURNAL]
+    return ready
 
 
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Begin the journal before anything is measured, so that a folder that cannot be written costs no time."""
     if measures(session.config) and not session.config.option.collectonly:
-        try:
-            journal_of(session.config)
-        except RelufitError as error:
-            raise pytest.UsageError(str(error)) from None
+        with usage_errors():
+            session.config.stash[SESSION].open_journal()
 
 
 def measures(config: pytest.Config) -> bool:
@@ -239,55 +205,38 @@ def measures(config: pytest.Config) -> bool:
     return not (benchmarks.disabled or benchmarks.skip)
 
 
-def settings(config: pytest.Config) -> dict[str, Any]:
-    """How this run measures: its part of the journal's first line."""
-    return {
-        "profile": config.option.profile,
-        "seconds": config.option.seconds,
-        "threads": config.option.threads,
-        "order_seed": ORDER_SEED,
-        "isolated": config.option.isolate,
-        "selection": resume.selection(config.option),
-    }
-
-
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """A case that did not end well is a row with its status and reason, never an absence."""
-    if (
-        call.excinfo is not None
-        and call.when != "teardown"
-        and hasattr(item, "callspec")
-        and "case" in item.callspec.params
-    ):
+    key, run = key_of(item), item.config.stash[SESSION]
+    if call.excinfo is not None and call.when != "teardown" and key is not None:
         status, reason = status_of(call.excinfo.value)
-        name = item.callspec.params["name"]
-        # What is not installed stands in the first line of the journal, once, and not with every case.
-        if measures(item.config) and unavailable(name) is None:
-            line = row(item.callspec.params["case"], name, item.callspec.params["number"])
-            journal_of(item.config).write({**line, "status": status, "reason": reason})
+        # What is not installed is in the first line of the journal, and needs no row for each case.
+        if measures(item.config) and unavailable(name := key[1]) is None:
+            journal = run.open_journal()
+            recording.record_failure(journal.write, *key, status, reason)
             if status != Status.SKIPPED and has_failed(name):
-                journal_of(item.config).end_case()
-                pytest.exit(f"the device failed under {name}; --resume goes on in a new process", DEVICE_FAILED)
-    if call.when == "teardown" and JOURNAL in item.config.stash:
-        item.config.stash[JOURNAL].end_case()
+                journal.end_case()
+                pytest.exit(f"the device failed under {name}; --resume continues in a new process", DEVICE_FAILED)
+    if call.when == "teardown" and run.journal is not None:
+        run.journal.end_case()
     yield
 
 
 @pytest.hookimpl(trylast=True)  # below the tables of pytest-benchmark
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say what was not measured, each reason once, where the journal is and what to do with it."""
+    run, say = terminalreporter.config.stash[SESSION], terminalreporter.write_line
     skipped = terminalreporter.stats.get("skipped", [])
     for reason, count in Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped).items():
-        terminalreporter.write_line(f"SKIPPED [{count}] {reason}")
-    if terminalreporter.config.stash.get(NOTHING_LEFT, False):
-        terminalreporter.write_line("nothing is left to do: all that these options ask for stands in the journal")
-    if JOURNAL in terminalreporter.config.stash:
-        path = terminalreporter.config.stash[JOURNAL].path
-        terminalreporter.write_line(f"journal: {path}; python -m bench.report makes the tables and figures")
+        say(f"SKIPPED [{count}] {reason}")
+    if run.nothing_left:
+        say("nothing is left to do: all that these options ask for is in the journal")
+    if run.journal is not None:
+        say(f"journal: {run.journal.path}; python -m bench.report makes the tables and figures")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Close the journal."""
-    if JOURNAL in config.stash:
-        config.stash[JOURNAL].close()
+    if SESSION in config.stash and (journal := config.stash[SESSION].journal) is not None:
+        journal.close()

@@ -24,9 +24,9 @@ from bench.grid.selection import is_backend
 from bench.grid.sweep import FIXED, MOST, Sweep
 from bench.hardware import machine
 from bench.journal.writer import RESULTS, Journal
-from bench.measure import header
+from bench.measure import recording
 from bench.measure.crossover import Search
-from bench.measure.loading import unavailable
+from bench.measure.backends import unavailable
 from bench.measure.throughput import WORK
 from bench.recipes import known_names
 from bench.reporting import figures, terminal
@@ -109,7 +109,7 @@ def _answer(sweep: Sweep, options: argparse.Namespace) -> int:
         **{name: getattr(options, name) for name in ("seconds", "threads")},
     }
     _say(f"{sweep.title}: first the machine, then {options.seconds:g} s at the most")
-    journal = Journal.begin(options.results, header.describe([sweep.a, sweep.b], settings))
+    journal = Journal.begin(options.results, recording.first_line([sweep.a, sweep.b], settings))
     aa = newest_aa(journal.path.parent)
 
     def tell(found: Measured) -> None:

@@ -2,18 +2,21 @@
 
     pytest bench/test_agreement.py --benchmark-only
 
-The rows are the comparison; the clock runs over one gradient only because pytest-benchmark wants one.
+The rows are the comparison; the clock runs over one gradient only because pytest-benchmark needs something to time.
 """
 
 import pytest
 
+from bench.measure.drawing import draw_samples
+from bench.measure.gating import gate
+from bench.measure.recording import record
 from bench.measure.trial import Trial
 
 
 @pytest.mark.work("agreement")
 def test_agreement(trial: Trial) -> None:
     """Output, loss and four gradients against float64 numpy on the same weights and batch."""
-    trial.gate()
-    params, samples = trial.on_device()
+    gate(trial)
+    params, samples = draw_samples(trial)
     trial.benchmark.pedantic(trial.backend.loss_and_grads, (params, samples))
-    trial.record()
+    record(trial)

@@ -3,8 +3,8 @@
     pytest bench/test_scaling.py --benchmark-only --profile full --backend numpy,torch-cpu
 
 Inside the clock: K calls of `loss_and_grads` and one synchronization, divided by K. Building the samples on the device
-(for hinge: sorting them and the table of their moments) is measured apart, once. A backend stops where its memory or
-ten seconds a call, foretold from its own previous size, do not suffice; the row says so.
+(for hinge: sorting them and the table of their moments) is measured apart. A backend stops where its memory does not
+suffice, or where its previous size predicts more than ten seconds a call; the row says so.
 """
 
 import pytest

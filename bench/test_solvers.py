@@ -11,10 +11,10 @@ of minibatches. A library that compiles for a number of epochs does so inside th
 
 import pytest
 
-from bench.hardware import interference
-from bench.journal.status import Status
-from bench.measure.solving import Diverging, Solving
-from bench.measure.trial import Trial, count_subnormals
+from bench.measure.learning import time_learning
+from bench.measure.recording import record
+from bench.measure.solving import Solving
+from bench.measure.trial import Trial
 
 
 @pytest.mark.work("solving")
@@ -22,12 +22,6 @@ def test_solver(trial: Trial) -> None:
     """Solve the function for as long as the case has time, and look at it on the way."""
     run = Solving(trial.case, trial.backend, trial.budget_seconds if trial.benchmark.enabled else 0.0)
     trial.checks = run.gate()
-    status, reason, before = Status.OK, None, interference.read()
-    try:
-        trial.benchmark.pedantic(run.solve)
-    except Diverging as error:
-        trial.benchmark.has_error = False
-        status, reason = Status.DIVERGED, str(error)
-    seen = interference.between(before, interference.read(), 1)
+    ended = time_learning(trial, run.solve)
     trial.checks = {**trial.checks, **run.gate_end()}
-    trial.record(status=status, reason=reason, subnormals=count_subnormals(run.params), **run.result(), **seen)
+    record(trial, **ended, **run.result())

@@ -3,16 +3,18 @@
     pytest bench/test_throughput.py --benchmark-only --backend numpy,torch-cpu --batch 800
 
 Inside the clock: K calls and one synchronization, divided by K; nothing else. Weights and data are on the device
-before it starts, except where moving them is what is measured. The calls go round 16 sets of weights along a run, as a
-training would bring them.
-What is paid once, building the samples and the first call, is measured apart and stands beside the rows.
+before it starts, except where moving them is measured. The calls take 16 sets of weights in turn, from successive
+steps of a training. Building the samples and the first call are measured apart, and have columns of their own.
 """
+
+from itertools import cycle
 
 import numpy as np
 import pytest
 
 from bench.grid.data import draw
 from bench.measure import throughput
+from bench.measure.drawing import draw_weights
 from bench.measure.trial import Trial
 
 
@@ -36,34 +38,28 @@ def test_step(trial: Trial) -> None:
 
 @pytest.mark.work("ensemble")
 def test_ensemble(trial: Trial) -> None:
-    """A step of many networks at once, each from weights of its own, on the same batches."""
-    _, samples = trial.on_device()
-    rule = trial.case.rule()
-    assert rule is not None
-    states = trial.many(rule)
-    train = lambda plan: trial.backend.train_many(states, samples, rule, plan, range(plan.epochs))  # noqa: E731
-    plan = trial.lengthened(train)
-    trial.demand_finite(*train(trial.plan()))
-    trial.measure(lambda: train(plan), steps=plan.epochs * plan.steps_per_epoch(len(samples)))
+    """A step of many networks at once, on the same batches."""
+    throughput.ensemble(trial)
 
 
 @pytest.mark.work("latency")
 def test_latency(trial: Trial) -> None:
     """One forward from a host array to a host array, the clock read around each call."""
     _, x, _ = draw(trial.case)
-    backend, weights = trial.backend, trial.weights()
-    trial.measure(lambda: backend.to_host(backend.forward(next(weights), backend.to_device(x))), once=True)
+    backend, weights = trial.backend, cycle(draw_weights(trial))
+    call = lambda: backend.to_host(backend.forward(next(weights), backend.to_device(x)))  # noqa: E731
+    throughput.measure(trial, call, each_call=True)
 
 
 @pytest.mark.work("to_device")
 def test_to_device(trial: Trial) -> None:
     """One column of samples from the host to the device. A CPU library may share the memory: then it is no copy."""
     x = np.zeros((trial.case.batch, 1), trial.case.dtype)
-    trial.time(lambda: trial.backend.to_device(x))
+    throughput.time_rounds(trial, lambda: trial.backend.to_device(x))
 
 
 @pytest.mark.work("to_host")
 def test_to_host(trial: Trial) -> None:
     """One column of outputs from the device to the host."""
     y = trial.backend.to_device(np.zeros((trial.case.batch, 1), trial.case.dtype))
-    trial.time(lambda: trial.backend.to_host(y))
+    throughput.time_rounds(trial, lambda: trial.backend.to_host(y))

@@ -3,14 +3,15 @@
     pytest bench/test_trajectory.py --benchmark-only --backend numba,torch-cpu
 
 The rows are the comparison (bench/agreement/trajectory.py); the clock runs over the single steps only because
-pytest-benchmark wants something timed. A recipe takes the samples in an order of its own: it has no free run to
+pytest-benchmark needs something to time. A recipe takes the samples in its own order, so it has no free run to
 compare.
 """
 
 import pytest
 
-from bench.agreement import error_bounds
+from bench.agreement import comparison
 from bench.agreement.trajectory import exact_run, forced_steps, free_run
+from bench.measure.recording import record
 from bench.measure.trial import Trial
 
 
@@ -19,5 +20,5 @@ def test_trajectory(trial: Trial) -> None:
     """Steps from 32 states of the run within their bounds; then the distance and the relu signs epoch by epoch."""
     run = exact_run(trial.case)
     trial.checks = trial.benchmark.pedantic(forced_steps, (trial.backend, run))
-    error_bounds.demand(trial.checks)
-    trial.record(**free_run(trial.backend, run))
+    comparison.demand(trial.checks)
+    record(trial, **free_run(trial.backend, run))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.measure import loading
+from bench.measure.backends import load, load_or_skip, unavailable
 from bench.recipes import known_names
 from relufit import BackendUnavailable, RelufitError, backends
 from relufit.backends import PROBE_SECONDS, Row
@@ -26,8 +26,8 @@ def _clear() -> None:
         backends.create,
         backends.probe,
         backends._try_out_in_children,
-        loading.unavailable,
-        loading.load,
+        unavailable,
+        load,
     ):
         cached.cache_clear()
 
@@ -167,19 +167,19 @@ def test_a_library_that_does_not_import_is_a_reason(tmp_path: Path, monkeypatch:
 def test_skips_turn_into_failures_where_required(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A backend that RELUFIT_REQUIRE names fails the suite where it would be skipped."""
     monkeypatch.delenv("RELUFIT_REQUIRE", raising=False)
-    if loading.unavailable(name) is None:
-        assert loading.load_or_skip(name).name == name
+    if unavailable(name) is None:
+        assert load_or_skip(name).name == name
         return
     with pytest.raises(pytest.skip.Exception):
-        loading.load_or_skip(name)
+        load_or_skip(name)
     monkeypatch.setenv("RELUFIT_REQUIRE", f"numpy, {name}")
     with pytest.raises(pytest.fail.Exception, match="RELUFIT_REQUIRE"):
-        loading.load_or_skip(name)
+        load_or_skip(name)
 
 
 def test_the_suite_fails_where_a_required_backend_is_missing() -> None:
     """The real suite fails, seen from outside, where a required backend is missing."""
-    missing = [name for name in known_names() if loading.unavailable(name) is not None]
+    missing = [name for name in known_names() if unavailable(name) is not None]
     if not missing:
         pytest.skip("every backend works here")
     command = [sys.executable, "-m", "pytest", "-q", "tests/test_backends.py", "-k", f"{missing[0]}-takes_samples"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conformance import REQUIREMENTS
 
-from bench.measure.loading import load_or_skip
+from bench.measure.backends import load_or_skip
 from bench.recipes import RECIPES, known_names
 from relufit import Params, Sizes, fit
 from relufit.backends import row

@@ -14,9 +14,9 @@ import pytest
 from conformance import REQUIREMENTS
 from cuda_on_host import DEADLOCK, HostFused, HostGraph, HostHinge, HostKernels, HostTrain
 
-from bench.agreement import error_bounds
+from bench.agreement import comparison, error_bounds
 from bench.hardware import gpu_peaks
-from bench.measure.loading import load_or_skip
+from bench.measure.backends import load_or_skip
 from relufit import Backend, Params, Plan, Sizes, draw_plan, init_params
 from relufit.backends.cuda import sources
 from relufit.backends.cuda.sources import sizes, source
@@ -120,7 +120,7 @@ def test_agrees_with_float64(make: Callable[[str], Backend], name: str, hidden: 
     """Output, loss and gradients on data made to hurt differ from float64 by rounding only."""
     params, x, y = adversarial(hidden, samples)
     backend = make(name)
-    error_bounds.demand(error_bounds.compare(backend, params, x, y, error_bounds.reference(params, x, y)))
+    comparison.demand(comparison.compare(backend, params, x, y, error_bounds.reference(params, x, y)))
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
@@ -139,7 +139,7 @@ def test_trains_as_float64_does(
     }
     backend = make(name)
     for many in (False, True):
-        error_bounds.demand(error_bounds.compare_training(backend, params, x, np.sin(y), rule, plans[plan], many=many))
+        comparison.demand(comparison.compare_training(backend, params, x, np.sin(y), rule, plans[plan], many=many))
 
 
 def digest(name: str, seed: int) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import relufit
-from bench.measure.loading import load_or_skip
+from bench.measure.backends import load_or_skip
 from relufit import SGD, Adam, Backend, Plan, draw_plan, init_params
 
 

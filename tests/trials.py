@@ -4,8 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from bench.grid.case import Case
-from bench.measure.budget import Past
-from bench.measure.trial import Trial
+from bench.measure.trial import Past, Trial
 from relufit.backends.numpy import NumpyBackend
 
 

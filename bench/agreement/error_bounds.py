@@ -1,7 +1,7 @@
-"""Is the answer right? Every timing is gated on this comparison with float64 numpy, on the same weights and batch.
+"""How far a right answer may be from float64: network, loss and gradients with a bound on the error of each element.
 
 A backend's output, loss and gradients may differ from the exact ones by rounding and by nothing else. How much that can
-be is computed, not guessed: for a sum of k terms rounded to unit u in any order, the error is below g(k) u times the
+be is computed: for a sum of k terms rounded to unit u in any order, the error is below g(k) u times the
 sum of the terms' magnitudes, with g(k) = min(k, 6 sqrt(k)): k is the worst case, 6 sqrt(k) fails with a probability
 below 4e-8 a term where rounding errors are as good as independent (Higham and Mary 2019, SIAM J. Sci. Comput. 41(5),
 A2815-A2835, theorem 2.4 with lambda = 6). Rounding of z carries through relu, output, residual and gradient; where |z|
@@ -9,35 +9,16 @@ is below its own rounding error the mask may rightly flip, and that unit's whole
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from math import sqrt
-from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 
-from bench.agreement.update_bounds import bound_update
-from bench.journal.status import Disagreement
 from relufit import Params
-from relufit.backend import Backend
-from relufit.backends.numpy import NumpyBackend
-from relufit.data import Plan
-from relufit.optim import Optimizer, State, map_arrays, stack_states
 
-BLOCK_ELEMENTS = 2**20
+CHUNK_ELEMENTS = 2**20  # of the hidden layer, evaluated at once
 QUANTITIES = ("output", "loss", "w1", "b1", "w2", "b2")
-TRAINED = {"float32": 1e-2, "float64": 1e-6}  # how far training may end from where float64 does, of the way
-OWN_ORDER = 0.75  # the same of a recipe that takes the samples in another order
-USEFUL = 1e-3  # the relative error up to which a gradient is of use, whatever the order of its sums explains
-
-
-class Check(NamedTuple):
-    """One quantity of one backend against the reference, at the element where the error is the largest share."""
-
-    error: float
-    bound: float
-    share: float  # error / bound, the largest over the elements: at most 1 where the backend agrees
 
 
 @dataclass(frozen=True)
@@ -47,8 +28,8 @@ class Reference:
     unit: float
     values: dict[str, np.ndarray]  # by the names in QUANTITIES
     bounds: dict[str, np.ndarray]
-    rounding: float  # of the gradient as one vector: what rounding explains of its relative error, of the samples once
-    repeats: int = 1  # how many times over the data are; the output is of one time
+    rounding: float  # bound of the relative error of the gradient as one vector, for the samples without repeats
+    repeats: int = 1  # how often the data repeat the samples; the output is that of one repeat
 
     @property
     def grads(self) -> Params:
@@ -74,7 +55,7 @@ def lost(terms: int, unit: float) -> float:
 
 
 def reference(params: Params, x: np.ndarray, y: np.ndarray, repeats: int = 1) -> Reference:
-    """Evaluate network, loss and gradients in float64, block by block, with the error that each may carry.
+    """Evaluate network, loss and gradients in float64, in chunks of samples, with the error that each may carry.
 
     `params` and x (N, D), y (N, O) are host arrays in the dtype under test; its rounding unit enters the bounds.
     With `repeats` the values are those of the same samples `repeats` times over: means do not change. Rounding does:
@@ -91,10 +72,10 @@ def reference(params: Params, x: np.ndarray, y: np.ndarray, repeats: int = 1) ->
     sums = {name: np.zeros(s) for name, s in zip(Params._fields, (w1.shape, b1.shape, w2.shape, b2.shape), strict=True)}
     magnitudes, slack = ({k: np.zeros_like(v) for k, v in sums.items()} for _ in range(2))
     outputs, output_errors, loss, loss_error = np.empty((n, o)), np.empty((n, o)), 0.0, 0.0
-    rows = max(1, BLOCK_ELEMENTS // h)
-    for start in range(0, n, rows):
-        block = slice(start, start + rows)
-        xb, yb = x[block].astype(np.float64), y[block].astype(np.float64)
+    chunk_samples = max(1, CHUNK_ELEMENTS // h)
+    for start in range(0, n, chunk_samples):
+        chunk = slice(start, start + chunk_samples)
+        xb, yb = x[chunk].astype(np.float64), y[chunk].astype(np.float64)
         units = _hidden_with_errors(xb, w1, b1, z_unit)
         hidden, z_error = units.hidden, units.error
         out = hidden @ w2 + b2  # (n, O)
@@ -102,7 +83,7 @@ def reference(params: Params, x: np.ndarray, y: np.ndarray, repeats: int = 1) ->
         error = out - yb
         loss += float(np.sum(error**2))
         loss_error += float(np.sum(2 * np.abs(error) * out_error + out_error**2))
-        outputs[block], output_errors[block] = out, out_error
+        outputs[chunk], output_errors[chunk] = out, out_error
 
         dy = error * (2 / (n * o))  # (n, O)
         dy_error = (out_error + 3 * unit * np.abs(error)) * (2 / (n * o))
@@ -112,7 +93,7 @@ def reference(params: Params, x: np.ndarray, y: np.ndarray, repeats: int = 1) ->
         slack["w2"] += z_error.T @ np.abs(dy)
 
     terms = n * o
-    once = {name: slack[name] + unit * growth(n + d + 3) * magnitudes[name] for name in sums}
+    without_repeats = {name: slack[name] + unit * growth(n + d + 3) * magnitudes[name] for name in sums}
     sum_unit = unit * (repeats * growth(n + d + 3) + lost(n * repeats, unit))
     values = {"output": outputs, "loss": np.asarray(loss / terms), **sums}
     bounds = {
@@ -120,7 +101,7 @@ def reference(params: Params, x: np.ndarray, y: np.ndarray, repeats: int = 1) ->
         "loss": np.asarray((loss_error + unit * repeats * growth(terms + 2) * loss) / terms),
     }
     bounds |= {name: slack[name] + sum_unit * magnitudes[name] for name in sums}
-    return Reference(unit, values, bounds, norm(once.values()) / (norm(sums.values()) or 1.0), repeats)
+    return Reference(unit, values, bounds, norm(without_repeats.values()) / (norm(sums.values()) or 1.0), repeats)
 
 
 def norm(arrays: Iterable[np.ndarray]) -> float:
@@ -169,134 +150,3 @@ def _gradient_products(
         "w2": ((units.hidden, dy), (reach, dy_size), (reach, dy_error)),
         "b2": ((ones, dy), (ones, dy_size), (ones, dy_error)),
     }
-
-
-def compare(backend: Backend, params: Params, x: np.ndarray, y: np.ndarray, exact: Reference) -> dict[str, Check]:
-    """Run the backend once on host arrays and measure each quantity against the reference.
-
-    x (N, D) and y (N, O) are the reference's samples, as often over as it says.
-    """
-    on_device = Params(*map(backend.to_device, params))
-    loss, grads = backend.loss_and_grads(on_device, backend.samples(x, y))
-    output = backend.to_host(backend.forward(on_device, backend.to_device(x)))
-    found = {"loss": loss, **grads._asdict()}
-    host = {name: backend.to_host(value) for name, value in found.items()}
-    checks = {name: check(host[name], exact.values[name], exact.bounds[name]) for name in host}
-    return {"output": _check_output(output, exact), **checks, "gradient": check_gradient(host, exact)}
-
-
-def check_gradient(found: dict[str, np.ndarray], exact: Reference) -> Check:
-    """The relative error of all gradients as one vector: what a long sum in float32 has lost is a share of it."""
-    shapes_differ = any(found[name].shape != exact.values[name].shape for name in Params._fields)
-    pairs = [(found[name].astype(np.float64), exact.values[name]) for name in Params._fields]
-    error = np.inf if shapes_differ else norm(a - b for a, b in pairs) / (norm(b for _, b in pairs) or 1.0)
-    return check(np.asarray(error), np.zeros(()), np.asarray(max(USEFUL, exact.rounding)))
-
-
-def _check_output(found: np.ndarray, exact: Reference) -> Check:
-    """The worst of all repetitions of the output, each against the same values."""
-    values, bounds = exact.values["output"], exact.bounds["output"]
-    if exact.repeats == 1 or found.shape != (exact.repeats * len(values), values.shape[1]):
-        return check(found, values, bounds)
-    parts = found.reshape(exact.repeats, *values.shape)  # (repeats, N, O)
-    return max((check(part, values, bounds) for part in parts), key=lambda part: part.share)
-
-
-def compare_step(
-    backend: Backend, params: Params, x: np.ndarray, y: np.ndarray, exact: Reference, rule: Optimizer
-) -> dict[str, Check]:
-    """Let the backend train one step from these weights and measure the new ones against the reference."""
-    checks = compare_update(backend, _under_way(rule, params, exact.grads), x, y, exact, rule)
-    return {f"step {name}": found for name, found in checks.items()}
-
-
-def compare_update(
-    backend: Backend, state: State, x: np.ndarray, y: np.ndarray, exact: Reference, rule: Optimizer
-) -> dict[str, Check]:
-    """Let the backend train one full-batch step from any state and measure its weights against the reference.
-
-    `state` holds host arrays in the dtype under test, `exact` is the reference at its weights. At learning rate 1 the
-    update is not lost in the rounding of the weight; it is one step only, and its bound that of the same rate.
-    """
-    rule = replace(rule, learning_rate=1.0)
-    errors = Params(*(exact.bounds[name] for name in Params._fields))
-    before = map_arrays(partial(np.asarray, dtype=np.float64), state)
-    wanted, bounds = bound_update(rule, before, exact.grads, errors, exact.unit)
-    start = map_arrays(lambda array: backend.to_device(array.copy()), state)  # a CPU library may share what it is given
-    after, _ = backend.train(start, backend.samples(x, y), rule, Plan(None, len(x), 1), range(1))
-    found = map(backend.to_host, after.params)
-    return {name: check(*arrays) for name, *arrays in zip(Params._fields, found, wanted, bounds, strict=True)}
-
-
-def _under_way(rule: Optimizer, params: Params, grads: Params) -> State:
-    """A state on the host from which the update shows the scale of the gradients.
-
-    Adam's first update is their sign, whatever their scale: its second moment starts at their mean square instead.
-    """
-    start = rule.init(params)
-    if len(start.moments) < 2:
-        return start
-    mean_square = sum(float(np.vdot(g, g)) for g in grads) / sum(g.size for g in grads)
-    second = Params(*(np.full_like(p, mean_square) for p in params))
-    return State(params, (start.moments[0], second), 1)
-
-
-def compare_training(
-    backend: Backend, params: Params, x: np.ndarray, y: np.ndarray, rule: Optimizer, plan: Plan, *, many: bool = False
-) -> dict[str, Check]:
-    """Let the backend train the whole plan and measure where it arrives against training in float64.
-
-    With `many`, by `train_many`, as the last of three networks, of which the others start elsewhere.
-
-    What differs is taken as a share of the way that all weights went together, as one vector, and as a share of the
-    last epoch's loss. Rounding at each step is carried on by the steps after it: no bound follows from the data alone,
-    so the limit is a number, TRAINED, some ten times what any backend was seen at; a batch left out, repeated or
-    taken in another order is off by a fiftieth and more. For that last reason a recipe that shuffles for itself is held
-    to OWN_ORDER: it is to have learned as much.
-    """
-    state = rule.init(params)
-    if many:
-        other = rule.init(params._replace(w2=-params.w2))
-        state = stack_states(np.stack, [other, other, state])
-    train = backend.train_many if many else backend.train
-    state, losses = train(map_arrays(backend.to_device, state), backend.samples(x, y), rule, plan, range(plan.epochs))
-    if many:
-        state, losses = map_arrays(itemgetter(-1), state), losses[-1]
-    exact, start = NumpyBackend(), map_arrays(partial(np.asarray, dtype=np.float64), rule.init(params))
-    samples = exact.samples(x.astype(np.float64), y.astype(np.float64))
-    wanted, wanted_losses = exact.train(start, samples, rule, plan, range(plan.epochs))
-    found = [backend.to_host(p).astype(np.float64) for p in state.params]
-    way = norm(b - a for a, b in zip(start.params, wanted.params, strict=True))
-    off = norm(b - a for a, b in zip(found, wanted.params, strict=True)) / way
-    loss_off = float(backend.to_host(losses)[-1]) / float(wanted_losses[-1]) - 1
-    own = plan.order is not None and getattr(backend, "order", "shared") == "own"
-    limit = np.asarray(OWN_ORDER if own else TRAINED[x.dtype.name])
-    return {
-        "trained weights": check(np.asarray(off), np.zeros(()), limit),
-        "trained loss": check(np.asarray(loss_off), np.zeros(()), limit),
-    }
-
-
-def check(found: np.ndarray, exact: np.ndarray, bound: np.ndarray) -> Check:
-    """Compare element by element. A shape that differs, nan and inf count as an infinite error."""
-    if found.shape != exact.shape or not np.isfinite(found).all():
-        return Check(float("inf"), float(np.max(bound)), float("inf"))
-    error = np.abs(found.astype(np.float64) - exact)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(error == 0, 0.0, error / bound)
-    at = int(np.argmax(share))
-    return Check(float(error.flat[at]), float(bound.flat[at]), float(share.flat[at]))
-
-
-def worst(checks: dict[str, Check]) -> tuple[str, Check]:
-    """The quantity whose error is the largest share of its bound."""
-    return max(checks.items(), key=lambda item: float("inf") if np.isnan(item[1].share) else item[1].share)
-
-
-def demand(checks: dict[str, Check]) -> None:
-    """Raise Disagreement naming the worst quantity, unless each error is within its bound."""
-    name, found = worst(checks)
-    if not found.share <= 1:
-        raise Disagreement(
-            f"{name} is off by {found.error:.3g} where {found.bound:.3g} is allowed ({found.share:.3g} times)"
-        )

@@ -32,9 +32,9 @@ def gate_inputs(case: Case) -> tuple[Params, np.ndarray, np.ndarray, error_bound
     inputs, repeats = inputs_of(case), case.batch // distinct_samples(case.batch)
     if repeats == 1:
         return *draw(inputs), exact(inputs)
-    few = replace(inputs, batch=case.batch // repeats)
-    params, x, y = draw(few)
-    return params, np.tile(x, (repeats, 1)), np.tile(y, (repeats, 1)), exact(few, repeats)
+    distinct = replace(inputs, batch=case.batch // repeats)
+    params, x, y = draw(distinct)
+    return params, np.tile(x, (repeats, 1)), np.tile(y, (repeats, 1)), exact(distinct, repeats)
 
 
 @lru_cache(maxsize=2)
@@ -49,12 +49,12 @@ def along_a_run(case: Case) -> list[Params]:
 
 
 def distinct_samples(samples: int) -> int:
-    """How many samples of the gate differ: all of few; of many the largest divisor in DISTINCT_SAMPLES, or all."""
+    """Number of distinct samples in the gate: all up to MANY_SAMPLES, else the largest divisor in DISTINCT_SAMPLES."""
     if samples <= MANY_SAMPLES:
         return samples
     return max((count for count in DISTINCT_SAMPLES if samples % count == 0), default=samples)
 
 
 def inputs_of(case: Case) -> Case:
-    """The case reduced to what determines weights and data, so that `exact` is computed once for all kinds of work."""
+    """The case reduced to what determines weights and data, which all workloads share, and `exact` with them."""
     return Case("inputs", case.batch, case.hidden, case.dtype, case.inputs, case.outputs, "", case.target, case.scheme)

@@ -1,11 +1,10 @@
 """A training run beside the same run in float64: each step from the same state, and all steps left to themselves.
 
-One step can be held to a bound (bench/agreement/update_bounds.py), many cannot: training amplifies what rounding does
-to each. So the float64 run is followed in two ways. *Forced*: at STATES places along it the backend gets its state,
-rounded to the dtype under test, and makes one step on the very next minibatch; that is gated like every other answer.
-*Free*: the backend goes from the same start to the end by itself, and after each epoch its distance from float64 is
-measured, and how many relu signs differ, over all samples and units. Where a run parts, these tell whether units were
-on for other samples before it did.
+One step has a bound (bench/agreement/update_bounds.py), many have none: training amplifies the rounding of each. So
+the float64 run is followed in two ways. *Forced*: at STATES places along it the backend gets its state, rounded to the
+dtype under test, and makes one step on the next minibatch; that is gated like every other answer. *Free*: the backend
+trains from the same start to the end, and after each epoch its distance from float64 is measured, and how many relu
+signs differ, over all samples and units. They show whether units had changed sign before the distance grew.
 """
 
 from functools import lru_cache, partial
@@ -13,10 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.agreement import error_bounds
+from bench.agreement import comparison, error_bounds
 from bench.grid.case import Case
 from bench.grid.data import draw
 from bench.journal.status import Status
+from bench.recipes import order_of
 from relufit.backend import Backend
 from relufit.backends.numpy import NumpyBackend
 from relufit.data import Plan, draw_plan
@@ -42,7 +42,7 @@ class Mark(NamedTuple):
 
     params: Params
     signs: np.ndarray  # see `relu_signs`
-    way: float  # how far it has gone from the start, all weights as one vector
+    trained: float  # distance from the start, all weights as one vector
 
 
 class ExactRun(NamedTuple):
@@ -59,7 +59,7 @@ class ExactRun(NamedTuple):
 
 @lru_cache(maxsize=1)
 def exact_run(case: Case) -> ExactRun:
-    """Train the case in float64 by numpy; once for all backends. It ends where its loss leaves what can be trained."""
+    """Train the case in float64 by numpy, for all backends to share; it ends early where it diverges."""
     params, x, y = draw(case, case.samples)
     rule, plan = case.rule(), draw_plan(case.samples, batch=case.batch, epochs=case.epochs)
     assert rule is not None
@@ -87,14 +87,14 @@ def _forced(state: State, x: np.ndarray, y: np.ndarray) -> Forced:
     return Forced(rounded, x, y, error_bounds.reference(rounded.params, x, y))
 
 
-def forced_steps(backend: Backend, run: ExactRun) -> dict[str, error_bounds.Check]:
+def forced_steps(backend: Backend, run: ExactRun) -> comparison.Checks:
     """One step from each state of the run: of each of the four arrays, the check with the largest share of its bound.
 
     The names say from which state: "w2 after 400 steps".
     """
-    found: dict[str, tuple[str, error_bounds.Check]] = {}
+    found: dict[str, tuple[str, comparison.Check]] = {}
     for state, x, y, exact in run.forced:
-        checks = error_bounds.compare_update(backend, state, x, y, exact, run.rule)
+        checks = comparison.compare_update(backend, state, x, y, exact, run.rule)
         for name, check in checks.items():
             if name not in found or check.share > found[name][1].share:
                 found[name] = f"{name} after {state.step} steps", check
@@ -104,11 +104,11 @@ def forced_steps(backend: Backend, run: ExactRun) -> dict[str, error_bounds.Chec
 def free_run(backend: Backend, run: ExactRun) -> dict[str, Any]:
     """Train from the start to the end, and compare with float64 after every epoch; what the journal keeps of it.
 
-    `step`, `distance` (of all weights as one vector, over the way that float64 has gone) and `flips` (relu signs that
-    differ, of `pairs` of a sample and a unit) have an entry for each epoch, up to the first that is not finite. Nothing
-    of a recipe that takes the samples in an order of its own: it goes another way from the first step.
+    `step`, `distance` (of all weights as one vector, relative to the distance that float64 has trained) and `flips`
+    (relu signs that differ, of `pairs` of a sample and a unit) have an entry for each epoch, up to the first that is
+    not finite. Empty for a recipe, which takes the samples in another order and so differs from the first step.
     """
-    if getattr(backend, "order", "shared") == "own":
+    if order_of(backend) == "own":
         return {}
     start = map_arrays(lambda array: backend.to_device(array.copy()), run.start)
     samples, x = backend.samples(run.x, run.y), run.x.astype(np.float64)
@@ -116,7 +116,7 @@ def free_run(backend: Backend, run: ExactRun) -> dict[str, Any]:
     seen: dict[str, list[Any]] = {"step": [], "distance": [], "flips": []}
     for mark, part in zip(run.marks, slices, strict=False):  # no slice is trained beyond the last mark
         params = Params(*(backend.to_host(p).astype(np.float64) for p in part.state.params))
-        values = part.state.step, distance(params, mark.params) / mark.way, flips(relu_signs(params, x), mark.signs)
+        values = part.state.step, distance(params, mark.params) / mark.trained, flips(relu_signs(params, x), mark.signs)
         if not np.isfinite(values[1]):
             break
         for series, value in zip(seen.values(), values, strict=True):

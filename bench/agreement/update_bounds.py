@@ -54,8 +54,8 @@ def _adam_corners(rule: Optimizer, state: State, low: Params, high: Params) -> t
     found = []
     for p, m, v, a, b in zip(state.params, *state.moments, low, high, strict=True):
         least, largest = np.clip(0, a, b), np.maximum(np.abs(a), np.abs(b))  # of |g|
-        narrow, wide = (np.sqrt(beta2 * v + rest2 * g * g) * scale + eps for g in (least, largest))
-        corners = [p - rate * (beta1 * m + rest1 * g) / divisor for g in (a, b) for divisor in (narrow, wide)]
-        found.append((*corners, rate * (beta1 * np.abs(m) + rest1 * largest) / narrow))
+        divisors = [np.sqrt(beta2 * v + rest2 * g * g) * scale + eps for g in (least, largest)]
+        corners = [p - rate * (beta1 * m + rest1 * g) / divisor for g in (a, b) for divisor in divisors]
+        found.append((*corners, rate * (beta1 * np.abs(m) + rest1 * largest) / divisors[0]))
     *ends, sizes = (Params(*arrays) for arrays in zip(*found, strict=True))
     return ends, sizes

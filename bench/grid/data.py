@@ -8,7 +8,7 @@ from bench.grid.case import Case
 from relufit import init_params, sample, targets
 from relufit.params import Params
 
-MANY_SAMPLES = 10**6  # above it data are drawn in pieces, and the gate takes the cheap way of bench/measure/trial.py
+MANY_SAMPLES = 10**6  # above it data are drawn in pieces, and the gate repeats distinct samples
 PIECE = 2**20  # samples drawn at once
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 from bench.grid.case import Case
 from bench.grid.sweep import Sweep
-from bench.journal.status import Status, row, status_of
+from bench.journal.status import Status, status_of
 from bench.journal.writer import Journal
-from bench.measure import timing
-from bench.measure.budget import Past
-from bench.measure.loading import load
+from bench.measure import recording, timing
+from bench.measure.backends import load
+from bench.measure.gating import demand_support
 from bench.measure.throughput import WORK
-from bench.measure.trial import Trial
+from bench.measure.trial import Past, Trial
 from bench.statistics.bisection import Ended, Measured, longest_table, search
 
 BLOCK_SECONDS = 0.1  # for the rounds of a block and what comes before them, where calls are short
@@ -69,7 +69,7 @@ class Search:
         trial = Trial(case, backend, rounds, self.journal.write, BLOCK_SECONDS, self.past, number=number)
         try:
             with backend.pinned():
-                trial.demand_support()
+                demand_support(trial)
                 WORK[case.work](trial)
         except Exception as error:  # each library has errors of its own; the sizes below are an answer all the same
             return status_of(error)
@@ -80,5 +80,5 @@ class Search:
     def _end(self, case: Case, number: int, failures: dict[str, tuple[str, str]]) -> None:
         """Write down why nothing more is measured, and end."""
         for name, (status, reason) in failures.items():
-            self.journal.write({**row(case, name, number), "status": status, "reason": reason})
+            recording.record_failure(self.journal.write, case, name, number, status, reason)
         raise Ended

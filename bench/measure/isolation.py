@@ -1,15 +1,16 @@
-"""A run in a process of its own, begun again where it ends before its time: what crashes or hangs costs only its case.
+"""A run in a process of its own, restarted if it crashes or hangs: that costs only the case in flight.
 
-The run itself leaves word of the case that it is at (bench/journal/writer.py). Whoever watches sees a process that has
-ended, or a case that does not end; then the next process goes on with the same journal, in which that case is a row.
+The run notes in a file which case is in flight (bench/journal/writer.py). The process that watches it sees that it has
+ended, or that a case does not end; then the next process continues the journal, in which that case becomes a row.
 """
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -18,36 +19,35 @@ from bench.journal import resume
 from bench.journal.reader import read_lines
 from bench.journal.status import Status
 from bench.journal.writer import Journal, in_flight_file
+from bench.measure.session import Session
 from relufit.memory import free_bytes
 
 CASE_SECONDS, POLL_SECONDS, KILL_SECONDS = 120.0, 0.2, 5.0
-LEAST_FREE_BYTES = 2**29  # of the machine's memory, below which the case that is at work is taken to have had the rest
+LEAST_FREE_BYTES = 2**29  # with less of the machine's memory free, the case in flight is ended as OOM
 NOTHING_TO_RUN = 5
-PYTEST_ENDS = (0, 1, 4, NOTHING_TO_RUN)  # 1: some failed, 4: wrong usage; anything else is an end before its time
+PYTEST_ENDS = (0, 1, 4, NOTHING_TO_RUN)  # 1: some failed, 4: wrong usage; any other code is a crash
 CHILD = "RELUFIT_BENCH_WATCHED"  # set for a process that is watched
 
+Child = subprocess.Popen[bytes]
+Say = Callable[[str], None]
 
-def run_each(
-    arguments: list[str],
-    names: list[str],
-    passes: int,
-    results: Path,
-    seconds: float | None,
-    say: Callable[[str], None],
-    journal: Path | None = None,
-) -> int:
-    """Run pytest for each backend and pass in a process of its own, in alternating order and in one journal.
 
-    `seconds` are shared evenly over the measuring; beginning a process is not counted, as it is not in one process. Nor
-    is a case that hangs bounded by them, but after two of a backend its others are skipped (bench/journal/resume.py).
-    Returns the worst of their exit codes.
+def run_each(arguments: list[str], session: Session, say: Say) -> int:
+    """Run pytest for each backend and pass in its own process, in alternating order and in one journal.
+
+    The seconds of the session are shared evenly over the measuring; starting a process is not counted. A case that
+    hangs is not bounded by them, but after two of a backend its others are skipped (bench/journal/resume.py). Returns
+    the worst of the exit codes.
     """
-    turns = [(number, name) for number in range(passes) for name in (names[::-1] if number % 2 else names)]
-    worst, dead = 0, dict[str, int]()
+    names, results = session.names, Path(session.option.results)
+    seconds, journal = session.seconds, session.option.resume
+    passes = range(session.option.passes)
+    turns = [(number, name) for number in passes for name in (names[::-1] if number % 2 else names)]
+    worst, dead = 0, dict[str, str]()
     for place, (number, name) in enumerate(turns):
         if name in dead or (journal is not None and _is_absent(journal, name)):
             continue
-        # What stands in the journal is not measured again: of so many passes the last is left.
+        # The journal holds the passes before, which are not measured again: the last pass is left.
         own, start = ["--backend", name, "--passes", str(number + 1)], time.monotonic()
         if seconds is not None:
             share = seconds / (len(turns) - place)
@@ -57,15 +57,13 @@ def run_each(
             seconds -= min(share, time.monotonic() - start)
         worst = max(worst, 0 if code == NOTHING_TO_RUN else abs(code))
         if code not in PYTEST_ENDS:
-            dead[name] = code
+            dead[name] = f"its process ended with {code} at the start"
     if journal is not None and dead:
         with closing(Journal.resume(journal)) as opened:
-            for name, code in dead.items():
-                reason = f"its process ended with {code} at the start"
+            for name, reason in dead.items():
                 opened.write({"kind": "backend", "backend": name, "reason": reason})
-    for name, code in dead.items():
-        say(f"{name}: its process ended with {code} at the start")
-    for text in resume.ended_badly(journal) if journal is not None else ():
+    failures = [f"{name}: {reason}" for name, reason in dead.items()]
+    for text in [*failures, *(resume.ended_badly(journal) if journal is not None else ())]:
         say(text)
     return worst
 
@@ -74,37 +72,48 @@ def run(
     arguments: list[str],
     results: Path,
     deadline: float,
-    say: Callable[[str], None],
+    say: Say,
     case_seconds: float = CASE_SECONDS,
     journal: Path | None = None,
 ) -> tuple[int, Path | None]:
-    """Run pytest with these arguments until it has come to its end or `deadline` (time.monotonic) has come.
+    """Run pytest with these arguments to its end, or until `deadline` (time.monotonic).
 
-    A process that ends before its time is followed by another, unless it has left nothing new in the journal.
-    Returns the exit code of the last one, negative where it was ended, and the journal; None where there is none.
+    A process that crashes is followed by another, unless it has left nothing new in the journal. Returns the exit code
+    of the last one, negative where a signal ended it, and the journal; None where there is none.
     """
     before = set(_journals(results))
     while True:
         resume = [] if journal is None else ["--resume", str(journal)]
         written = 0 if journal is None else journal.stat().st_size
         child = subprocess.Popen([sys.executable, "-m", "pytest", *arguments, *resume], env={**os.environ, CHILD: "1"})
-        now = partial(_now, results, before) if journal is None else partial(_existing, in_flight_file(journal))
-        code = _watch(child, now, deadline, case_seconds, say)
+        code = _watch(child, partial(_case_in_flight, results, before, journal), deadline, case_seconds, say)
         journal = journal or next(iter(sorted(set(_journals(results)) - before)), None)
         if code in PYTEST_ENDS or time.monotonic() > deadline or journal is None:
             return code, journal
         if journal.stat().st_size == written and not in_flight_file(journal).exists():
             return code, journal
-        say(f"the process of the run ended with {code}; going on with {journal.name} in a new one")
+        say(f"the process of the run ended with {code}; continuing {journal.name} in a new one")
 
 
-def _watch(
-    child: "subprocess.Popen[bytes]",
-    now: Callable[[], Path | None],
-    deadline: float,
-    case_seconds: float,
-    say: Callable[[str], None],
-) -> int:
+def run_tests(tests: Iterable[str], required: Iterable[str], seconds: float) -> int:
+    """Run the tests marked `gpu` of these files in a process of their own; required backends fail where they skip.
+
+    Returns pytest's exit code, -1 where they did not end in time.
+    """
+    # The sanitizer takes minutes: a run of its own. A library's warning is no reason to fail on another machine.
+    chosen = ["-m", "gpu", "-k", "not sanitizer", "-W", "default"]
+    command = [sys.executable, "-m", "pytest", *tests, "-q", *chosen, "-p", "no:cacheprovider"]
+    environment = {**os.environ, "RELUFIT_REQUIRE": ",".join(required)}
+    child = subprocess.Popen(command, env=environment, start_new_session=True)
+    try:
+        return child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)  # its children too: nothing may share the GPU with the grid
+        child.wait()
+        return -1
+
+
+def _watch(child: Child, now: Callable[[], Path | None], deadline: float, case_seconds: float, say: Say) -> int:
     """Wait for the end of a process; end it where one case takes too long or all memory, or at the deadline."""
     while child.poll() is None:
         time.sleep(POLL_SECONDS)
@@ -124,17 +133,15 @@ def _watch(
     return child.returncode
 
 
-def _end_in_case(
-    child: "subprocess.Popen[bytes]", case: Path, status: str, reason: str, say: Callable[[str], None]
-) -> None:
-    """End a process for what it does in a case, and leave word of it for the process that goes on."""
+def _end_in_case(child: Child, case: Path, status: str, reason: str, say: Say) -> None:
+    """End a process for what it does in a case, and note that for the process that continues the run."""
     say(f"a case {reason}")
     _end(child)
     if case.exists():
         case.write_text(json.dumps(json.loads(case.read_text()) | {"status": status, "reason": reason}))
 
 
-def _end(child: "subprocess.Popen[bytes]") -> None:
+def _end(child: Child) -> None:
     """End a process: in good order if it can, else at once."""
     child.terminate()
     try:
@@ -145,7 +152,7 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 
 
 def _is_absent(journal: Path, name: str) -> bool:
-    """Whether a backend has said already that it cannot run here."""
+    """Whether the journal already has the reason why a backend cannot run here."""
     return bool(read_lines(journal)[0]["backends"].get(name, {}).get("reason"))
 
 
@@ -153,11 +160,7 @@ def _journals(results: Path) -> list[Path]:
     return list((results / "raw").glob("*/*.jsonl"))
 
 
-def _now(results: Path, before: set[Path]) -> Path | None:
-    """The file in which the run that was begun here says where it is."""
-    found = (_existing(in_flight_file(path)) for path in set(_journals(results)) - before)
-    return next((path for path in found if path is not None), None)
-
-
-def _existing(path: Path) -> Path | None:
-    return path if path.exists() else None
+def _case_in_flight(results: Path, before: set[Path], journal: Path | None) -> Path | None:
+    """The file in which the run notes the case in flight; of a run that is not begun yet, in a journal of its own."""
+    journals = set(_journals(results)) - before if journal is None else [journal]
+    return next((file for file in map(in_flight_file, journals) if file.exists()), None)

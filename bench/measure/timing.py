@@ -20,11 +20,15 @@ ROUND_SECONDS, WARM_SECONDS = 1e-3, 0.1
 MIN_ROUNDS, MAX_ROUNDS = 7, 25  # more would narrow the interval little, and fill the journal
 # Of device time: a device's queue holds about a thousand launches, which a host makes in 5 ms.
 DEVICE_ROUNDS, QUEUE_SECONDS, HOLD_SECONDS, LONGEST_QUEUED_SECONDS = 9, 3e-3, 1e-3, 0.1
+SHARE_FOR_ROUNDS = 0.6  # of a case's time; the rest is for the reference, the gate and the warm-up
 READ_BACK_SECONDS = 5e-3  # what K calls are to take
 SLOW_SECONDS, SLOW_ROUNDS = 1.0, 3  # a slow round is seldom disturbed all through; three give no interval
 
+Call = Callable[[], Any]  # what is timed
+Clock = Callable[[], float]
 
-def synchronized_clock(backend: Backend) -> Callable[[], float]:
+
+def synchronized_clock(backend: Backend) -> Clock:
     """A clock whose readings include all work asked of the backend before them."""
 
     def read() -> float:
@@ -34,7 +38,7 @@ def synchronized_clock(backend: Backend) -> Callable[[], float]:
     return read
 
 
-def seconds_per_call(call: Callable[[], Any], clock: Callable[[], float], calls: int) -> float:
+def seconds_per_call(call: Call, clock: Clock, calls: int) -> float:
     """Mean wall time of `calls` calls and one synchronization."""
     start = clock()
     for _ in range(calls):
@@ -50,12 +54,12 @@ class Rounds:
 
     disabled, enabled, has_error = False, True, False
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.stats: Any = None
 
-    def pedantic(self, target: Callable[[], Any], rounds: int = 1, iterations: int = 1) -> None:
-        """Time so many rounds of so many calls."""
+    def pedantic(self, target: Call, rounds: int = 1, iterations: int = 1) -> None:
+        """Time `rounds` rounds of `iterations` calls each."""
         collects = gc.isenabled()
         gc.disable()
         try:
@@ -66,9 +70,7 @@ class Rounds:
         self.stats = SimpleNamespace(stats=SimpleNamespace(data=seconds, median=median(seconds)))
 
 
-def choose_iterations(
-    call: Callable[[], Any], clock: Callable[[], float], least: float = ROUND_SECONDS, warm_ups: int = 0
-) -> tuple[int, float]:
+def choose_iterations(call: Call, clock: Clock, least: float = ROUND_SECONDS, warm_ups: int = 0) -> tuple[int, float]:
     """The calls to make between two readings so that they last `least` seconds, and how long they lasted together.
 
     Before, the call is made `warm_ups` times, or for WARM_SECONDS: one that finds its caches cold says nothing of those
@@ -93,11 +95,7 @@ def choose_rounds(seconds_per_round: float, budget_seconds: float) -> int:
 
 
 def device_seconds(
-    call: Callable[[], Any],
-    clock: DeviceClock,
-    synchronize: Callable[[], None],
-    seconds: float,
-    rounds: int = DEVICE_ROUNDS,
+    call: Call, clock: DeviceClock, synchronize: Callable[[], None], seconds: float, rounds: int = DEVICE_ROUNDS
 ) -> list[float]:
     """The device's own time of one call, in several rounds; `seconds` is the wall time of one.
 
@@ -126,7 +124,7 @@ def device_seconds(
     return readings
 
 
-def seconds_read_back(call: Callable[[], Any], read: Callable[[Any], Any], seconds: float, rounds: int = 15) -> float:
+def seconds_read_back(call: Call, read: Callable[[Any], Any], seconds: float, rounds: int = 15) -> float:
     """Seconds of a call that no missing synchronization can hide; `seconds` is what the clock said of it.
 
     A result that is read back on the host is there. What one such call takes bounds the time from above; only where

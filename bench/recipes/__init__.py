@@ -7,8 +7,13 @@ A recipe is a Backend whose `train` runs its own code, with its own loader and i
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from relufit import backends
-from relufit.params import Params
+from relufit.backend import Backend
+from relufit.data import Plan
+from relufit.optim import Optimizer
+from relufit.params import Array, Params, Sizes
 
 RECIPES: dict[str, tuple[str, str]] = {  # name -> ("module:Class", the library that must be importable)
     "textbook-numpy": ("bench.recipes.textbook:TextbookNumpy", "numpy"),
@@ -22,14 +27,39 @@ def known_names() -> list[str]:
     return [*backends.table(), *RECIPES]
 
 
+def order_of(backend: Backend) -> str:
+    """Whose order of samples a training takes: "shared" with all backends, or a recipe's "own"."""
+    return getattr(backend, "order", "shared")
+
+
+class HostRecipe(Backend):
+    """A recipe on arrays of the host, which trains with some optimizers only; it shuffles for itself."""
+
+    device, order = "cpu", "own"
+    optimizers: tuple[type[Optimizer], ...]
+    refusal: str  # why others are refused
+
+    def supports(
+        self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
+    ) -> str | None:
+        refused = optimizer is not None and not isinstance(optimizer, self.optimizers)
+        return self.refusal if refused else super().supports(sizes, dtype, optimizer, plan)
+
+    def to_device(self, array: Any) -> Array:
+        return np.asarray(array)
+
+    def to_host(self, array: Array) -> np.ndarray:
+        return np.asarray(array)
+
+
 class Kept:
-    """The models built from the sets of weights seen last, as whoever writes such code keeps theirs."""
+    """The models built from the latest sets of weights, which code of this kind builds once and keeps."""
 
     MOST = 32
 
     def __init__(self, build: Callable[[Params], Any]) -> None:
         self.build = build
-        self.models: dict[int, tuple[Params, Any]] = {}  # by identity; the weights are held so that it stays theirs
+        self.models: dict[int, tuple[Params, Any]] = {}  # by identity of the weights, which are kept with the model
 
     def __call__(self, params: Params) -> Any:
         """The model with these weights."""

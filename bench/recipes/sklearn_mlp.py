@@ -1,4 +1,4 @@
-"""scikit-learn's MLPRegressor, trained by `partial_fit`: one line for whoever does not want to write a loop.
+"""scikit-learn's MLPRegressor, trained by `partial_fit`: one line instead of a loop.
 
 Its gradients are those of half the squared error, summed over the outputs: 2/O times them are ours. In gradient descent
 the factor goes into the learning rate, and training is the same.
@@ -12,36 +12,23 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.neural_network._stochastic_optimizers import SGDOptimizer
 from sklearn.utils import check_random_state
 
-from bench.recipes import Kept
-from relufit.backend import Backend, Samples
+from bench.recipes import HostRecipe, Kept
+from relufit.backend import Samples
 from relufit.checks import check_input, check_shapes, check_training
 from relufit.data import Plan
 from relufit.optim import SGD, Momentum, Optimizer, State
-from relufit.params import Array, Params, Sizes
+from relufit.params import Array, Params
 
 
-class SklearnRecipe(Backend):
+class SklearnRecipe(HostRecipe):
     """MLPRegressor behind the verbs, with its own validation, shuffling and updates."""
 
-    algorithm = "recipe"
-    order = "own"
+    name, algorithm = "sklearn-recipe", "recipe"
+    optimizers = SGD, Momentum
+    refusal = "scikit-learn's Adam adds eps before it corrects the bias: its steps are others"
 
-    def __init__(self, name: str = "sklearn-recipe", device: str = "cpu") -> None:
-        self.name, self.device = name, device
+    def __init__(self) -> None:
         self._model = Kept(_regressor)
-
-    def supports(
-        self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
-    ) -> str | None:
-        if optimizer is not None and not isinstance(optimizer, (SGD, Momentum)):
-            return "scikit-learn's Adam adds eps before it corrects the bias: its steps are others"
-        return super().supports(sizes, dtype, optimizer, plan)
-
-    def to_device(self, array: Any) -> Array:
-        return np.asarray(array)
-
-    def to_host(self, array: Array) -> np.ndarray:
-        return np.asarray(array)
 
     def forward(self, params: Params, x: Array) -> Array:
         check_input(params, x)
@@ -90,7 +77,7 @@ def _regressor(params: Params, **settings: Any) -> MLPRegressor:
 
 
 def _set_velocity(model: MLPRegressor, state: State, optimizer: Optimizer) -> None:
-    """Go on from the velocity of `state`; scikit-learn's includes the learning rate, and its sign."""
+    """Continue from the velocity of `state`; scikit-learn's includes the learning rate, and its sign."""
     model._optimizer = SGDOptimizer(
         model.coefs_ + model.intercepts_, model.learning_rate_init, momentum=model.momentum, nesterov=False
     )
@@ -104,7 +91,7 @@ def _train_epoch(model: MLPRegressor, x: Array, y: Array) -> float:
     try:
         model.partial_fit(x, y)
     except ValueError:
-        # Weights that left the finite numbers are an error to scikit-learn; here the loss shows it.
+        # Weights of nan or inf are an error to scikit-learn; here the loss shows them.
         if all(np.isfinite(w).all() for w in model.coefs_ + model.intercepts_):
             raise
         return float("nan")

@@ -1,14 +1,13 @@
 """The network as any course on backpropagation writes it: a class in numpy with forward, backward and step."""
 
-from typing import Any
-
 import numpy as np
 
-from relufit.backend import Backend, Samples
+from bench.recipes import HostRecipe
+from relufit.backend import Samples
 from relufit.checks import check_input, check_shapes, check_training
 from relufit.data import Plan
 from relufit.optim import SGD, Optimizer, State
-from relufit.params import Array, Params, Sizes
+from relufit.params import Array, Params
 
 
 class TwoLayerNet:
@@ -45,27 +44,11 @@ class TwoLayerNet:
         self.b2 -= learning_rate * db2
 
 
-class TextbookNumpy(Backend):
+class TextbookNumpy(HostRecipe):
     """The class above behind the verbs; it knows plain gradient descent only."""
 
-    algorithm = "textbook"
-    order = "own"
-
-    def __init__(self, name: str = "textbook-numpy", device: str = "cpu") -> None:
-        self.name, self.device = name, device
-
-    def supports(
-        self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
-    ) -> str | None:
-        if optimizer is not None and not isinstance(optimizer, SGD):
-            return "the textbook class has plain gradient descent only"
-        return super().supports(sizes, dtype, optimizer, plan)
-
-    def to_device(self, array: Any) -> Array:
-        return np.asarray(array)
-
-    def to_host(self, array: Array) -> np.ndarray:
-        return np.asarray(array)
+    name, algorithm = "textbook-numpy", "textbook"
+    optimizers, refusal = (SGD,), "the textbook class has plain gradient descent only"
 
     def forward(self, params: Params, x: Array) -> Array:
         check_input(params, x)

@@ -1,5 +1,7 @@
 """The training loop as torch's tutorials write it: TensorDataset, random_split, DataLoader, nn.MSELoss, optim."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
@@ -12,6 +14,10 @@ from relufit.checks import check_input, check_shapes, check_training
 from relufit.data import Plan
 from relufit.optim import SGD, Adam, Momentum, Optimizer, State
 from relufit.params import Array, Params
+
+MOMENTS: dict[type[Optimizer], tuple[str, ...]] = {  # names of torch's moments, in the order of State.moments
+    SGD: (), Momentum: ("momentum_buffer",), Adam: ("exp_avg", "exp_avg_sq"),
+}  # fmt: skip
 
 
 class TwoReLUNet(nn.Module):
@@ -93,21 +99,16 @@ def _parameters(model: TwoReLUNet) -> tuple[torch.Tensor, ...]:
 
 
 def _optimizer(model: TwoReLUNet, optimizer: Optimizer, state: State) -> torch.optim.Optimizer:
-    """Torch's own optimizer, going on from the moments of `state`."""
-    optim: torch.optim.Optimizer
-    names: tuple[str, ...]
-    match optimizer:
-        case SGD():
-            return torch.optim.SGD(model.parameters(), lr=optimizer.learning_rate)
-        case Momentum():
-            optim = torch.optim.SGD(model.parameters(), lr=optimizer.learning_rate, momentum=optimizer.momentum)
-            names = ("momentum_buffer",)
-        case Adam():
-            betas = optimizer.beta1, optimizer.beta2
-            optim = torch.optim.Adam(model.parameters(), lr=optimizer.learning_rate, betas=betas, eps=optimizer.eps)
-            names = ("exp_avg", "exp_avg_sq")
+    """Torch's own optimizer, continuing from the moments of `state`."""
+    settings: dict[str, Any] = {"lr": optimizer.learning_rate}
+    if isinstance(optimizer, Adam):
+        settings |= {"betas": (optimizer.beta1, optimizer.beta2), "eps": optimizer.eps}
+    elif isinstance(optimizer, Momentum):
+        settings["momentum"] = optimizer.momentum
+    rule = torch.optim.Adam if isinstance(optimizer, Adam) else torch.optim.SGD
+    optim: torch.optim.Optimizer = rule(model.parameters(), **settings)
     for index, parameter in enumerate(_parameters(model)):
-        for name, moment in zip(names, state.moments, strict=True):
+        for name, moment in zip(MOMENTS[type(optimizer)], state.moments, strict=True):
             optim.state[parameter][name] = moment[index].t().clone(memory_format=torch.contiguous_format)
         if isinstance(optimizer, Adam):
             optim.state[parameter]["step"] = torch.tensor(float(state.step))
@@ -115,7 +116,6 @@ def _optimizer(model: TwoReLUNet, optimizer: Optimizer, state: State) -> torch.o
 
 
 def _state(model: TwoReLUNet, optim: torch.optim.Optimizer, optimizer: Optimizer, step: int) -> State:
-    names = {SGD: (), Momentum: ("momentum_buffer",), Adam: ("exp_avg", "exp_avg_sq")}[type(optimizer)]
     parameters = _parameters(model)
-    moments = (Params(*(optim.state[p][name].detach().t() for p in parameters)) for name in names)
+    moments = (Params(*(optim.state[p][name].detach().t() for p in parameters)) for name in MOMENTS[type(optimizer)])
     return State(Params(*(p.detach().t() for p in parameters)), tuple(moments), step)

@@ -15,7 +15,8 @@ from bench.agreement import gate
 from bench.analysis import comparison, frames
 from bench.grid.case import Case
 from bench.hardware import cpu_peaks
-from bench.measure import loading
+from bench.measure import gating
+from bench.measure.backends import load, unavailable
 from bench.recipes import RECIPES
 from bench.reporting.verdicts import crossover_in_words
 from relufit import Params, State
@@ -92,10 +93,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(RECIPES, kind.__name__.lower(), (f"{HERE}:{kind.__name__}", "numpy"))
     # The same classes as those that the table of recipes leads to, wherever this file was imported from.
     monkeypatch.setitem(sys.modules, HERE, sys.modules[__name__])
-    loading.load.cache_clear()
-    loading.unavailable.cache_clear()
+    load.cache_clear()
+    unavailable.cache_clear()
     monkeypatch.setattr(time, "perf_counter", lambda: Early.now)
-    monkeypatch.setattr(crossover.header.timing, "resolution", lambda: 1e-9)
+    monkeypatch.setattr(crossover.timing, "resolution", lambda: 1e-9)
     monkeypatch.setattr(cpu_peaks, "measure", lambda threads: {})
     monkeypatch.setattr(crossover.machine, "describe", lambda: MACHINE)
 
@@ -151,7 +152,7 @@ def test_agreement_is_checked_once_at_a_size(cross: Callable[..., Any], monkeypa
         seen.append((backend.name, case.batch))
         return compare(backend, case, plan)
 
-    monkeypatch.setattr(gate, "compare", noted)
+    monkeypatch.setattr(gating, "compare", noted)
     cross("early", "behind", "--most", "8")
     assert seen == [("early", 1), ("behind", 1), ("early", 8), ("behind", 8)]
 

@@ -8,7 +8,7 @@ import pytest
 
 from bench import gpu
 from bench.hardware import nvidia
-from bench.measure.loading import unavailable
+from bench.measure.backends import unavailable
 
 ROOT = Path(__file__).parents[2]
 

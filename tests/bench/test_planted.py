@@ -30,6 +30,7 @@ import numpy as np, pytest
 from bench.grid.case import Case
 from bench.grid.profiles import PROFILES
 from bench.grid.workloads import WORKLOADS, Shown, Workload
+from bench.measure.throughput import time_rounds
 
 WORKLOADS["doubling"] = {ROW}
 PROFILES["quick"] = lambda: [Case("doubling", 40)]
@@ -37,7 +38,7 @@ PROFILES["quick"] = lambda: [Case("doubling", 40)]
 @pytest.mark.work("doubling")
 def test_doubling(trial):
     x = trial.backend.to_device(np.ones((trial.case.batch, 1), trial.case.dtype))
-    trial.time(lambda: x + x)
+    time_rounds(trial, lambda: x + x)
 """
 
 

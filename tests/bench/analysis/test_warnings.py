@@ -14,7 +14,9 @@ from trials import make
 from bench.analysis import throughput, warnings
 from bench.analysis.frames import Run, read
 from bench.grid.case import Case
+from bench.measure import throughput as measuring
 from bench.measure import timing
+from bench.measure.drawing import draw_samples
 from bench.reporting import throughput_tables
 from bench.reporting.document import markdown
 from relufit.backends.numpy import NumpyBackend
@@ -161,12 +163,12 @@ def asynchronous(request: pytest.FixtureRequest) -> Iterator[Asynchronous]:
 def test_a_backend_that_forgets_to_synchronize_is_found(asynchronous: Asynchronous, tmp_path: Path) -> None:
     """A row whose clock saw launches only says so; the same device in good order is believed."""
     run, lines = make(Case("gradient", 20, 4), asynchronous)
-    params, samples = run.on_device()
+    params, samples = draw_samples(run)
     call = lambda: asynchronous.loss_and_grads(params, samples)  # noqa: E731
     clock = timing.synchronized_clock(asynchronous)
     # The fixture of pytest-benchmark is not at hand here: what it would have measured.
     run.benchmark.seconds = min(timing.seconds_per_call(call, clock, 1) for _ in range(5))  # type: ignore[attr-defined]
-    run.time(call)
+    measuring.time_rounds(run, call)
     words = seen(tmp_path, read_back_seconds=lines[0]["read_back_seconds"], seconds=lines[0]["seconds"])
     assert ("unsynchronized" in words) == (not asynchronous.synchronizes)
 

@@ -10,7 +10,7 @@ import pytest
 
 from bench.hardware import machine
 from bench.hardware.memory import _largest_reading
-from bench.measure.loading import unavailable
+from bench.measure.backends import unavailable
 
 
 def test_a_machine_is_described_without_its_name() -> None:

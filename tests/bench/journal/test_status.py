@@ -8,7 +8,7 @@ from journals import line, make, write
 from bench import report
 from bench.journal import resume
 from bench.journal.status import Disagreement, Status, status_of, statuses
-from bench.measure.budget import Unsuitable
+from bench.measure.trial import Unsuitable
 
 GUIDE = Path(__file__).resolve().parents[3] / "bench" / "README.md"
 

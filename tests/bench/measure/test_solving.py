@@ -9,7 +9,8 @@ from bench.grid.case import SOLVERS, Case
 from bench.grid.profiles import grid
 from bench.journal.status import Disagreement
 from bench.measure import solving
-from bench.measure.solving import Diverging, Solving
+from bench.measure.learning import Diverging
+from bench.measure.solving import Solving
 from relufit import Params, fit
 from relufit.backends.numpy import NumpyBackend
 from relufit.fits import errors_against

@@ -1,4 +1,4 @@
-"""Backends and recipes by name, for the benchmarks and the tests; what cannot run here is a skip with its reason.
+"""Backends and recipes by name: which run here, and what each says of itself; others are a skip with the reason.
 
 RELUFIT_REQUIRE=cupy,torch-cuda turns those skips into failures, so that a GPU run cannot pass by skipping.
 """
@@ -6,9 +6,11 @@ RELUFIT_REQUIRE=cupy,torch-cuda turns those skips into failures, so that a GPU r
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 
+from bench.hardware import machine
 from bench.recipes import RECIPES
 from relufit import backends
 from relufit.backend import Backend
@@ -45,7 +47,7 @@ def load_or_skip(name: str) -> Backend:
 
 
 def has_failed(name: str) -> bool:
-    """Whether the device of a backend has been left in an error state, in which it can do nothing more."""
+    """Whether the device of a backend is in an error state, in which nothing more can run on it."""
     if unavailable(name) is not None or load(name).device == "cpu":
         return False
     try:
@@ -53,3 +55,14 @@ def has_failed(name: str) -> bool:
     except Exception:  # each library has errors of its own
         return True
     return False
+
+
+def state(name: str) -> dict[str, Any]:
+    """Why a backend cannot run here, or what it says of itself under the settings that it is measured with."""
+    if (reason := unavailable(name)) is not None:
+        return {"reason": reason, "facts": {}}
+    with load(name).pinned():
+        facts = load(name).facts()
+    if "numpy" in facts:  # numpy does not report the number of threads of its BLAS
+        facts.setdefault("threads", str(machine.blas_threads("numpy")))
+    return {"reason": None, "facts": facts}

@@ -1,0 +1,132 @@
+"""One run of `pytest bench`: its cases and backends in their order, its time budget, what is done, and its journal.
+
+bench/conftest.py has pytest's hooks, which call this.
+"""
+
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.grid.case import Case
+from bench.grid.profiles import QUICK
+from bench.grid.selection import select
+from bench.grid.workloads import workload
+from bench.journal import resume
+from bench.journal.reader import read_lines
+from bench.journal.writer import Journal
+from bench.measure import backends, recording
+from bench.measure.timing import MAX_ROUNDS, ROUND_SECONDS, SHARE_FOR_ROUNDS
+from bench.measure.trial import Past, Unsuitable
+
+ORDER_SEED = 0
+QUICK_SECONDS = 110.0  # with what is compiled and probed before, under 3 minutes
+CASE_SECONDS = {"full": 0.6, "headline": 3.0, "solvers": 10.0}  # without a limit
+MAX_CASE_SECONDS = 2.0
+
+Key = tuple[Case, str, int]  # what one benchmark measures: a case, a backend's name, the number of the pass
+
+
+class Budget:
+    """The time that is left, shared evenly over the cases that are left; without a limit, `case_seconds` for each."""
+
+    def __init__(self, seconds: float | None, cases: int, case_seconds: float = MAX_CASE_SECONDS) -> None:
+        self.seconds, self.cases_left, self.start = seconds, cases, time.monotonic()
+        self.case_seconds = case_seconds
+
+    @property
+    def round_seconds(self) -> float:
+        """The least length of a round; without a limit, the rounds fill the time of the case.
+
+        Other processes disturb a machine for milliseconds at a time: a round as short is disturbed fully or not at all.
+        """
+        if self.seconds is not None:
+            return ROUND_SECONDS
+        return max(ROUND_SECONDS, SHARE_FOR_ROUNDS * self.case_seconds / MAX_ROUNDS)
+
+    def next_share(self) -> float:
+        """Seconds for the next case. Raises Unsuitable when the budget is spent."""
+        if self.seconds is None:
+            return self.case_seconds
+        left = self.seconds - (time.monotonic() - self.start)
+        if left <= 0:
+            raise Unsuitable(f"the time budget of {self.seconds:g} s was spent; --seconds or --profile full gives more")
+        share = left / max(1, self.cases_left)
+        self.cases_left -= 1
+        return min(share, max(MAX_CASE_SECONDS, self.case_seconds))
+
+
+class Session:
+    """What the options of a run ask for, and what is done of it. Raises RelufitError for options that do not fit."""
+
+    def __init__(self, option: Any) -> None:
+        self.option = option
+        self.cases, self.names = select(option)
+        self.past = Past()
+        self.hung: dict[str, str] = {}  # backends that are not tried again, and why
+        self.nothing_left = False  # whether the journal holds all that was asked for
+        self.journal: Journal | None = None  # once it is open
+        self._rank = {
+            case: (place, random.Random(f"{ORDER_SEED} {case}").sample(self.names, len(self.names)))
+            for place, case in enumerate(self.cases)
+        }
+
+    @property
+    def seconds(self) -> float | None:
+        """The limit of the run; None without one."""
+        return self.option.seconds or (QUICK_SECONDS if self.option.profile == QUICK else None)
+
+    def keys(self, work: str) -> list[Key]:
+        """What is measured of this workload. Later passes repeat what is timed, not what is learned or compared."""
+        passes = range(self.option.passes if workload(work).repeated else 1)
+        own = [case for case in self.cases if case.work == work]
+        return [(case, name, number) for case in own for name in self.names for number in passes]
+
+    def turn(self, key: Key | None) -> tuple[int, int, int]:
+        """The place in the order of a run: pass by pass, most valuable case first.
+
+        Within a case the backends follow in a seeded order, each pass the other way round.
+        """
+        if key is None:
+            return -1, 0, 0
+        case, name, number = key
+        place, order = self._rank[case]
+        return number, place, order.index(name) * (-1 if number % 2 else 1)
+
+    def budget(self, cases: int, timed: bool) -> Budget:
+        """The time for so many cases; where nothing is timed every body runs once, however long that takes."""
+        seconds = self.seconds if timed else None
+        return Budget(seconds, cases, CASE_SECONDS.get(self.option.profile, MAX_CASE_SECONDS))
+
+    def finished(self) -> set[Key]:
+        """What the journal of --resume holds. Raises RelufitError where it is of a run with other options."""
+        path = self.option.resume
+        if path.is_file():  # else the next line reports that it is missing
+            resume.demand_same_run(path, self.option)
+        self.open_journal()  # which adds a row for the case in which the run was ended
+        self.hung = resume.hung(path)
+        return resume.finished(path)
+
+    def open_journal(self) -> Journal:
+        """The journal of this run, begun or resumed at the first call."""
+        if self.journal is None:
+            path = self.option.resume
+            self.journal = self._begin() if path is None else self._resume(path)
+        return self.journal
+
+    def _begin(self) -> Journal:
+        settings = {
+            **{name: getattr(self.option, name) for name in ("profile", "seconds", "threads")},
+            "order_seed": ORDER_SEED,
+            "isolated": self.option.isolate,
+            "selection": resume.selection(self.option),
+        }
+        return Journal.begin(Path(self.option.results), recording.first_line(self.names, settings))
+
+    def _resume(self, path: Path) -> Journal:
+        """Open a journal again, and describe the backends that it does not know."""
+        journal = Journal.resume(path)
+        for name in self.names:
+            if name not in read_lines(path)[0]["backends"]:
+                journal.write({"kind": "backend", "backend": name, **backends.state(name)})
+        return journal
