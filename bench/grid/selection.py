@@ -1,4 +1,4 @@
-"""The command line's choice: which cases and which backends a run measures."""
+"""The cases and backends of a run, chosen by the options of the command line."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -19,8 +19,8 @@ USUAL = {"batch": 800, "hidden": 512, "dtype": "float32", "target": "sin"}
 def select(option: Any) -> tuple[list[Case], list[str]]:
     """The cases and backends that the options ask for. Raises RelufitError for what does not exist.
 
-    A value that is asked for takes the place of the usual one in every case that it concerns; the other values of the
-    grid stay only where they were asked for.
+    A value given by an option replaces the usual one in every case that it concerns; cases with another value are left
+    out unless the option gives that value too.
     """
     cases = grid(option.profile)
     wanted: dict[str, list[Any]] = {
@@ -40,7 +40,7 @@ def select(option: Any) -> tuple[list[Case], list[str]]:
 
 
 def usual_names(profile: str) -> list[str]:
-    """The backends of a run that names none: all; where solvers are compared, one that is fast on any machine."""
+    """The backends of a run without --backend: all of them, and for the profile solvers one that is fast on a CPU."""
     if profile != "solvers":
         return known_names()
     return ["numba" if find_spec("numba") else "numpy"]  # to probe it would load it, before its threads are set
@@ -57,7 +57,7 @@ def _with_values(case: Case, name: str, values: list[Any]) -> list[Case]:
 
 
 def is_backend(name: str) -> bool:
-    """Whether the name is in a table, or is a device of torch that no table lists."""
+    """Whether a backend of that name exists; torch has devices that no table lists."""
     if name in known_names():
         return True
     try:

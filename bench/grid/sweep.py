@@ -1,4 +1,4 @@
-"""What a crossover asks: from which size on does B overtake A, at which work, between which sizes.
+"""The sweep of a crossover: two backends, one kind of work, and the size that varies, with its ends.
 
 Each field is declared once: the command line, the first line of the journal (`settings`, `crossover`) and the report
 read it from here.
@@ -50,7 +50,7 @@ class Sweep:
 
     @property
     def avoided(self) -> tuple[int, ...]:
-        """Sizes that are not measured: a step at the batch of minibatches goes through an epoch of them, none else."""
+        """Sizes that are not measured: at N = 32 a step is one of an epoch of minibatches, at no other size."""
         return (MINIBATCH,) if self.work == "step" and self.over == "batch" else ()
 
     def case(self, size: int) -> Case:
@@ -59,17 +59,17 @@ class Sweep:
         return Case(self.work, batch, hidden, self.dtype, optimizer=self.optimizer)
 
     def words(self) -> str:
-        """The circumstances: "gradient, H = 512, float32"."""
+        """The work, the fixed size and the dtype: "gradient, H = 512, float32"."""
         work = f"{self.optimizer} {self.work}" if self.optimizer else self.work
         return f"{work}, {SYMBOLS[self.other]} = {self.fixed}, {self.dtype}"
 
     @property
     def title(self) -> str:
-        """All of it in a few words."""
+        """The title of its tables: "numpy or torch-cpu, gradient, H = 512, float32"."""
         return f"{self.a} or {self.b}, {self.words()}"
 
     def slug(self) -> str:
-        """The same sweep as part of a file's name; between which sizes it was asked is no part of it."""
+        """The sweep as part of a file's name, without the ends of its sizes."""
         usual = self.fixed == FIXED[self.other]
         parts = [
             *(self.a, "to", self.b, "over", self.over, self.optimizer, self.work),
@@ -79,12 +79,12 @@ class Sweep:
         return re.sub(r"[^a-z0-9]+", "-", "-".join(filter(None, parts)).lower()).strip("-")
 
     def settings(self) -> dict[str, Any]:
-        """What the journal keeps of it."""
+        """Its fields, for the journal."""
         return asdict(self)
 
 
 def read(found: object) -> Sweep | None:
-    """The sweep that a journal holds; None where it holds none, or no whole one."""
+    """The sweep that a journal holds; None where it holds none, or lacks a field."""
     if not isinstance(found, dict):
         return None
     values: list[Any] = [found.get(item.name) for item in fields(Sweep)]

@@ -1,6 +1,6 @@
-"""What went on beside a measurement: page faults, the cores it used, and what else had the machine meanwhile.
+"""Interference during a measurement: its page faults, the cores it used, and those of other processes and guests.
 
-The counters are the system's own and cost some microseconds; they are read before and after the rounds, never within.
+The system's counters take some microseconds to read; they are read before and after the rounds, never within.
 """
 
 import time
@@ -20,7 +20,7 @@ class Reading(NamedTuple):
     busy_seconds: float  # of all cores, by every process
     stolen_seconds: float  # of all cores, by other guests of the machine that this one runs on
     throttled_seconds: float  # for which a container's quota has held its processes back
-    faults: int | None  # that needed no disk; None where the system does not count them
+    faults: int | None  # minor page faults; None where the system does not count them
 
 
 def read() -> Reading:
@@ -38,7 +38,7 @@ def read() -> Reading:
 
 
 def between(before: Reading, after: Reading, calls: int) -> dict[str, Any]:
-    """What a row says of the time between two readings, in which a call was made so many times; cores are averages."""
+    """The fields of a row for the time between two readings, with `calls` calls in it; cores are averages."""
     wall = max(after.wall_seconds - before.wall_seconds, 1e-9)
     own = after.own_seconds - before.own_seconds
     others = after.busy_seconds - before.busy_seconds - own
@@ -54,7 +54,7 @@ def between(before: Reading, after: Reading, calls: int) -> dict[str, Any]:
 
 
 def minor_faults() -> int | None:
-    """Page faults of this process so far that needed no disk; None where the system does not count them."""
+    """Minor page faults of this process so far (no disk read); None where the system does not count them."""
     try:
         import resource
     except ImportError:  # Windows
@@ -63,7 +63,7 @@ def minor_faults() -> int | None:
 
 
 def _throttled_seconds() -> float:
-    """Of the container that this process is in; 0 where there is none, or no quota."""
+    """Seconds for which the container of this process was throttled; 0 without a container or a quota."""
     try:
         lines = CPU_STAT.read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Which machine, and in which state: what a reader needs in order to trust a number, and to repeat it."""
+"""The machine as hardware, software and settings: what is needed to trust a number and to repeat it."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ ALLOCATOR_VARIABLES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALL
 
 
 def describe() -> dict[str, Any]:
-    """The machine as hardware and software; never its name on a network."""
+    """The machine as hardware and software, without its host name."""
     cpu = cpuinfo.get_cpu_info()
     gpu = gpus()
     cores = psutil.cpu_count(logical=False) or psutil.cpu_count()
@@ -74,7 +74,7 @@ def share_gpu_memory() -> None:
 
 
 def threads_in_force() -> dict[str, int]:
-    """Threads that each native library will use, as it says itself."""
+    """Threads that each loaded native library reports."""
     return {
         Path(pool["filepath"]).name.partition(".")[0].partition("-")[0]: pool["num_threads"]
         for pool in threadpoolctl.threadpool_info()
@@ -82,24 +82,24 @@ def threads_in_force() -> dict[str, int]:
 
 
 def blas_threads(package: str) -> int | None:
-    """Threads of the BLAS that comes with a package, else of any; None where no BLAS is loaded."""
+    """Threads of the BLAS of a package, else of any BLAS; None where none is loaded."""
     found = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
     own = [pool for pool in found if package in Path(pool["filepath"]).parent.name]
     return next((int(pool["num_threads"]) for pool in (*own, *found)), None)
 
 
 def environment() -> dict[str, str]:
-    """Variables that change what is measured, where they are set."""
+    """The environment variables that are set and change what is measured."""
     return {name: os.environ[name] for name in (*THREAD_VARIABLES, *ALLOCATOR_VARIABLES) if name in os.environ}
 
 
 def available_bytes() -> int:
-    """Memory that this process can take without swapping, within the limits of a container."""
+    """Free memory for this process, within the limits of a container, without swapping."""
     return free_bytes()
 
 
 def load_average() -> float | None:
-    """Processes that wanted a core in the last minute, on average; None where the system does not say."""
+    """The load average of the last minute; None where the system has none."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 

@@ -21,7 +21,7 @@ def peak_bytes(backend: Backend, call: Callable[[], Any]) -> tuple[int, str]:
     On a device with its own memory, its allocator's peak. On the host, the kernel's high-water mark of resident memory
     where it can be reset (Linux), else the largest of readings a millisecond apart, which can miss a short peak.
     """
-    call()  # what is allocated once and kept is not the call's
+    call()  # allocations that are made once and kept do not count
     backend.synchronize()
     before = backend.memory()
     if before is not None:
@@ -30,7 +30,7 @@ def peak_bytes(backend: Backend, call: Callable[[], Any]) -> tuple[int, str]:
         after = backend.memory()
         assert after is not None
         return after["peak"] - before["held"], "device allocator"
-    gc.collect()  # garbage that was collected during the call would be taken off what the call needs
+    gc.collect()  # garbage collected during the call would lower the reading
     return_free_memory()
     if _reset_high_water_mark():
         resident = _status_bytes("VmRSS")
@@ -40,7 +40,7 @@ def peak_bytes(backend: Backend, call: Callable[[], Any]) -> tuple[int, str]:
 
 
 def return_free_memory() -> None:
-    """Give what malloc keeps for later back to the system, so that it shows what is in use."""
+    """Return freed memory that malloc keeps to the system, so that resident memory shows what is in use."""
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl has not
         if trim is not None:

@@ -33,9 +33,9 @@ def _device() -> tuple[Any, Any] | None:
 
 
 def state() -> dict[str, Any] | None:
-    """Watts, clocks in MHz, degrees, why it is slowed down, and how many other processes use it; None without NVML.
+    """Watts, clocks in MHz, degrees, reasons of throttling, and the processes on it; None without NVML.
 
-    What a device does not tell (a part of one may not) is left out.
+    Values that the device does not report, as a partitioned one may not, are left out.
     """
     found = _device()
     if found is None:
@@ -59,7 +59,7 @@ def state() -> dict[str, Any] | None:
 
 
 def free_bytes() -> int | None:
-    """Memory of the first GPU that nobody holds; None without NVML."""
+    """Free memory of the first GPU; None without NVML."""
     found = _device()
     return None if found is None else int(found[0].nvmlDeviceGetMemoryInfo(found[1]).free)
 
@@ -70,7 +70,7 @@ def throttled(reasons: int) -> str:
 
 
 def kernels_per_call(call: Callable[[], Any], synchronize: Callable[[], None]) -> int | None:
-    """Kernels that the device runs for one call, whichever library asks for them; None where nobody can count.
+    """Kernels that the device runs for one call, of whichever library; None where they cannot be counted.
 
     torch's profiler counts for the whole process (it asks CUPTI), so torch with CUDA must be there.
     """
