@@ -25,8 +25,8 @@ from bench.grid.sweep import FIXED, MOST, Sweep
 from bench.hardware import machine
 from bench.journal.writer import RESULTS, Journal
 from bench.measure import recording
-from bench.measure.crossover import Search
 from bench.measure.backends import unavailable
+from bench.measure.crossover import Search
 from bench.measure.throughput import WORK
 from bench.recipes import known_names
 from bench.reporting import figures, terminal

@@ -41,6 +41,8 @@ class History:
     test_mse: list[float] = field(default_factory=list)  # at each look; nan where no samples are held out
 
     def __repr__(self) -> str:
+        if len(self.loss) == 1:  # of a solver without epochs
+            return f"History(loss {self.loss[0]:.2g})"
         losses = f", loss {self.loss[0]:.2g} to {self.loss[-1]:.2g}" if self.loss else ""
         return f"History({counted(len(self.loss), 'epoch')}{losses})"
 

@@ -245,7 +245,7 @@ def main(given: Sequence[str] | None = None) -> None:
         error.show()  # type: ignore[attr-defined]  # the help, where nothing was asked for
         sys.exit(2)
     except RelufitError as error:
-        _end(str(error))
+        _end(words.as_options(str(error)))
     except MemoryError:
         _end("this does not fit in memory; take fewer samples or hidden units")
     sys.exit(code)

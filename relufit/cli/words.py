@@ -1,6 +1,7 @@
 """From the words of the command line to values: numbers, intervals, names. Errors name the option and show the word."""
 
 import ast
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,20 @@ from relufit import targets
 from relufit.errors import RelufitError
 
 WITHOUT_VALUE = ("--json", "--help")  # options after which a word is no value of theirs
+
+
+# Options as the errors of the library name them.
+_OPTION = re.compile(r"\b(batch_size|learning_rate|test_fraction)\b|\b(solver|hidden|backend)='([\w-]+)'")
+
+
+def as_options(sentence: str) -> str:
+    """The sentence of a library's error with the options of the command line: --batch-size for batch_size."""
+
+    def option(found: re.Match[str]) -> str:
+        name, assigned, value = found.groups()
+        return f"--{name.replace('_', '-')}" if name else f"--{assigned} {value}"
+
+    return _OPTION.sub(option, sentence)
 
 
 def whole(option: str, text: str | None, least: int = 1, others: str = "") -> int | None:

@@ -144,15 +144,17 @@ def _with_neighbours(found: list[Spline]) -> list[Spline]:
     shifts, exchanges = int(part * SHIFTED), int(part * EXCHANGED)
     for _ in range(NEIGHBOURS if shifts else 0):
         best, table = best_of(found), found[0].pieces.sampled
-        starts = lowest(table, shifted(best.knots, best.slopes, held), shifts)
+        moved = shifted(best.knots, best.slopes, held)
+        # A jump is one piece: more of them inside would be narrower than the network can be sure of.
+        narrow = 0.99 * table.narrowest
+        moved = moved[(np.diff(moved) < narrow).sum(axis=1) <= (best.lengths < narrow).sum()]
+        starts = lowest(table, moved, shifts)
         if exchanges:
             starts = np.concatenate([starts, lowest(table, exchanged(table, best.knots), exchanges)])
         if not len(starts):
             break
-        ended, limit = (
-            improve_all(solve(table, starts), held, FEW_STEPS if len(best.slopes) <= FEW else 4),
-            solve(table, best.knots).squares,
-        )
+        limit = solve(table, best.knots).squares
+        ended = improve_all(solve(table, starts), held, FEW_STEPS if len(best.slopes) <= FEW else STEPS_OF_NEIGHBOURS)
         for i in different(ended.squares)[: None if len(best.slopes) <= FEW else FOLLOWED]:
             if ended.squares[i] <= NEIGHBOUR_RIVAL * limit and abs(ended.squares[i] - limit) > ALIKE * limit:
                 spline = solve(best.pieces, ended.knots[i])

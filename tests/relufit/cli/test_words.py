@@ -193,11 +193,11 @@ def test_backends_may_have_spaces_between_them() -> None:
     [
         (["--solver", "spline", "--backend", "nonsense"], "does not use backend"),
         (["--solver", "spline", "--scheme", "he", "--epochs", "9"], "does not use epochs, scheme"),
-        (["--tolerance", "0.1", "--batch-size", "9"], "solver='spline' does not use batch_size"),
+        (["--tolerance", "0.1", "--batch-size", "9"], "--solver spline does not use --batch-size"),
         (["--solver", "spline", "--dtype", "float64"], "does not use dtype"),
         (
             ["--solver", "lbfgs", "--batch-size", "9"],
-            "solver='lbfgs' does not use batch_size",
+            "--solver lbfgs does not use --batch-size",
         ),
     ],
 )

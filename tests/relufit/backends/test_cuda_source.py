@@ -6,24 +6,24 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 
+import cuda_on_host
 import numpy as np
 import pytest
 from conformance import REQUIREMENTS
-from cuda_on_host import DEADLOCK, HostFused, HostGraph, HostHinge, HostKernels, HostTrain
+from cuda_on_host import DEADLOCK, HostKernels
+from cuda_runs import HOST, adversarial, digest
 
 from bench.agreement import comparison, error_bounds
 from bench.hardware import gpu_peaks
 from bench.measure.backends import load_or_skip
-from relufit import Backend, Params, Plan, Sizes, draw_plan, init_params
+from relufit import Backend, Plan, Sizes, draw_plan, init_params
 from relufit.backends.cuda import sources
 from relufit.backends.cuda.sources import sizes, source
 from relufit.optim import SGD, Adam, Momentum, Optimizer
 
 pytestmark = pytest.mark.cuda_source
-HOST = {"cupy-fused": HostFused, "cupy-graph": HostGraph, "cupy-train": HostTrain, "cupy-hinge": HostHinge}
 RULES = [SGD(1e-4), Momentum(1e-4), Adam(1e-3)]
 # Of a kernel in the worst case of H = 64, 512 and 1024 and of all optimizers: registers a thread.
 REGISTERS = {
@@ -93,20 +93,6 @@ def test_conforms(name: str, requirement: str) -> None:
     REQUIREMENTS[requirement](HOST[name](name))
 
 
-def adversarial(hidden: int, samples: int) -> tuple[Params, np.ndarray, np.ndarray]:
-    """Knots on samples, zero biases, w1 = 0, units that are never on, repeated x, a target that is not smooth."""
-    params = init_params(hidden)
-    rng = np.random.default_rng(1)
-    x = rng.uniform(-6, 6, (samples, 1)).astype(np.float32)
-    x[: samples // 4] = np.round(x[: samples // 4])
-    w1, b1 = params.w1.copy(), params.b1.copy()
-    b1[: hidden // 4] = -(w1[0, : hidden // 4] * x[np.arange(hidden // 4) % samples, 0])
-    b1[hidden // 4 : hidden // 3] = 0
-    w1[0, hidden // 3 : hidden // 2] = 0
-    b1[-1] = -1e3
-    return params._replace(w1=w1, b1=b1), x, np.sign(np.sin(x)).astype(np.float32)
-
-
 def places(*names: str) -> list[object]:
     """Each of the backends with its kernels on the host, and where there is a GPU as it is."""
     on_host = [pytest.param(HOST[name], name, id=f"{name}-on-host") for name in names]
@@ -142,20 +128,6 @@ def test_trains_as_float64_does(
         comparison.demand(comparison.compare_training(backend, params, x, np.sin(y), rule, plans[plan], many=many))
 
 
-def digest(name: str, seed: int) -> str:
-    """Of the bits of a gradient, an output, and of what training ends in, with the threads in this order."""
-    backend = HOST[name](name)
-    backend.seed = seed
-    params, x, y = adversarial(200, 330)
-    samples, rule = backend.samples(x, y), Adam(1e-3)
-    loss, grads = backend.loss_and_grads(params, samples)
-    found = [loss, *grads, backend.forward(params, x)]
-    for plan in (draw_plan(330, batch=40, epochs=1), Plan(None, 330, 2)):
-        state, losses = backend.train(rule.init(params), samples, rule, plan, range(plan.epochs))
-        found += [losses, *state.params, *(array for moment in state.moments for array in moment)]
-    return sha256(b"".join(np.asarray(array).tobytes() for array in found)).hexdigest()
-
-
 @pytest.mark.parametrize("name", list(HOST))
 def test_the_order_of_threads_changes_no_bit(name: str) -> None:
     """Threads in order, or shuffled at every turn, give the same bits: nothing is read before it is written."""
@@ -181,7 +153,7 @@ from pathlib import Path
 sys.path[:0] = sys.argv[2:4]
 from relufit.backends.cuda import sources
 sources.FOLDER = Path(sys.argv[1])
-from test_cuda_source import HOST, digest
+from cuda_runs import HOST, digest
 for name, before in zip(sys.argv[4::2], sys.argv[5::2]):
     for seed in (0, 1):
         if digest(name, seed) != before:
@@ -197,7 +169,10 @@ def test_a_missing_barrier_is_seen(file: str, place: int, tmp_path: Path) -> Non
     text = (tmp_path / file).read_text()
     cut = list(BARRIER.finditer(text))[place]
     (tmp_path / file).write_text(text[: cut.start()] + ";" + text[cut.end() :])
-    here, before = Path(__file__).parent, [part for name in USERS[file] for part in (name, digest(name, 0))]
+    here, before = (
+        Path(cuda_on_host.__file__).parent,
+        [part for name in USERS[file] for part in (name, digest(name, 0))],
+    )
     done = subprocess.run(
         [sys.executable, "-c", MUTANT, str(tmp_path), str(here.parent), str(here), *before],
         capture_output=True, check=False, timeout=300,
@@ -207,7 +182,7 @@ def test_a_missing_barrier_is_seen(file: str, place: int, tmp_path: Path) -> Non
 
 SANITIZED = """
 import sys
-from test_cuda_source import adversarial
+from cuda_runs import adversarial
 from relufit import Adam, Plan, draw_plan
 from relufit.backends import create
 from relufit.optim import map_arrays
@@ -244,7 +219,7 @@ def test_the_sanitizer_finds_nothing(name: str, tool: str) -> None:
         SANITIZED,
         name,
     ]
-    here = Path(__file__).parent
+    here = Path(cuda_on_host.__file__).parent
     found = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=120,
         env={**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{here.parent}"},

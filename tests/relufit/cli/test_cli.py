@@ -180,9 +180,9 @@ def test_a_table_for_a_person(table: Path) -> None:
         (("--x", "t"), "--x and --y"),
         (("--x", "t", "--y", "v", "--hidden", "600"), "different x"),
         (("--x", "t", "--y", "v", "--domain=0,1"), "domain is the interval of a function"),
-        (("--x", "t", "--y", "v", "--learning-rate", "0.1"), "solver='adam'"),
+        (("--x", "t", "--y", "v", "--learning-rate", "0.1"), "--solver adam"),
         (("--x", "t", "--y", "v", "--n", "50"), "n is the number of samples of a function"),
-        (("--x", "t", "--x", "w", "--y", "v", "--tolerance", "1"), "solver='spline'"),
+        (("--x", "t", "--x", "w", "--y", "v", "--tolerance", "1"), "--solver spline"),
     ],
 )
 def test_bad_tables_are_a_sentence(table: Path, words: tuple[str, ...], message: str) -> None:

@@ -1,4 +1,4 @@
-"""The curvature of the loss where numbers are large; tests/test_theory.py has it where they are not."""
+"""The curvature of the loss where numbers are large; test_theory.py has it where they are not."""
 
 import contextlib
 

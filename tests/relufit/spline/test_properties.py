@@ -96,6 +96,13 @@ def test_many_more_units_of_a_table_are_not_worse(block: int) -> None:
     none_of(faults, most=1)
 
 
+def test_more_units_leave_a_jump_as_it_is() -> None:
+    """A jump is one piece, however many units there are: 4 to 8 units made it narrower, and more did not."""
+    target = random_function(529)  # a square wave with one jump
+    errors = [spline(target, hidden=hidden).metrics["mse"] for hidden in range(2, 14)]
+    np.testing.assert_allclose(errors, errors[0], rtol=1e-3)
+
+
 @pytest.mark.parametrize(("seed", "units"), [(533, (48, 99)), (553, (100, 160)), (572, (64, 99)), (589, (128, 160))])
 def test_where_few_pieces_have_most_of_the_error_all_samples_are_a_start(seed: int, units: tuple[int, int]) -> None:
     """Spikes and saws in tables of 800 to 1900 samples: up to 10^4 times as much was left by more units."""
