@@ -21,7 +21,7 @@ from bench.measure import isolation
 from relufit import backends
 from relufit.errors import RelufitError
 
-TESTS = ("tests/test_cuda_source.py", "tests/test_backends.py")
+TESTS = ("tests/relufit/backends/test_cuda_source.py", "tests/relufit/backends/test_conformance.py")
 TESTS_SHARE, REPORT_SECONDS = 0.35, 30.0  # of the budget; the rest is for the grid
 BESIDE = ("numpy", "numba", "torch-cpu")  # on the same machine, to compare with
 BAD = ("DISAGREES", "CRASHED", "TIMEOUT", "OOM")
