@@ -2,12 +2,16 @@
 
 import os
 
+import hypothesis
 import pytest
 
 from bench.hardware import machine
 from bench.recipes import known_names
 from relufit import backends
 
+# Times of single examples say nothing on a loaded machine.
+hypothesis.settings.register_profile("relufit", deadline=None)
+hypothesis.settings.load_profile("relufit")
 pytest.register_assert_rewrite("conformance", "cleanness", "table_files")
 
 

@@ -1,7 +1,8 @@
 """The best linear spline with K pieces: Newton's method on values and knots together.
 
 Half the sum of squares has a banded Hessian in (v_0, t_0, v_1, t_1, ...), so that a joint step costs O(K). It is damped
-until the Hessian is positive definite and the error falls; Levenberg and Marquardt's way.
+until it is positive definite and the error falls, as Levenberg and Marquardt do. Where that takes much damping, which
+holds all knots back though few are at fault, terms with a residual as a factor (the curvature) count in part only.
 
 With n weight of samples per length, e = spline - target, hats phi and slopes s, the derivatives of half the squares are
 
@@ -14,8 +15,9 @@ in which phi_x = -1/h, 1/h in a piece of length h. A closed spline adds Lagrange
 the sum that is to be 0, and a border to the system.
 """
 
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +27,9 @@ from relufit.spline.pieces import Moments
 
 STEPS = 80  # at the most
 DAMPING = 1e-2  # of the first step
+STRONG = 2.0  # damping from which, if the Hessian is not positive definite yet, curvature gives way instead
 HOPELESS = 1e5  # damping at which no step is left that gains anything
+LEAST_SHARE = 0.1  # of the curvature: where less would do, none is taken
 ENOUGH = 1e-5  # part of the error: the second step in a row that gains less is the last
 PATIENCE = 4  # steps, tried or taken,
 LITTLE = 5e-4  # that together gain no more than this part of the error, are the last too
@@ -37,26 +41,29 @@ def improve(spline: Spline, held: np.ndarray, steps: int = STEPS) -> Spline:
     free = _free(spline.knots, held)
     if spline.is_converged or spline.is_exact or not free.any():
         return spline
-    damping, too_little, nearly_done = DAMPING, 0.0, False
+    damping, share, too_little, nearly_done = DAMPING, 1.0, 0.0, False
     squares = [spline.squares]
     equations: _Equations | None = None
     for _ in range(steps):
         equations = equations or _equations(spline, free)
-        step = _newton_step(equations, damping)
-        if step is None:  # not positive definite
+        step = _newton_step(equations, damping, share)
+        while step is None and damping >= STRONG and share > 0:
+            share = share / 2 if share > 2 * LEAST_SHARE else 0.0
+            step = _newton_step(equations, damping, share)
+        if step is None:
             too_little, damping = damping, max(4 * damping, DAMPING)
         else:
             tried = solve(spline.pieces, _moved(spline, step), spline.closure)
             gain = spline.squares - tried.squares
             if gain > 0:
                 small = gain < ENOUGH * spline.squares
-                if small and (nearly_done or damping < 1e-3):
+                if small and (nearly_done or (damping < 1e-3 and share == 1)):
                     return replace(tried, is_converged=True)
                 # Just above the least damping that makes the Hessian positive definite, steps are longest.
                 too_little /= 2
                 floor = 1.1 * too_little if damping < 2 * too_little else np.sqrt(damping * too_little)
                 spline, nearly_done, damping = tried, small, max(damping / 6, floor)
-                equations = None
+                share, equations = min(1.0, max(2 * share, 2 * LEAST_SHARE)), None
             else:
                 damping = max(4 * damping, 1e-3)
             squares.append(spline.squares)
@@ -116,13 +123,29 @@ def _chosen(mask: np.ndarray, first: Spline, second: Spline) -> Spline:
     )
 
 
-class _Equations(NamedTuple):
+@dataclass(frozen=True)
+class _Equations:
     """Of Newton's step from a spline, in (v_0, t_0, v_1, t_1, ...); banded.py says how the Hessian is laid out."""
 
+    spline: Spline
+    free: np.ndarray  # (..., K + 1): the knots that move
     hessian: np.ndarray  # (4, ..., 2 K + 2)
     downhill: np.ndarray  # (2, ..., 2 K + 2): against the gradient, which in v is 0 or what the closure holds; along it
     stiffness: np.ndarray  # (..., K + 1), what damping adds to the elements of t
-    is_closed: bool
+
+    @property
+    def is_closed(self) -> bool:
+        return self.spline.closure is not None
+
+    @cached_property
+    def products(self) -> np.ndarray:
+        """The Hessian without what residuals are a factor of, after Gauss and Newton: it is never indefinite."""
+        s, (left, both, right) = self.spline.slopes, self.spline.gram
+        at_knots, across = by_knot(s * s * left, s * s * right), by_knot(-s * left, -s * right)
+        band = np.zeros_like(self.hessian)
+        band[3, ..., 0::2] = self.hessian[3, ..., 0::2]
+        _fill(band, self.free, at_knots, across, (both, -s * both, -s * both, s * s * both))
+        return band
 
 
 def _equations(spline: Spline, free: np.ndarray) -> _Equations:
@@ -145,11 +168,7 @@ def _equations(spline: Spline, free: np.ndarray) -> _Equations:
     band = np.zeros((4, *spline.knots.shape[:-1], 2 * spline.knots.shape[-1]))
     diagonal = by_knot(left, right)
     band[3, ..., 0::2] = diagonal + ridge_of(diagonal)
-    band[3, ..., 1::2] = np.where(free, at_knots, 1.0)
-    between, now, after = free[..., :-1] & free[..., 1:], free[..., :-1], free[..., 1:]
-    band[2, ..., 1::2] = np.where(free, by_knot(v0t0, v1t1), 0.0)
-    band[2, ..., 2::2], band[1, ..., 2::2] = np.where(now, t0v1, 0.0), both
-    band[1, ..., 3::2], band[0, ..., 3::2] = np.where(between, t0t1, 0.0), np.where(after, v0t1, 0.0)
+    _fill(band, free, at_knots, by_knot(v0t0, v1t1), (both, t0v1, v0t1, t0t1))
 
     downhill = np.zeros((2, *band.shape[1:]))
     downhill[0, ..., 1::2] = np.where(free, by_knot(s * spline.residuals[0], s * spline.residuals[1]), 0.0)
@@ -158,16 +177,32 @@ def _equations(spline: Spline, free: np.ndarray) -> _Equations:
         downhill[1, ..., 0::2] = by_knot(-per_length, per_length)
         downhill[1, ..., 1::2] = np.where(free, by_knot(per_length * s, -per_length * s), 0.0)
         downhill[0, ..., 0::2] = spline.multiplier * downhill[1, ..., 0::2]
-    return _Equations(band, downhill, stiffness, spline.closure is not None)
+    return _Equations(spline, free, band, downhill, stiffness)
 
 
-def _newton_step(equations: _Equations, damping: Any) -> np.ndarray | None:
+def _fill(
+    band: np.ndarray, free: np.ndarray, at_knots: np.ndarray, across: np.ndarray, pairs: tuple[np.ndarray, ...]
+) -> None:
+    """Put derivatives by t into the band: (..., K + 1) by t t and by v t of a knot, and of the two ends of a piece.
+
+    Those (..., K) are by v v, t v, v t and t t, the left end first.
+    """
+    vv, tv, vt, tt = pairs
+    band[3, ..., 1::2] = np.where(free, at_knots, 1.0)
+    between, now, after = free[..., :-1] & free[..., 1:], free[..., :-1], free[..., 1:]
+    band[2, ..., 1::2] = np.where(free, across, 0.0)
+    band[2, ..., 2::2], band[1, ..., 2::2] = np.where(now, tv, 0.0), vv
+    band[1, ..., 3::2], band[0, ..., 3::2] = np.where(between, tt, 0.0), np.where(after, vt, 0.0)
+
+
+def _newton_step(equations: _Equations, damping: Any, share: float = 1.0) -> np.ndarray | None:
     """By how much each knot moves, (..., K + 1); None where the damped Hessian is not positive definite.
 
     `damping` is a number; (S, 1) of splines side by side, and those whose Hessian is not stay where they are. Of closed
     splines, and side by side, that is told by the sign of a determinant, which is wrong for some: their error may rise.
     """
-    band, downhill = equations.hessian.copy(), equations.downhill
+    hessian, downhill = equations.hessian, equations.downhill
+    band = hessian.copy() if share == 1 else equations.products + share * (hessian - equations.products)
     band[3, ..., 1::2] += damping * equations.stiffness
     if not equations.is_closed and band.ndim == 2:
         solved = definite(band, downhill[:1])

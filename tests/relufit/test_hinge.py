@@ -93,7 +93,7 @@ def size_of_outputs(params: Params, x: np.ndarray) -> np.ndarray:
     return (np.abs(x.astype(np.float64)) * w1 + b1) @ w2 + b2
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), dtype=st.sampled_from(["float32", "float64"]), name=st.sampled_from(HINGE))
 def test_agrees_with_dense_on_adversarial_data(data: st.DataObject, dtype: str, name: str) -> None:
     """Hinge agrees with dense on ties, knots on samples, w1 = 0 and tiny, unsorted x and single samples."""
@@ -111,7 +111,7 @@ def test_agrees_with_dense_on_adversarial_data(data: st.DataObject, dtype: str, 
         demand_agreement(backend, params, x, np.sin(x) + np.arange(o, dtype=dtype))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), dtype=st.sampled_from(["float32", "float64"]))
 def test_masks_are_those_of_the_dense_form(data: st.DataObject, dtype: str) -> None:
     """A unit is on from its rank, or up to it, whatever the weights, infinite products included."""
