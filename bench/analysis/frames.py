@@ -116,7 +116,7 @@ def runs(results: Path, names: list[str] | None = None, complain: Complain = lam
     """The runs of these names or files; without names, the newest of each machine and setting (`Run.slug`).
 
     A/A runs stand behind the others of their machine (`Run.aa`) and are given by name only.
-    Raises RelufitError where there is none, or a name is unknown.
+    Raises RelufitError if no journal is found or a name is unknown.
     """
     found = {name_of(path): path for path in sorted((results / "raw").glob("*/*.jsonl*"))}
     for name in names or []:
@@ -138,7 +138,7 @@ def runs(results: Path, names: list[str] | None = None, complain: Complain = lam
 
 
 def newest_aa(folder: Path) -> Run | None:
-    """The newest A/A run in a machine's folder; it resolves itself. None where there is none."""
+    """The newest A/A run in a machine's folder, or None. It is its own A/A run."""
     paths = sorted(folder.glob("*.jsonl*"), key=lambda path: path.stem, reverse=True)
     found = (run for run in map(read, paths) if run.profile == AA and not run.cases.empty)
     newest = next(found, None)

@@ -42,7 +42,7 @@ def throughput(run: Run) -> pd.DataFrame:
 
 
 def _beside(frame: pd.DataFrame, names: pd.Series) -> pd.DataFrame:
-    """For each row, that of the backend named beside it at the same case; nan where there is none."""
+    """For each row, the value of the backend named beside it in the same case; nan if that is missing."""
     keys = ["work", "batch", "hidden", "dtype", "optimizer"]
     rows = frame.drop_duplicates([*keys, "backend"]).set_index([*keys, "backend"])
     at = pd.MultiIndex.from_frame(frame[keys].assign(backend=names))

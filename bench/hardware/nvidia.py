@@ -65,7 +65,7 @@ def free_bytes() -> int | None:
 
 
 def throttled(reasons: int) -> str:
-    """The reasons in words, empty where there is none."""
+    """The active reasons in words; empty if nothing limits the clocks."""
     return ", ".join(words for words, bit in THROTTLED.items() if reasons & bit)
 
 

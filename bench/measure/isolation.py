@@ -79,7 +79,7 @@ def run(
     """Run pytest with these arguments to its end, or until `deadline` (time.monotonic).
 
     A process that crashes is followed by another, unless it has left nothing new in the journal. Returns the exit code
-    of the last one, negative where a signal ended it, and the journal; None where there is none.
+    of the last one, negative where a signal ended it, and the journal, or None if no journal was begun.
     """
     before = set(_journals(results))
     while True:

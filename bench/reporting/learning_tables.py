@@ -146,7 +146,7 @@ def _asymptotic_in_words(rows: pd.DataFrame) -> str:
 
 
 def _seconds_and_steps(title: str, seconds: str, steps: str) -> Column:
-    """Seconds and steps as "0.45 s, 3 000"; empty where there are none."""
+    """Seconds and steps as "0.45 s, 3 000"; empty if the limit was not reached."""
     return Column(title=title, cell=lambda row: ", ".join(filter(None, (duration(row[seconds]), whole(row[steps])))))
 
 
@@ -211,7 +211,7 @@ def lay_out_reached(run: Run) -> Document:
 
 
 def _reached(best: pd.DataFrame, solver: str, target: str) -> str:
-    """The error at the end, or why there is none."""
+    """The error at the end, or the reason why it is missing."""
     if (solver, target) not in best.index:
         return ""
     row = best.loc[(solver, target)]

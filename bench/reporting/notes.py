@@ -61,7 +61,7 @@ def _has_compiled(row: Row) -> bool:
 
 
 def _largest(records: list[Row], name: str, which: Callable[[Row], bool]) -> list[Row]:
-    """The row with the largest value of a column, among those that a condition holds for; empty where there is none."""
+    """The row with the largest value of a column, among those that meet a condition; empty if no row does."""
     found = [row for row in records if which(row)]
     return [max(found, key=lambda row: float(row[name]))] if found else []
 

@@ -15,7 +15,7 @@ NAN = float("nan")
 
 
 def time_cell(row: dict[str, Any], unit: float = 1) -> str:
-    """Lay out a time as "985±3%", or "28 (21 to 35)" where its interval is wide; a status where there is none."""
+    """Lay out a time as "985±3%", or "28 (21 to 35)" where its interval is wide; the status of a row without a time."""
     if row["status"] != Status.OK:
         return str(row["status"])
     text = with_interval(*(row[name] / unit for name in ("median_us", "low_us", "high_us")))
@@ -103,7 +103,7 @@ def mebibytes(count: float) -> str:
 
 
 def seconds_cell(row: dict[str, Any], column: str) -> str:
-    """Lay out seconds as "0.45", or say why there are none."""
+    """Lay out seconds as "0.45", or give the reason why they are missing."""
     if row["status"] not in statuses(has_numbers=True):
         return str(row["status"])
     if isnan(row[column]):

@@ -94,7 +94,7 @@ def _crossing(row: Sequence[Measured]) -> Crossing:
 
 
 def choose_next(row: Sequence[Measured]) -> int | None:
-    """The size that narrows the first crossover down the most; None where there is none, or its ends are close.
+    """The size that narrows the first crossover down the most; None without a crossover, or if its ends are close.
 
     Without a verdict between its ends that is the middle, in logarithms. Where sizes between them are undecided, the
     crossover ends before the first of them or after the last: the wider of the two gaps is halved.

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from interrupted import Interrupted
 
 from relufit import RelufitError
-from relufit.backends.numpy import NumpyBackend
 from relufit.solvers import decay
 from relufit.solvers.decay import minimize_with_decay
 
@@ -64,18 +64,6 @@ def test_it_takes_a_backend_and_a_dtype(options: dict[str, Any]) -> None:
     assert found.metrics["backend"] == options.get("backend", "numpy")
     assert found.state.params.w1.dtype == options.get("dtype", "float64")
     assert found.metrics["mse"] < 0.05 * y.var()
-
-
-class Interrupted(NumpyBackend):
-    """Ctrl-C at the 20th gradient."""
-
-    calls = 0
-
-    def loss_and_grads(self, params, samples):  # type: ignore[no-untyped-def]
-        self.calls += 1
-        if self.calls == 20:
-            raise KeyboardInterrupt
-        return super().loss_and_grads(params, samples)
 
 
 def test_ctrl_c() -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from interrupted import Interrupted
 
 from relufit import SGD, RelufitError, fit, init_params
 from relufit.backends.numpy import NumpyBackend
@@ -31,18 +32,6 @@ def test_it_takes_several_inputs_and_outputs_in_float32() -> None:
     found = fit(x, y, solver="lbfgs", hidden=40, epochs=150, progress=False)
     assert found.metrics["test_mse"] < 5e-3
     assert found.params.w1.shape == (2, 40)
-
-
-class Interrupted(NumpyBackend):
-    """Ctrl-C at the 20th gradient."""
-
-    calls = 0
-
-    def loss_and_grads(self, params, samples):  # type: ignore[no-untyped-def]
-        self.calls += 1
-        if self.calls == 20:
-            raise KeyboardInterrupt
-        return super().loss_and_grads(params, samples)
 
 
 def test_ctrl_c_keeps_the_best_weights() -> None:
