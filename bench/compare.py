@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from bench.journal.writer import RESULTS
-from bench.reporting import terminal, verdicts
+from bench.reporting import terminal, verdict_tables
 from relufit.errors import RelufitError
 
 AA_PASSES, AA_BACKENDS, AA_SECONDS = 24, "numpy,numba,torch-cpu", 150.0
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise RelufitError("bench.compare takes two backends or two runs: python -m bench.compare A B")
         a, b = options.which
         frame = terminal.show_comparison(options.results, a, b, options.run, _say)
-        worse = [] if limit is None else verdicts.worse(frame, limit)
+        worse = [] if limit is None else verdict_tables.worse(frame, limit)
         for text in worse:
             _say(text)
         return int(bool(worse))

@@ -13,7 +13,7 @@ from bench.analysis import comparison
 from bench.analysis.frames import Run, runs
 from bench.analysis.learning import is_of_solvers
 from bench.journal.lines import Complain
-from bench.reporting import document, figures, learning_tables, terminal, throughput_tables, verdicts
+from bench.reporting import document, figures, learning_tables, terminal, throughput_tables, verdict_tables
 from bench.reporting.document import Document, Element, Format, Heading, Table, Words, markdown, write_text
 from bench.reporting.provenance import marks, provenance
 from relufit.errors import RelufitError
@@ -24,7 +24,7 @@ TABLES = {
         throughput_tables.THROUGHPUT, throughput_tables.HEADLINE_TABLE, throughput_tables.SCALING,
         throughput_tables.ENSEMBLES, learning_tables.CONVERGENCE, learning_tables.AGREEMENT,
         learning_tables.TRAJECTORY, throughput_tables.MEMORY, learning_tables.SOLVERS_TABLE,
-        throughput_tables.BACKENDS, verdicts.VERDICTS, throughput_tables.SUMMARY_TABLE, verdicts.CROSSOVER,
+        throughput_tables.BACKENDS, verdict_tables.VERDICTS, throughput_tables.SUMMARY_TABLE, verdict_tables.CROSSOVER,
     )
 }  # fmt: skip
 PAGE_TITLE: tuple[Element, ...] = (
@@ -87,10 +87,10 @@ def write_against(results: Path, chosen: list[Run], older: Run, formats: list[Fo
     parts, frames = [], []
     for run in newer:
         changes = comparison.two_runs(run, older)
-        frame = verdicts.with_reasons(changes.verdicts)
-        notes = verdicts.changes_in_words(run, older, changes)
-        parts += section(run, "verdicts", verdicts.lay_out_changes(frame, notes))
-        columns = [column.name for column in verdicts.COMPARED]
+        frame = verdict_tables.with_reasons(changes.verdicts)
+        notes = verdict_tables.changes_in_words(run, older, changes)
+        parts += section(run, "verdicts", verdict_tables.lay_out_changes(frame, notes))
+        columns = [column.name for column in verdict_tables.COMPARED]
         frames.append(frame[columns].assign(run=run.name, against=older.name))
     _write_table(results, "against", f"Against {older.name}", frames, parts, formats)
 

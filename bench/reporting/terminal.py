@@ -12,7 +12,7 @@ from bench.analysis import comparison
 from bench.analysis.frames import Run, absence, in_order, name_of, newest_aa, runs
 from bench.analysis.learning import is_of_solvers, solvers
 from bench.journal.lines import Complain
-from bench.reporting import learning_tables, throughput_tables, verdicts
+from bench.reporting import learning_tables, throughput_tables, verdict_tables
 from bench.reporting.number_format import NO_BREAK
 from bench.reporting.tables import flat
 from relufit.errors import RelufitError
@@ -25,8 +25,8 @@ def show(run: Run) -> None:
     """Print the main table, and why the other backends are not in it; of a crossover its sizes and its sentence."""
     notes = [*map(str, throughput_tables.not_here(run))]
     if run.sweep is not None:
-        title, notes = run.sweep.title, [verdicts.crossover_in_words(run)]
-        frame = verdicts.crossover_table(run).frame.drop(columns="why not more")
+        title, notes = run.sweep.title, [verdict_tables.crossover_in_words(run)]
+        frame = verdict_tables.crossover_table(run).frame.drop(columns="why not more")
     elif is_of_solvers(run):
         title, frame = "solvers", flat(solvers(run), learning_tables.SHORT).frame
     else:
@@ -43,7 +43,7 @@ def show_comparison(results: Path, a: str, b: str, name: str | None, complain: C
     if _are_runs(results, a, b):
         new, old = (runs(results, [word], complain)[0] for word in (a, b))
         changes = comparison.two_runs(new, old)
-        frame, notes = changes.verdicts, verdicts.changes_in_words(new, old, changes)
+        frame, notes = changes.verdicts, verdict_tables.changes_in_words(new, old, changes)
         title = f"{new.name} against {old.name}"
     else:
         found = runs(results, [name] if name else None, complain)
@@ -51,17 +51,17 @@ def show_comparison(results: Path, a: str, b: str, name: str | None, complain: C
         usual = [run for run in found if run.sweep is None and run.kind != "solvers"]
         run = max(usual or found, key=lambda run: run.name)
         _demand_backends(run, a, b)
-        frame, notes = comparison.two_backends(run, a, b), [verdicts.resolution_in_words(run)]
+        frame, notes = comparison.two_backends(run, a, b), [verdict_tables.resolution_in_words(run)]
         title = f"{a} against {b}, run {run.name}: {run.machine}, {run.setting}"
-    print_table(verdicts.table(frame).frame, title, notes)
+    print_table(verdict_tables.table(frame).frame, title, notes)
     return frame
 
 
 def show_resolution(results: Path) -> None:
     """Print what the newest A/A run can tell apart."""
     aa = max(filter(None, map(newest_aa, (results / "raw").iterdir())), key=lambda run: run.name)
-    table = verdicts.table(comparison.resolution_table(aa))
-    print_table(table.frame, f"A/A: {aa.machine}, {aa.setting}", [verdicts.resolution_in_words(aa)])
+    table = verdict_tables.table(comparison.resolution_table(aa))
+    print_table(table.frame, f"A/A: {aa.machine}, {aa.setting}", [verdict_tables.resolution_in_words(aa)])
 
 
 def _demand_backends(run: Run, *names: str) -> None:

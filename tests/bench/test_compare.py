@@ -13,7 +13,7 @@ from journals import HEADER, MACHINE, line, write, write_aa
 from bench import compare, report
 from bench.analysis import comparison
 from bench.analysis.frames import Run, newest_aa, read, runs
-from bench.reporting import verdicts
+from bench.reporting import verdict_tables
 from bench.reporting.document import markdown
 
 PACKAGES = {"numpy": "2.4.6"}
@@ -48,14 +48,14 @@ def table(results: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> tup
 
 def reasons(frame: pd.DataFrame) -> list[str]:
     """Why each verdict is not more."""
-    return list(verdicts.with_reasons(frame).reason)
+    return list(verdict_tables.with_reasons(frame).reason)
 
 
 def changes(results: Path) -> tuple[pd.DataFrame, list[str]]:
     """The verdicts on the run `new` against `old`, and what is said of all cases."""
     new, old = (runs(results, [name])[0] for name in ("new", "old"))
     found = comparison.two_runs(new, old)
-    return found.verdicts, verdicts.changes_in_words(new, old, found)
+    return found.verdicts, verdict_tables.changes_in_words(new, old, found)
 
 
 def test_two_backends_of_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -210,7 +210,7 @@ def test_an_a_a_run_says_what_can_be_told_apart(tmp_path: Path) -> None:
     frame = comparison.two_backends(run, "numba", "numpy")
     assert set(frame.kind) == {"drift"}
     assert "that the A/A run aa resolves" in reasons(frame)[0]
-    text = markdown(verdicts.VERDICTS.document(run))
+    text = markdown(verdict_tables.VERDICTS.document(run))
     assert "A/A run aa: a difference below" in text or text == "No cases."
     assert newest_aa(tmp_path / "raw" / "nowhere") is None
     assert len(comparison.resolution_table(runs(tmp_path, ["aa"])[0])) == 1
@@ -228,7 +228,7 @@ def test_each_case_has_the_limit_that_the_a_a_run_gave_it(tmp_path: Path) -> Non
     (run,) = runs(tmp_path)
     words = comparison.two_backends(run, "numba", "numpy").set_index("batch").verdict
     assert words.to_dict() == {100: "FASTER", 200: "UNSURE", 400: "UNSURE", 800: "UNSURE"}
-    said = verdicts.resolution_in_words(run)
+    said = verdict_tables.resolution_in_words(run)
     assert re.fullmatch(f"A/A run {aa}: a difference below 2.* to 50.* %, by its case, is not told apart .*", said)
 
 

@@ -23,7 +23,7 @@ from bench.journal import resume, schema
 from bench.journal.lines import declared
 from bench.journal.schema import Number
 from bench.journal.status import Status, status_of, statuses
-from bench.reporting import verdicts
+from bench.reporting import verdict_tables
 
 ROW = Workload("doubling", "Doubling of a column", "us", "x + x on the device", columns=(Shown(40),))
 PLUGIN = f"""
@@ -102,7 +102,7 @@ def test_a_planted_status_fails_is_shown_and_is_tried_again(
     for table in ("throughput.md", "throughput.csv"):
         assert "MELTED" in (tmp_path / "tables" / table).read_text()
     new, old = read(path), make(tmp_path / "old", line(), line("torch-cpu"))
-    assert any("110 degrees" in text for text in verdicts.worse(comparison.two_runs(new, old)[0], 0.05))
+    assert any("110 degrees" in text for text in verdict_tables.worse(comparison.two_runs(new, old)[0], 0.05))
 
 
 def test_a_planted_field_is_read_checked_and_a_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,9 @@ from bench.analysis import comparison
 from bench.analysis.frames import Run, read, runs
 from bench.grid import sweep
 from bench.grid.sweep import Sweep
-from bench.reporting import verdicts
+from bench.reporting import verdict_tables
 from bench.reporting.number_format import NO_BREAK
-from bench.reporting.verdicts import crossover_in_words
+from bench.reporting.verdict_tables import crossover_in_words
 
 ASKED = Sweep("numpy", "torch-cpu", "batch", 512, 1, 65536)
 FALLING = {1: 4.1, 8: 3.0, 64: 2.5, 512: 1.5, 724: 1.2, 1024: 0.8, 4096: 0.5, 65536: 1 / 6.2}
@@ -86,7 +86,7 @@ def test_what_the_machine_cannot_tell_apart_is_no_side_of_a_crossover(tmp_path: 
     (run,) = runs(tmp_path)
     frame = comparison.crossover(run).set_index("size")
     assert frame.verdict.loc[[512, 724, 1024, 4096]].tolist() == ["FASTER", "UNSURE", "UNSURE", "SLOWER"]
-    assert f"that the A/A run {name} resolves" in verdicts.reason(frame.loc[724].to_dict())
+    assert f"that the A/A run {name} resolves" in verdict_tables.reason(frame.loc[724].to_dict())
     assert [(found.low, found.high) for found in comparison.crossings(run)] == [(512, 4096)]
 
 
@@ -212,7 +212,7 @@ def test_a_folder_of_crossovers_alone_is_reported(tmp_path: Path) -> None:
     make(tmp_path, FALLING)
     report.report(tmp_path)
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {"crossover.csv", "crossover.md"}
-    assert len(verdicts.crossover_table(runs(tmp_path)[0]).frame) == len(FALLING)
+    assert len(verdict_tables.crossover_table(runs(tmp_path)[0]).frame) == len(FALLING)
 
 
 def test_each_question_is_a_kind_of_run(tmp_path: Path) -> None:
@@ -282,7 +282,9 @@ def test_reasons_are_numbers() -> None:
     """A reason says what was seen and what would be needed; a claim has none."""
     row = {"verdict": "UNSURE", "blocks": 5, "times_faster": 1.3, "least": 0.5, "detail": "of drift", "low": 0.9,
            "high": 1.1234, "p_different": 0.0625}  # fmt: skip
-    reasons = {kind: verdicts.reason({**row, "kind": kind}) for kind in ("few", "drift", "wide", "weak", "unsound")}
+    reasons = {
+        kind: verdict_tables.reason({**row, "kind": kind}) for kind in ("few", "drift", "wide", "weak", "unsound")
+    }
     assert reasons == {
         "few": "5 blocks of 6 that an interval needs",
         "drift": "30 % is within the 50 % of drift",
@@ -290,5 +292,5 @@ def test_reasons_are_numbers() -> None:
         "weak": "ranks of 5 blocks, in a table of this length: p = 0.062",
         "unsound": "of drift",
     }
-    assert verdicts.reason({**row, "verdict": "FASTER", "kind": ""}) == ""
-    assert verdicts.reason({**row, "verdict": "SAME", "kind": ""}) == "within 5 %"
+    assert verdict_tables.reason({**row, "verdict": "FASTER", "kind": ""}) == ""
+    assert verdict_tables.reason({**row, "verdict": "SAME", "kind": ""}) == "within 5 %"
