@@ -65,7 +65,7 @@ class DeviceClock(Protocol):
         """A moment on the stream. The difference of two, taken after `synchronize`, is in seconds."""
 
     def hold(self, seconds: float) -> None:
-        """Keep the stream busy for about so long: what is asked of the device meanwhile queues up behind."""
+        """Keep the stream busy for about `seconds`: work launched during that time waits in the queue."""
 
 
 class Backend(ABC):
@@ -82,7 +82,7 @@ class Backend(ABC):
         return None if dtype in DTYPES else f"{self.name} computes in {' or '.join(DTYPES)}, not {dtype}"
 
     def algorithm_of(self, verb: str, batch: int, samples: int) -> str:
-        """What `verb`, "forward", "loss_and_grads" or "train", computes batches of `batch` of so many samples by.
+        """What `verb`, "forward", "loss_and_grads" or "train", computes batches of `batch` out of `samples` samples by.
 
         `algorithm` is the usual one; a backend that takes another where that is faster says so here.
         """

@@ -17,7 +17,7 @@ from relufit.spline.breaks import NARROWEST, singularities
 from relufit.spline.selection import double_and_bisect
 from relufit.targets import Target, resolve
 
-MOST_UNITS = 2**13  # most units tried for a largest error; a fit of so many takes a second
+MOST_UNITS = 2**13  # most units tried for a largest error; a fit with 8192 takes a second
 LOOKS_BELOW = 32  # numbers of units tried below the fewest found: more units may have a larger largest error
 ROUNDING = 1e-9  # relative error allowed for the height of a jump
 
@@ -36,7 +36,7 @@ class Limits(NamedTuple):
     exact: bool  # f'' is sympy's; else from differences of the function's values
     ratio: float | None  # mse over it, where it is above 0
     bound: float | None  # on the largest error of the interpolating network
-    bound_kind: str  # by what, or why there is none
+    bound_kind: str  # how the bound was computed, or why there is no bound
     reason: str | None  # why there is no asymptotic value
     mse_wanted: float | None  # as given
     units_for_mse: int | None  # fewest found whose best spline has at most `mse_wanted`
@@ -56,7 +56,7 @@ class Limits(NamedTuple):
         if self.asymptotic_mse is None:
             lines.append(f"asymptotic value        none: {self.reason}")
         elif self.ratio is None:
-            lines.append(f"asymptotic value MSE*   mean square 0: a straight line, as far as f'' tells ({by})")
+            lines.append(f"asymptotic value MSE*   mean square 0: a straight line, as far as f'' shows ({by})")
         else:
             lines.append(
                 f"asymptotic value MSE*   mean square {self.asymptotic_mse:.4g} (no bound: the best spline found has "

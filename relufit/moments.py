@@ -1,7 +1,7 @@
 """Sums that the data alone determines: moments of runs of sorted samples, as a tree, for relufit/hinge.py.
 
 Moments are centred on the means of the run that they describe, so that a sum over any stretch of samples is made of
-numbers of its own size: nothing is subtracted from a total. Beside the moments of each node stand those of all that its
+numbers of similar size: nothing is subtracted from a total. Beside the moments of each node stand those of all that its
 parent holds up to it, and from it on, so that a stretch of any length takes two rows a level.
 """
 

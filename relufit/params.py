@@ -216,7 +216,7 @@ def check_dtype(dtype: object) -> str:
 
 
 def check_domain(domain: object) -> tuple[float, float]:
-    """Return (low, high) as finite floats with low < high that tell enough places apart, or raise RelufitError."""
+    """Return (low, high) as finite floats with low < high with enough floats between them, or raise RelufitError."""
     try:
         low, high = (float(end) for end in domain)  # type: ignore[attr-defined]
     except (TypeError, ValueError, OverflowError):

@@ -129,11 +129,11 @@ def _rounded(shift: np.ndarray, scale: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def _power_of_two(spread: np.ndarray, largest: np.ndarray) -> np.ndarray:
-    """The power of two nearest in ratio to each spread; 1 where there is none."""
+    """The power of two nearest in ratio to each spread; 1 where a spread is 0."""
     safe = np.where(spread > _least(largest), spread, 1.0)
     return np.asarray(np.exp2(np.round(np.log2(safe))))
 
 
 def _least(largest: np.ndarray) -> np.ndarray:
-    """Up to where a spread is none: the rounding of a constant, and what has no square in floating point."""
+    """The largest spread that counts as 0: the rounding of a constant, and what has no square in floating point."""
     return np.maximum(4 * np.finfo(np.float64).eps * largest, LEAST_SPREAD)

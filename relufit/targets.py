@@ -51,7 +51,7 @@ class Target:
         """Evaluate at x (any shape) in float64; same shape out.
 
         A function of one number (math.sin, or one with an `if`) is called for each. Raises RelufitError where the
-        function fails, gives another shape, or values that are not real and finite, and for an x that is no numbers.
+        function fails, gives another shape, or values that are not real and finite, and for an x that is not numeric.
         """
         x = self._numbers(x)
         y = self._call(x)

@@ -66,7 +66,7 @@ def table_bytes(samples: int, outputs: int, item_bytes: int) -> float:
 
 
 def refusal(name: str, inputs: int) -> str | None:
-    """Why a hinge backend cannot do a network of so many inputs; None for one."""
+    """Why a hinge backend cannot do a network with `inputs` inputs; None for one input."""
     if inputs == 1:
         return None
     return (

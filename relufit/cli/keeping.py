@@ -7,7 +7,7 @@ from relufit.solvers.training import Diverged
 
 
 def check_files(save: str | None, plot: str | None, inputs: int, outputs: int) -> None:
-    """Raise RelufitError where a fit of so many inputs and outputs could not be kept in these files."""
+    """Raise RelufitError where a fit with these numbers of inputs and outputs could not be kept in these files."""
     if save is not None:
         check_can_save(save)
     if plot is not None:

@@ -1,7 +1,7 @@
 """Reading a csv: its header, its rows as text in pyarrow's batches, and its lines, slowly, for those who ask where.
 
 Every cell is read as text first and then made a number, all in pyarrow: as fast as its own inference (2.5 s for 10^7
-rows of three columns either way), and a cell that is no number can be shown with its row.
+rows of three columns either way), and a cell that is not a number can be shown with its row.
 """
 
 import io
@@ -113,7 +113,7 @@ class Unspaced(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """At most so many bytes; the start of a cell waits for what follows its spaces."""
+        """At most `size` bytes; the start of a cell waits for what follows its spaces."""
         more: bytes = self.stream.read(size if size < 0 else max(1, size - len(self.rest)))
         content = self.rest + more
         solid = content.rstrip(b" ")

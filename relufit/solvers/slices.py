@@ -71,7 +71,7 @@ def train_epochs(
     seed: int,
     train: Train | None = None,
 ) -> Iterator[Slice]:
-    """Train so many epochs in slices, whose epochs are counted from 0; the order goes on where the state stopped.
+    """Train the epochs of a plan in slices, whose epochs are counted from 0; the order goes on where the state stopped.
 
     It is drawn for a stretch of epochs at a time, so that a long run on many samples needs no more memory for it.
     """

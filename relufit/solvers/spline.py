@@ -42,7 +42,7 @@ RESOLUTION = 2.0**50  # places of standardised x in a unit, which is about a dev
 
 
 def fit_problem(problem: Problem, hidden: int | str | None, tolerance: float | None, show: Show = silent) -> Fit:
-    """Fit the target of a problem, or all of its samples, with so many units.
+    """Fit the target of a problem, or all of its samples, with `hidden` units.
 
     Samples that are held out serve `test_mse`, which is that of a second fit, without them, with as many units.
     Where all samples share one x the fit is a constant. metrics["status"] is "inexact" where rounding changes the
@@ -282,7 +282,7 @@ def distinct(cells: Cells, scaling: Scaling) -> Cells:
 
 
 def function_pieces(target: Target, scaling: Scaling, parts: int = PARTS) -> FunctionPieces:
-    """A function over its domain, standardised, with its kinks and jumps; integrals are cut into so many parts."""
+    """A function over its domain, standardised, with its kinks and jumps; integrals are cut into `parts` parts."""
 
     def function(x: np.ndarray) -> np.ndarray:
         at = np.clip(x * scaling.x_scale[0] + scaling.x_shift[0], *target.domain)  # the ends, there and back

@@ -1,4 +1,4 @@
-"""The best linear spline with so many pieces, and the network that it is: mathematics alone, by numpy and LAPACK.
+"""The best linear spline with a given number of pieces, and the network equal to it, by numpy and LAPACK.
 
 To be read in this order; each file imports only from those before it:
 
@@ -13,8 +13,8 @@ To be read in this order; each file imports only from those before it:
   banded systems of banded;
 - units: how many hidden units a spline takes, and the network of those;
 - neighbours: splines near one that Newton's method does not reach from it;
-- starts: the splines that a search begins with; open_splines: from there to the best one of so many pieces;
-- closing: how a spline takes one unit less; search: the best spline that so many units can be;
+- starts: the splines that a search begins with; open_splines: from there to the best one with a given number of pieces;
+- closing: how a spline takes one unit less; search: the best spline that a given number of units can be;
 - criterion: what units of a table are worth;
 - selection: how many units there should be: as asked for, for a tolerance, or as many as a table supports.
 

@@ -16,13 +16,13 @@ HALVINGS = 24  # of two cells: then a place is known to 1e-11 of the interval
 CANDIDATES = 4096  # places that are looked into
 NARROWEST = 1e-9  # width of a jump, as a part of the interval: a steeper piece loses more to rounding than it gains
 STEPS_ACROSS = 8  # floats across a jump, at least, so that the knots on its sides do not fall together
-GROWN = 2.0  # a place may be a pole where the function is so many times as large as three cells away,
+GROWN = 2.0  # a place may be a pole where the function is this many times as large as three cells away,
 STILL = 0.8  # and is one where the last halvings add this part of what those before added; see _keeps_growing
 POWER = 4.0  # times that: at an end, what no logarithm does
 SPARE = 6  # halvings beyond those that are compared, which only serve to find the middle
 _AROUND = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])  # widths from the middle of two cells
-SUSPECT = 4.0  # second differences so many times as large as nearby are looked into
-OUTLIER = 8.0  # in a table, a change so many times as large as nearby is a jump, or a kink
+SUSPECT = 4.0  # second differences this many times as large as nearby are looked into
+OUTLIER = 8.0  # in a table, a change this many times as large as nearby is a jump, or a kink
 APART = 4.0  # times the distance from a line that samples nearby have, at a kink
 NEARBY = 6  # samples or cells on either side
 
@@ -110,8 +110,8 @@ def _keeps_growing(
     """Whether values grow about as much over the last quarter of halvings of the distance as over the quarter before.
 
     At each halving log|x| grows by the same, 1/|x| by twice as much as before, a peak by ever less: over 8 of them
-    1 - |x|^0.05 by 0.76 of it. The distance is that to where the function is largest, down to what floating point tells
-    apart: a place that was found by its bends is not found well enough.
+    1 - |x|^0.05 by 0.76 of it. The distance is that to where the function is largest, down to what floating point
+    resolves: a place that was found by its bends is not found well enough.
     """
     width, spacing = (high - low) / (2 * GRID), np.spacing(max(abs(low), abs(high)))
     halvings = int(np.log2(width / spacing)) - SPARE
@@ -131,7 +131,7 @@ def _keeps_growing(
 def _grows_towards(function: Callable[[np.ndarray], np.ndarray], end: float, low: float, high: float) -> bool:
     """Whether a function grows towards an end as towards a pole, by the rule of `_keeps_growing`.
 
-    The distance goes down to what floating point tells apart at this end: at 1e-14 it shows that log(x) ends there. At
+    The distance goes down to what floating point resolves at this end: at 1e-14 it shows that log(x) ends there. At
     0 that is beside nothing, while the pole of tan(x + pi/2) is as far off as the sum is rounded: so a growth by a
     power is looked for at the distances of the other end too.
     """
@@ -191,7 +191,7 @@ def kinks(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _standing_out(values: np.ndarray, times: float, gap: int = 0) -> np.ndarray:
-    """Where values (N,) are over so many times the largest of NEARBY ones on either side, but for the next `gap`."""
+    """Where values (N,) are over `times` times the largest of NEARBY ones on either side, but for the next `gap`."""
     far = gap + 1
     above = values > 0
     above[far:] &= values[far:] > times * values[:-far]  # the windows need to be looked at in few places then
@@ -215,7 +215,7 @@ def _nearby(values: np.ndarray, places: np.ndarray, gap: int = 0) -> np.ndarray:
 def _sides(values: np.ndarray, gap: int) -> np.ndarray:
     """The largest of NEARBY values before each and behind it, its next `gap` neighbours left out, (2, N).
 
-    Where there are none on one side, those of the other.
+    Where one side has no such values, those of the other side.
     """
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, gap + NEARBY), NEARBY).max(axis=1)
     before, behind = windows[: len(values)].copy(), windows[NEARBY + 2 * gap + 1 :][: len(values)].copy()

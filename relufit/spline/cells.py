@@ -2,7 +2,7 @@
 
 A least-squares fit of a function that is linear inside a cell needs the cell's weight, means and centred second moments
 only, and samples that share their x always share a cell. So up to MOST distinct x nothing at all is lost: each x is
-a cell of its own, with the mean and the spread of its y. Beyond that, neighbouring samples share a cell, and what is
+its own cell, with the mean and the spread of its y. Beyond that, neighbouring samples share a cell, and what is
 lost is where in its cell a sample lay: a fit that bends inside a cell sees the cell's straight line.
 
 Moments are centred, and cells are joined by the parallel-axis theorem (Chan, Golub and LeVeque, "Algorithms for
@@ -196,7 +196,7 @@ def _sum_runs(cells: Cells, starts: np.ndarray, *, same_x: bool = False) -> Cell
 
 
 def _runs(starts: np.ndarray, number: int) -> np.ndarray:
-    """The number of the run that each of so many values belongs to, (n,), for sums by np.bincount.
+    """The number of the run that each value belongs to, (n,), for sums by np.bincount.
 
     Most runs are short, and np.add.reduceat takes seven times as long for them.
     """

@@ -28,10 +28,10 @@ RANDOM = 256  # sets of knots at random, fewer of more turns,
 RANDOM_SETS = 2**17  # so that no more sets of turns than these are looked at
 SETS = 4  # of turns, for each of them,
 SETS_OF_RIVALS = 10  # and for each open spline
-ROUNDS = (300, 5), (60, 8), (12, 12)  # so many of the best are followed for so many steps
+ROUNDS = (300, 5), (60, 8), (12, 12)  # how many of the best are followed, for how many steps
 FOLLOWED = 2  # of the last ones, on the target itself
 FEW_STEPS = 8  # after which those are compared,
-RIVAL = 1.02  # and dropped where they have so many times the error of the best
+RIVAL = 1.02  # and dropped above this many times the error of the best
 ALIKE = 1e-3  # of the error: splines that differ by less are taken for one
 
 

@@ -19,7 +19,7 @@ NEGLIGIBLE = 1e-13  # mean square of standardised y, which steep pieces leave of
 PER_UNIT, PER_PLACE = 6.0, 2.0  # price of a unit, and of each factor e in the number of places for its knot
 SUPPORT = 4  # cells in the two pieces of a peak: fewer may be an outlier and its neighbours; one less in other pieces
 FAR = 2.0  # ranges of the samples nearby, by which a value between samples may leave that range,
-LITTLE = 0.25  # or by so many ranges of all samples
+LITTLE = 0.25  # or by this many ranges of all samples
 HIGH = 1.1  # height of a peak that stands out, in heights of the pieces around it and of what leads to it
 
 
@@ -59,7 +59,7 @@ class Criterion(NamedTuple):
 
 
 def price(units: int, samples: int) -> float:
-    """What so many units must gain, in n log(sum of squares) with n = `samples`, which are more than twice as many.
+    """What this number of units must gain, in n log(sum of squares) with n = `samples` > 2 `units`.
 
     For each unit a constant and a multiple of log(n / units), which is the logarithm of the number of places that knots
     may be chosen from: Birge and Massart, "Minimal penalties for Gaussian model selection", Probability Theory and

@@ -11,8 +11,8 @@ from relufit.spline.pieces import Moments, Pieces
 ROUNDS = 12  # at the most
 EVEN = 1.1  # largest error over the mean: they are equal, and the rounds end
 NEARLY_EVEN = 4.0  # below this, the rounds end unless the last one brought it
-GAINING = 0.7  # to so many times what it was before
-FLAT_SHARE = 96  # one node of so many is spread evenly, whatever the errors: a stretch may only have seemed flat
+GAINING = 0.7  # to this many times what it was before
+FLAT_SHARE = 96  # one node of this many is spread evenly, whatever the errors: a stretch may only have seemed flat
 FLAT = 1e-10  # part of the largest error that a piece counts at least, so that none is left without nodes
 
 

@@ -24,7 +24,7 @@ AWAY = 1e-3  # of what a bend beside it would cost, what a piece of one sample d
 
 def by_lines(pieces: Pieces, count: int, lines: Lines, forced: np.ndarray = NONE) -> np.ndarray:
     """The knots of the best `count` separate lines, which end at each of the nodes `forced`: (count + 1,)."""
-    if lines.sums.shape[1] * count < len(lines.nodes) - 1:  # so many lines do not reach the last node
+    if lines.sums.shape[1] * count < len(lines.nodes) - 1:  # `count` lines do not reach the last node
         return _meeting(pieces, lines, None, count)
     found = shortest_paths(_of_separate(pieces, lines, forced), count).best(count)
     return _meeting(pieces, lines, found, count)
@@ -74,7 +74,7 @@ def by_priced_lines(lines: Lines, count: int, heights: np.ndarray, price: float)
 
 
 def _spliced(few: np.ndarray, many: np.ndarray, first: int, most: int) -> np.ndarray:
-    """The path `few`, in part replaced by nodes of `many` from number `first` on: at most so many nodes."""
+    """The path `few`, in part replaced by nodes of `many` from number `first` on: at most `most` nodes."""
     before = few[few < many[first]]
     after = len(few) - np.searchsorted(few, many[first:], side="right")
     taken = np.flatnonzero(len(before) + 1 + np.arange(len(after)) + after <= most)
@@ -85,7 +85,7 @@ def _spliced(few: np.ndarray, many: np.ndarray, first: int, most: int) -> np.nda
 
 
 def _of_separate(pieces: Pieces, lines: Lines, forced: np.ndarray) -> np.ndarray:
-    """Squares about the best lines from node to node, (1, longest, 1, M + 1); inf where there is no line.
+    """Squares about the best lines from node to node, (1, longest, 1, M + 1); inf without a line.
 
     Between lines that need not meet a jump would cost nothing. So that it costs the piece that a spline spends on it,
     only the line across it begins at its left side, or ends at its right side.
@@ -99,7 +99,7 @@ def _of_separate(pieces: Pieces, lines: Lines, forced: np.ndarray) -> np.ndarray
 
 
 def _of_joined(lines: Lines, heights: np.ndarray, nowhere: np.ndarray) -> np.ndarray:
-    """Squares about the lines from node to node and height to height, (V, longest, V, M + 1); inf where there is none.
+    """Squares about the lines from node to node and height to height, (V, longest, V, M + 1); inf without a line.
 
     `heights` are (V, M + 1), `nowhere` (longest, M + 1).
     """

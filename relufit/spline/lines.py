@@ -13,8 +13,8 @@ NODES_PER_FEW = 8  # a piece, where pieces are few
 FEWEST_NODES = 64
 FEW_PIECES = 24  # up to which nodes are more, and lines may be of any length
 MOST_PIECES = 2**13  # that lines are looked at for
-LONGEST = 5  # else a line takes up to so many pieces' worth of nodes
-LOOK, LOOK_PER_PIECE = 2048, 4  # places at which turns are counted: at least so many, and so many for each piece
+LONGEST = 5  # else a line takes up to this many pieces' worth of nodes
+LOOK, LOOK_PER_PIECE = 2048, 4  # places at which turns are counted: at least LOOK, and LOOK_PER_PIECE for each piece
 SAMPLES = 4  # samples between two such places, at least
 CLEAR = 0.45  # part of the error that lines through SAMPLES samples leave at the most; of noise they leave half
 NEGLIGIBLE = 0.1  # part of the root mean square error: turns that change the line by less are not counted
@@ -39,7 +39,7 @@ class Lines(NamedTuple):
 def lines_for(pieces: Pieces, count: int) -> Lines:
     """Lines that `count` pieces may be made of: of any length where they are few; where they are a great many, none.
 
-    Then lines tell no more than density does, and they would take all memory.
+    Then lines show no more than density does, and they would take all memory.
     """
     if count > MOST_PIECES:
         return lines_between(pieces, _nodes(pieces, MOST_PIECES), 1)
@@ -50,8 +50,8 @@ def lines_for(pieces: Pieces, count: int) -> Lines:
 def lines_by_turns(pieces: Pieces, count: int, lines: Lines, squares: float) -> Lines | None:
     """Lines that show the turns of a target, where these are more than `count` pieces can follow; else None.
 
-    `squares` is what a spline of so many pieces leaves of the target. Of a table, turns count where they are more than
-    noise: where lines through SAMPLES neighbours leave much less than that.
+    `squares` is what a spline with `count` pieces leaves of the target. Of a table, turns count where they are more
+    than noise: where lines through SAMPLES neighbours leave much less than that.
     """
     if min(pieces.most // SAMPLES, len(lines.nodes)) < 2:
         return None
@@ -76,7 +76,7 @@ def inflections(nodes: np.ndarray, fine: Moments, least: float) -> int:
 
 
 def lines_between(pieces: Pieces, nodes: np.ndarray, longest: int) -> Lines:
-    """All lines between these nodes that are at most so many of them long."""
+    """All lines between these nodes that span at most `longest` of them."""
     fine = pieces.moments(nodes)
     return Lines(nodes, fine, _sums(fine, min(longest, len(nodes) - 1)), is_jump(pieces, nodes))
 

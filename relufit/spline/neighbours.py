@@ -47,7 +47,7 @@ def shifted(knots: np.ndarray, slopes: np.ndarray, held: np.ndarray) -> np.ndarr
 
 
 def lowest(pieces: Pieces, knots: np.ndarray, most: int) -> np.ndarray:
-    """Of knots side by side, (S, K + 1), those whose splines leave least, at `most` so many."""
+    """Of knots side by side, (S, K + 1), the `most` whose splines leave the least error."""
     return knots[np.argsort(solve(pieces, knots).squares)[:most]] if len(knots) > most else knots
 
 

@@ -75,7 +75,7 @@ def improve(spline: Spline, held: np.ndarray, steps: int = STEPS) -> Spline:
 
 
 def improve_all(splines: Spline, held: np.ndarray, steps: int) -> Spline:
-    """Move the knots of splines side by side, (S, K + 1), for so many steps: cheaply, to see which is worth more."""
+    """Move the knots of splines side by side, (S, K + 1), for `steps` steps: cheaply, to see which is worth more."""
     free = _free(splines.knots, held)
     damping = np.ones((len(splines.knots), 1))  # strong at first: a step that fails is lost
     for _ in range(steps):

@@ -1,4 +1,4 @@
-"""The best spline of so many pieces, whatever the slope of its first one: an open one.
+"""The best spline with a given number of pieces, whatever the slope of its first one: an open one.
 
 From several starts (starts.py) Newton's method leads on; where a target has more turns than pieces can follow, so do
 lines that meet and shifts and exchanges of pieces.
@@ -38,7 +38,7 @@ from relufit.spline.starts import (
 )
 
 MANY = 100  # pieces, from which fewer heights are looked at, and fewer neighbours: with the square of their number
-HEIGHTS = (2.0, 3), (4.0, 5)  # in rounds: up to so many root mean squares off a curve, at so many heights
+HEIGHTS = (2.0, 3), (4.0, 5)  # in rounds: root mean squares off a curve, and the number of heights
 NEIGHBOURS = 2  # rounds of looking at neighbours
 SHIFTED, EXCHANGED = 24, 12  # the most of them that are followed in one round
 STEPS_OF_NEIGHBOURS = 4  # where pieces are more than FEW

@@ -1,4 +1,4 @@
-"""Shortest paths by dynamic programming: the best chain of so many lines from the first node to the last.
+"""Shortest paths by dynamic programming: the best chain of a given number of lines from the first node to the last.
 
 A line begins at one node and ends at another; where lines are to meet it also begins and ends at one of a few heights.
 The errors of all lines are an array (V, longest, V, M + 1): that of the line which ends at node i, `length` nodes long,
@@ -16,7 +16,7 @@ WINDOW = 6  # pieces around its share of the nodes that a knot is looked for in,
 
 
 def beginnings(shape: tuple[int, int]) -> np.ndarray:
-    """The node that the line at [longest - length, i] begins at, (longest, M + 1); 0 where there is none."""
+    """The node that the line at [longest - length, i] begins at, (longest, M + 1); 0 where no line ends there."""
     longest, number = shape
     return np.maximum(np.arange(number) - np.arange(longest, 0, -1)[:, None], 0)
 
@@ -41,7 +41,7 @@ class Paths(NamedTuple):
     least: np.ndarray  # (count + 1, V, ...)
 
     def best(self, count: int) -> np.ndarray | None:
-        """The nodes of the best `count` lines from the first to the last, (count + 1,); None where there are none."""
+        """The nodes of the best `count` lines from the first to the last, (count + 1,); None if there are none."""
         heights, longest, _, number = self.errors.shape
         at_end = self.least[count, :, longest + number - 1 - self.first[count]]
         if not np.isfinite(at_end).any():

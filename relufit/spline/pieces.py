@@ -48,7 +48,7 @@ class Pieces(Protocol):
 
     @property
     def jumps(self) -> np.ndarray:
-        """The two sides of each jump, (2, J), sorted: breaks between which the target has no place of its own."""
+        """The two sides of each jump, (2, J), sorted: breaks between which the target has no value."""
 
     @property
     def suspects(self) -> np.ndarray:

@@ -24,7 +24,7 @@ import numpy as np
 # the square of the number of samples. The limit is higher for short runs, whose direct sum is cheap.
 NARROW = 1e-8
 LOST = 1e-22  # part of the last total up to which a difference of two has lost digits: pairs of floats have 32
-BLOCK = 32  # samples in a block; runs of up to so many are summed
+BLOCK = 32  # samples in a block; shorter runs are summed directly
 
 
 class RangeMoments:
@@ -148,9 +148,9 @@ def _sparse_table(blocks: np.ndarray) -> np.ndarray:
 
 def _of_blocks(table: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     """Moments of the blocks from number `first` up to `last`, (R,) each: (6, R)."""
-    empty, last, nothing = last <= first, last - 1, table.shape[2] - 1  # there is none with the highest number
+    empty, last, nothing = last <= first, last - 1, table.shape[2] - 1  # no block has the highest number
     level = np.frexp((first ^ last).astype(np.float64))[1]
     left = table[:, np.where(empty, 0, level), np.where(empty, nothing, first)]
     right = table[:, np.where(empty, 0, level), np.where(empty | (level == 0), nothing, last)]
-    right[:, level == 0] = 0.0  # a single block is a row of its own
+    right[:, level == 0] = 0.0  # a single block is its own row
     return join(left, right)

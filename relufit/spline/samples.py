@@ -117,7 +117,7 @@ class DataPieces:
         return np.where(is_artefact, FIRM * np.minimum(self.weight[gap], self.weight[gap + 1]), 0.0)
 
     def nodes(self, count: int) -> np.ndarray:
-        """Every so many samples."""
+        """`count` + 1 samples at equal distances in rank."""
         return self.distinct(self.x[np.linspace(0, len(self.x) - 1, count + 1).round().astype(int)])
 
     def plain_knots(self, count: int) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""The search for the best spline that so many hidden units can be.
+"""The search for the best spline that a network with `hidden` units can be.
 
 K - 1 units make K pieces where the spline can be closed (relufit/spline/units.py), K units always do. So the best open
 spline of K pieces (open_splines.py) is closed (closing.py), or gives way to one of K - 1 pieces.
@@ -29,7 +29,7 @@ from relufit.spline.starts import (
 from relufit.spline.units import closure_of, closures
 
 POLISHED, POLISHED_SAMPLES = 12, 64  # pieces, and samples of each, up to which knots are moved one by one in the end,
-POLISHING, POLISHED_ENOUGH = 12, 1e-6  # so many times, or until the error gets smaller by no more than this part of it
+POLISHING, POLISHED_ENOUGH = 12, 1e-6  # rounds, and the relative gain below which they end
 FEWER = 4  # units, from which splines of fewer units and more knots are tried too, where samples are few
 ROUGH_STEPS = 8
 

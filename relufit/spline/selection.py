@@ -60,7 +60,7 @@ def choose_spline(
         if hidden is not None:
             raise RelufitError("give hidden or a tolerance, not both: the tolerance chooses the number of units")
         return _fewest(pieces, check_positive("a tolerance, a mean squared error,", tolerance), loss_unit, show)
-    if hidden == "auto":  # nothing tells a good number from a larger one
+    if hidden == "auto":  # no criterion prefers a good number to a larger one
         raise RelufitError("hidden='auto' is for data with noise; for a function give hidden or a tolerance")
     units = check_count("hidden", hidden)
     if units > pieces.most and pieces.table is None:
@@ -185,7 +185,7 @@ class _Search:
         self.finish(self.best, max((units for units in (0, *fine) if units < self.best), default=0))
 
     def finish(self, units: int, too_few: int) -> None:
-        """Score the best spline of so many units; where it is exact, bisect for the fewest units that are."""
+        """Score the best spline with `units` units; where it is exact, bisect for the fewest units that are."""
         self._score(units)
         while self.criterion.is_exact(self.found[self.best].spline) and self.best - too_few > 1:
             middle = (too_few + self.best) // 2
@@ -207,7 +207,7 @@ class _Search:
                 return
 
     def _score(self, units: int) -> float:
-        """The score of the best spline of so many units."""
+        """The score of the best spline with `units` units."""
         if units not in self.found:
             found = best_spline(self.pieces, units)
             self._record(units, found)

@@ -10,10 +10,10 @@ from relufit.spline.least_squares import Spline, solve
 from relufit.spline.lines import Lines, lines_between, lines_by_turns, reach
 from relufit.spline.pieces import Pieces, placed_knots
 
-SAMPLES_PER_PIECE, FEW_SAMPLES = 6, 400  # up to so many, lines that join samples are a start,
+SAMPLES_PER_PIECE, FEW_SAMPLES = 6, 400  # up to this many, lines that join samples are a start,
 VERY_FEW_SAMPLES = 128  # and of a rough spline
 MOST_JOINED = 2**25  # lines between samples, of each number of them, that are looked at whatever their length
-THINNING = 5  # one knot of so many is taken away at once, at the most
+THINNING = 5  # at most one knot of this many is removed at once
 
 
 def by_lines(pieces: Pieces, count: int, lines: Lines) -> list[Spline]:

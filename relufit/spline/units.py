@@ -29,7 +29,7 @@ def knots_of(params: Params, low: float, high: float) -> np.ndarray:
 
 
 def closures(slopes: np.ndarray, most: int = SETS) -> list[np.ndarray]:
-    """At `most` so many sets of turns that nearly close a spline with these slopes (K,): masks (K - 1,) of them."""
+    """At most `most` sets of turns that nearly close a spline with these slopes (K,): masks (K - 1,) of them."""
     turns = np.diff(slopes)
     # All turns left of a piece that is nearly flat: such a set moves little beside that piece.
     flattest = np.argsort(np.abs(slopes), kind="stable")
@@ -55,7 +55,7 @@ def nearest_sets(slopes: np.ndarray, most: int) -> np.ndarray:
 
 
 def every_set(turns: int) -> np.ndarray:
-    """All sets of so many turns: masks (2^turns, turns)."""
+    """All sets of `turns` turns: masks (2^turns, turns)."""
     return (np.arange(2**turns)[:, None] >> np.arange(turns) & 1).astype(bool)
 
 

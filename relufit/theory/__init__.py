@@ -39,7 +39,7 @@ class Bound(NamedTuple):
     value: float  # inf where the target jumps or has a pole
     kind: str  # CURVATURE, MODULUS or NO_BOUND
     exact: bool  # f'' is sympy's, its maximum that of 262 145 points; else f'', or the modulus, is an estimate
-    reason: str  # why it is not the bound by f'', or there is none at all
+    reason: str  # why it is not the bound by f'', or why there is no bound
 
 
 class Asymptotic(NamedTuple):
@@ -64,7 +64,7 @@ def interpolating_network(target: object, hidden: int, domain: tuple[float, floa
     except (MemoryError, ValueError):  # numpy raises ValueError where not even the size can be expressed
         raise RelufitError(f"a network of {counted(hidden, 'unit')} does not fit in memory") from None
     if not (np.diff(knots) > 0).all():
-        raise RelufitError(f"{hidden + 1} points are more than the floating-point numbers of {found.domain} tell apart")
+        raise RelufitError(f"{hidden + 1} points are more than there are floating-point numbers in {found.domain}")
     y = found(knots)
     slopes = np.diff(y) / np.diff(knots)  # (H,)
     middle = hidden // 2

@@ -17,7 +17,7 @@ from relufit.values import by_value, one_line
 
 GRID = 2**18  # cells that second derivatives are looked at in
 MODULUS_GRID = 2**17  # cells at least, that a modulus of continuity is looked for in,
-CELLS_PER_H = 8  # and at least so many to h,
+CELLS_PER_H = 8  # and at least this many per h,
 MOST_CELLS = 2**23  # but no more than these
 JUMP = 0.8  # of the change over 64 cells, in a single one: |x|^0.05 has as much
 NOISE = 8 * float(np.finfo(np.float64).eps)  # of values, as their second differences show it
@@ -33,7 +33,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 
 @by_value
 class SecondDerivative(NamedTuple):
-    """f'' on GRID + 1 equidistant points of the domain, or the reason why there is none."""
+    """f'' on GRID + 1 equidistant points of the domain, or the reason why it does not exist."""
 
     values: np.ndarray | None  # (GRID + 1,)
     exact: bool  # by sympy; else by differences
@@ -205,7 +205,7 @@ def _by_differences(target: Target) -> np.ndarray | None:
     largest = float(np.abs(best).max())
     if largest <= 8 * noise:  # a straight line: what is left is rounding
         return np.zeros_like(best)
-    # Where a function is flat, as tanh is, the power 2/5 of rounding would be a part of the integral: it is none.
+    # Where a function is flat, as tanh is, the power 2/5 of rounding would add to the integral: it counts as 0.
     return np.where(np.abs(best) > noise, best, 0.0) if least <= AGREEMENT * largest else None
 
 

@@ -88,7 +88,7 @@ class FusedBackend(Kernels, Backend):
         return self.xp.stack(losses)
 
     def _shares(self, hidden: int, samples: int) -> Array:
-        """Room for the share of each block, (blocks, 2 H + 2), of the gradient of so many samples."""
+        """Room for the share of each block, (blocks, 2 H + 2), of the gradient of `samples` samples."""
         blocks = min(-(-samples // LANES), self.blocks_per_processor * self.processors())
         return self.xp.empty((blocks, 2 * hidden + 2), np.float64)
 

@@ -29,7 +29,7 @@ def source(name: str) -> str:
 
 
 def threads_for(hidden: int) -> int:
-    """Threads of a block that holds so many units: whole warps with UNITS_PER_THREAD units a thread."""
+    """Threads of a block that holds `hidden` units: whole warps with UNITS_PER_THREAD units a thread."""
     warps = -(-hidden // (32 * UNITS_PER_THREAD))
     return min(MOST_THREADS, 32 * warps)
 

@@ -197,7 +197,7 @@ def batches(plan: Plan, samples: int, epochs: range) -> tuple[int, np.ndarray]:
 
 
 def threads_for(elements: int) -> int:
-    """How many of numba's threads a batch of so many samples times units is worth."""
+    """How many of numba's threads a batch is worth, from its number of pairs of a sample and a unit."""
     return max(1, min(int(numba.get_num_threads()), elements // ELEMENTS_PER_THREAD))
 
 

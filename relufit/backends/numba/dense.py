@@ -31,7 +31,7 @@ OPTIONS: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil"
 EXACT: dict[str, Any] = {
     **OPTIONS,
     "fastmath": False,
-}  # said in so many words, because a loop inherits the flags of its caller
+}  # stated, because a loop inherits the flags of its caller
 CHUNK = 256
 
 

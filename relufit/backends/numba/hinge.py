@@ -97,7 +97,7 @@ def add_unit_gradients(w1, b1, w2, start, knots, both, scale, dw1, db1, dw2):
 
 @njit(**OPTIONS)
 def gradient(x, y, nodes, offsets, guide, places, h, o, flat, grads):
-    """Return the loss over the samples at `places`, or over all if there are none, and write the flat gradient.
+    """Return the loss over the samples at `places`, or over all if `places` is empty, and write the flat gradient.
 
     x (N,) sorted, y (O, N), nodes and offsets: see relufit.moments.Table; guide: see knots.fill_guide.
     """

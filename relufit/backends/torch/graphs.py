@@ -95,7 +95,7 @@ class TorchReduceOverheadBackend(TorchGraphBackend):
         def step() -> None:
             run.step(size, _step_gradient)
 
-        # Each kind has sizes of its own; all are the same code to torch, which would make symbols of what differs.
+        # Each kind has its own sizes; all are the same code to torch, which would make symbols of what differs.
         compiled = torch.compile(step, fullgraph=True, dynamic=False, mode="reduce-overhead")
         with torch._dynamo.config.patch(recompile_limit=VARIANTS):
             for _ in range(WARM_UPS):
@@ -105,7 +105,7 @@ class TorchReduceOverheadBackend(TorchGraphBackend):
 
 
 class _StaticSteps:
-    """Steps whose every array has a place of its own: the state, the data, the order, and which step is next."""
+    """Steps whose every array has its own place: the state, the data, the order, and which step is next."""
 
     replay: dict[int, Callable[[], None]]  # by the size of the batch
 
