@@ -115,7 +115,7 @@ def test_a_nudge_is_found_where_it_was_given(by: float) -> None:
     """The distance is the nudge over the way gone, the signs those of the samples between the old knot and the new."""
     run, backend = exact_run(EXACT), Nudged()
     backend.by = by
-    found, at = free_run(backend, run), run.marks[2].params
+    found, at = free_run(backend, run), run.marks[2]
     way = np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(at, run.start.params, strict=True)))
     assert max(found["distance"][:2]) < 1e-13
     assert found["flips"][:2] == [0, 0]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from trials import make
 
-from bench.agreement import inputs
-from bench.agreement.inputs import distinct_samples, gate_inputs
+from bench.agreement import gate as agreement_gate
+from bench.agreement.gate import distinct_samples, gate_inputs
 from bench.grid.case import Case
 from bench.journal.status import Disagreement
 from bench.measure import gating
@@ -63,9 +63,9 @@ def test_the_gate_repeats_samples_above_a_million(samples: int, distinct: int) -
 
 def test_the_gate_of_many_samples_catches_a_mutant(monkeypatch: pytest.MonkeyPatch) -> None:
     """The right backend passes at N samples; one that leaves out half of the last repetition does not."""
-    monkeypatch.setattr(inputs, "MANY_SAMPLES", 1000)
+    monkeypatch.setattr(agreement_gate, "MANY_SAMPLES", 1000)
     case = Case("scaling", 20_000, 8)
-    monkeypatch.setattr(inputs, "DISTINCT_SAMPLES", range(100, 1001))
+    monkeypatch.setattr(agreement_gate, "DISTINCT_SAMPLES", range(100, 1001))
     _, x, y, exact = gate_inputs(case)
     assert (len(x), len(y), exact.repeats) == (20_000, 20_000, 20)
     np.testing.assert_array_equal(x[:1000], x[1000:2000])
