@@ -117,8 +117,9 @@ def compare_training(
     else:
         state, losses = backend.train(map_arrays(backend.to_device, start), samples, rule, plan, epochs)
     found = Params(*(as_float64(backend.to_host(p)) for p in state.params))
+    exact_start = rule.init(Params(*map(as_float64, params)))
     exact_samples = NumpyBackend().samples(as_float64(x), as_float64(y))
-    exact, exact_losses = NumpyBackend().train(map_arrays(as_float64, start), exact_samples, rule, plan, epochs)
+    exact, exact_losses = NumpyBackend().train(exact_start, exact_samples, rule, plan, epochs)
     off = distance(found, exact.params) / distance(params, exact.params)
     loss_off = float(backend.to_host(losses)[-1]) / float(exact_losses[-1]) - 1
     own = plan.order is not None and order_of(backend) == "own"

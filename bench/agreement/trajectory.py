@@ -108,7 +108,7 @@ def free_run(backend: Backend, run: ExactRun) -> dict[str, Any]:
             break
         seen["step"].append(part.state.step)
         seen["distance"].append(off)
-        seen["flips"].append(flips(relu_signs(params, x), relu_signs(mark, x)))
+        seen["flips"].append(flips(params, mark, x))
     end = {"pairs": len(x) * run.start.params.b1.size, **seen}
     if len(seen["step"]) == run.plan.epochs:
         return end
@@ -116,12 +116,9 @@ def free_run(backend: Backend, run: ExactRun) -> dict[str, Any]:
     return {**end, "status": Status.DIVERGED, "reason": f"{who} diverged in epoch {len(seen['step']) + 1}"}
 
 
-def relu_signs(params: Params, x: np.ndarray) -> np.ndarray:
-    """Which unit is on for which sample of x (N, D), eight to a byte: z > 0, evaluated in float64."""
+def flips(params: Params, others: Params, x: np.ndarray) -> int:
+    """How many relu signs differ, over the samples x (N, D) and all units: z > 0, evaluated in float64."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.packbits(x @ params.w1 > -params.b1)  # a sum is above 0 exactly where it is when rounded
-
-
-def flips(signs: np.ndarray, others: np.ndarray) -> int:
-    """How many of them differ."""
-    return int(np.bitwise_count(signs ^ others).sum())
+        # A sum is above 0 exactly where it is when rounded.
+        on, others_on = (x @ weights.w1 > -weights.b1 for weights in (params, others))
+    return int(np.count_nonzero(on != others_on))
