@@ -5,21 +5,18 @@ the bound. `demand` refuses what is beyond its bound.
 """
 
 from dataclasses import replace
-from functools import partial
 from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 
-from bench.agreement.error_bounds import Reference, norm
+from bench.agreement.error_bounds import Reference, as_float64, distance, norm
 from bench.agreement.update_bounds import bound_update
 from bench.journal.status import Disagreement
 from bench.recipes import order_of
-from relufit import Params
-from relufit.backend import Backend
+from relufit import Adam, Backend, Params, Plan, State
 from relufit.backends.numpy import NumpyBackend
-from relufit.data import Plan
-from relufit.optim import Optimizer, State, map_arrays, stack_states
+from relufit.optim import Optimizer, map_arrays, stack_states
 
 TRAINED = {"float32": 1e-2, "float64": 1e-6}  # largest error after training, relative to the distance trained
 OWN_ORDER = 0.75  # the same for a recipe that takes the samples in another order
@@ -45,34 +42,40 @@ def compare(backend: Backend, params: Params, x: np.ndarray, y: np.ndarray, exac
     on_device = Params(*map(backend.to_device, params))
     loss, grads = backend.loss_and_grads(on_device, backend.samples(x, y))
     output = backend.to_host(backend.forward(on_device, backend.to_device(x)))
-    found = {"loss": loss, **grads._asdict()}
-    host = {name: backend.to_host(value) for name, value in found.items()}
-    checks = {name: check(host[name], exact.values[name], exact.bounds[name]) for name in host}
-    return {"output": _check_output(output, exact), **checks, "gradient": check_gradient(host, exact)}
+    found = {name: backend.to_host(value) for name, value in {"loss": loss, **grads._asdict()}.items()}
+    checks = {name: check(value, exact.values[name], exact.bounds[name]) for name, value in found.items()}
+    return {"output": _check_output(output, exact), **checks, "gradient": check_gradient(found, exact)}
 
 
 def check_gradient(found: dict[str, np.ndarray], exact: Reference) -> Check:
     """The relative error of all gradients as one vector: what a long sum in float32 has lost is a share of it."""
     shapes_differ = any(found[name].shape != exact.values[name].shape for name in Params._fields)
-    pairs = [(found[name].astype(np.float64), exact.values[name]) for name in Params._fields]
-    error = np.inf if shapes_differ else norm(a - b for a, b in pairs) / (norm(b for _, b in pairs) or 1.0)
-    return check(np.asarray(error), np.zeros(()), np.asarray(max(USEFUL, exact.rounding)))
+    grads = Params(*(as_float64(found[name]) for name in Params._fields))
+    error = np.inf if shapes_differ else distance(grads, exact.grads) / (norm(exact.grads) or 1.0)
+    return _check_relative(error, max(USEFUL, exact.rounding))
 
 
 def _check_output(found: np.ndarray, exact: Reference) -> Check:
     """The worst of all repetitions of the output, each against the same values."""
-    values, bounds = exact.values["output"], exact.bounds["output"]
-    if exact.repeats == 1 or found.shape != (exact.repeats * len(values), values.shape[1]):
-        return check(found, values, bounds)
-    parts = found.reshape(exact.repeats, *values.shape)  # (repeats, N, O)
-    return max((check(part, values, bounds) for part in parts), key=lambda part: part.share)
+    parts = np.array_split(np.atleast_1d(found), exact.repeats)  # each (N, O), or of a shape that `check` refuses
+    checks = (check(part, exact.values["output"], exact.bounds["output"]) for part in parts)
+    return max(checks, key=lambda of_part: of_part.share)
 
 
 def compare_step(
     backend: Backend, params: Params, x: np.ndarray, y: np.ndarray, exact: Reference, rule: Optimizer
 ) -> Checks:
-    """Let the backend train one step from these weights and measure the new ones against the reference."""
-    checks = compare_update(backend, _under_way(rule, params, exact.grads), x, y, exact, rule)
+    """Let the backend train one step from these weights and measure the new ones against the reference.
+
+    The update has to show the scale of the gradients. Adam's first one is their sign, whatever their scale: its second
+    moment starts at their mean square instead.
+    """
+    state = rule.init(params)
+    if isinstance(rule, Adam):
+        mean_square = sum(float(np.vdot(g, g)) for g in exact.grads) / sum(g.size for g in exact.grads)
+        second = Params(*(np.full_like(p, mean_square) for p in params))
+        state = State(params, (state.moments[0], second), 1)
+    checks = compare_update(backend, state, x, y, exact, rule)
     return {f"step {name}": found for name, found in checks.items()}
 
 
@@ -86,25 +89,11 @@ def compare_update(
     """
     rule = replace(rule, learning_rate=1.0)
     errors = Params(*(exact.bounds[name] for name in Params._fields))
-    before = map_arrays(partial(np.asarray, dtype=np.float64), state)
-    wanted, bounds = bound_update(rule, before, exact.grads, errors, exact.unit)
+    wanted, bounds = bound_update(rule, map_arrays(as_float64, state), exact.grads, errors, exact.unit)
     start = map_arrays(lambda array: backend.to_device(array.copy()), state)  # a CPU library may share what it is given
     after, _ = backend.train(start, backend.samples(x, y), rule, Plan(None, len(x), 1), range(1))
     found = map(backend.to_host, after.params)
     return {name: check(*arrays) for name, *arrays in zip(Params._fields, found, wanted, bounds, strict=True)}
-
-
-def _under_way(rule: Optimizer, params: Params, grads: Params) -> State:
-    """A state on the host from which the update shows the scale of the gradients.
-
-    Adam's first update is their sign, whatever their scale: its second moment starts at their mean square instead.
-    """
-    start = rule.init(params)
-    if len(start.moments) < 2:
-        return start
-    mean_square = sum(float(np.vdot(g, g)) for g in grads) / sum(g.size for g in grads)
-    second = Params(*(np.full_like(p, mean_square) for p in params))
-    return State(params, (start.moments[0], second), 1)
 
 
 def compare_training(
@@ -119,27 +108,27 @@ def compare_training(
     is about ten times the largest error seen of any backend. A batch left out, repeated or taken in another order makes
     2 % and more. Therefore a recipe that shuffles for itself is held to OWN_ORDER: it must have learned as much.
     """
-    state = rule.init(params)
+    start, samples, epochs = rule.init(params), backend.samples(x, y), range(plan.epochs)
     if many:
         other = rule.init(params._replace(w2=-params.w2))
-        state = stack_states(np.stack, [other, other, state])
-    train = backend.train_many if many else backend.train
-    state, losses = train(map_arrays(backend.to_device, state), backend.samples(x, y), rule, plan, range(plan.epochs))
-    if many:
-        state, losses = map_arrays(itemgetter(-1), state), losses[-1]
-    exact, start = NumpyBackend(), map_arrays(partial(np.asarray, dtype=np.float64), rule.init(params))
-    samples = exact.samples(x.astype(np.float64), y.astype(np.float64))
-    wanted, wanted_losses = exact.train(start, samples, rule, plan, range(plan.epochs))
-    found = [backend.to_host(p).astype(np.float64) for p in state.params]
-    trained = norm(b - a for a, b in zip(start.params, wanted.params, strict=True))
-    off = norm(b - a for a, b in zip(found, wanted.params, strict=True)) / trained
-    loss_off = float(backend.to_host(losses)[-1]) / float(wanted_losses[-1]) - 1
+        networks = map_arrays(backend.to_device, stack_states(np.stack, [other, other, start]))
+        states, losses = backend.train_many(networks, samples, rule, plan, epochs)
+        state, losses = map_arrays(itemgetter(-1), states), losses[-1]
+    else:
+        state, losses = backend.train(map_arrays(backend.to_device, start), samples, rule, plan, epochs)
+    found = Params(*(as_float64(backend.to_host(p)) for p in state.params))
+    exact_start = rule.init(Params(*map(as_float64, params)))
+    exact_samples = NumpyBackend().samples(as_float64(x), as_float64(y))
+    exact, exact_losses = NumpyBackend().train(exact_start, exact_samples, rule, plan, epochs)
+    off = distance(found, exact.params) / distance(params, exact.params)
+    loss_off = float(backend.to_host(losses)[-1]) / float(exact_losses[-1]) - 1
     own = plan.order is not None and order_of(backend) == "own"
-    limit = np.asarray(OWN_ORDER if own else TRAINED[x.dtype.name])
-    return {
-        "trained weights": check(np.asarray(off), np.zeros(()), limit),
-        "trained loss": check(np.asarray(loss_off), np.zeros(()), limit),
-    }
+    limit = OWN_ORDER if own else TRAINED[x.dtype.name]
+    return {"trained weights": _check_relative(off, limit), "trained loss": _check_relative(loss_off, limit)}
+
+
+def _check_relative(error: float, limit: float) -> Check:
+    return check(np.asarray(error), np.zeros(()), np.asarray(limit))
 
 
 def check(found: np.ndarray, exact: np.ndarray, bound: np.ndarray) -> Check:
@@ -160,9 +149,7 @@ def worst(checks: Checks) -> tuple[str, Check]:
 
 def demand(checks: Checks) -> Checks:
     """Return the checks, or raise Disagreement naming the worst quantity where an error is beyond its bound."""
-    name, found = worst(checks)
-    if not found.share <= 1:
-        raise Disagreement(
-            f"{name} is off by {found.error:.3g} where {found.bound:.3g} is allowed ({found.share:.3g} times)"
-        )
+    name, (error, bound, share) = worst(checks)
+    if not share <= 1:
+        raise Disagreement(f"{name} is off by {error:.3g} where {bound:.3g} is allowed ({share:.3g} times)")
     return checks

@@ -10,6 +10,7 @@ is below its own rounding error the mask may rightly flip, and that unit's whole
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from math import sqrt
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from relufit import Params
 
 CHUNK_ELEMENTS = 2**20  # of the hidden layer, evaluated at once
 QUANTITIES = ("output", "loss", "w1", "b1", "w2", "b2")
+as_float64 = partial(np.asarray, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -65,19 +67,18 @@ def reference(params: Params, x: np.ndarray, y: np.ndarray, repeats: int = 1) ->
     """
     # Half the spacing of 1, plus the same of the reference itself, which counts where the test is in float64.
     unit = float(np.finfo(x.dtype).eps) / 2 + 2.0**-53
-    w1, b1, w2, b2 = (np.asarray(p, np.float64) for p in params)
+    w1, b1, w2, b2 = map(as_float64, params)
     n, (d, h), o = len(x), w1.shape, w2.shape[1]
     z_unit, y_unit, back_unit = (unit * growth(k) for k in (d + 1, h + 1, o + 2))
 
-    sums = {name: np.zeros(s) for name, s in zip(Params._fields, (w1.shape, b1.shape, w2.shape, b2.shape), strict=True)}
-    magnitudes, slack = ({k: np.zeros_like(v) for k, v in sums.items()} for _ in range(2))
+    sums, magnitudes, slack = ({name: np.zeros(p.shape) for name, p in params._asdict().items()} for _ in range(3))
     outputs, output_errors, loss, loss_error = np.empty((n, o)), np.empty((n, o)), 0.0, 0.0
     chunk_samples = max(1, CHUNK_ELEMENTS // h)
     for start in range(0, n, chunk_samples):
         chunk = slice(start, start + chunk_samples)
-        xb, yb = x[chunk].astype(np.float64), y[chunk].astype(np.float64)
-        units = _hidden_with_errors(xb, w1, b1, z_unit)
-        hidden, z_error = units.hidden, units.error
+        xb, yb = as_float64(x[chunk]), as_float64(y[chunk])
+        units = _hidden_with_doubts(xb, w1, b1, z_unit)
+        hidden, z_error = units.hidden, z_unit * units.reach
         out = hidden @ w2 + b2  # (n, O)
         out_error = z_error @ np.abs(w2) + y_unit * (hidden @ np.abs(w2) + np.abs(b2))
         error = out - yb
@@ -96,11 +97,9 @@ def reference(params: Params, x: np.ndarray, y: np.ndarray, repeats: int = 1) ->
     without_repeats = {name: slack[name] + unit * growth(n + d + 3) * magnitudes[name] for name in sums}
     sum_unit = unit * (repeats * growth(n + d + 3) + lost(n * repeats, unit))
     values = {"output": outputs, "loss": np.asarray(loss / terms), **sums}
-    bounds = {
-        "output": output_errors,
-        "loss": np.asarray((loss_error + unit * repeats * growth(terms + 2) * loss) / terms),
-    }
-    bounds |= {name: slack[name] + sum_unit * magnitudes[name] for name in sums}
+    loss_bound = (loss_error + unit * repeats * growth(terms + 2) * loss) / terms
+    bounds = {name: slack[name] + sum_unit * magnitudes[name] for name in sums}
+    bounds |= {"output": output_errors, "loss": np.asarray(loss_bound)}
     return Reference(unit, values, bounds, norm(without_repeats.values()) / (norm(sums.values()) or 1.0), repeats)
 
 
@@ -109,22 +108,26 @@ def norm(arrays: Iterable[np.ndarray]) -> float:
     return sqrt(sum(float(np.vdot(a, a)) for a in arrays))
 
 
+def distance(params: Params, others: Params) -> float:
+    """The distance of all weights as one vector."""
+    return norm(a - b for a, b in zip(params, others, strict=True))
+
+
 class _Units(NamedTuple):
     """The hidden layer of n samples; each (n, H)."""
 
     hidden: np.ndarray
-    error: np.ndarray  # of hidden
-    size: np.ndarray  # the magnitudes of the terms of z
+    reach: np.ndarray  # the magnitudes of the terms of z, where the unit is on or may be
     active: np.ndarray  # where it is on
     doubtful: np.ndarray  # where rounding of z may flip the mask
 
 
-def _hidden_with_errors(x: np.ndarray, w1: np.ndarray, b1: np.ndarray, z_unit: float) -> _Units:
+def _hidden_with_doubts(x: np.ndarray, w1: np.ndarray, b1: np.ndarray, z_unit: float) -> _Units:
     """The hidden layer for x (n, D)."""
     size = np.abs(x) @ np.abs(w1) + np.abs(b1)
     z = x @ w1 + b1
     active, doubtful = z > 0, np.abs(z) <= 2 * z_unit * size
-    return _Units(np.where(active, z, 0), np.where(active | doubtful, z_unit * size, 0), size, active, doubtful)
+    return _Units(np.where(active, z, 0), np.where(active | doubtful, size, 0), active, doubtful)
 
 
 Factors = tuple[np.ndarray, np.ndarray]
@@ -137,16 +140,15 @@ def _gradient_products(
 
     Its value, the magnitudes of its terms, and what its factors' errors can do; x (n, D), dy and its error (n, O).
     """
-    _, _, size, active, doubtful = units
+    hidden, reach, active, doubtful = units  # reach: S0 and S1 are summed apart, so it is h before its terms cancel
     dh, dh_size = dy @ w2.T, np.abs(dy) @ np.abs(w2.T)  # (n, H)
     dz, dz_size = np.where(active, dh, 0), np.where(active, dh_size, 0)
     dz_error = np.where(active | doubtful, dy_error @ np.abs(w2.T) + back_unit * dh_size, 0)
     dz_error += np.where(doubtful, dh_size, 0)  # a flipped mask adds or removes the whole term
-    reach = np.where(active | doubtful, size, 0)  # terms of h before they cancel: S0 and S1 are summed apart
     ones, x_size, dy_size = np.ones((len(x), 1)), np.abs(x), np.abs(dy)
     return {
         "w1": ((x, dz), (x_size, dz_size), (x_size, dz_error)),
         "b1": ((ones, dz), (ones, dz_size), (ones, dz_error)),
-        "w2": ((units.hidden, dy), (reach, dy_size), (reach, dy_error)),
+        "w2": ((hidden, dy), (reach, dy_size), (reach, dy_error)),
         "b2": ((ones, dy), (ones, dy_size), (ones, dy_error)),
     }

@@ -1,20 +1,27 @@
-"""No time without agreement: which comparisons a case has to pass before it is timed, and what the journal keeps.
+"""No time without agreement: which comparisons a case has to pass before it is timed, and on which inputs.
 
-The comparisons are those of bench/agreement/comparison.py; bench/measure/gating.py makes them off the clock.
+The comparisons are those of bench/agreement/comparison.py; bench/measure/gating.py makes them off the clock. A case is
+timed with the same weights and samples, and its row keeps what the comparisons found.
 """
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from bench.agreement import comparison
 from bench.agreement.comparison import Checks
-from bench.agreement.inputs import gate_inputs
-from bench.grid.case import RULES, STABLE_RATE, Case
-from bench.grid.data import draw
+from bench.agreement.error_bounds import Reference, reference
+from bench.grid.case import RULES, STABLE_RATE, TRAIN_SAMPLES, Case
+from bench.grid.data import MANY_SAMPLES, draw
 from bench.grid.workloads import workload
-from relufit.backend import Backend
-from relufit.data import Plan
-from relufit.optim import Adam, Optimizer
+from relufit import Adam, Backend, Params, Plan
+from relufit.backends.numpy import NumpyBackend
+from relufit.optim import Optimizer
+
+DISTINCT_SAMPLES = range(1000, 250_001)  # what the gate repeats where the reference over all of N is out of reach
+PARAMETER_SETS = 16  # that timed calls go round
 
 
 def compare(backend: Backend, case: Case, plan: Plan) -> Checks:
@@ -55,3 +62,44 @@ def recorded(case: Case, checks: Checks) -> dict[str, Any] | None:
         name, worst = comparison.worst(checks)
         checks = {name: worst, **({"gradient": checks["gradient"]} if workload(case.work).is_gradient else {})}
     return {name: check._asdict() for name, check in checks.items()}
+
+
+@lru_cache(maxsize=4)
+def exact(case: Case, repeats: int) -> Reference:
+    """The reference for the inputs of a case, `repeats` times over; cases that differ in the work only share it."""
+    return reference(*draw(case), repeats)
+
+
+def gate_inputs(case: Case) -> tuple[Params, np.ndarray, np.ndarray, Reference]:
+    """Weights, x (N, D), y (N, O) and their reference, at the N of the case.
+
+    Up to MANY_SAMPLES these are the case's own data. Above, float64 over every sample would take minutes: as many
+    distinct samples as divide N are repeated, whose mean loss and gradients are those of the distinct ones.
+    """
+    batch = distinct_samples(case.batch)
+    distinct, repeats = replace(inputs_of(case), batch=batch), case.batch // batch
+    params, x, y = draw(distinct)
+    return params, np.tile(x, (repeats, 1)), np.tile(y, (repeats, 1)), exact(distinct, repeats)
+
+
+@lru_cache(maxsize=2)
+def along_a_run(case: Case) -> list[Params]:
+    """Weights of the case before each of PARAMETER_SETS steps in a row, of Adam on 800 samples; on the host."""
+    params, x, y = draw(replace(case, batch=TRAIN_SAMPLES))
+    backend, plan = NumpyBackend(), Plan(None, TRAIN_SAMPLES, PARAMETER_SETS - 1)
+    samples, states = backend.samples(x, y), [Adam(1e-3).init(params)]
+    for step in range(plan.epochs):
+        states.append(backend.train(states[-1], samples, Adam(1e-3), plan, range(step, step + 1))[0])
+    return [state.params for state in states]
+
+
+def distinct_samples(samples: int) -> int:
+    """Number of distinct samples in the gate: all up to MANY_SAMPLES, else the largest divisor in DISTINCT_SAMPLES."""
+    if samples <= MANY_SAMPLES:
+        return samples
+    return max((count for count in DISTINCT_SAMPLES if samples % count == 0), default=samples)
+
+
+def inputs_of(case: Case) -> Case:
+    """The case reduced to what determines weights and data, which all workloads share, and `exact` with them."""
+    return Case("inputs", case.batch, case.hidden, case.dtype, case.inputs, case.outputs, "", case.target, case.scheme)

@@ -7,22 +7,21 @@ trains from the same start to the end, and after each epoch its distance from fl
 signs differ, over all samples and units. They show whether units had changed sign before the distance grew.
 """
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.agreement import comparison, error_bounds
+from bench.agreement.comparison import Check, Checks, compare_update
+from bench.agreement.error_bounds import Reference, as_float64, distance, reference
 from bench.grid.case import Case
 from bench.grid.data import draw
 from bench.journal.status import Status
 from bench.recipes import order_of
-from relufit.backend import Backend
+from relufit import Backend, Params, Plan, State, draw_plan
 from relufit.backends.numpy import NumpyBackend
-from relufit.data import Plan, draw_plan
 from relufit.fits import first_divergence
-from relufit.optim import Optimizer, State, map_arrays
-from relufit.params import Params
+from relufit.optim import Optimizer, map_arrays
 from relufit.solvers.slices import train_in_slices
 
 STATES = 32  # along the run, from which one step is made
@@ -34,15 +33,7 @@ class Forced(NamedTuple):
     state: State
     x: np.ndarray  # (batch, D)
     y: np.ndarray  # (batch, O)
-    exact: error_bounds.Reference  # at these very weights
-
-
-class Mark(NamedTuple):
-    """Where the float64 run is at the end of an epoch."""
-
-    params: Params
-    signs: np.ndarray  # see `relu_signs`
-    trained: float  # distance from the start, all weights as one vector
+    exact: Reference  # at these very weights
 
 
 class ExactRun(NamedTuple):
@@ -54,7 +45,7 @@ class ExactRun(NamedTuple):
     plan: Plan
     start: State
     forced: list[Forced]
-    marks: list[Mark]  # one an epoch; fewer where it diverges
+    marks: list[Params]  # the weights at the end of each epoch; fewer where it diverges
 
 
 @lru_cache(maxsize=1)
@@ -65,36 +56,32 @@ def exact_run(case: Case) -> ExactRun:
     assert rule is not None
     assert plan.order is not None
     run = ExactRun(x, y, rule, plan, rule.init(params), [], [])
-    state, backend = map_arrays(partial(np.asarray, dtype=np.float64), run.start), NumpyBackend()
-    samples, first = backend.samples(x.astype(np.float64), y.astype(np.float64)), state.params
-    pieces = plan.slices(case.samples)
+    state, backend = map_arrays(as_float64, run.start), NumpyBackend()
+    samples, pieces = backend.samples(as_float64(x), as_float64(y)), plan.slices(case.samples)
     chosen = set(np.linspace(0, plan.epochs * len(pieces) - 1, STATES).astype(int).tolist())
     for order in plan.order:
         for piece in pieces:
+            index = order[piece]
             if state.step in chosen:
-                run.forced.append(_forced(state, x[order[piece]], y[order[piece]]))
-            batch, step = samples.take(order[piece]), Plan(None, piece.stop - piece.start, 1)
+                rounded = map_arrays(lambda array: array.astype(case.dtype), state)
+                exact = reference(rounded.params, x[index], y[index])
+                run.forced.append(Forced(rounded, x[index], y[index], exact))
             with np.errstate(over="ignore", invalid="ignore"):
-                state, losses = backend.train(state, batch, rule, step, range(1))
+                state, losses = backend.train(state, samples.take(index), rule, Plan(None, len(index), 1), range(1))
             if first_divergence(losses) is not None:
                 return run
-        run.marks.append(Mark(state.params, relu_signs(state.params, samples.x), distance(state.params, first)))
+        run.marks.append(state.params)
     return run
 
 
-def _forced(state: State, x: np.ndarray, y: np.ndarray) -> Forced:
-    rounded = map_arrays(lambda array: array.astype(x.dtype), state)
-    return Forced(rounded, x, y, error_bounds.reference(rounded.params, x, y))
-
-
-def forced_steps(backend: Backend, run: ExactRun) -> comparison.Checks:
+def forced_steps(backend: Backend, run: ExactRun) -> Checks:
     """One step from each state of the run: of each of the four arrays, the check with the largest share of its bound.
 
     The names say from which state: "w2 after 400 steps".
     """
-    found: dict[str, tuple[str, comparison.Check]] = {}
+    found: dict[str, tuple[str, Check]] = {}
     for state, x, y, exact in run.forced:
-        checks = comparison.compare_update(backend, state, x, y, exact, run.rule)
+        checks = compare_update(backend, state, x, y, exact, run.rule)
         for name, check in checks.items():
             if name not in found or check.share > found[name][1].share:
                 found[name] = f"{name} after {state.step} steps", check
@@ -111,16 +98,17 @@ def free_run(backend: Backend, run: ExactRun) -> dict[str, Any]:
     if order_of(backend) == "own":
         return {}
     start = map_arrays(lambda array: backend.to_device(array.copy()), run.start)
-    samples, x = backend.samples(run.x, run.y), run.x.astype(np.float64)
+    samples, x = backend.samples(run.x, run.y), as_float64(run.x)
     slices = train_in_slices(backend, start, samples, run.rule, run.plan, epochs_per_slice=1)
     seen: dict[str, list[Any]] = {"step": [], "distance": [], "flips": []}
     for mark, part in zip(run.marks, slices, strict=False):  # no slice is trained beyond the last mark
-        params = Params(*(backend.to_host(p).astype(np.float64) for p in part.state.params))
-        values = part.state.step, distance(params, mark.params) / mark.trained, flips(relu_signs(params, x), mark.signs)
-        if not np.isfinite(values[1]):
+        params = Params(*(as_float64(backend.to_host(p)) for p in part.state.params))
+        off = distance(params, mark) / distance(mark, run.start.params)
+        if not np.isfinite(off):
             break
-        for series, value in zip(seen.values(), values, strict=True):
-            series.append(value)
+        seen["step"].append(part.state.step)
+        seen["distance"].append(off)
+        seen["flips"].append(flips(params, mark, x))
     end = {"pairs": len(x) * run.start.params.b1.size, **seen}
     if len(seen["step"]) == run.plan.epochs:
         return end
@@ -128,17 +116,9 @@ def free_run(backend: Backend, run: ExactRun) -> dict[str, Any]:
     return {**end, "status": Status.DIVERGED, "reason": f"{who} diverged in epoch {len(seen['step']) + 1}"}
 
 
-def distance(params: Params, others: Params) -> float:
-    """The distance of all weights as one vector."""
-    return error_bounds.norm(a - b for a, b in zip(params, others, strict=True))
-
-
-def relu_signs(params: Params, x: np.ndarray) -> np.ndarray:
-    """Which unit is on for which sample of x (N, D), eight to a byte: z > 0, evaluated in float64."""
+def flips(params: Params, others: Params, x: np.ndarray) -> int:
+    """How many relu signs differ, over the samples x (N, D) and all units: z > 0, evaluated in float64."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.packbits(x @ params.w1 > -params.b1)  # a sum is above 0 exactly where it is when rounded
-
-
-def flips(signs: np.ndarray, others: np.ndarray) -> int:
-    """How many of them differ."""
-    return int(np.bitwise_count(signs ^ others).sum())
+        # A sum is above 0 exactly where it is when rounded.
+        on, others_on = (x @ weights.w1 > -weights.b1 for weights in (params, others))
+    return int(np.count_nonzero(on != others_on))

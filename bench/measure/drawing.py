@@ -5,7 +5,7 @@ All of it is drawn on the host from the case alone (bench/grid/data.py), so ever
 
 import numpy as np
 
-from bench.agreement.inputs import along_a_run, inputs_of
+from bench.agreement.gate import along_a_run, inputs_of
 from bench.grid.case import Case
 from bench.grid.data import draw
 from bench.measure.timing import synchronized_clock

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.agreement.inputs import PARAMETER_SETS
+from bench.agreement.gate import PARAMETER_SETS
 from bench.grid.workloads import workload
 from bench.hardware import interference, nvidia
 from bench.measure import timing

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from relufit import backends
-from relufit.backend import Backend
-from relufit.data import Plan
+from relufit import Backend, Params, Plan, Sizes, State, backends
 from relufit.optim import Optimizer
-from relufit.params import Array, Params, Sizes
+from relufit.params import Array
+
+Trained = tuple[State, Array]  # what `train` returns: the state, and the loss of each epoch
 
 RECIPES: dict[str, tuple[str, str]] = {  # name -> ("module:Class", the library that must be importable)
     "textbook-numpy": ("bench.recipes.textbook:TextbookNumpy", "numpy"),

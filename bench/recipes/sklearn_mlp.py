@@ -4,6 +4,7 @@ Its gradients are those of half the squared error, summed over the outputs: 2/O 
 the factor goes into the learning rate, and training is the same.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,11 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.neural_network._stochastic_optimizers import SGDOptimizer
 from sklearn.utils import check_random_state
 
-from bench.recipes import HostRecipe, Kept
-from relufit.backend import Samples
+from bench.recipes import HostRecipe, Kept, Trained
+from relufit import SGD, Momentum, Params, Plan, Samples, State
 from relufit.checks import check_input, check_shapes, check_training
-from relufit.data import Plan
-from relufit.optim import SGD, Momentum, Optimizer, State
-from relufit.params import Array, Params
+from relufit.optim import Optimizer
+from relufit.params import Array
 
 
 class SklearnRecipe(HostRecipe):
@@ -36,30 +36,30 @@ class SklearnRecipe(HostRecipe):
 
     def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
         check_shapes(params, samples)
-        model, unit = self._model(params), 2 / samples.y.shape[1]
-        activations, empty = [samples.x, None, None], [None, None]
-        loss, (dw1, dw2), (db1, db2) = model._backprop(
-            samples.x, samples.y, None, activations, empty.copy(), empty.copy(), empty.copy()
-        )
-        return 2 * loss, Params(unit * dw1, unit * db1, unit * dw2, unit * db2)
+        x, y, model = samples.x, samples.y, self._model(params)
+        loss, weights, biases = model._backprop(x, y, None, [x, None, None], [None] * 2, [None] * 2, [None] * 2)
+        return 2 * loss, _params(2 / y.shape[1] * grad for grad in (*weights, *biases))
 
-    def train(
-        self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
-    ) -> tuple[State, Array]:
+    def train(self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range) -> Trained:
         check_training(state, samples, optimizer, plan, epochs)
-        x, y = samples.x, samples.y
+        x, y, rate = samples.x, samples.y, optimizer.learning_rate
         model = _regressor(
             state.params,
-            learning_rate_init=optimizer.learning_rate * 2 / y.shape[1],
+            learning_rate_init=rate * 2 / y.shape[1],
             momentum=getattr(optimizer, "momentum", 0.0),
             batch_size=min(plan.batch, len(x)),
             shuffle=plan.order is not None,
             random_state=check_random_state(state.step),  # a number would give every epoch the same order
         )
-        _set_velocity(model, state, optimizer)
+        weights = model.coefs_ + model.intercepts_
+        model._optimizer = SGDOptimizer(weights, model.learning_rate_init, momentum=model.momentum, nesterov=False)
+        for velocity in state.moments:  # scikit-learn's includes the learning rate, and its sign
+            model._optimizer.velocities = [-rate * v for v in (velocity.w1, velocity.w2, velocity.b1, velocity.b2)]
         y = y.ravel() if y.shape[1] == 1 else y  # scikit-learn warns of columns
         losses = np.array([_train_epoch(model, x, y) for _ in epochs], x.dtype)
-        return _state(model, optimizer, state.step + len(epochs) * plan.steps_per_epoch(len(x))), losses
+        moments = (_params(v / -rate for v in model._optimizer.velocities),) if state.moments else ()
+        step = state.step + len(epochs) * plan.steps_per_epoch(len(x))
+        return State(_params(model.coefs_ + model.intercepts_), moments, step), losses
 
     def facts(self) -> dict[str, str]:
         return {"scikit-learn": sklearn.__version__, "numpy": np.__version__}
@@ -76,16 +76,6 @@ def _regressor(params: Params, **settings: Any) -> MLPRegressor:
     return model
 
 
-def _set_velocity(model: MLPRegressor, state: State, optimizer: Optimizer) -> None:
-    """Continue from the velocity of `state`; scikit-learn's includes the learning rate, and its sign."""
-    model._optimizer = SGDOptimizer(
-        model.coefs_ + model.intercepts_, model.learning_rate_init, momentum=model.momentum, nesterov=False
-    )
-    for velocity in state.moments:
-        w1, b1, w2, b2 = (-optimizer.learning_rate * v for v in velocity)
-        model._optimizer.velocities = [w1, w2, b1, b2]
-
-
 def _train_epoch(model: MLPRegressor, x: Array, y: Array) -> float:
     """One epoch; its loss as the mean squared error."""
     try:
@@ -98,10 +88,7 @@ def _train_epoch(model: MLPRegressor, x: Array, y: Array) -> float:
     return 2 * model.loss_
 
 
-def _state(model: MLPRegressor, optimizer: Optimizer, step: int) -> State:
-    (w1, w2), (b1, b2) = model.coefs_, model.intercepts_
-    moments: tuple[Params, ...] = ()
-    if isinstance(optimizer, Momentum):
-        dw1, dw2, db1, db2 = (v / -optimizer.learning_rate for v in model._optimizer.velocities)
-        moments = (Params(dw1, db1, dw2, db2),)
-    return State(Params(w1, b1, w2, b2), moments, step)
+def _params(arrays: Iterable[Array]) -> Params:
+    """Our parameters of scikit-learn's: its weights come before its biases."""
+    w1, w2, b1, b2 = arrays
+    return Params(w1, b1, w2, b2)

@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from bench.recipes import HostRecipe
-from relufit.backend import Samples
+from bench.recipes import HostRecipe, Trained
+from relufit import SGD, Params, Plan, Samples, State
 from relufit.checks import check_input, check_shapes, check_training
-from relufit.data import Plan
-from relufit.optim import SGD, Optimizer, State
-from relufit.params import Array, Params
+from relufit.optim import Optimizer
+from relufit.params import Array
 
 
 class TwoLayerNet:
@@ -60,9 +59,7 @@ class TextbookNumpy(HostRecipe):
         y_pred = net.forward(samples.x)
         return np.mean((y_pred - samples.y) ** 2), Params(*net.backward(samples.y))
 
-    def train(
-        self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
-    ) -> tuple[State, Array]:
+    def train(self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range) -> Trained:
         check_training(state, samples, optimizer, plan, epochs)
         net = TwoLayerNet(*(p.copy() for p in state.params))
         x, y, rng = samples.x, samples.y, np.random.default_rng(state.step)

@@ -1,23 +1,19 @@
 """The training loop as torch's tutorials write it: TensorDataset, random_split, DataLoader, nn.MSELoss, optim."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset, random_split
 
-from bench.recipes import Kept
-from relufit.backend import Samples
+from bench.recipes import Kept, Trained
+from relufit import SGD, Adam, Momentum, Params, Plan, Samples, State
 from relufit.backends.torch import TorchBackend
 from relufit.checks import check_input, check_shapes, check_training
-from relufit.data import Plan
-from relufit.optim import SGD, Adam, Momentum, Optimizer, State
-from relufit.params import Array, Params
+from relufit.optim import Optimizer
+from relufit.params import Array
 
-MOMENTS: dict[type[Optimizer], tuple[str, ...]] = {  # names of torch's moments, in the order of State.moments
-    SGD: (), Momentum: ("momentum_buffer",), Adam: ("exp_avg", "exp_avg_sq"),
-}  # fmt: skip
+# Names of torch's moments, in the order of State.moments.
+MOMENTS: dict[type, tuple[str, ...]] = {SGD: (), Momentum: ("momentum_buffer",), Adam: ("exp_avg", "exp_avg_sq")}
 
 
 class TwoReLUNet(nn.Module):
@@ -37,8 +33,7 @@ class TwoReLUNet(nn.Module):
 class TorchRecipe(TorchBackend):
     """The tutorial's loop behind the verbs: modules, loaders and optimizers are torch's own."""
 
-    algorithm = "recipe"
-    order = "own"
+    algorithm, order = "recipe", "own"
 
     def __init__(self, name: str = "torch-recipe", device: str = "cpu") -> None:
         super().__init__(name, device)
@@ -46,9 +41,8 @@ class TorchRecipe(TorchBackend):
 
     def forward(self, params: Params, x: Array) -> Array:
         check_input(params, x)
-        model = self._model(params)
         with torch.no_grad():
-            return model(x)
+            return self._model(params)(x)
 
     def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
         check_shapes(params, samples)
@@ -56,11 +50,9 @@ class TorchRecipe(TorchBackend):
         model.zero_grad()
         loss = nn.MSELoss()(model(samples.x), samples.y)
         loss.backward()
-        return loss.detach(), Params(*(p.grad.t() for p in _parameters(model) if p.grad is not None))
+        return loss.detach(), Params(*(p.grad.t() for p in model.parameters() if p.grad is not None))
 
-    def train(
-        self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
-    ) -> tuple[State, Array]:
+    def train(self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range) -> Trained:
         check_training(state, samples, optimizer, plan, epochs)
         dataset = TensorDataset(samples.x, samples.y)
         # The harness has already held the test samples out; the tutorial's Subset, and its cost, stay.
@@ -81,7 +73,9 @@ class TorchRecipe(TorchBackend):
                 total += loss.item() * len(inputs)
                 steps += 1
             losses.append(total / len(dataset))
-        return _state(model, optim, optimizer, state.step + steps), torch.as_tensor(np.asarray(losses))
+        trees = [[optim.state[p][name] for p in model.parameters()] for name in MOMENTS[type(optimizer)]]
+        params, *moments = (Params(*(t.detach().t() for t in tree)) for tree in (model.parameters(), *trees))
+        return State(params, tuple(moments), state.step + steps), torch.as_tensor(np.asarray(losses))
 
 
 def _module(params: Params) -> TwoReLUNet:
@@ -94,28 +88,17 @@ def _module(params: Params) -> TwoReLUNet:
     return model
 
 
-def _parameters(model: TwoReLUNet) -> tuple[torch.Tensor, ...]:
-    return model.fc1.weight, model.fc1.bias, model.fc2.weight, model.fc2.bias
-
-
 def _optimizer(model: TwoReLUNet, optimizer: Optimizer, state: State) -> torch.optim.Optimizer:
     """Torch's own optimizer, continuing from the moments of `state`."""
-    settings: dict[str, Any] = {"lr": optimizer.learning_rate}
+    weights, rate = model.parameters(), optimizer.learning_rate
+    optim: torch.optim.Optimizer
     if isinstance(optimizer, Adam):
-        settings |= {"betas": (optimizer.beta1, optimizer.beta2), "eps": optimizer.eps}
-    elif isinstance(optimizer, Momentum):
-        settings["momentum"] = optimizer.momentum
-    rule = torch.optim.Adam if isinstance(optimizer, Adam) else torch.optim.SGD
-    optim: torch.optim.Optimizer = rule(model.parameters(), **settings)
-    for index, parameter in enumerate(_parameters(model)):
+        optim = torch.optim.Adam(weights, rate, (optimizer.beta1, optimizer.beta2), optimizer.eps)
+    else:
+        optim = torch.optim.SGD(weights, rate, getattr(optimizer, "momentum", 0.0))
+    for index, parameter in enumerate(model.parameters()):
         for name, moment in zip(MOMENTS[type(optimizer)], state.moments, strict=True):
             optim.state[parameter][name] = moment[index].t().clone(memory_format=torch.contiguous_format)
         if isinstance(optimizer, Adam):
             optim.state[parameter]["step"] = torch.tensor(float(state.step))
     return optim
-
-
-def _state(model: TwoReLUNet, optim: torch.optim.Optimizer, optimizer: Optimizer, step: int) -> State:
-    parameters = _parameters(model)
-    moments = (Params(*(optim.state[p][name].detach().t() for p in parameters)) for name in MOMENTS[type(optimizer)])
-    return State(Params(*(p.detach().t() for p in parameters)), tuple(moments), step)

@@ -5,7 +5,8 @@ size. So the whole range is scanned in coarse steps, upwards, since small sizes 
 narrowed down as soon as it is seen, before the scan goes on.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from math import exp, log, sqrt
 from typing import NamedTuple
@@ -45,21 +46,15 @@ def search(look: Look, least: int, most: int, longest: int, avoided: Sequence[in
     """Scan the sizes from `least` to `most`, and narrow down the first crossover as soon as it is seen.
 
     The verdicts that `look` returns are corrected for all sizes so far: one that no longer holds in a longer table is
-    looked into again. It may raise Ended. No more than `longest` sizes are looked at; an avoided one gives way to the
-    next.
+    looked into again. It may raise Ended. No more than `longest` sizes are looked at, and none that is avoided.
     """
     seen: set[int] = set()
-    try:
+    with suppress(Ended):
         for place in scan(least, most):
-            size: int | None = place
-            while size is not None and len(seen) < longest:
-                size += size in avoided
-                if size in seen:
-                    break
+            size: int | None = place + (place in avoided)
+            while size is not None and size not in seen and len(seen) < longest:
                 seen.add(size)
-                size = choose_next(look(size))
-    except Ended:
-        return
+                size = choose_next(look(size), avoided)
 
 
 def longest_table(passes: int) -> int:
@@ -72,10 +67,9 @@ def longest_table(passes: int) -> int:
 
 def scan(least: int, most: int) -> Iterator[int]:
     """The sizes of the scan: steps of SCAN_FACTOR from the least, and the most."""
-    size = least
-    while size < most:
-        yield size
-        size *= SCAN_FACTOR
+    while least < most:
+        yield least
+        least *= SCAN_FACTOR
     yield most
 
 
@@ -93,11 +87,12 @@ def _crossing(row: Sequence[Measured]) -> Crossing:
     return Crossing(row[0].size, row[-1].size, size, row[0].word)
 
 
-def choose_next(row: Sequence[Measured]) -> int | None:
+def choose_next(row: Sequence[Measured], avoided: Sequence[int] = ()) -> int | None:
     """The size that narrows the first crossover down the most; None without a crossover, or if its ends are close.
 
     Without a verdict between its ends that is the middle, in logarithms. Where sizes between them are undecided, the
-    crossover ends before the first of them or after the last: the wider of the two gaps is halved.
+    crossover ends before the first of them or after the last: the wider of the two gaps is halved. An avoided size
+    gives way to the next.
     """
     crossings = find_crossings(row)
     if not crossings:
@@ -105,12 +100,9 @@ def choose_next(row: Sequence[Measured]) -> int | None:
     low, high = crossings[0][:2]
     between = [point.size for point in row if low < point.size < high]
     gaps = [(low, between[0]), (between[-1], high)] if between else [(low, high)]
-    return _middle_of_widest(gaps)
-
-
-def _middle_of_widest(gaps: Iterable[tuple[int, int]]) -> int | None:
     wide = [(right / left, left, right) for left, right in gaps if right > CLOSE * left and right - left > 1]
     if not wide:
         return None
     _, left, right = max(wide)
-    return round(sqrt(left * right))
+    middle = round(sqrt(left * right))
+    return middle + (middle in avoided)

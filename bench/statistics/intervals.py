@@ -1,8 +1,8 @@
 """Statistics of a few numbers: intervals without assumptions on the distribution, and rank tests of two samples."""
 
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import binom, mannwhitneyu, wilcoxon
@@ -22,11 +22,6 @@ class Comparison(NamedTuple):
     p_same: float  # p-value of the hypothesis that it is outside 1 / (1 + margin) to 1 + margin
     blocks: int
 
-    @property
-    def difference(self) -> float:
-        """By which share of the faster one's time the slower one takes longer."""
-        return max(self.ratio, 1 / self.ratio) - 1
-
 
 def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
     """Median and a 95 % interval for it from order statistics, which assume nothing of the distribution.
@@ -35,10 +30,8 @@ def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
     (David and Nagaraja, Order Statistics, 3rd ed., section 7.1); nan where fewer than six values allow none.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64))
-    k = _outermost(len(ordered))
-    if k < 1:
-        return float(np.median(ordered)), float("nan"), float("nan")
-    return float(np.median(ordered)), float(ordered[k - 1]), float(ordered[-k])
+    median, k = float(np.median(ordered)), _outermost(len(ordered))
+    return (median, float(ordered[k - 1]), float(ordered[-k])) if k else (median, np.nan, np.nan)
 
 
 @lru_cache
@@ -50,21 +43,15 @@ def _outermost(count: int) -> int:
 def compare_pairs(a: Sequence[float], b: Sequence[float], margin: float) -> Comparison:
     """Compare seconds that were measured in pairs, one soon after the other; a and b (blocks,).
 
-    Wilcoxon's signed-rank test of the logarithms' differences, and for equality the same twice, against either end of
-    the margin (two one-sided tests). What changes from block to block for both, as a machine's drift, cancels.
+    Wilcoxon's signed-rank test of the logarithms' differences. What changes from block to block for both, as a
+    machine's drift, cancels.
     """
-    difference, limit = np.log(np.asarray(b)) - np.log(np.asarray(a)), np.log1p(margin)
+    difference = np.log(np.asarray(b)) - np.log(np.asarray(a))
     # Medians of rounded seconds may tie. The exact distribution leaves ties out of account, which changes p by a few
     # hundredths of itself; scipy's choice, the normal limit, would lose the small p-values that a long table needs.
-    method = "exact" if len(difference) <= EXACT_PAIRS else "approx"
-
-    def p(values: np.ndarray, alternative: str) -> float:
-        found = wilcoxon(values, zero_method="zsplit", alternative=alternative, method=method)
-        return float(found.pvalue)
-
+    test = partial(wilcoxon, zero_method="zsplit", method="exact" if len(difference) <= EXACT_PAIRS else "approx")
     ratio, low, high = (float(np.exp(value)) for value in median_interval(difference))
-    same = max(p(difference + limit, "greater"), p(difference - limit, "less"))
-    return Comparison(ratio, low, high, p(difference, "two-sided"), same, len(difference))
+    return Comparison(ratio, low, high, *_p_values(test, difference, margin), len(difference))
 
 
 def compare_groups(a: Sequence[float], b: Sequence[float], margin: float) -> Comparison:
@@ -72,22 +59,25 @@ def compare_groups(a: Sequence[float], b: Sequence[float], margin: float) -> Com
 
     The interval of the ratio reaches from the least to the largest that the two medians' own intervals allow.
     """
-    x, y, limit = np.log(np.asarray(a)), np.log(np.asarray(b)), np.log1p(margin)
     (of_a, low_a, high_a), (of_b, low_b, high_b) = median_interval(a), median_interval(b)
-    blocks = min(len(x), len(y))
-    method = "exact" if blocks <= EXACT_GROUPS else "asymptotic"  # not "auto", which takes the limit where values tie
+    blocks = min(len(a), len(b))
+    # Not "auto", which takes the limit where values tie.
+    test = partial(mannwhitneyu, y=np.log(a), method="exact" if blocks <= EXACT_GROUPS else "asymptotic")
+    return Comparison(of_b / of_a, low_b / high_a, high_b / low_a, *_p_values(test, np.log(b), margin), blocks)
 
-    def p(values: np.ndarray, alternative: str) -> float:
-        return float(mannwhitneyu(values, x, alternative=alternative, method=method).pvalue)
 
-    same = max(p(y + limit, "greater"), p(y - limit, "less"))
-    return Comparison(of_b / of_a, low_b / high_a, high_b / low_a, p(y, "two-sided"), same, blocks)
+def _p_values(test: Callable[..., Any], logarithms: np.ndarray, margin: float) -> tuple[float, float]:
+    """`p_different` and `p_same` by a rank test; for equality, two one-sided tests against either end of the margin."""
+
+    def p(shift: float, alternative: str) -> float:
+        return float(test(logarithms + shift, alternative=alternative).pvalue)
+
+    limit = np.log1p(margin)
+    return p(0, "two-sided"), max(p(limit, "greater"), p(-limit, "less"))
 
 
 def holm(p: Sequence[float]) -> list[float]:
     """The p-values of a table, adjusted so that one wrong claim in all of it is as rare as in one test (Holm 1979)."""
     order = np.argsort(p)
-    raised = np.asarray(p, dtype=np.float64)[order] * np.arange(len(order), 0, -1)
-    adjusted = np.empty(len(order))
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(raised))
-    return [float(value) for value in adjusted]
+    raised = np.maximum.accumulate(np.asarray(p, np.float64)[order] * np.arange(len(p), 0, -1))
+    return np.minimum(1, raised)[np.argsort(order)].tolist()  # back in the order of the table

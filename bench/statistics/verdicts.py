@@ -5,7 +5,6 @@ as FASTER does: a difference that is not detected is UNSURE, with the reason.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from bench.statistics.intervals import CONFIDENCE, Comparison, holm
@@ -17,8 +16,7 @@ LEAST_BLOCKS = 6  # for a 95 % interval of the median from order statistics
 DRIFT = 0.5
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """Two rows of one case to compare."""
 
     comparison: Comparison
@@ -50,7 +48,8 @@ def _verdict(pair: Pair, p_different: float, p_same: float) -> tuple[str, str]:
     if found.blocks < LEAST_BLOCKS:
         return "UNSURE", "few"
     apart = p_different <= level and (found.low > 1 or found.high < 1)
-    if apart and found.difference > pair.least:
+    # The difference is how much longer the slower one takes, as a share of the faster one's time.
+    if apart and max(found.ratio, 1 / found.ratio) - 1 > pair.least:
         return "FASTER" if found.ratio > 1 else "SLOWER", ""
     within = found.low >= 1 / (1 + MARGIN) and found.high <= 1 + MARGIN
     if within and p_same <= level and pair.least <= MARGIN:

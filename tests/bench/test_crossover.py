@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from journals import MACHINE, write_aa
+from printed import printed
 
 from bench import crossover
 from bench.agreement import gate
@@ -123,7 +124,7 @@ def test_the_crossover_is_found_where_it_is(
     assert found.low < 200 < found.high < 1.1 * found.low
     assert found.size == pytest.approx(200, rel=1e-3)  # to the rounding of the journal
     assert crossover_in_words(run).startswith("steady overtakes early at N = 20")
-    assert crossover_in_words(run) in " ".join(capsys.readouterr().out.split())
+    assert crossover_in_words(run) in printed(capsys)
     assert len(list(tmp_path.rglob("crossover-*.png"))) == 1
     assert list(tmp_path.rglob("*.now")) == []
 
@@ -162,7 +163,7 @@ def test_what_this_machine_cannot_tell_apart_is_not_claimed(tmp_path: Path, caps
     write_aa(tmp_path / "raw" / MACHINE["slug"], apart=4.0)
     words = ["--hidden", "4", "--passes", "10", "--most", "8", "--results", str(tmp_path)]
     assert crossover.main(["early", "behind", *words]) == 0
-    assert "Neither early nor behind is clearly faster" in " ".join(capsys.readouterr().out.split())
+    assert "Neither early nor behind is clearly faster" in printed(capsys)
 
 
 def test_no_crossover_is_a_result_too(cross: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,7 +174,7 @@ def test_no_crossover_is_a_result_too(cross: Callable[..., Any], capsys: pytest.
     sentence = (
         "early is faster than behind at every size measured, from N = 3 to 200: gradient, H = 4, float32; 3 times."
     )
-    assert sentence in " ".join(capsys.readouterr().out.split())
+    assert sentence in printed(capsys)
 
 
 def test_a_backend_that_disagrees_ends_the_search_without_a_claim(
@@ -183,9 +184,9 @@ def test_a_backend_that_disagrees_ends_the_search_without_a_claim(
     code, run = cross("early", "wrong", "--most", "4096")
     assert code == 1
     assert comparison.crossings(run) == []
-    printed = " ".join(capsys.readouterr().out.split())
-    assert "No crossover is claimed. N = 4 096 DISAGREES: wrong: " in printed
-    assert "overtakes" not in printed
+    text = printed(capsys)
+    assert "No crossover is claimed. N = 4 096 DISAGREES: wrong: " in text
+    assert "overtakes" not in text
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,7 @@ def test_a_failure_ends_the_scan_and_keeps_what_was_found(
     assert code == 0
     (found,) = comparison.crossings(run)
     assert found.low < 200 < found.high
-    assert f"N = 4 096 {said}" in " ".join(capsys.readouterr().out.split())
+    assert f"N = 4 096 {said}" in printed(capsys)
 
 
 def test_a_refusal_of_every_size_is_no_answer(cross: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
@@ -208,7 +209,7 @@ def test_a_refusal_of_every_size_is_no_answer(cross: Callable[..., Any], capsys:
     code, _ = cross("small", "early", "--least", "601", "--most", "700")
     assert code == 2
     sentence = "Nothing was compared. N = 601 was not measured: small: no more than 600 samples."
-    assert sentence in " ".join(capsys.readouterr().out.split())
+    assert sentence in printed(capsys)
 
 
 @pytest.mark.parametrize(("spent_after", "blocks"), [(1, 1), (4, 4)])
@@ -225,9 +226,7 @@ def test_the_time_is_kept(
     _, run = cross("early", "steady", "--most", "4096", "--seconds", "50")
     sizes = run.cases[run.cases.backend == "early"].set_index("batch")
     assert [len(sizes.loc[size, "passes"]) for size in (1, 8, 64)] == [10, blocks, 0]
-    assert "N = 64 was not measured: the 50 s were spent; --seconds gives more." in " ".join(
-        capsys.readouterr().out.split()
-    )
+    assert "N = 64 was not measured: the 50 s were spent; --seconds gives more." in printed(capsys)
 
 
 def test_a_step_over_the_width(cross: Callable[..., Any], tmp_path: Path) -> None:

@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 from conformance import problem
+from mutants import Forgetful
 
 from bench.agreement.comparison import Check, check, check_gradient, compare, demand
 from bench.agreement.error_bounds import reference
 from bench.journal.status import Disagreement
-from relufit import Params, Sizes
-from relufit.backend import Samples
-from relufit.backends.numpy import NumpyBackend
+from relufit import Sizes
 
 
 def test_what_is_not_a_number_or_has_another_shape_never_passes() -> None:
@@ -27,22 +26,6 @@ def test_the_worst_quantity_is_named() -> None:
     with pytest.raises(Disagreement, match=r"w1 is off by 3 where 1 is allowed \(3 times\)"):
         demand(checks)
     demand({"loss": checks["loss"]})
-
-
-class Forgetful(NumpyBackend):
-    """A mutant that leaves out the last samples, as a loop over whole blocks would, or a thousandth of the output."""
-
-    def __init__(self, samples: int = 0, output: int = 0) -> None:
-        super().__init__()
-        self.samples_left_out, self.output_left_out = samples, output
-
-    def loss_and_grads(self, params: Params, samples: Samples) -> tuple[object, Params]:
-        return super().loss_and_grads(params, samples.take(slice(0, len(samples) - self.samples_left_out)))
-
-    def forward(self, params: Params, x: np.ndarray) -> np.ndarray:
-        y = super().forward(params, x)
-        y[len(y) - self.output_left_out :] = 0
-        return y
 
 
 def test_mutants_are_caught_over_repeated_samples() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mutants import UncorrectedAdam
+from mutants import Planted, UncorrectedAdam
 
 from bench.agreement import comparison, error_bounds, trajectory
-from bench.agreement.trajectory import STATES, exact_run, flips, forced_steps, free_run, relu_signs
+from bench.agreement.trajectory import STATES, exact_run, flips, forced_steps, free_run
 from bench.analysis import accuracy
 from bench.grid.case import Case
 from bench.journal.status import Disagreement
@@ -52,17 +52,6 @@ def w2_stays(train: Callable[..., Any], state: State, *rest: Any) -> Any:
     """The 64th step does not update w2; all others are right."""
     after, losses = train(state, *rest)
     return (after if state.step != 63 else after._replace(params=after.params._replace(w2=state.params.w2))), losses
-
-
-class Planted(NumpyBackend):
-    """Trains by what was planted."""
-
-    def __init__(self, mistake: Callable[..., Any]) -> None:
-        super().__init__()
-        self.mistake = mistake
-
-    def train(self, state: State, samples: Samples, optimizer: Any, plan: Plan, epochs: range) -> Any:
-        return self.mistake(super().train, state, samples, optimizer, plan, epochs)
 
 
 class OneElementOff(NumpyBackend):
@@ -115,7 +104,7 @@ def test_a_nudge_is_found_where_it_was_given(by: float) -> None:
     """The distance is the nudge over the way gone, the signs those of the samples between the old knot and the new."""
     run, backend = exact_run(EXACT), Nudged()
     backend.by = by
-    found, at = free_run(backend, run), run.marks[2].params
+    found, at = free_run(backend, run), run.marks[2]
     way = np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(at, run.start.params, strict=True)))
     assert max(found["distance"][:2]) < 1e-13
     assert found["flips"][:2] == [0, 0]
@@ -135,8 +124,8 @@ def test_signs_are_counted_one_by_one() -> None:
     first.b1[0], first.w1[:, 0] = -(x[3] @ np.ones(2)), 1.0
     on = [[[z > 0 for z in x[n] @ p.w1 + p.b1] for n in range(37)] for p in (first, second)]
     wanted = sum(a != b for rows in zip(*on, strict=True) for a, b in zip(*rows, strict=True))
-    assert flips(relu_signs(first, x), relu_signs(second, x)) == wanted
-    assert flips(relu_signs(first, x), relu_signs(first, x)) == 0
+    assert flips(first, second, x) == wanted
+    assert flips(first, first, x) == 0
 
 
 def test_an_order_of_its_own_has_no_free_run() -> None:

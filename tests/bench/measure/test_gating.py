@@ -1,20 +1,21 @@
 """What a case must pass before it is timed: the limits of time and memory, and the gate, over many samples too."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from mutants import Forgetful, Planted
 from trials import make
 
-from bench.agreement import inputs
-from bench.agreement.inputs import distinct_samples, gate_inputs
+from bench.agreement import gate as agreement_gate
+from bench.agreement.gate import distinct_samples, gate_inputs
 from bench.grid.case import Case
 from bench.journal.status import Disagreement
 from bench.measure import gating
 from bench.measure.gating import demand_support, gate
 from bench.measure.trial import Past, Unsuitable
-from relufit import Params
-from relufit.backend import Samples
+from relufit import Params, Plan, Samples, State
 from relufit.backends.numpy import NumpyBackend
 
 
@@ -63,46 +64,39 @@ def test_the_gate_repeats_samples_above_a_million(samples: int, distinct: int) -
 
 def test_the_gate_of_many_samples_catches_a_mutant(monkeypatch: pytest.MonkeyPatch) -> None:
     """The right backend passes at N samples; one that leaves out half of the last repetition does not."""
-    monkeypatch.setattr(inputs, "MANY_SAMPLES", 1000)
+    monkeypatch.setattr(agreement_gate, "MANY_SAMPLES", 1000)
     case = Case("scaling", 20_000, 8)
-    monkeypatch.setattr(inputs, "DISTINCT_SAMPLES", range(100, 1001))
+    monkeypatch.setattr(agreement_gate, "DISTINCT_SAMPLES", range(100, 1001))
     _, x, y, exact = gate_inputs(case)
     assert (len(x), len(y), exact.repeats) == (20_000, 20_000, 20)
     np.testing.assert_array_equal(x[:1000], x[1000:2000])
     gate(make(case, NumpyBackend())[0])
-
-    class Short(NumpyBackend):
-        def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Any, Params]:
-            return super().loss_and_grads(params, samples.take(slice(0, len(samples) - 500)))
-
     with pytest.raises(Disagreement):
-        gate(make(case, Short())[0])
+        gate(make(case, Forgetful(samples=500))[0])
 
 
-class Hasty(NumpyBackend):
+def too_far(train: Callable[..., Any], state: State, *rest: Any) -> Any:
     """Right gradients, and weights that go a hundredth too far."""
-
-    def train(self, state: Any, samples: Samples, optimizer: Any, plan: Any, epochs: range) -> Any:
-        after, losses = super().train(state, samples, optimizer, plan, epochs)
-        far = (before + 1.01 * (p - before) for before, p in zip(state.params, after.params, strict=True))
-        return after._replace(params=Params(*(p.astype(state.params.w1.dtype) for p in far))), losses
+    after, losses = train(state, *rest)
+    far = (before + 1.01 * (p - before) for before, p in zip(state.params, after.params, strict=True))
+    return after._replace(params=Params(*(p.astype(state.params.w1.dtype) for p in far))), losses
 
 
-class Forgetful(NumpyBackend):
+def first_batch_again(
+    train: Callable[..., Any], state: State, samples: Samples, rule: Any, plan: Plan, epochs: range
+) -> Any:
     """One step is right; of an epoch of several batches it trains the first again and again."""
-
-    def train(self, state: Any, samples: Samples, optimizer: Any, plan: Any, epochs: range) -> Any:
-        if plan.order is not None:
-            plan = plan._replace(order=np.tile(plan.order[:, : plan.batch], plan.steps_per_epoch(len(samples))))
-        return super().train(state, samples, optimizer, plan, epochs)
+    if plan.order is not None:
+        plan = plan._replace(order=np.tile(plan.order[:, : plan.batch], plan.steps_per_epoch(len(samples))))
+    return train(state, samples, rule, plan, epochs)
 
 
-@pytest.mark.parametrize(("backend", "batch", "what"), [(Hasty, 40, "step "), (Forgetful, 32, "trained ")])
+@pytest.mark.parametrize(("mistake", "batch", "what"), [(too_far, 40, "step "), (first_batch_again, 32, "trained ")])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_a_wrong_update_gets_no_time(backend: type[NumpyBackend], batch: int, what: str, optimizer: str) -> None:
+def test_a_wrong_update_gets_no_time(mistake: Callable[..., Any], batch: int, what: str, optimizer: str) -> None:
     """A wrong update gets no time, by its own comparison or by training in float64, however right its gradients."""
-    case = Case("step", batch, 8, optimizer=optimizer)
+    case, backend = Case("step", batch, 8, optimizer=optimizer), Planted(mistake)
     gate(make(case, NumpyBackend())[0])
     with pytest.raises(Disagreement, match=what):
-        gate(make(case, backend())[0])
-    gate(make(Case("gradient", batch, 8), backend())[0])
+        gate(make(case, backend)[0])
+    gate(make(Case("gradient", batch, 8), backend)[0])

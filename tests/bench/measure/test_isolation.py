@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,20 @@ backends.TABLE["deadly"] = Row("broken:Deadly", "cpu", "numpy", "-")
 """
 
 
-def test_isolated_backends_have_processes_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Writes the plugin, where processes find it: a backend that does `what` at 33 samples, and what else is given."""
+
+    def write(what: str, more: str = "") -> None:
+        (tmp_path / "broken.py").write_text(PLUGIN.format(what=what) + more)
+        monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+
+    return write
+
+
+def test_isolated_backends_have_processes_of_their_own(tmp_path: Path, plant: Callable[..., None]) -> None:
     """Backends take turns in one journal; a crash costs one case, the death of a process that backend only."""
-    (tmp_path / "broken.py").write_text(PLUGIN.format(what="os.abort()") + ISOLATED)
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    plant("os.abort()", ISOLATED)
     words = ["--isolate", "--passes", "2", "--backend", "deadly,broken,numpy,torch-mps", "--results", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *GRID, *words], cwd=ROOT, capture_output=True, text=True, timeout=300
@@ -82,10 +93,11 @@ def test_isolated_backends_have_processes_of_their_own(tmp_path: Path, monkeypat
     assert second.index("numpy") < second.index("broken")
 
 
-def test_memory_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_without_end_is_ended(
+    tmp_path: Path, plant: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A case that takes all memory is ended before the machine has none, and the others are measured."""
-    (tmp_path / "broken.py").write_text(PLUGIN.format(what="hoard()") + HOARD)
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    plant("hoard()", HOARD)
     monkeypatch.setattr(isolation, "free_bytes", lambda: 4 * 2**30 - taken())  # nothing else takes any
     monkeypatch.setattr(isolation, "LEAST_FREE_BYTES", 2 * 2**30)
     said: list[str] = []
@@ -125,11 +137,10 @@ def hoard():
     ],
 )
 def test_only_the_broken_case_is_lost(
-    what: str, status: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    what: str, status: str, reason: str, tmp_path: Path, plant: Callable[..., None]
 ) -> None:
     """The cases beside a broken one are measured, in the same journal, by the process after it."""
-    (tmp_path / "broken.py").write_text(PLUGIN.format(what=what))
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    plant(what)
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path)]
     code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 120, said.append, case_seconds=4.0)
@@ -144,10 +155,9 @@ def test_only_the_broken_case_is_lost(
     assert not in_flight_file(journal).exists()
 
 
-def test_a_backend_that_hangs_twice_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backend_that_hangs_twice_is_left_alone(tmp_path: Path, plant: Callable[..., None]) -> None:
     """After two cases that did not end, the others of that backend are skipped with that reason, and no others."""
-    (tmp_path / "broken.py").write_text(PLUGIN.format(what="time.sleep(1000)"))
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    plant("time.sleep(1000)")
     said: list[str] = []
     arguments = [*GRID, "--passes", "4", "--results", str(tmp_path)]
     code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 120, said.append, case_seconds=3.0)
@@ -162,10 +172,9 @@ def test_a_backend_that_hangs_twice_is_left_alone(tmp_path: Path, monkeypatch: p
     assert [*resume.ended_badly(journal)] == ["broken: 2 TIMEOUT; its other cases were skipped"]
 
 
-def test_a_run_that_is_gone_on_with_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_gone_on_with_is_watched(tmp_path: Path, plant: Callable[..., None]) -> None:
     """--isolate --resume ends a case that hangs, as a run from the start does, and writes no other journal."""
-    (tmp_path / "broken.py").write_text(PLUGIN.format(what="time.sleep(1000)"))
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    plant("time.sleep(1000)")
     begun = Journal.begin(tmp_path, HEADER)
     begun.close()
     said: list[str] = []

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from journals import HEADER, digest, line, write_aa
 from journals import journal as ordinary
+from printed import printed
 
 from bench import compare, report
 from bench.analysis import comparison
@@ -204,7 +205,7 @@ def test_a_crossover_has_a_section_table_and_figure_of_its_own(
     assert f"](figures/crossover-{slug}.png)" in section
     assert "| 1 024 " in section
     assert "tables/throughput.md" not in section
-    assert OVERTAKES in " ".join(capsys.readouterr().out.split())
+    assert OVERTAKES in printed(capsys)
 
 
 def test_a_folder_of_crossovers_alone_is_reported(tmp_path: Path) -> None:
