@@ -36,6 +36,7 @@ SURPRISE = 2e-3  # relative difference of the measured error from the integrated
 FINER_PARTS = 1024, 16384  # parts of the domain in finer integrals
 AT_JUMPS = 6.0  # times the error of lines across all jumps that the error of a spline may be unknown by
 CLAIM = 1e-3  # relative difference of a network's error from that of its spline, above which other splines are tried
+LOST = 1e-6  # relative growth of a spline's error when its knots are rounded, above which plain knots are tried too
 ROUNDING = 1e-12  # mean square of standardised y that is taken for rounding
 ROUNDINGS = 8.0  # roundings of the largest y that are taken for rounding
 RESOLUTION = 2.0**50  # places of standardised x in a unit, which is about a deviation
@@ -152,7 +153,7 @@ class _Table(NamedTuple):
             choice = choose_for_table(self.cells, self.scaling, self.show)
         else:
             choice = choose_spline(pieces, hidden, tolerance, self.scaling.loss_unit, self.show)
-        return self._agreeing(_solution(*choice), pieces, made)
+        return self._agreeing(choice.found, choice.status, pieces, made)
 
     def _constant(self, tolerance: float | None, made: Callable[[_Solution], Fit]) -> Fit:
         fit = made(_constant(self.cells, self.scaling))
@@ -164,11 +165,13 @@ class _Table(NamedTuple):
             )
         return fit
 
-    def _agreeing(self, solution: _Solution, pieces: Pieces, made: Callable[[_Solution], Fit]) -> Fit:
-        """The Fit of a solution whose network leaves what it claims; else of the best of it and some plainer ones.
+    def _agreeing(self, found: Found, status: str, pieces: Pieces, made: Callable[[_Solution], Fit]) -> Fit:
+        """The Fit of a spline whose network leaves the error that was claimed; else the best of it and plainer ones.
 
-        Rounding parts the two where a target is too steep for the knots that floating point has.
+        The two differ where a target is too steep for the knots that floating point has, and where a search has placed
+        knots closer together than that.
         """
+        solution = _solution(found, status)
 
         def agrees(fit: Fit, solution: _Solution) -> bool:
             seen, claimed = fit.metrics["train_mse"], solution.mse * self.scaling.loss_unit
@@ -178,11 +181,12 @@ class _Table(NamedTuple):
             return bool(abs(seen - claimed) <= CLAIM * seen + rounding)
 
         fit = made(solution)
-        if agrees(fit, solution):
+        is_agreed = agrees(fit, solution)
+        if is_agreed and solution.mse <= found.spline.mse * (1 + LOST) + ROUNDING:
             return fit
-        plain = [
-            _solution(Found(spline, None), solution.status) for spline in plain_splines(pieces, len(solution.knots) - 1)
-        ]
+        count = len(found.spline.knots) - (1 if found.left is None else 2)  # pieces that as many units always make
+        plain = [_solution(Found(spline, None), status) for spline in plain_splines(pieces, count)]
+        plain = [other for other in plain if not is_agreed or other.mse < solution.mse]
         tried = [(fit, solution), *((made(other), other) for other in plain)]
         fit, solution = min(tried, key=lambda pair: pair[0].metrics["train_mse"])
         if not agrees(fit, solution):
