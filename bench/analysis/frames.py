@@ -15,8 +15,7 @@ import pandas as pd
 
 from bench.grid import sweep as sweeps
 from bench.grid.sweep import Sweep
-from bench.journal.lines import Complain
-from bench.journal.reader import read_rows
+from bench.journal.reader import Complain, read_rows
 from relufit.errors import RelufitError
 
 AA = "aa"  # the profile of a run of backends against themselves

@@ -32,15 +32,14 @@ class Case:
     networks: int = 1  # ensemble: trained at once
 
     @property
+    def unusual(self) -> dict[str, Any]:
+        """Its work, its batch, and every other field that differs from the usual case."""
+        return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) != field.default}
+
+    @property
     def id(self) -> str:
         """The case in a test's name: only what differs from the usual case."""
-        usual = Case(self.work, self.batch)
-        parts = [
-            f"{f.name}={getattr(self, f.name)}"
-            for f in fields(self)[2:]
-            if getattr(self, f.name) != getattr(usual, f.name)
-        ]
-        return ",".join([f"batch={self.batch}", *parts])
+        return ",".join(f"{name}={value}" for name, value in self.unusual.items() if name != "work")
 
     @property
     def samples(self) -> int:

@@ -31,7 +31,7 @@ segment moments of each unit: 3 + 3 O in float64, and two samples); building the
 its rows.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from math import log2
 
 import numpy as np
@@ -41,9 +41,11 @@ from relufit.backends.sorted import table_bytes
 from relufit.params import Sizes
 
 RANK_OPERATIONS, PROBES = 9, 2  # of hinge, for each unit
-FORWARD_PASSES, GRADIENT_PASSES = 4, 11
-# Of each parameter (relufit/optim.py), factors that do not change with it folded: operations; the least instructions.
-UPDATES = {"": (0, 0), "sgd": (2, 1), "momentum": (4, 2), "adam": (13, 9)}
+# Of each parameter (relufit/optim.py), factors that do not change with it folded: operations; the least instructions;
+# moments, which are read and written as the parameter is. The gradient need not leave the kernel.
+UPDATES = {"": (0, 0, 0), "sgd": (2, 1, 0), "momentum": (4, 2, 1), "adam": (13, 9, 2)}
+KEPT_ARRAYS = {"to_device": 0, "to_host": 0, "forward": 2}  # of (N, H), unfused; of every other verb 5
+FUSED_COLUMNS = 4  # output, residual, residual times x, and one to spare
 
 
 @dataclass(frozen=True)
@@ -55,25 +57,21 @@ class Cost:
     instructions: float  # of the best fused form known; for hinge, its operations
     multiply_adds: float  # those of the instructions that are fused multiply-adds
 
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(*(own + more for own, more in zip(astuple(self), astuple(other), strict=True)))
+
 
 def cost(work: str, sizes: Sizes, dtype: str, algorithm: str, optimizer: str = "") -> Cost:
     """The cost of one `forward`, `gradient` or `step` (a gradient and an update by `optimizer`) at these sizes.
 
     `algorithm` is a backend's own word; those that begin with "hinge" take the formulas of hinge, all others are dense.
     """
-    of_network = _hinge if is_hinge(algorithm) else _dense
-    found = of_network(work == "forward", sizes, np.dtype(dtype).itemsize)
+    of_network, itemsize = _hinge if is_hinge(algorithm) else _dense, np.dtype(dtype).itemsize
+    found = of_network(work == "forward", sizes, itemsize)
     if work != "step":
         return found
-    operations, instructions = (count * parameters(sizes) for count in UPDATES[optimizer])
-    # Parameters and moments are read and written; the gradient need not leave the kernel.
-    moments = {"": 0, "sgd": 0, "momentum": 1, "adam": 2}[optimizer]
-    return Cost(
-        found.operations + operations,
-        found.bytes + 2 * moments * parameters(sizes) * np.dtype(dtype).itemsize,
-        found.instructions + instructions,
-        found.multiply_adds,
-    )
+    operations, instructions, moments = (count * parameters(sizes) for count in UPDATES[optimizer])
+    return found + Cost(operations, 2 * moments * itemsize, instructions, 0)
 
 
 def parameters(sizes: Sizes) -> int:
@@ -85,24 +83,16 @@ def parameters(sizes: Sizes) -> int:
 def _dense(forward_only: bool, sizes: Sizes, itemsize: int) -> Cost:
     n, d, h, o = sizes
     pairs, weights = n * h, parameters(sizes)
-    operations, instructions, multiply_adds = pairs * (2 * d + 1 + 2 * o), pairs * (d + o + 1), pairs * (d + o)
+    forward_bytes = itemsize * (n * d + n * o + weights)
+    forward = Cost(pairs * (2 * d + 1 + 2 * o), forward_bytes, pairs * (d + o + 1), pairs * (d + o))
     if forward_only:
-        return Cost(operations, itemsize * (n * d + n * o + weights), instructions, multiply_adds)
-    operations += pairs * (2 * d + 4 * o + 2) + 5 * n * o
-    backward, backward_multiply_adds = _backward(d, o)
-    return Cost(
-        operations,
-        itemsize * (n * d + n * o + 2 * weights),
-        instructions + pairs * backward,
-        multiply_adds + pairs * backward_multiply_adds,
-    )
-
-
-def _backward(d: int, o: int) -> tuple[int, int]:
-    """Instructions and multiply-adds a sample and unit of the fused backward pass, z computed again."""
+        return forward
+    # Of the fused backward pass, a sample and unit, z computed again.
+    instructions, multiply_adds = 2 * d + 2 * o + 4, 2 * d + 2 * o - 1
     if o == 1:
-        return (6, 1) if d == 1 else (2 * d + 3, 2 * d)
-    return 2 * d + 2 * o + 4, 2 * d + 2 * o - 1
+        instructions, multiply_adds = (6, 1) if d == 1 else (2 * d + 3, 2 * d)
+    operations = pairs * (2 * d + 4 * o + 2) + 5 * n * o
+    return forward + Cost(operations, itemsize * weights, pairs * instructions, pairs * multiply_adds)
 
 
 def _hinge(forward_only: bool, sizes: Sizes, itemsize: int) -> Cost:
@@ -127,7 +117,7 @@ def is_fused(algorithm: object) -> bool:
 
 def unfused_bytes(work: str, sizes: Sizes, dtype: str) -> int:
     """Bytes that separate operations move through (N, H) arrays at the least: 4 passes forward, 11 with backward."""
-    passes = FORWARD_PASSES if work == "forward" else GRADIENT_PASSES
+    passes = 4 if work == "forward" else 11
     return passes * sizes.samples * sizes.hidden * np.dtype(dtype).itemsize
 
 
@@ -137,15 +127,9 @@ def working_bytes(sizes: Sizes, dtype: str, work: str, algorithm: str = "dense")
     Unfused, forward keeps z and h; the gradient keeps them, their gradients and a mask or a temporary: (N, H) arrays
     all. Fused, a few columns of N stay; hinge sorts the samples and builds its table.
     """
-    verb = workload(work).verb
-    if verb in ("to_device", "to_host"):
-        return 0
-    if is_hinge(algorithm):
-        return round(table_bytes(sizes.samples, sizes.outputs, np.dtype(dtype).itemsize))
-    if is_fused(algorithm):
-        return FUSED_COLUMNS * sizes.samples * (sizes.inputs + sizes.outputs) * np.dtype(dtype).itemsize
-    arrays = 2 if verb == "forward" else 5
-    return arrays * sizes.samples * sizes.hidden * np.dtype(dtype).itemsize
-
-
-FUSED_COLUMNS = 4  # output, residual, residual times x, and one to spare
+    arrays, itemsize = KEPT_ARRAYS.get(workload(work).verb, 5), np.dtype(dtype).itemsize
+    if arrays and is_hinge(algorithm):
+        return round(table_bytes(sizes.samples, sizes.outputs, itemsize))
+    if arrays and is_fused(algorithm):
+        return FUSED_COLUMNS * sizes.samples * (sizes.inputs + sizes.outputs) * itemsize
+    return arrays * sizes.samples * sizes.hidden * itemsize

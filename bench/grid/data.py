@@ -14,15 +14,8 @@ PIECE = 2**20  # samples drawn at once
 
 def draw(case: Case, samples: int | None = None) -> tuple[Params, np.ndarray, np.ndarray]:
     """Weights, x (N, D) and y (N, O) of a case on the host, in its dtype: a function of the case alone."""
-    n = case.batch if samples is None else samples
-    params = init_params(
-        case.hidden,
-        case.inputs,
-        case.outputs,
-        scheme=case.scheme,
-        domain=targets.ZOO[case.target].domain,
-        dtype=case.dtype,
-    )
+    n, domain = case.batch if samples is None else samples, targets.ZOO[case.target].domain
+    params = init_params(case.hidden, case.inputs, case.outputs, scheme=case.scheme, domain=domain, dtype=case.dtype)
     draw_columns = _many_columns if n > MANY_SAMPLES else _columns
     return params, *draw_columns(case.target, n, case.inputs, case.outputs, case.dtype)
 
@@ -30,9 +23,8 @@ def draw(case: Case, samples: int | None = None) -> tuple[Params, np.ndarray, np
 def _columns(target: str, n: int, inputs: int, outputs: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
     """Sample x (n, inputs) and y (n, outputs); column k with seed k."""
     columns = [sample(targets.ZOO[target], n, seed) for seed in range(max(inputs, outputs))]
-    x = np.concatenate([x for x, _ in columns[:inputs]], axis=1)
-    y = np.concatenate([y for _, y in columns[:outputs]], axis=1)
-    return x.astype(dtype), y.astype(dtype)
+    xs, ys = zip(*columns, strict=True)
+    return np.hstack(xs[:inputs]).astype(dtype), np.hstack(ys[:outputs]).astype(dtype)
 
 
 @lru_cache(maxsize=1)

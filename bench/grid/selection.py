@@ -1,6 +1,7 @@
 """The cases and backends of a run, chosen by the options of the command line."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
@@ -30,26 +31,19 @@ def select(option: Any) -> tuple[list[Case], list[str]]:
         "target": _names("target", option.target, targets.ZOO.__contains__, targets.ZOO),
     }
     for name, values in wanted.items():
-        if values:
-            cases = [chosen for case in cases for chosen in _with_values(case, name, values)]
-    names = _names("backend", option.backend, is_backend, known_names()) or usual_names(option.profile)
-    missing = sorted(backends.required() - set(names))
-    if missing:
+        cases = [chosen for case in cases for chosen in _with_values(case, name, values)]
+    # Solvers need one that is fast on a CPU; to probe it would load it, before its threads are set.
+    usual = ["numba" if find_spec("numba") else "numpy"] if option.profile == "solvers" else known_names()
+    names = _names("backend", option.backend, is_backend, known_names()) or usual
+    if missing := sorted(backends.required() - set(names)):
         raise RelufitError(f"RELUFIT_REQUIRE names {', '.join(missing)}, which is not among the backends of this run")
     return list(dict.fromkeys(cases)), names
 
 
-def usual_names(profile: str) -> list[str]:
-    """The backends of a run without --backend: all of them, and for the profile solvers one that is fast on a CPU."""
-    if profile != "solvers":
-        return known_names()
-    return ["numba" if find_spec("numba") else "numpy"]  # to probe it would load it, before its threads are set
-
-
 def _with_values(case: Case, name: str, values: list[Any]) -> list[Case]:
-    """The cases that this one stands for, where an option asks for `values` of the field `name`."""
+    """The cases that this one stands for, where an option asks for `values` of the field `name`; none: as it is."""
     kind = workload(case.work)
-    if (name == "target" and not kind.learns) or (name == "batch" and not kind.sized_by_batch):
+    if not values or (name == "target" and not kind.learns) or (name == "batch" and not kind.sized_by_batch):
         return [case]
     if getattr(case, name) == USUAL[name]:
         return [replace(case, **{name: value}) for value in values]
@@ -58,16 +52,13 @@ def _with_values(case: Case, name: str, values: list[Any]) -> list[Case]:
 
 def is_backend(name: str) -> bool:
     """Whether a backend of that name exists; torch has devices that no table lists."""
-    if name in known_names():
-        return True
-    try:
-        return bool(backends.row(name))
-    except RelufitError:
-        return False
+    with suppress(RelufitError):
+        return name in known_names() or bool(backends.row(name))
+    return False
 
 
 def _names(option: str, text: str | None, exists: Callable[[str], bool], known: Iterable[str]) -> list[str]:
-    names = list(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
+    names = _parts(text)
     for name in names:
         if not exists(name):
             raise RelufitError(f"--{option}: unknown {name!r}; choose from {', '.join(known)}")
@@ -75,7 +66,12 @@ def _names(option: str, text: str | None, exists: Callable[[str], bool], known: 
 
 
 def _numbers(option: str, text: str | None) -> list[int]:
-    parts = [part.strip() for part in (text or "").split(",") if part.strip()]
+    parts = _parts(text)
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise RelufitError(f"--{option} takes whole numbers above 0, separated by commas, not {text!r}")
-    return list(dict.fromkeys(int(part) for part in parts))
+    return [int(part) for part in parts]
+
+
+def _parts(text: str | None) -> list[str]:
+    """The parts of a list that is separated by commas, each once."""
+    return list(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))

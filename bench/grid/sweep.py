@@ -16,7 +16,7 @@ FIXED = {"batch": 800, "hidden": 512}  # the usual value of the one that stays a
 MOST = {"batch": 65536, "hidden": 4096}  # the usual end of the one that varies
 
 
-def _option(flag: str, default: Any = MISSING, **words: Any) -> Any:
+def _flag(flag: str, default: Any = MISSING, **words: Any) -> Any:
     """A field that the command line has under this flag; `words` are those of ArgumentParser.add_argument."""
     usual = {} if default is MISSING else {"default": default}
     return field(**usual, metadata={"flag": flag, **usual, **words})
@@ -26,17 +26,15 @@ def _option(flag: str, default: Any = MISSING, **words: Any) -> Any:
 class Sweep:
     """Two backends, one kind of work, and one size that varies."""
 
-    a: str = _option("a", metavar="A", help="a backend or recipe")
-    b: str = _option("b", metavar="B", help="another one")
-    over: str = _option("--over", "batch", choices=SYMBOLS, help="the size that varies (default: batch)")
+    a: str = _flag("a", metavar="A", help="a backend or recipe")
+    b: str = _flag("b", metavar="B", help="another one")
+    over: str = _flag("--over", "batch", choices=SYMBOLS, help="the size that varies (default: batch)")
     fixed: int = FIXED["hidden"]  # the other size: of the command line --hidden or --batch
-    least: int = _option("--least", 1, type=int, help="the size to begin at (default: 1)")
-    most: int = _option(
-        "--most", MOST["batch"], type=int, help="the size to end at (default: 65536 samples, 4096 units)"
-    )
-    work: str = _option("--work", "gradient", help="what is timed (default: gradient)")
-    optimizer: str = _option("--optimizer", "", choices=RULES, help="of a step (default: adam)")
-    dtype: str = _option("--dtype", "float32", choices=DTYPES, help="default: float32")
+    least: int = _flag("--least", 1, type=int, help="the size to begin at (default: 1)")
+    most: int = _flag("--most", MOST["batch"], type=int, help="the size to end at (default: 65536 samples, 4096 units)")
+    work: str = _flag("--work", "gradient", help="what is timed (default: gradient)")
+    optimizer: str = _flag("--optimizer", "", choices=RULES, help="of a step (default: adam)")
+    dtype: str = _flag("--dtype", "float32", choices=DTYPES, help="default: float32")
 
     @property
     def symbol(self) -> str:
@@ -70,12 +68,11 @@ class Sweep:
 
     def slug(self) -> str:
         """The sweep as part of a file's name, without the ends of its sizes."""
-        usual = self.fixed == FIXED[self.other]
-        parts = [
-            *(self.a, "to", self.b, "over", self.over, self.optimizer, self.work),
-            *([] if usual else [self.other, str(self.fixed)]),
-            *([] if self.dtype == "float32" else [self.dtype]),
-        ]
+        parts = [self.a, "to", self.b, "over", self.over, self.optimizer, self.work]
+        if self.fixed != FIXED[self.other]:
+            parts += [self.other, str(self.fixed)]
+        if self.dtype != "float32":
+            parts += [self.dtype]
         return re.sub(r"[^a-z0-9]+", "-", "-".join(filter(None, parts)).lower()).strip("-")
 
     def settings(self) -> dict[str, Any]:
@@ -85,10 +82,8 @@ class Sweep:
 
 def read(found: object) -> Sweep | None:
     """The sweep that a journal holds; None where it holds none, or lacks a field."""
-    if not isinstance(found, dict):
-        return None
-    values: list[Any] = [found.get(item.name) for item in fields(Sweep)]
-    if not all(type(value) is item.type for value, item in zip(values, fields(Sweep), strict=True)):
+    values: list[Any] = [found.get(item.name) for item in fields(Sweep)] if isinstance(found, dict) else []
+    if [type(value) for value in values] != [item.type for item in fields(Sweep)]:
         return None
     sweep = Sweep(*values)
     return sweep if sweep.over in SYMBOLS else None

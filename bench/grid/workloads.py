@@ -53,7 +53,7 @@ _STEP_CLOCK = (
 _SOLVING_CLOCK = "the calls of train, all of L-BFGS but its looks, the whole of a spline; errors are taken between them"
 _COMPARISON = "nothing: a comparison with float64 numpy"
 
-_ROWS = (
+WORKLOADS = {row.name: row for row in (
     Workload("forward", "Forward", "us", f"`forward` of N samples, keeping nothing for a gradient{_ON_DEVICE}",
              verb="forward", cost="forward", sized_by_batch=True, columns=(Shown(800),)),
     Workload("gradient", "Forward + backward", "us", f"loss and all four gradients of N samples{_ON_DEVICE}",
@@ -82,8 +82,7 @@ _ROWS = (
              table="agreement", sized_by_batch=True, lists_checks=True, **_UNTIMED),
     Workload("trajectory", "Trajectory", "share of the bound", _COMPARISON,
              table="trajectory", lists_checks=True, **_LEARNING),
-)  # fmt: skip
-WORKLOADS = {row.name: row for row in _ROWS}
+)}  # fmt: skip
 
 
 def workload(name: str) -> Workload:

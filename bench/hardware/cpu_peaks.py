@@ -50,14 +50,12 @@ def measure(threads: int | None = None) -> dict[str, Any]:
     """
     threads = threads or usable_cores()
     one, every = {"copy_bytes_per_second": copy_rate(1)}, {"copy_bytes_per_second": copy_rate(threads)}
-    reason = None
+    loops, reason = dict[str, Callable[[int], int]](), None
     try:
-        loops = {(mix, dtype): vector_loop(mix, dtype) for mix in MIXES for dtype in DTYPES}
+        loops = {f"{mix}_per_second_{dtype}": vector_loop(mix, dtype) for mix in MIXES for dtype in DTYPES}
     except ImportError as error:
         reason = f"numba does not import: {error}"
-        loops = {}
-    for (mix, dtype), loop in loops.items():
-        name = f"{mix}_per_second_{dtype}"
+    for name, loop in loops.items():
         one[name] = rate(loop, 1)
         every[name] = one[name] if threads == 1 else rate(loop, threads)
     compute = f"multiply_adds_per_second_{DTYPES[0]}"
@@ -103,14 +101,11 @@ def rate(loop: Callable[[int], int], threads: int) -> float:
 
 def _together(work: Callable[[Any], Any], inputs: list[Any]) -> float:
     """Seconds until a thread for each input has done its work; the work must not hold Python's lock."""
-    if len(inputs) == 1:
-        start = time.perf_counter()
-        work(inputs[0])
-        return time.perf_counter() - start
     with ThreadPoolExecutor(len(inputs)) as pool:
-        list(pool.map(time.sleep, [1e-3] * len(inputs)))  # so that every thread exists before the clock starts
+        run = pool.map if len(inputs) > 1 else map  # the only one needs no other thread
+        list(run(time.sleep, [1e-3] * len(inputs)))  # so that every thread exists before the clock starts
         start = time.perf_counter()
-        list(pool.map(work, inputs))
+        list(run(work, inputs))
         return time.perf_counter() - start
 
 
@@ -126,10 +121,7 @@ def vector_loop(mix: str, dtype: str) -> Callable[[int], int]:
     start = np.linspace(0.1, 0.9, lanes * (2 + MIXES[mix].chains * 5)).astype(dtype)
     start[:lanes] = -0.9  # a contraction that changes sign: values stay finite and normal, and both masks occur
 
-    @numba.njit(nogil=True)
-    def run(values: np.ndarray, links: int) -> Any:
-        return spin(values, links)
-
+    run = numba.njit(nogil=True)(lambda values, links: spin(values, links))
     run(start, 1)  # compiles
 
     def loop(links: int) -> int:
@@ -149,61 +141,51 @@ def _spin(mix: str, dtype: str) -> tuple[Any, int]:
     every chain starts from other values, loaded at run time, without fast-math, and all of them enter the sum.
     """
     from llvmlite import ir
-    from numba import types
     from numba.core import cgutils
     from numba.extending import intrinsic
 
-    width = register_bytes()
-    element, lanes = (ir.FloatType(), width // 4) if dtype == "float32" else (ir.DoubleType(), width // 8)
-    vector, result = ir.VectorType(element, lanes), getattr(types, dtype)
-    zero = ir.Constant(vector, None)
-    fma_name = f"llvm.fma.v{lanes}f{8 * np.dtype(dtype).itemsize}"
+    itemsize = np.dtype(dtype).itemsize
+    lanes = register_bytes() // itemsize
+    vector = ir.VectorType({"float32": ir.FloatType(), "float64": ir.DoubleType()}[dtype], lanes)
+    _, chains, state = MIXES[mix]
 
     @intrinsic
     def spin(typing_context: Any, values: Any, links: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             fma_type = ir.FunctionType(vector, [vector] * 3)
-            fma_function = cgutils.get_or_insert_function(builder.module, fma_type, fma_name)
+            fma = cgutils.get_or_insert_function(builder.module, fma_type, f"llvm.fma.v{lanes}f{8 * itemsize}")
             array = context.make_array(signature.args[0])(context, builder, arguments[0])
             pointer = builder.bitcast(array.data, vector.as_pointer())
-
-            def load(place: int) -> Any:
-                loaded = builder.load(builder.gep(pointer, [ir.Constant(ir.IntType(64), place)]))
-                loaded.align = np.dtype(dtype).itemsize
-                return loaded
-
-            def fma(a: Any, b: Any, c: Any) -> Any:
-                return builder.call(fma_function, [a, b, c])
-
-            factor, shift = load(0), load(1)
-            _, chains, state = MIXES[mix]
-            slots = [cgutils.alloca_once_value(builder, load(2 + k)) for k in range(chains * state)]
+            places = (builder.gep(pointer, [ir.Constant(ir.IntType(64), k)]) for k in range(2 + chains * state))
+            factor, shift, *starts = (builder.load(place, align=itemsize) for place in places)
+            slots = [cgutils.alloca_once_value(builder, start) for start in starts]
             with cgutils.for_range(builder, arguments[1]):
                 for chain in range(chains):
                     own = slots[chain * state : (chain + 1) * state]
-                    found = _link(mix, builder, fma, [builder.load(slot) for slot in own], factor, shift, zero)
+                    found = _link(mix, builder, fma, [builder.load(slot) for slot in own], factor, shift)
                     for slot, value in zip(own, found, strict=True):
                         builder.store(value, slot)
             total = reduce(builder.fadd, map(builder.load, slots))
             parts = (builder.extract_element(total, ir.Constant(ir.IntType(32), lane)) for lane in range(lanes))
             return reduce(builder.fadd, parts)
 
-        return result(values, links), generate
+        return values.dtype(values, links), generate
 
     return spin, lanes
 
 
-def _link(mix: str, builder: Any, fma: Any, state: list[Any], factor: Any, shift: Any, zero: Any) -> list[Any]:
+def _link(mix: str, builder: Any, fma: Any, state: list[Any], factor: Any, shift: Any) -> list[Any]:
     """One link of a chain: the instructions of one unit on one vector of samples; z is carried, so it changes."""
     z, *sums = state
-    z = fma(z, factor, shift)
+    zero = z.type(None)
+    z = builder.call(fma, [z, factor, shift])
     if mix == "multiply_adds":
         return [z]
     hidden = builder.select(builder.fcmp_ordered(">", z, zero), z, zero)  # max
-    forward = [z, fma(hidden, factor, sums[0])]
+    forward = [z, builder.call(fma, [hidden, factor, sums[0]])]
     if mix == "forward_instructions":
         return forward
-    z = fma(sums[1], factor, shift)  # recomputed: hidden values are not kept
+    z = builder.call(fma, [sums[1], factor, shift])  # recomputed: hidden values are not kept
     active = builder.fcmp_ordered(">", z, zero)
     first, second = (builder.select(active, value, zero) for value in (factor, shift))  # two ands
     return [*forward, z, builder.fadd(sums[2], first), builder.fadd(sums[3], second)]

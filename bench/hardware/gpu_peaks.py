@@ -29,33 +29,24 @@ NUMBERS = {"float32": "float", "float64": "double"}
 
 def measure() -> dict[str, Any]:
     """The ceilings of the current device; `reason` where cupy cannot measure them."""
-    reason = probe("cupy")
-    if reason is not None:
+    if (reason := probe("cupy")) is not None:
         return {"reason": f"cupy: {reason}"}
     import cupy as cp
 
     try:
-        return {**_measure(cp), "reason": None}
+        rates = {f"{mix}_per_second_{dtype}": _rate(cp, mix, dtype) for dtype in DTYPES for mix in MIXES}
+        launch, node = _launch_and_node(cp)
+        return {
+            "copy_bytes_per_second": _copy_rate(cp),
+            **rates,
+            "launch_seconds": launch,
+            "graph_node_seconds": node,
+            "cache_bytes": cp.cuda.Device().attributes["L2CacheSize"],
+            "processors": cp.cuda.Device().attributes["MultiProcessorCount"],
+            "reason": None,
+        }
     except Exception as error:  # whatever the device raises: a run without its roofs is a run
         return {"reason": f"{type(error).__name__}: {error}"}
-
-
-def _measure(cp: Any) -> dict[str, Any]:
-    rates = {
-        f"{mix}_per_second_{dtype}": _rate(cp, mix, dtype, instructions)
-        for dtype in DTYPES
-        for mix, (instructions, _, _) in MIXES.items()
-    }
-    launch, node = _launch_and_node(cp)
-    attributes = cp.cuda.Device().attributes
-    return {
-        "copy_bytes_per_second": _copy_rate(cp),
-        **rates,
-        "launch_seconds": launch,
-        "graph_node_seconds": node,
-        "cache_bytes": attributes["L2CacheSize"],
-        "processors": attributes["MultiProcessorCount"],
-    }
 
 
 def _seconds(work: Callable[[], Any]) -> float:
@@ -90,13 +81,13 @@ def _kernel(cp: Any, name: str, dtype: str = "float32") -> Any:
     return cp.RawModule(code=SOURCE.read_text(encoding="utf-8"), options=options(dtype)).get_function(name)
 
 
-def _rate(cp: Any, mix: str, dtype: str, instructions: int) -> float:
+def _rate(cp: Any, mix: str, dtype: str) -> float:
     """Lane instructions per second of the mix."""
     kernel, sink = _kernel(cp, mix, dtype), cp.zeros(1, dtype)
     blocks = BLOCKS_PER_PROCESSOR * cp.cuda.Device().attributes["MultiProcessorCount"]
     factor, shift = (cp.dtype(dtype).type(value) for value in (-0.9, 0.3))  # changes sign, stays finite and normal
     seconds = _seconds(lambda: kernel((blocks,), (THREADS,), (factor, shift, cp.int32(LINKS), sink)))
-    return blocks * THREADS * CHAINS * LINKS * instructions / seconds
+    return blocks * THREADS * CHAINS * LINKS * MIXES[mix].instructions / seconds
 
 
 def _launch_and_node(cp: Any) -> tuple[float, float]:
@@ -109,12 +100,11 @@ def _launch_and_node(cp: Any) -> tuple[float, float]:
         for _ in range(count):
             nothing((1,), (1,), ())
 
-    launches(LAUNCHES)
-    cp.cuda.get_current_stream().synchronize()
-    start = time.perf_counter()
-    launches(LAUNCHES)
-    cp.cuda.get_current_stream().synchronize()
-    launch = (time.perf_counter() - start) / LAUNCHES
+    for _ in range(2):  # the first time to warm up
+        start = time.perf_counter()
+        launches(LAUNCHES)
+        cp.cuda.get_current_stream().synchronize()
+        launch = (time.perf_counter() - start) / LAUNCHES
     with cp.cuda.Stream(non_blocking=True) as stream:
         stream.begin_capture()
         launches(NODES)

@@ -27,28 +27,21 @@ def read() -> Reading:
     """Read all counters."""
     times = psutil.cpu_times()
     busy = sum(getattr(times, kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq"))
-    return Reading(
-        time.perf_counter(),
-        time.process_time(),
-        busy,
-        getattr(times, "steal", 0.0),
-        _throttled_seconds(),
-        minor_faults(),
-    )
+    stolen = getattr(times, "steal", 0.0)
+    return Reading(time.perf_counter(), time.process_time(), busy, stolen, _throttled_seconds(), minor_faults())
 
 
 def between(before: Reading, after: Reading, calls: int) -> dict[str, Any]:
     """The fields of a row for the time between two readings, with `calls` calls in it; cores are averages."""
-    wall = max(after.wall_seconds - before.wall_seconds, 1e-9)
-    own = after.own_seconds - before.own_seconds
-    others = after.busy_seconds - before.busy_seconds - own
+    wall, own, busy, stolen, throttled = (end - start for start, end in zip(before[:5], after[:5], strict=True))
+    wall = max(wall, 1e-9)
     faults = None if before.faults is None or after.faults is None else (after.faults - before.faults) / calls
     return {
         "watched_seconds": wall,
         "cores_used": own / wall,
-        "cores_of_others": max(0.0, others) / wall,
-        "cores_stolen": max(0.0, after.stolen_seconds - before.stolen_seconds) / wall,  # some hosts take it back
-        "throttled_share": (after.throttled_seconds - before.throttled_seconds) / wall,
+        "cores_of_others": max(0.0, busy - own) / wall,
+        "cores_stolen": max(0.0, stolen) / wall,  # some hosts take it back
+        "throttled_share": throttled / wall,
         "minor_faults_per_call": faults,
     }
 

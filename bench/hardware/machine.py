@@ -5,13 +5,13 @@ import os
 import platform
 import re
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import cpuinfo
 import psutil
-import threadpoolctl
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from relufit.memory import free_bytes
 
@@ -23,6 +23,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 PREALLOCATION = "XLA_PYTHON_CLIENT_PREALLOCATE"
 ALLOCATOR_VARIABLES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX", "LD_PRELOAD",
                        PREALLOCATION)  # fmt: skip
+available_bytes = free_bytes  # within the limits of a container, without swapping
 
 
 def describe() -> dict[str, Any]:
@@ -40,7 +41,8 @@ def describe() -> dict[str, Any]:
         "gpus": gpu,
         "system": f"{platform.system()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},
+        # Of a package that is installed twice, the first is imported.
+        "packages": {name: found.version for name in PACKAGES for found in list(distributions(name=name))[:1]},
     }
 
 
@@ -52,20 +54,19 @@ def slug(brand: str, cores: int | None, gpu: list[dict[str, str]]) -> str:
 
 def gpus() -> list[dict[str, str]]:
     """Name and driver of each NVIDIA GPU, by nvidia-smi; none where there is no driver."""
-    command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+        found = _output("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
     except (OSError, subprocess.SubprocessError):
         return []
     rows = (line.split(", ") for line in found.splitlines() if line.count(", ") == 2)
-    return [{"name": name, "driver": driver, "memory": memory} for name, driver, memory in rows]
+    return [dict(zip(("name", "driver", "memory"), row, strict=True)) for row in rows]
 
 
 def limit_threads(threads: int | None) -> None:
     """Limit libraries loaded so far at run time, and those loaded later through their variables."""
     if threads is not None:
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-        threadpoolctl.threadpool_limits(threads)
+        threadpool_limits(threads)
 
 
 def share_gpu_memory() -> None:
@@ -75,15 +76,12 @@ def share_gpu_memory() -> None:
 
 def threads_in_force() -> dict[str, int]:
     """Threads that each loaded native library reports."""
-    return {
-        Path(pool["filepath"]).name.partition(".")[0].partition("-")[0]: pool["num_threads"]
-        for pool in threadpoolctl.threadpool_info()
-    }
+    return {re.split("[.-]", Path(pool["filepath"]).name)[0]: pool["num_threads"] for pool in threadpool_info()}
 
 
 def blas_threads(package: str) -> int | None:
     """Threads of the BLAS of a package, else of any BLAS; None where none is loaded."""
-    found = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    found = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     own = [pool for pool in found if package in Path(pool["filepath"]).parent.name]
     return next((int(pool["num_threads"]) for pool in (*own, *found)), None)
 
@@ -91,11 +89,6 @@ def blas_threads(package: str) -> int | None:
 def environment() -> dict[str, str]:
     """The environment variables that are set and change what is measured."""
     return {name: os.environ[name] for name in (*THREAD_VARIABLES, *ALLOCATOR_VARIABLES) if name in os.environ}
-
-
-def available_bytes() -> int:
-    """Free memory for this process, within the limits of a container, without swapping."""
-    return free_bytes()
 
 
 def load_average() -> float | None:
@@ -106,29 +99,21 @@ def load_average() -> float | None:
 def commit() -> dict[str, Any]:
     """The commit measured and whether the tree differs from it; without git, a hash of the sources."""
     try:
-        head = _git("rev-parse", "HEAD").strip()
-        changed = [line for line in _git("status", "--porcelain").splitlines() if not line[3:].startswith("results/")]
+        head, status = _output("git", "rev-parse", "HEAD").strip(), _output("git", "status", "--porcelain")
     except (OSError, subprocess.SubprocessError):
         return {"content_hash": content_hash()}
-    return {"commit": head, "dirty": bool(changed), "content_hash": content_hash()}
+    dirty = any(not line[3:].startswith("results/") for line in status.splitlines())
+    return {"commit": head, "dirty": dirty, "content_hash": content_hash()}
 
 
 def content_hash() -> str:
     """A hash of every source file of relufit and bench, in a fixed order."""
     digest = hashlib.sha256()
-    for path in sorted(
-        p for folder in ("relufit", "bench") for end in ("py", "cuh") for p in (ROOT / folder).rglob(f"*.{end}")
-    ):
+    patterns = ("relufit/**/*.py", "relufit/**/*.cuh", "bench/**/*.py", "bench/**/*.cuh")
+    for path in sorted(path for pattern in patterns for path in ROOT.glob(pattern)):
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 
-def _git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, timeout=20, check=True).stdout
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+def _output(*command: str) -> str:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=True).stdout

@@ -23,8 +23,7 @@ def peak_bytes(backend: Backend, call: Callable[[], Any]) -> tuple[int, str]:
     """
     call()  # allocations that are made once and kept do not count
     backend.synchronize()
-    before = backend.memory()
-    if before is not None:
+    if (before := backend.memory()) is not None:
         call()
         backend.synchronize()
         after = backend.memory()
@@ -32,27 +31,19 @@ def peak_bytes(backend: Backend, call: Callable[[], Any]) -> tuple[int, str]:
         return after["peak"] - before["held"], "device allocator"
     gc.collect()  # garbage collected during the call would lower the reading
     return_free_memory()
-    if _reset_high_water_mark():
-        resident = _status_bytes("VmRSS")
-        call()
-        return max(0, _status_bytes("VmHWM") - resident), "resident high-water mark"
-    return _largest_reading(call), "resident, read every ms"
+    try:
+        CLEAR_REFS.write_text("5")  # proc(5): reset the peak resident set size to the current one
+    except OSError:
+        return _largest_reading(call), "resident, read every ms"
+    resident = _status_bytes("VmRSS")
+    call()
+    return max(0, _status_bytes("VmHWM") - resident), "resident high-water mark"
 
 
 def return_free_memory() -> None:
     """Return freed memory that malloc keeps to the system, so that resident memory shows what is in use."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl has not
-        if trim is not None:
-            trim(0)
-
-
-def _reset_high_water_mark() -> bool:
-    try:
-        CLEAR_REFS.write_text("5")  # proc(5): reset the peak resident set size to the current one
-    except OSError:
-        return False
-    return True
+    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim"):  # glibc has it, musl has not
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _status_bytes(field: str) -> int:
@@ -62,12 +53,11 @@ def _status_bytes(field: str) -> int:
 
 def _largest_reading(call: Callable[[], Any]) -> int:
     process, done = psutil.Process(), threading.Event()
-    before = largest = process.memory_info().rss
+    readings = [process.memory_info().rss]
 
     def watch() -> None:
-        nonlocal largest
         while not done.wait(1e-3):
-            largest = max(largest, process.memory_info().rss)
+            readings.append(process.memory_info().rss)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -76,4 +66,4 @@ def _largest_reading(call: Callable[[], Any]) -> int:
     finally:
         done.set()
         watcher.join()
-    return max(0, largest - before)
+    return int(max(readings) - readings[0])

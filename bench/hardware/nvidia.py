@@ -5,6 +5,7 @@ Nothing here changes a setting of the device.
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
@@ -37,8 +38,7 @@ def state() -> dict[str, Any] | None:
 
     Values that the device does not report, as a partitioned one may not, are left out.
     """
-    found = _device()
-    if found is None:
+    if (found := _device()) is None:
         return None
     nvml, device = found
     asked: dict[str, Callable[[], Any]] = {
@@ -51,10 +51,8 @@ def state() -> dict[str, Any] | None:
     }
     answers: dict[str, Any] = {}
     for name, ask in asked.items():
-        try:
+        with suppress(nvml.NVMLError):
             answers[name] = ask()
-        except nvml.NVMLError:
-            continue
     return answers
 
 
@@ -77,14 +75,13 @@ def kernels_per_call(call: Callable[[], Any], synchronize: Callable[[], None]) -
     if find_spec("torch") is None:
         return None
     import torch
-    from torch.profiler import ProfilerActivity, profile
 
     if not torch.cuda.is_available():
         return None
     synchronize()
     os.environ.setdefault("TEARDOWN_CUPTI", "1")  # or what watches kernels stays, and slows every launch after it
     try:
-        with profile(activities=[ProfilerActivity.CUDA]) as seen:
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as seen:
             call()
             synchronize()
     except RuntimeError:  # CUPTI is taken, or not allowed

@@ -1,4 +1,4 @@
-"""From raw journals to dictionaries: the only reader of results/raw.
+"""From raw journals to dictionaries, line by line and checked: the only reader of results/raw.
 
 A line that cannot be used (truncated, foreign, of wrong types) is skipped with a complaint that names file and line,
 and the rest of the file counts. Every row has every field of bench/journal/schema.py: what a line does not hold is nan
@@ -8,20 +8,26 @@ for a measured number, 0 for a count, and an empty text, list or table, never No
 import gzip
 import json
 import zlib
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from functools import partial
 from math import isnan
 from pathlib import Path
 from typing import Any
 
-from bench.journal.lines import Complain, empty_row, read_backend, read_case, read_header
-from bench.journal.schema import CASE_FIELDS
+from bench.grid.workloads import workload
+from bench.journal import schema
+from bench.journal.schema import CASE_FIELDS, as_fields, as_named, in_one_line
 from bench.journal.status import Status, statuses
-from bench.journal.values import in_one_line
 from relufit.errors import RelufitError
 
+Complain = Callable[[str], None]
 Row = dict[str, Any]
 AVERAGES = ("cores_used", "cores_of_others", "cores_stolen", "throttled_share")  # over the time of the rounds
+# The curves of one length of each workload that has them: the last brings the others with it.
+CURVES = {
+    "convergence": ("step", "train_seconds", "test_mse"),
+    "solving": ("step", "train_seconds", "max_error", "mse"),
+}
 
 
 def read_rows(path: Path, complain: Complain = lambda text: None) -> tuple[dict[str, Any], list[Row]]:
@@ -89,13 +95,9 @@ def _merge(cases: Iterable[Row]) -> list[Row]:
 
 def _merged(passes: dict[int, Row]) -> Row:
     failed = [case for case in passes.values() if case["status"] in statuses(failed=True)]
-    if failed:
-        return {**failed[0], "passes": {}}
     timed = {number: case for number, case in sorted(passes.items()) if case["status"] == Status.OK}
-    if not timed:
-        return {**next(iter(passes.values())), "passes": {}}
-    first = next(iter(timed.values()))
-    if not first["seconds"]:
+    first = [*failed, *timed.values(), *passes.values()][0]
+    if failed or not timed or not first["seconds"]:
         return {**first, "passes": {}}
     seconds = {number: _in_calls_of(first, case) for number, case in timed.items()}
     together = [second for block in seconds.values() for second in block]
@@ -104,9 +106,8 @@ def _merged(passes: dict[int, Row]) -> Row:
 
 def _in_calls_of(first: Row, case: Row) -> list[float]:
     """Seconds of a call of another pass, which may have put more steps into it than the first one did."""
-    seconds: list[float] = case["seconds"]
-    ratio = first["steps"] / case["steps"]
-    return seconds if isnan(ratio) else [second * ratio for second in seconds]  # nan: this work has no steps
+    ratio = first["steps"] / case["steps"]  # nan: this work has no steps
+    return case["seconds"] if isnan(ratio) else [second * ratio for second in case["seconds"]]
 
 
 def _meanwhile(timed: list[Row]) -> Row:
@@ -117,3 +118,69 @@ def _meanwhile(timed: list[Row]) -> Row:
     watched = sum(case["watched_seconds"] for case in timed)
     found = {name: sum(case[name] * case["watched_seconds"] for case in timed) / watched for name in AVERAGES}
     return {**found, "watched_seconds": watched, "read_back_seconds": min(case["read_back_seconds"] for case in timed)}
+
+
+def read_case(value: Any) -> dict[str, Any]:
+    """Every field of a line of a case. Raises ValueError that says what is wrong with it."""
+    if not isinstance(value, dict) or value.get("kind") != "case":
+        raise ValueError("not a line of this journal")
+    value = {**schema.USUAL, **value}
+    case: dict[str, Any] = {name: as_named(name, read, value.get(name)) for name, read in schema.REQUIRED.items()}
+    case |= _measured(value)
+    _check_together(case)
+    return case
+
+
+def empty_row() -> dict[str, Any]:
+    """The fields of a row that nobody has measured."""
+    return {**_measured({}), "pass": 0, "passes": {}}
+
+
+def _measured(value: dict[str, Any]) -> dict[str, Any]:
+    found, state = as_fields(value, schema.MEASURED), as_fields(value.get("gpu"), schema.GPU, where="gpu.")
+    for name, check in found["agreement"].items():
+        found["agreement"][name] = as_fields(check, schema.CHECK, where=f"agreement.{name}.")
+    return {**found, **{f"gpu_{name}": part for name, part in state.items()}}
+
+
+def _check_together(case: dict[str, Any]) -> None:
+    """Raise ValueError where the fields do not fit each other."""
+    done = case["status"] in statuses(has_numbers=True)
+    if case["status"] == Status.OK and not case["seconds"] and workload(case["work"]).timed:
+        raise ValueError("a finished case needs rounds of positive seconds")
+    for work, names in CURVES.items():
+        _check_curves(case, names, bool(case[names[-1]]) or (done and case["work"] == work))
+    _check_curves(case, ("loss", "train_seconds"), False)
+    if done and case["work"] == "convergence" and not case["curve"]:
+        raise ValueError("what a training run learned is missing")
+    if done and case["work"] == "trajectory":
+        _check_free_run(case)
+
+
+def _check_curves(case: dict[str, Any], names: tuple[str, ...], needed: bool) -> None:
+    """Raise ValueError where curves differ in length, or one that is needed is missing."""
+    lengths = {len(case[name]) for name in names}
+    if len(lengths - {0}) > 1 or (needed and 0 in lengths):
+        raise ValueError("the curves of a training run are missing or differ in length")
+
+
+def _check_free_run(case: dict[str, Any]) -> None:
+    """Of what a free run was seen to do epoch by epoch there is all or, of an order of its own, nothing."""
+    lengths = {len(case[name]) for name in ("step", "distance", "flips")}
+    if len(lengths) > 1 or (lengths == {0} and case["status"] == Status.OK and case["order"] != "own"):
+        raise ValueError("the distances of a free run are missing or differ in length")
+    if any(map(isnan, case["distance"])) or not all(count <= case["pairs"] for count in case["flips"]):
+        raise ValueError("a distance of nan, or more signs that differ than there are")
+
+
+def read_header(value: dict[str, Any], complain: Complain = lambda text: None) -> dict[str, Any]:
+    """Every part of a run's first line that is read later; one that is wrong is complained of, and absent."""
+    header = as_fields(value, schema.HEADER, complain)
+    for name, state in header["backends"].items():
+        header["backends"][name] = as_fields(state, schema.BACKEND, complain, f"backends.{name}.")
+    return header
+
+
+def read_backend(value: dict[str, Any], complain: Complain = lambda text: None) -> dict[str, dict[str, Any]]:
+    """The state of a backend that came to a run later, by its name. Raises ValueError where it has none."""
+    return {as_named("backend", schema.as_name, value.get("backend")): as_fields(value, schema.BACKEND, complain)}

@@ -59,10 +59,8 @@ def hung(path: Path) -> dict[str, str]:
 
 def ended_badly(path: Path) -> Iterable[str]:
     """A sentence on each backend with failed cases that have no numbers: how many of which status."""
-    found: dict[str, Counter[str]] = {}
-    for line in read_lines(path)[1]:
-        if line["status"] in statuses(failed=True, has_numbers=False):
-            found.setdefault(line["backend"], Counter())[line["status"]] += 1
-    for name, counts in found.items():
-        cases = ", ".join(f"{count} {status}" for status, count in counts.items())
+    bad, lines = statuses(failed=True, has_numbers=False), read_lines(path)[1]
+    found = Counter((line["backend"], line["status"]) for line in lines if line["status"] in bad)
+    for name in dict.fromkeys(backend for backend, _ in found):
+        cases = ", ".join(f"{count} {status}" for (backend, status), count in found.items() if backend == name)
         yield f"{name}: {cases}" + ("; its other cases were skipped" if name in hung(path) else "")

@@ -4,9 +4,8 @@ Nobody else lists statuses: who needs some of them asks `statuses`.
 """
 
 import time
-from dataclasses import asdict
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from bench.grid.case import Case
 from relufit.errors import RelufitError
@@ -17,33 +16,25 @@ class Status(StrEnum):
 
     meaning: str
     failed: bool  # the case fails in all passes, and a comparison with a run in which it had a time fails
-    retried: bool  # --resume measures the case again
     has_numbers: bool  # the row holds what was measured
+    retried: bool  # --resume measures the case again
 
-    def __new__(
-        cls, word: str, meaning: str, failed: bool = False, retried: bool = False, has_numbers: bool = False
-    ) -> "Status":
+    def __new__(cls, word: str, means: str, failed: bool = False, numbers: bool = False, retried: bool = False) -> Self:
         """A member is the word itself, with its attributes."""
         status = str.__new__(cls, word)
         status._value_ = word
-        status.meaning, status.failed, status.retried, status.has_numbers = meaning, failed, retried, has_numbers
+        status.meaning, status.failed, status.has_numbers, status.retried = means, failed, numbers, retried
         return status
 
-    OK = "OK", "measured, and in agreement with float64", False, False, True
+    OK = "OK", "measured, and in agreement with float64", False, True
     SKIPPED = "SKIPPED", "not begun: the backend cannot run here or refuses the case, or time or memory is short"
     DISAGREES = "DISAGREES", "an answer is further from float64 numpy than rounding can explain: no time", True
     UNSOUND = "UNSOUND", "measured, but the time is not what it claims to be: it is not published", True
-    DIVERGED = (
-        "DIVERGED",
-        "the loss became nan, inf or too large; what was measured before it stands",
-        True,
-        False,
-        True,
-    )
+    DIVERGED = "DIVERGED", "the loss became nan, inf or too large; what was measured before it stands", True, True
     TIMEOUT = "TIMEOUT", "did not end within its time; its process was ended", True
     OOM = "OOM", "ran out of the memory of the machine or the device", True
     CRASHED = "CRASHED", "an exception, or the end of its process", True
-    INTERRUPTED = "INTERRUPTED", "the user ended the run during this case", False, True
+    INTERRUPTED = "INTERRUPTED", "the user ended the run during this case", False, False, True
 
 
 def statuses(**wanted: bool) -> list[str]:
@@ -59,8 +50,7 @@ class Disagreement(RelufitError):
 
 def row(case: Case, backend: str, number: int = 0) -> dict[str, Any]:
     """The first fields of a case's line, whatever its status; usual values and the first pass are left out."""
-    unusual = {name: value for name, value in asdict(case).items() if value != getattr(Case("", 0), name)}
-    return {"kind": "case", "backend": backend, "at": round(time.time()), "pass": number or None, **unusual}
+    return {"kind": "case", "backend": backend, "at": round(time.time()), "pass": number or None, **case.unusual}
 
 
 def status_of(error: BaseException) -> tuple[str, str]:

@@ -12,7 +12,7 @@ import pandas as pd
 from bench.analysis import comparison
 from bench.analysis.frames import Run, runs
 from bench.analysis.learning import is_of_solvers
-from bench.journal.lines import Complain
+from bench.journal.reader import Complain
 from bench.reporting import document, figures, learning_tables, terminal, throughput_tables, verdict_tables
 from bench.reporting.document import Document, Element, Format, Heading, Table, Words, markdown, write_text
 from bench.reporting.provenance import marks, provenance

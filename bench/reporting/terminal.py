@@ -11,7 +11,7 @@ from rich.table import Table
 from bench.analysis import comparison
 from bench.analysis.frames import Run, absence, in_order, name_of, newest_aa, runs
 from bench.analysis.learning import is_of_solvers, solvers
-from bench.journal.lines import Complain
+from bench.journal.reader import Complain
 from bench.reporting import learning_tables, throughput_tables, verdict_tables
 from bench.reporting.number_format import NO_BREAK
 from bench.reporting.tables import flat

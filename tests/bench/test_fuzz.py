@@ -23,8 +23,8 @@ from journals import followed, solved, spline
 from bench import report
 from bench.analysis.frames import read
 from bench.grid.sweep import Sweep
-from bench.journal.lines import read_backend, read_case, read_header
-from bench.journal.values import ENTRIES, NUMBER_LIMIT, TEXT_LENGTH
+from bench.journal.reader import read_backend, read_case, read_header
+from bench.journal.schema import ENTRIES, NUMBER_LIMIT, TEXT_LENGTH
 from bench.reporting import figures, page
 from relufit import RelufitError
 

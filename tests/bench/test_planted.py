@@ -20,8 +20,6 @@ from bench.analysis import comparison
 from bench.analysis.frames import read
 from bench.grid.workloads import WORKLOADS, Shown, Workload
 from bench.journal import resume, schema
-from bench.journal.lines import declared
-from bench.journal.schema import Number
 from bench.journal.status import Status, status_of, statuses
 from bench.reporting import verdict_tables
 
@@ -75,7 +73,7 @@ def test_a_planted_kind_of_work_is_measured_and_shown(
 @pytest.fixture
 def melted(monkeypatch: pytest.MonkeyPatch) -> Status:
     """A status that is a failure and is tried again."""
-    status = Status.__new_member__(Status, "MELTED", "it became too hot", True, True)  # type: ignore[attr-defined]
+    status = Status.__new_member__(Status, "MELTED", "it became too hot", True, retried=True)  # type: ignore[attr-defined]
     status._name_ = "MELTED"
     monkeypatch.setitem(Status._member_map_, "MELTED", status)
     monkeypatch.setitem(Status._value2member_map_, "MELTED", status)
@@ -107,14 +105,12 @@ def test_a_planted_status_fails_is_shown_and_is_tried_again(
 
 def test_a_planted_field_is_read_checked_and_a_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A field of the schema: a number in each row, nan where it is absent, and a complaint where it is wrong."""
-    monkeypatch.setitem(schema.Measured.__annotations__, "joules", Number)
-    declared.cache_clear()
+    monkeypatch.setitem(schema.MEASURED, "joules", schema.NUMBER)
     said: list[str] = []
     wrong = line("jax-cpu", joules="many")
     path = write(tmp_path / "raw" / "m" / "r.jsonl", line(joules=2.5), line("torch-cpu"), wrong)
     joules = read(path, said.append).cases.set_index("backend").joules
     monkeypatch.undo()
-    declared.cache_clear()
     assert joules["numpy"] == 2.5
     assert np.isnan(joules[["torch-cpu", "cupy"]]).all()
     assert len(said) == 1

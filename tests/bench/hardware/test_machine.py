@@ -42,10 +42,10 @@ def test_the_code_is_identified() -> None:
 def test_without_git_the_contents_identify(monkeypatch: pytest.MonkeyPatch) -> None:
     """A copied tree has no commit, and says nothing of one."""
 
-    def no_git(*words: str) -> str:
+    def no_git(*command: str) -> str:
         raise subprocess.CalledProcessError(128, "git")
 
-    monkeypatch.setattr(machine, "_git", no_git)
+    monkeypatch.setattr(machine, "_output", no_git)
     assert set(machine.commit()) == {"content_hash"}
 
 
