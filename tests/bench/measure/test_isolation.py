@@ -130,9 +130,10 @@ def test_only_the_broken_case_is_lost(
     """The cases beside a broken one are measured, in the same journal, by the process after it."""
     (tmp_path / "broken.py").write_text(PLUGIN.format(what=what))
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setattr(isolation, "CASE_SECONDS", 4.0)
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path)]
-    code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 120, said.append, case_seconds=4.0)
+    code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 120, said.append)
     assert code == 0
     assert journal is not None
     cases = read(journal).cases.set_index(["backend", "batch"])
@@ -148,9 +149,10 @@ def test_a_backend_that_hangs_twice_is_left_alone(tmp_path: Path, monkeypatch: p
     """After two cases that did not end, the others of that backend are skipped with that reason, and no others."""
     (tmp_path / "broken.py").write_text(PLUGIN.format(what="time.sleep(1000)"))
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setattr(isolation, "CASE_SECONDS", 3.0)
     said: list[str] = []
     arguments = [*GRID, "--passes", "4", "--results", str(tmp_path)]
-    code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 120, said.append, case_seconds=3.0)
+    code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 120, said.append)
     assert code == 0
     assert journal is not None
     lines = [line for line in read_lines(journal)[1] if line["batch"] == 33]
@@ -166,13 +168,12 @@ def test_a_run_that_is_gone_on_with_is_watched(tmp_path: Path, monkeypatch: pyte
     """--isolate --resume ends a case that hangs, as a run from the start does, and writes no other journal."""
     (tmp_path / "broken.py").write_text(PLUGIN.format(what="time.sleep(1000)"))
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setattr(isolation, "CASE_SECONDS", 3.0)
     begun = Journal.begin(tmp_path, HEADER)
     begun.close()
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path), "--resume", str(begun.path)]
-    code, journal = isolation.run(
-        arguments, tmp_path, time.monotonic() + 60, said.append, case_seconds=3.0, journal=begun.path
-    )
+    code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 60, said.append, begun.path)
     assert (code, journal) == (0, begun.path)
     assert [*tmp_path.rglob("*.jsonl")] == [begun.path]
     cases = read(begun.path).cases.set_index(["backend", "batch"])
@@ -247,6 +248,7 @@ def test_a_case_that_was_written_has_finished(tmp_path: Path) -> None:
 def test_a_process_that_ignores_its_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that hangs inside a library and hears no signal is killed."""
     monkeypatch.setattr(isolation, "KILL_SECONDS", 0.5)
+    monkeypatch.setattr(isolation, "CASE_SECONDS", 1.0)
     code = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
     )
@@ -257,5 +259,5 @@ def test_a_process_that_ignores_its_end_is_killed(tmp_path: Path, monkeypatch: p
     now = tmp_path / "run.now"
     now.write_text(json.dumps({"kind": "case"}))
     os.utime(now, (0, 0))
-    assert isolation._watch(child, lambda: now, time.monotonic() + 60, 1.0, lambda text: None) == -signal.SIGKILL
+    assert isolation._watch(child, lambda: now, time.monotonic() + 60, lambda text: None) == -signal.SIGKILL
     assert json.loads(now.read_text())["status"] == "TIMEOUT"
