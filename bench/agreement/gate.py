@@ -1,6 +1,6 @@
 """No time without agreement: which comparisons a case has to pass before it is timed, and what the journal keeps.
 
-The comparisons are those of bench/agreement/comparison.py; bench/measure/gating.py makes them off the clock.
+The comparisons are those of bench/agreement/comparison.py; bench/measure/trial.py makes them off the clock.
 """
 
 from dataclasses import replace

@@ -36,7 +36,7 @@ def grid(profile: str) -> list[Case]:
 
 
 def _headline() -> Iterable[Case]:
-    """What the ratios that people quote are made of; the large sizes under the limits of bench/measure/gating.py."""
+    """What the ratios that people quote are made of; the large sizes under the limits of bench/measure/trial.py."""
     yield Case("step", MINIBATCH, optimizer="sgd")
     yield Case("step", MINIBATCH, optimizer="adam")
     for batch in HEADLINE_BATCHES:
