@@ -16,64 +16,56 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench.journal.reader import Complain
 from bench.journal.writer import RESULTS
 from bench.reporting import terminal, verdict_tables
 from relufit.errors import RelufitError
 
-AA_PASSES, AA_BACKENDS, AA_SECONDS = 24, "numpy,numba,torch-cpu", 150.0
-LIMIT = re.compile(r"slower:(\d+(?:\.\d+)?)%")
+AA = "--profile aa --passes 24 --seconds 150 --backend numpy,numba,torch-cpu"  # each backend against itself
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and compare; every error that a user can cause is one sentence and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m bench.compare", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("which", nargs="*", metavar="A B", help="two backends of one run, or two runs (names or files)")
-    parser.add_argument("--run", help="the run of the two backends (default: the newest)")
-    parser.add_argument("--aa", action="store_true", help="measure each backend against itself first")
-    parser.add_argument("--fail-on", metavar="slower:5%", help="exit code 1 where A is SLOWER by so much, or failed")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder with raw/ (default: results)")
-    options = parser.parse_args(arguments)
-    try:
-        limit = _limit(options.fail_on)
-        if options.aa:
-            _measure_aa(options.results)
-            terminal.show_resolution(options.results)
-            if not options.which:
-                return 0
-        if len(options.which) != 2:
-            raise RelufitError("bench.compare takes two backends or two runs: python -m bench.compare A B")
-        a, b = options.which
-        frame = terminal.show_comparison(options.results, a, b, options.run, _say)
-        worse = [] if limit is None else verdict_tables.worse(frame, limit)
-        for text in worse:
-            _say(text)
-        return int(bool(worse))
-    except RelufitError as error:
-        _say(str(error))
-        return 2
+    add = parser.add_argument
+    add("which", nargs="*", metavar="A B", help="two backends of one run, or two runs (names or files)")
+    add("--run", help="the run of the two backends (default: the newest)")
+    add("--aa", action="store_true", help="measure each backend against itself first")
+    add("--fail-on", type=_limit, metavar="slower:5%", help="exit code 1 where A is SLOWER by so much, or failed")
+    add("--results", type=Path, default=RESULTS, help="folder with raw/ (default: results)")
+    return terminal.run_command("compare", lambda say: _compare(parser.parse_args(arguments), say))
 
 
-def _limit(text: str | None) -> float | None:
+def _compare(options: argparse.Namespace, say: Complain) -> int:
+    """Print the verdicts, and measure the A/A run before where that is asked for; returns the exit code."""
+    if options.aa:
+        _measure_aa(options.results)
+        terminal.show_resolution(options.results)
+        if not options.which:
+            return 0
+    if len(options.which) != 2:
+        raise RelufitError("bench.compare takes two backends or two runs: python -m bench.compare A B")
+    a, b = options.which
+    frame = terminal.show_comparison(options.results, a, b, options.run, say)
+    worse = [] if options.fail_on is None else verdict_tables.worse(frame, options.fail_on)
+    for text in worse:
+        say(text)
+    return int(bool(worse))
+
+
+def _limit(text: str) -> float:
     """The share that `--fail-on` allows a case to become slower by."""
-    if text is None:
-        return None
-    found = LIMIT.fullmatch(text)
-    if found is None:
+    if (found := re.fullmatch(r"slower:(\d+(?:\.\d+)?)%", text)) is None:
         raise RelufitError(f"--fail-on takes slower:PERCENT%, such as slower:5%, not {text!r}")
     return float(found[1]) / 100
 
 
 def _measure_aa(results: Path) -> None:
     """Run the profile `aa`, in which each backend is compared with itself."""
-    words = ["--profile", "aa", "--passes", str(AA_PASSES), "--seconds", f"{AA_SECONDS:g}", "--backend", AA_BACKENDS]
-    command = [sys.executable, "-m", "pytest", "bench", "--benchmark-only", "-q", "--benchmark-quiet", *words]
-    done = subprocess.run([*command, "--results", str(results)], check=False)
+    words = ["bench", "--benchmark-only", "-q", "--benchmark-quiet", *AA.split(), "--results", str(results)]
+    done = subprocess.run([sys.executable, "-m", "pytest", *words], check=False)
     if done.returncode:
         raise RelufitError(f"the A/A run ended with exit code {done.returncode}; its messages are above")
-
-
-def _say(text: str) -> None:
-    print(f"bench.compare: {text}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Options, fixtures and hooks of `pytest bench`; what they do is in bench/measure/session.py and gating.py.
+"""Options, fixtures and hooks of `pytest bench`; what they do is in bench/measure/session.py and trial.py.
 
     pytest bench --benchmark-only                     the quick profile: 110 s shared over the cases
     pytest bench --benchmark-only --profile full      the whole grid, without a limit
@@ -12,26 +12,22 @@ Cases run most valuable first; within a case the backends follow each other in a
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.grid.case import Case
 from bench.hardware import machine
 from bench.journal.status import Status, row, status_of
 from bench.journal.writer import RESULTS
-from bench.measure import isolation, recording, timing
+from bench.measure import isolation, timing
 from bench.measure.backends import has_failed, load_or_skip, unavailable
-from bench.measure.gating import demand_support
 from bench.measure.session import QUICK_SECONDS, Budget, Key, Session
-from bench.measure.trial import Trial, Unsuitable
-from relufit import Backend
-from relufit.errors import RelufitError
+from bench.measure.trial import Trial, Unsuitable, demand_support
+from relufit import Backend, RelufitError
 
 DEVICE_FAILED = 70  # the exit code of a run whose device no longer works in this process
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
@@ -41,32 +37,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of the harness; all selections are comma-separated lists."""
     add = parser.getgroup("relufit bench").addoption
     add("--profile", default="quick", help="quick (default), full, headline or solvers")
-    limit = f"time budget; quick: {QUICK_SECONDS:g}, others: none"
-    add("--seconds", type=partial(_positive, "seconds", float), help=limit)
+    add("--seconds", type=_positive("seconds", float), help=f"time budget; quick: {QUICK_SECONDS:g}, others: none")
     add("--backend", help="only these backends and recipes")
     add("--target", help="only these functions, for trajectory, convergence and solvers")
     add("--batch", help="only these batch sizes; other sizes than the grid's are allowed")
     add("--hidden", help="only these widths; other widths than the grid's are allowed")
     add("--dtype", help="only float32 or float64")
-    threads = "threads of the CPU libraries; default: as installed"
-    add("--threads", type=partial(_positive, "threads", int), help=threads)
-    passes = "times to go over the timed cases, for bench.compare; 1"
-    add("--passes", type=partial(_positive, "passes", int), default=1, help=passes)
+    add("--threads", type=_positive("threads", int), help="threads of the CPU libraries; default: as installed")
+    add("--passes", type=_positive("passes", int), default=1, help="passes over the timed cases, for bench.compare; 1")
     add("--isolate", action="store_true", help="each backend and pass in its own process, which is watched")
     add("--resume", type=Path, help="continue this journal: cases in it are not measured again")
     add("--results", default=str(RESULTS), help="folder for the journal")
 
 
-def _positive(option: str, kind: type[int] | type[float], text: str) -> float:
-    """The number above 0 that an option was given. Raises UsageError, for argparse would print its usage."""
-    try:
-        number = kind(text)
-    except ValueError:
-        number = 0
-    if not number > 0:
+def _positive(option: str, kind: type[float]) -> Callable[[str], float]:
+    """Reads the number above 0 that an option is given; raises UsageError, for argparse would print its usage."""
+
+    def read(text: str) -> float:
+        with suppress(ValueError):
+            if (number := kind(text)) > 0:
+                return number
         what = "an integer >= 1" if kind is int else "a number above 0"
         raise pytest.UsageError(f"--{option} must be {what}, not {text!r}")
-    return number
+
+    return read
 
 
 @contextmanager
@@ -113,13 +107,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if marker is not None:
         keys = metafunc.config.stash[SESSION].keys(marker.args[0])
         ids = [f"{case.id}-{name}" + (f"-pass{number}" if number else "") for case, name, number in keys]
-        metafunc.parametrize(("case", "name", "number"), keys, ids=ids)
+        metafunc.parametrize("key", keys, ids=ids)
 
 
 def key_of(item: pytest.Item) -> Key | None:
     """The case, the backend and the pass of a benchmark; None of other tests."""
-    params = item.callspec.params if hasattr(item, "callspec") else {}
-    return (params["case"], params["name"], params["number"]) if isinstance(params.get("case"), Case) else None
+    key = item.callspec.params.get("key") if hasattr(item, "callspec") else None
+    return key if isinstance(key, tuple) else None  # pytest has a mark in place of what it parametrizes with nothing
 
 
 @pytest.hookimpl(trylast=True)  # so that what -k leaves out is out already
@@ -152,15 +146,14 @@ def run(request: pytest.FixtureRequest) -> Session:
 @pytest.fixture(scope="session")
 def budget(request: pytest.FixtureRequest, run: Session) -> Budget:
     """The budget of this run; what cannot run here takes none of it."""
-    keys = [key for item in request.session.items if (key := key_of(item)) is not None]
-    disabled = request.config._benchmarksession.disabled  # type: ignore[attr-defined]
-    return run.budget(sum(unavailable(name) is None for _, name, _ in keys), timed=not disabled)
+    keys = filter(None, map(key_of, request.session.items))
+    return run.budget(sum(unavailable(name) is None for _, name, _ in keys), timed=measures(request.config))
 
 
 @pytest.fixture
-def backend(request: pytest.FixtureRequest, run: Session, name: str) -> Iterator[Backend]:
+def backend(request: pytest.FixtureRequest, run: Session, key: Key) -> Iterator[Backend]:
     """The backend with its modes pinned; it sets the clock of the `benchmark` fixture, which must come after it."""
-    if name in run.hung:
+    if (name := key[1]) in run.hung:
         pytest.skip(run.hung[name])
     loaded = load_or_skip(name)
     request.node.add_marker(pytest.mark.benchmark(timer=timing.synchronized_clock(loaded)))
@@ -170,18 +163,11 @@ def backend(request: pytest.FixtureRequest, run: Session, name: str) -> Iterator
 
 
 @pytest.fixture
-def trial(
-    request: pytest.FixtureRequest,
-    run: Session,
-    budget: Budget,
-    case: Case,
-    number: int,
-    backend: Backend,
-    benchmark: BenchmarkFixture,
-) -> Trial:
+def trial(run: Session, budget: Budget, key: Key, backend: Backend, benchmark: BenchmarkFixture) -> Trial:
     """The case with its backend, its clock and its share of the time."""
+    case, _, number = key
     benchmark.group = f"{case.work} {case.id}"
-    if measures(request.config):
+    if not benchmark.disabled:
         run.open_journal().begin_case(row(case, backend.name, number))
     try:
         write = lambda line: run.open_journal().write(line)  # noqa: E731
@@ -209,15 +195,13 @@ def measures(config: pytest.Config) -> bool:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """A case that did not end well is a row with its status and reason, never an absence."""
     key, run = key_of(item), item.config.stash[SESSION]
-    if call.excinfo is not None and call.when != "teardown" and key is not None:
-        status, reason = status_of(call.excinfo.value)
-        # What is not installed is in the first line of the journal, and needs no row for each case.
-        if measures(item.config) and unavailable(name := key[1]) is None:
-            journal = run.open_journal()
-            recording.record_failure(journal.write, *key, status, reason)
-            if status != Status.SKIPPED and has_failed(name):
-                journal.end_case()
-                pytest.exit(f"the device failed under {name}; --resume continues in a new process", DEVICE_FAILED)
+    # What is not installed is in the first line of the journal, and needs no row for each case.
+    if call.excinfo and call.when != "teardown" and key and measures(item.config) and unavailable(key[1]) is None:
+        (status, reason), journal = status_of(call.excinfo.value), run.open_journal()
+        journal.write({**row(*key), "status": status, "reason": reason})
+        if status != Status.SKIPPED and has_failed(key[1]):
+            journal.end_case()
+            pytest.exit(f"the device failed under {key[1]}; --resume continues in a new process", DEVICE_FAILED)
     if call.when == "teardown" and run.journal is not None:
         run.journal.end_case()
     yield

@@ -16,23 +16,18 @@ import argparse
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
-from bench.analysis import comparison
-from bench.analysis.frames import Run, newest_aa, read
+from bench.analysis import comparison, frames
 from bench.grid.selection import is_backend
 from bench.grid.sweep import FIXED, MOST, Sweep
 from bench.hardware import machine
-from bench.journal.writer import RESULTS, Journal
-from bench.measure import recording
-from bench.measure.backends import unavailable
-from bench.measure.crossover import Search
-from bench.measure.throughput import WORK
+from bench.journal.reader import Complain
+from bench.journal.writer import RESULTS
+from bench.measure import backends, crossover
 from bench.recipes import known_names
-from bench.reporting import figures, terminal
-from bench.reporting.number_format import digits, whole
+from bench.reporting import figures, number_format, terminal
 from bench.statistics.bisection import Measured
-from relufit.errors import RelufitError
+from relufit import RelufitError
 
 PASSES = 16  # one block that a shared machine disturbed does not undo the verdict of so many
 LEAST_PASSES = 10  # fewer could not tell two backends apart in a table of 15 sizes, whatever they take
@@ -42,102 +37,85 @@ SECONDS = 120.0
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line, search, and print the result; errors that a user can cause are a sentence."""
     options = _parse(arguments)
-    try:
-        sweep = ask(options)
-        machine.limit_threads(options.threads)
-        machine.share_gpu_memory()
-        for name in (sweep.a, sweep.b):
-            if (reason := unavailable(name)) is not None:
-                raise RelufitError(f"{name} cannot run here: {reason}")
-        return _answer(sweep, options)
-    except RelufitError as error:
-        _say(str(error))
-        return 2
+    return terminal.run_command("crossover", lambda say: _answer(options, say))
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.crossover", description=(__doc__ or "").partition("\n")[0])
-    not_given = {"default": None}
-    own: dict[str, dict[str, Any]] = {"work": {"choices": WORK}, "most": not_given, "optimizer": not_given}
+    add = parser.add_argument
     for item in (item for item in fields(Sweep) if item.metadata):
-        words = {**item.metadata, **own.get(item.name, {})}
-        parser.add_argument(words.pop("flag"), **words)
-    for other, (varies, unit) in {"batch": ("width", "batch size"), "hidden": ("batch size", "width")}.items():
-        text = f"the {unit}, where the {varies} varies (default: {FIXED[other]})"
-        parser.add_argument(f"--{other}", type=int, help=text)
-    parser.add_argument("--passes", type=int, default=PASSES, help=f"blocks of each backend at a size ({PASSES})")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"time to search for ({SECONDS:g})")
-    parser.add_argument("--threads", type=int, help="threads of the CPU libraries; default: as installed")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the journal (default: results)")
+        words = dict(item.metadata)
+        add(words.pop("flag"), **words)
+    parser.set_defaults(most=None, optimizer=None)  # what is usual depends on --over and --work
+    add("--batch", type=int, help=f"the batch size, where the width varies (default: {FIXED['batch']})")
+    add("--hidden", type=int, help=f"the width, where the batch size varies (default: {FIXED['hidden']})")
+    add("--passes", type=int, default=PASSES, help=f"blocks of each backend at a size ({PASSES})")
+    add("--seconds", type=float, default=SECONDS, help=f"time to search for ({SECONDS:g})")
+    add("--threads", type=int, help="threads of the CPU libraries; default: as installed")
+    add("--results", type=Path, default=RESULTS, help="folder for the journal (default: results)")
     return parser.parse_args(arguments)
 
 
 def ask(options: argparse.Namespace) -> Sweep:
     """The sweep that the options put. Raises RelufitError for what cannot be asked."""
-    for name in (options.a, options.b):
-        if not is_backend(name):
-            raise RelufitError(f"unknown backend {name!r}; choose two of {', '.join(known_names())}")
-    if options.a == options.b:
-        raise RelufitError(f"{options.a} cannot overtake itself; name two backends")
-    if getattr(options, options.over) is not None:
-        raise RelufitError(f"--{options.over} is the size that varies; --least and --most say from where to where")
-    if options.optimizer is not None and options.work != "step":
-        raise RelufitError(f"--optimizer is for --work step; a {options.work} has none")
-    usual = Sweep(options.a, options.b, options.over)
-    fixed = FIXED[usual.other] if getattr(options, usual.other) is None else getattr(options, usual.other)
-    most = MOST[options.over] if options.most is None else options.most
+    sweep = Sweep(options.a, options.b, options.over, work=options.work, dtype=options.dtype)
+    varies, least, optimizer = getattr(options, sweep.over), options.least, options.optimizer
+    if (fixed := getattr(options, sweep.other)) is None:
+        fixed = FIXED[sweep.other]
+    most = MOST[sweep.over] if options.most is None else options.most
     threads = 1 if options.threads is None else options.threads
-    counts = {"least": options.least, usual.other: fixed, "threads": threads, "passes": options.passes}
-    for name, value in counts.items():
-        allowed = LEAST_PASSES if name == "passes" else 1
-        if value < allowed:
-            raise RelufitError(f"--{name} must be at least {allowed}, not {value}")
-    if most <= options.least:
-        raise RelufitError(f"--most must be above --least, which is {options.least}, not {most}")
-    if not options.seconds > 0:
-        raise RelufitError(f"--seconds must be positive, not {options.seconds:g}")
-    optimizer = (options.optimizer or "adam") if options.work == "step" else ""
-    sizes = {"fixed": fixed, "least": options.least, "most": most}
-    return replace(usual, **sizes, work=options.work, optimizer=optimizer, dtype=options.dtype)
+    choice = f"choose two of {', '.join(known_names())}"
+    refusals = [
+        *((not is_backend(name), f"unknown backend {name!r}; {choice}") for name in (sweep.a, sweep.b)),
+        (sweep.a == sweep.b, f"{sweep.a} cannot overtake itself; name two backends"),
+        (varies is not None, f"--{sweep.over} is the size that varies; --least and --most say from where to where"),
+        (optimizer and sweep.work != "step", f"--optimizer is for --work step; a {sweep.work} has none"),
+        (least < 1, f"--least must be at least 1, not {least}"),
+        (fixed < 1, f"--{sweep.other} must be at least 1, not {fixed}"),
+        (threads < 1, f"--threads must be at least 1, not {threads}"),
+        (options.passes < LEAST_PASSES, f"--passes must be at least {LEAST_PASSES}, not {options.passes}"),
+        (most <= least, f"--most must be above --least, which is {least}, not {most}"),
+        (not options.seconds > 0, f"--seconds must be positive, not {options.seconds:g}"),
+    ]
+    for applies, reason in refusals:
+        if applies:
+            raise RelufitError(reason)
+    usual = "adam" if sweep.work == "step" else ""
+    return replace(sweep, fixed=fixed, least=least, most=most, optimizer=optimizer or usual)
 
 
-def _answer(sweep: Sweep, options: argparse.Namespace) -> int:
+def _answer(options: argparse.Namespace, say: Complain) -> int:
     """Measure, then print and draw what the journal says; returns the exit code."""
-    settings = {
-        "profile": "crossover",
-        "crossover": sweep.settings(),
-        **{name: getattr(options, name) for name in ("seconds", "threads")},
-    }
-    _say(f"{sweep.title}: first the machine, then {options.seconds:g} s at the most")
-    journal = Journal.begin(options.results, recording.first_line([sweep.a, sweep.b], settings))
-    aa = newest_aa(journal.path.parent)
+    sweep = ask(options)
+    machine.limit_threads(options.threads)
+    machine.share_gpu_memory()
+    for name in (sweep.a, sweep.b):
+        if (reason := backends.unavailable(name)) is not None:
+            raise RelufitError(f"{name} cannot run here: {reason}")
+    say(f"{sweep.title}: first the machine, then {options.seconds:g} s at the most")
+    journal = crossover.begin(sweep, options.results, options.seconds, options.threads)
+    aa, folder = frames.newest_aa(journal.path.parent), options.results / "figures"
 
-    def tell(found: Measured) -> None:
-        times = f"{sweep.a} is {digits(found.ratio)} times as fast as {sweep.b}"
-        _say(f"{sweep.symbol} = {whole(found.size)}: {times}")
+    def known(size: int) -> list[Measured]:
+        """What the journal says of each size; the latest is printed."""
+        found = comparison.measured(replace(frames.read(journal.path), aa=aa))
+        ratio = next(point.ratio for point in found if point.size == size)
+        at, times = number_format.whole(size), number_format.digits(ratio)
+        say(f"{sweep.symbol} = {at}: {sweep.a} is {times} times as fast as {sweep.b}")
+        return found
 
-    known = lambda: comparison.measured(replace(read(journal.path), aa=aa))  # noqa: E731
-    Search(sweep, journal, options.passes, options.seconds, known, tell).run()
-    journal.close()
-    run = replace(read(journal.path), aa=aa)
+    crossover.Search(sweep, journal, options.passes, options.seconds, known).run()
+    run = replace(frames.read(journal.path), aa=aa)
     terminal.show(run)
-    for path in _draw(run, options.results / "figures"):
-        _say(f"the figure is {path}")
+    try:
+        folder.mkdir(exist_ok=True)
+        for path in figures.draw_all(run, folder, run.slug):
+            say(f"the figure is {path}")
+    except OSError as error:
+        raise RelufitError(f"cannot write to {folder}: {error.strerror}") from None
     if comparison.disagrees(run):
         return 1
     return 0 if comparison.measured(run) else 2
-
-
-def _draw(run: Run, folder: Path) -> list[Path]:
-    try:
-        folder.mkdir(exist_ok=True)
-        return figures.draw_all(run, folder, run.slug)
-    except OSError as error:
-        raise RelufitError(f"cannot write to {folder}: {error.strerror}") from None
-
-
-def _say(text: str) -> None:
-    print(f"bench.crossover: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 from bench import report
-from bench.journal.reader import read_rows
+from bench.journal.reader import Complain, read_rows
 from bench.journal.status import statuses
 from bench.journal.writer import RESULTS
 from bench.measure import isolation
-from relufit import backends
-from relufit.errors import RelufitError
+from bench.reporting import terminal
+from relufit import RelufitError, backends
 
 TESTS = ("tests/relufit/backends/test_cuda_source.py", "tests/relufit/backends/test_conformance.py")
 TESTS_SHARE, REPORT_SECONDS = 0.35, 30.0  # of the budget; the rest is for the grid
@@ -31,44 +31,35 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the journal (default: results)")
     parser.add_argument("--backend", help="only these backends, separated by commas")
     options = parser.parse_args(arguments)
-    try:
-        return _run(options.budget, options.results, options.backend)
-    except RelufitError as error:
-        _say(str(error))
-        return 2
+    return terminal.run_command("gpu", lambda say: _run(say, **vars(options)))
 
 
-def _run(budget: float, results: Path, chosen: str | None) -> int:
+def _run(say: Complain, budget: float, results: Path, backend: str | None) -> int:
     start = time.monotonic()
     if not budget > REPORT_SECONDS:
         raise RelufitError(f"--budget must be above {REPORT_SECONDS:g} s, not {budget:g}")
     device = [name for name, row in backends.table().items() if row.device == "cuda"]
     usable = [name for name in device if backends.probe(name) is None]
     for name in device:
-        _say(f"{name}: {backends.probe(name) or 'ready'}")
+        say(f"{name}: {backends.probe(name) or 'ready'}")
     if not usable:
         raise RelufitError("no backend can use a GPU here; the reasons are above")
-    _say(f"looked for backends for {time.monotonic() - start:.0f} s")
+    say(f"looked for backends for {time.monotonic() - start:.0f} s")
 
     tests = isolation.run_tests(TESTS, usable, TESTS_SHARE * budget)
     left = budget - (time.monotonic() - start) - REPORT_SECONDS
-    _say(f"tests ended with {tests} after {time.monotonic() - start:.0f} s; {left:.0f} s for the grid")
-    names = chosen or ",".join([*device, *BESIDE])
-    grid = ["bench", "--benchmark-only", "-q", "--profile", "gpu", "--seconds", f"{left:.0f}"]
-    grid += ["--backend", names, "--results", str(results)]
-    _, journal = isolation.run(grid, results, time.monotonic() + left, _say)
+    say(f"tests ended with {tests} after {time.monotonic() - start:.0f} s; {left:.0f} s for the grid")
+    names = backend or ",".join([*device, *BESIDE])
+    grid = ["bench", "--benchmark-only", "-q", "--profile", "gpu", "--seconds", f"{left:.0f}", "--backend", names]
+    _, journal = isolation.run([*grid, "--results", str(results)], results, time.monotonic() + left, say)
     if journal is None:
         raise RelufitError("the grid wrote no journal")
     report.report(results)
     bad = [row for row in read_rows(journal)[1] if row["status"] in statuses(failed=True, has_numbers=False)]
     for row in bad:
-        _say(f"{row['backend']}, {row['work']}, N = {row['batch']}: {row['status']}: {row['reason']}")
-    _say(f"{journal}: done after {time.monotonic() - start:.0f} of {budget:g} s")
+        say(f"{row['backend']}, {row['work']}, N = {row['batch']}: {row['status']}: {row['reason']}")
+    say(f"{journal}: done after {time.monotonic() - start:.0f} of {budget:g} s")
     return int(tests != 0 or len(bad) > 0)
-
-
-def _say(text: str) -> None:
-    print(f"bench.gpu: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -7,10 +7,8 @@ The rows are the comparison; the clock runs over one gradient only because pytes
 
 import pytest
 
-from bench.measure.drawing import draw_samples
-from bench.measure.gating import gate
-from bench.measure.recording import record
-from bench.measure.trial import Trial
+from bench.measure.throughput import draw_samples
+from bench.measure.trial import Trial, gate, record
 
 
 @pytest.mark.work("agreement")

@@ -9,10 +9,8 @@ A recipe shuffles for itself; its rows say "own order".
 
 import pytest
 
-from bench.measure.gating import gate
 from bench.measure.learning import SLICES, Convergence, time_learning
-from bench.measure.recording import record
-from bench.measure.trial import Trial
+from bench.measure.trial import Trial, gate, record
 
 
 @pytest.mark.work("convergence")

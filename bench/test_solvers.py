@@ -5,16 +5,14 @@
     pytest bench --benchmark-only --profile solvers --target sin --seconds 20
 
 On numba where it is installed, else on numpy, unless --backend says otherwise: solvers are compared here, not backends.
-Inside the clock: the solver (bench/measure/solving.py). Off the clock: errors against the function, drawing the order
+Inside the clock: the solver (bench/measure/learning.py). Off the clock: errors against the function, drawing the order
 of minibatches. A library that compiles for a number of epochs does so inside the clock.
 """
 
 import pytest
 
-from bench.measure.learning import time_learning
-from bench.measure.recording import record
-from bench.measure.solving import Solving
-from bench.measure.trial import Trial
+from bench.measure.learning import Solving, time_learning
+from bench.measure.trial import Trial, record
 
 
 @pytest.mark.work("solving")

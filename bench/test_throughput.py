@@ -14,7 +14,6 @@ import pytest
 
 from bench.grid.data import draw
 from bench.measure import throughput
-from bench.measure.drawing import draw_weights
 from bench.measure.trial import Trial
 
 
@@ -46,7 +45,7 @@ def test_ensemble(trial: Trial) -> None:
 def test_latency(trial: Trial) -> None:
     """One forward from a host array to a host array, the clock read around each call."""
     _, x, _ = draw(trial.case)
-    backend, weights = trial.backend, cycle(draw_weights(trial))
+    backend, weights = trial.backend, cycle(throughput.draw_weights(trial))
     call = lambda: backend.to_host(backend.forward(next(weights), backend.to_device(x)))  # noqa: E731
     throughput.measure(trial, call, each_call=True)
 

@@ -11,8 +11,7 @@ import pytest
 
 from bench.agreement import comparison
 from bench.agreement.trajectory import exact_run, forced_steps, free_run
-from bench.measure.recording import record
-from bench.measure.trial import Trial
+from bench.measure.trial import Trial, record
 
 
 @pytest.mark.work("trajectory")

@@ -33,8 +33,8 @@ class Teller:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         every: list[Any] = session.items
-        params = {item.nodeid: item.callspec.params for item in every}
-        self.names = {key: f"{own['case'].work} {own['case'].id} {own['name']}" for key, own in params.items()}
+        keys = {item.nodeid: item.callspec.params["key"] for item in every}
+        self.names = {node: f"{case.work} {case.id} {name}" for node, (case, name, _) in keys.items()}
         os.write(self.pipe, b"begins\n")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

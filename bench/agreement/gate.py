@@ -1,6 +1,6 @@
 """No time without agreement: which comparisons a case has to pass before it is timed, and on which inputs.
 
-The comparisons are those of bench/agreement/comparison.py; bench/measure/gating.py makes them off the clock. A case is
+The comparisons are those of bench/agreement/comparison.py; bench/measure/trial.py makes them off the clock. A case is
 timed with the same weights and samples, and its row keeps what the comparisons found.
 """
 

@@ -43,7 +43,7 @@ def _each(**values: Any) -> Iterable[Case]:
 
 
 def _headline() -> Iterable[Case]:
-    """What the ratios that people quote are made of; the large sizes under the limits of bench/measure/gating.py."""
+    """What the ratios that people quote are made of; the large sizes under the limits of bench/measure/trial.py."""
     yield from _each(work="step", batch=MINIBATCH, optimizer=("sgd", "adam"))
     yield from _each(work="gradient", batch=(800, 65536, 2**20, 10**7))
 

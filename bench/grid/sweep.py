@@ -13,6 +13,7 @@ from relufit.params import DTYPES
 
 SYMBOLS = {"batch": "N", "hidden": "H"}
 FIXED = {"batch": 800, "hidden": 512}  # the usual value of the one that stays as it is
+WORKS = ("gradient", "forward", "step")  # each a function of bench/measure/throughput.py
 MOST = {"batch": 65536, "hidden": 4096}  # the usual end of the one that varies
 
 
@@ -32,7 +33,7 @@ class Sweep:
     fixed: int = FIXED["hidden"]  # the other size: of the command line --hidden or --batch
     least: int = _flag("--least", 1, type=int, help="the size to begin at (default: 1)")
     most: int = _flag("--most", MOST["batch"], type=int, help="the size to end at (default: 65536 samples, 4096 units)")
-    work: str = _flag("--work", "gradient", help="what is timed (default: gradient)")
+    work: str = _flag("--work", "gradient", choices=WORKS, help="what is timed (default: gradient)")
     optimizer: str = _flag("--optimizer", "", choices=RULES, help="of a step (default: adam)")
     dtype: str = _flag("--dtype", "float32", choices=DTYPES, help="default: float32")
 

@@ -4,16 +4,15 @@ RELUFIT_REQUIRE=cupy,torch-cuda turns those skips into failures, so that a GPU r
 """
 
 from functools import lru_cache
-from importlib import import_module
 from importlib.util import find_spec
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
 
 from bench.hardware import machine
 from bench.recipes import RECIPES
-from relufit import backends
-from relufit.backend import Backend
+from relufit import Backend, backends
 
 
 @lru_cache
@@ -30,9 +29,7 @@ def load(name: str) -> Backend:
     """The backend or recipe of that name; raises as `relufit.backends.load` does."""
     if name not in RECIPES:
         return backends.load(name)
-    module, _, implementation = RECIPES[name][0].partition(":")
-    backend = getattr(import_module(module), implementation)()
-    assert isinstance(backend, Backend)
+    backend: Backend = resolve_name(RECIPES[name][0])()
     return backend
 
 
@@ -48,10 +45,9 @@ def load_or_skip(name: str) -> Backend:
 
 def has_failed(name: str) -> bool:
     """Whether the device of a backend is in an error state, in which nothing more can run on it."""
-    if unavailable(name) is not None or load(name).device == "cpu":
-        return False
     try:
-        load(name).synchronize()
+        if load(name).device != "cpu":
+            load(name).synchronize()
     except Exception:  # each library has errors of its own
         return True
     return False

@@ -6,21 +6,26 @@ the journal alone, by a function that the caller gives: nothing here reads a jou
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bench.grid.case import Case
 from bench.grid.sweep import Sweep
-from bench.journal.status import Status, status_of
+from bench.journal.status import Status, row, status_of
 from bench.journal.writer import Journal
-from bench.measure import recording, timing
-from bench.measure.backends import load
-from bench.measure.gating import demand_support
-from bench.measure.throughput import WORK
-from bench.measure.trial import Past, Trial
+from bench.measure import backends, session, throughput, timing
+from bench.measure.trial import Past, Trial, demand_support
 from bench.statistics.bisection import Ended, Measured, longest_table, search
 
 BLOCK_SECONDS = 0.1  # for the rounds of a block and what comes before them, where calls are short
 ALONE = Status.SKIPPED, "there is nothing to compare it with"
+
+
+def begin(sweep: Sweep, results: Path, seconds: float, threads: int | None) -> Journal:
+    """The journal of a search, with its first line."""
+    settings = {"profile": "crossover", "crossover": sweep.settings(), "seconds": seconds, "threads": threads}
+    return session.begin_journal(results, [sweep.a, sweep.b], settings)
 
 
 @dataclass
@@ -31,15 +36,14 @@ class Search:
     journal: Journal
     passes: int  # blocks of each backend at a size
     seconds: float
-    known: Callable[[], list[Measured]]  # what the journal says of each size
-    tell: Callable[[Measured], None]  # called with the result at each size
+    known: Callable[[int], list[Measured]]  # called with each size when it is timed: what the journal says of all
     start: float = field(default_factory=lambda: time.monotonic())
     past: Past = field(default_factory=Past)
 
     def run(self) -> None:
-        """Measure until the crossover is found, or time or a backend does not allow more."""
-        sweep = self.sweep
-        search(self._look, sweep.least, sweep.most, longest_table(self.passes), sweep.avoided)
+        """Measure until the crossover is found, or time or a backend does not allow more; closes the journal."""
+        with closing(self.journal):
+            search(self._look, self.sweep.least, self.sweep.most, longest_table(self.passes), self.sweep.avoided)
 
     def _look(self, size: int) -> list[Measured]:
         """Time both at a size and return what is then known. Raises Ended where time or a backend does not allow it.
@@ -58,19 +62,17 @@ class Search:
                 failure = self._time(case, name, number)
                 if failure is not None:
                     self._end(case, number, {name: failure, **dict.fromkeys(turn[place + 1 :], ALONE)})
-        found = self.known()
-        self.tell(next(point for point in found if point.size == size))
-        return found
+        return self.known(size)
 
     def _time(self, case: Case, name: str, number: int) -> tuple[str, str] | None:
         """One block of one backend, gated at the first. Returns the status and the reason where it has no time."""
-        backend = load(name)
+        backend = backends.load(name)
         rounds = timing.Rounds(timing.synchronized_clock(backend))
         trial = Trial(case, backend, rounds, self.journal.write, BLOCK_SECONDS, self.past, number=number)
         try:
             with backend.pinned():
                 demand_support(trial)
-                WORK[case.work](trial)
+                getattr(throughput, case.work)(trial)
         except Exception as error:  # each library has errors of its own; the sizes below are an answer all the same
             return status_of(error)
         finally:
@@ -80,5 +82,5 @@ class Search:
     def _end(self, case: Case, number: int, failures: dict[str, tuple[str, str]]) -> None:
         """Write down why nothing more is measured, and end."""
         for name, (status, reason) in failures.items():
-            recording.record_failure(self.journal.write, case, name, number, status, reason)
+            self.journal.write({**row(case, name, number), "status": status, "reason": reason})
         raise Ended

@@ -12,20 +12,20 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
-from bench.journal import resume
-from bench.journal.reader import read_lines
+from bench.journal import reader, resume
 from bench.journal.status import Status
 from bench.journal.writer import Journal, in_flight_file
 from bench.measure.session import Session
 from relufit.memory import free_bytes
 
 CASE_SECONDS, POLL_SECONDS, KILL_SECONDS = 120.0, 0.2, 5.0
+JOURNALS = "raw/*/*.jsonl"  # of a folder of results
 LEAST_FREE_BYTES = 2**29  # with less of the machine's memory free, the case in flight is ended as OOM
 NOTHING_TO_RUN = 5
 PYTEST_ENDS = (0, 1, 4, NOTHING_TO_RUN)  # 1: some failed, 4: wrong usage; any other code is a crash
+PYTEST = [sys.executable, "-m", "pytest"]
 CHILD = "RELUFIT_BENCH_WATCHED"  # set for a process that is watched
 
 Child = subprocess.Popen[bytes]
@@ -39,55 +39,57 @@ def run_each(arguments: list[str], session: Session, say: Say) -> int:
     hangs is not bounded by them, but after two of a backend its others are skipped (bench/journal/resume.py). Returns
     the worst of the exit codes.
     """
-    names, results = session.names, Path(session.option.results)
-    seconds, journal = session.seconds, session.option.resume
-    passes = range(session.option.passes)
-    turns = [(number, name) for number in passes for name in (names[::-1] if number % 2 else names)]
+    seconds, journal, results = session.seconds, session.option.resume, Path(session.option.results)
+    passes, orders = range(session.option.passes), (session.names, session.names[::-1])
+    turns = [(number, name) for number in passes for name in orders[number % 2]]
     worst, dead = 0, dict[str, str]()
     for place, (number, name) in enumerate(turns):
-        if name in dead or (journal is not None and _is_absent(journal, name)):
+        known = {} if journal is None else reader.read_lines(journal)[0]["backends"]
+        if name in dead or known.get(name, {}).get("reason"):  # it cannot run here
             continue
         # The journal holds the passes before, which are not measured again: the last pass is left.
         own, start = ["--backend", name, "--passes", str(number + 1)], time.monotonic()
         if seconds is not None:
             share = seconds / (len(turns) - place)
             own += ["--seconds", f"{share:.1f}"]
-        code, journal = run([*arguments, *own], results, float("inf"), say, journal=journal)
+        code, journal = run([*arguments, *own], results, float("inf"), say, journal)
         if seconds is not None:
             seconds -= min(share, time.monotonic() - start)
         worst = max(worst, 0 if code == NOTHING_TO_RUN else abs(code))
         if code not in PYTEST_ENDS:
             dead[name] = f"its process ended with {code} at the start"
-    if journal is not None and dead:
-        with closing(Journal.resume(journal)) as opened:
-            for name, reason in dead.items():
+    for name, reason in dead.items():
+        say(f"{name}: {reason}")
+        if journal is not None:
+            with closing(Journal.resume(journal)) as opened:
                 opened.write({"kind": "backend", "backend": name, "reason": reason})
-    failures = [f"{name}: {reason}" for name, reason in dead.items()]
-    for text in [*failures, *(resume.ended_badly(journal) if journal is not None else ())]:
+    for text in resume.ended_badly(journal) if journal is not None else ():
         say(text)
     return worst
 
 
 def run(
-    arguments: list[str],
-    results: Path,
-    deadline: float,
-    say: Say,
-    case_seconds: float = CASE_SECONDS,
-    journal: Path | None = None,
+    arguments: list[str], results: Path, deadline: float, say: Say, journal: Path | None = None
 ) -> tuple[int, Path | None]:
     """Run pytest with these arguments to its end, or until `deadline` (time.monotonic).
 
     A process that crashes is followed by another, unless it has left nothing new in the journal. Returns the exit code
     of the last one, negative where a signal ended it, and the journal, or None if no journal was begun.
     """
-    before = set(_journals(results))
+    before = set(results.glob(JOURNALS))
+
+    def begun() -> list[Path]:
+        return [journal] if journal is not None else sorted(set(results.glob(JOURNALS)) - before)
+
+    def case_in_flight() -> Path | None:
+        return next((file for file in map(in_flight_file, begun()) if file.exists()), None)
+
     while True:
         resume = [] if journal is None else ["--resume", str(journal)]
         written = 0 if journal is None else journal.stat().st_size
-        child = subprocess.Popen([sys.executable, "-m", "pytest", *arguments, *resume], env={**os.environ, CHILD: "1"})
-        code = _watch(child, partial(_case_in_flight, results, before, journal), deadline, case_seconds, say)
-        journal = journal or next(iter(sorted(set(_journals(results)) - before)), None)
+        child = subprocess.Popen([*PYTEST, *arguments, *resume], env={**os.environ, CHILD: "1"})
+        code = _watch(child, case_in_flight, deadline, say)
+        journal = next(iter(begun()), None)
         if code in PYTEST_ENDS or time.monotonic() > deadline or journal is None:
             return code, journal
         if journal.stat().st_size == written and not in_flight_file(journal).exists():
@@ -101,10 +103,9 @@ def run_tests(tests: Iterable[str], required: Iterable[str], seconds: float) -> 
     Returns pytest's exit code, -1 where they did not end in time.
     """
     # The sanitizer takes minutes: a run of its own. A library's warning is no reason to fail on another machine.
-    chosen = ["-m", "gpu", "-k", "not sanitizer", "-W", "default"]
-    command = [sys.executable, "-m", "pytest", *tests, "-q", *chosen, "-p", "no:cacheprovider"]
+    chosen = ["-q", "-m", "gpu", "-k", "not sanitizer", "-W", "default", "-p", "no:cacheprovider"]
     environment = {**os.environ, "RELUFIT_REQUIRE": ",".join(required)}
-    child = subprocess.Popen(command, env=environment, start_new_session=True)
+    child = subprocess.Popen([*PYTEST, *tests, *chosen], env=environment, start_new_session=True)
     try:
         return child.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -113,20 +114,20 @@ def run_tests(tests: Iterable[str], required: Iterable[str], seconds: float) -> 
         return -1
 
 
-def _watch(child: Child, now: Callable[[], Path | None], deadline: float, case_seconds: float, say: Say) -> int:
+def _watch(child: Child, now: Callable[[], Path | None], deadline: float, say: Say) -> int:
     """Wait for the end of a process; end it where one case takes too long or all memory, or at the deadline."""
     while child.poll() is None:
         time.sleep(POLL_SECONDS)
         case = now()
         try:
-            late = case is not None and time.time() - case.stat().st_mtime > case_seconds
+            late = case is not None and time.time() - case.stat().st_mtime > CASE_SECONDS
         except FileNotFoundError:  # the case has just ended
             continue
         free = free_bytes()
         if case is not None and free < LEAST_FREE_BYTES:
             _end_in_case(child, case, Status.OOM, f"left {free / 2**20:.0f} MiB of the machine's memory", say)
         elif case is not None and late:
-            _end_in_case(child, case, Status.TIMEOUT, f"did not end within {case_seconds:g} s", say)
+            _end_in_case(child, case, Status.TIMEOUT, f"did not end within {CASE_SECONDS:g} s", say)
         elif time.monotonic() > deadline:
             say("the time is up")
             _end(child)
@@ -149,18 +150,3 @@ def _end(child: Child) -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
-
-
-def _is_absent(journal: Path, name: str) -> bool:
-    """Whether the journal already has the reason why a backend cannot run here."""
-    return bool(read_lines(journal)[0]["backends"].get(name, {}).get("reason"))
-
-
-def _journals(results: Path) -> list[Path]:
-    return list((results / "raw").glob("*/*.jsonl"))
-
-
-def _case_in_flight(results: Path, before: set[Path], journal: Path | None) -> Path | None:
-    """The file in which the run notes the case in flight; of a run that is not begun yet, in a journal of its own."""
-    journals = set(_journals(results)) - before if journal is None else [journal]
-    return next((file for file in map(in_flight_file, journals) if file.exists()), None)

@@ -8,15 +8,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.grid import profiles, selection, workloads
 from bench.grid.case import Case
-from bench.grid.profiles import QUICK
-from bench.grid.selection import select
-from bench.grid.workloads import workload
-from bench.journal import resume
-from bench.journal.reader import read_lines
+from bench.hardware import cpu_peaks, gpu_peaks, machine
+from bench.journal import reader, resume
 from bench.journal.writer import Journal
-from bench.measure import backends, recording
-from bench.measure.timing import MAX_ROUNDS, ROUND_SECONDS, SHARE_FOR_ROUNDS
+from bench.measure import backends, timing
 from bench.measure.trial import Past, Unsuitable
 
 ORDER_SEED = 0
@@ -41,8 +38,8 @@ class Budget:
         Other processes disturb a machine for milliseconds at a time: a round as short is disturbed fully or not at all.
         """
         if self.seconds is not None:
-            return ROUND_SECONDS
-        return max(ROUND_SECONDS, SHARE_FOR_ROUNDS * self.case_seconds / MAX_ROUNDS)
+            return timing.ROUND_SECONDS
+        return max(timing.ROUND_SECONDS, timing.SHARE_FOR_ROUNDS * self.case_seconds / timing.MAX_ROUNDS)
 
     def next_share(self) -> float:
         """Seconds for the next case. Raises Unsuitable when the budget is spent."""
@@ -61,24 +58,23 @@ class Session:
 
     def __init__(self, option: Any) -> None:
         self.option = option
-        self.cases, self.names = select(option)
+        self.cases, self.names = selection.select(option)
         self.past = Past()
         self.hung: dict[str, str] = {}  # backends that are not tried again, and why
         self.nothing_left = False  # whether the journal holds all that was asked for
         self.journal: Journal | None = None  # once it is open
-        self._rank = {
-            case: (place, random.Random(f"{ORDER_SEED} {case}").sample(self.names, len(self.names)))
-            for place, case in enumerate(self.cases)
-        }
+        count = len(self.names)
+        self._orders = {case: random.Random(f"{ORDER_SEED} {case}").sample(self.names, count) for case in self.cases}
+        self._places = {case: place for place, case in enumerate(self.cases)}
 
     @property
     def seconds(self) -> float | None:
         """The limit of the run; None without one."""
-        return self.option.seconds or (QUICK_SECONDS if self.option.profile == QUICK else None)
+        return self.option.seconds or (QUICK_SECONDS if self.option.profile == profiles.QUICK else None)
 
     def keys(self, work: str) -> list[Key]:
         """What is measured of this workload. Later passes repeat what is timed, not what is learned or compared."""
-        passes = range(self.option.passes if workload(work).repeated else 1)
+        passes = range(self.option.passes if workloads.workload(work).repeated else 1)
         own = [case for case in self.cases if case.work == work]
         return [(case, name, number) for case in own for name in self.names for number in passes]
 
@@ -90,8 +86,7 @@ class Session:
         if key is None:
             return -1, 0, 0
         case, name, number = key
-        place, order = self._rank[case]
-        return number, place, order.index(name) * (-1 if number % 2 else 1)
+        return number, self._places[case], self._orders[case].index(name) * (-1 if number % 2 else 1)
 
     def budget(self, cases: int, timed: bool) -> Budget:
         """The time for so many cases; where nothing is timed every body runs once, however long that takes."""
@@ -111,22 +106,34 @@ class Session:
         """The journal of this run, begun or resumed at the first call."""
         if self.journal is None:
             path = self.option.resume
-            self.journal = self._begin() if path is None else self._resume(path)
+            self.journal = self._begin() if path is None else Journal.resume(path)
+            for name in self.names:
+                if name not in reader.read_lines(self.journal.path)[0]["backends"]:
+                    self.journal.write({"kind": "backend", "backend": name, **backends.state(name)})
         return self.journal
 
     def _begin(self) -> Journal:
-        settings = {
-            **{name: getattr(self.option, name) for name in ("profile", "seconds", "threads")},
-            "order_seed": ORDER_SEED,
-            "isolated": self.option.isolate,
-            "selection": resume.selection(self.option),
-        }
-        return Journal.begin(Path(self.option.results), recording.first_line(self.names, settings))
+        settings = {name: getattr(self.option, name) for name in ("profile", "seconds", "threads")}
+        settings |= {"order_seed": ORDER_SEED, "isolated": self.option.isolate}
+        settings["selection"] = resume.selection(self.option)
+        return begin_journal(Path(self.option.results), self.names, settings)
 
-    def _resume(self, path: Path) -> Journal:
-        """Open a journal again, and describe the backends that it does not know."""
-        journal = Journal.resume(path)
-        for name in self.names:
-            if name not in read_lines(path)[0]["backends"]:
-                journal.write({"kind": "backend", "backend": name, **backends.state(name)})
-        return journal
+
+def begin_journal(results: Path, names: list[str], settings: dict[str, Any]) -> Journal:
+    """A journal with its first line, all that holds for the run of these backends; measures the ceilings for it.
+
+    `settings` are those of the command; `threads` must be among them: a number, or None for "as installed". Takes some
+    seconds.
+    """
+    on_cuda = any(backends.unavailable(name) is None and backends.load(name).device == "cuda" for name in names)
+    header = {
+        "machine": machine.describe(),
+        "code": machine.commit(),
+        "settings": {**settings, "garbage_collector": "off while timing", "environment": machine.environment()},
+        "backends": {name: backends.state(name) for name in names},
+        "timer_seconds": timing.resolution(),
+        "threads_in_force": machine.threads_in_force(),
+        "ceilings": cpu_peaks.measure(settings["threads"]),
+        "device_ceilings": gpu_peaks.measure() if on_cuda else {},
+    }
+    return Journal.begin(results, header)

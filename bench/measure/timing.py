@@ -4,8 +4,8 @@ Inside the clock: K calls and one synchronization, divided by K. K is chosen so 
 least, and longer where there is time; latency is K = 1 by definition.
 """
 
-import gc
 import time
+import timeit
 from collections.abc import Callable
 from itertools import pairwise
 from statistics import median
@@ -60,13 +60,8 @@ class Rounds:
 
     def pedantic(self, target: Call, rounds: int = 1, iterations: int = 1) -> None:
         """Time `rounds` rounds of `iterations` calls each."""
-        collects = gc.isenabled()
-        gc.disable()
-        try:
-            seconds = [seconds_per_call(target, self.clock, iterations) for _ in range(rounds)]
-        finally:
-            if collects:
-                gc.enable()
+        totals = timeit.repeat(target, timer=self.clock, repeat=rounds, number=iterations)
+        seconds = [total / iterations for total in totals]
         self.stats = SimpleNamespace(stats=SimpleNamespace(data=seconds, median=median(seconds)))
 
 
@@ -94,10 +89,8 @@ def choose_rounds(seconds_per_round: float, budget_seconds: float) -> int:
     return max(MIN_ROUNDS, min(MAX_ROUNDS, int(budget_seconds / max(seconds_per_round, 1e-9))))
 
 
-def device_seconds(
-    call: Call, clock: DeviceClock, synchronize: Callable[[], None], seconds: float, rounds: int = DEVICE_ROUNDS
-) -> list[float]:
-    """The device's own time of one call, in several rounds; `seconds` is the wall time of one.
+def device_seconds(call: Call, clock: DeviceClock, synchronize: Callable[[], None], seconds: float) -> list[float]:
+    """The device's own time of one call, in DEVICE_ROUNDS rounds; `seconds` is the wall time of one.
 
     The device is held busy until all calls of a round are queued: then it works them off without waiting for the host,
     and the time between two marks on its stream is its own work. There are no readings where that cannot be: where a
@@ -108,7 +101,7 @@ def device_seconds(
     calls = max(1, int(QUEUE_SECONDS / seconds))
     held = 2 * calls * seconds + HOLD_SECONDS
     readings = []
-    for _ in range(rounds):
+    for _ in range(DEVICE_ROUNDS):
         synchronize()
         asked = time.perf_counter()
         clock.hold(held)

@@ -1,22 +1,30 @@
-"""One case with one backend: what each step of a benchmark needs to know, and what the steps leave for its row.
+"""One case with one backend: what it must pass before it is timed, and its row in the journal.
 
-The steps, in their order: drawing.py puts weights and samples on the device, gating.py refuses what does not fit or
-agree, throughput.py times rounds of calls by the clocks of timing.py, recording.py writes the row of the journal.
+A case is refused where the backend does not support it, its memory is not free or it would take too long; then it is
+compared with float64. What lies between that and the row is in throughput.py and learning.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from bench.agreement import gate as comparisons
 from bench.agreement.comparison import Checks
+from bench.grid import cost, data
 from bench.grid.case import Case
 from bench.grid.workloads import workload
-from bench.journal.status import Status
+from bench.hardware import machine, memory, nvidia
+from bench.journal.status import Status, row
 from bench.measure.timing import ROUND_SECONDS
-from relufit.backend import Backend
-from relufit.errors import RelufitError
+from bench.recipes import order_of
+from relufit import Backend, Plan, RelufitError, draw_plan
 
 CALL_SECONDS_LIMIT = 10.0  # a gradient that would take longer is skipped
+FREE_SHARE = 0.9  # of the free memory, that a case may need
+MOST_NETWORKS = 132  # the most that a backend without its own `train_many` is asked to train
+STEPS_PER_CALL = {800: 8}  # full-batch steps inside one call of train, where a step is short
 
 Write = Callable[[dict[str, Any]], None]  # appends a row to the journal
 
@@ -66,3 +74,76 @@ class Trial:
         """What the backend computes this case by."""
         case = self.case
         return self.backend.algorithm_of(workload(case.work).verb, case.batch, case.samples)
+
+
+def draw_call(case: Case, epochs: int | None = None) -> Plan:
+    """The plan of one call of `train`: so many epochs, or one epoch of minibatches, or a few full-batch steps."""
+    if case.samples > case.batch:
+        return draw_plan(case.samples, batch=case.batch, epochs=epochs or max(1, case.epochs))
+    return Plan(None, case.batch, epochs or STEPS_PER_CALL.get(case.batch, 1))
+
+
+def demand_support(trial: Trial) -> None:
+    """Raise Unsuitable where the backend refuses the case, its memory is not free, or a call would take too long."""
+    case, backend = trial.case, trial.backend
+    plan = draw_call(case) if case.optimizer else None
+    reason = backend.supports(case.sizes, case.dtype, case.rule(), plan)
+    if reason is not None:
+        raise Unsuitable(reason)
+    if case.networks > MOST_NETWORKS and type(backend).train_many is Backend.train_many:
+        raise Unsuitable(f"trains one network after the other, so it is asked for {MOST_NETWORKS} at most")
+    _demand_memory(trial)
+    if workload(case.work).is_gradient:
+        trial.past.demand(backend.name, case)
+
+
+def _demand_memory(trial: Trial) -> None:
+    """Raise Unsuitable where the case would not fit into the free memory."""
+    case, backend = trial.case, trial.backend
+    need = cost.working_bytes(case.sizes, case.dtype, case.work, trial.algorithm)
+    if case.batch > data.MANY_SAMPLES:  # the data count too: drawn, repeated for the gate, and on the device
+        need += 3 * case.batch * (case.inputs + case.outputs) * np.dtype(case.dtype).itemsize
+    free = _free_bytes(trial)
+    if need > FREE_SHARE * free and backend.device == "cpu":
+        memory.return_free_memory()  # malloc may keep what earlier cases have freed
+        free = _free_bytes(trial)
+    if need > FREE_SHARE * free:
+        raise Unsuitable(f"needs up to {need / 2**30:.1f} GiB at once and {free / 2**30:.1f} GiB are free")
+
+
+def _free_bytes(trial: Trial) -> float:
+    """Memory that the backend can have; infinite where the device does not report it."""
+    held = trial.backend.memory()
+    if held is not None:
+        return held["free"]
+    if trial.backend.device == "cpu":
+        return machine.available_bytes()
+    if trial.case.work == "memory":
+        raise Unsuitable(f"{trial.backend.name} does not report the memory that a call takes on the device")
+    return nvidia.free_bytes() or float("inf")
+
+
+def gate(trial: Trial) -> None:
+    """Compare with float64 before any timing. Raises Disagreement, and the case gets no time.
+
+    In a later pass of the same process the comparison is not repeated.
+    """
+    key = trial.backend.name, trial.case
+    if key not in trial.past.agreed:
+        trial.past.agreed[key] = comparisons.compare(trial.backend, trial.case, draw_call(trial.case))
+    trial.checks = trial.past.agreed[key]
+
+
+def record(trial: Trial, **measured: Any) -> None:
+    """Write the row of a finished case, unless timing is disabled; `measured` may say that it diverged."""
+    if trial.benchmark.disabled:
+        return
+    by_what = {"device": trial.backend.device, "algorithm": trial.algorithm, "order": order_of(trial.backend)}
+    beside = {"agreement": comparisons.recorded(trial.case, trial.checks), "load_average": machine.load_average()}
+    line = {**row(trial.case, trial.backend.name, trial.number), **by_what, "status": Status.OK, **beside}
+    trial.write({**line, **trial.noted, **measured})
+
+
+def count_subnormals(weights: Iterable[np.ndarray]) -> int:
+    """How many weights are subnormal: not 0, but below the least normal number of their dtype. Most CPUs slow down."""
+    return sum(int(np.count_nonzero((w != 0) & (np.abs(w) < np.finfo(w.dtype).tiny))) for w in weights)

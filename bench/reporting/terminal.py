@@ -1,5 +1,7 @@
 """What the commands print: the main table of a run, and comparisons."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +21,19 @@ from relufit.errors import RelufitError
 
 # Stands for a no-break space while rich breaks lines, for rich breaks at that too. No text of a journal holds it.
 HELD = "\ue000"
+
+
+def run_command(name: str, command: Callable[[Complain], int]) -> int:
+    """Run a command with what prints its messages; an error that a user can cause is a message, and exit code 2."""
+
+    def say(text: str) -> None:
+        print(f"bench.{name}: {text}", file=sys.stderr, flush=True)
+
+    try:
+        return command(say)
+    except RelufitError as error:
+        say(str(error))
+        return 2
 
 
 def show(run: Run) -> None:

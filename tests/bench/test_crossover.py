@@ -16,7 +16,7 @@ from bench.agreement import gate
 from bench.analysis import comparison, frames
 from bench.grid.case import Case
 from bench.hardware import cpu_peaks
-from bench.measure import gating, timing
+from bench.measure import timing
 from bench.measure.backends import load, unavailable
 from bench.recipes import RECIPES
 from bench.reporting.verdict_tables import crossover_in_words
@@ -153,7 +153,7 @@ def test_agreement_is_checked_once_at_a_size(cross: Callable[..., Any], monkeypa
         seen.append((backend.name, case.batch))
         return compare(backend, case, plan)
 
-    monkeypatch.setattr(gating, "compare", noted)
+    monkeypatch.setattr(gate, "compare", noted)
     cross("early", "behind", "--most", "8")
     assert seen == [("early", 1), ("behind", 1), ("early", 8), ("behind", 8)]
 

@@ -16,7 +16,6 @@ from bench.analysis.frames import Run, read
 from bench.grid.case import Case
 from bench.measure import throughput as measuring
 from bench.measure import timing
-from bench.measure.drawing import draw_samples
 from bench.reporting import throughput_tables
 from bench.reporting.document import markdown
 from relufit.backends.numpy import NumpyBackend
@@ -163,7 +162,7 @@ def asynchronous(request: pytest.FixtureRequest) -> Iterator[Asynchronous]:
 def test_a_backend_that_forgets_to_synchronize_is_found(asynchronous: Asynchronous, tmp_path: Path) -> None:
     """A row whose clock saw launches only says so; the same device in good order is believed."""
     run, lines = make(Case("gradient", 20, 4), asynchronous)
-    params, samples = draw_samples(run)
+    params, samples = measuring.draw_samples(run)
     call = lambda: asynchronous.loss_and_grads(params, samples)  # noqa: E731
     clock = timing.synchronized_clock(asynchronous)
     # The fixture of pytest-benchmark is not at hand here: what it would have measured.

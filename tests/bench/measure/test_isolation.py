@@ -58,7 +58,8 @@ backends.TABLE["deadly"] = Row("broken:Deadly", "cpu", "numpy", "-")
 def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Writes the plugin, where processes find it: a backend that does `what` at 33 samples, and what else is given."""
 
-    def write(what: str, more: str = "") -> None:
+    def write(what: str, more: str = "", case_seconds: float = isolation.CASE_SECONDS) -> None:
+        monkeypatch.setattr(isolation, "CASE_SECONDS", case_seconds)
         (tmp_path / "broken.py").write_text(PLUGIN.format(what=what) + more)
         monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
 
@@ -93,9 +94,7 @@ def test_isolated_backends_have_processes_of_their_own(tmp_path: Path, plant: Ca
     assert second.index("numpy") < second.index("broken")
 
 
-def test_memory_without_end_is_ended(
-    tmp_path: Path, plant: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_without_end_is_ended(tmp_path: Path, plant: Callable[..., None]) -> None:
     """A case that takes all memory is ended before the machine has none, and the others are measured."""
     plant("hoard()", HOARD)
     monkeypatch.setattr(isolation, "free_bytes", lambda: 4 * 2**30 - taken())  # nothing else takes any
@@ -140,10 +139,10 @@ def test_only_the_broken_case_is_lost(
     what: str, status: str, reason: str, tmp_path: Path, plant: Callable[..., None]
 ) -> None:
     """The cases beside a broken one are measured, in the same journal, by the process after it."""
-    plant(what)
+    plant(what, case_seconds=4.0)
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path)]
-    code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 120, said.append, case_seconds=4.0)
+    code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 120, said.append)
     assert code == 0
     assert journal is not None
     cases = read(journal).cases.set_index(["backend", "batch"])
@@ -157,10 +156,10 @@ def test_only_the_broken_case_is_lost(
 
 def test_a_backend_that_hangs_twice_is_left_alone(tmp_path: Path, plant: Callable[..., None]) -> None:
     """After two cases that did not end, the others of that backend are skipped with that reason, and no others."""
-    plant("time.sleep(1000)")
+    plant("time.sleep(1000)", case_seconds=3.0)
     said: list[str] = []
     arguments = [*GRID, "--passes", "4", "--results", str(tmp_path)]
-    code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 120, said.append, case_seconds=3.0)
+    code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 120, said.append)
     assert code == 0
     assert journal is not None
     lines = [line for line in read_lines(journal)[1] if line["batch"] == 33]
@@ -174,14 +173,12 @@ def test_a_backend_that_hangs_twice_is_left_alone(tmp_path: Path, plant: Callabl
 
 def test_a_run_that_is_gone_on_with_is_watched(tmp_path: Path, plant: Callable[..., None]) -> None:
     """--isolate --resume ends a case that hangs, as a run from the start does, and writes no other journal."""
-    plant("time.sleep(1000)")
+    plant("time.sleep(1000)", case_seconds=3.0)
     begun = Journal.begin(tmp_path, HEADER)
     begun.close()
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path), "--resume", str(begun.path)]
-    code, journal = isolation.run(
-        arguments, tmp_path, time.monotonic() + 60, said.append, case_seconds=3.0, journal=begun.path
-    )
+    code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 60, said.append, begun.path)
     assert (code, journal) == (0, begun.path)
     assert [*tmp_path.rglob("*.jsonl")] == [begun.path]
     cases = read(begun.path).cases.set_index(["backend", "batch"])
@@ -256,6 +253,7 @@ def test_a_case_that_was_written_has_finished(tmp_path: Path) -> None:
 def test_a_process_that_ignores_its_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that hangs inside a library and hears no signal is killed."""
     monkeypatch.setattr(isolation, "KILL_SECONDS", 0.5)
+    monkeypatch.setattr(isolation, "CASE_SECONDS", 1.0)
     code = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
     )
@@ -266,5 +264,5 @@ def test_a_process_that_ignores_its_end_is_killed(tmp_path: Path, monkeypatch: p
     now = tmp_path / "run.now"
     now.write_text(json.dumps({"kind": "case"}))
     os.utime(now, (0, 0))
-    assert isolation._watch(child, lambda: now, time.monotonic() + 60, 1.0, lambda text: None) == -signal.SIGKILL
+    assert isolation._watch(child, lambda: now, time.monotonic() + 60, lambda text: None) == -signal.SIGKILL
     assert json.loads(now.read_text())["status"] == "TIMEOUT"

@@ -8,7 +8,6 @@ from trials import make
 
 from bench.grid.case import Case
 from bench.measure import throughput, timing
-from bench.measure.drawing import draw_samples
 from bench.measure.trial import Unsuitable
 from relufit import Params
 from relufit.backend import Samples
@@ -37,7 +36,7 @@ def test_the_first_call_is_measured_apart_before_the_gate(monkeypatch: pytest.Mo
     backend = Slow(build=3.0, first=7.0)
     monkeypatch.setattr(timing.time, "perf_counter", lambda: backend.now)
     run, lines = make(Case("gradient", 20, 4), backend)
-    params, samples = draw_samples(run)
+    params, samples = throughput.draw_samples(run)
     throughput.measure(run, lambda: backend.loss_and_grads(params, samples))
     (line,) = lines
     assert (line["build_seconds"], line["first_call_seconds"]) == (3.0, 7.0)
@@ -48,7 +47,7 @@ def test_the_first_call_is_measured_apart_before_the_gate(monkeypatch: pytest.Mo
 def test_a_timed_gradient_teaches_the_pace() -> None:
     """A timed gradient sets the pace that the next size is judged by."""
     run, _ = make(Case("scaling", 20, 4), Slow())
-    params, samples = draw_samples(run)
+    params, samples = throughput.draw_samples(run)
     throughput.measure(run, lambda: run.backend.loss_and_grads(params, samples))
     with pytest.raises(Unsuitable, match="about 50 s a call"):
         run.past.demand(run.backend.name, Case("scaling", 2000, 4))
@@ -71,7 +70,7 @@ def test_a_timed_call_of_train_is_long(step_seconds: float, epochs: int, monkeyp
     backend.step_seconds = step_seconds
     monkeypatch.setattr(timing.time, "perf_counter", lambda: backend.now)
     run, _ = make(Case("step", 32, 4, optimizer="sgd"), backend)
-    samples = draw_samples(run)[1]
+    samples = throughput.draw_samples(run)[1]
     plan = throughput.lengthen(run, lambda plan: backend.train(None, samples, None, plan, range(plan.epochs)))
     assert (plan.batch, plan.epochs) == (32, epochs)
     assert run.noted["first_call_seconds"] == pytest.approx(1e-4 + 25 * step_seconds)

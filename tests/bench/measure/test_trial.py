@@ -12,9 +12,8 @@ from bench.agreement import gate as agreement_gate
 from bench.agreement.gate import distinct_samples, gate_inputs
 from bench.grid.case import Case
 from bench.journal.status import Disagreement
-from bench.measure import gating
-from bench.measure.gating import demand_support, gate
-from bench.measure.trial import Past, Unsuitable
+from bench.measure import trial
+from bench.measure.trial import Past, Unsuitable, demand_support, gate
 from relufit import Params, Plan, Samples, State
 from relufit.backends.numpy import NumpyBackend
 
@@ -32,7 +31,7 @@ def test_a_gradient_that_would_take_too_long_is_skipped() -> None:
 
 def test_the_limits_are_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time is limited by the pace, memory by what the algorithm keeps: a fused backend goes further."""
-    monkeypatch.setattr(gating.machine, "available_bytes", lambda: 8 * 2**30)
+    monkeypatch.setattr(trial.machine, "available_bytes", lambda: 8 * 2**30)
     unfused, fused = NumpyBackend(), NumpyBackend()
     fused.algorithm = "dense, fused"
     with pytest.raises(Unsuitable, match=r"needs up to .* GiB at once and 8.0 GiB are free"):
@@ -47,8 +46,8 @@ def test_the_limits_are_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_memory_kept_by_earlier_cases_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory that the C library was told to keep is given back, and is no reason to refuse a case."""
     free = [2 * 2**30]
-    monkeypatch.setattr(gating.machine, "available_bytes", lambda: free[0])
-    monkeypatch.setattr(gating.memory, "return_free_memory", lambda: free.append(free.pop() + 30 * 2**30))
+    monkeypatch.setattr(trial.machine, "available_bytes", lambda: free[0])
+    monkeypatch.setattr(trial.memory, "return_free_memory", lambda: free.append(free.pop() + 30 * 2**30))
     demand_support(make(Case("gradient", 2**20), NumpyBackend())[0])
     assert free == [32 * 2**30]
 
