@@ -13,11 +13,8 @@ def agreement(run: Run) -> pd.DataFrame:
     """Error and computed bound of each quantity, where the error is the largest share of the bound."""
     rows = []
     for case in run.cases[run.cases.work == "agreement"].to_dict("records"):
-        names = ("dtype", "batch", "inputs", "hidden", "outputs", "backend", "status", "reason")
-        common = {name: case[name] for name in names}
-        rows += [{**common, "quantity": quantity, **check} for quantity, check in case["agreement"].items()]
-        if not case["agreement"]:
-            rows.append({**common, "quantity": None, "error": np.nan, "bound": np.nan, "share": np.nan})
+        checks = case["agreement"] or {None: dict.fromkeys(("error", "bound", "share"), np.nan)}
+        rows += [{**case, "quantity": quantity, **check} for quantity, check in checks.items()]
     return pd.DataFrame(rows)
 
 
@@ -27,10 +24,9 @@ def trajectory(run: Run) -> pd.DataFrame:
     for case in run.cases[run.cases.work == "trajectory"].to_dict("records"):
         steps, distances, flips = curves(case, "step", "distance", "flips")
         differs, parted = flips > 0, distances > PARTED
-        names = ("target", "optimizer", "scheme", "dtype", "hidden", "backend", "status", "pairs", "order", "reason")
         rows.append(
             {
-                **{name: case[name] for name in names},
+                **case,
                 "share": worst_share(case["agreement"]),
                 "first_flip_step": at_first(steps, differs),
                 "first_flip_distance": at_first(distances, differs),

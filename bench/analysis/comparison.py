@@ -1,6 +1,8 @@
 """Which rows of a run, or of two, can be told apart: the tables of their verdicts, and the crossovers in them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -8,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import warnings
-from bench.analysis.frames import Run, in_order, kept
+from bench.analysis.frames import Run, in_order
 from bench.analysis.throughput import BASELINES
 from bench.grid.case import Case
 from bench.grid.workloads import named
@@ -22,7 +24,7 @@ COLUMNS = ("a", "b", *CASE_FIELDS, "a_us", "b_us", "times_faster", "low", "high"
            "least", "p_different", "detail", "failed")  # fmt: skip
 USUAL_PASSES = 12  # the number of passes that a run to be compared should have
 CONTROLS = 8  # the number of cases from which on a table says how much the machine itself has changed
-NOTHING = Pair(Comparison(*(float("nan"),) * 3, 1.0, 1.0, 0), float("nan"))
+NOTHING = Pair(Comparison(*(float("nan"),) * 3, 1.0, 1.0, 0), float("nan"))  # a row without a time
 
 TABLE = ["work", "dtype", "hidden", "optimizer"]  # what differs from one table of verdicts to the next
 
@@ -50,7 +52,7 @@ def two_backends(run: Run, a: str, b: str) -> pd.DataFrame:
     return _judged([(a, b, row, other, _in_one_run(run, row, other)) for row, other in shared])
 
 
-@kept
+@lru_cache
 def against_baseline(run: Run) -> pd.DataFrame:
     """Every backend against the baseline of its device; each kind of work, width, dtype and optimizer is a table."""
     rows = _rows(run)
@@ -78,11 +80,11 @@ def two_runs(new: Run, old: Run) -> Changes:
         if pair is not None or rows[key]["status"] in statuses(failed=True):
             found.append((key[0], key[0], rows[key], others[key], pair))
     least, because = _control([pair.comparison.ratio for *_, pair in found if pair is not None])
-    judged: list[Found] = []
-    for a_name, b_name, row, other, pair in found:
-        limit = max((least, because), resolution(new, row), key=itemgetter(0))
-        judged.append((a_name, b_name, row, other, pair and Pair(pair.comparison, *limit, pair.unsound)))
-    return Changes(_judged(judged), away, least, because, _only(rows, others), _only(others, rows))
+    for place, (name, _, row, other, pair) in enumerate(found):
+        if pair is not None:
+            limit = max((least, because), resolution(new, row), key=itemgetter(0))
+            found[place] = (name, name, row, other, Pair(pair.comparison, *limit, pair.unsound))
+    return Changes(_judged(found), away, least, because, _only(rows, others), _only(others, rows))
 
 
 def became_slower(frame: pd.DataFrame, limit: float) -> pd.DataFrame:
@@ -90,7 +92,7 @@ def became_slower(frame: pd.DataFrame, limit: float) -> pd.DataFrame:
     return frame[(frame.verdict == "SLOWER") & (1 / frame.times_faster - 1 >= limit)]
 
 
-@kept
+@lru_cache
 def resolution_table(aa: Run) -> pd.DataFrame:
     """Each backend's passes of an A/A run against themselves, even against odd."""
     found: list[Found] = []
@@ -132,7 +134,7 @@ def has_pairs(run: Run) -> bool:
     return any(row["status"] == Status.OK and len(row["passes"]) >= LEAST_BLOCKS for row in _rows(run).values())
 
 
-@kept
+@lru_cache
 def crossover(run: Run) -> pd.DataFrame:
     """The table of a run of bench.crossover: A against B at each `size`, smallest first."""
     sweep = run.sweep
@@ -234,20 +236,19 @@ def _judged(found: Sequence[Found]) -> pd.DataFrame:
     verdicts = iter(judge([pair for *_, pair in found if pair is not None]))
     rows = []
     for a, b, row, other, pair in found:
-        missing = [f"{r['backend']} is {r['status']}: {r['reason']}" for r in (row, other) if r["status"] != Status.OK]
-        verdict = Verdict("UNSURE", "missing") if pair is None else next(verdicts)
-        compared = (pair or NOTHING).comparison
-        detail = "; ".join(missing) if pair is None else pair.unsound or pair.because
-        rows.append(
-            {
-                **{"a": a, "b": b, **{name: row[name] for name in CASE_FIELDS}},
-                **{"a_us": _microseconds(row), "b_us": _microseconds(other), "times_faster": compared.ratio},
-                **{"low": compared.low, "high": compared.high, "blocks": compared.blocks},
-                **{"verdict": verdict.word, "kind": verdict.kind, "p_different": verdict.p_different},
-                **{"least": (pair or NOTHING).least, "detail": detail},
-                "failed": row["status"] in statuses(failed=True) and other["status"] == Status.OK,
-            }
-        )
+        if pair is None:
+            missing = [
+                f"{r['backend']} is {r['status']}: {r['reason']}" for r in (row, other) if r["status"] != Status.OK
+            ]
+            pair, verdict = replace(NOTHING, because="; ".join(missing)), Verdict("UNSURE", "missing")
+        else:
+            verdict = next(verdicts)
+        ratio, low, high, *_, blocks = pair.comparison
+        detail = pair.unsound or pair.because
+        failed = row["status"] in statuses(failed=True) and other["status"] == Status.OK
+        case = [row[name] for name in CASE_FIELDS]
+        times = [_microseconds(row), _microseconds(other), ratio, low, high, blocks]
+        rows.append([a, b, *case, *times, verdict.word, verdict.kind, pair.least, verdict.p_different, detail, failed])
     return pd.DataFrame(rows, columns=[*COLUMNS])
 
 

@@ -3,12 +3,9 @@
 Backends that could not run stand in the frame with their reason.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,10 +20,7 @@ AA = "aa"  # the profile of a run of backends against themselves
 KINDS = ("headline", "solvers")  # profiles whose newest run stands beside that of the others
 
 
-Found = TypeVar("Found")
-
-
-@dataclass(frozen=True, eq=False)  # a run equals itself alone, so that what is computed of it can be kept
+@dataclass(frozen=True, eq=False)  # a run equals itself alone, so that `lru_cache` can keep what is computed of it
 class Run:
     """One journal: its first line and a frame with one row for each case and backend."""
 
@@ -97,19 +91,6 @@ class Run:
                 "-kept" if self.allocations == "allocations kept" else "",
             ]
         )
-
-
-def kept(compute: Callable[[Run], Found]) -> Callable[[Run], Found]:
-    """Compute a function of a run once, and keep what it returns as long as the run; nobody may change that."""
-    known: WeakKeyDictionary[Run, Found] = WeakKeyDictionary()
-
-    @wraps(compute)
-    def look_up(run: Run) -> Found:
-        if run not in known:
-            known[run] = compute(run)
-        return known[run]
-
-    return look_up
 
 
 def runs(results: Path, names: list[str] | None = None, complain: Complain = lambda text: None) -> list[Run]:

@@ -5,13 +5,14 @@ difference of threads, order or algorithm for one of libraries.
 """
 
 from collections import Counter
+from functools import lru_cache
 from itertools import chain, count
 from string import ascii_lowercase
 
 import pandas as pd
 
 from bench.analysis import roofline
-from bench.analysis.frames import Run, absence, in_order, kept
+from bench.analysis.frames import Run, absence, in_order
 from bench.grid.workloads import WORKLOADS
 from bench.reporting.document import Document
 
@@ -47,7 +48,7 @@ def provenance(run: Run, table: str = "summary") -> Document:
     return [text, differences(run)]
 
 
-@kept
+@lru_cache
 def traits(run: Run) -> dict[str, dict[str, str]]:
     """What the rows of each backend that ran can differ in from others, as far as it is in the journal."""
     rows = run.cases[run.cases.algorithm != ""].groupby("backend")[["device", "order", "algorithm"]].agg(_values)
