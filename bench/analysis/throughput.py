@@ -102,9 +102,7 @@ def _backward(frame: pd.DataFrame) -> pd.DataFrame:
         rounds=0,
         **dict.fromkeys(NOT_SUBTRACTED, np.nan),
         status=np.where(gradient.status == Status.OK, forward.status, gradient.status),
-        unsound=[
-            warnings.SEPARATOR.join(filter(None, both)) for both in zip(gradient.unsound, forward.unsound, strict=True)
-        ],
+        unsound=(gradient.unsound + warnings.SEPARATOR + forward.unsound).str.strip(warnings.SEPARATOR),
         grave=gradient.grave | forward.grave,
     )
     rows["samples_per_second"] = rows.index.get_level_values("batch") / rows.median_us * 1e6
