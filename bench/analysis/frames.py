@@ -84,7 +84,7 @@ class Run:
         sweep = self.sweep.slug() if self.sweep else ""
         threads = f"threads-{asked}" if asked else ""
         allocations = "kept" if self.allocations == "allocations kept" else ""
-        return "-".join(filter(None, (self.path.parent.name, self.kind, sweep, threads, allocations)))
+        return "-".join([self.path.parent.name, *filter(None, (self.kind, sweep, threads, allocations))])
 
 
 def runs(results: Path, names: list[str] | None = None, complain: Complain = lambda text: None) -> list[Run]:
