@@ -1,5 +1,7 @@
 """How far each backend is from float64: single results against their bounds, and training step by step."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -20,21 +22,20 @@ def agreement(run: Run) -> pd.DataFrame:
 
 def trajectory(run: Run) -> pd.DataFrame:
     """Single steps as a share of their bound; of the free run, when signs first differ and when it has parted."""
-    rows = []
-    for case in run.cases[run.cases.work == "trajectory"].to_dict("records"):
-        steps, distances, flips = curves(case, "step", "distance", "flips")
-        differs, parted = flips > 0, distances > PARTED
-        rows.append(
-            {
-                **case,
-                "share": worst_share(case["agreement"]),
-                "first_flip_step": at_first(steps, differs),
-                "first_flip_distance": at_first(distances, differs),
-                "parted_step": at_first(steps, parted),
-                "parted_flips": at_first(flips, parted),
-                "flips_until_parted": at_first(np.cumsum(flips), parted),
-                "steps": steps[-1],
-                "distance": distances[-1],
-            }
-        )
-    return pd.DataFrame(rows)
+    return pd.DataFrame([_followed(case) for case in run.cases[run.cases.work == "trajectory"].to_dict("records")])
+
+
+def _followed(case: dict[str, Any]) -> dict[str, Any]:
+    steps, distances, flips = curves(case, "step", "distance", "flips")
+    differs, parted = flips > 0, distances > PARTED
+    return {
+        **case,
+        "share": worst_share(case["agreement"]),
+        "first_flip_step": at_first(steps, differs),
+        "first_flip_distance": at_first(distances, differs),
+        "parted_step": at_first(steps, parted),
+        "parted_flips": at_first(flips, parted),
+        "flips_until_parted": at_first(np.cumsum(flips), parted),
+        "steps": steps[-1],
+        "distance": distances[-1],
+    }

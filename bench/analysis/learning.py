@@ -23,21 +23,21 @@ EXACT = 1e-20  # mean squared error below which a spline is off by rounding only
 @lru_cache
 def convergence(run: Run) -> pd.DataFrame:
     """Seconds of training until the test error is first seen below each threshold, and where each run ended."""
-    rows = []
-    for case in run.cases[run.cases.work == "convergence"].to_dict("records"):
-        step, seconds, errors = curves(case, "step", "train_seconds", "test_mse")
-        rows.append(
-            {
-                **case,
-                **_when_reached("seconds", seconds, errors, THRESHOLDS),
-                "test_mse": errors[-1],
-                "lowest_test_mse": np.fmin.reduce(errors),
-                "train_seconds": seconds[-1],
-                "steps": step[-1],
-                "unsound": warnings.in_words(warnings.notes(run, {**case, "seconds": []})),
-            }
-        )
-    return pd.DataFrame(rows)
+    cases = run.cases[run.cases.work == "convergence"].to_dict("records")
+    return pd.DataFrame([_trained(run, case) for case in cases])
+
+
+def _trained(run: Run, case: dict[str, Any]) -> dict[str, Any]:
+    step, seconds, errors = curves(case, "step", "train_seconds", "test_mse")
+    return {
+        **case,
+        **_when_reached("seconds", seconds, errors, THRESHOLDS),
+        "test_mse": errors[-1],
+        "lowest_test_mse": np.fmin.reduce(errors),
+        "train_seconds": seconds[-1],
+        "steps": step[-1],
+        "unsound": warnings.in_words(warnings.notes(run, {**case, "seconds": []})),
+    }
 
 
 @lru_cache
