@@ -14,22 +14,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.journal.writer import RESULTS
-from bench.reporting import document, page
+from bench.reporting.document import FORMATS, USUAL
 from relufit.errors import RelufitError
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and report; every error that a user can cause is one sentence and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m bench.report", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "--run", nargs="+", metavar="NAME", help="names of runs, or files; default: the newest of each machine"
-    )
+    names = "names of runs, or files; default: the newest of each machine"
+    formats = f"of the tables, separated by commas: {', '.join(FORMATS)}; %(default)s are always written"
+    parser.add_argument("--run", nargs="+", metavar="NAME", help=names)
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder with raw/ (default: results)")
-    parser.add_argument(
-        "--format",
-        default=",".join(document.USUAL),
-        help=f"of the tables, separated by commas: {', '.join(document.FORMATS)}; %(default)s are always written",
-    )
+    parser.add_argument("--format", default=",".join(USUAL), help=formats)
     parser.add_argument("--against", metavar="NAME", help="compare each of these runs with this older one")
     options = parser.parse_args(arguments)
     try:
@@ -40,9 +36,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def report(
-    results: Path, names: list[str] | None = None, formats: Sequence[str] = document.USUAL, against: str | None = None
+    results: Path, names: list[str] | None = None, formats: Sequence[str] = USUAL, against: str | None = None
 ) -> None:
     """Write tables, figures and page under `results`, and print the main table of each run."""
+    from bench.reporting import page  # here, since `--help` needs neither pandas, nor scipy, nor matplotlib
+
     page.report(results, names, formats, against, lambda text: print(f"bench.report: {text}", file=sys.stderr))
 
 

@@ -1,5 +1,7 @@
 """How far each backend is from float64: single results against their bounds, and training step by step."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -13,32 +15,27 @@ def agreement(run: Run) -> pd.DataFrame:
     """Error and computed bound of each quantity, where the error is the largest share of the bound."""
     rows = []
     for case in run.cases[run.cases.work == "agreement"].to_dict("records"):
-        names = ("dtype", "batch", "inputs", "hidden", "outputs", "backend", "status", "reason")
-        common = {name: case[name] for name in names}
-        rows += [{**common, "quantity": quantity, **check} for quantity, check in case["agreement"].items()]
-        if not case["agreement"]:
-            rows.append({**common, "quantity": None, "error": np.nan, "bound": np.nan, "share": np.nan})
+        checks = case["agreement"] or {None: dict.fromkeys(("error", "bound", "share"), np.nan)}
+        rows += [{**case, "quantity": quantity, **check} for quantity, check in checks.items()]
     return pd.DataFrame(rows)
 
 
 def trajectory(run: Run) -> pd.DataFrame:
     """Single steps as a share of their bound; of the free run, when signs first differ and when it has parted."""
-    rows = []
-    for case in run.cases[run.cases.work == "trajectory"].to_dict("records"):
-        steps, distances, flips = curves(case, "step", "distance", "flips")
-        differs, parted = flips > 0, distances > PARTED
-        names = ("target", "optimizer", "scheme", "dtype", "hidden", "backend", "status", "pairs", "order", "reason")
-        rows.append(
-            {
-                **{name: case[name] for name in names},
-                "share": worst_share(case["agreement"]),
-                "first_flip_step": at_first(steps, differs),
-                "first_flip_distance": at_first(distances, differs),
-                "parted_step": at_first(steps, parted),
-                "parted_flips": at_first(flips, parted),
-                "flips_until_parted": at_first(np.cumsum(flips), parted),
-                "steps": steps[-1],
-                "distance": distances[-1],
-            }
-        )
-    return pd.DataFrame(rows)
+    return pd.DataFrame([_followed(case) for case in run.cases[run.cases.work == "trajectory"].to_dict("records")])
+
+
+def _followed(case: dict[str, Any]) -> dict[str, Any]:
+    steps, distances, flips = curves(case, "step", "distance", "flips")
+    differs, parted = flips > 0, distances > PARTED
+    return {
+        **case,
+        "share": worst_share(case["agreement"]),
+        "first_flip_step": at_first(steps, differs),
+        "first_flip_distance": at_first(distances, differs),
+        "parted_step": at_first(steps, parted),
+        "parted_flips": at_first(flips, parted),
+        "flips_until_parted": at_first(np.cumsum(flips), parted),
+        "steps": steps[-1],
+        "distance": distances[-1],
+    }

@@ -1,6 +1,8 @@
 """Which rows of a run, or of two, can be told apart: the tables of their verdicts, and the crossovers in them."""
 
 from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -8,9 +10,8 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import warnings
-from bench.analysis.frames import Run, in_order, kept
+from bench.analysis.frames import Run, in_order, matching
 from bench.analysis.throughput import BASELINES
-from bench.grid.case import Case
 from bench.grid.workloads import named
 from bench.journal.schema import CASE_FIELDS
 from bench.journal.status import Status, statuses
@@ -22,14 +23,14 @@ COLUMNS = ("a", "b", *CASE_FIELDS, "a_us", "b_us", "times_faster", "low", "high"
            "least", "p_different", "detail", "failed")  # fmt: skip
 USUAL_PASSES = 12  # the number of passes that a run to be compared should have
 CONTROLS = 8  # the number of cases from which on a table says how much the machine itself has changed
-NOTHING = Pair(Comparison(*(float("nan"),) * 3, 1.0, 1.0, 0), float("nan"))
+NOTHING = Pair(Comparison(*(float("nan"),) * 3, 1.0, 1.0, 0), float("nan"))  # a row without a time
 
 TABLE = ["work", "dtype", "hidden", "optimizer"]  # what differs from one table of verdicts to the next
 
 Row = dict[str, Any]
 Rows = dict[tuple[Any, ...], Row]  # by backend and case
 Only = list[tuple[str, list[Row], bool]]  # a backend, cases of it that one run has alone, whether these are all
-Found = tuple[str, str, Row, Row, Pair | None]  # A, B, their rows, and the pair to judge
+Found = tuple[Row, Row, Pair | None]  # the row of A, that of B, and the pair to judge
 
 
 class Changes(NamedTuple):
@@ -46,23 +47,21 @@ class Changes(NamedTuple):
 def two_backends(run: Run, a: str, b: str) -> pd.DataFrame:
     """Backend A against backend B in each timed case of a run."""
     rows = _rows(run)
-    shared = [(rows[key], rows[b, *key[1:]]) for key in rows if key[0] == a and (b, *key[1:]) in rows]
-    return _judged([(a, b, row, other, _in_one_run(run, row, other)) for row, other in shared])
+    shared = [(row, rows.get((b, *case))) for (name, *case), row in rows.items() if name == a]
+    return _judged([(row, other, _in_one_run(run, row, other)) for row, other in shared if other is not None])
 
 
-@kept
+@lru_cache
 def against_baseline(run: Run) -> pd.DataFrame:
     """Every backend against the baseline of its device; each kind of work, width, dtype and optimizer is a table."""
-    rows = _rows(run)
+    rows, places = _rows(run), in_order(run)
     found: dict[tuple[Any, ...], list[Found]] = {}
-    for name in in_order(run):
-        for key in (key for key in rows if key[0] == name):
-            base = BASELINES.get(rows[key]["device"], "")
-            other = rows.get((base, *key[1:]))
-            if other is not None and name != base and Status.OK in (rows[key]["status"], other["status"]):
-                table = tuple(rows[key][column] for column in TABLE)
-                pair = _in_one_run(run, rows[key], other)
-                found.setdefault(table, []).append((name, base, rows[key], other, pair))
+    for (name, *case), row in sorted(rows.items(), key=lambda item: places.index(item[0][0])):
+        base = BASELINES.get(row["device"], "")
+        other = rows.get((base, *case))
+        if other is not None and name != base and Status.OK in (row["status"], other["status"]):
+            table = tuple(row[column] for column in TABLE)
+            found.setdefault(table, []).append((row, other, _in_one_run(run, row, other)))
     return pd.concat([_judged(table) for table in found.values()]) if found else _judged([])
 
 
@@ -76,13 +75,13 @@ def two_runs(new: Run, old: Run) -> Changes:
         sound = _unsound(new, rows[key]) or _unsound(old, others[key])
         pair = Pair(compare_groups(a, b, MARGIN), unsound=sound) if a and b else None
         if pair is not None or rows[key]["status"] in statuses(failed=True):
-            found.append((key[0], key[0], rows[key], others[key], pair))
+            found.append((rows[key], others[key], pair))
     least, because = _control([pair.comparison.ratio for *_, pair in found if pair is not None])
-    judged: list[Found] = []
-    for a_name, b_name, row, other, pair in found:
-        limit = max((least, because), resolution(new, row), key=itemgetter(0))
-        judged.append((a_name, b_name, row, other, pair and Pair(pair.comparison, *limit, pair.unsound)))
-    return Changes(_judged(judged), away, least, because, _only(rows, others), _only(others, rows))
+    for place, (row, other, pair) in enumerate(found):
+        if pair is not None:
+            limit = max((least, because), resolution(new, row), key=itemgetter(0))
+            found[place] = (row, other, Pair(pair.comparison, *limit, pair.unsound))
+    return Changes(_judged(found), away, least, because, _only(rows, others), _only(others, rows))
 
 
 def became_slower(frame: pd.DataFrame, limit: float) -> pd.DataFrame:
@@ -90,16 +89,16 @@ def became_slower(frame: pd.DataFrame, limit: float) -> pd.DataFrame:
     return frame[(frame.verdict == "SLOWER") & (1 / frame.times_faster - 1 >= limit)]
 
 
-@kept
+@lru_cache
 def resolution_table(aa: Run) -> pd.DataFrame:
     """Each backend's passes of an A/A run against themselves, even against odd."""
     found: list[Found] = []
-    for (name, *_), row in _rows(aa).items():
+    for row in _rows(aa).values():
         if row["status"] == Status.OK and len(row["passes"]) >= 2 * LEAST_BLOCKS:
             blocks = _blocks(row)
             even, odd = ([blocks[number] for number in sorted(blocks) if number % 2 == side] for side in (0, 1))
             pairs = min(len(even), len(odd))
-            found.append((name, name, row, row, Pair(compare_pairs(even[:pairs], odd[:pairs], MARGIN))))
+            found.append((row, row, Pair(compare_pairs(even[:pairs], odd[:pairs], MARGIN))))
     return _judged(found)
 
 
@@ -111,8 +110,8 @@ def resolution(run: Run, row: Row) -> tuple[float, str]:
     """
     if run.aa is None or (table := resolution_table(run.aa)).empty:
         return 0.0, ""
-    here = np.logical_and.reduce([table[name] == row[name] for name in CASE_FIELDS])
-    return float(_widths(table[here] if here.any() else table).max()), f"that the A/A run {run.aa.name} resolves"
+    here = matching(table, **{name: row[name] for name in CASE_FIELDS})
+    return float(_widths(table if here.empty else here).max()), f"that the A/A run {run.aa.name} resolves"
 
 
 def resolutions(aa: Run) -> list[float]:
@@ -132,15 +131,14 @@ def has_pairs(run: Run) -> bool:
     return any(row["status"] == Status.OK and len(row["passes"]) >= LEAST_BLOCKS for row in _rows(run).values())
 
 
-@kept
+@lru_cache
 def crossover(run: Run) -> pd.DataFrame:
     """The table of a run of bench.crossover: A against B at each `size`, smallest first."""
     sweep = run.sweep
     assert sweep is not None
     frame = two_backends(run, sweep.a, sweep.b)
-    frame = frame.assign(size=frame[sweep.over])
-    asked = [Case(*row) == sweep.case(size) for *row, size in frame[[*CASE_FIELDS, "size"]].itertuples(index=False)]
-    return frame[np.array(asked, dtype=bool)].sort_values("size", ignore_index=True)
+    fixed = {name: value for name, value in asdict(sweep.case(0)).items() if name != sweep.over}
+    return matching(frame.assign(size=frame[sweep.over]), **fixed).sort_values("size", ignore_index=True)
 
 
 def measured(run: Run) -> list[Measured]:
@@ -233,21 +231,20 @@ def _judged(found: Sequence[Found]) -> pd.DataFrame:
     """One row each, with the verdicts of the table as a whole."""
     verdicts = iter(judge([pair for *_, pair in found if pair is not None]))
     rows = []
-    for a, b, row, other, pair in found:
-        missing = [f"{r['backend']} is {r['status']}: {r['reason']}" for r in (row, other) if r["status"] != Status.OK]
-        verdict = Verdict("UNSURE", "missing") if pair is None else next(verdicts)
-        compared = (pair or NOTHING).comparison
-        detail = "; ".join(missing) if pair is None else pair.unsound or pair.because
-        rows.append(
-            {
-                **{"a": a, "b": b, **{name: row[name] for name in CASE_FIELDS}},
-                **{"a_us": _microseconds(row), "b_us": _microseconds(other), "times_faster": compared.ratio},
-                **{"low": compared.low, "high": compared.high, "blocks": compared.blocks},
-                **{"verdict": verdict.word, "kind": verdict.kind, "p_different": verdict.p_different},
-                **{"least": (pair or NOTHING).least, "detail": detail},
-                "failed": row["status"] in statuses(failed=True) and other["status"] == Status.OK,
-            }
-        )
+    for row, other, pair in found:
+        if pair is None:
+            untimed = [side for side in (row, other) if side["status"] != Status.OK]
+            reasons = [f"{side['backend']} is {side['status']}: {side['reason']}" for side in untimed]
+            pair, verdict = replace(NOTHING, because="; ".join(reasons)), Verdict("UNSURE", "missing")
+        else:
+            verdict = next(verdicts)
+        ratio, low, high, *_, blocks = pair.comparison
+        detail = pair.unsound or pair.because
+        failed = row["status"] in statuses(failed=True) and other["status"] == Status.OK
+        case = [row[name] for name in CASE_FIELDS]
+        times = [_microseconds(row), _microseconds(other), ratio, low, high, blocks]
+        judged = [verdict.word, verdict.kind, pair.least, verdict.p_different, detail, failed]
+        rows.append([row["backend"], other["backend"], *case, *times, *judged])
     return pd.DataFrame(rows, columns=[*COLUMNS])
 
 

@@ -3,12 +3,9 @@
 Backends that could not run stand in the frame with their reason.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,10 +19,7 @@ AA = "aa"  # the profile of a run of backends against themselves
 KINDS = ("headline", "solvers")  # profiles whose newest run stands beside that of the others
 
 
-Found = TypeVar("Found")
-
-
-@dataclass(frozen=True, eq=False)  # a run equals itself alone, so that what is computed of it can be kept
+@dataclass(frozen=True, eq=False)  # a run equals itself alone, so that `lru_cache` can keep what is computed of it
 class Run:
     """One journal: its first line and a frame with one row for each case and backend."""
 
@@ -53,9 +47,8 @@ class Run:
     def machine(self) -> str:
         """The hardware, in words."""
         machine = self.header["machine"]
-        return ", ".join(
-            [*machine["gpus"], machine["cpu"] or self.path.parent.name, f"{machine['cores'] or '?'} cores"]
-        )
+        cores = f"{machine['cores'] or '?'} cores"
+        return ", ".join([*machine["gpus"], machine["cpu"] or self.path.parent.name, cores])
 
     @property
     def threads(self) -> str:
@@ -87,28 +80,10 @@ class Run:
     def slug(self) -> str:
         """Machine and setting as part of a file's name; the profiles of KINDS and each crossover are kinds of runs."""
         asked = self.header["settings"]["threads"]
-        return "".join(
-            [
-                self.path.parent.name,
-                f"-{self.kind}" if self.kind else "",
-                "" if self.sweep is None else f"-{self.sweep.slug()}",
-                f"-threads-{asked}" if asked else "",
-                "-kept" if self.allocations == "allocations kept" else "",
-            ]
-        )
-
-
-def kept(compute: Callable[[Run], Found]) -> Callable[[Run], Found]:
-    """Compute a function of a run once, and keep what it returns as long as the run; nobody may change that."""
-    known: WeakKeyDictionary[Run, Found] = WeakKeyDictionary()
-
-    @wraps(compute)
-    def look_up(run: Run) -> Found:
-        if run not in known:
-            known[run] = compute(run)
-        return known[run]
-
-    return look_up
+        sweep = self.sweep.slug() if self.sweep else ""
+        threads = f"threads-{asked}" if asked else ""
+        allocations = "kept" if self.allocations == "allocations kept" else ""
+        return "-".join([self.path.parent.name, *filter(None, (self.kind, sweep, threads, allocations))])
 
 
 def runs(results: Path, names: list[str] | None = None, complain: Complain = lambda text: None) -> list[Run]:
@@ -175,11 +150,6 @@ def absence(run: Run, backend: str) -> str | None:
     return str(reason) if reason else None
 
 
-def absent(run: Run) -> list[str]:
-    """The backends that could not run on this machine."""
-    return [name for name in in_order(run) if absence(run, name) is not None]
-
-
 def focus(run: Run) -> tuple[int, str]:
     """The width and dtype that the main table and the figures show: 512 and float32, or the most frequent ones."""
     counts = run.cases.groupby(["hidden", "dtype"]).size()
@@ -190,3 +160,9 @@ def focus(run: Run) -> tuple[int, str]:
 def worst_share(checks: dict[str, dict[str, float]]) -> float:
     """The largest error of the quantities of a case, as a share of its bound; nan where nothing was compared."""
     return max((check["share"] for check in checks.values()), default=np.nan)
+
+
+def matching(frame: pd.DataFrame, **fields: object) -> pd.DataFrame:
+    """The rows that have these values; a frame without rows, which may lack the columns, as it is."""
+    conditions = [frame[name] == value for name, value in fields.items() if len(frame)]
+    return frame[np.logical_and.reduce(conditions)] if conditions else frame

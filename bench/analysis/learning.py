@@ -4,13 +4,14 @@ Ratios of solvers are of the error at the end: to MSE*, an asymptotic value and 
 error of the best spline found in the same run.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench.analysis import warnings
-from bench.analysis.frames import Run, kept
+from bench.analysis.frames import Run
 from bench.grid.case import ALONE
 from bench.journal.status import statuses
 
@@ -19,37 +20,35 @@ LIMITS = {f"1e-{power}": 10.0**-power for power in range(2, 10)}  # mean squared
 EXACT = 1e-20  # mean squared error below which a spline is off by rounding only: no ratio to it is given
 
 
-@kept
+@lru_cache
 def convergence(run: Run) -> pd.DataFrame:
     """Seconds of training until the test error is first seen below each threshold, and where each run ended."""
-    rows = []
-    for case in run.cases[run.cases.work == "convergence"].to_dict("records"):
-        step, seconds, errors = curves(case, "step", "train_seconds", "test_mse")
-        names = ("target", "scheme", "optimizer", "hidden", "dtype", "backend", "status", "order", "reason")
-        rows.append(
-            {
-                **{name: case[name] for name in names},
-                **_when_reached("seconds", seconds, errors, THRESHOLDS),
-                "test_mse": errors[-1],
-                "lowest_test_mse": _lowest(errors),
-                "train_seconds": seconds[-1],
-                "steps": step[-1],
-                "unsound": warnings.in_words(warnings.notes(run, {**case, "seconds": []})),
-            }
-        )
-    return pd.DataFrame(rows)
+    cases = run.cases[run.cases.work == "convergence"].to_dict("records")
+    return pd.DataFrame([_trained(run, case) for case in cases])
 
 
-@kept
+def _trained(run: Run, case: dict[str, Any]) -> dict[str, Any]:
+    step, seconds, errors = curves(case, "step", "train_seconds", "test_mse")
+    return {
+        **case,
+        **_when_reached("seconds", seconds, errors, THRESHOLDS),
+        "test_mse": errors[-1],
+        "lowest_test_mse": np.fmin.reduce(errors),
+        "train_seconds": seconds[-1],
+        "steps": step[-1],
+        "unsound": warnings.in_words(warnings.notes(run, {**case, "seconds": []})),
+    }
+
+
+@lru_cache
 def solvers(run: Run) -> pd.DataFrame:
     """How close each solver came, and how soon: a row for each function, width, solver and backend."""
     cases = run.cases[run.cases.work == "solving"].to_dict("records")
     if not cases:
         return pd.DataFrame()
     frame = pd.DataFrame([_solved(run, case) for case in cases])
-    best = pd.Series(np.nan, frame.index)
-    for _, rows in frame.groupby(["target", "hidden"]):
-        best[rows.index] = best_spline(rows)
+    splines = frame.mse.where(frame.solver == "spline")
+    best = splines.groupby([frame.target, frame.hidden]).transform("min")
     frame["over_asymptotic"] = frame.mse / frame.asymptotic_mse.where(frame.asymptotic_mse > 0)
     frame["over_best_spline"] = frame.mse / best.where(best >= EXACT)
     frame.loc[(frame.solver == "spline") & (frame.mse == best), "over_best_spline"] = 1.0  # even below EXACT
@@ -59,15 +58,14 @@ def solvers(run: Run) -> pd.DataFrame:
 def _solved(run: Run, case: dict[str, Any]) -> dict[str, Any]:
     step, seconds, mse, largest = curves(case, "step", "train_seconds", "mse", "max_error")
     step = step * (np.nan if case["optimizer"] == "spline" else 1)  # one call has no steps
-    names = ("target", "hidden", "algorithm", "dtype", "status", "reason", "asymptotic_mse", "budget_seconds")
     return {
-        **{name: case[name] for name in names},
+        **case,
         "solver": case["optimizer"],
         "backend": "numpy" if case["algorithm"] == ALONE else case["backend"],
         **_when_reached("seconds", seconds, mse, LIMITS),
         **_when_reached("steps", step, mse, LIMITS),
         "mse": mse[-1],
-        "lowest_mse": _lowest(mse),
+        "lowest_mse": np.fmin.reduce(mse),
         "max_error": largest[-1],
         "train_seconds": seconds[-1],
         "steps": step[-1],
@@ -103,7 +101,3 @@ def at_first(values: np.ndarray, reached: np.ndarray) -> float:
 
 def _when_reached(what: str, values: np.ndarray, errors: np.ndarray, limits: dict[str, float]) -> dict[str, float]:
     return {f"{what}_to_{name}": at_first(values, errors <= limit) for name, limit in limits.items()}
-
-
-def _lowest(errors: np.ndarray) -> float:
-    return float(np.nan if np.isnan(errors).all() else np.nanmin(errors))

@@ -30,10 +30,10 @@ def shares(run: Run, case: dict[str, Any], seconds: float) -> dict[str, float]:
     rule = case["optimizer"] if work == "step" else ""
     if not work or case["device"] not in DEVICES or case["dtype"] not in DTYPES or rule not in cost.UPDATES:
         return {"share_of_roof": NAN, "share_of_copy": NAN}
-    ceilings, cache_bytes = in_force(run, case["device"])
+    ceilings = in_force(run, case["device"])
     need = cost.cost(work, sizes, case["dtype"], algorithm, rule)
     computed_in = "float64" if cost.is_hinge(algorithm) else case["dtype"]
-    roof = roof_seconds(need, ceilings, work, computed_in, cache_bytes)
+    roof = roof_seconds(need, ceilings, work, computed_in)
     moved = NAN if cost.is_fused(algorithm) else cost.unfused_bytes(work, sizes, case["dtype"])
     return {
         "share_of_roof": roof / seconds,
@@ -41,14 +41,13 @@ def shares(run: Run, case: dict[str, Any], seconds: float) -> dict[str, float]:
     }
 
 
-def in_force(run: Run, device: str = "cpu") -> tuple[dict[str, float], float]:
+def in_force(run: Run, device: str) -> dict[str, float]:
     """The ceilings that this run's rows of a device stand under, and the bytes of the largest cache."""
+    found: dict[str, Any] = run.header["device_ceilings" if device == "cuda" else "ceilings"]
     if device == "cuda":
-        found: dict[str, float] = run.header["device_ceilings"]
-        return found, found["cache_bytes"]
-    ceilings = run.header["ceilings"]
+        return found
     one_thread = run.header["settings"]["threads"] == 1
-    return ceilings["one_core"] if one_thread else all_cores(ceilings), ceilings["cache_bytes"]
+    return {**(found["one_core"] if one_thread else all_cores(found)), "cache_bytes": found["cache_bytes"]}
 
 
 def all_cores(ceilings: dict[str, Any]) -> dict[str, float]:
@@ -64,13 +63,13 @@ def all_cores(ceilings: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def roof_seconds(need: cost.Cost, ceilings: dict[str, float], work: str, dtype: str, cache_bytes: float) -> float:
+def roof_seconds(need: cost.Cost, ceilings: dict[str, float], work: str, dtype: str) -> float:
     """The least seconds that the ceilings allow for the cost; nan where one of them was not measured."""
     mix = "forward" if work == "forward" else "gradient"
     times = [
         need.instructions / ceilings[f"{mix}_instructions_per_second_{dtype}"],
         need.multiply_adds / ceilings[f"multiply_adds_per_second_{dtype}"],
     ]
-    if need.bytes > cache_bytes:
+    if need.bytes > ceilings["cache_bytes"]:
         times.append(need.bytes / ceilings["copy_bytes_per_second"])
     return float(np.max(times))  # nan where one is nan

@@ -3,13 +3,14 @@
 Each function takes a Run and returns a frame in long form, which is what goes into the .csv.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench.analysis import roofline, warnings
-from bench.analysis.frames import Run, kept, worst_share
+from bench.analysis.frames import Run, worst_share
 from bench.grid.case import Case
 from bench.grid.cost import is_hinge
 from bench.grid.workloads import named
@@ -21,10 +22,13 @@ BASELINE = BASELINES["cpu"]
 # What people write on a CPU. Where the baseline is slower than it by more than this, beyond both intervals, no ratio to
 # the baseline is published. Where it is faster, since it has no data loader, ratios are too low rather than too high.
 BASELINE_PEER, SLOWER_BY = "torch-recipe", 1.05
+# What a difference of two rows does not have.
+NOT_SUBTRACTED = ("low_us", "high_us", "calls_per_round", "minor_faults_per_call", "share_of_roof", "share_of_copy",
+                  "build_seconds", "first_call_seconds")  # fmt: skip
 ENSEMBLE_STEPS = 25_000  # of one network: a thousand epochs of 800 samples
 
 
-@kept
+@lru_cache
 def throughput(run: Run) -> pd.DataFrame:
     """Times and rates of forward, gradient, their difference, step, latency and transfer."""
     frame = _timed(run, named(table="throughput"))
@@ -87,44 +91,35 @@ def _backward(frame: pd.DataFrame) -> pd.DataFrame:
     None of hinge, whose forward is no part of its gradient.
     """
     keys = ["batch", "hidden", "dtype", "backend"]
-    frame = frame[~frame.algorithm.map(is_hinge)]
-    frame = frame.drop_duplicates(["work", *keys])
+    frame = frame[~frame.algorithm.map(is_hinge)].drop_duplicates(["work", *keys])
     forward, gradient = (frame[frame.work == work].set_index(keys) for work in ("forward", "gradient"))
     both = gradient.index.intersection(forward.index)
     gradient, forward = gradient.loc[both], forward.loc[both]
     rows = gradient.assign(
         work="backward",
         median_us=gradient.median_us - forward.median_us,
-        low_us=np.nan,
-        high_us=np.nan,
         device_us=gradient.device_us - forward.device_us,
         rounds=0,
-        calls_per_round=np.nan,
-        minor_faults_per_call=np.nan,
-        share_of_roof=np.nan,
-        share_of_copy=np.nan,
-        build_seconds=np.nan,
-        first_call_seconds=np.nan,
+        **dict.fromkeys(NOT_SUBTRACTED, np.nan),
         status=np.where(gradient.status == Status.OK, forward.status, gradient.status),
-        unsound=[
-            warnings.SEPARATOR.join(filter(None, both)) for both in zip(gradient.unsound, forward.unsound, strict=True)
-        ],
+        unsound=(gradient.unsound + warnings.SEPARATOR + forward.unsound).str.strip(warnings.SEPARATOR),
         grave=gradient.grave | forward.grave,
     )
     rows["samples_per_second"] = rows.index.get_level_values("batch") / rows.median_us * 1e6
     return rows.reset_index()[frame.columns]
 
 
-@kept
+@lru_cache
 def scaling(run: Run) -> pd.DataFrame:
     """Seconds of one full-batch gradient against N, and what building the samples took."""
     frame = _timed(run, named(table="scaling"))
-    for name in ("median", "low", "high") if len(frame) else ():
-        frame[f"{name}_seconds"] = frame[f"{name}_us"] / 1e6
-    return frame if frame.empty else frame.sort_values(["dtype", "hidden", "batch"], kind="stable", ignore_index=True)
+    if frame.empty:
+        return frame
+    frame[["median_seconds", "low_seconds", "high_seconds"]] = frame[["median_us", "low_us", "high_us"]] / 1e6
+    return frame.sort_values(["dtype", "hidden", "batch"], kind="stable", ignore_index=True)
 
 
-@kept
+@lru_cache
 def ensembles(run: Run) -> pd.DataFrame:
     """Many networks trained at once: the time of one step of all of them, and networks trained in a second."""
     frame = _timed(run, named(table="ensembles"))

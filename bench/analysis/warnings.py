@@ -55,10 +55,9 @@ def words(text: str) -> list[str]:
 
 def unsynchronized(run: Run, case: dict[str, Any]) -> Note | None:
     """A call whose result is read back takes many times as long as the clock said."""
-    median, read_back = np.median(case["seconds"]), case["read_back_seconds"]
-    if not read_back > UNSYNCHRONIZED * median:
-        return None
-    return Note("unsynchronized", f"{read_back / median:.3g} times as long when results are read back")
+    times = case["read_back_seconds"] / np.median(case["seconds"])
+    detail = f"{times:.3g} times as long when results are read back"
+    return Note("unsynchronized", detail) if times > UNSYNCHRONIZED else None
 
 
 def tf32(run: Run, case: dict[str, Any]) -> Note | None:
@@ -71,9 +70,8 @@ def tf32(run: Run, case: dict[str, Any]) -> Note | None:
 def threads(run: Run, case: dict[str, Any]) -> Note | None:
     """More cores worked than --threads allows."""
     asked, used = run.header["settings"]["threads"], case["cores_used"]
-    if not asked or not used > asked + OWN_CORES or _short(case):
-        return None
-    return Note("threads not as asked", f"{used:.2g} cores at work, {asked} asked")
+    is_above = asked and used > asked + OWN_CORES and _is_long(case)
+    return Note("threads not as asked", f"{used:.2g} cores at work, {asked} asked") if is_above else None
 
 
 def noisy(run: Run, case: dict[str, Any]) -> Note | None:
@@ -85,26 +83,23 @@ def noisy(run: Run, case: dict[str, Any]) -> Note | None:
 
 def drifting(run: Run, case: dict[str, Any]) -> Note | None:
     """The last third of a pass differs from the first, by more than chance."""
-    blocks = [block for block in (case["passes"] or {0: case["seconds"]}).values() if len(block) >= 9]
-    found = [_drift(block) for block in blocks]
+    blocks = (case["passes"] or {0: case["seconds"]}).values()
+    found = [_drift(block) for block in blocks if len(block) >= 9]
     by, p = max(found, key=lambda item: abs(item[0]), default=(0.0, 1.0))
-    if not (abs(by) > DRIFTING and p < 0.01 / len(found)):
-        return None
-    return Note("drifting", f"the last third of the rounds took {100 * by:+.0f} % of the first")
+    detail = f"the last third of the rounds took {100 * by:+.0f} % of the first"
+    return Note("drifting", detail) if abs(by) > DRIFTING and p < 0.01 / len(found) else None
 
 
 def _drift(block: list[float]) -> tuple[float, float]:
-    third = len(block) // 3
-    first, last = block[:third], block[-third:]
+    first, last = block[: len(block) // 3], block[-(len(block) // 3) :]
     return float(np.median(last) / np.median(first) - 1), float(mannwhitneyu(first, last).pvalue)
 
 
 def too_short(run: Run, case: dict[str, Any]) -> Note | None:
     """A round lasts only a few resolutions of the clock."""
-    timer, seconds = run.header["timer_seconds"], np.median(case["seconds"]) * case["iterations"]
-    if not seconds < READINGS * timer:
-        return None
-    return Note("too short for the timer", f"a round lasts {seconds / timer:.2g} times the resolution of the clock")
+    readings = np.median(case["seconds"]) * case["iterations"] / run.header["timer_seconds"]
+    detail = f"a round lasts {readings:.2g} times the resolution of the clock"
+    return Note("too short for the timer", detail) if readings < READINGS else None
 
 
 def throttled(run: Run, case: dict[str, Any]) -> Note | None:
@@ -119,9 +114,7 @@ def loaded(run: Run, case: dict[str, Any]) -> Note | None:
     """Other processes, or other guests of the same host, used the cores."""
     kinds = {"other processes": case["cores_of_others"], "other guests of the host": case["cores_stolen"]}
     by, cores = max(kinds.items(), key=lambda item: np.nan_to_num(item[1]))
-    if not (cores > CORES and not _short(case, cores)):
-        return None
-    return Note("loaded machine", f"{by} had {cores:.2g} cores")
+    return Note("loaded machine", f"{by} had {cores:.2g} cores") if cores > CORES and _is_long(case, cores) else None
 
 
 def shared_gpu(run: Run, case: dict[str, Any]) -> Note | None:
@@ -139,14 +132,13 @@ def subnormals(run: Run, case: dict[str, Any]) -> Note | None:
 def page_faults(run: Run, case: dict[str, Any]) -> Note | None:
     """Page faults of memory that is allocated in each call take a large share of the time."""
     faults = case["minor_faults_per_call"]
-    if not faults * FAULT_SECONDS > FAULTS_SHARE * np.median(case["seconds"]):
-        return None
-    return Note("page faults", f"{faults:.0f} a call")
+    is_large = faults * FAULT_SECONDS > FAULTS_SHARE * np.median(case["seconds"])
+    return Note("page faults", f"{faults:.0f} a call") if is_large else None
 
 
-def _short(case: dict[str, Any], cores: float = 1.0) -> bool:
-    """Whether the work of that many cores during the rounds is too short for the system's counters."""
-    return not cores * case["watched_seconds"] > TICKS_SECONDS
+def _is_long(case: dict[str, Any], cores: float = 1.0) -> bool:
+    """Whether the work of that many cores during the rounds is long enough for the system's counters."""
+    return bool(cores * case["watched_seconds"] > TICKS_SECONDS)
 
 
 Rule = Callable[[Run, dict[str, Any]], Note | None]

@@ -9,12 +9,13 @@ import re
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.reporting.number_format import NO_BREAK
 from relufit.errors import RelufitError
+
+if TYPE_CHECKING:
+    import pandas as pd  # not loaded here, so that `bench.report --help` is quick
 
 # LaTeX breaks tables of this many rows over pages, and columns of sentences over lines.
 LONG_TABLE, WIDE_COLUMNS = 40, {"note", "reason", "state", "facts"}
@@ -43,7 +44,7 @@ class Words(NamedTuple):
 class Table(NamedTuple):
     """A table; a frame without rows says that there are no cases."""
 
-    frame: pd.DataFrame
+    frame: "pd.DataFrame"
 
 
 Element = Heading | Words | Table | str  # a str is a paragraph of plain text
@@ -63,22 +64,15 @@ def _in_markdown(element: Element) -> str:
         case Words(text):
             return text
         case Table(frame):
-            return NO_CASES if frame.empty else _table(texts(frame).map(plain).rename(columns=plain))
+            cells = texts(frame).map(plain).rename(columns=plain)
+            return NO_CASES if frame.empty else str(cells.to_markdown(index=False, disable_numparse=True))
     return plain(element)
 
 
-def _table(cells: pd.DataFrame) -> str:
-    return str(cells.to_markdown(index=False, disable_numparse=True))
-
-
-def texts(frame: pd.DataFrame) -> pd.DataFrame:
+def texts(frame: "pd.DataFrame") -> "pd.DataFrame":
     """The same frame with every cell and title as text in one line; what is absent is empty."""
-    filled = frame.astype(object).where(frame.notna(), "")
-    return filled.map(_in_one_line).rename(columns=_in_one_line)
-
-
-def _in_one_line(value: object) -> str:
-    return str(value).replace("\n", " ")
+    in_one_line = lambda value: str(value).replace("\n", " ")  # noqa: E731
+    return frame.astype(object).where(frame.notna(), "").map(in_one_line).rename(columns=in_one_line)
 
 
 def plain(text: str) -> str:
@@ -91,18 +85,13 @@ def plain(text: str) -> str:
     return re.sub(r"<(?! )", "&lt;", text).replace(">", "&gt;").replace("](", "]\\(")
 
 
-def write_csv(long: pd.DataFrame, document: Document, path: Path) -> None:
+def write_csv(long: "pd.DataFrame", document: Document, path: Path) -> None:
     """Write the long frame, with numbers of six digits; a text that a spreadsheet would compute begins with a '."""
     safe = long.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell[:1] in FORMULA else cell)
     safe.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
-def write_parquet(long: pd.DataFrame, document: Document, path: Path) -> None:
-    """Write the long frame as it is."""
-    long.to_parquet(path, engine="pyarrow", index=False)
-
-
-def write_latex(long: pd.DataFrame, document: Document, path: Path) -> None:
+def write_latex(long: "pd.DataFrame", document: Document, path: Path) -> None:
     """Write the tables that people read, to be included in a document; the first line says which packages they need."""
     packages = r"% \usepackage[T1]{fontenc} \usepackage{booktabs,longtable}"
     write_text(path, "\n\n".join([packages, *map(_in_latex, document)]))
@@ -125,7 +114,7 @@ def _in_latex(element: Element) -> str:
     return _escaped(element)
 
 
-def _tabular(cells: pd.DataFrame) -> str:
+def _tabular(cells: "pd.DataFrame") -> str:
     columns = "".join(r"p{0.4\linewidth}" if name in WIDE_COLUMNS else "l" for name in cells.columns)
     escaped, long = cells.map(_escaped).rename(columns=_escaped), len(cells) >= LONG_TABLE
     return str(escaped.to_latex(index=False, escape=False, column_format=columns, longtable=long)).rstrip()
@@ -140,14 +129,14 @@ class Format(NamedTuple):
     """How a table is written, under which ending, and which library that needs beside pandas."""
 
     suffix: str
-    write: Callable[[pd.DataFrame, Document, Path], None]
+    write: Callable[["pd.DataFrame", Document, Path], None]
     library: str | None = None
 
 
 FORMATS = {
     "csv": Format("csv", write_csv),
-    "markdown": Format("md", lambda long, document, path: write_text(path, markdown(document))),
-    "parquet": Format("parquet", write_parquet, "pyarrow"),
+    "markdown": Format("md", lambda _, document, path: write_text(path, markdown(document))),
+    "parquet": Format("parquet", lambda long, _, path: long.to_parquet(path, engine="pyarrow", index=False), "pyarrow"),
     "latex": Format("tex", write_latex, "jinja2"),
 }
 USUAL = ("csv", "markdown")

@@ -15,12 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from bench.analysis import comparison
+from bench.analysis import accuracy, comparison, learning
 from bench.analysis import throughput as timed
-from bench.analysis.accuracy import PARTED
-from bench.analysis.frames import Run, focus, in_order, sorted_by_backend
-from bench.analysis.learning import best_spline
-from bench.analysis.learning import solvers as solved
+from bench.analysis.frames import Run, focus, in_order, matching, sorted_by_backend
 from bench.grid.case import SOLVERS
 from bench.grid.workloads import WORKLOADS
 from bench.journal.status import Status, statuses
@@ -30,12 +27,11 @@ from bench.reporting.verdict_tables import crossover_in_words
 from relufit import targets
 
 STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "relufit",
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-    "axes.spines.top": False,
+    "svg.hashsalt": "relufit", "axes.grid": True, "grid.alpha": 0.3, "axes.spines.top": False,
     "axes.spines.right": False,
-}
+}  # fmt: skip
+LOWEST = "the lowest so far, and pale the present one"
+LOG: dict[str, Any] = {"xscale": "log", "yscale": "log"}
 FITS_ACROSS, SOLVERS_ACROSS = 6, 3  # panels in a row
 MOST_FITS, MOST_TRAJECTORIES = 36, 12  # panels that a figure has room for; tables have all backends and cases
 FLOOR = 1e-13  # lower errors, of splines that are exact, are drawn here: all others would have no room
@@ -69,8 +65,7 @@ def throughput(run: Run) -> Figure | None:
     figure, grid = grid_of(1, len(works), 2 + 10 / 3 * len(works), 4.2, sharey=True)
     for panel, work in zip(grid[0], works, strict=True):
         panels.draw_backends(panel, run, frame[frame.work == work.name], "samples_per_second", frame)
-        title = work.title.lower() + ", Adam" * (work.verb == "train")
-        panel.set(xscale="log", yscale="log", xlabel="batch size N", title=title)
+        panel.set(**LOG, xlabel="batch size N", title=work.title.lower() + ", Adam" * (work.verb == "train"))
     grid[0, 0].set(ylabel="samples per second")
     return finish(figure, grid[0], title_of(run))
 
@@ -82,7 +77,7 @@ def scaling(run: Run) -> Figure | None:
         return None
     figure, grid = grid_of(1, 1, 11, 5)
     panels.draw_backends(grid[0, 0], run, frame, "median_seconds", frame)
-    grid[0, 0].set(xscale="log", yscale="log", xlabel="samples N", ylabel="seconds of one gradient")
+    grid[0, 0].set(**LOG, xlabel="samples N", ylabel="seconds of one gradient")
     return finish(figure, grid[0], f"{title_of(run)}; loss and gradients of all N samples", fontsize=9)
 
 
@@ -98,7 +93,7 @@ def crossover(run: Run) -> Figure | None:
     for name in (sweep.a, sweep.b):
         own = times[(times.backend == name) & (times.work == sweep.work)].set_index(sweep.over)
         own = own.loc[frame["size"], ["median_us", "low_us", "high_us"]] / 1e6
-        panels.draw_intervals(above, own.index, *own.to_numpy().T, label=plain(name), **style[name].of_marked_line())
+        panels.draw_intervals(above, own.index, *own.to_numpy().T, label=plain(name), **style[name])
     ratios = frame[["times_faster", "low", "high"]].to_numpy().T
     panels.draw_intervals(below, frame["size"], *ratios, color="black", marker="o", markersize=4)
     below.axhline(1, color="black", linewidth=0.8, alpha=0.5)
@@ -106,15 +101,14 @@ def crossover(run: Run) -> Figure | None:
         for axes in (above, below):
             axes.axvspan(crossing.low, crossing.high, color="tab:grey", alpha=0.25, linewidth=0)
             axes.axvline(crossing.size, color="tab:grey", linewidth=0.8)
-    above.set(xscale="log", yscale="log", ylabel=plain(f"seconds of one {sweep.work}"))
-    below.set(xscale="log", yscale="log", xlabel=f"{sweep.over} size {sweep.symbol}")
-    below.set_ylabel(plain(f"{sweep.a} is times faster"))
+    above.set(**LOG, ylabel=plain(f"seconds of one {sweep.work}"))
+    below.set(**LOG, xlabel=f"{sweep.over} size {sweep.symbol}", ylabel=plain(f"{sweep.a} is times faster"))
     below.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=4))
     below.yaxis.set_major_formatter("{x:g}")
     below.yaxis.set_minor_formatter("")
     above.legend(frameon=False, fontsize=9)
-    sentence = textwrap.fill(crossover_in_words(run), 110)
-    figure.suptitle(plain(f"{run.machine}, {run.threads}\n{sentence}"), fontsize=9)
+    title = f"{run.machine}, {run.threads}\n{textwrap.fill(crossover_in_words(run), 110)}"
+    figure.suptitle(plain(title), fontsize=9)
     return figure
 
 
@@ -129,36 +123,34 @@ def convergence(run: Run) -> Figure | None:
     styled = styles_of(run)
     drawn = (("train_seconds", "loss"), ("train_seconds", "test_mse"), ("step", "test_mse"))
     for row, target in zip(grid, names, strict=True):
-        shown = cases[cases.target == target].drop_duplicates("backend")
-        for case in sorted_by_backend(run, shown).to_dict("records"):
+        for case in _by_backend(run, cases[cases.target == target].drop_duplicates("backend")):
             label = plain(case["backend"]) + (" (own order)" if case["order"] == "own" else "")
             for axes, (x, y) in zip(row, drawn, strict=True):
                 if case[x] and case[y]:
-                    style = styled[case["backend"]].of_line()
-                    panels.draw_lowest(axes, case[x], case[y], {"alpha": 0.2}, label=label, **style)
+                    panels.draw_lowest(axes, case[x], case[y], styled[case["backend"]], label, alpha=0.2)
         row[0].set(yscale="log", xscale="log", xlabel="seconds of training", ylabel=target, title="training loss")
         row[1].set(xscale="log", xlabel="seconds of training", title="test error against time")
         row[2].set(xlabel="steps of 32 samples", title="test error against steps")
-    title = f"{title_of(run)}, Adam at 1e-3; mean squares: the lowest so far, and pale the present one"
+    title = f"{title_of(run)}, Adam at 1e-3; mean squares: {LOWEST}"
     return finish(figure, grid[0], title)
 
 
 def trajectory(run: Run) -> Figure | None:
     """How far free runs are from float64's, against steps; a panel for each case."""
     hidden, _ = focus(run)
-    cases = run.cases[(run.cases.work == "trajectory") & (run.cases.status == Status.OK) & (run.cases.hidden == hidden)]
-    cases = cases[[bool(values) for values in cases.distance]]  # not those of an own order
+    cases = matching(run.cases, work="trajectory", status=Status.OK, hidden=hidden)
+    cases = cases[cases.distance.map(bool)]  # not those of an own order
     if cases.empty:
         return None
     groups = [*cases.groupby(["target", "optimizer", "scheme", "dtype"], sort=True)][:MOST_TRAJECTORIES]
     figure, grid = grid_of(1, len(groups), 4 * len(groups) + 2.5, 4, sharey=True)
     styled = styles_of(run)
     for panel, (values, rows) in zip(grid[0], groups, strict=True):
-        for case in sorted_by_backend(run, rows).to_dict("records"):
+        for case in _by_backend(run, rows):
             name = case["backend"]
-            panel.plot(case["step"], case["distance"], label=plain(name), **styled[name].of_line())
-        panel.axhline(PARTED, color="black", linewidth=0.8, alpha=0.5)
-        panel.set(xscale="log", yscale="log", xlabel="steps of 32 samples", title=plain(", ".join(values)))
+            panels.draw_line(panel, case["step"], case["distance"], styled[name], label=plain(name))
+        panel.axhline(accuracy.PARTED, color="black", linewidth=0.8, alpha=0.5)
+        panel.set(**LOG, xlabel="steps of 32 samples", title=plain(", ".join(values)))
     grid[0, 0].set(ylabel="distance from float64, of the way gone")
     return finish(figure, grid[0], f"{run.machine}, {run.threads}; H = {hidden}, over the same minibatches")
 
@@ -167,9 +159,9 @@ def fits(run: Run) -> Figure | None:
     """What each backend learned of each function, beside the function."""
     cases = _learned(run)
     names = _targets(cases)
-    backends = [name for name in in_order(run) if (cases.backend == name).any()][:MOST_FITS] if names else []
-    if not backends:
+    if not names:
         return None
+    backends = [name for name in in_order(run) if (cases.backend == name).any()][:MOST_FITS]
     across = min(len(backends), FITS_ACROSS)
     down = -(-len(backends) // across)  # rows of panels for one target
     figure, grid = grid_of(down * len(names), across, 2.7 * across + 0.6, 2.8 * down * len(names) + 0.5)
@@ -193,11 +185,9 @@ def _fit(axes: Axes, cases: pd.DataFrame, target_name: str, backend: str) -> Non
     if cases.empty:
         axes.set_title(f"{plain(backend)}: no finished run", fontsize=9)
         return
-    by_adam = cases[_is_usual(cases)]
-    chosen = (
-        by_adam if len(by_adam) else cases.assign(last=[errors[-1] for errors in cases.test_mse]).nsmallest(1, "last")
-    )
-    case, target = chosen.to_dict("records")[0], targets.ZOO[target_name]
+    by_adam, last = cases[_is_usual(cases)], cases.test_mse.str[-1].astype(float)
+    chosen = by_adam if len(by_adam) else cases.loc[last.nsmallest(1).index]
+    case, target = chosen.iloc[0], targets.ZOO[target_name]
     curve = np.asarray(case["curve"], dtype=float)
     x = np.linspace(*target.domain, len(curve))
     axes.plot(x, target(x), color="black", linewidth=2.5, alpha=0.35, label="function")
@@ -212,7 +202,7 @@ def solvers(run: Run) -> Figure | None:
     """Mean squared error of each solver against seconds: the lowest so far, and pale the present one."""
     cases = run.cases[(run.cases.work == "solving") & run.cases.status.isin(statuses(has_numbers=True))]
     cases = cases[cases.optimizer.isin(SOLVERS)]
-    hidden = cases.hidden.mode().max() if not (cases.hidden == 512).any() else 512
+    hidden = 512 if (cases.hidden == 512).any() else cases.hidden.mode().max()
     cases = cases[cases.hidden == hidden]
     names = _targets(cases)
     if not names:
@@ -223,10 +213,7 @@ def solvers(run: Run) -> Figure | None:
         _solved(axes, run, cases[cases.target == name], name)
     for axes in grid.ravel()[len(names) :]:
         axes.set_axis_off()
-    title = (
-        f"{run.machine}, {run.threads}; H = {hidden}; error against the function, the lowest so far, and pale the "
-        "present one"
-    )
+    title = f"{run.machine}, {run.threads}; H = {hidden}; error against the function, {LOWEST}"
     return finish(figure, grid.flat, title)
 
 
@@ -235,36 +222,38 @@ def _solved(axes: Axes, run: Run, cases: pd.DataFrame, target: str) -> None:
     styled = panels.styles(SOLVERS)
     several = cases.backend.nunique() > 1
     for solver in SOLVERS:
-        own = sorted_by_backend(run, cases[cases.optimizer == solver])
-        for case in own.to_dict("records"):
+        for case in _by_backend(run, cases[cases.optimizer == solver]):
             label = plain(f"{solver}, {case['backend']}" if several and solver != "spline" else solver)
             _error_curve(axes, case, label, styled[solver])
-    frame = solved(run)
-    best = best_spline(frame[(frame.target == target) & frame.hidden.isin(cases.hidden)])
+    frame = learning.solvers(run)
+    best = learning.best_spline(frame[(frame.target == target) & frame.hidden.isin(cases.hidden)])
     if not np.isnan(best):
         axes.axhline(max(best, FLOOR), color="black", linewidth=0.8, linestyle="--", label="best spline found")
     if best < FLOOR:
         axes.annotate(f"{best:.0e}", (0.02, FLOOR), xycoords=("axes fraction", "data"), va="bottom", fontsize=8)
-    axes.set(xscale="log", yscale="log", title=plain(target), xlabel="seconds of solving", ylabel="mean squared error")
+    axes.set(**LOG, title=plain(target), xlabel="seconds of solving", ylabel="mean squared error")
 
 
 def _error_curve(axes: Axes, case: dict[str, Any], label: str, style: Style) -> None:
     seconds, mse = np.asarray(case["train_seconds"]), np.maximum(case["mse"], FLOOR)
     timed = seconds > 0  # the error at the start has no place on a logarithmic axis
     if timed.sum() == 1:
-        axes.plot(seconds[timed], mse[timed], color=style.colour, marker=style.marker, linestyle="", label=label)
+        axes.plot(seconds[timed], mse[timed], color=style["color"], marker=style["marker"], linestyle="", label=label)
     elif timed.any():
-        pale = {"alpha": 0.25, "linewidth": 1, "linestyle": "-"}
-        panels.draw_lowest(axes, seconds[timed], mse[timed], pale, label=label, **style.of_line())
+        panels.draw_lowest(axes, seconds[timed], mse[timed], style, label, alpha=0.25, linewidth=1, linestyle="-")
         if case["status"] == Status.DIVERGED:
-            axes.plot(seconds[-1:], mse[-1:], color=style.colour, marker="x", linestyle="")
+            axes.plot(seconds[-1:], mse[-1:], color=style["color"], marker="x", linestyle="")
 
 
 def _focused(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
     """The rows that have a result, at the width and dtype of the figures."""
     hidden, dtype = focus(run)
-    is_shown = lambda rows: (rows.hidden == hidden) & (rows.dtype == dtype) & (rows.status == Status.OK)  # noqa: E731
-    return frame if frame.empty else frame[is_shown(frame)]
+    return matching(frame, hidden=hidden, dtype=dtype, status=Status.OK)
+
+
+def _by_backend(run: Run, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows one by one, in the order of the run's backends."""
+    return list(sorted_by_backend(run, frame).to_dict("records"))
 
 
 def _learned(run: Run) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """Tables of training and of agreement: convergence, solvers, trajectories, and the errors against float64."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
@@ -10,7 +12,7 @@ from bench.grid.case import SOLVERS
 from bench.journal.status import Status, statuses
 from bench.reporting.document import Document, Table, Words
 from bench.reporting.number_format import duration, scientific, seconds_cell, times, whole
-from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, in_csv, shown
+from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, shown
 from relufit.targets import ZOO
 
 TRAJECTORY_NOTE = Words(f"""One step: the backend's update from 32 states along a float64 run, the largest error as a
@@ -44,26 +46,16 @@ def _after(row: Row) -> str:
     return "" if np.isnan(row["train_seconds"]) else f"{row['train_seconds']:.3g} s, {row['steps']:.0f} steps"
 
 
-def _until(name: str) -> Column:
-    """When a training run reached a threshold."""
-    return Column(title=f"to {name}, s", cell=lambda row: seconds_cell(row, f"seconds_to_{name}"))
-
-
-def _two_decimals(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.2e}"
-
-
 CONVERGENCE = TableSpec(
     "convergence",
     learning.convergence,
+    f"target scheme optimizer hidden dtype backend status {' '.join(f'seconds_to_{name}' for name in THRESHOLDS)} "
+    "test_mse lowest_test_mse train_seconds steps order unsound reason",
     (
-        *in_csv("target scheme optimizer hidden dtype backend status"),
-        *(Column(f"seconds_to_{name}") for name in THRESHOLDS),
-        *in_csv("test_mse lowest_test_mse train_seconds steps order unsound reason"),
         *shown("backend"),
-        *map(_until, THRESHOLDS),
-        Column("test_mse", "test error", _two_decimals),
-        Column("lowest_test_mse", "lowest seen", _two_decimals),
+        *(Column(title=f"to {key}, s", cell=partial(seconds_cell, column=f"seconds_to_{key}")) for key in THRESHOLDS),
+        Column("test_mse", "test error", partial(scientific, decimals=2)),
+        Column("lowest_test_mse", "lowest seen", partial(scientific, decimals=2)),
         Column(title="after", cell=_after),
         *shown("status"),
         Column(title="note", cell=_note),
@@ -73,15 +65,11 @@ CONVERGENCE = TableSpec(
 )
 
 
-def _first_seen(name: str, title: str) -> Column:
+def _first_seen(row: Row, column: str) -> str:
     """The step of a free run at which something was first seen; empty where there was no run."""
-
-    def cell(row: Row) -> str:
-        if np.isnan(row["steps"]):
-            return ""
-        return f"not in {whole(row['steps'])} steps" if np.isnan(row[name]) else f"step {whole(row[name])}"
-
-    return Column(title=title, cell=cell)
+    if np.isnan(row["steps"]):
+        return ""
+    return f"not in {whole(row['steps'])} steps" if np.isnan(row[column]) else f"step {whole(row[column])}"
 
 
 def _parted_flips(row: Row) -> str:
@@ -91,14 +79,14 @@ def _parted_flips(row: Row) -> str:
 TRAJECTORY = TableSpec(
     "trajectory",
     accuracy.trajectory,
+    "target optimizer scheme dtype hidden backend status share first_flip_step first_flip_distance parted_step "
+    "parted_flips flips_until_parted pairs steps distance order reason",
     (
-        *in_csv("target optimizer scheme dtype hidden backend status share first_flip_step first_flip_distance"),
-        *in_csv("parted_step parted_flips flips_until_parted pairs steps distance order reason"),
         *shown("backend"),
         Column("share", "one step, of its bound", lambda share: "" if np.isnan(share) else f"{share:.2g}"),
-        _first_seen("first_flip_step", "signs first differ"),
+        Column(title="signs first differ", cell=partial(_first_seen, column="first_flip_step")),
         Column("first_flip_distance", "at a distance of", scientific),
-        _first_seen("parted_step", "parted"),
+        Column(title="parted", cell=partial(_first_seen, column="parted_step")),
         Column(title="signs that differ then", cell=_parted_flips),
         Column("flips_until_parted", "until then", whole),
         Column("distance", "distance at the end", scientific),
@@ -124,8 +112,8 @@ def _errors(run: Run, rows: pd.DataFrame, columns: Columns) -> Document:
 AGREEMENT = TableSpec(
     "agreement",
     accuracy.agreement,
-    in_csv("dtype batch inputs hidden outputs backend status quantity error bound share reason"),
-    _errors,
+    "dtype batch inputs hidden outputs backend status quantity error bound share reason",
+    lay_out=_errors,
     keys="dtype batch inputs hidden outputs",
     heading="{dtype}, N = {batch}, D = {inputs}, H = {hidden}, O = {outputs}",
     note=AGREEMENT_NOTE,
@@ -134,11 +122,9 @@ AGREEMENT = TableSpec(
 
 def _asymptotic_in_words(rows: pd.DataFrame) -> str:
     best, asymptotic = best_spline(rows), float(rows.asymptotic_mse.max())
-    text = (
-        f"MSE* = {asymptotic:.3g}, the asymptotic value."
-        if asymptotic > 0
-        else "No ratio to MSE*: f'' does not exist everywhere."
-    )
+    text = "No ratio to MSE*: f'' does not exist everywhere."
+    if asymptotic > 0:
+        text = f"MSE* = {asymptotic:.3g}, the asymptotic value."
     if np.isnan(best):
         return f"{text} No spline was looked for in this run."
     exact = "; but for rounding it is exact, and no other is divided by it." if best < EXACT else "."
@@ -153,11 +139,10 @@ def _seconds_and_steps(title: str, seconds: str, steps: str) -> Column:
 SOLVERS_TABLE = TableSpec(
     "solvers",
     learning.solvers,
+    "target hidden solver backend algorithm dtype status "
+    f"{' '.join(f'{what}_to_{name}' for what in ('seconds', 'steps') for name in LIMITS)} mse lowest_mse max_error "
+    "asymptotic_mse over_asymptotic over_best_spline train_seconds steps budget_seconds unsound reason",
     (
-        *in_csv("target hidden solver backend algorithm dtype status"),
-        *(Column(f"{what}_to_{name}") for what in ("seconds", "steps") for name in LIMITS),
-        *in_csv("mse lowest_mse max_error asymptotic_mse over_asymptotic over_best_spline train_seconds steps"),
-        *in_csv("budget_seconds unsound reason"),
         *shown("solver backend"),
         *(_seconds_and_steps(f"to {name}", f"seconds_to_{name}", f"steps_to_{name}") for name in LIMITS),
         Column("mse", "error at the end", scientific),
@@ -169,7 +154,7 @@ SOLVERS_TABLE = TableSpec(
         *shown("status"),
         Column(title="note", cell=lambda row: "; ".join(filter(None, (row["reason"], row["unsound"])))),
     ),
-    lambda run, rows, columns: [_asymptotic_in_words(rows), flat(rows, columns)],
+    lay_out=lambda run, rows, columns: [_asymptotic_in_words(rows), flat(rows, columns)],
     keys="target hidden",
     heading="{target}; H = {hidden}",
     note=SOLVERS_NOTE,
@@ -193,26 +178,11 @@ def lay_out_reached(run: Run) -> Document:
     if frame.empty:
         return []
     frame = frame[frame.hidden == frame.hidden.mode().max()].sort_values("mse", kind="stable")
-    targets = [name for name in ZOO if (frame.target == name).any()]
-    best = frame.drop_duplicates(["solver", "target"]).set_index(["solver", "target"])  # of several backends
-    rows = [
-        {
-            "solver": solver,
-            "longest": duration(frame.train_seconds[frame.solver == solver].max()),
-            **{target: _reached(best, solver, target) for target in targets},
-        }
-        for solver in SOLVERS
-        if (frame.solver == solver).any()
-    ]
-    asymptotic = frame.groupby("target").asymptotic_mse.max()
-    last = {"solver": "MSE*", "longest": "", **{name: scientific(asymptotic[name]) for name in targets}}
+    frame["cell"] = frame.mse.map(scientific).where(frame.status == Status.OK, frame.status)
+    best = frame.drop_duplicates(["solver", "target"])  # of several backends
+    table = best.pivot(index="solver", columns="target", values="cell")
+    table = table.reindex(index=SOLVERS, columns=[*ZOO]).dropna(how="all").dropna(how="all", axis="columns")
+    table.insert(0, "longest", frame.groupby("solver").train_seconds.max().map(duration))
+    table.loc["MSE*"] = frame.groupby("target").asymptotic_mse.max().map(scientific)
     text = f"H = {frame.hidden.iloc[0]}. Mean squared error against the function, where each solver ended."
-    return [text, Table(pd.DataFrame([*rows, last]))]
-
-
-def _reached(best: pd.DataFrame, solver: str, target: str) -> str:
-    """The error at the end, or the reason why it is missing."""
-    if (solver, target) not in best.index:
-        return ""
-    row = best.loc[(solver, target)]
-    return scientific(row.mse) if row.status == Status.OK else str(row.status)
+    return [text, Table(table.fillna("").reset_index())]

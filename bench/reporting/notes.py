@@ -13,32 +13,24 @@ from bench.reporting.number_format import duration, power
 COMPILED_SECONDS, COMPILED_TIMES = 0.1, 20  # a first call above both limits compiled or allocated something
 LAUNCH_BOUND = 0.5  # share of the wall time from which on it is noted
 LOSSY = 1e-5  # relative error of the gradient that is noted: float32 has lost a third of its digits
-READ = ("status", "reason", "algorithm", "batch", "samples", "median_us", "build_seconds", "first_call_seconds",
-        "gradient_error", "launch_bound_share", "kernels_per_step", "unsound")  # fmt: skip
 
 Row = dict[str, Any]
 
 
 def note(rows: pd.DataFrame) -> str:
-    """The note on the rows of one backend in one table; the rows need the columns READ."""
-    records = rows[[*READ]].to_dict("records")
+    """The note on the rows of one backend in one table."""
+    records = rows.to_dict("records")
     reasons = [row["reason"] for row in records if row["status"] != Status.OK and row["reason"]]
     parts = [*dict.fromkeys(reasons), *_hinge([row for row in records if row["algorithm"]])]
-    parts += [
-        f"gradient off by {row['gradient_error']:.0e} at N = {power(row['samples'])}"
-        for row in _largest(records, "gradient_error", lambda row: row["gradient_error"] > LOSSY)
-    ]
-    parts += [
-        f"launch-bound: the device waits {100 * row['launch_bound_share']:.0f} % of the time at "
-        f"N = {power(row['samples'])}"
-        for row in _largest(records, "launch_bound_share", lambda row: row["launch_bound_share"] > LAUNCH_BOUND)
-    ]
+    for row in _largest(records, "gradient_error", lambda row: row["gradient_error"] > LOSSY):
+        parts.append(f"gradient off by {row['gradient_error']:.0e} at N = {power(row['samples'])}")
+    for row in _largest(records, "launch_bound_share", lambda row: row["launch_bound_share"] > LAUNCH_BOUND):
+        waits = f"the device waits {100 * row['launch_bound_share']:.0f} % of the time"
+        parts.append(f"launch-bound: {waits} at N = {power(row['samples'])}")
     kernels = [row["kernels_per_step"] for row in records if pd.notna(row["kernels_per_step"])]
     parts += [f"{count:g} kernels a step" for count in kernels[:1]]
-    parts += [
-        f"first call {duration(row['first_call_seconds'])}"
-        for row in _largest(records, "first_call_seconds", _has_compiled)
-    ]
+    for row in _largest(records, "first_call_seconds", _has_compiled):
+        parts.append(f"first call {duration(row['first_call_seconds'])}")
     return "; ".join([*parts, *_unsound(records)])
 
 
@@ -48,11 +40,10 @@ def _hinge(records: list[Row]) -> list[str]:
     if not by_hinge:
         return []
     dense = [row["batch"] for row in records if not is_hinge(row["algorithm"]) and row["status"] == Status.OK]
-    built = _largest(by_hinge, "samples", lambda row: pd.notna(row["build_seconds"]))
-    return [
-        "hinge: effective samples" + (f", dense up to N = {power(max(dense))}" if dense else ""),
-        *(f"build {duration(row['build_seconds'])} at N = {power(row['samples'])}" for row in built),
-    ]
+    parts = ["hinge: effective samples" + (f", dense up to N = {power(max(dense))}" if dense else "")]
+    for row in _largest(by_hinge, "samples", lambda row: pd.notna(row["build_seconds"])):
+        parts.append(f"build {duration(row['build_seconds'])} at N = {power(row['samples'])}")
+    return parts
 
 
 def _has_compiled(row: Row) -> bool:

@@ -58,9 +58,7 @@ def duration(seconds: float, half: float = NAN) -> str:
     """Seconds in the unit that fits: "7.8 us", "6.5 ms", "12 s"; empty for nan."""
     if isnan(seconds):
         return ""
-    unit, name = next(
-        (unit, name) for unit, name in ((1, "s"), (1e-3, "ms"), (1e-6, "us")) if seconds >= unit or name == "us"
-    )
+    unit, name = (1, "s") if seconds >= 1 else (1e-3, "ms") if seconds >= 1e-3 else (1e-6, "us")
     return f"{digits(seconds / unit, half / unit)} {name}"
 
 
@@ -87,9 +85,9 @@ def power(samples: int) -> str:
     return f"2^{two}" if samples == 2**two and two >= 20 else str(samples)
 
 
-def scientific(value: float) -> str:
-    """Two digits and a power of ten: "1.2e-04"; empty for nan."""
-    return "" if isnan(value) else f"{value:.1e}"
+def scientific(value: float, decimals: int = 1) -> str:
+    """Two digits or more, and a power of ten: "1.2e-04"; empty for nan."""
+    return "" if isnan(value) else f"{value:.{decimals}e}"
 
 
 def times(value: float) -> str:

@@ -5,6 +5,7 @@ Everything is made from results/raw alone: the same journals give the same bytes
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ from bench.analysis.frames import Run, runs
 from bench.analysis.learning import is_of_solvers
 from bench.journal.reader import Complain
 from bench.reporting import document, figures, learning_tables, terminal, throughput_tables, verdict_tables
-from bench.reporting.document import Document, Element, Format, Heading, Table, Words, markdown, write_text
+from bench.reporting.document import NO_CASES, Document, Element, Format, Heading, Table, Words, markdown, write_text
 from bench.reporting.provenance import marks, provenance
 from relufit.errors import RelufitError
 
@@ -38,11 +39,7 @@ PAGE_TITLE: tuple[Element, ...] = (
 
 
 def report(
-    results: Path,
-    names: list[str] | None = None,
-    formats: Sequence[str] = document.USUAL,
-    against: str | None = None,
-    complain: Complain = lambda text: None,
+    results: Path, names: list[str] | None, formats: Sequence[str], against: str | None, complain: Complain
 ) -> None:
     """Write tables, figures and page under `results`, and print the main table of each run."""
     chosen_formats = document.chosen(formats)
@@ -66,10 +63,8 @@ def write(results: Path, chosen: list[Run], formats: list[Format]) -> None:
         (results / folder).mkdir(parents=True, exist_ok=True)
     for name, table in TABLES.items():
         concerned = [run for run in chosen if table.applies(run)]
-        if concerned:
-            parts = [part for run in concerned for part in section(run, name, table.document(run))]
-            frames = [table.long(run) for run in concerned]
-            _write_table(results, name, name.capitalize(), frames, parts, formats)
+        sections = [section(run, name, table.document(run)) for run in concerned]
+        _write_table(results, name, name.capitalize(), [table.long(run) for run in concerned], sections, formats)
     slugs = [run.slug for run in chosen]
     page = [*PAGE_TITLE]
     for run in chosen:
@@ -84,23 +79,25 @@ def write_against(results: Path, chosen: list[Run], older: Run, formats: list[Fo
     newer = [run for run in chosen if run.path != older.path and run.sweep == older.sweep]
     if not newer:
         raise RelufitError(f"--against {older.name}: that is the run itself; name a newer one with --run")
-    parts, frames = [], []
+    frames, sections = [], []
     for run in newer:
         changes = comparison.two_runs(run, older)
         frame = verdict_tables.with_reasons(changes.verdicts)
-        notes = verdict_tables.changes_in_words(run, older, changes)
-        parts += section(run, "verdicts", verdict_tables.lay_out_changes(frame, notes))
-        columns = [column.name for column in verdict_tables.COMPARED]
-        frames.append(frame[columns].assign(run=run.name, against=older.name))
-    _write_table(results, "against", f"Against {older.name}", frames, parts, formats)
+        found = verdict_tables.table(frame) if len(frame) else NO_CASES
+        sections.append(section(run, "verdicts", [*verdict_tables.changes_in_words(run, older, changes), found]))
+        frames.append(frame[verdict_tables.COMPARED.split()].assign(run=run.name, against=older.name))
+    _write_table(results, "against", f"Against {older.name}", frames, sections, formats)
 
 
 def _write_table(
-    results: Path, name: str, title: str, frames: list[pd.DataFrame], parts: Document, formats: list[Format]
+    results: Path, name: str, title: str, frames: list[pd.DataFrame], sections: list[Document], formats: list[Format]
 ) -> None:
-    long = pd.concat(frames, ignore_index=True).infer_objects()  # a run without cases has columns without a type
-    for kind in formats:
-        kind.write(long, [Heading(1, title), *parts], results / "tables" / f"{name}.{kind.suffix}")
+    """Write one table of all runs that have it in each format; none where no run has it."""
+    if frames:
+        long = pd.concat(frames, ignore_index=True).infer_objects()  # a run without cases has columns without a type
+        for kind in formats:
+            path = results / "tables" / f"{name}.{kind.suffix}"
+            kind.write(long, [Heading(1, title), *chain.from_iterable(sections)], path)
 
 
 def tables_of(run: Run) -> list[str]:

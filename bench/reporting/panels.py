@@ -5,7 +5,8 @@ has a colour; mark and line tell its members apart.
 """
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -21,20 +22,7 @@ MARKERS = "osD^vPX"
 LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (7, 3)))
 
 
-class Style(NamedTuple):
-    """Colour, marker and line of a backend."""
-
-    colour: tuple[float, float, float]
-    marker: str
-    line: Any
-
-    def of_line(self) -> dict[str, Any]:
-        """The options of Axes.plot for a line without marks."""
-        return {"color": self.colour, "linestyle": self.line}
-
-    def of_marked_line(self) -> dict[str, Any]:
-        """The options of Axes.plot for a line with a mark at each value."""
-        return {**self.of_line(), "marker": self.marker, "markersize": 4, "linewidth": 1.3}
+Style = dict[str, Any]  # options of Axes.plot
 
 
 def styles(names: Iterable[str]) -> dict[str, Style]:
@@ -44,11 +32,11 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
         families.setdefault(name.partition("-")[0], []).append(name)
     found = {}
     for place, members in enumerate(families.values()):
-        colour = COLOURS[place % len(COLOURS)]
         for member, name in enumerate(members):
             shade = 1 - 0.4 * member / len(members)
-            red, green, blue = (shade * part for part in colour)
-            found[name] = Style((red, green, blue), MARKERS[member % len(MARKERS)], LINES[member % len(LINES)])
+            colour = tuple(shade * part for part in COLOURS[place % len(COLOURS)])
+            marker, line = MARKERS[member % len(MARKERS)], LINES[member % len(LINES)]
+            found[name] = {"color": colour, "linestyle": line, "marker": marker, "markersize": 4, "linewidth": 1.3}
     return found
 
 
@@ -70,9 +58,8 @@ def grid_of(down: int, across: int, width: float, height: float, **options: Any)
 
 def finish(figure: Figure, panels: Iterable[Axes], title: str, fontsize: int = 10) -> Figure:
     """Add the title, and one legend to the right of what the panels show."""
-    handles = {
-        label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
-    }
+    shown = [zip(*panel.get_legend_handles_labels(), strict=True) for panel in panels]
+    handles = {label: handle for handle, label in chain.from_iterable(shown)}
     figure.legend(handles.values(), handles.keys(), loc="outside right upper", frameon=False, fontsize=9)
     figure.suptitle(plain(title), fontsize=fontsize)
     return figure
@@ -92,13 +79,18 @@ def draw_backends(axes: Axes, run: Run, frame: pd.DataFrame, y: str, all_rows: p
         if len(rows):
             is_effective = any(map(is_hinge, all_rows[all_rows.backend == name].algorithm))
             label = plain(name) + (" (hinge)" if is_effective else "")
-            axes.plot(rows.batch, rows[y], label=label, **style[name].of_marked_line())
+            axes.plot(rows.batch, rows[y], label=label, **style[name])
 
 
-def draw_lowest(axes: Axes, x: np.ndarray, y: np.ndarray, pale: dict[str, Any], **style: Any) -> None:
+def draw_line(axes: Axes, x: Any, y: Any, style: Style, **options: Any) -> None:
+    """A line without marks."""
+    axes.plot(x, y, **{**style, "marker": "", "linewidth": None, **options})
+
+
+def draw_lowest(axes: Axes, x: Any, y: Any, style: Style, label: str, **pale: Any) -> None:
     """The lowest value so far, and pale the present one."""
-    axes.plot(x, y, **{**style, "label": None, **pale})
-    axes.plot(x, np.fmin.accumulate(y), **style)
+    draw_line(axes, x, y, style, **pale)
+    draw_line(axes, x, np.fmin.accumulate(y), style, label=label)
 
 
 def draw_intervals(axes: Axes, x: Any, middle: Any, low: Any, high: Any, **style: Any) -> None:

@@ -5,13 +5,14 @@ difference of threads, order or algorithm for one of libraries.
 """
 
 from collections import Counter
+from functools import lru_cache
 from itertools import chain, count
 from string import ascii_lowercase
 
 import pandas as pd
 
 from bench.analysis import roofline
-from bench.analysis.frames import Run, absence, in_order, kept
+from bench.analysis.frames import Run, absence, in_order
 from bench.grid.workloads import WORKLOADS
 from bench.reporting.document import Document
 
@@ -20,6 +21,9 @@ ROUNDS = (
     "K calls and one synchronization, over K; data and weights are on the device, except in latency and transfer, "
     "which read the clock around each call or move the data"
 )
+# Fields of rows and facts of backends in which rows may differ, and their names for readers.
+TRAITS = {"device": "device", "threads": "threads", "blas": "BLAS", "tf32": "TF32", "order": "order of samples",
+          "algorithm": "algorithm"}  # fmt: skip
 
 
 def clock_of(table: str) -> str:
@@ -47,23 +51,15 @@ def provenance(run: Run, table: str = "summary") -> Document:
     return [text, differences(run)]
 
 
-@kept
+@lru_cache
 def traits(run: Run) -> dict[str, dict[str, str]]:
     """What the rows of each backend that ran can differ in from others, as far as it is in the journal."""
-    rows = run.cases[run.cases.algorithm != ""].groupby("backend")[["device", "order", "algorithm"]].agg(_values)
+    cases = run.cases[run.cases.algorithm != ""].groupby("backend")
+    rows = cases[["device", "order", "algorithm"]].agg(_values).to_dict("index")
     found = {}
     for name in (name for name in in_order(run) if absence(run, name) is None):
-        facts = run.header["backends"].get(name, {}).get("facts", {})
-        own = rows.loc[name] if name in rows.index else {}
-        values = {
-            "device": own.get("device"),
-            "threads": facts.get("threads"),
-            "BLAS": facts.get("blas"),
-            "TF32": facts.get("tf32"),
-            "order of samples": own.get("order"),
-            "algorithm": own.get("algorithm"),
-        }
-        found[name] = {key: str(value) for key, value in values.items() if value}
+        known = {**run.header["backends"].get(name, {}).get("facts", {}), **rows.get(name, {})}
+        found[name] = {title: str(known[field]) for field, title in TRAITS.items() if known.get(field)}
     return found
 
 
@@ -74,10 +70,8 @@ def _values(column: pd.Series) -> str:
 def marks(run: Run) -> dict[str, str]:
     """The letters of each backend that differs from what most rows share."""
     letters = _letters(run)
-    return {
-        name: ",".join(sorted(letters[trait] for trait in own.items() if trait in letters))
-        for name, own in traits(run).items()
-    }
+    own = {name: [letters[trait] for trait in found.items() if trait in letters] for name, found in traits(run).items()}
+    return {name: ",".join(sorted(found)) for name, found in own.items()}
 
 
 def differences(run: Run) -> str:
@@ -94,15 +88,11 @@ def _shared(run: Run) -> dict[str, str]:
     return {name: Counter(own[name] for own in every if name in own).most_common(1)[0][0] for name in names}
 
 
-def _letters(run: Run) -> dict[tuple[str, str], str]:
+def _letters(run: Run) -> dict[tuple[str, str | None], str]:
     """A letter for each trait that some rows have and most do not, in the order of the traits and rows."""
     shared = _shared(run)
-    other = dict.fromkeys(
-        (name, own[name])
-        for name in shared
-        for own in traits(run).values()
-        if own.get(name, shared[name]) != shared[name]
-    )
+    pairs = [(name, own.get(name)) for name in shared for own in traits(run).values()]
+    other = dict.fromkeys((name, value) for name, value in pairs if value not in (None, shared[name]))
     return dict(zip(other, _names(), strict=False))
 
 
@@ -117,24 +107,29 @@ def _clock_rates(run: Run) -> str:
     return f" GPU clock {rates.min():.0f} to {rates.max():.0f} MHz." if len(rates) else ""
 
 
+# Each rate that the provenance gives, after a unit's prefix.
+RATES = {
+    "copy_bytes_per_second": "copy {:.3g} {}B/s",
+    "multiply_adds_per_second_float32": "{:.3g} {} multiply-adds/s",
+    "gradient_instructions_per_second_float32": "{:.3g} {} lane instructions/s of the gradient's mix",
+}
+
+
+def _rates_in_words(found: dict[str, float], unit: float, prefix: str) -> str:
+    known = [(text, found[name]) for name, text in RATES.items() if pd.notna(found[name])]
+    return ", ".join(text.format(rate / unit, prefix) for text, rate in known)
+
+
 def roofs_in_words(run: Run) -> str:
     """The measured ceilings with their units; empty where the journal has none."""
     ceilings = run.header["ceilings"]
-    rates = (
-        ("copy_bytes_per_second", "copy {:.3g} GB/s"),
-        ("multiply_adds_per_second_float32", "{:.3g} G multiply-adds/s"),
-        ("gradient_instructions_per_second_float32", "{:.3g} G lane instructions/s of the gradient's mix"),
-    )
     cores = {"one core": ceilings["one_core"]}
     if ceilings["cores"] > 1:
         cores[f"{ceilings['cores']:g} cores"] = roofline.all_cores(ceilings)
-    parts = [
-        f"{title}: " + ", ".join(text.format(found[name] / 1e9) for name, text in rates if pd.notna(found[name]))
-        for title, found in cores.items()
-        if pd.notna(found["copy_bytes_per_second"])
-    ]
-    if not parts:
+    known = {title: found for title, found in cores.items() if pd.notna(found["copy_bytes_per_second"])}
+    if not known:
         return ""
+    parts = [f"{title}: {_rates_in_words(found, 1e9, 'G')}" for title, found in known.items()]
     scaling = ceilings["independent_loops_scaling"]
     parts += [f"independent loops gain {scaling:.2f} times from all cores"] if pd.notna(scaling) else []
     parts += [f"not all measured: {ceilings['reason']}"] if ceilings["reason"] else []
@@ -147,10 +142,8 @@ def device_roofs_in_words(run: Run) -> str:
     if pd.isna(found["copy_bytes_per_second"]):
         return ""
     return (
-        f" Device: copy {found['copy_bytes_per_second'] / 1e12:.3g} TB/s, "
-        f"{found['multiply_adds_per_second_float32'] / 1e12:.3g} T multiply-adds/s, "
-        f"{found['gradient_instructions_per_second_float32'] / 1e12:.3g} T lane instructions/s of the gradient's mix; "
-        f"an empty launch takes {found['launch_seconds'] * 1e6:.2g} us, a node of a graph "
+        f" Device: {_rates_in_words(found, 1e12, 'T')}; an empty launch takes "
+        f"{found['launch_seconds'] * 1e6:.2g} us, a node of a graph "
         f"{found['graph_node_seconds'] * 1e6:.2g} us. Timed calls go round the same samples: up to "
         f"{found['cache_bytes'] / 2**20:.0f} MiB they come from its L2 cache."
     )

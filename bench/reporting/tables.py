@@ -22,17 +22,12 @@ class Column(NamedTuple):
     """One column of a table."""
 
     name: str = ""  # field of the rows, and column of the .csv; a column without one is made for readers alone
-    title: str = ""  # heading for readers, with the unit; a column without one is in the .csv alone
+    title: str = ""  # heading for readers, with the unit
     form: Callable[[Any], object] = lambda value: value  # a value as readers see it
     cell: Callable[[Row], object] | None = None  # in place of `form`: what readers see of the whole row
 
 
 Columns = tuple[Column, ...]
-
-
-def in_csv(names: str) -> Columns:
-    """Columns of the .csv alone, separated by blanks."""
-    return tuple(map(Column, names.split()))
 
 
 def shown(names: str) -> Columns:
@@ -46,20 +41,13 @@ def is_ordinary(run: Run) -> bool:
 
 
 def flat(rows: pd.DataFrame, columns: Iterable[Column]) -> Table:
-    """A row for each row, with the columns that readers see."""
+    """A line for each row."""
     records = rows.to_dict("records")
-    return Table(
-        pd.DataFrame(
-            {
-                column.title: [
-                    column.form(row[column.name]) if column.cell is None else column.cell(row) for row in records
-                ]
-                for column in columns
-                if column.title
-            },
-            dtype=object,
-        )
-    )
+    cells = {
+        column.title: [column.form(row[column.name]) if column.cell is None else column.cell(row) for row in records]
+        for column in columns
+    }
+    return Table(pd.DataFrame(cells, dtype=object))
 
 
 def flat_by_backend(run: Run, rows: pd.DataFrame, columns: Columns) -> Document:
@@ -73,7 +61,8 @@ class TableSpec:
 
     name: str
     rows: Callable[[Run], pd.DataFrame]  # in long form
-    columns: Columns = ()  # without any, the .csv has the columns of the rows
+    csv: str = ""  # the columns of the .csv, separated by blanks; those of `columns` that it lacks follow
+    columns: Columns = ()  # for readers
     lay_out: Callable[[Run, pd.DataFrame, Columns], Document] = flat_by_backend  # one small table
     keys: str = ""  # fields, separated by blanks; without any there is one table and no heading
     heading: str = ""  # with the keys in braces
@@ -95,7 +84,8 @@ class TableSpec:
     def long(self, run: Run) -> pd.DataFrame:
         """The columns of the .csv, and which run each row is of."""
         rows = self.rows(run)
-        if names := [*dict.fromkeys(column.name for column in self.columns if column.name)]:
+        names = [*dict.fromkeys([*self.csv.split(), *(column.name for column in self.columns if column.name)])]
+        if names:  # else the columns of the rows
             rows = pd.DataFrame(columns=names) if rows.empty else rows[names]  # without rows columns have no types
         return rows.assign(machine=run.machine, threads=run.threads, allocations=run.allocations, run=run.name)
 

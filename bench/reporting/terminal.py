@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 from rich import box
@@ -104,19 +104,12 @@ def print_table(frame: pd.DataFrame, title: str, notes: list[str], justify: Lite
     widths = [_least_width(frame[name], whole=not place) for place, name in enumerate(frame.columns)]
     fits = sum(widths) + len(widths) <= console.width  # else words are folded, for nothing may be cut off
     for place, (name, width) in enumerate(zip(frame.columns, widths, strict=True)):
-        table.add_column(
-            _held(name),
-            justify=justify if place else "left",
-            no_wrap=not place,
-            overflow="fold",
-            min_width=width if fits else None,
-        )
+        options: dict[str, Any] = {"justify": justify} if place else {"no_wrap": True}
+        table.add_column(_held(name), overflow="fold", min_width=width if fits else None, **options)
     for row in frame.itertuples(index=False):
         table.add_row(*map(_held, row))
     with console.capture() as printed:
-        console.print(table)
-        for text in notes:
-            console.print(_held(text))
+        console.print(table, *map(_held, notes), sep="\n")
     print(printed.get().replace(HELD, " "), end="")
 
 

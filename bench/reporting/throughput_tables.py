@@ -1,21 +1,19 @@
 """Tables of what was timed: every size, the ratios of the headline, the summary, scaling, ensembles; and of memory."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
 
-import numpy as np
 import pandas as pd
 
 from bench.analysis import learning, throughput
-from bench.analysis.frames import Run, absence, absent, focus, in_order, sorted_by_backend
+from bench.analysis.frames import Run, absence, focus, in_order, matching, sorted_by_backend
 from bench.grid.case import RULES
 from bench.grid.workloads import WORKLOADS, named, workload
 from bench.journal.status import Status
-from bench.reporting import number_format
+from bench.reporting import number_format as fmt
 from bench.reporting.document import Document, Heading, Table, Words
 from bench.reporting.notes import note
-from bench.reporting.number_format import digits, duration, mebibytes, ratio_cell, roofed_cell, time_cell, whole
-from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, in_csv, matrix, shown
+from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, matrix, shown
 
 THROUGHPUT_NOTE = Words("""In square brackets: the share of the roof, which is the least time that the measured
 ceilings allow for the algorithm's instructions, multiply-adds and compulsory bytes (`bench/grid/cost.py`), over the
@@ -30,70 +28,43 @@ ENSEMBLES_NOTE = Words(
 )
 
 
-class MainColumn(NamedTuple):
-    """A column of the summary or the headline: one case, at the width and dtype that the run is about."""
-
-    rows: Callable[[Run], pd.DataFrame]
-    case: dict[str, object]  # fields that its rows have
-    cell: Callable[[Row], str]
-
-
-def _timed(work: str, batch: int, optimizer: str, cell: Callable[[Row], str]) -> MainColumn:
-    return MainColumn(throughput.throughput, {"work": work, "batch": batch, "optimizer": optimizer}, cell)
-
-
-def _against_baseline(row: Row) -> str:
-    return ratio_cell(row, "times_faster_than_baseline")
-
-
 MICROSECONDS = {"us": 1, "ms": 1e3, "s": 1e6}
+HEADLINE = (("step", 32, "sgd"), ("step", 32, "adam"), *(("gradient", n, "") for n in (800, 65536, 2**20, 10**7)))
 
-
-def _summary_column(work: str, batch: int, unit: str, rule: str) -> tuple[str, MainColumn]:
-    """A timed column of the summary, and its title."""
-    title = f"{type(RULES[rule]).__name__} {work}" if rule else work
-    cell = lambda row: time_cell(row, MICROSECONDS[unit])  # noqa: E731
-    return f"{title}\nN={batch}\n{unit}", _timed(work, batch, rule, cell)
-
-
-CONVERGENCE_COLUMN = {
-    "Adam, sin\nto 1e-2\ns": MainColumn(
-        learning.convergence,
-        {"target": "sin", "scheme": "spread", "optimizer": "adam"},
-        lambda row: number_format.seconds_cell(row, "seconds_to_0.01"),
-    )
-}
-HEADLINE = {
-    "SGD step\nN=32": _timed("step", 32, "sgd", _against_baseline),
-    "Adam step\nN=32": _timed("step", 32, "adam", _against_baseline),
-    "gradient\nN=800": _timed("gradient", 800, "", _against_baseline),
-    "gradient\nN=65536": _timed("gradient", 65536, "", _against_baseline),
-    "gradient\nN=2^20": _timed("gradient", 2**20, "", _against_baseline),
-    "gradient\nN=10^7": _timed("gradient", 10**7, "", _against_baseline),
-}
+Case = dict[str, object]  # fields that the rows of a column have, beside the width and dtype that the run is about
+MainColumn = tuple[str, pd.DataFrame, Case, Callable[[Row], str]]  # its title, where its rows are, which, and a cell
 
 
 def summary(run: Run) -> pd.DataFrame:
     """The main table: a row for each backend that ran, and the columns that answer most questions."""
-    columns = dict(_summary_column(kind.name, *shown) for kind in WORKLOADS.values() for shown in kind.columns)
-    return _main_rows(run, {**columns, **CONVERGENCE_COLUMN})
+    columns = [
+        _timed(run, kind.name, batch, rule, f"N={batch}\n{unit}", partial(fmt.time_cell, unit=MICROSECONDS[unit]))
+        for kind in WORKLOADS.values()
+        for batch, unit, rule in kind.columns
+    ]
+    learned: Case = {"target": "sin", "scheme": "spread", "optimizer": "adam"}
+    cell = partial(fmt.seconds_cell, column="seconds_to_0.01")
+    return _main_rows(run, [*columns, ("Adam, sin\nto 1e-2\ns", learning.convergence(run), learned, cell)])
 
 
 def headline(run: Run) -> pd.DataFrame:
     """The times that ratios are quoted from, each with how many times faster than the baseline of its device it is."""
-    return _main_rows(run, HEADLINE)
+    cell = partial(fmt.ratio_cell, column="times_faster_than_baseline")
+    return _main_rows(run, [_timed(run, work, n, rule, f"N={fmt.power(n)}", cell) for work, n, rule in HEADLINE])
 
 
-def _main_rows(run: Run, columns: dict[str, MainColumn]) -> pd.DataFrame:
+def _timed(run: Run, work: str, batch: int, rule: str, size: str, cell: Callable[[Row], str]) -> MainColumn:
+    title = f"{type(RULES[rule]).__name__} {work}" if rule else work
+    case: Case = {"work": work, "batch": batch, "optimizer": rule}
+    return f"{title}\n{size}", throughput.throughput(run), case, cell
+
+
+def _main_rows(run: Run, columns: list[MainColumn]) -> pd.DataFrame:
     """A row for each backend that ran, at `focus(run)`; without the columns that no backend has."""
     hidden, dtype = focus(run)
     table = pd.DataFrame({"backend": [name for name in in_order(run) if absence(run, name) is None]})
-    for title, (rows, case, cell) in columns.items():
-        found = rows(run)
-        if found.empty:
-            continue
-        fields = {**case, "hidden": hidden, "dtype": dtype}
-        found = found[np.logical_and.reduce([found[name] == value for name, value in fields.items()])]
+    for title, rows, case, cell in columns:
+        found = matching(rows, **case, hidden=hidden, dtype=dtype)
         cells = {row["backend"]: cell(row) for row in reversed(found.to_dict("records"))}
         if not cells.keys().isdisjoint(table.backend):
             table[title] = [cells.get(name, "") for name in table.backend]
@@ -113,10 +84,10 @@ def focus_in_words(run: Run) -> str:
 
 def not_here(run: Run) -> Document:
     """A sentence on the backends that could not run on this machine, each reason once; none where all could."""
-    found: dict[str, list[str]] = {}
-    for name in absent(run):
-        found.setdefault(str(absence(run, name)), []).append(name)
-    parts = [f"{', '.join(names)} ({reason})" for reason, names in found.items()]
+    found: dict[str | None, list[str]] = {}
+    for name in in_order(run):
+        found.setdefault(absence(run, name), []).append(name)
+    parts = [f"{', '.join(names)} ({reason})" for reason, names in found.items() if reason is not None]
     return [f"Not measured here: {'; '.join(parts)}."] if parts else []
 
 
@@ -139,10 +110,9 @@ def lay_out_headline(run: Run, rows: pd.DataFrame, columns: Columns) -> Document
         f"{row.baseline_over_recipe:.2f} ({row.work}{row.optimizer and ' ' + row.optimizer}, N = {row.batch})"
         for row in level.itertuples()
     )
-    chosen = timed[(timed.hidden == hidden) & (timed.dtype == dtype)]
+    chosen = matching(timed, hidden=hidden, dtype=dtype)
     frame["note"] = [note(chosen[chosen.backend == name]) for name in frame.backend]
-    named = ", ".join(sorted(set(chosen.baseline.dropna())))
-    text = f"x: times faster than {named} in the same run."
+    text = f"x: times faster than {', '.join(sorted(set(chosen.baseline.dropna())))} in the same run."
     text += f" {throughput.BASELINE} over {throughput.BASELINE_PEER}, what people write: {peers}." if peers else ""
     return [f"{focus_in_words(run)}. {text}", Table(frame)]
 
@@ -154,20 +124,20 @@ def lay_out_throughput(run: Run, rows: pd.DataFrame, columns: Columns) -> Docume
         own = rows[rows.work == kind.name]
         for (dtype, hidden, rule), group in own.groupby(["dtype", "hidden", "optimizer"]):
             heading = f"{kind.title}{rule and ', ' + rule}, {kind.unit}; H = {hidden}, {dtype}"
-            table = matrix(run, group, roofed_cell, heading=lambda n: f"N = {whole(n)}", note=note)
+            table = matrix(run, group, fmt.roofed_cell, heading=lambda n: f"N = {fmt.whole(n)}", note=note)
             document += [Heading(3, heading), table]
     return document
 
 
 def _scaling_cell(row: Row) -> str:
     half = (row["high_seconds"] - row["low_seconds"]) / 2
-    return duration(row["median_seconds"], half) if row["status"] == Status.OK else str(row["status"])
+    return fmt.duration(row["median_seconds"], half) if row["status"] == Status.OK else str(row["status"])
 
 
 def _ensemble_cell(row: Row) -> str:
     relative = (row["high_us"] - row["low_us"]) / 2 / row["median_us"]
     rate = row["networks_per_second"]
-    return digits(rate, relative * rate) if row["status"] == Status.OK else str(row["status"])
+    return fmt.digits(rate, relative * rate) if row["status"] == Status.OK else str(row["status"])
 
 
 def _first_reason(rows: pd.DataFrame) -> str:
@@ -187,37 +157,28 @@ def lay_out_memory(run: Run, rows: pd.DataFrame, columns: Columns) -> Document:
 
 def backends(run: Run) -> pd.DataFrame:
     """Every backend and recipe: whether it ran, or why not, and what it is."""
-    rows = [
-        {
-            "backend": name,
-            "state": absence(run, name) or "ran",
-            "facts": ", ".join(f"{key} {value}" for key, value in state["facts"].items()),
-        }
-        for name, state in run.header["backends"].items()
-    ]
-    return pd.DataFrame(rows)
+    known = run.header["backends"]
+    states = [absence(run, name) or "ran" for name in known]
+    facts = [", ".join(f"{key} {value}" for key, value in state["facts"].items()) for state in known.values()]
+    return pd.DataFrame({"backend": [*known], "state": states, "facts": facts})
 
 
 THROUGHPUT = TableSpec(
     "throughput",
     throughput.throughput,
-    in_csv(
-        "work batch hidden dtype optimizer backend device algorithm samples status median_us low_us high_us device_us "
-        "launch_bound_share kernels_per_step gpu_watts gpu_sm_mhz gpu_throttled samples_per_second share_of_roof "
-        "share_of_copy error_share_of_bound gradient_error rounds calls_per_round minor_faults_per_call build_seconds "
-        "first_call_seconds order unsound grave reason baseline baseline_over_recipe times_faster_than_baseline"
-    ),
-    lay_out_throughput,
+    "work batch hidden dtype optimizer backend device algorithm samples status median_us low_us high_us device_us "
+    "launch_bound_share kernels_per_step gpu_watts gpu_sm_mhz gpu_throttled samples_per_second share_of_roof "
+    "share_of_copy error_share_of_bound gradient_error rounds calls_per_round minor_faults_per_call build_seconds "
+    "first_call_seconds order unsound grave reason baseline baseline_over_recipe times_faster_than_baseline",
+    lay_out=lay_out_throughput,
 )
 SCALING = TableSpec(
     "scaling",
     throughput.scaling,
-    in_csv(
-        "dtype hidden batch samples backend algorithm status median_seconds low_seconds high_seconds "
-        "samples_per_second share_of_roof share_of_copy build_seconds first_call_seconds gradient_error "
-        "launch_bound_share kernels_per_step gpu_throttled rounds unsound reason"
-    ),
-    lambda run, rows, columns: [matrix(run, rows, _scaling_cell, note=note)],
+    "dtype hidden batch samples backend algorithm status median_seconds low_seconds high_seconds "
+    "samples_per_second share_of_roof share_of_copy build_seconds first_call_seconds gradient_error "
+    "launch_bound_share kernels_per_step gpu_throttled rounds unsound reason",
+    lay_out=lambda run, rows, columns: [matrix(run, rows, _scaling_cell, note=note)],
     keys="dtype hidden",
     heading="H = {hidden}, {dtype}",
     note=SCALING_NOTE,
@@ -225,11 +186,9 @@ SCALING = TableSpec(
 ENSEMBLES = TableSpec(
     "ensembles",
     throughput.ensembles,
-    in_csv(
-        "dtype hidden batch optimizer networks backend algorithm status median_us low_us high_us device_us "
-        "networks_per_second launch_bound_share first_call_seconds unsound reason"
-    ),
-    lambda run, rows, columns: [
+    "dtype hidden batch optimizer networks backend algorithm status median_us low_us high_us device_us "
+    "networks_per_second launch_bound_share first_call_seconds unsound reason",
+    lay_out=lambda run, rows, columns: [
         matrix(run, rows, _ensemble_cell, "networks", lambda count: f"{count} at once", _first_reason)
     ],
     keys="dtype hidden batch optimizer",
@@ -238,17 +197,17 @@ ENSEMBLES = TableSpec(
 )
 HEADLINE_TABLE = TableSpec("headline", headline, lay_out=lay_out_headline)
 SUMMARY_TABLE = TableSpec("summary", summary, lay_out=lay_out_summary)
-MEMORY_COLUMNS = (
-    *shown("dtype hidden batch backend"),
-    *in_csv("status"),
-    Column("peak_bytes", "peak", mebibytes),
-    *shown("status method reason"),
+MEMORY = TableSpec(
+    "memory",
+    memory,
+    "dtype hidden batch backend status peak_bytes method reason",
+    (*shown("dtype hidden batch backend"), Column("peak_bytes", "peak", fmt.mebibytes), *shown("status method reason")),
+    lay_out_memory,
 )
-MEMORY = TableSpec("memory", memory, MEMORY_COLUMNS, lay_out_memory)
 BACKENDS = TableSpec(
     "backends",
     backends,
-    shown("backend state facts"),
-    lambda run, rows, columns: [flat(rows, columns)],
+    columns=shown("backend state facts"),
+    lay_out=lambda run, rows, columns: [flat(rows, columns)],
     applies=lambda run: run.sweep is None,
 )

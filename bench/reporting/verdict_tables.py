@@ -11,11 +11,11 @@ from bench.analysis import comparison
 from bench.analysis.comparison import Changes, Row
 from bench.analysis.frames import Run
 from bench.grid.sweep import Sweep
-from bench.journal.schema import CASE_FIELDS
+from bench.journal.schema import CASE_FIELDS, USUAL
 from bench.journal.status import Status
-from bench.reporting.document import NO_CASES, Document, Heading, Table, Words
+from bench.reporting.document import Document, Heading, Table, Words
 from bench.reporting.number_format import digits, duration, ends, whole
-from bench.reporting.tables import Column, Columns, TableSpec, flat, in_csv, matrix
+from bench.reporting.tables import Column, Columns, TableSpec, flat, matrix
 from bench.statistics.bisection import DECIDED, Crossing, Measured
 from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN
 
@@ -60,18 +60,14 @@ def ratio(row: Row) -> str:
 
 def case_in_words(row: Row) -> str:
     """A case: only what differs from the usual one."""
-    usual = {"hidden": 512, "dtype": "float32", "inputs": 1, "outputs": 1, "networks": 1}
-    parts = [str(row["work"]), *([row["optimizer"]] if row["optimizer"] else []), f"N = {row['batch']}"]
-    letters = {"hidden": "H = ", "inputs": "D = ", "outputs": "O = ", "networks": "networks "}
-    return " ".join(parts) + "".join(
-        f", {letters.get(name, '')}{row[name]}" for name, value in usual.items() if row[name] != value
-    )
+    letters = {"hidden": "H = ", "dtype": "", "inputs": "D = ", "outputs": "O = ", "networks": "networks "}
+    unusual = [f", {letter}{row[name]}" for name, letter in letters.items() if row[name] != USUAL[name]]
+    return f"{row['work']}{row['optimizer'] and ' ' + row['optimizer']} N = {row['batch']}{''.join(unusual)}"
 
 
 READ = (
     Column(title="case", cell=case_in_words),
-    Column("a_us", "A", lambda microseconds: duration(microseconds / 1e6)),
-    Column("b_us", "B", lambda microseconds: duration(microseconds / 1e6)),
+    *(Column(f"{side}_us", side.upper(), lambda microseconds: duration(microseconds / 1e6)) for side in "ab"),
     Column(title="A is times faster", cell=ratio),
     Column("verdict", "verdict"),
     Column(title="why not more", cell=reason),
@@ -124,17 +120,15 @@ def changes_in_words(new: Run, old: Run, changes: Changes) -> list[str]:
     """What two runs differ in beside their times, and what is to be said of all cases; a sentence each."""
     notes = ["two machines: ratios to the baseline of each run are compared, not times"] if changes.away else []
     facts, before = _facts(new), _facts(old)
-    notes += [
-        f"{name}: {facts.get(name, 'none')}, was {before.get(name, 'none')}"
-        for name in {**facts, **before}
-        if facts.get(name) != before.get(name)
-    ]
+    for name in {**facts, **before}:
+        now, was = facts.get(name, "none"), before.get(name, "none")
+        notes += [f"{name}: {now}, was {was}"] if now != was else []
     notes.append(f"no difference below {digits(100 * changes.least)} % is claimed, {changes.because}")
-    return notes + [
-        f"{word}: {name}, " + (f"all {len(cases)} cases" if whole else "; ".join(map(case_in_words, cases)))
-        for word, only in (("new", changes.new), ("gone", changes.gone))
-        for name, cases, whole in only
-    ]
+    for word, only in (("new", changes.new), ("gone", changes.gone)):
+        for name, cases, is_all in only:
+            which = f"all {len(cases)} cases" if is_all else "; ".join(map(case_in_words, cases))
+            notes.append(f"{word}: {name}, {which}")
+    return notes
 
 
 def _facts(run: Run) -> dict[str, Any]:
@@ -148,18 +142,13 @@ def _facts(run: Run) -> dict[str, Any]:
     }
 
 
-def lay_out_changes(frame: pd.DataFrame, notes: list[str]) -> Document:
-    """A run against an older one: what is to be said of all cases, then a line for each."""
-    return [*notes, table(frame) if len(frame) else NO_CASES]
-
-
 def worse(frame: pd.DataFrame, limit: float) -> list[str]:
     """What `--fail-on slower:LIMIT` fails on, a sentence each: cases that became slower, and cases that now fail."""
-    slower = comparison.became_slower(frame, limit).to_dict("records")
-    failed = frame[frame.failed].to_dict("records")
+    slower, failed = comparison.became_slower(frame, limit), frame[frame.failed]
+    by = [f"{digits(100 * (1 / times - 1))} %" for times in slower.times_faster]
     return [
-        *(f"{_whose(row)}: SLOWER by {digits(100 * (1 / row['times_faster'] - 1))} %" for row in slower),
-        *(f"{_whose(row)}: {reason(row)}" for row in failed),
+        *(f"{_whose(row)}: SLOWER by {share}" for row, share in zip(slower.to_dict("records"), by, strict=True)),
+        *(f"{_whose(row)}: {reason(row)}" for row in failed.to_dict("records")),
     ]
 
 
@@ -177,9 +166,8 @@ def crossover_table(run: Run) -> Table:
     sweep = run.sweep
     assert sweep is not None
     titles = {"A": sweep.a, "B": sweep.b, "A is times faster": f"{sweep.a} is times faster"}
-    size = Column("size", sweep.symbol, whole)
-    columns = [size, *(column._replace(title=titles.get(column.title, column.title)) for column in READ[1:])]
-    return flat(comparison.crossover(run), columns)
+    own = [column._replace(title=titles.get(column.title, column.title)) for column in READ[1:]]
+    return flat(comparison.crossover(run), [Column("size", sweep.symbol, whole), *own])
 
 
 def crossover_in_words(run: Run) -> str:
@@ -200,17 +188,17 @@ def _missing(run: Run, sweep: Sweep) -> list[str]:
     """A sentence for each size that a backend failed at, or that was not measured, and why."""
     found = []
     for size, cases in run.cases[run.cases.status != Status.OK].groupby(sweep.over):
-        first = cases.to_dict("records")[0]
-        verb = "was not measured" if first["status"] == Status.SKIPPED else first["status"]
-        whose = f"{first['backend']}: " if len(cases) == 1 or cases.reason.nunique() > 1 else ""
-        found.append(f"{sweep.symbol} = {whole(size)} {verb}: {whose}{first['reason']}")
+        first = cases.iloc[0]
+        verb = "was not measured" if first.status == Status.SKIPPED else first.status
+        whose = f"{first.backend}: " if len(cases) == 1 or cases.reason.nunique() > 1 else ""
+        found.append(f"{sweep.symbol} = {whole(size)} {verb}: {whose}{first.reason}")
     return found
 
 
 def _overtaking(sweep: Sweep, row: list[Measured], found: list[Crossing]) -> str:
     """The first crossover, how far apart the backends are on either side of it, and the others."""
     first, *others = found
-    slow, fast = _names(sweep, first)
+    slow, fast = _names(sweep, first.word == "FASTER")
     end = others[0].low if others else row[-1].size
     below = _times(point for point in row if point.size <= first.low)
     above = _times(point for point in row if first.high <= point.size <= end)
@@ -220,14 +208,13 @@ def _overtaking(sweep: Sweep, row: list[Measured], found: list[Crossing]) -> str
         f"above, {fast} up to {digits(max(above))} times"
     )
     for other in others:
-        slow, fast = _names(sweep, other)
+        slow, fast = _names(sweep, other.word == "FASTER")
         text += f"; then {fast} overtakes {slow} between {whole(other.low)} and {whole(other.high)}"
     return text
 
 
-def _names(sweep: Sweep, crossing: Crossing) -> tuple[str, str]:
-    """Who is overtaken, and who overtakes."""
-    return (sweep.a, sweep.b) if crossing.word == "FASTER" else (sweep.b, sweep.a)
+def _names(sweep: Sweep, a_first: bool) -> tuple[str, str]:
+    return (sweep.a, sweep.b) if a_first else (sweep.b, sweep.a)
 
 
 def _times(points: Iterable[Measured]) -> list[float]:
@@ -241,20 +228,22 @@ def _one_side(sweep: Sweep, row: list[Measured]) -> str:
     span = f"from {n} = {whole(row[0].size)} to {whole(row[-1].size)}" if len(row) > 1 else f"{n} = {row[0].size}"
     if not times:
         return f"Neither {sweep.a} nor {sweep.b} is clearly faster at any size measured, {span}: {sweep.words()}"
-    ahead = any(point.word == "FASTER" for point in row)
-    fast, slow = (sweep.a, sweep.b) if ahead else (sweep.b, sweep.a)
-    where = "every size" if len(times) == len(row) else f"{len(times)} of {len(row)} sizes"
-    rest = "" if len(times) == len(row) else ", and at the others no difference is clear"
+    fast, slow = _names(sweep, any(point.word == "FASTER" for point in row))
+    where, rest = "every size", ""
+    if len(times) < len(row):
+        where, rest = f"{len(times)} of {len(row)} sizes", ", and at the others no difference is clear"
     far = " to ".join(dict.fromkeys([digits(min(times)), digits(max(times))]))
     return f"{fast} is faster than {slow} at {where} measured, {span}: {sweep.words()}; {far} times{rest}"
 
 
-COMPARED = in_csv(f"a b {' '.join(CASE_FIELDS)} a_us b_us times_faster low high blocks verdict kind reason failed")
-VERDICTS = TableSpec("verdicts", lambda run: with_reasons(comparison.against_baseline(run)), COMPARED, lay_out_verdicts)
+COMPARED = f"a b {' '.join(CASE_FIELDS)} a_us b_us times_faster low high blocks verdict kind reason failed"
+VERDICTS = TableSpec(
+    "verdicts", lambda run: with_reasons(comparison.against_baseline(run)), COMPARED, lay_out=lay_out_verdicts
+)
 CROSSOVER = TableSpec(
     "crossover",
     lambda run: with_reasons(comparison.crossover(run)),
-    (*COMPARED, Column("size")),
-    lay_out_crossover,
+    f"{COMPARED} size",
+    lay_out=lay_out_crossover,
     applies=lambda run: run.sweep is not None,
 )
