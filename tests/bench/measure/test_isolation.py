@@ -94,7 +94,9 @@ def test_isolated_backends_have_processes_of_their_own(tmp_path: Path, plant: Ca
     assert second.index("numpy") < second.index("broken")
 
 
-def test_memory_without_end_is_ended(tmp_path: Path, plant: Callable[..., None]) -> None:
+def test_memory_without_end_is_ended(
+    tmp_path: Path, plant: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A case that takes all memory is ended before the machine has none, and the others are measured."""
     plant("hoard()", HOARD)
     monkeypatch.setattr(isolation, "free_bytes", lambda: 4 * 2**30 - taken())  # nothing else takes any
