@@ -1,7 +1,7 @@
 """Which rows of a run, or of two, can be told apart: the tables of their verdicts, and the crossovers in them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -235,7 +235,7 @@ def _judged(found: Sequence[Found]) -> pd.DataFrame:
         if pair is None:
             untimed = [side for side in (row, other) if side["status"] != Status.OK]
             reasons = [f"{side['backend']} is {side['status']}: {side['reason']}" for side in untimed]
-            pair, verdict = replace(NOTHING, because="; ".join(reasons)), Verdict("UNSURE", "missing")
+            pair, verdict = NOTHING._replace(because="; ".join(reasons)), Verdict("UNSURE", "missing")
         else:
             verdict = next(verdicts)
         ratio, low, high, *_, blocks = pair.comparison
