@@ -9,7 +9,7 @@ compare.
 
 import pytest
 
-from bench.agreement import comparison
+from bench.agreement import answers
 from bench.agreement.trajectory import exact_run, forced_steps, free_run
 from bench.measure.trial import Trial, record
 
@@ -19,5 +19,5 @@ def test_trajectory(trial: Trial) -> None:
     """Steps from 32 states of the run within their bounds; then the distance and the relu signs epoch by epoch."""
     run = exact_run(trial.case)
     trial.checks = trial.benchmark.pedantic(forced_steps, (trial.backend, run))
-    comparison.demand(trial.checks)
+    answers.demand(trial.checks)
     record(trial, **free_run(trial.backend, run))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from exact import exact_grads, exact_loss, exact_training
 
-from bench.agreement import comparison, error_bounds
+from bench.agreement import answers, error_bounds
 from relufit import SGD, Adam, Backend, Momentum, Params, Plan, RelufitError, Sizes, State, draw_plan, init_params
 from relufit.optim import Optimizer, stack_states
 
@@ -64,9 +64,9 @@ def agrees_with_float64(backend: Backend, sizes: Sizes, dtype: str) -> None:
     skip_unsupported(backend, sizes, dtype)
     params, x, y = problem(sizes, dtype)
     reference = error_bounds.reference(params, x, y)
-    checks = comparison.compare(backend, params, x, y, reference)
+    checks = answers.compare(backend, params, x, y, reference)
     assert set(checks) == {*error_bounds.QUANTITIES, "gradient"}
-    worst, found = comparison.worst(checks)
+    worst, found = answers.worst(checks)
     assert found.share <= 1, f"{worst}: {found}"
 
 

@@ -8,7 +8,7 @@ import pytest
 from conformance import REQUIREMENTS
 from mutants import UncorrectedAdam
 
-from bench.agreement import comparison, error_bounds
+from bench.agreement import answers, error_bounds
 from bench.grid.case import Case
 from bench.grid.data import draw
 from bench.journal.status import Disagreement
@@ -131,9 +131,9 @@ def test_the_gate_catches_a_mutant_at_every_size_of_the_grid(mutant: type[NumpyB
     """The bound grows with the reduction length, and stays below a thousandth."""
     params, x, y = draw(Case("gradient", batch))
     exact = error_bounds.reference(params, x, y)
-    comparison.demand(comparison.compare(NumpyBackend(), params, x, y, exact))
+    answers.demand(answers.compare(NumpyBackend(), params, x, y, exact))
     with pytest.raises(Disagreement):
-        comparison.demand(comparison.compare(mutant(), params, x, y, exact))
+        answers.demand(answers.compare(mutant(), params, x, y, exact))
 
 
 @pytest.mark.parametrize("rule", [optim.SGD(), optim.Momentum(), optim.Adam()])
@@ -152,10 +152,10 @@ def test_the_gate_of_a_step_catches_a_wrong_update(rule: optim.Optimizer) -> Non
 
     params, x, y = draw(Case("step", 32, optimizer="adam"))
     exact = error_bounds.reference(params, x, y)
-    comparison.demand(comparison.compare_step(NumpyBackend(), params, x, y, exact, rule))
+    answers.demand(answers.compare_step(NumpyBackend(), params, x, y, exact, rule))
     for mutant in (WrongRate(), SummedGradients()):
         with pytest.raises(Disagreement):
-            comparison.demand(comparison.compare_step(mutant, params, x, y, exact, rule))
+            answers.demand(answers.compare_step(mutant, params, x, y, exact, rule))
 
 
 class TakesBatchesInTurn(NumpyBackend):
@@ -188,7 +188,7 @@ def test_the_gate_of_training_catches_another_path(rule: optim.Optimizer, dtype:
     params, x, y = draw(Case("step", 48, optimizer="adam", dtype=dtype), 800)
     plan = draw_plan(800, batch=48, epochs=1)
     for sound in (NumpyBackend(), Recipe()):
-        comparison.demand(comparison.compare_training(sound, params, x, y, rule, plan))
+        answers.demand(answers.compare_training(sound, params, x, y, rule, plan))
     for mutant in (DropsTheRaggedBatch(), TakesBatchesInTurn(), LearnsNothing()):
         with pytest.raises(Disagreement, match="trained"):
-            comparison.demand(comparison.compare_training(mutant, params, x, y, rule, plan))
+            answers.demand(answers.compare_training(mutant, params, x, y, rule, plan))

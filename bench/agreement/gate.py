@@ -1,6 +1,6 @@
 """No time without agreement: which comparisons a case has to pass before it is timed, and on which inputs.
 
-The comparisons are those of bench/agreement/comparison.py; bench/measure/trial.py makes them off the clock. A case is
+The comparisons are those of bench/agreement/answers.py; bench/measure/trial.py makes them off the clock. A case is
 timed with the same weights and samples, and its row keeps what the comparisons found.
 """
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.agreement import comparison
-from bench.agreement.comparison import Checks
+from bench.agreement import answers
+from bench.agreement.answers import Checks
 from bench.agreement.error_bounds import Reference, reference
 from bench.grid.case import RULES, STABLE_RATE, TRAIN_SAMPLES, Case
 from bench.grid.data import MANY_SAMPLES, draw
@@ -30,11 +30,11 @@ def compare(backend: Backend, case: Case, plan: Plan) -> Checks:
     Raises Disagreement where one of them is beyond its bound.
     """
     rule, inputs = case.rule(), gate_inputs(case)
-    checks = comparison.compare(backend, *inputs)
+    checks = answers.compare(backend, *inputs)
     if rule is not None:
-        checks |= comparison.compare_step(backend, *inputs, rule)
+        checks |= answers.compare_step(backend, *inputs, rule)
         checks |= _compare_training(backend, case, plan)
-    return comparison.demand(checks)
+    return answers.demand(checks)
 
 
 def _compare_training(backend: Backend, case: Case, plan: Plan) -> Checks:
@@ -45,7 +45,7 @@ def _compare_training(backend: Backend, case: Case, plan: Plan) -> Checks:
         return {}
     rule: Any = RULES[case.optimizer]
     inputs, many = draw(case, case.samples), case.work == "ensemble"
-    return comparison.compare_training(backend, *inputs, stable(rule, case.hidden), plan, many=many)
+    return answers.compare_training(backend, *inputs, stable(rule, case.hidden), plan, many=many)
 
 
 def stable(rule: Optimizer, hidden: int) -> Optimizer:
@@ -59,7 +59,7 @@ def recorded(case: Case, checks: Checks) -> dict[str, Any] | None:
     if not checks:
         return None
     if not workload(case.work).lists_checks:
-        name, worst = comparison.worst(checks)
+        name, worst = answers.worst(checks)
         checks = {name: worst, **({"gradient": checks["gradient"]} if workload(case.work).is_gradient else {})}
     return {name: check._asdict() for name, check in checks.items()}
 

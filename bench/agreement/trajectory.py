@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.agreement.comparison import Check, Checks, compare_update
+from bench.agreement.answers import Check, Checks, compare_update
 from bench.agreement.error_bounds import Reference, as_float64, distance, reference
 from bench.grid.case import Case
 from bench.grid.data import draw

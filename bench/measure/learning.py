@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.agreement import comparison, error_bounds, gate
+from bench.agreement import answers, error_bounds, gate
 from bench.grid.case import ALONE, Case
 from bench.grid.data import draw
 from bench.hardware import interference
@@ -208,7 +208,7 @@ class Solving:
         del self.seconds[0]
         self.look(fit.state.params, 0, float(np.median(self.seconds)))
 
-    def gate(self) -> comparison.Checks:
+    def gate(self) -> answers.Checks:
         """Before the clock starts: compile, and compare the first epoch, or the first gradient, with float64.
 
         Raises Disagreement.
@@ -217,13 +217,13 @@ class Solving:
             return self.gate_end()
         x, y = self._samples()
         rule, plan = gate.stable(self.rule, self.case.hidden), draw_plan(len(x), batch=self.case.batch)
-        return comparison.demand(comparison.compare_training(self.backend, self.params, x, y, rule, plan))
+        return answers.demand(answers.compare_training(self.backend, self.params, x, y, rule, plan))
 
-    def gate_end(self) -> comparison.Checks:
+    def gate_end(self) -> answers.Checks:
         """Output, loss and gradients of the network reached against float64. Raises Disagreement."""
         x, y = self._samples()
         exact = error_bounds.reference(self.params, x, y)
-        return comparison.demand(comparison.compare(self.backend, self.params, x, y, exact))
+        return answers.demand(answers.compare(self.backend, self.params, x, y, exact))
 
     def _samples(self) -> tuple[np.ndarray, np.ndarray]:
         """The training samples, standardised: x and y (N, 1) on the host in the dtype of the case."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.agreement import gate as comparisons
-from bench.agreement.comparison import Checks
+from bench.agreement.answers import Checks
 from bench.grid import cost, data
 from bench.grid.case import Case
 from bench.grid.workloads import workload

@@ -7,7 +7,7 @@ from exact import exact_training
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.agreement import comparison, error_bounds
+from bench.agreement import answers, error_bounds
 from bench.measure.backends import load_or_skip
 from relufit import Adam, Backend, Params, Plan, RelufitError, Sizes, backprop, draw_plan, hinge, init_params
 from relufit.backends.array import ArrayBackend
@@ -219,7 +219,7 @@ def test_forward_by_segments_is_the_network(backend: Backend, samples: int, dtyp
         exact = error_bounds.reference(params, x, np.zeros((samples, 2), dtype))
         found = backend.forward(on_device(backend, params), backend.to_device(x))
         assert found.dtype == dtype
-        assert comparison.check(found, exact.values["output"], exact.bounds["output"]).share <= 1
+        assert answers.check(found, exact.values["output"], exact.bounds["output"]).share <= 1
 
 
 @pytest.mark.parametrize("where", Params._fields)

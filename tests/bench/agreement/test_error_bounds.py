@@ -7,7 +7,7 @@ from exact import exact_grads, exact_loss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.agreement.comparison import check, compare, worst
+from bench.agreement.answers import check, compare, worst
 from bench.agreement.error_bounds import QUANTITIES, growth, lost, reference
 from relufit import Params, Sizes
 from relufit.backends.numpy import NumpyBackend

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mutants import Planted, UncorrectedAdam
 
-from bench.agreement import comparison, error_bounds, trajectory
+from bench.agreement import answers, error_bounds, trajectory
 from bench.agreement.trajectory import STATES, exact_run, flips, forced_steps, free_run
 from bench.analysis import accuracy
 from bench.grid.case import Case
@@ -40,7 +40,7 @@ def test_a_right_backend_agrees_in_every_step(optimizer: str, dtype: str) -> Non
         np.testing.assert_array_equal(x, run.x[run.plan.order[epoch, 32 * batch : 32 * batch + 32]])
     checks = forced_steps(NumpyBackend(), run)
     assert len(checks) == 4
-    assert 0 < comparison.worst(checks)[1].share <= 1
+    assert 0 < answers.worst(checks)[1].share <= 1
 
 
 def uncorrected(train: Callable[..., Any], state: State, samples: Samples, rule: Any, *rest: Any) -> Any:
@@ -72,7 +72,7 @@ class OneElementOff(NumpyBackend):
 def test_a_wrong_step_disagrees(mutant: Backend, where: str, dtype: str) -> None:
     """Another rule, a wrong element of a gradient and an update left out each disagree by their array."""
     with pytest.raises(Disagreement, match=f"^{where}"):
-        comparison.demand(forced_steps(mutant, exact_run(replace(CASE, dtype=dtype))))
+        answers.demand(forced_steps(mutant, exact_run(replace(CASE, dtype=dtype))))
 
 
 def test_float64_numpy_never_parts_from_itself() -> None:
@@ -131,7 +131,7 @@ def test_signs_are_counted_one_by_one() -> None:
 def test_an_order_of_its_own_has_no_free_run() -> None:
     """A recipe's single steps are gated like any other's; left to itself it goes another way from the first step."""
     run = exact_run(replace(CASE, optimizer="sgd"))
-    comparison.demand(forced_steps(TextbookNumpy(), run))
+    answers.demand(forced_steps(TextbookNumpy(), run))
     assert free_run(TextbookNumpy(), run) == {}
 
 
@@ -147,7 +147,7 @@ def test_a_run_that_diverges_says_who() -> None:
     assert (found["status"], found["reason"]) == ("DIVERGED", "numpy diverged in epoch 3")
     assert found["step"] == [25, 50]
     hopeless = exact_run(Case("trajectory", 32, optimizer="sgd", epochs=2))
-    comparison.demand(forced_steps(NumpyBackend(), hopeless))
+    answers.demand(forced_steps(NumpyBackend(), hopeless))
     found = free_run(NumpyBackend(), hopeless)
     assert (found["status"], found["reason"]) == ("DIVERGED", "float64 itself diverged in epoch 1")
     assert found["distance"] == []

@@ -15,7 +15,7 @@ from conformance import REQUIREMENTS
 from cuda_on_host import DEADLOCK, HostKernels
 from cuda_runs import HOST, adversarial, digest
 
-from bench.agreement import comparison, error_bounds
+from bench.agreement import answers, error_bounds
 from bench.hardware import gpu_peaks
 from bench.measure.backends import load_or_skip
 from relufit import Backend, Plan, Sizes, draw_plan, init_params
@@ -106,7 +106,7 @@ def test_agrees_with_float64(make: Callable[[str], Backend], name: str, hidden: 
     """Output, loss and gradients on data made to hurt differ from float64 by rounding only."""
     params, x, y = adversarial(hidden, samples)
     backend = make(name)
-    comparison.demand(comparison.compare(backend, params, x, y, error_bounds.reference(params, x, y)))
+    answers.demand(answers.compare(backend, params, x, y, error_bounds.reference(params, x, y)))
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
@@ -125,7 +125,7 @@ def test_trains_as_float64_does(
     }
     backend = make(name)
     for many in (False, True):
-        comparison.demand(comparison.compare_training(backend, params, x, np.sin(y), rule, plans[plan], many=many))
+        answers.demand(answers.compare_training(backend, params, x, np.sin(y), rule, plans[plan], many=many))
 
 
 @pytest.mark.parametrize("name", list(HOST))

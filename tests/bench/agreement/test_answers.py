@@ -5,7 +5,7 @@ import pytest
 from conformance import problem
 from mutants import Forgetful
 
-from bench.agreement.comparison import Check, check, check_gradient, compare, demand
+from bench.agreement.answers import Check, check, check_gradient, compare, demand
 from bench.agreement.error_bounds import reference
 from bench.journal.status import Disagreement
 from relufit import Sizes
