@@ -2,12 +2,18 @@
 
     python -m bench.compare numba torch-cpu             two backends of the newest run
     python -m bench.compare RUN RUN                     two runs, each backend with itself: the newer first
-    python -m bench.compare RUN RUN --fail-on slower:5%  exit code 1 where a case became slower by so much
+    python -m bench.compare RUN RUN --fail-on slower:5%  an exit code for CI
+    python -m bench.compare RUN RUN --control numpy      backends that did not change: the machine did, where these did
     python -m bench.compare --aa                        measure what this machine can tell apart today
 
 A verdict of weight needs passes: `pytest bench --benchmark-only --passes 12`. The least difference that is claimed is
-the newest A/A run's of the same machine; between two runs it is also what most cases of the table changed by, for that
-is the machine's doing (or concerns them all). Runs of different machines are compared by their ratios to a baseline.
+the newest A/A run's of the same machine; between two runs it is also what most cases of the other backends changed by,
+for that is the machine's doing (or concerns them all). Runs of different machines are compared by their ratios to a
+baseline.
+
+Exit codes with --fail-on, the first that applies: 2 a wrong command; 1 a case became slower by so much, failed, or has
+no time any more; 3 some case can be told neither slower nor within the limit; 0 the interval of every case ends below
+the limit. Without --fail-on 2 or 0.
 """
 
 import argparse
@@ -16,11 +22,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
+
+from bench.analysis import comparison
 from bench.journal.reader import Complain
 from bench.journal.writer import RESULTS
 from bench.reporting import terminal, verdict_tables
+from bench.statistics.verdicts import MARGIN
 from relufit.errors import RelufitError
 
+FAILED, INCONCLUSIVE = 1, 3  # exit codes; 2 is a wrong command
 AA = "--profile aa --passes 24 --seconds 150 --backend numpy,numba,torch-cpu"  # each backend against itself
 
 
@@ -31,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     add("which", nargs="*", metavar="A B", help="two backends of one run, or two runs (names or files)")
     add("--run", help="the run of the two backends (default: the newest)")
     add("--aa", action="store_true", help="measure each backend against itself first")
-    add("--fail-on", type=_limit, metavar="slower:5%", help="exit code 1 where A is SLOWER by so much, or failed")
+    add("--fail-on", type=_limit, metavar="slower:5%", help="1 where A is slower, failed or vanished, 3 if undecided")
+    add("--control", type=_names, default=(), metavar="NAMES", help="of two runs: backends that did not change")
     add("--results", type=Path, default=RESULTS, help="folder with raw/ (default: results)")
     return terminal.run_command("compare", lambda say: _compare(parser.parse_args(arguments), say))
 
@@ -46,11 +58,27 @@ def _compare(options: argparse.Namespace, say: Complain) -> int:
     if len(options.which) != 2:
         raise RelufitError("bench.compare takes two backends or two runs: python -m bench.compare A B")
     a, b = options.which
-    frame = terminal.show_comparison(options.results, a, b, options.run, say)
-    worse = [] if options.fail_on is None else verdict_tables.worse(frame, options.fail_on)
+    limit = MARGIN if options.fail_on is None else options.fail_on
+    frame = terminal.show_comparison(options.results, a, b, options.run, limit, options.control, say)
+    return 0 if options.fail_on is None else exit_code(frame, limit, say)
+
+
+def exit_code(frame: pd.DataFrame, limit: float, say: Complain) -> int:
+    """What `--fail-on` ends with, after a sentence on each case that fails or on what to do about the undecided."""
+    worse = verdict_tables.worse(frame, limit)
     for text in worse:
         say(text)
-    return int(bool(worse))
+    found = comparison.findings(frame, limit)
+    if worse:
+        return FAILED
+    if (found == "inconclusive").any() or not (found == "within").any():
+        say(verdict_tables.undecided(found))
+        return INCONCLUSIVE
+    return 0
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
 
 
 def _limit(text: str) -> float:
