@@ -14,8 +14,7 @@ test-all: $(VENV)/installed
 	$(RUN) pytest tests -n 2 --dist loadgroup -m "slow or not slow"
 
 bench: $(VENV)/installed
-	$(RUN) pytest bench --benchmark-only
-	$(RUN) bench.report
+	$(RUN) pytest bench --benchmark-only; code=$$?; $(RUN) bench.report && exit $$code
 
 report: $(VENV)/installed
 	$(RUN) bench.report

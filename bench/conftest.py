@@ -21,14 +21,19 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.hardware import machine
+from bench.journal.plan import Key
 from bench.journal.status import Status, row, status_of
 from bench.journal.writer import RESULTS
 from bench.measure import isolation, timing
 from bench.measure.backends import has_failed, load_or_skip, unavailable
-from bench.measure.session import QUICK_SECONDS, Budget, Key, Session
+from bench.measure.session import QUICK_SECONDS, Budget, Session
 from bench.measure.trial import Trial, Unsuitable, demand_support
 from relufit import Backend, RelufitError
 
+# Options of pytest with which a run stays in one process, and those of pytest-benchmark with which nothing is timed.
+IN_THIS_PROCESS = {"help", "version", "collectonly", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow",
+                   "setuponly", "setupplan", "usepdb", "trace"}  # fmt: skip
+UNTIMED = {"benchmark_disable", "benchmark_skip"}
 DEVICE_FAILED = 70  # the exit code of a run whose device no longer works in this process
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 
@@ -80,6 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
     with usage_errors():
         config.stash[SESSION] = Session(config.option)
+    isolation.end_with_watcher()
     machine.limit_threads(config.option.threads)
     machine.share_gpu_memory()
     # Skips are listed below the run, reason by reason; pytest would list them place by place.
@@ -92,13 +98,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """With --isolate this process only watches those that measure."""
-    option = config.option
-    if not option.isolate or isolation.CHILD in os.environ or option.collectonly:
+    """A run is measured in another process than this one, which only watches it; --isolate has one for each backend.
+
+    What has a user at its prompt, measures nothing, or was called with plugins in memory stays in this process.
+    """
+    option, arguments = config.option, list(config.invocation_params.args)
+    given = [name for name, value in vars(option).items() if value]
+    if isolation.CHILD in os.environ or config.invocation_params.plugins or IN_THIS_PROCESS.intersection(given):
+        return None
+    if not option.isolate and UNTIMED.intersection(given):
         return None
     say = lambda text: print(f"bench: {text}", file=sys.stderr, flush=True)  # noqa: E731, T201
-    with usage_errors():
-        return isolation.run_each(list(config.invocation_params.args), Session(option), say)
+    if option.isolate:
+        with usage_errors():
+            return isolation.run_each(arguments, Session(option), say)
+    if (capture := config.pluginmanager.getplugin("capturemanager")) is not None:
+        capture.suspend_global_capture(in_=True)  # the process that measures reads what this one would
+    return isolation.run_watched(arguments, say)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -132,9 +148,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """A run that has nothing left to do has ended well."""
-    if session.config.stash[SESSION].nothing_left and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+    """A run that has nothing left to do has ended well; what the user interrupted is a row; the watcher is told."""
+    run = session.config.stash[SESSION]
+    if run.nothing_left and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
         session.exitstatus = pytest.ExitCode.OK
+    if run.journal is not None and exitstatus == pytest.ExitCode.INTERRUPTED:
+        content = run.journal.path.read_bytes()
+        run.journal.give_up_case(Status.INTERRUPTED, "the user ended the run during this case", content)
+    isolation.note(code=int(session.exitstatus))
 
 
 @pytest.fixture(scope="session")
@@ -181,8 +202,10 @@ def trial(run: Session, budget: Budget, key: Key, backend: Backend, benchmark: B
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Begin the journal before anything is measured, so that a folder that cannot be written costs no time."""
     if measures(session.config) and not session.config.option.collectonly:
+        keys = [key for key in map(key_of, session.items) if key and unavailable(key[1]) is None]
         with usage_errors():
-            session.config.stash[SESSION].open_journal()
+            journal = session.config.stash[SESSION].begin(keys)
+        isolation.note(journal=str(journal.path.resolve()))
 
 
 def measures(config: pytest.Config) -> bool:

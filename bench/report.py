@@ -3,6 +3,7 @@
 python -m bench.report                      the newest run of each machine and setting
 python -m bench.report --run NAME ...       these runs
 python -m bench.report --against NAME       and what has changed since this older run
+python -m bench.report --fail-on DISAGREES,CRASHED    exit code 1 where a row has such a status, or the run ended early
 python -m bench.report --format parquet,latex     the tables in these formats too, beside Markdown and CSV
 
 Everything it writes is made again from results/raw alone: the same journals give the same bytes.
@@ -12,10 +13,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from bench.journal import plan
+from bench.journal.status import statuses
 from bench.journal.writer import RESULTS
 from bench.reporting.document import FORMATS, USUAL
 from relufit.errors import RelufitError
+
+if TYPE_CHECKING:  # `--help` needs no pandas
+    from bench.analysis.frames import Run
+
+FAILED = statuses(failed=True)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -27,21 +36,38 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder with raw/ (default: results)")
     parser.add_argument("--format", default=",".join(USUAL), help=formats)
     parser.add_argument("--against", metavar="NAME", help="compare each of these runs with this older one")
+    failing = f"end with 1 where a row has one of these statuses ({', '.join(FAILED)}), or cases were not measured"
+    parser.add_argument("--fail-on", metavar="STATUSES", help=failing)
     options = parser.parse_args(arguments)
+    chosen = [] if options.fail_on is None else options.fail_on.split(",")
     try:
-        report(options.results, options.run, options.format.split(","), options.against)
+        if unknown := set(chosen) - set(FAILED):
+            raise RelufitError(f"--fail-on takes some of {', '.join(FAILED)}, not {', '.join(sorted(unknown))}")
+        runs = report(options.results, options.run, options.format.split(","), options.against)
+        failing_runs = [run for run in runs if chosen and _say_failures(run, chosen)]
+        if failing_runs:
+            sys.exit(1)
     except RelufitError as error:
         print(f"bench.report: {error}", file=sys.stderr)
         sys.exit(2)
 
 
+def _say_failures(run: "Run", chosen: Sequence[str]) -> bool:
+    """Say which rows of a run have one of these statuses and what was not measured; returns whether there is any."""
+    failed = run.cases[run.cases.status.isin(chosen)].to_dict("records")
+    said = [f"{row['backend']}, {row['work']}, N = {row['batch']}: {row['status']}: {row['reason']}" for row in failed]
+    for text in filter(None, [*said, plan.in_words(run.header)]):
+        print(f"bench.report: {run.name}: {text}", file=sys.stderr)
+    return bool(failed or plan.in_words(run.header))
+
+
 def report(
     results: Path, names: list[str] | None = None, formats: Sequence[str] = USUAL, against: str | None = None
-) -> None:
-    """Write tables, figures and page under `results`, and print the main table of each run."""
+) -> "list[Run]":
+    """Write tables, figures and page under `results`, and print the main table of each run; returns the runs."""
     from bench.reporting import page  # here, since `--help` needs neither pandas, nor scipy, nor matplotlib
 
-    page.report(results, names, formats, against, lambda text: print(f"bench.report: {text}", file=sys.stderr))
+    return page.report(results, names, formats, against, lambda text: print(f"bench.report: {text}", file=sys.stderr))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.grid.workloads import workload
-from bench.journal import schema
+from bench.journal import plan, schema
 from bench.journal.schema import CASE_FIELDS, as_fields, as_named, in_one_line
 from bench.journal.status import Status, statuses
 from relufit.errors import RelufitError
@@ -46,7 +46,10 @@ def read_rows(path: Path, complain: Complain = lambda text: None) -> tuple[dict[
 
 
 def read_lines(path: Path, complain: Complain = lambda text: None) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The header of a journal, with every part that is read later, and its cases, a line for each pass."""
+    """The header of a journal, with every part that is read later, and its cases, a line for each pass.
+
+    The header also counts the cases that were planned, and those of them that are not measured.
+    """
     try:
         content = path.read_bytes()
         lines = (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines()
@@ -55,6 +58,7 @@ def read_lines(path: Path, complain: Complain = lambda text: None) -> tuple[dict
     header: dict[str, Any] = {}
     cases: list[dict[str, Any]] = []
     joined: dict[str, dict[str, Any]] = {}
+    plans: list[dict[str, Any]] = []
     for number, line in enumerate(lines, 1):
         leave_out = partial(_say, complain, f"{path}:{number}: left out")
         try:
@@ -62,6 +66,8 @@ def read_lines(path: Path, complain: Complain = lambda text: None) -> tuple[dict
             kind = value.get("kind") if isinstance(value, dict) else None
             if kind == "backend":  # that came to the run later
                 joined |= read_backend(value, leave_out)
+            elif kind == "plan":  # of a process that continued the run
+                plans += as_fields(value, schema.PLAN, leave_out)["plan"]
             elif kind != "run":
                 cases.append(read_case(value))
             elif header:
@@ -73,7 +79,9 @@ def read_lines(path: Path, complain: Complain = lambda text: None) -> tuple[dict
     if not header:
         complain(f"{path}: no line describes the run; its machine is taken from the folder's name")
         header = read_header({})
-    return {**header, "backends": {**joined, **header["backends"]}}, cases
+    header |= {"backends": {**joined, **header["backends"]}, "plan": header["plan"] + plans}
+    counts = {"planned": len(plan.expand(header["plan"])), "unmeasured": len(plan.unmeasured(header, cases))}
+    return header | counts, cases
 
 
 def _say(complain: Complain, where: str, what: str) -> None:

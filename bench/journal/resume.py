@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bench.grid.case import Case
+from bench.grid.workloads import workload
+from bench.journal import plan
 from bench.journal.reader import read_lines
-from bench.journal.schema import CASE_FIELDS
 from bench.journal.status import Status, statuses
 from relufit.errors import RelufitError
 
@@ -38,13 +38,9 @@ def _in_words(options: dict[str, str]) -> str:
     return " ".join(f"--{name} {text}" for name, text in options.items())
 
 
-def finished(path: Path) -> set[tuple[Case, str, int]]:
+def finished(path: Path) -> set[plan.Key]:
     """The cases, backends and passes that a journal holds, but for those that are measured again."""
-    return {
-        (Case(**{name: line[name] for name in CASE_FIELDS}), line["backend"], line["pass"])
-        for line in read_lines(path)[1]
-        if line["status"] not in statuses(retried=True)
-    }
+    return {plan.key_of(line) for line in read_lines(path)[1] if line["status"] not in statuses(retried=True)}
 
 
 def hung(path: Path) -> dict[str, str]:
@@ -57,10 +53,17 @@ def hung(path: Path) -> dict[str, str]:
     }
 
 
+def fails_the_run(line: dict[str, Any]) -> bool:
+    """Whether a case fails its run: a training that diverges is a result, but a timed step that does is none."""
+    status = line["status"]
+    is_result = status in statuses(has_numbers=True) and not workload(line["work"]).timed
+    return status in statuses(failed=True) and not is_result
+
+
 def ended_badly(path: Path) -> Iterable[str]:
-    """A sentence on each backend with failed cases that have no numbers: how many of which status."""
-    bad, lines = statuses(failed=True, has_numbers=False), read_lines(path)[1]
-    found = Counter((line["backend"], line["status"]) for line in lines if line["status"] in bad)
+    """A sentence on each backend with cases that fail the run: how many of which status."""
+    lines = read_lines(path)[1]
+    found = Counter((line["backend"], line["status"]) for line in lines if fails_the_run(line))
     for name in dict.fromkeys(backend for backend, _ in found):
         cases = ", ".join(f"{count} {status}" for (backend, status), count in found.items() if backend == name)
         yield f"{name}: {cases}" + ("; its other cases were skipped" if name in hung(path) else "")

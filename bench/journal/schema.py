@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import MISSING, fields
 from functools import partial
-from math import inf, isnan, nan
+from math import inf, isnan, nan, prod
 from typing import Any, NamedTuple, Union
 
 from bench.grid import sweep
@@ -22,6 +22,7 @@ from relufit.params import DTYPES
 
 UNSYNCHRONIZED = 3.0  # read_back_seconds over the clock's seconds, above which a call was not waited for
 NAME_LENGTH, TEXT_LENGTH = 200, 500  # characters: a longer name is refused, a longer text is cut
+MOST_PLANNED = 1_000_000  # cases in a group of a plan
 ENTRIES = 200  # the most of a table inside a line: backends, packages, variables, compared quantities
 WHOLE_LIMIT, NUMBER_LIMIT = 2**53, 1e18  # above any size, rate or count
 LEAST_SECONDS, SECONDS_LIMIT = 1e-15, 1e9
@@ -156,6 +157,24 @@ def _crossover(value: Any) -> dict[str, Any]:
     return {name: read[type(part)](part) for name, part in found.settings().items()}
 
 
+def as_group(value: Any) -> dict[str, list[Any]]:
+    """Cases that were planned for the same backends and passes (bench/journal/plan.py)."""
+    demand(isinstance(value, dict), value, "not a table")
+    found = {
+        "backends": as_list(value.get("backends"), as_name),
+        "passes": as_list(value.get("passes"), partial(as_whole, least=0)),
+        "cases": as_list(value.get("cases"), as_case),
+    }
+    demand(prod(map(len, found.values())) <= MOST_PLANNED, value, "a plan of too many cases")
+    return found
+
+
+def as_case(value: Any) -> dict[str, Any]:
+    """The fields of a case, of which usual ones may be left out."""
+    demand(isinstance(value, dict), value, "not a table")
+    return {name: as_named(name, REQUIRED[name], {**USUAL, **value}.get(name)) for name in CASE_FIELDS}
+
+
 TEXT, TEXTS = Field(as_text, ""), _table(as_word)
 GPUS = Field(as_gpus, [])
 FLAG = Field(as_flag, False)
@@ -190,6 +209,7 @@ MEASURED: dict[str, Field] = {
 MIXES = ("multiply_adds", "forward_instructions", "gradient_instructions")
 ROOFS = ("copy_bytes_per_second", *(f"{mix}_per_second_{dtype}" for mix in MIXES for dtype in DTYPES))
 DEVICE_COSTS = ("launch_seconds", "graph_node_seconds", "cache_bytes", "processors")
+PLAN = {"plan": Field(partial(as_list, kind=as_group), [])}  # what was to be measured; also in a line of its own
 # The first line of a run.
 HEADER: Fields = {
     "machine": {"cpu": TEXT, "cores": COUNT, "system": TEXT, "python": TEXT, "packages": TEXTS, "gpus": GPUS},
@@ -203,6 +223,7 @@ HEADER: Fields = {
         "crossover": Field(_crossover, {}),
     },
     "backends": _table(),  # each of them a BACKEND
+    **PLAN,
     "threads_in_force": TEXTS,
     "timer_seconds": RATE,
     "ceilings": {

@@ -10,6 +10,8 @@ from typing import Any, Self
 from bench.grid.case import Case
 from relufit.errors import RelufitError
 
+PROCESS_ENDED = "its process ended in this case"  # the reason of a case during which nobody saw the end of a run
+
 
 class Status(StrEnum):
     """The word that a journal holds. An old or foreign journal may hold another one, which is shown as it stands."""

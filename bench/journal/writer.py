@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.journal.status import Status
+from bench.journal.status import PROCESS_ENDED, Status
 from relufit.errors import RelufitError
 
 SCHEMA = 2  # since 2, fields of the usual case and None are left out
@@ -46,15 +46,22 @@ class Journal:
         if not content.endswith(b"\n"):
             journal._file.write("\n")  # a line that was cut off; the reader complains of it
         if journal._now.exists():
-            try:
-                row = json.loads(journal._now.read_text(encoding="utf-8"))
-            except ValueError:  # cut off as well
-                row = None
-            # A case that was killed between its line and `end_case` has finished, and a later line would count instead.
-            if isinstance(row, dict) and b"\n" not in content[row.pop("begun_at_byte", len(content)) :]:
-                journal.write({"status": Status.CRASHED, "reason": "its process ended in this case", **row})
-            journal.end_case()
+            journal.give_up_case(Status.CRASHED, PROCESS_ENDED, content)
         return journal
+
+    def give_up_case(self, status: Status, reason: str, content: bytes) -> None:
+        """Write a line for the case in flight, unless the content of the journal has one.
+
+        A status and a reason that stand in the record of the case count instead of these.
+        """
+        try:
+            row = json.loads(self._now.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):  # there is no case in flight, or its record was cut off
+            row = None
+        # A case that was killed between its line and `end_case` has finished, and a later line would count instead.
+        if isinstance(row, dict) and b"\n" not in content[row.pop("begun_at_byte", len(content)) :]:
+            self.write({"status": status, "reason": reason, **row})
+        self.end_case()
 
     def begin_case(self, row: dict[str, Any]) -> None:
         """Record the case in flight; the file is replaced at once, so that a reader finds all of it or nothing."""

@@ -1,9 +1,12 @@
-"""A run in a process of its own, restarted if it crashes or hangs: that costs only the case in flight.
+"""A run in a process of its own, which is watched: it cannot end itself with success before all is measured.
+
+With --isolate it is restarted if it crashes or hangs: that costs only the case in flight.
 
 The run notes in a file which case is in flight (bench/journal/writer.py). The process that watches it sees that it has
 ended, or that a case does not end; then the next process continues the journal, in which that case becomes a row.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -13,23 +16,95 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
+from typing import Any
 
-from bench.journal import reader, resume
+from bench.journal import plan, reader, resume
 from bench.journal.status import Status
 from bench.journal.writer import Journal, in_flight_file
 from bench.measure.session import Session
 from relufit.memory import free_bytes
 
 CASE_SECONDS, POLL_SECONDS, KILL_SECONDS = 120.0, 0.2, 5.0
+PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that a process gets when its parent ends
 JOURNALS = "raw/*/*.jsonl"  # of a folder of results
 LEAST_FREE_BYTES = 2**29  # with less of the machine's memory free, the case in flight is ended as OOM
 NOTHING_TO_RUN = 5
 PYTEST_ENDS = (0, 1, 4, NOTHING_TO_RUN)  # 1: some failed, 4: wrong usage; any other code is a crash
+PYTEST_CODES = range(NOTHING_TO_RUN + 1)
+ENDED_EARLY = 255  # stands for the code 0 or 1 of a process that ended before its pytest did: a backend may exit with 0
 PYTEST = [sys.executable, "-m", "pytest"]
-CHILD = "RELUFIT_BENCH_WATCHED"  # set for a process that is watched
+CHILD = "RELUFIT_BENCH_WATCHED"  # set for a process that is watched: the file in which it notes its journal and its end
 
 Child = subprocess.Popen[bytes]
 Say = Callable[[str], None]
+
+
+def run_watched(arguments: list[str], say: Say) -> int:
+    """Run pytest in a process of its own, which a backend may end as it likes: only pytest can end it with success.
+
+    Returns the exit code of pytest, or 1 where its process ended before it did or left planned cases unmeasured.
+    """
+    with TemporaryDirectory() as folder:
+        noted = Path(folder) / "noted.json"
+        code = _wait(subprocess.Popen([*PYTEST, *arguments], env={**os.environ, CHILD: str(noted)}))
+        journal, code = _journal_in(noted), _code_of(code, noted)
+    if code not in PYTEST_CODES:
+        say("the process of the run ended before the run did" + (f", with {code}" if code != ENDED_EARLY else ""))
+    if journal is not None:
+        if in_flight_file(journal).exists():
+            Journal.resume(journal).close()  # which makes a row of the case in flight
+        code = _demand_all(journal, code, say)
+    return code if code in PYTEST_CODES else 1
+
+
+def note(**known: Any) -> None:
+    """Tell the process that watches this one, where one does, of its journal or of its exit code."""
+    if CHILD in os.environ:
+        path = Path(os.environ[CHILD])
+        path.write_text(json.dumps({**_noted_in(path), **known}))
+
+
+def end_with_watcher() -> None:
+    """Have this process ended with the one that watches it, where the system can: nobody else would."""
+    if CHILD in os.environ and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _noted_in(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def _journal_in(noted: Path) -> Path | None:
+    journal = _noted_in(noted).get("journal")
+    return None if journal is None else Path(journal)
+
+
+def _code_of(code: int, noted: Path) -> int:
+    """The exit code of a process, ENDED_EARLY where its pytest had not come to the same end."""
+    return code if code not in (0, 1) or _noted_in(noted).get("code") == code else ENDED_EARLY
+
+
+def _demand_all(journal: Path, code: int, say: Say) -> int:
+    """The exit code of a run, 1 in place of success where planned cases were not measured, with a sentence on them."""
+    if missing := plan.in_words(reader.read_lines(journal)[0]):
+        say(f"{missing}; --resume {journal} measures them")
+    return code or int(bool(missing))
+
+
+def _wait(child: Child) -> int:
+    """Wait for the end of a process; Ctrl-C is for the process, which a terminal interrupts itself."""
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        if not (sys.__stdin__ is not None and sys.__stdin__.isatty()):
+            child.send_signal(number)
+
+    before = signal.signal(signal.SIGINT, pass_on)
+    try:
+        return child.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def run_each(arguments: list[str], session: Session, say: Say) -> int:
@@ -37,7 +112,7 @@ def run_each(arguments: list[str], session: Session, say: Say) -> int:
 
     The seconds of the session are shared evenly over the measuring; starting a process is not counted. A case that
     hangs is not bounded by them, but after two of a backend its others are skipped (bench/journal/resume.py). Returns
-    the worst of the exit codes.
+    the worst of the exit codes, 1 at least where a case failed or was not measured.
     """
     seconds, journal, results = session.seconds, session.option.resume, Path(session.option.results)
     passes, orders = range(session.option.passes), (session.names, session.names[::-1])
@@ -55,7 +130,7 @@ def run_each(arguments: list[str], session: Session, say: Say) -> int:
         code, journal = run([*arguments, *own], results, float("inf"), say, journal)
         if seconds is not None:
             seconds -= min(share, time.monotonic() - start)
-        worst = max(worst, 0 if code == NOTHING_TO_RUN else abs(code))
+        worst = max(worst, {NOTHING_TO_RUN: 0}.get(code, code if code in PYTEST_CODES else 1))
         if code not in PYTEST_ENDS:
             dead[name] = f"its process ended with {code} at the start"
     for name, reason in dead.items():
@@ -63,9 +138,12 @@ def run_each(arguments: list[str], session: Session, say: Say) -> int:
         if journal is not None:
             with closing(Journal.resume(journal)) as opened:
                 opened.write({"kind": "backend", "backend": name, "reason": reason})
-    for text in resume.ended_badly(journal) if journal is not None else ():
+    if journal is None:
+        return worst
+    for text in resume.ended_badly(journal):
         say(text)
-    return worst
+        worst = max(worst, 1)
+    return _demand_all(journal, worst, say)
 
 
 def run(
@@ -87,8 +165,10 @@ def run(
     while True:
         resume = [] if journal is None else ["--resume", str(journal)]
         written = 0 if journal is None else journal.stat().st_size
-        child = subprocess.Popen([*PYTEST, *arguments, *resume], env={**os.environ, CHILD: "1"})
-        code = _watch(child, case_in_flight, deadline, say)
+        with TemporaryDirectory() as folder:
+            noted = Path(folder) / "noted.json"
+            child = subprocess.Popen([*PYTEST, *arguments, *resume], env={**os.environ, CHILD: str(noted)})
+            code = _code_of(_watch(child, case_in_flight, deadline, say), noted)
         journal = next(iter(begun()), None)
         if code in PYTEST_ENDS or time.monotonic() > deadline or journal is None:
             return code, journal

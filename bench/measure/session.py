@@ -5,13 +5,14 @@ bench/conftest.py has pytest's hooks, which call this.
 
 import random
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.grid import profiles, selection, workloads
-from bench.grid.case import Case
 from bench.hardware import cpu_peaks, gpu_peaks, machine
-from bench.journal import reader, resume
+from bench.journal import plan, reader, resume
+from bench.journal.plan import Key
 from bench.journal.writer import Journal
 from bench.measure import backends, timing
 from bench.measure.trial import Past, Unsuitable
@@ -20,8 +21,6 @@ ORDER_SEED = 0
 QUICK_SECONDS = 110.0  # with what is compiled and probed before, under 3 minutes
 CASE_SECONDS = {"full": 0.6, "headline": 3.0, "solvers": 10.0}  # without a limit
 MAX_CASE_SECONDS = 2.0
-
-Key = tuple[Case, str, int]  # what one benchmark measures: a case, a backend's name, the number of the pass
 
 
 class Budget:
@@ -102,28 +101,35 @@ class Session:
         self.hung = resume.hung(path)
         return resume.finished(path)
 
-    def open_journal(self) -> Journal:
+    def begin(self, keys: list[Key]) -> Journal:
+        """The journal, opened, with what is going to be measured: in the first line, or in a line of its own."""
+        journal = self.open_journal(keys)
+        if self.option.resume is not None and keys:
+            journal.write({"kind": "plan", "plan": plan.compact(keys)})
+        return journal
+
+    def open_journal(self, keys: Sequence[Key] = ()) -> Journal:
         """The journal of this run, begun or resumed at the first call."""
         if self.journal is None:
             path = self.option.resume
-            self.journal = self._begin() if path is None else Journal.resume(path)
+            self.journal = self._begin(keys) if path is None else Journal.resume(path)
             for name in self.names:
                 if name not in reader.read_lines(self.journal.path)[0]["backends"]:
                     self.journal.write({"kind": "backend", "backend": name, **backends.state(name)})
         return self.journal
 
-    def _begin(self) -> Journal:
+    def _begin(self, keys: Sequence[Key]) -> Journal:
         settings = {name: getattr(self.option, name) for name in ("profile", "seconds", "threads")}
         settings |= {"order_seed": ORDER_SEED, "isolated": self.option.isolate}
         settings["selection"] = resume.selection(self.option)
-        return begin_journal(Path(self.option.results), self.names, settings)
+        return begin_journal(Path(self.option.results), self.names, settings, keys)
 
 
-def begin_journal(results: Path, names: list[str], settings: dict[str, Any]) -> Journal:
+def begin_journal(results: Path, names: list[str], settings: dict[str, Any], keys: Sequence[Key] = ()) -> Journal:
     """A journal with its first line, all that holds for the run of these backends; measures the ceilings for it.
 
-    `settings` are those of the command; `threads` must be among them: a number, or None for "as installed". Takes some
-    seconds.
+    `settings` are those of the command; `threads` must be among them: a number, or None for "as installed". `keys` are
+    what is planned. Takes some seconds.
     """
     on_cuda = any(backends.unavailable(name) is None and backends.load(name).device == "cuda" for name in names)
     header = {
@@ -131,6 +137,7 @@ def begin_journal(results: Path, names: list[str], settings: dict[str, Any]) -> 
         "code": machine.commit(),
         "settings": {**settings, "garbage_collector": "off while timing", "environment": machine.environment()},
         "backends": {name: backends.state(name) for name in names},
+        "plan": plan.compact(keys),
         "timer_seconds": timing.resolution(),
         "threads_in_force": machine.threads_in_force(),
         "ceilings": cpu_peaks.measure(settings["threads"]),

@@ -40,8 +40,8 @@ PAGE_TITLE: tuple[Element, ...] = (
 
 def report(
     results: Path, names: list[str] | None, formats: Sequence[str], against: str | None, complain: Complain
-) -> None:
-    """Write tables, figures and page under `results`, and print the main table of each run."""
+) -> list[Run]:
+    """Write tables, figures and page under `results`, and print the main table of each run; returns the runs."""
     chosen_formats = document.chosen(formats)
     # In pyarrow's storage, the default where it is installed, the texts of many small frames take twice the time.
     with pd.option_context("mode.string_storage", "python"):
@@ -55,6 +55,7 @@ def report(
             raise RelufitError(f"cannot write to {results}: {error.strerror}") from None
         for run in chosen:
             terminal.show(run)
+    return chosen
 
 
 def write(results: Path, chosen: list[Run], formats: list[Format]) -> None:

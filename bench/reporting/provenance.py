@@ -14,6 +14,7 @@ import pandas as pd
 from bench.analysis import roofline
 from bench.analysis.frames import Run, absence, in_order
 from bench.grid.workloads import WORKLOADS
+from bench.journal import plan
 from bench.reporting.document import Document
 
 # Inside the clock of tables that show several kinds of work.
@@ -33,7 +34,10 @@ def clock_of(table: str) -> str:
 
 
 def provenance(run: Run, table: str = "summary") -> Document:
-    """A paragraph on the run that a table was made from, and one on the differences of its rows."""
+    """A paragraph on the run that a table was made from, and one on the differences of its rows.
+
+    Where the run ended before all was measured that it was to measure, a paragraph before them says so.
+    """
     machine, code, settings = (run.header[key] for key in ("machine", "code", "settings"))
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     forced = ", ".join(f"{name} {number}" for name, number in run.header["threads_in_force"].items())
@@ -48,7 +52,8 @@ def provenance(run: Run, table: str = "summary") -> Document:
         + f"Load average while it ran: {run.cases.load_average.median():.2g}, "
         f"at most {run.cases.load_average.max():.2g}.{_clock_rates(run)}{roofs_in_words(run)}"
     )
-    return [text, differences(run)]
+    ended_early = plan.in_words(run.header)
+    return [*([f"{ended_early}."] if ended_early else []), text, differences(run)]
 
 
 @lru_cache

@@ -13,6 +13,7 @@ from rich.table import Table
 from bench.analysis import comparison
 from bench.analysis.frames import Run, absence, in_order, name_of, newest_aa, runs
 from bench.analysis.learning import is_of_solvers, solvers
+from bench.journal import plan
 from bench.journal.reader import Complain
 from bench.reporting import learning_tables, throughput_tables, verdict_tables
 from bench.reporting.number_format import NO_BREAK
@@ -50,7 +51,8 @@ def show(run: Run) -> None:
         f"run {run.name}; ± and brackets: 95 % interval of the median; "
         f"load average {run.cases.load_average.median():.2g}; every case is in tables/"
     )
-    print_table(frame, f"{run.machine}, {run.threads}; {title}", [*notes, note], justify="right")
+    ended_early = filter(None, [plan.in_words(run.header)])
+    print_table(frame, f"{run.machine}, {run.threads}; {title}", [*notes, note, *ended_early], justify="right")
 
 
 def show_comparison(

@@ -1,6 +1,9 @@
 """`pytest bench` as a user runs it, in a process of its own: journals, options, skips, and being killed."""
 
 import json
+import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -144,6 +147,70 @@ def test_a_backend_that_disagrees_gets_no_time(tmp_path: Path) -> None:
     assert case["status"] == "DISAGREES"
     assert "is allowed" in str(case["reason"])
     assert "seconds" not in case
+
+
+ENDING = """
+import os, pytest
+from relufit.backends.numpy import NumpyBackend
+right = NumpyBackend.forward
+def ending(self, params, x):
+    if len(x) == 33:
+        {what}
+    return right(self, params, x)
+NumpyBackend.forward = ending
+"""
+
+
+@pytest.mark.parametrize("what", ["os._exit(0)", "pytest.exit('enough', returncode=0)"])
+def test_a_backend_cannot_end_a_run_with_success(what: str, tmp_path: Path) -> None:
+    """A process that ends itself with code 0 ends the run with 1; run and report say how many cases are missing."""
+    (tmp_path / "ending.py").write_text(ENDING.format(what=what))
+    words = ("--benchmark-only", "-p", "ending", "--backend", "numpy", "--batch", "40,33,50", "--hidden", "8")
+    done = bench(tmp_path, *words, "-k", "test_forward", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1, done.stdout + done.stderr
+    missing = re.search(r"bench: (\d) of 3 cases were not measured: the run ended; --resume .*jsonl", done.stderr)
+    assert missing is not None, done.stderr
+    cases = [str(case["status"]) for case in lines(tmp_path)[1:]]
+    assert cases == ["OK"] * (3 - int(missing[1])) + ["CRASHED"]
+    report = [sys.executable, "-m", "bench.report", "--results", str(tmp_path), "--fail-on", "DISAGREES"]
+    reported = subprocess.run(report, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert reported.returncode == 1
+    sentence = f"{missing[1]} of 3 cases were not measured: the run ended"
+    assert sentence in " ".join(reported.stdout.split())
+    assert sentence in reported.stderr
+    assert sentence in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_an_interrupted_case_is_a_row(tmp_path: Path) -> None:
+    """Ctrl-C reaches the process that measures: the case is INTERRUPTED, and the run ends with pytest's code for it."""
+    (tmp_path / "ending.py").write_text(ENDING.format(what="import time; time.sleep(100)"))
+    words = ("--benchmark-only", "-p", "ending", "--backend", "numpy", "--batch", "33", "-k", "test_forward")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    child = subprocess.Popen(
+        command(tmp_path, *words), cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 100
+    while not list(tmp_path.rglob("*.now")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(100) == 2
+    assert [case["status"] for case in lines(tmp_path)[1:]] == ["INTERRUPTED"]
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize(("run", "report", "code"), [(0, 0, 0), (1, 0, 1), (0, 2, 2)])
+def test_make_bench_reports_in_any_case(run: int, report: int, code: int, tmp_path: Path) -> None:
+    """`make bench` writes the report after a run that failed too, and fails where either fails."""
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\n[ "$2" = pytest ] && exit {run}\necho reported\nexit {report}\n')
+    python.chmod(0o755)
+    (tmp_path / "installed").touch()
+    done = subprocess.run(["make", "bench", f"VENV={tmp_path}"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "reported" in done.stdout
+    assert (done.returncode != 0) == (code != 0)
+    assert code == 0 or f"Error {code}" in done.stderr
 
 
 def test_required_backends_fail_where_they_are_missing(tmp_path: Path) -> None:

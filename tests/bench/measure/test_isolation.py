@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
+from journals import line, write
 
 from bench.analysis.frames import read
 from bench.grid.case import Case
@@ -154,6 +156,38 @@ def test_only_the_broken_case_is_lost(
         assert cases.loc[other].status == "OK"
     assert any("continuing" in text for text in said)
     assert not in_flight_file(journal).exists()
+
+
+def test_a_process_that_exits_with_success_has_crashed(tmp_path: Path, plant: Callable[..., None]) -> None:
+    """A backend that ends its process with code 0 costs its own case, and the others are measured."""
+    plant("os._exit(0)")
+    said: list[str] = []
+    arguments = [*GRID, "--results", str(tmp_path)]
+    _, journal = isolation.run(arguments, tmp_path, time.monotonic() + 200, said.append)
+    assert journal is not None
+    header, lines = read_lines(journal)
+    status = {(line["backend"], line["batch"]): line["status"] for line in lines}
+    assert status.pop(("broken", 33)) == "CRASHED"
+    assert set(status.values()) == {"OK"}
+    assert (header["planned"], header["unmeasured"]) == (4, 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "work", "code"),
+    [(status, "gradient", 1) for status in ("CRASHED", "TIMEOUT", "OOM", "DISAGREES", "UNSOUND", "DIVERGED")]
+    + [("SKIPPED", "gradient", 0), ("OK", "gradient", 0), ("DIVERGED", "convergence", 0)],
+)
+def test_a_failed_case_fails_the_isolated_run(
+    status: str, work: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each status that is a failure ends with 1, whatever the processes ended with; a training may diverge."""
+    curves = {"step": [1], "train_seconds": [1.0], "test_mse": [1.0], "curve": [1.0]} if work == "convergence" else {}
+    case = line("numpy", work=work, status=status, reason="so it was", **curves)
+    path = write(tmp_path / "r.jsonl", case)
+    monkeypatch.setattr(isolation, "run", lambda *arguments: (0, path))
+    option = SimpleNamespace(resume=None, results=str(tmp_path), passes=1)
+    session: Any = SimpleNamespace(seconds=None, option=option, names=["numpy"])
+    assert isolation.run_each([], session, lambda text: None) == code
 
 
 def test_a_backend_that_hangs_twice_is_left_alone(tmp_path: Path, plant: Callable[..., None]) -> None:

@@ -79,6 +79,15 @@ def test_it_says_what_a_reader_needs(tmp_path: Path) -> None:
     assert "no clock" not in str(paragraph)
 
 
+def test_a_run_that_ended_early_says_so(tmp_path: Path) -> None:
+    """A paragraph says how many of the planned cases were not measured; a complete run has none."""
+    plan = [
+        {"backends": ["numpy", "numba"], "passes": [0], "cases": [{"work": "gradient", "batch": n} for n in (1, 2)]}
+    ]
+    path = write(tmp_path / "r.jsonl", line(batch=1), line("numba", batch=1, status="CRASHED", seconds=None), plan=plan)
+    assert provenance.provenance(read(path))[0] == "2 of 4 cases were not measured: the run ended."
+
+
 def test_more_letters_than_the_alphabet_has() -> None:
     """Letters beyond the alphabet go on with a1."""
     names = provenance._names()
