@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from bench_runs import ROOT, bench, command, lines
 
@@ -249,8 +250,11 @@ def test_killed_it_loses_the_case_in_flight_only(after: int, tmp_path: Path) -> 
         sum(path.read_text().count("\n") for path in tmp_path.rglob("*.jsonl")) <= after and time.monotonic() < deadline
     ):
         time.sleep(0.02)
+    measuring = psutil.Process(child.pid).children()
     child.send_signal(signal.SIGKILL)
     child.wait()
+    if sys.platform == "linux":  # it has the process that measures end with the one that watches it
+        assert psutil.wait_procs(measuring, 30)[1] == []
     (path,) = tmp_path.rglob("*.jsonl")
     whole = [json.loads(text) for text in path.read_text().splitlines(keepends=True) if text.endswith("\n")]
     assert len(whole) > after
