@@ -97,7 +97,7 @@ def two_runs(new: Run, old: Run, control: Sequence[str] = ()) -> Changes:
         if a and b:
             sound = _unsound(new, row) or _unsound(old, other)
             found.append((row, other, Pair(compare_groups(a, b, MARGIN), unsound=sound)))
-        elif not (away and _is_baseline(row)) or Status.OK not in (row["status"], other["status"]):
+        elif not (away and _is_baseline(row) and row["status"] == other["status"] == Status.OK):
             found.append((row, other, None))
     controls = _controls(found, control)
     for place, (row, other, pair) in enumerate(found):
@@ -317,7 +317,7 @@ def _judged(found: Sequence[Found]) -> pd.DataFrame:
             verdict = next(verdicts)
         ratio, low, high, *_, blocks = pair.comparison
         detail = pair.unsound or pair.because
-        lost = row["status"] != Status.OK == other["status"]
+        lost = other["status"] == Status.OK and row["status"] != Status.OK
         failed = lost and row["status"] in statuses(failed=True)
         vanished = lost and not failed and row["backend"] == other["backend"]
         case = [row[name] for name in CASE_FIELDS]

@@ -10,7 +10,7 @@ from typing import Any, Self
 from bench.grid.case import Case
 from relufit.errors import RelufitError
 
-PROCESS_ENDED = "its process ended in this case"  # the reason of a case during which nobody saw the end of a run
+PROCESS_ENDED = "its process ended in this case"  # the reason of a case that is CRASHED without an exception
 
 
 class Status(StrEnum):

@@ -31,9 +31,10 @@ PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that a process gets when its par
 JOURNALS = "raw/*/*.jsonl"  # of a folder of results
 LEAST_FREE_BYTES = 2**29  # with less of the machine's memory free, the case in flight is ended as OOM
 NOTHING_TO_RUN = 5
-PYTEST_ENDS = (0, 1, 4, NOTHING_TO_RUN)  # 1: some failed, 4: wrong usage; any other code is a crash
+WRONG_USAGE = 4
+PYTEST_ENDS = (0, 1, WRONG_USAGE, NOTHING_TO_RUN)  # 1: some failed; any other code is a crash
 PYTEST_CODES = range(NOTHING_TO_RUN + 1)
-ENDED_EARLY = 255  # stands for the code 0 or 1 of a process that ended before its pytest did: a backend may exit with 0
+ENDED_EARLY = 255  # in place of a code of pytest's, of a process that ended before its pytest did
 PYTEST = [sys.executable, "-m", "pytest"]
 CHILD = "RELUFIT_BENCH_WATCHED"  # set for a process that is watched: the file in which it notes its journal and its end
 
@@ -49,13 +50,13 @@ def run_watched(arguments: list[str], say: Say) -> int:
     with TemporaryDirectory() as folder:
         noted = Path(folder) / "noted.json"
         code = _wait(subprocess.Popen([*PYTEST, *arguments], env={**os.environ, CHILD: str(noted)}))
-        journal, code = _journal_in(noted), _code_of(code, noted)
+        journal, code = _noted_in(noted).get("journal"), _code_of(code, noted)
     if code not in PYTEST_CODES:
         say("the process of the run ended before the run did" + (f", with {code}" if code != ENDED_EARLY else ""))
     if journal is not None:
-        if in_flight_file(journal).exists():
-            Journal.resume(journal).close()  # which makes a row of the case in flight
-        code = _demand_all(journal, code, say)
+        if in_flight_file(Path(journal)).exists():
+            Journal.resume(Path(journal)).close()  # which makes a row of the case in flight
+        code = _demand_all(Path(journal), code, say)
     return code if code in PYTEST_CODES else 1
 
 
@@ -76,14 +77,11 @@ def _noted_in(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
-def _journal_in(noted: Path) -> Path | None:
-    journal = _noted_in(noted).get("journal")
-    return None if journal is None else Path(journal)
-
-
 def _code_of(code: int, noted: Path) -> int:
-    """The exit code of a process, ENDED_EARLY where its pytest had not come to the same end."""
-    return code if code not in (0, 1) or _noted_in(noted).get("code") == code else ENDED_EARLY
+    """The exit code of a process; ENDED_EARLY where it is one of pytest's, but pytest had not come to that end."""
+    known = _noted_in(noted)
+    is_known = known.get("code") == code or (code == WRONG_USAGE and not known)  # pytest refuses before it begins
+    return code if is_known or code not in PYTEST_CODES else ENDED_EARLY
 
 
 def _demand_all(journal: Path, code: int, say: Say) -> int:

@@ -158,9 +158,10 @@ def test_only_the_broken_case_is_lost(
     assert not in_flight_file(journal).exists()
 
 
-def test_a_process_that_exits_with_success_has_crashed(tmp_path: Path, plant: Callable[..., None]) -> None:
-    """A backend that ends its process with code 0 costs its own case, and the others are measured."""
-    plant("os._exit(0)")
+@pytest.mark.parametrize("code", [0, isolation.NOTHING_TO_RUN])
+def test_a_process_that_exits_with_success_has_crashed(code: int, tmp_path: Path, plant: Callable[..., None]) -> None:
+    """A backend that ends its process with a code of pytest's costs its own case, and the others are measured."""
+    plant(f"os._exit({code})")
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path)]
     _, journal = isolation.run(arguments, tmp_path, time.monotonic() + 200, said.append)
