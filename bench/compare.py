@@ -3,6 +3,7 @@
     python -m bench.compare numba torch-cpu             two backends of the newest run
     python -m bench.compare RUN RUN                     two runs, each backend with itself: the newer first
     python -m bench.compare RUN RUN --fail-on slower:5%  exit code 1 where a case became slower by so much
+    python -m bench.compare --commits OLD [NEW]         measure two commits in turns (NEW: the working tree)
     python -m bench.compare --aa                        measure what this machine can tell apart today
 
 A verdict of weight needs passes: `pytest bench --benchmark-only --passes 12`. The least difference that is claimed is
@@ -15,13 +16,21 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import pandas as pd
+
+from bench.analysis import frames
+from bench.grid import selection
+from bench.grid.sweep import WORKS
 from bench.journal.reader import Complain
 from bench.journal.writer import RESULTS
+from bench.measure import commits
 from bench.reporting import terminal, verdict_tables
 from relufit.errors import RelufitError
 
 AA = "--profile aa --passes 24 --seconds 150 --backend numpy,numba,torch-cpu"  # each backend against itself
+COMMITS_OF = ["numpy", "numba", "torch-cpu"]  # the backends of --commits, where they run
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,6 +40,11 @@ def main(arguments: list[str] | None = None) -> int:
     add("which", nargs="*", metavar="A B", help="two backends of one run, or two runs (names or files)")
     add("--run", help="the run of the two backends (default: the newest)")
     add("--aa", action="store_true", help="measure each backend against itself first")
+    add("--commits", nargs="+", metavar=("OLD", "NEW"), help="measure two commits in turns (NEW: the working tree)")
+    add("--backend", help="of --commits: these backends (default: those of numpy, numba and torch-cpu that run here)")
+    add("--work", help=f"of --commits: {', '.join(WORKS)} (default: {', '.join(selection.USUAL_WORKS)})")
+    add("--batch", help="of --commits: these batch sizes (default: 800; 32 of a step)")
+    add("--threads", type=int, help="of --commits: threads of the CPU libraries (default: as installed)")
     add("--fail-on", type=_limit, metavar="slower:5%", help="exit code 1 where A is SLOWER by so much, or failed")
     add("--results", type=Path, default=RESULTS, help="folder with raw/ (default: results)")
     return terminal.run_command("compare", lambda say: _compare(parser.parse_args(arguments), say))
@@ -38,6 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _compare(options: argparse.Namespace, say: Complain) -> int:
     """Print the verdicts, and measure the A/A run before where that is asked for; returns the exit code."""
+    _demand_fitting(options)
+    if options.commits:
+        return _failures(_measure_commits(options, say), options, say)
     if options.aa:
         _measure_aa(options.results)
         terminal.show_resolution(options.results)
@@ -46,11 +63,38 @@ def _compare(options: argparse.Namespace, say: Complain) -> int:
     if len(options.which) != 2:
         raise RelufitError("bench.compare takes two backends or two runs: python -m bench.compare A B")
     a, b = options.which
-    frame = terminal.show_comparison(options.results, a, b, options.run, say)
+    return _failures(terminal.show_comparison(options.results, a, b, options.run, say), options, say)
+
+
+def _failures(frame: pd.DataFrame, options: argparse.Namespace, say: Complain) -> int:
+    """Say what `--fail-on` fails on; returns the exit code."""
     worse = [] if options.fail_on is None else verdict_tables.worse(frame, options.fail_on)
     for text in worse:
         say(text)
     return int(bool(worse))
+
+
+def _demand_fitting(options: argparse.Namespace) -> None:
+    """Raise RelufitError for options that do not go together."""
+    given = [f"--{name}" for name in ("backend", "work", "batch", "threads") if getattr(options, name) is not None]
+    if given and not options.commits:
+        raise RelufitError(f"{given[0]} goes with --commits only")
+    if options.commits and (options.which or options.aa or options.run or len(options.commits) > 2):
+        raise RelufitError("--commits takes one commit or two: python -m bench.compare --commits OLD [NEW]")
+    if options.threads is not None and options.threads < 1:
+        raise RelufitError(f"--threads must be at least 1, not {options.threads}")
+
+
+def _measure_commits(options: argparse.Namespace, say: Complain) -> pd.DataFrame:
+    """Time two commits in turns and print the verdicts; returns them."""
+    cases = selection.timed_cases(options.work, options.batch)
+    names = selection.backend_names(options.backend)
+    old, new = (*options.commits, None)[:2]
+    of = names or COMMITS_OF
+    asked = commits.Commits(old, new, cases, of, bool(names), options.threads, commits.SECONDS)
+    with TemporaryDirectory(prefix="relufit-compare-") as folder:
+        new_run, old_run = map(frames.read, commits.measure(asked, Path(folder), say))
+    return terminal.show_commits(new_run, old_run, asked.names, f"{new or commits.WORKING_TREE} against {old}")
 
 
 def _limit(text: str) -> float:

@@ -1,6 +1,6 @@
 """Which rows of a run, or of two, can be told apart: the tables of their verdicts, and the crossovers in them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from operator import itemgetter
@@ -23,6 +23,8 @@ COLUMNS = ("a", "b", *CASE_FIELDS, "a_us", "b_us", "times_faster", "low", "high"
            "least", "p_different", "detail", "failed")  # fmt: skip
 USUAL_PASSES = 12  # the number of passes that a run to be compared should have
 CONTROLS = 8  # the number of cases from which on a table says how much the machine itself has changed
+UNDISTURBED = 0.25  # the quantile of the rounds of a pass at a commit: what disturbs a round lengthens it
+UNCHANGED = 0.03  # the least difference of two commits that is claimed: see `two_commits`
 NOTHING = Pair(Comparison(*(float("nan"),) * 3, 1.0, 1.0, 0), float("nan"))  # a row without a time
 
 TABLE = ["work", "dtype", "hidden", "optimizer"]  # what differs from one table of verdicts to the next
@@ -131,6 +133,45 @@ def has_pairs(run: Run) -> bool:
     return any(row["status"] == Status.OK and len(row["passes"]) >= LEAST_BLOCKS for row in _rows(run).values())
 
 
+def two_commits(new: Run, old: Run, names: Collection[str]) -> tuple[pd.DataFrame, Comparison]:
+    """The cases of these backends at two commits that were timed in turns, and the control: every other backend.
+
+    What has changed for the control, the same code on both sides, is taken out of each ratio, and nothing is claimed
+    that is smaller than the far end of its interval, or than UNCHANGED.
+    """
+    rows, others = _rows(new), _rows(old)
+    beside = [_paired(rows[key], others[key], UNDISTURBED) for key in rows if key[0] not in names and key in others]
+    a, b = ([second for pair in beside for second in pair[side]] for side in (0, 1))
+    control = compare_pairs(a, b, MARGIN) if len(a) >= LEAST_BLOCKS else NOTHING.comparison
+    if np.isnan(control.ratio):
+        factor, least, because = (
+            1.0,
+            DRIFT,
+            "by which a machine may change: no unchanged recipe could be timed beside it",
+        )
+    else:
+        factor = control.ratio
+        least = max(control.high / control.ratio, control.ratio / control.low) - 1
+        because = "by which unchanged recipes differ"
+        if least < UNCHANGED:
+            least, because = UNCHANGED, "by which two processes may differ that run the same code"
+    found: list[Found] = []
+    for key in (key for key in rows if key[0] in names and key in others):
+        a, b = _paired(rows[key], others[key], UNDISTURBED)
+        sound = _unsound(new, rows[key]) or _unsound(old, others[key])
+        corrected = compare_pairs([factor * second for second in a], b, MARGIN) if a else None
+        pair = None if corrected is None else Pair(corrected, least, because, sound)
+        found.append((rows[key], others[key], pair))
+    return _judged(found), control
+
+
+def _paired(a: Row, b: Row, share: float = 0.5) -> tuple[list[float], list[float]]:
+    """The seconds of both rows in the passes that both have."""
+    blocks, others = _blocks(a, share), _blocks(b, share)
+    shared = sorted(blocks.keys() & others.keys())
+    return [blocks[number] for number in shared], [others[number] for number in shared]
+
+
 @lru_cache
 def crossover(run: Run) -> pd.DataFrame:
     """The table of a run of bench.crossover: A against B at each `size`, smallest first."""
@@ -172,9 +213,9 @@ def _only(rows: Rows, others: Rows) -> Only:
     return [(name, cases, name not in known) for name, cases in only.items()]
 
 
-def _blocks(row: Row) -> dict[int, float]:
-    """The median seconds of a step in each pass."""
-    return {number: float(np.median(block)) / row["steps"] for number, block in row["passes"].items()}
+def _blocks(row: Row, share: float = 0.5) -> dict[int, float]:
+    """The median seconds of a step in each pass, or another quantile."""
+    return {number: float(np.quantile(block, share)) / row["steps"] for number, block in row["passes"].items()}
 
 
 def _rounds(row: Row) -> list[float]:
@@ -185,10 +226,9 @@ def _in_one_run(run: Run, a: Row, b: Row) -> Pair | None:
     """Compare the passes that both rows have; where they are too few, the rounds, with room for drift."""
     if not a["status"] == b["status"] == Status.OK:
         return None
-    unsound, blocks, others = _unsound(run, a) or _unsound(run, b), _blocks(a), _blocks(b)
-    shared = sorted(blocks.keys() & others.keys())
-    if len(shared) >= LEAST_BLOCKS:
-        found = compare_pairs([blocks[n] for n in shared], [others[n] for n in shared], MARGIN)
+    unsound, (blocks, others) = _unsound(run, a) or _unsound(run, b), _paired(a, b)
+    if len(blocks) >= LEAST_BLOCKS:
+        found = compare_pairs(blocks, others, MARGIN)
         return Pair(found, *resolution(run, a), unsound)
     found = compare_groups(_rounds(a), _rounds(b), MARGIN)
     return Pair(found, DRIFT, f"by which a machine may drift within a pass: --passes {USUAL_PASSES}", unsound)

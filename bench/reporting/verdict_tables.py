@@ -17,6 +17,7 @@ from bench.reporting.document import Document, Heading, Table, Words
 from bench.reporting.number_format import digits, duration, ends, whole
 from bench.reporting.tables import Column, Columns, TableSpec, flat, matrix
 from bench.statistics.bisection import DECIDED, Crossing, Measured
+from bench.statistics.intervals import Comparison
 from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN
 
 VERDICTS_NOTE = Words("""FASTER and SLOWER: by a rank test over passes that alternate, at 5 % for each table (Holm's
@@ -129,6 +130,19 @@ def changes_in_words(new: Run, old: Run, changes: Changes) -> list[str]:
             which = f"all {len(cases)} cases" if is_all else "; ".join(map(case_in_words, cases))
             notes.append(f"{word}: {name}, {which}")
     return notes
+
+
+def control_in_words(new: Run, old: Run, control: Comparison) -> list[str]:
+    """What the recipes, whose code does not change between two commits, say of the machine; a sentence each."""
+    notes = ["bench and its recipes are those of this checkout on both sides; only relufit differs"]
+    threads, before = (run.header["threads_in_force"] for run in (new, old))
+    if threads != before:
+        notes.append(f"threads in force: {threads}, were {before}")
+    if np.isnan(control.ratio):
+        return [*notes, "no recipe could be timed on both sides: there is no control"]
+    times = digits(control.ratio, (control.high - control.low) / 2)
+    return [*notes, f"control: unchanged recipes are {times}x {ends(control.low, control.high)} as fast with NEW; "
+                    "each ratio is divided by that"]  # fmt: skip
 
 
 def _facts(run: Run) -> dict[str, Any]:
