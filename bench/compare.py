@@ -30,6 +30,7 @@ from bench.reporting import terminal, verdict_tables
 from relufit.errors import RelufitError
 
 AA = "--profile aa --passes 24 --seconds 150 --backend numpy,numba,torch-cpu"  # each backend against itself
+INTERRUPTED = 130  # the exit code after Ctrl-C
 COMMITS_OF = ["numpy", "numba", "torch-cpu"]  # the backends of --commits, where they run
 
 
@@ -54,7 +55,12 @@ def _compare(options: argparse.Namespace, say: Complain) -> int:
     """Print the verdicts, and measure the A/A run before where that is asked for; returns the exit code."""
     _demand_fitting(options)
     if options.commits:
-        return _failures(_measure_commits(options, say), options, say)
+        try:
+            frame = _measure_commits(options, say)
+        except KeyboardInterrupt:
+            say("ended by the user: nothing was compared")
+            return INTERRUPTED
+        return _failures(frame, options, say)
     if options.aa:
         _measure_aa(options.results)
         terminal.show_resolution(options.results)

@@ -215,9 +215,11 @@ class Side:
         assert self._process.stdout is not None
         timer = Timer(seconds, self._process.kill)
         timer.start()
-        line = self._process.stdout.readline()
-        self._late = not timer.is_alive()
-        timer.cancel()
+        try:
+            line = self._process.stdout.readline()
+            self._late = not timer.is_alive()
+        finally:
+            timer.cancel()  # else this process would outlive Ctrl-C until the timer ends
         if line:
             reply: dict[str, Any] = json.loads(line)
             return reply
@@ -239,19 +241,22 @@ def checked_out(commit: str | None) -> Iterator[Path]:
             return
         found = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
         try:
-            # No hook may run, and no filter of the rest of the tree: only relufit is written.
+            # Without --no-checkout the bench of that commit would be on the import path too.
             _git("worktree", "add", "--quiet", "--detach", "--no-checkout", str(tree), found)
             _git("-C", str(tree), "checkout", "--quiet", found, "--", "relufit")
             yield tree
         finally:
-            _git("worktree", "remove", "--force", str(tree))
+            with suppress(RelufitError):  # it may not have been added
+                _git("worktree", "remove", "--force", str(tree))
 
 
 def _git(*words: str) -> str:
     """What a git command prints. Raises RelufitError where it fails."""
-    command = ["git", "-c", "core.hooksPath=/dev/null", *words]
+    command = ["git", "-c", "core.hooksPath=/dev/null", *words]  # no hook of the user's for a checkout like this
+    # Under a hook of git these name the repository whose hook it is.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     except OSError as error:
         raise RelufitError(f"--commits needs git: {error.strerror}") from None
     if done.returncode:

@@ -1,5 +1,6 @@
 """Two commits timed in turns: the order of passes, what is not asked for again, worktrees, and a planted slowdown."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from bench import compare
@@ -260,20 +262,25 @@ def test_ten_planted_slowdowns_and_ten_without(repository: Path) -> None:
     assert 1 not in [answer("clean", "clean") for _ in range(10)]
 
 
-def test_sigterm_removes_the_worktrees(repository: Path) -> None:
-    """A cancelled job leaves no worktree behind."""
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_ended_leaves_nothing(repository: Path, tmp_path: Path, sent: int, code: int) -> None:
+    """After Ctrl-C, or in a cancelled job, no worktree, no process and no file of the run is left."""
     script = (
-        "import time\nfrom pathlib import Path\nfrom bench.measure import commits\n"
-        f"commits.REPOSITORY = Path({str(repository)!r})\n"
-        "with commits._ended_by_sigterm(), commits.checked_out('clean') as folder:\n"
-        "    print(folder, flush=True)\n    time.sleep(60)\n"
+        "import signal, sys\nfrom pathlib import Path\nfrom bench import compare\nfrom bench.measure import commits\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # xdist ignores it, and so do its children
+        f"commits.REPOSITORY = Path({str(repository)!r})\ncommits.RECIPES = {{}}\n"
+        "sys.exit(compare.main(['--commits', 'HEAD', '--backend', 'numpy']))"
     )
-    words = [sys.executable, "-c", script]
-    with subprocess.Popen(words, cwd=commits.ROOT, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        folder = child.stdout.readline().strip()
-        assert Path(folder).is_dir()
-        child.terminate()
-        assert child.wait(60) == 128 + signal.SIGTERM
-    assert not Path(folder).exists()
+    (folder := tmp_path / "tmp").mkdir()
+    words, environment = [sys.executable, "-c", script], {**os.environ, "TMPDIR": str(folder)}
+    with subprocess.Popen(words, cwd=commits.ROOT, env=environment, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        assert "the working tree against HEAD" in child.stderr.readline()
+        sides = psutil.Process(child.pid).children()
+        assert len(sides) == 2
+        assert worktrees(repository) == 2
+        child.send_signal(sent)
+        assert child.wait(60) == code
+    assert not psutil.wait_procs(sides, 10)[1]
+    assert list(folder.iterdir()) == []
     assert worktrees(repository) == 1
