@@ -2,13 +2,19 @@
 
     python -m bench.compare numba torch-cpu             two backends of the newest run
     python -m bench.compare RUN RUN                     two runs, each backend with itself: the newer first
-    python -m bench.compare RUN RUN --fail-on slower:5%  exit code 1 where a case became slower by so much
+    python -m bench.compare RUN RUN --fail-on slower:5%  an exit code for CI
+    python -m bench.compare RUN RUN --control numpy      backends that did not change: the machine did, where these did
     python -m bench.compare --commits OLD [NEW]         measure two commits in turns (NEW: the working tree)
     python -m bench.compare --aa                        measure what this machine can tell apart today
 
 A verdict of weight needs passes: `pytest bench --benchmark-only --passes 12`. The least difference that is claimed is
-the newest A/A run's of the same machine; between two runs it is also what most cases of the table changed by, for that
-is the machine's doing (or concerns them all). Runs of different machines are compared by their ratios to a baseline.
+the newest A/A run's of the same machine; between two runs it is also what most cases of the other backends changed by,
+for that is the machine's doing (or concerns them all). Runs of different machines are compared by their ratios to a
+baseline.
+
+Exit codes with --fail-on, the first that applies: 2 a wrong command; 1 a case became slower by so much, failed, or has
+no time any more; 3 some case can be told neither slower nor within the limit; 0 the interval of every case ends below
+the limit. Without --fail-on 2 or 0.
 """
 
 import argparse
@@ -20,15 +26,17 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from bench.analysis import frames
+from bench.analysis import comparison, frames
 from bench.grid import selection
 from bench.grid.sweep import WORKS
 from bench.journal.reader import Complain
 from bench.journal.writer import RESULTS
 from bench.measure import commits
 from bench.reporting import terminal, verdict_tables
+from bench.statistics.verdicts import MARGIN
 from relufit.errors import RelufitError
 
+FAILED, INCONCLUSIVE = 1, 3  # exit codes; 2 is a wrong command
 AA = "--profile aa --passes 24 --seconds 150 --backend numpy,numba,torch-cpu"  # each backend against itself
 INTERRUPTED = 130  # the exit code after Ctrl-C
 COMMITS_OF = ["numpy", "numba", "torch-cpu"]  # the backends of --commits, where they run
@@ -46,7 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
     add("--work", help=f"of --commits: {', '.join(WORKS)} (default: {', '.join(selection.USUAL_WORKS)})")
     add("--batch", help="of --commits: these batch sizes (default: 800; 32 of a step)")
     add("--threads", type=int, help="of --commits: threads of the CPU libraries (default: as installed)")
-    add("--fail-on", type=_limit, metavar="slower:5%", help="exit code 1 where A is SLOWER by so much, or failed")
+    add("--fail-on", type=_limit, metavar="slower:5%", help="1 where A is slower, failed or vanished, 3 if undecided")
+    add("--control", type=_names, default=(), metavar="NAMES", help="of two runs: backends that did not change")
     add("--results", type=Path, default=RESULTS, help="folder with raw/ (default: results)")
     return terminal.run_command("compare", lambda say: _compare(parser.parse_args(arguments), say))
 
@@ -54,13 +63,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _compare(options: argparse.Namespace, say: Complain) -> int:
     """Print the verdicts, and measure the A/A run before where that is asked for; returns the exit code."""
     _demand_fitting(options)
+    limit = MARGIN if options.fail_on is None else options.fail_on
     if options.commits:
         try:
-            frame = _measure_commits(options, say)
+            frame = _measure_commits(options, limit, say)
         except KeyboardInterrupt:
             say("ended by the user: nothing was compared")
             return INTERRUPTED
-        return _failures(frame, options, say)
+        return 0 if options.fail_on is None else exit_code(frame, limit, say, verdict_tables.MORE_QUIET)
     if options.aa:
         _measure_aa(options.results)
         terminal.show_resolution(options.results)
@@ -69,15 +79,26 @@ def _compare(options: argparse.Namespace, say: Complain) -> int:
     if len(options.which) != 2:
         raise RelufitError("bench.compare takes two backends or two runs: python -m bench.compare A B")
     a, b = options.which
-    return _failures(terminal.show_comparison(options.results, a, b, options.run, say), options, say)
+    frame = terminal.show_comparison(options.results, a, b, options.run, limit, options.control, say)
+    return 0 if options.fail_on is None else exit_code(frame, limit, say)
 
 
-def _failures(frame: pd.DataFrame, options: argparse.Namespace, say: Complain) -> int:
-    """Say what `--fail-on` fails on; returns the exit code."""
-    worse = [] if options.fail_on is None else verdict_tables.worse(frame, options.fail_on)
+def exit_code(frame: pd.DataFrame, limit: float, say: Complain, advice: str = verdict_tables.MEASURE_AGAIN) -> int:
+    """What `--fail-on` ends with, after a sentence on each case that fails or on what to do about the undecided."""
+    worse = verdict_tables.worse(frame, limit)
     for text in worse:
         say(text)
-    return int(bool(worse))
+    found = comparison.findings(frame, limit)
+    if worse:
+        return FAILED
+    if (found == "inconclusive").any() or not (found == "within").any():
+        say(verdict_tables.undecided(found, advice))
+        return INCONCLUSIVE
+    return 0
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
 
 
 def _demand_fitting(options: argparse.Namespace) -> None:
@@ -85,13 +106,14 @@ def _demand_fitting(options: argparse.Namespace) -> None:
     given = [f"--{name}" for name in ("backend", "work", "batch", "threads") if getattr(options, name) is not None]
     if given and not options.commits:
         raise RelufitError(f"{given[0]} goes with --commits only")
-    if options.commits and (options.which or options.aa or options.run or len(options.commits) > 2):
+    others = options.which or options.aa or options.run or options.control
+    if options.commits and (others or len(options.commits) > 2):
         raise RelufitError("--commits takes one commit or two: python -m bench.compare --commits OLD [NEW]")
     if options.threads is not None and options.threads < 1:
         raise RelufitError(f"--threads must be at least 1, not {options.threads}")
 
 
-def _measure_commits(options: argparse.Namespace, say: Complain) -> pd.DataFrame:
+def _measure_commits(options: argparse.Namespace, limit: float, say: Complain) -> pd.DataFrame:
     """Time two commits in turns and print the verdicts; returns them."""
     cases = selection.timed_cases(options.work, options.batch)
     names = selection.backend_names(options.backend)
@@ -100,7 +122,8 @@ def _measure_commits(options: argparse.Namespace, say: Complain) -> pd.DataFrame
     asked = commits.Commits(old, new, cases, of, bool(names), options.threads, commits.SECONDS)
     with TemporaryDirectory(prefix="relufit-compare-") as folder:
         new_run, old_run = map(frames.read, commits.measure(asked, Path(folder), say))
-    return terminal.show_commits(new_run, old_run, asked.names, f"{new or commits.WORKING_TREE} against {old}")
+    title = f"{new or commits.WORKING_TREE} against {old}"
+    return terminal.show_commits(new_run, old_run, asked.names, limit, title)
 
 
 def _limit(text: str) -> float:

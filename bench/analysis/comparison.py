@@ -18,11 +18,19 @@ from bench.journal.status import Status, statuses
 from bench.statistics.bisection import Crossing, Measured, find_crossings
 from bench.statistics.intervals import Comparison, compare_groups, compare_pairs
 from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN, Pair, Verdict, judge
+from relufit.errors import RelufitError
 
 COLUMNS = ("a", "b", *CASE_FIELDS, "a_us", "b_us", "times_faster", "low", "high", "blocks", "verdict", "kind",
-           "least", "p_different", "detail", "failed")  # fmt: skip
+           "least", "p_different", "detail", "failed", "vanished", "sped_up")  # fmt: skip
 USUAL_PASSES = 12  # the number of passes that a run to be compared should have
-CONTROLS = 8  # the number of cases from which on a table says how much the machine itself has changed
+CONTROLS = 8  # the number of cases from which on other backends say how much the machine itself has changed
+NAMED_CONTROLS = 3  # the same of backends that --control names: the user says that they did not change
+NO_CONTROL = (
+    "by which a machine may change: there is no control, for fewer than {} cases of {} were timed in both runs; "
+    "measure unchanged backends beside, or both commits at once: python -m bench.compare --commits OLD NEW"
+)
+FINDINGS = ("within", "slower", "failed", "vanished", "inconclusive")  # what a gate finds of a case
+ABSENT = {"status": "absent", "reason": "the newer run does not have this case"}
 UNDISTURBED = 0.25  # the quantile of the rounds of a pass at a commit: what disturbs a round lengthens it
 UNCHANGED = 0.03  # the least difference of two commits that is claimed: see `two_commits`
 NOTHING = Pair(Comparison(*(float("nan"),) * 3, 1.0, 1.0, 0), float("nan"))  # a row without a time
@@ -35,13 +43,20 @@ Only = list[tuple[str, list[Row], bool]]  # a backend, cases of it that one run 
 Found = tuple[Row, Row, Pair | None]  # the row of A, that of B, and the pair to judge
 
 
+class Control(NamedTuple):
+    """What the cases of other backends say of the machine between two runs."""
+
+    least: float  # smallest difference that is claimed, as a share
+    because: str  # what makes it so large, in words
+    sped_up: float = 1.0  # how many times faster the machine became at least
+
+
 class Changes(NamedTuple):
     """What has changed from an older run to a newer one."""
 
     verdicts: pd.DataFrame
     away: bool  # of two machines: ratios to the baseline are compared, not times
-    least: float  # smallest difference that is claimed, as a share
-    because: str  # what makes it so large, in words
+    controls: dict[str, Control]  # of each backend that was compared
     new: Only  # cases that the older run does not have
     gone: Only  # cases that the newer run does not have
 
@@ -67,28 +82,58 @@ def against_baseline(run: Run) -> pd.DataFrame:
     return pd.concat([_judged(table) for table in found.values()]) if found else _judged([])
 
 
-def two_runs(new: Run, old: Run) -> Changes:
-    """Each backend's cases of a run against those of an older one."""
+def two_runs(new: Run, old: Run, control: Sequence[str] = ()) -> Changes:
+    """Each backend's cases of a run against those of an older one; what has a time in the older one alone is a row too.
+
+    `control` names the backends whose cases say how much the machine has changed; without it, all others do. Raises
+    RelufitError where a run has none of these.
+    """
     rows, others = _rows(new), _rows(old)
+    if unknown := set(control) - ({key[0] for key in rows} & {key[0] for key in others}):
+        raise RelufitError(f"--control names {', '.join(sorted(unknown))}, which the two runs do not have in common")
     away = new.path.parent.name != old.path.parent.name
     found: list[Found] = []
     for key in (key for key in rows if key in others):
+        row, other = rows[key], others[key]
         a, b = _scaled(rows, key, away), _scaled(others, key, away)
-        sound = _unsound(new, rows[key]) or _unsound(old, others[key])
-        pair = Pair(compare_groups(a, b, MARGIN), unsound=sound) if a and b else None
-        if pair is not None or rows[key]["status"] in statuses(failed=True):
-            found.append((rows[key], others[key], pair))
-    least, because = _control([pair.comparison.ratio for *_, pair in found if pair is not None])
+        if a and b:
+            sound = _unsound(new, row) or _unsound(old, other)
+            found.append((row, other, Pair(compare_groups(a, b, MARGIN), unsound=sound)))
+        elif not (away and _is_baseline(row)) or Status.OK not in (row["status"], other["status"]):
+            found.append((row, other, None))
+    controls = _controls(found, control)
     for place, (row, other, pair) in enumerate(found):
         if pair is not None:
-            limit = max((least, because), resolution(new, row), key=itemgetter(0))
+            least, because, _ = controls[row["backend"]]
+            # The control's noise is in `least`, that of this case is added; few blocks have no interval, but nan.
+            own_noise = np.fmax(1.0, np.sqrt(pair.comparison.high / pair.comparison.low))
+            limit = max(((1 + least) * own_noise - 1, because), resolution(new, row), key=itemgetter(0))
             found[place] = (row, other, Pair(pair.comparison, *limit, pair.unsound))
-    return Changes(_judged(found), away, least, because, _only(rows, others), _only(others, rows))
+    found += [(other | ABSENT, other, None) for key, other in others.items() if key not in rows]
+    found += _failures_without_time(new, old)
+    had_time = [row for row in found if row[1]["status"] == Status.OK or row[0]["status"] in statuses(failed=True)]
+    frame = _judged(had_time)
+    frame["sped_up"] = [controls[name].sped_up if name in controls else 1.0 for name in frame.a]
+    return Changes(frame, away, controls, _only(rows, others), _only(others, rows))
 
 
-def became_slower(frame: pd.DataFrame, limit: float) -> pd.DataFrame:
-    """The rows of SLOWER by this share at least."""
-    return frame[(frame.verdict == "SLOWER") & (1 / frame.times_faster - 1 >= limit)]
+def findings(frame: pd.DataFrame, limit: float) -> pd.Series:
+    """What a gate finds of each verdict, a word of FINDINGS; empty where B has no time and A does not fail.
+
+    A case is within the limit where its whole interval is: neither as measured nor beside a machine that became faster
+    may A have become slower by this share.
+    """
+    slower, at_most = 1 / frame.times_faster - 1, frame.sped_up / frame.low - 1
+    is_evidence = (frame.blocks >= LEAST_BLOCKS) & frame.kind.isin(["", "drift", "wide", "weak"])
+    conditions = {
+        "failed": frame.failed,
+        "vanished": frame.vanished,
+        "": frame.b_us.isna(),
+        "slower": (frame.verdict == "SLOWER") & (slower >= limit),
+        "within": is_evidence & (at_most < limit),
+    }
+    found = np.select([condition.astype(bool) for condition in conditions.values()], [*conditions], "inconclusive")
+    return pd.Series(found, frame.index, dtype=object)
 
 
 @lru_cache
@@ -162,7 +207,9 @@ def two_commits(new: Run, old: Run, names: Collection[str]) -> tuple[pd.DataFram
         corrected = compare_pairs([factor * second for second in a], b, MARGIN) if a else None
         pair = None if corrected is None else Pair(corrected, least, because, sound)
         found.append((rows[key], others[key], pair))
-    return _judged(found), control
+    frame = _judged(found)
+    frame["sped_up"] = max(1.0, 1 / factor)  # within a limit is what is so as measured, and as corrected
+    return frame, control
 
 
 def _paired(a: Row, b: Row, share: float = 0.5) -> tuple[list[float], list[float]]:
@@ -198,10 +245,10 @@ def disagrees(run: Run) -> bool:
     return bool((run.cases.status == Status.DISAGREES).any())
 
 
-def _rows(run: Run) -> Rows:
-    """The rows of a run that have a time or should have one, by backend and case."""
-    timed = run.cases[run.cases.work.isin(named(timed=True))].to_dict("records")
-    return {(row["backend"], *(row[name] for name in CASE_FIELDS)): row for row in timed}
+def _rows(run: Run, timed: bool = True) -> Rows:
+    """The rows of a run that have a time or should have one, or those of other work, by backend and case."""
+    rows = run.cases[run.cases.work.isin(named(timed=timed))].to_dict("records")
+    return {(row["backend"], *(row[name] for name in CASE_FIELDS)): row for row in rows}
 
 
 def _only(rows: Rows, others: Rows) -> Only:
@@ -248,18 +295,49 @@ def _scaled(rows: Rows, key: tuple[Any, ...], by_baseline: bool) -> list[float]:
     return [second / float(np.median(_rounds(base))) for second in seconds]
 
 
-def _control(ratios: list[float]) -> tuple[float, str]:
-    """The least difference that is claimed between two runs: the other cases of the table are the control.
+def _is_baseline(row: Row) -> bool:
+    return bool(row["backend"] == BASELINES.get(row["device"], ""))
 
-    It is the median change of all cases, plus three times their scatter about it. The scatter is computed from the
+
+def _failures_without_time(new: Run, old: Run) -> list[Found]:
+    """Cases that are compared or trained, not timed, which ended well in the older run and fail in the newer."""
+    rows, others = (_rows(run, timed=False) for run in (new, old))
+    failed = statuses(failed=True, has_numbers=False)
+    ended_well = [key for key in rows if key in others and others[key]["status"] == Status.OK]
+    return [(rows[key], others[key], None) for key in ended_well if rows[key]["status"] in failed]
+
+
+def _controls(found: Sequence[Found], named: Sequence[str]) -> dict[str, Control]:
+    """The control of each backend: the cases of the backends that are named, or of all others."""
+    changes: dict[str, list[float]] = {row["backend"]: [] for row, *_ in found}
+    for row, _, pair in found:
+        if pair is not None and not pair.unsound:
+            changes[row["backend"]].append(pair.comparison.ratio)
+    controls = {}
+    for name in changes:
+        chosen = named or [other for other in changes if other != name]
+        controls[name] = _control({other: changes.get(other, []) for other in chosen}, bool(named))
+    return controls
+
+
+def _control(changes: dict[str, list[float]], named: bool) -> Control:
+    """The least difference that is claimed beside these backends: what the machine changed by, plus its scatter.
+
+    It is the median change of their cases, plus three times the scatter about it. The scatter is computed from the
     median of the distances, which a few cases that did change do not move.
     """
-    if len(ratios) < CONTROLS:
-        return DRIFT, f"by which a machine may change: fewer than {CONTROLS} cases do not tell whether it did"
+    ratios = [ratio for own in changes.values() for ratio in own]
+    whose, needed = (" and ".join(changes), NAMED_CONTROLS) if named else ("the other backends", CONTROLS)
+    if len(ratios) < needed:
+        return Control(DRIFT, NO_CONTROL.format(needed, whose))
     logs = np.log(ratios)
-    scatter = 1.4826 * float(np.median(np.abs(logs - np.median(logs))))
-    least = float(np.exp(abs(np.median(logs)) + 3 * scatter) - 1)
-    return least, f"by which most cases changed: the median one is {np.exp(np.median(logs)):.3g} times as fast"
+    middle = float(np.median(logs))
+    scatter = 3 * 1.4826 * float(np.median(np.abs(logs - middle)))
+    because = f"by which most cases changed: the median one is {np.exp(middle):.3g} times as fast, of {whose}"
+    # A single other backend may have become faster itself: that the machine did takes two, or the user's word.
+    is_machine = named or sum(map(bool, changes.values())) > 1
+    sped_up = np.exp(max(0.0, middle - scatter)) if is_machine else 1.0
+    return Control(float(np.exp(abs(middle) + scatter) - 1), because, float(sped_up))
 
 
 def _unsound(run: Run, row: Row) -> str:
@@ -275,18 +353,21 @@ def _judged(found: Sequence[Found]) -> pd.DataFrame:
         if pair is None:
             untimed = [side for side in (row, other) if side["status"] != Status.OK]
             reasons = [f"{side['backend']} is {side['status']}: {side['reason']}" for side in untimed]
+            reasons = reasons or [f"no time of {BASELINES.get(row['device'], 'a baseline')} in both runs to divide by"]
             pair, verdict = NOTHING._replace(because="; ".join(reasons)), Verdict("UNSURE", "missing")
         else:
             verdict = next(verdicts)
         ratio, low, high, *_, blocks = pair.comparison
         detail = pair.unsound or pair.because
-        failed = row["status"] in statuses(failed=True) and other["status"] == Status.OK
+        lost = row["status"] != Status.OK == other["status"]
+        failed = lost and row["status"] in statuses(failed=True)
+        vanished = lost and not failed and row["backend"] == other["backend"]
         case = [row[name] for name in CASE_FIELDS]
         times = [_microseconds(row), _microseconds(other), ratio, low, high, blocks]
-        judged = [verdict.word, verdict.kind, pair.least, verdict.p_different, detail, failed]
+        judged = [verdict.word, verdict.kind, pair.least, verdict.p_different, detail, failed, vanished, 1.0]
         rows.append([row["backend"], other["backend"], *case, *times, *judged])
     return pd.DataFrame(rows, columns=[*COLUMNS])
 
 
 def _microseconds(row: Row) -> float:
-    return float(np.median(_rounds(row))) * 1e6 if row["status"] == Status.OK else float("nan")
+    return float(np.median(_rounds(row))) * 1e6 if row["status"] == Status.OK and row["seconds"] else float("nan")

@@ -1,7 +1,7 @@
 """What the commands print: the main table of a run, and comparisons."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,13 +53,17 @@ def show(run: Run) -> None:
     print_table(frame, f"{run.machine}, {run.threads}; {title}", [*notes, note], justify="right")
 
 
-def show_comparison(results: Path, a: str, b: str, name: str | None, complain: Complain) -> pd.DataFrame:
-    """Print the verdicts on two backends of a run, or on two runs; returns them."""
+def show_comparison(
+    results: Path, a: str, b: str, name: str | None, limit: float, control: Sequence[str], complain: Complain
+) -> pd.DataFrame:
+    """Print the verdicts on two backends of a run, or on two runs, and how many are within the limit; returns them."""
     if _are_runs(results, a, b):
         new, old = (runs(results, [word], complain)[0] for word in (a, b))
-        changes = comparison.two_runs(new, old)
+        changes = comparison.two_runs(new, old, control)
         frame, notes = changes.verdicts, verdict_tables.changes_in_words(new, old, changes)
         title = f"{new.name} against {old.name}"
+    elif control:
+        raise RelufitError("--control is for two runs; two backends of one run need none")
     else:
         found = runs(results, [name] if name else None, complain)
         # A crossover is the newest run of its two backends only, and the names of solvers are not those of backends.
@@ -68,16 +72,17 @@ def show_comparison(results: Path, a: str, b: str, name: str | None, complain: C
         _demand_backends(run, a, b)
         frame, notes = comparison.two_backends(run, a, b), [verdict_tables.resolution_in_words(run)]
         title = f"{a} against {b}, run {run.name}: {run.machine}, {run.setting}"
-    print_table(verdict_tables.table(frame).frame, title, notes)
+    print_table(verdict_tables.table(frame).frame, title, [*notes, verdict_tables.count_findings(frame, limit)])
     return frame
 
 
-def show_commits(new: Run, old: Run, names: list[str], title: str) -> pd.DataFrame:
+def show_commits(new: Run, old: Run, names: list[str], limit: float, title: str) -> pd.DataFrame:
     """Print the verdicts on a newer commit against an older one, for these backends; returns them."""
     frame, control = comparison.two_commits(new, old, names)
     titles = {"A": "NEW", "B": "OLD", "A is times faster": "NEW is times faster"}
     table = verdict_tables.table(frame).frame.rename(columns=titles)
-    print_table(table, f"{title}: {new.machine}, {new.setting}", verdict_tables.control_in_words(new, old, control))
+    notes = [*verdict_tables.control_in_words(new, old, control), verdict_tables.count_findings(frame, limit)]
+    print_table(table, f"{title}: {new.machine}, {new.setting}", notes)
     return frame
 
 

@@ -28,6 +28,12 @@ interval, *weak* where their ranks are not evidence enough in a table of its len
 what it claims to be. The .csv has each reason. Behind each word: how many times faster the row is, with its 95 %
 interval.""")
 
+MEASURE_AGAIN = (
+    f"measure both again with --passes {comparison.USUAL_PASSES} (or more) on a quiet machine, or both commits at "
+    "once: python -m bench.compare --commits OLD NEW"
+)
+MORE_QUIET = "measure again on a quieter machine, or with --threads 1, which others disturb less"
+
 
 def with_reasons(frame: pd.DataFrame) -> pd.DataFrame:
     """The same table of verdicts with the column `reason`: why a verdict is not more."""
@@ -124,7 +130,12 @@ def changes_in_words(new: Run, old: Run, changes: Changes) -> list[str]:
     for name in {**facts, **before}:
         now, was = facts.get(name, "none"), before.get(name, "none")
         notes += [f"{name}: {now}, was {was}"] if now != was else []
-    notes.append(f"no difference below {digits(100 * changes.least)} % is claimed, {changes.because}")
+    limits = [(digits(100 * control.least), control.because) for control in changes.controls.values()]
+    for (least, because), names in _grouped(zip(limits, changes.controls, strict=True)).items():
+        whose = "" if len(names) == len(limits) else f"{', '.join(names)}: "
+        notes.append(f"{whose}no difference below {least} % is claimed, {because}")
+    if not changes.controls:
+        notes.append("the two runs share no case: name two runs with the same options")
     for word, only in (("new", changes.new), ("gone", changes.gone)):
         for name, cases, is_all in only:
             which = f"all {len(cases)} cases" if is_all else "; ".join(map(case_in_words, cases))
@@ -156,14 +167,39 @@ def _facts(run: Run) -> dict[str, Any]:
     }
 
 
+def _grouped(pairs: Iterable[tuple[Any, str]]) -> dict[Any, list[str]]:
+    """The names that have a key in common, by key."""
+    found: dict[Any, list[str]] = {}
+    for key, name in pairs:
+        found.setdefault(key, []).append(name)
+    return found
+
+
+def count_findings(frame: pd.DataFrame, limit: float) -> str:
+    """What a gate finds of how many cases: "12 within 5 %, 1 slower, 0 failed, 2 vanished, 3 inconclusive"."""
+    counts = comparison.findings(frame, limit).value_counts()
+    words = {"within": f"within {digits(100 * limit)} %"}
+    return ", ".join(f"{counts.get(word, 0)} {words.get(word, word)}" for word in comparison.FINDINGS)
+
+
 def worse(frame: pd.DataFrame, limit: float) -> list[str]:
-    """What `--fail-on slower:LIMIT` fails on, a sentence each: cases that became slower, and cases that now fail."""
-    slower, failed = comparison.became_slower(frame, limit), frame[frame.failed]
-    by = [f"{digits(100 * (1 / times - 1))} %" for times in slower.times_faster]
-    return [
-        *(f"{_whose(row)}: SLOWER by {share}" for row, share in zip(slower.to_dict("records"), by, strict=True)),
-        *(f"{_whose(row)}: {reason(row)}" for row in failed.to_dict("records")),
-    ]
+    """What `--fail-on slower:LIMIT` fails on, a sentence each: cases that became slower, that fail now, or vanished."""
+    said = []
+    for row, word in zip(frame.to_dict("records"), comparison.findings(frame, limit), strict=True):
+        if word == "slower":
+            said.append(f"{_whose(row)}: SLOWER by {digits(100 * (1 / row['times_faster'] - 1))} %")
+        elif word == "failed":
+            said.append(f"{_whose(row)}: {reason(row)}")
+        elif word == "vanished":
+            said.append(f"{_whose(row)}: vanished; {reason(row)}")
+    return said
+
+
+def undecided(found: pd.Series, advice: str) -> str:
+    """What a gate cannot decide, and what to do so that it can."""
+    count = int((found == "inconclusive").sum())
+    what = f"{count} of {len(found)} cases are inconclusive" if count else "no case has a time on both sides"
+    return f"{what}: {advice}"
 
 
 def _whose(row: Row) -> str:

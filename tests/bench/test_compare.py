@@ -168,6 +168,145 @@ def test_new_and_gone_cases_are_listed(tmp_path: Path, capsys: pytest.CaptureFix
     assert "jax-cpu, gradient N = 800: jax-cpu is CRASHED: signal 11" in errors
 
 
+def fail_on(results: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Exit code, output and errors of the gate on two runs."""
+    return table(results, "new", "old", "--fail-on", "slower:5%", *words, capsys=capsys)
+
+
+@pytest.mark.parametrize(("status", "reason"), [("SKIPPED", "the time budget of 20 s was spent"), (None, "absent")])
+def test_a_case_that_vanished_is_a_finding(
+    status: str | None, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A case that had a time and is skipped, or in no line, is a row with its reason, is counted, and ends with 1."""
+    kept = [line("numpy", **measured) for measured in rounds(1e-3, 1)]
+    lost = [line("numpy", batch=32, **measured) for measured in rounds(1e-3, 2)]
+    write(tmp_path / "raw" / "m" / "old.jsonl", *kept, *lost)
+    skipped = [] if status is None else [line("numpy", batch=32, status=status, reason=reason, seconds=None)]
+    write(tmp_path / "raw" / "m" / "new.jsonl", *kept, *skipped)
+    code, out, errors = fail_on(tmp_path, capsys=capsys)
+    assert code == 1
+    assert f"numpy, gradient N = 32: vanished; numpy is {status or 'absent'}" in errors
+    assert reason in out
+    assert "1 within 5 %, 0 slower, 0 failed, 1 vanished, 0 inconclusive" in out
+    assert table(tmp_path, "new", "old", capsys=capsys)[0] == 0
+    assert table(tmp_path, "old", "new", "--fail-on", "slower:5%", capsys=capsys)[0] == 0  # a new case is none
+
+
+def test_a_backend_that_is_not_installed_any_more_vanished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A backend whose import fails now has vanished in each of its cases, with that reason."""
+    journal(tmp_path, "old", {"numpy": 1e-3, "numba": 1e-4})
+    backends = {"numpy": {"reason": None, "facts": {}}, "numba": {"reason": "not installed", "facts": {}}}
+    journal(tmp_path, "new", {"numpy": 1e-3}, backends=backends)
+    code, out, errors = fail_on(tmp_path, capsys=capsys)
+    assert code == 1
+    assert errors.count("vanished; numba is SKIPPED: not installed") == 4
+    assert "4 vanished" in out
+
+
+def test_runs_without_a_shared_case_are_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All cases vanished ends with 1; where there never was a time, nothing was decided, and the message says so."""
+    write(tmp_path / "raw" / "m" / "old.jsonl", line(batch=32))
+    write(tmp_path / "raw" / "m" / "new.jsonl", line(batch=64))
+    code, out, _ = fail_on(tmp_path, capsys=capsys)
+    assert code == 1
+    assert "the two runs share no case" in out
+    write(tmp_path / "raw" / "m" / "old.jsonl", line(batch=32, status="SKIPPED", reason="no time", seconds=None))
+    code, out, errors = fail_on(tmp_path, capsys=capsys)
+    assert code == 3
+    assert "0 within 5 %, 0 slower, 0 failed, 0 vanished, 0 inconclusive" in out
+    assert "no case has a time on both sides" in errors
+
+
+def test_a_check_that_fails_now_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Work without a clock that ended well and disagrees now fails the gate, whatever the times are."""
+    times = [line("numpy", **measured) for measured in rounds(1e-3, 1)]
+    check = line("numpy", work="agreement", seconds=None)
+    write(tmp_path / "raw" / "m" / "old.jsonl", *times, check)
+    write(tmp_path / "raw" / "m" / "new.jsonl", *times, {**check, "status": "DISAGREES", "reason": "w2 is off"})
+    code, out, errors = fail_on(tmp_path, capsys=capsys)
+    assert code == 1
+    assert "numpy, agreement N = 800: numpy is DISAGREES: w2 is off" in errors
+    assert "1 within 5 %, 0 slower, 1 failed" in out
+
+
+def half_slower(results: Path, others: dict[str, float], times: float) -> None:
+    """Two runs between which numba became slower in half of its cases, and the others did not change."""
+    for name, factor in (("old", 1.0), ("new", times)):
+        journal(results, name, {"numba": 1e-4, **others})
+        path = results / "raw" / "m" / f"{name}.jsonl"
+        found = [json.loads(text) for text in path.read_text().splitlines()]
+        for case in found:
+            if case.get("backend") == "numba" and case["batch"] in (100, 200):
+                case["seconds"] = [factor * second for second in case["seconds"]]
+        path.write_text("\n".join(map(json.dumps, found)) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("others", "times"), [({"numpy": 1e-3}, 3.0), ({"numpy": 1e-3, "jax-cpu": 2e-3, "torch-cpu": 3e-3}, 1.3)]
+)
+def test_the_control_is_the_other_backends(
+    others: dict[str, float], times: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A backend that is slower in half of its cases does not hide that behind its own median."""
+    half_slower(tmp_path, others, times)
+    code, out, errors = fail_on(tmp_path, capsys=capsys)
+    assert code == 1
+    assert errors.count("SLOWER by") == 2
+    assert errors.count("numba, gradient") == 2
+    assert f"{4 * len(others) + 2} within 5 %, 2 slower, 0 failed, 0 vanished, 0 inconclusive" in out
+
+
+def test_a_named_control(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Four cases of a backend that the user names as unchanged resolve 20 %; a name that is not shared is refused."""
+    half_slower(tmp_path, {"numpy": 1e-3}, 1.2)
+    assert fail_on(tmp_path, capsys=capsys)[0] == 3
+    code, out, errors = fail_on(tmp_path, "--control", "numpy", capsys=capsys)
+    assert code == 1
+    assert errors.count("numba, gradient") == 2
+    assert "times as fast, of numpy" in out
+    code, _, errors = fail_on(tmp_path, "--control", "nosuch", capsys=capsys)
+    assert code == 2
+    assert "--control names nosuch, which the two runs do not have in common" in errors
+
+
+def test_without_a_control_the_message_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A single backend that takes 20 % longer is inconclusive, three times as long is slower, the same is within."""
+    journal(tmp_path, "old", {"numpy": 1e-3})
+    for times, code in ((1.2, 3), (3.0, 1), (1.0, 0)):
+        journal(tmp_path, "new", {"numpy": 1e-3 * times})
+        found, out, errors = fail_on(tmp_path, capsys=capsys)
+        assert found == code
+        assert "there is no control" in out
+        assert "--commits OLD NEW" in out
+    journal(tmp_path, "new", {"numpy": 1.2e-3})
+    errors = fail_on(tmp_path, capsys=capsys)[2]
+    assert "4 of 4 cases are inconclusive: measure both again with --passes 12" in errors
+
+
+def test_a_faster_machine_does_not_hide_a_slower_backend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where all others became 1.5 times as fast, a backend that did not is inconclusive."""
+    times = {"numpy": 1e-3, "jax-cpu": 2e-3, "torch-cpu": 3e-3}
+    journal(tmp_path, "old", {**times, "numba": 1e-4})
+    journal(tmp_path, "new", {**{name: seconds / 1.5 for name, seconds in times.items()}, "numba": 1e-4})
+    code, out, _ = fail_on(tmp_path, capsys=capsys)
+    assert code == 3
+    assert "12 within 5 %, 0 slower, 0 failed, 0 vanished, 4 inconclusive" in out
+
+
+def test_machines_without_a_shared_baseline_are_inconclusive(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs of two machines of which one has no baseline compare nothing, and that is no success."""
+    monkeypatch.setenv("COLUMNS", "300")
+    journal(tmp_path, "old", {"numpy": 1e-3, "torch-cpu": 1e-3}, folder="another")
+    journal(tmp_path, "new", {"numpy": 1e-3})
+    assert fail_on(tmp_path, capsys=capsys)[0] == 1  # torch-cpu vanished
+    journal(tmp_path, "old", {"numpy": 1e-3}, folder="another")
+    code, out, _ = fail_on(tmp_path, capsys=capsys)
+    assert code == 3
+    assert "no time of torch-cpu in both runs to divide by" in out
+
+
 def test_settings_that_differ_are_said(tmp_path: Path) -> None:
     """Versions, threads and Python are named where two runs differ in them."""
     machine = {**MACHINE, "packages": PACKAGES, "python": "CPython 3.11.7"}

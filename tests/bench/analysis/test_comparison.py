@@ -26,22 +26,23 @@ def commits_of(tmp_path: Path, times: dict[str, tuple[float, float]], drift: flo
 
 
 @pytest.mark.parametrize(
-    ("at_new", "at_old", "recipe", "word", "times"),
+    ("at_new", "recipe", "word", "times", "finding"),
     [
-        (1.1e-3, 1e-3, 1.0, "SLOWER", 1 / 1.1),
-        (1e-3, 1.1e-3, 1.0, "FASTER", 1.1),
-        (1e-3, 1e-3, 1.0, "SAME", 1.0),
-        (1.02e-3, 1e-3, 1.0, "SAME", 1 / 1.02),  # two processes of the same code may differ by as much
-        (1.3e-3, 1e-3, 1.3, "SAME", 1.0),  # what has changed for unchanged code too is not the commit's doing
-        (1.3e-3, 1e-3, 1.15, "SLOWER", 1.15 / 1.3),
+        (1.1e-3, 1.0, "SLOWER", 1 / 1.1, "slower"),
+        (0.9e-3, 1.0, "FASTER", 1 / 0.9, "within"),
+        (1e-3, 1.0, "SAME", 1.0, "within"),
+        (1.02e-3, 1.0, "SAME", 1 / 1.02, "within"),  # two processes of the same code may differ by as much
+        (1.3e-3, 1.3, "SAME", 1.0, "inconclusive"),  # what has changed for unchanged code too is not the commit's doing
+        (1.3e-3, 1.15, "SLOWER", 1.15 / 1.3, "slower"),
     ],
 )
-def test_two_commits(tmp_path: Path, at_new: float, at_old: float, recipe: float, word: str, times: float) -> None:
+def test_two_commits(tmp_path: Path, at_new: float, recipe: float, word: str, times: float, finding: str) -> None:
     """Paired passes cancel a drift, and the recipes take out what has changed for unchanged code."""
-    seconds = {"numpy": (at_new, at_old), "textbook-numpy": (2e-3 * recipe, 2e-3)}
+    seconds = {"numpy": (at_new, 1e-3), "textbook-numpy": (2e-3 * recipe, 2e-3)}
     new, old = commits_of(tmp_path, seconds, drift=2.0)
     frame, control = comparison.two_commits(new, old, ["numpy"])
     assert list(frame.verdict) == [word]
+    assert list(comparison.findings(frame, 0.05)) == [finding]
     assert frame.times_faster[0] == pytest.approx(times, abs=0.02)
     assert control.ratio == pytest.approx(1 / recipe, abs=0.02)
 

@@ -247,7 +247,7 @@ def test_a_planted_slowdown_is_found(repository: Path, capsys: pytest.CaptureFix
 @pytest.mark.usefixtures("quick")
 def test_without_a_change_nothing_is_claimed(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The working tree as it was committed is neither SLOWER nor FASTER."""
-    assert answer("clean") != 1
+    assert answer("clean") in (0, 3)  # a loaded machine may not tell
     said = capsys.readouterr().out
     assert "SLOWER" not in said
     assert "FASTER" not in said
