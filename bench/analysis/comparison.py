@@ -185,31 +185,39 @@ def two_commits(new: Run, old: Run, names: Collection[str]) -> tuple[pd.DataFram
     that is smaller than the far end of its interval, or than UNCHANGED.
     """
     rows, others = _rows(new), _rows(old)
-    beside = [_paired(rows[key], others[key], UNDISTURBED) for key in rows if key[0] not in names and key in others]
-    a, b = ([second for pair in beside for second in pair[side]] for side in (0, 1))
-    control = compare_pairs(a, b, MARGIN) if len(a) >= LEAST_BLOCKS else NOTHING.comparison
-    if np.isnan(control.ratio):
-        factor, least, because = (
-            1.0,
-            DRIFT,
-            "by which a machine may change: no unchanged recipe could be timed beside it",
-        )
-    else:
-        factor = control.ratio
-        least = max(control.high / control.ratio, control.ratio / control.low) - 1
-        because = "by which unchanged recipes differ"
-        if least < UNCHANGED:
-            least, because = UNCHANGED, "by which two processes may differ that run the same code"
+    both = {key: (rows[key], others[key]) for key in rows if key in others}
+    timed = [key for key, sides in both.items() if all(row["status"] == Status.OK for row in sides)]
+    blocks = {key: _paired(*both[key], UNDISTURBED) for key in timed}
+    control = _unchanged([pair for key, pair in blocks.items() if key[0] not in names])
+    factor = 1.0 if np.isnan(control.ratio) else control.ratio
     found: list[Found] = []
-    for key in (key for key in rows if key[0] in names and key in others):
-        a, b = _paired(rows[key], others[key], UNDISTURBED)
-        sound = _unsound(new, rows[key]) or _unsound(old, others[key])
-        corrected = compare_pairs([factor * second for second in a], b, MARGIN) if a else None
-        pair = None if corrected is None else Pair(corrected, least, because, sound)
-        found.append((rows[key], others[key], pair))
+    for key, (row, other) in both.items():
+        if key[0] in names:
+            pair = None
+            if key in blocks:
+                a, b = blocks[key]
+                corrected = compare_pairs([factor * second for second in a], b, MARGIN)
+                pair = Pair(corrected, *_resolved(control), _unsound(new, row) or _unsound(old, other))
+            found.append((row, other, pair))
     frame = _judged(found)
     frame["sped_up"] = max(1.0, 1 / factor)  # within a limit is what is so as measured, and as corrected
     return frame, control
+
+
+def _unchanged(pairs: list[tuple[list[float], list[float]]]) -> Comparison:
+    """How many times faster unchanged code is at the newer of two commits; nan where too few blocks say that."""
+    a, b = ([second for pair in pairs for second in pair[side]] for side in (0, 1))
+    return compare_pairs(a, b, MARGIN) if len(a) >= LEAST_BLOCKS else NOTHING.comparison
+
+
+def _resolved(control: Comparison) -> tuple[float, str]:
+    """The least difference that is claimed beside this control, and what limits it."""
+    if np.isnan(control.ratio):
+        return DRIFT, "by which a machine may change: no unchanged recipe could be timed beside it"
+    least = max(control.high / control.ratio, control.ratio / control.low) - 1
+    if least < UNCHANGED:
+        return UNCHANGED, "by which two processes may differ that run the same code"
+    return least, "by which unchanged recipes differ"
 
 
 def _paired(a: Row, b: Row, share: float = 0.5) -> tuple[list[float], list[float]]:

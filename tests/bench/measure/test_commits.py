@@ -202,6 +202,17 @@ def test_a_process_that_hangs_costs_its_case(side: commits.Side, monkeypatch: py
     assert side.time(CASE, "numpy", 0)["status"] == Status.TIMEOUT
 
 
+@pytest.mark.parametrize(("unsound", "status"), [(1, "OK"), (2, "OK"), (3, "UNSOUND")])
+def test_a_case_is_unsound_if_it_is_so_again_and_again(
+    side: commits.Side, monkeypatch: pytest.MonkeyPatch, unsound: int, status: str
+) -> None:
+    """A block that a loaded machine made look unsound is measured again; only the last one is in the journal."""
+    found = iter([{"kind": "case", "status": "UNSOUND"}] * unsound + [{"kind": "case", "status": "OK"}])
+    monkeypatch.setattr(side, "_time", lambda *asked: next(found))
+    assert side.time(CASE, "numpy", 0)["status"] == status
+    assert len(side.journal.path.read_text().splitlines()) == 2
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
