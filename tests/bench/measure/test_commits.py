@@ -232,9 +232,15 @@ def test_wrong_options(words: list[str], said: str, capsys: pytest.CaptureFixtur
 
 
 def answer(*words: str) -> int:
-    """The exit code of the command for numpy's gradient, in one thread."""
-    given = ["--backend", "numpy", "--work", "gradient", "--batch", "800", "--threads", "1"]
-    return compare.main(["--commits", *words, *given, "--fail-on", "slower:5%"])
+    """The exit code of the command for numpy's gradient, in one thread; where it asks to measure again, that is done.
+
+    A call of 0.3 ms is seldom interrupted on a machine that other tests use too.
+    """
+    given = ["--backend", "numpy", "--work", "gradient", "--batch", "100", "--threads", "1"]
+    for _ in range(4):
+        if (code := compare.main(["--commits", *words, *given, "--fail-on", "slower:5%"])) != 3:
+            break
+    return code
 
 
 @pytest.fixture
@@ -251,7 +257,7 @@ def test_a_planted_slowdown_is_found(repository: Path, capsys: pytest.CaptureFix
     assert answer("clean", "slow") == 1
     said = capsys.readouterr()
     assert "SLOWER" in said.out
-    assert "numpy, gradient N = 800: SLOWER by" in said.err
+    assert "numpy, gradient N = 100: SLOWER by" in said.err
     assert worktrees(repository) == 1
 
 
