@@ -32,7 +32,7 @@ from bench.recipes import RECIPES
 from bench.statistics.verdicts import LEAST_BLOCKS
 from relufit.errors import RelufitError
 
-SECONDS = 25.0  # for each case of each backend, with its control
+SECONDS = 20.0  # for each case of each backend, with its control
 MOST_PASSES = 48
 TRIES = 3  # blocks in a row that make a case UNSOUND
 START_SECONDS = 300.0  # to load and try every library
