@@ -4,6 +4,7 @@
     python -m bench.compare RUN RUN                     two runs, each backend with itself: the newer first
     python -m bench.compare RUN RUN --fail-on slower:5%  an exit code for CI
     python -m bench.compare RUN RUN --control numpy      backends that did not change: the machine did, where these did
+    python -m bench.compare --commits OLD [NEW]         measure two commits in turns (NEW: the working tree)
     python -m bench.compare --aa                        measure what this machine can tell apart today
 
 A verdict of weight needs passes: `pytest bench --benchmark-only --passes 12`. The least difference that is claimed is
@@ -21,18 +22,24 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from bench.analysis import comparison
+from bench.analysis import comparison, frames
+from bench.grid import selection
+from bench.grid.sweep import WORKS
 from bench.journal.reader import Complain
 from bench.journal.writer import RESULTS
+from bench.measure import commits
 from bench.reporting import terminal, verdict_tables
 from bench.statistics.verdicts import MARGIN
 from relufit.errors import RelufitError
 
 FAILED, INCONCLUSIVE = 1, 3  # exit codes; 2 is a wrong command
 AA = "--profile aa --passes 24 --seconds 150 --backend numpy,numba,torch-cpu"  # each backend against itself
+INTERRUPTED = 130  # the exit code after Ctrl-C
+COMMITS_OF = ["numpy", "numba", "torch-cpu"]  # the backends of --commits, where they run
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,6 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
     add("which", nargs="*", metavar="A B", help="two backends of one run, or two runs (names or files)")
     add("--run", help="the run of the two backends (default: the newest)")
     add("--aa", action="store_true", help="measure each backend against itself first")
+    add("--commits", nargs="+", metavar=("OLD", "NEW"), help="measure two commits in turns (NEW: the working tree)")
+    add("--backend", help="of --commits: these backends (default: those of numpy, numba and torch-cpu that run here)")
+    add("--work", help=f"of --commits: {', '.join(WORKS)} (default: {', '.join(selection.USUAL_WORKS)})")
+    add("--batch", help="of --commits: these batch sizes (default: 800; 32 of a step)")
+    add("--threads", type=int, help="of --commits: threads of the CPU libraries (default: as installed)")
     add("--fail-on", type=_limit, metavar="slower:5%", help="1 where A is slower, failed or vanished, 3 if undecided")
     add("--control", type=_names, default=(), metavar="NAMES", help="of two runs: backends that did not change")
     add("--results", type=Path, default=RESULTS, help="folder with raw/ (default: results)")
@@ -50,6 +62,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _compare(options: argparse.Namespace, say: Complain) -> int:
     """Print the verdicts, and measure the A/A run before where that is asked for; returns the exit code."""
+    _demand_fitting(options)
+    limit = MARGIN if options.fail_on is None else options.fail_on
+    if options.commits:
+        try:
+            frame = _measure_commits(options, limit, say)
+        except KeyboardInterrupt:
+            say("ended by the user: nothing was compared")
+            return INTERRUPTED
+        return 0 if options.fail_on is None else exit_code(frame, limit, say, verdict_tables.MORE_QUIET)
     if options.aa:
         _measure_aa(options.results)
         terminal.show_resolution(options.results)
@@ -58,12 +79,11 @@ def _compare(options: argparse.Namespace, say: Complain) -> int:
     if len(options.which) != 2:
         raise RelufitError("bench.compare takes two backends or two runs: python -m bench.compare A B")
     a, b = options.which
-    limit = MARGIN if options.fail_on is None else options.fail_on
     frame = terminal.show_comparison(options.results, a, b, options.run, limit, options.control, say)
     return 0 if options.fail_on is None else exit_code(frame, limit, say)
 
 
-def exit_code(frame: pd.DataFrame, limit: float, say: Complain) -> int:
+def exit_code(frame: pd.DataFrame, limit: float, say: Complain, advice: str = verdict_tables.MEASURE_AGAIN) -> int:
     """What `--fail-on` ends with, after a sentence on each case that fails or on what to do about the undecided."""
     worse = verdict_tables.worse(frame, limit)
     for text in worse:
@@ -72,13 +92,38 @@ def exit_code(frame: pd.DataFrame, limit: float, say: Complain) -> int:
     if worse:
         return FAILED
     if (found == "inconclusive").any() or not (found == "within").any():
-        say(verdict_tables.undecided(found))
+        say(verdict_tables.undecided(found, advice))
         return INCONCLUSIVE
     return 0
 
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
+
+
+def _demand_fitting(options: argparse.Namespace) -> None:
+    """Raise RelufitError for options that do not go together."""
+    given = [f"--{name}" for name in ("backend", "work", "batch", "threads") if getattr(options, name) is not None]
+    if given and not options.commits:
+        raise RelufitError(f"{given[0]} goes with --commits only")
+    others = options.which or options.aa or options.run or options.control
+    if options.commits and (others or len(options.commits) > 2):
+        raise RelufitError("--commits takes one commit or two: python -m bench.compare --commits OLD [NEW]")
+    if options.threads is not None and options.threads < 1:
+        raise RelufitError(f"--threads must be at least 1, not {options.threads}")
+
+
+def _measure_commits(options: argparse.Namespace, limit: float, say: Complain) -> pd.DataFrame:
+    """Time two commits in turns and print the verdicts; returns them."""
+    cases = selection.timed_cases(options.work, options.batch)
+    names = selection.backend_names(options.backend)
+    old, new = (*options.commits, None)[:2]
+    of = names or COMMITS_OF
+    asked = commits.Commits(old, new, cases, of, bool(names), options.threads, commits.SECONDS)
+    with TemporaryDirectory(prefix="relufit-compare-") as folder:
+        new_run, old_run = map(frames.read, commits.measure(asked, Path(folder), say))
+    title = f"{new or commits.WORKING_TREE} against {old}"
+    return terminal.show_commits(new_run, old_run, asked.names, limit, title)
 
 
 def _limit(text: str) -> float:

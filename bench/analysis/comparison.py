@@ -1,6 +1,6 @@
 """Which rows of a run, or of two, can be told apart: the tables of their verdicts, and the crossovers in them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from operator import itemgetter
@@ -31,6 +31,8 @@ NO_CONTROL = (
 )
 FINDINGS = ("within", "slower", "failed", "vanished", "inconclusive")  # what a gate finds of a case
 ABSENT = {"status": "absent", "reason": "the newer run does not have this case"}
+UNDISTURBED = 0.25  # the quantile of the rounds of a pass at a commit: what disturbs a round lengthens it
+UNCHANGED = 0.03  # the least difference of two commits that is claimed: see `two_commits`
 NOTHING = Pair(Comparison(*(float("nan"),) * 3, 1.0, 1.0, 0), float("nan"))  # a row without a time
 
 TABLE = ["work", "dtype", "hidden", "optimizer"]  # what differs from one table of verdicts to the next
@@ -176,6 +178,55 @@ def has_pairs(run: Run) -> bool:
     return any(row["status"] == Status.OK and len(row["passes"]) >= LEAST_BLOCKS for row in _rows(run).values())
 
 
+def two_commits(new: Run, old: Run, names: Collection[str]) -> tuple[pd.DataFrame, Comparison]:
+    """The cases of these backends at two commits that were timed in turns, and the control: every other backend.
+
+    What has changed for the control, the same code on both sides, is taken out of each ratio, and nothing is claimed
+    that is smaller than the far end of its interval, or than UNCHANGED.
+    """
+    rows, others = _rows(new), _rows(old)
+    both = {key: (rows[key], others[key]) for key in rows if key in others}
+    timed = [key for key, sides in both.items() if all(row["status"] == Status.OK for row in sides)]
+    blocks = {key: _paired(*both[key], UNDISTURBED) for key in timed}
+    control = _unchanged([pair for key, pair in blocks.items() if key[0] not in names])
+    factor = 1.0 if np.isnan(control.ratio) else control.ratio
+    found: list[Found] = []
+    for key, (row, other) in both.items():
+        if key[0] in names:
+            pair = None
+            if key in blocks:
+                a, b = blocks[key]
+                corrected = compare_pairs([factor * second for second in a], b, MARGIN)
+                pair = Pair(corrected, *_resolved(control), _unsound(new, row) or _unsound(old, other))
+            found.append((row, other, pair))
+    frame = _judged(found)
+    frame["sped_up"] = max(1.0, 1 / factor)  # within a limit is what is so as measured, and as corrected
+    return frame, control
+
+
+def _unchanged(pairs: list[tuple[list[float], list[float]]]) -> Comparison:
+    """How many times faster unchanged code is at the newer of two commits; nan where too few blocks say that."""
+    a, b = ([second for pair in pairs for second in pair[side]] for side in (0, 1))
+    return compare_pairs(a, b, MARGIN) if len(a) >= LEAST_BLOCKS else NOTHING.comparison
+
+
+def _resolved(control: Comparison) -> tuple[float, str]:
+    """The least difference that is claimed beside this control, and what limits it."""
+    if np.isnan(control.ratio):
+        return DRIFT, "by which a machine may change: no unchanged recipe could be timed beside it"
+    least = max(control.high / control.ratio, control.ratio / control.low) - 1
+    if least < UNCHANGED:
+        return UNCHANGED, "by which two processes may differ that run the same code"
+    return least, "by which unchanged recipes differ"
+
+
+def _paired(a: Row, b: Row, share: float = 0.5) -> tuple[list[float], list[float]]:
+    """The seconds of both rows in the passes that both have."""
+    blocks, others = _blocks(a, share), _blocks(b, share)
+    shared = sorted(blocks.keys() & others.keys())
+    return [blocks[number] for number in shared], [others[number] for number in shared]
+
+
 @lru_cache
 def crossover(run: Run) -> pd.DataFrame:
     """The table of a run of bench.crossover: A against B at each `size`, smallest first."""
@@ -217,9 +268,9 @@ def _only(rows: Rows, others: Rows) -> Only:
     return [(name, cases, name not in known) for name, cases in only.items()]
 
 
-def _blocks(row: Row) -> dict[int, float]:
-    """The median seconds of a step in each pass."""
-    return {number: float(np.median(block)) / row["steps"] for number, block in row["passes"].items()}
+def _blocks(row: Row, share: float = 0.5) -> dict[int, float]:
+    """The median seconds of a step in each pass, or another quantile."""
+    return {number: float(np.quantile(block, share)) / row["steps"] for number, block in row["passes"].items()}
 
 
 def _rounds(row: Row) -> list[float]:
@@ -230,10 +281,9 @@ def _in_one_run(run: Run, a: Row, b: Row) -> Pair | None:
     """Compare the passes that both rows have; where they are too few, the rounds, with room for drift."""
     if not a["status"] == b["status"] == Status.OK:
         return None
-    unsound, blocks, others = _unsound(run, a) or _unsound(run, b), _blocks(a), _blocks(b)
-    shared = sorted(blocks.keys() & others.keys())
-    if len(shared) >= LEAST_BLOCKS:
-        found = compare_pairs([blocks[n] for n in shared], [others[n] for n in shared], MARGIN)
+    unsound, (blocks, others) = _unsound(run, a) or _unsound(run, b), _paired(a, b)
+    if len(blocks) >= LEAST_BLOCKS:
+        found = compare_pairs(blocks, others, MARGIN)
         return Pair(found, *resolution(run, a), unsound)
     found = compare_groups(_rounds(a), _rounds(b), MARGIN)
     return Pair(found, DRIFT, f"by which a machine may drift within a pass: --passes {USUAL_PASSES}", unsound)

@@ -6,15 +6,17 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
-from bench.grid.case import Case
+from bench.grid.case import MINIBATCH, Case
 from bench.grid.profiles import grid
+from bench.grid.sweep import WORKS
 from bench.grid.workloads import workload
 from bench.recipes import known_names
 from relufit import backends, targets
 from relufit.errors import RelufitError
 from relufit.params import DTYPES
 
-USUAL = {"batch": 800, "hidden": 512, "dtype": "float32", "target": "sin"}
+USUAL: dict[str, Any] = {"batch": 800, "hidden": 512, "dtype": "float32", "target": "sin"}
+USUAL_WORKS = ["gradient", "step"]  # of a comparison of two commits
 
 
 def select(option: Any) -> tuple[list[Case], list[str]]:
@@ -34,10 +36,29 @@ def select(option: Any) -> tuple[list[Case], list[str]]:
         cases = [chosen for case in cases for chosen in _with_values(case, name, values)]
     # Solvers need one that is fast on a CPU; to probe it would load it, before its threads are set.
     usual = ["numba" if find_spec("numba") else "numpy"] if option.profile == "solvers" else known_names()
-    names = _names("backend", option.backend, is_backend, known_names()) or usual
+    names = backend_names(option.backend) or usual
     if missing := sorted(backends.required() - set(names)):
         raise RelufitError(f"RELUFIT_REQUIRE names {', '.join(missing)}, which is not among the backends of this run")
     return list(dict.fromkeys(cases)), names
+
+
+def timed_cases(work: str | None, batch: str | None) -> list[Case]:
+    """Kinds of work at batch sizes, both of them lists of the command line; else a usual few, at their usual sizes.
+
+    Raises RelufitError for what does not exist.
+    """
+    works, sizes = _names("work", work, WORKS.__contains__, WORKS) or USUAL_WORKS, _numbers("batch", batch)
+    usual = {"step": MINIBATCH}
+    return [
+        Case(name, size, optimizer="adam" if name == "step" else "")
+        for name in works
+        for size in sizes or [usual.get(name, USUAL["batch"])]
+    ]
+
+
+def backend_names(text: str | None) -> list[str]:
+    """The backends of a list of the command line. Raises RelufitError for one that does not exist."""
+    return _names("backend", text, is_backend, known_names())
 
 
 def _with_values(case: Case, name: str, values: list[Any]) -> list[Case]:

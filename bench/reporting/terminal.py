@@ -78,6 +78,16 @@ def show_comparison(
     return frame
 
 
+def show_commits(new: Run, old: Run, names: list[str], limit: float, title: str) -> pd.DataFrame:
+    """Print the verdicts on a newer commit against an older one, for these backends; returns them."""
+    frame, control = comparison.two_commits(new, old, names)
+    titles = {"A": "NEW", "B": "OLD", "A is times faster": "NEW is times faster"}
+    table = verdict_tables.table(frame).frame.rename(columns=titles)
+    notes = [*verdict_tables.control_in_words(new, old, control), verdict_tables.count_findings(frame, limit)]
+    print_table(table, f"{title}: {new.machine}, {new.setting}", notes)
+    return frame
+
+
 def show_resolution(results: Path) -> None:
     """Print what the newest A/A run can tell apart."""
     aa = max(filter(None, map(newest_aa, (results / "raw").iterdir())), key=lambda run: run.name)

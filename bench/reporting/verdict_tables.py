@@ -17,6 +17,7 @@ from bench.reporting.document import Document, Heading, Table, Words
 from bench.reporting.number_format import digits, duration, ends, whole
 from bench.reporting.tables import Column, Columns, TableSpec, flat, matrix
 from bench.statistics.bisection import DECIDED, Crossing, Measured
+from bench.statistics.intervals import Comparison
 from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN
 
 VERDICTS_NOTE = Words("""FASTER and SLOWER: by a rank test over passes that alternate, at 5 % for each table (Holm's
@@ -26,6 +27,12 @@ pass; `--passes 12` resolves more), *wide* where the interval holds 1, *few* whe
 interval, *weak* where their ranks are not evidence enough in a table of its length, *unsound* where a time is not of
 what it claims to be. The .csv has each reason. Behind each word: how many times faster the row is, with its 95 %
 interval.""")
+
+MEASURE_AGAIN = (
+    f"measure both again with --passes {comparison.USUAL_PASSES} (or more) on a quiet machine, or both commits at "
+    "once: python -m bench.compare --commits OLD NEW"
+)
+MORE_QUIET = "measure again on a quieter machine, or with --threads 1, which others disturb less"
 
 
 def with_reasons(frame: pd.DataFrame) -> pd.DataFrame:
@@ -136,6 +143,19 @@ def changes_in_words(new: Run, old: Run, changes: Changes) -> list[str]:
     return notes
 
 
+def control_in_words(new: Run, old: Run, control: Comparison) -> list[str]:
+    """What the recipes, whose code does not change between two commits, say of the machine; a sentence each."""
+    notes = ["bench and its recipes are those of this checkout on both sides; only relufit differs"]
+    threads, before = (run.header["threads_in_force"] for run in (new, old))
+    if threads != before:
+        notes.append(f"threads in force: {threads}, were {before}")
+    if np.isnan(control.ratio):
+        return [*notes, "no recipe could be timed on both sides: there is no control"]
+    times = digits(control.ratio, (control.high - control.low) / 2)
+    return [*notes, f"control: unchanged recipes are {times}x {ends(control.low, control.high)} as fast with NEW; "
+                    "each ratio is divided by that"]  # fmt: skip
+
+
 def _facts(run: Run) -> dict[str, Any]:
     machine = run.header["machine"]
     return {
@@ -175,14 +195,11 @@ def worse(frame: pd.DataFrame, limit: float) -> list[str]:
     return said
 
 
-def undecided(found: pd.Series) -> str:
-    """What a gate cannot decide, and what to measure so that it can."""
+def undecided(found: pd.Series, advice: str) -> str:
+    """What a gate cannot decide, and what to do so that it can."""
     count = int((found == "inconclusive").sum())
     what = f"{count} of {len(found)} cases are inconclusive" if count else "no case has a time on both sides"
-    return (
-        f"{what}: measure both again with --passes {comparison.USUAL_PASSES} (or more) on a quiet machine, or both "
-        "commits at once: python -m bench.compare --commits OLD NEW"
-    )
+    return f"{what}: {advice}"
 
 
 def _whose(row: Row) -> str:
