@@ -17,6 +17,7 @@ from bench.agreement.gate import PARAMETER_SETS, along_a_run, inputs_of
 from bench.grid.data import draw
 from bench.grid.workloads import workload
 from bench.hardware import interference, nvidia
+from bench.journal.status import Diverging
 from bench.measure import timing
 from bench.measure.trial import Trial, count_subnormals, draw_call, gate, record
 from relufit import Params, Plan, Samples, State, init_params, targets
@@ -177,8 +178,9 @@ def lengthen(trial: Trial, train: Train) -> Plan:
 
 
 def demand_finite(trial: Trial, state: State, losses: Any) -> None:
-    """Raise AssertionError where training at the timed rate diverges; keep how many weights became subnormal."""
-    assert np.isfinite(trial.backend.to_host(losses)).all(), "the timed steps diverge"
+    """Raise Diverging where training at the timed rate diverges; keep how many weights became subnormal."""
+    if not np.isfinite(trial.backend.to_host(losses)).all():
+        raise Diverging("the loss of the timed steps became nan or inf")
     trial.noted["subnormals"] = count_subnormals(map(trial.backend.to_host, state.params))
 
 
