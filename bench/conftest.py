@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from bench.journal.writer import RESULTS
 from bench.measure import isolation, timing
 from bench.measure.backends import has_failed, load_or_skip, unavailable
 from bench.measure.session import QUICK_SECONDS, Budget, Session
-from bench.measure.trial import Trial, Unsuitable, demand_support
+from bench.measure.trial import MAX_NOISE, Trial, Unsuitable, demand_support
 from relufit import Backend, RelufitError
 
 # Options of pytest with which a run stays in one process, and those of pytest-benchmark with which nothing is timed.
@@ -36,6 +37,7 @@ IN_THIS_PROCESS = {"help", "version", "collectonly", "markers", "showfixtures", 
 UNTIMED = {"benchmark_disable", "benchmark_skip"}
 DEVICE_FAILED = 70  # the exit code of a run whose device no longer works in this process
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
+TIMER: pytest.StashKey[timing.Replay] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,6 +52,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--dtype", help="only float32 or float64")
     add("--threads", type=_positive("threads", int), help="threads of the CPU libraries; default: as installed")
     add("--passes", type=_positive("passes", int), default=1, help="passes over the timed cases, for bench.compare; 1")
+    noise = "sampling ends where half the interval of the median is below so many %% of it, or time is up; 3"
+    add("--max-noise", type=_positive("max-noise", float), default=100 * MAX_NOISE, help=noise)
     add("--isolate", action="store_true", help="each backend and pass in its own process, which is watched")
     add("--resume", type=Path, help="continue this journal: cases in it are not measured again")
     add("--results", default=str(RESULTS), help="folder for the journal")
@@ -177,14 +181,22 @@ def backend(request: pytest.FixtureRequest, run: Session, key: Key) -> Iterator[
     if (name := key[1]) in run.hung:
         pytest.skip(run.hung[name])
     loaded = load_or_skip(name)
-    request.node.add_marker(pytest.mark.benchmark(timer=timing.synchronized_clock(loaded)))
+    timer = request.node.stash[TIMER] = timing.Replay(timing.synchronized_clock(loaded))
+    request.node.add_marker(pytest.mark.benchmark(timer=timer))
     with loaded.pinned():
         yield loaded
     loaded.memory()  # gives what its allocator keeps back to the device, where other libraries find it
 
 
 @pytest.fixture
-def trial(run: Session, budget: Budget, key: Key, backend: Backend, benchmark: BenchmarkFixture) -> Trial:
+def trial(
+    request: pytest.FixtureRequest,
+    run: Session,
+    budget: Budget,
+    key: Key,
+    backend: Backend,
+    benchmark: BenchmarkFixture,
+) -> Trial:
     """The case with its backend, its clock and its share of the time."""
     case, _, number = key
     benchmark.group = f"{case.work} {case.id}"
@@ -193,6 +205,8 @@ def trial(run: Session, budget: Budget, key: Key, backend: Backend, benchmark: B
     try:
         write = lambda line: run.open_journal().write(line)  # noqa: E731
         ready = Trial(case, backend, benchmark, write, budget.next_share(), run.past, budget.round_seconds, number)
+        ready.max_noise = run.option.max_noise / 100
+        ready.hand_over = partial(request.node.stash[TIMER].hand_over, benchmark)
         demand_support(ready)
     except Unsuitable as error:
         pytest.skip(str(error))

@@ -7,12 +7,8 @@ before it starts, except where moving them is measured. The calls take 16 sets o
 steps of a training. Building the samples and the first call are measured apart, and have columns of their own.
 """
 
-from itertools import cycle
-
-import numpy as np
 import pytest
 
-from bench.grid.data import draw
 from bench.measure import throughput
 from bench.measure.trial import Trial
 
@@ -44,21 +40,16 @@ def test_ensemble(trial: Trial) -> None:
 @pytest.mark.work("latency")
 def test_latency(trial: Trial) -> None:
     """One forward from a host array to a host array, the clock read around each call."""
-    _, x, _ = draw(trial.case)
-    backend, weights = trial.backend, cycle(throughput.draw_weights(trial))
-    call = lambda: backend.to_host(backend.forward(next(weights), backend.to_device(x)))  # noqa: E731
-    throughput.measure(trial, call, each_call=True)
+    throughput.latency(trial)
 
 
 @pytest.mark.work("to_device")
 def test_to_device(trial: Trial) -> None:
     """One column of samples from the host to the device. A CPU library may share the memory: then it is no copy."""
-    x = np.zeros((trial.case.batch, 1), trial.case.dtype)
-    throughput.time_rounds(trial, lambda: trial.backend.to_device(x))
+    throughput.to_device(trial)
 
 
 @pytest.mark.work("to_host")
 def test_to_host(trial: Trial) -> None:
     """One column of outputs from the device to the host."""
-    y = trial.backend.to_device(np.zeros((trial.case.batch, 1), trial.case.dtype))
-    throughput.time_rounds(trial, lambda: trial.backend.to_host(y))
+    throughput.to_host(trial)

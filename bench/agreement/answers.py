@@ -6,7 +6,7 @@ the bound. `demand` refuses what is beyond its bound.
 
 from dataclasses import replace
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,10 +41,24 @@ def compare(backend: Backend, params: Params, x: np.ndarray, y: np.ndarray, exac
     """
     on_device = Params(*map(backend.to_device, params))
     loss, grads = backend.loss_and_grads(on_device, backend.samples(x, y))
-    output = backend.to_host(backend.forward(on_device, backend.to_device(x)))
+    output = backend.forward(on_device, backend.to_device(x))
+    demand_kind({"output": output, "loss": loss, **grads._asdict()}, on_device.w1)
+    output = backend.to_host(output)
     found = {name: backend.to_host(value) for name, value in {"loss": loss, **grads._asdict()}.items()}
     checks = {name: check(value, exact.values[name], exact.bounds[name]) for name, value in found.items()}
     return {"output": _check_output(output, exact), **checks, "gradient": check_gradient(found, exact)}
+
+
+def demand_kind(found: dict[str, Any], given: Any) -> None:
+    """Raise Disagreement where a result has another dtype, or lies on another device, than the array `given`.
+
+    The losses of `train` are not asked: a sum over an epoch may be kept wider than its terms.
+    """
+    for name, result in found.items():
+        for what in ("dtype", "device"):
+            is_one, wanted = str(getattr(result, what, "none")), str(getattr(given, what, "none"))
+            if is_one != wanted:
+                raise Disagreement(f"{name} has the {what} {is_one} where {wanted} was given")
 
 
 def check_gradient(found: dict[str, np.ndarray], exact: Reference) -> Check:
@@ -92,6 +106,7 @@ def compare_update(
     wanted, bounds = bound_update(rule, map_arrays(as_float64, state), exact.grads, errors, exact.unit)
     start = map_arrays(lambda array: backend.to_device(array.copy()), state)  # a CPU library may share what it is given
     after, _ = backend.train(start, backend.samples(x, y), rule, Plan(None, len(x), 1), range(1))
+    demand_kind(after.params._asdict(), start.params.w1)
     found = map(backend.to_host, after.params)
     return {name: check(*arrays) for name, *arrays in zip(Params._fields, found, wanted, bounds, strict=True)}
 
@@ -111,11 +126,13 @@ def compare_training(
     start, samples, epochs = rule.init(params), backend.samples(x, y), range(plan.epochs)
     if many:
         other = rule.init(params._replace(w2=-params.w2))
-        networks = map_arrays(backend.to_device, stack_states(np.stack, [other, other, start]))
-        states, losses = backend.train_many(networks, samples, rule, plan, epochs)
+        given = map_arrays(backend.to_device, stack_states(np.stack, [other, other, start]))
+        states, losses = backend.train_many(given, samples, rule, plan, epochs)
         state, losses = map_arrays(itemgetter(-1), states), losses[-1]
     else:
-        state, losses = backend.train(map_arrays(backend.to_device, start), samples, rule, plan, epochs)
+        given = map_arrays(backend.to_device, start)
+        state, losses = backend.train(given, samples, rule, plan, epochs)
+    demand_kind(state.params._asdict(), given.params.w1)
     found = Params(*(as_float64(backend.to_host(p)) for p in state.params))
     exact_start = rule.init(Params(*map(as_float64, params)))
     exact_samples = NumpyBackend().samples(as_float64(x), as_float64(y))

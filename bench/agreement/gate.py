@@ -16,12 +16,12 @@ from bench.agreement.error_bounds import Reference, reference
 from bench.grid.case import RULES, STABLE_RATE, TRAIN_SAMPLES, Case
 from bench.grid.data import MANY_SAMPLES, draw
 from bench.grid.workloads import workload
-from relufit import Adam, Backend, Params, Plan
+from relufit import Adam, Backend, Params, Plan, Samples, State
 from relufit.backends.numpy import NumpyBackend
 from relufit.optim import Optimizer
 
 DISTINCT_SAMPLES = range(1000, 250_001)  # what the gate repeats where the reference over all of N is out of reach
-PARAMETER_SETS = 16  # that timed calls go round
+PARAMETER_SETS = 16  # that timed calls go round; the run continues with sets that are used once
 
 
 def compare(backend: Backend, case: Case, plan: Plan) -> Checks:
@@ -82,15 +82,26 @@ def gate_inputs(case: Case) -> tuple[Params, np.ndarray, np.ndarray, Reference]:
     return params, np.tile(x, (repeats, 1)), np.tile(y, (repeats, 1)), exact(distinct, repeats)
 
 
-@lru_cache(maxsize=2)
-def along_a_run(case: Case) -> list[Params]:
-    """Weights of the case before each of PARAMETER_SETS steps in a row, of Adam on 800 samples; on the host."""
-    params, x, y = draw(replace(case, batch=TRAIN_SAMPLES))
-    backend, plan = NumpyBackend(), Plan(None, TRAIN_SAMPLES, PARAMETER_SETS - 1)
-    samples, states = backend.samples(x, y), [Adam(1e-3).init(params)]
-    for step in range(plan.epochs):
-        states.append(backend.train(states[-1], samples, Adam(1e-3), plan, range(step, step + 1))[0])
-    return [state.params for state in states]
+def along_a_run(case: Case, count: int = PARAMETER_SETS) -> list[Params]:
+    """Weights of the case before each of `count` steps in a row, of Adam on 800 samples; on the host."""
+    return [weights_at(case, number) for number in range(count)]
+
+
+def weights_at(case: Case, number: int) -> Params:
+    """The weights after so many of these steps; the run is trained as far as it is needed, for all batch sizes."""
+    backend, samples, states = _run(replace(inputs_of(case), batch=TRAIN_SAMPLES))
+    while len(states) <= number:
+        plan = Plan(None, len(samples), 1)
+        states.append(backend.train(states[-1], samples, Adam(1e-3), plan, range(1))[0])
+    return states[number].params
+
+
+@lru_cache(maxsize=4)
+def _run(case: Case) -> tuple[NumpyBackend, Samples, list[State]]:
+    """A run of the case: what trains it, on what, and its states so far, to which later ones are added."""
+    params, x, y = draw(case)
+    backend = NumpyBackend()
+    return backend, backend.samples(x, y), [Adam(1e-3).init(params)]
 
 
 def distinct_samples(samples: int) -> int:

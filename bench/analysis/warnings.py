@@ -74,6 +74,18 @@ def threads(run: Run, case: dict[str, Any]) -> Note | None:
     return Note("threads not as asked", f"{used:.2g} cores at work, {asked} asked") if is_above else None
 
 
+def busy_beside(run: Run, case: dict[str, Any]) -> Note | None:
+    """A thread of the run's own process was at work while nothing was timed, just before the rounds."""
+    cores = case["cores_idle"]
+    loaded = [name for name, state in run.header["backends"].items() if not state.get("reason")]
+    names = ", ".join(loaded[:6]) + (", ..." if len(loaded) > 6 else "")
+    detail = (
+        f"a thread of this process ran beside the rounds, on {cores:.2g} cores, left by a backend that was loaded "
+        f"before ({names}), --isolate gives each a process of its own"
+    )
+    return Note("thread beside", detail) if cores > OWN_CORES else None
+
+
 def noisy(run: Run, case: dict[str, Any]) -> Note | None:
     """The rounds spread widely."""
     low, median, high = np.quantile(case["seconds"], (0.25, 0.5, 0.75))
@@ -144,6 +156,6 @@ def _is_long(case: dict[str, Any], cores: float = 1.0) -> bool:
 Rule = Callable[[Run, dict[str, Any]], Note | None]
 GRAVE: tuple[Rule, ...] = (unsynchronized, tf32, threads)
 OF_ROUNDS: tuple[Rule, ...] = (
-    unsynchronized, threads, throttled, shared_gpu, loaded, drifting, noisy, too_short, page_faults,
+    unsynchronized, threads, busy_beside, throttled, shared_gpu, loaded, drifting, noisy, too_short, page_faults,
 )  # fmt: skip
 OF_ALL: tuple[Rule, ...] = (tf32, subnormals)

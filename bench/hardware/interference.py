@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 
 import psutil
 
+IDLE_SECONDS, IDLE_LOOKS = 3e-3, 4
+IDLE_CORES = 0.1  # below it nothing runs: waking up takes some time too
+AVERAGES, FAULTS = ("cores_used", "cores_of_others", "cores_stolen", "throttled_share"), "minor_faults_per_call"
 CPU_STAT = Path("/sys/fs/cgroup/cpu.stat")
 
 
@@ -42,8 +45,32 @@ def between(before: Reading, after: Reading, calls: int) -> dict[str, Any]:
         "cores_of_others": max(0.0, busy - own) / wall,
         "cores_stolen": max(0.0, stolen) / wall,  # some hosts take it back
         "throttled_share": throttled / wall,
-        "minor_faults_per_call": faults,
+        FAULTS: faults,
     }
+
+
+def together(stretches: list[tuple[Reading, Reading]], calls: int) -> dict[str, Any]:
+    """The same for several stretches of time, each between two readings, with `calls` calls in all of them."""
+    parts = [between(before, after, calls) for before, after in stretches]
+    watched, faults = sum(part["watched_seconds"] for part in parts), [part[FAULTS] for part in parts]
+    cores = {name: sum(part[name] * part["watched_seconds"] for part in parts) / watched for name in AVERAGES}
+    return {"watched_seconds": watched, **cores, FAULTS: None if None in faults else sum(faults)}
+
+
+def idle_cores() -> float:
+    """Cores that this process uses while it asks for nothing: those of threads that somebody has left running.
+
+    The least of IDLE_LOOKS looks, each a few milliseconds: a library's own threads wait actively for a moment after a
+    call. Ends at the first look that sees nothing.
+    """
+    least = float("inf")
+    for _ in range(IDLE_LOOKS):
+        wall, own = time.perf_counter(), time.process_time()
+        time.sleep(IDLE_SECONDS)
+        least = min(least, (time.process_time() - own) / max(time.perf_counter() - wall, 1e-9))
+        if least < IDLE_CORES:
+            break
+    return least
 
 
 def minor_faults() -> int | None:

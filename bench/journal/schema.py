@@ -193,11 +193,13 @@ MEASURED: dict[str, Field] = {
     "agreement": _table(),  # each quantity a CHECK
     **dict.fromkeys(("device", "algorithm", "order", "reason", "method"), TEXT),
     **dict.fromkeys(("minor_faults_per_call", "peak_bytes", "load_average", "kernels_per_step", "cores_used"), NUMBER),
+    "cores_idle": NUMBER,
     **dict.fromkeys(("subnormals", "pairs", "asymptotic_mse"), NUMBER),
     **dict.fromkeys(("cores_of_others", "cores_stolen", "throttled_share"), DIFFERENCE),
     **dict.fromkeys(("build_seconds", "first_call_seconds", "read_back_seconds"), DURATION),
     **dict.fromkeys(("watched_seconds", "budget_seconds"), DURATION),
     **dict.fromkeys(("iterations", "steps"), _number(least=1)),
+    "fresh_seconds": _list(limit=SECONDS_LIMIT, or_nan=False),  # of calls on inputs never used before, one a round
     "seconds": _list(1, least=LEAST_SECONDS, limit=SECONDS_LIMIT, or_nan=False),
     "device_seconds": _list(1, limit=SECONDS_LIMIT, or_nan=False),
     "train_seconds": _list(limit=SECONDS_LIMIT, or_nan=False),

@@ -50,6 +50,18 @@ class Disagreement(RelufitError):
     status = Status.DISAGREES
 
 
+class Unsound(RelufitError):
+    """A time that is not what it claims to be; the message is the reason that the tables give."""
+
+    status = Status.UNSOUND
+
+
+class Diverging(RelufitError):
+    """A loss or an error became nan, inf or larger than relufit.fits.DIVERGED_LOSS."""
+
+    status = Status.DIVERGED
+
+
 def row(case: Case, backend: str, number: int = 0) -> dict[str, Any]:
     """The first fields of a case's line, whatever its status; usual values and the first pass are left out."""
     return {"kind": "case", "backend": backend, "at": round(time.time()), "pass": number or None, **case.unusual}

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 from bench.grid.case import Case
@@ -69,6 +70,7 @@ class Search:
         backend = backends.load(name)
         rounds = timing.Rounds(timing.synchronized_clock(backend))
         trial = Trial(case, backend, rounds, self.journal.write, BLOCK_SECONDS, self.past, number=number)
+        trial.max_noise = inf  # there are other blocks
         try:
             with backend.pinned():
                 demand_support(trial)

@@ -15,7 +15,7 @@ from bench.agreement import answers, error_bounds, gate
 from bench.grid.case import ALONE, Case
 from bench.grid.data import draw
 from bench.hardware import interference
-from bench.journal.status import Status
+from bench.journal.status import Diverging
 from bench.measure.trial import Trial, count_subnormals
 from relufit import Backend, Params, Samples, State, backprop, draw_plan, init_params, sample, split, targets, theory
 from relufit.fits import DIVERGED_LOSS, Problem, errors_against, first_divergence
@@ -30,12 +30,6 @@ ENDLESS = 10**9  # iterations: the seconds end it before
 GROWTH = 4  # a slice has at most a quarter of the epochs done so far, which sets the distance of the looks
 APART = 1.1  # least ratio of the seconds at a look at L-BFGS to those at the look before
 ROUNDS = 7  # most solves of the spline within its seconds
-
-
-class Diverging(Exception):
-    """A loss or an error became nan, inf or larger than relufit.fits.DIVERGED_LOSS."""
-
-    status = Status.DIVERGED
 
 
 Curves = dict[str, list[float]]  # what was seen: a value at each look

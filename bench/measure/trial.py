@@ -24,6 +24,7 @@ from relufit import Backend, Plan, RelufitError, draw_plan
 CALL_SECONDS_LIMIT = 10.0  # a gradient that would take longer is skipped
 FREE_SHARE = 0.9  # of the free memory, that a case may need
 MOST_NETWORKS = 132  # the most that a backend without its own `train_many` is asked to train
+MAX_NOISE = 0.03
 STEPS_PER_CALL = {800: 8}  # full-batch steps inside one call of train, where a step is short
 
 Write = Callable[[dict[str, Any]], None]  # appends a row to the journal
@@ -66,6 +67,8 @@ class Trial:
     past: Past = field(default_factory=Past)
     round_seconds: float = ROUND_SECONDS
     number: int = 0  # of the pass
+    max_noise: float = MAX_NOISE  # half the width of the median's interval, relative, at which sampling ends
+    hand_over: Callable[[list[float], int], None] = lambda seconds, iterations: None  # the rounds, to who shows them
     checks: Checks = field(default_factory=dict)
     noted: dict[str, float] = field(default_factory=dict)  # for the row: build_seconds, first_call_seconds, ...
 

@@ -20,6 +20,9 @@ RECIPES: dict[str, tuple[str, str]] = {  # name -> ("module:Class", the library 
     "sklearn-recipe": ("bench.recipes.sklearn_mlp:SklearnRecipe", "sklearn"),
     "torch-recipe": ("bench.recipes.torch_loop:TorchRecipe", "torch"),
 }
+# Recipes that are no slower for weights seen before because they remember results, but because they keep what people
+# build once, and the harness, whose weights are values, would have them build for each set: the framework's model.
+KEEP_MODELS = frozenset({"sklearn-recipe", "torch-recipe"})
 
 
 def known_names() -> list[str]:

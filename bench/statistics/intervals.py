@@ -34,6 +34,12 @@ def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
     return (median, float(ordered[k - 1]), float(ordered[-k])) if k else (median, np.nan, np.nan)
 
 
+def half_width(values: Sequence[float]) -> float:
+    """Half the width of the median's interval, relative to the median; inf where too few values give no interval."""
+    median, low, high = median_interval(values)
+    return (high - low) / 2 / median if high >= low else np.inf
+
+
 @lru_cache
 def _outermost(count: int) -> int:
     """The least k whose tail P(X <= k) exceeds 2.5 %: the k-th smallest value leaves out no more than that."""

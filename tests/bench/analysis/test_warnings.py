@@ -14,6 +14,7 @@ from trials import make
 from bench.analysis import throughput, warnings
 from bench.analysis.frames import Run, read
 from bench.grid.case import Case
+from bench.journal.status import Unsound
 from bench.measure import throughput as measuring
 from bench.measure import timing
 from bench.reporting import throughput_tables
@@ -46,6 +47,7 @@ ONE_THREAD = {"settings": {"threads": 1}}
         ("unsynchronized", {}, {"read_back_seconds": 5e-3}),
         ("TF32", TF32, {}),
         ("threads not as asked", ONE_THREAD, {**WATCHED, "cores_used": 1.9}),
+        ("thread beside", {}, {"cores_idle": 0.9}),
         ("throttled", {}, {**WATCHED, "throttled_share": 0.2}),
         ("throttled", {}, {"gpu": {"throttled": "software power cap"}}),
         ("shared GPU", {}, {"gpu": {"processes": 2}}),
@@ -68,6 +70,7 @@ def test_each_is_said(tmp_path: Path, word: str, header: dict[str, Any], fields:
     [
         ({}, {}),
         ({}, {"read_back_seconds": 2e-3}),
+        ({}, {"cores_idle": 0.1}),
         (TF32, {"dtype": "float64"}),
         (ONE_THREAD, {**WATCHED, "cores_used": 1.02}),
         (ONE_THREAD, {**WATCHED, "cores_used": 2.0, "watched_seconds": 0.02}),  # two ticks of the counters
@@ -164,12 +167,14 @@ def test_a_backend_that_forgets_to_synchronize_is_found(asynchronous: Asynchrono
     run, lines = make(Case("gradient", 20, 4), asynchronous)
     params, samples = measuring.draw_samples(run)
     call = lambda: asynchronous.loss_and_grads(params, samples)  # noqa: E731
-    clock = timing.synchronized_clock(asynchronous)
-    # The fixture of pytest-benchmark is not at hand here: what it would have measured.
-    run.benchmark.seconds = min(timing.seconds_per_call(call, clock, 1) for _ in range(5))  # type: ignore[attr-defined]
+    if not asynchronous.synchronizes:
+        with pytest.raises(Unsound, match=r"unsynchronized: .* times as long when results are read back"):
+            measuring.time_rounds(run, call)
+        assert not lines
+        return
     measuring.time_rounds(run, call)
     words = seen(tmp_path, read_back_seconds=lines[0]["read_back_seconds"], seconds=lines[0]["seconds"])
-    assert ("unsynchronized" in words) == (not asynchronous.synchronizes)
+    assert "unsynchronized" not in words
 
 
 def test_a_sleep_of_known_length_is_measured() -> None:

@@ -44,9 +44,11 @@ def test_the_first_call_is_measured_apart_before_the_gate(monkeypatch: pytest.Mo
     assert line["agreement"]
 
 
-def test_a_timed_gradient_teaches_the_pace() -> None:
+def test_a_timed_gradient_teaches_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """A timed gradient sets the pace that the next size is judged by."""
-    run, _ = make(Case("scaling", 20, 4), Slow())
+    backend = Slow()
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: backend.now)
+    run, _ = make(Case("scaling", 20, 4), backend)
     params, samples = throughput.draw_samples(run)
     throughput.measure(run, lambda: run.backend.loss_and_grads(params, samples))
     with pytest.raises(Unsuitable, match="about 50 s a call"):

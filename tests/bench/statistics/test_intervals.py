@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bench.statistics.intervals import Comparison, compare_groups, compare_pairs, holm, median_interval
+from bench.statistics.intervals import Comparison, compare_groups, compare_pairs, half_width, holm, median_interval
 
 MARGIN = 0.05
 BLOCKS, TIMES = 12, 400
@@ -109,6 +109,27 @@ def test_the_interval_covers_the_median(rounds: int, draw: str) -> None:
     assert 0.935 < inside / 2000 <= 1
     if rounds >= 20:
         assert inside / 2000 < 0.985  # and it is no wider than it must be
+
+
+@pytest.mark.parametrize("scale", [0.02, 0.05, 0.1, 0.2])
+@pytest.mark.parametrize("draw", ["normal", "lognormal", "exponential"])
+def test_the_interval_covers_where_sampling_ends_when_it_is_narrow(scale: float, draw: str) -> None:
+    """To look at 25, 50 and 100 rounds and end at a narrow interval leaves its coverage at 95 %, to sampling error."""
+    rng, inside, looks = np.random.default_rng(0), 0, (25, 50, 100)
+    true = 1 + scale * {"normal": 0.0, "lognormal": 1.0, "exponential": np.log(2)}[draw]
+    for _ in range(1000):
+        rounds = (1 + scale * getattr(rng, draw)(size=looks[-1])).tolist()
+        seen = next((rounds[:look] for look in looks if half_width(rounds[:look]) <= 0.03), rounds)
+        _, low, high = median_interval(seen)
+        inside += low <= true <= high
+    assert 0.93 < inside / 1000 < 0.985
+
+
+def test_half_the_width_is_relative_to_the_median() -> None:
+    """Half of the interval over the median; without an interval it is infinite."""
+    assert half_width([3, 1, 2, 6, 5, 4]) == pytest.approx(2.5 / 3.5)
+    assert half_width([1, 1, 1, 1, 1, 1]) == 0
+    assert half_width([1, 2, 3]) == np.inf
 
 
 def test_the_interval_is_made_of_values() -> None:
