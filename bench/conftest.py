@@ -25,7 +25,7 @@ from bench.journal.status import Status, row, status_of
 from bench.journal.writer import RESULTS
 from bench.measure import isolation, timing
 from bench.measure.backends import has_failed, load_or_skip, unavailable
-from bench.measure.session import QUICK_SECONDS, Budget, Key, Session
+from bench.measure.session import QUICK_SECONDS, Budget, Key, Session, measure_ceilings_again
 from bench.measure.trial import Trial, Unsuitable, demand_support
 from relufit import Backend, RelufitError
 
@@ -132,9 +132,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """A run that has nothing left to do has ended well."""
-    if session.config.stash[SESSION].nothing_left and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+    """A run that has nothing left to do has ended well; of one that has measured, the ceilings are measured again."""
+    run = session.config.stash[SESSION]
+    if run.nothing_left and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
         session.exitstatus = pytest.ExitCode.OK
+    # With --isolate the process that watches does it, once for all.
+    has_ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not run.option.isolate
+    if has_ended and run.journal is not None and not run.nothing_left:
+        measure_ceilings_again(run.journal, run.names, run.option.threads)
 
 
 @pytest.fixture(scope="session")

@@ -72,15 +72,15 @@ def two_runs(new: Run, old: Run) -> Changes:
     found: list[Found] = []
     for key in (key for key in rows if key in others):
         a, b = _scaled(rows, key, away), _scaled(others, key, away)
-        sound = _unsound(new, rows[key]) or _unsound(old, others[key])
-        pair = Pair(compare_groups(a, b, MARGIN), unsound=sound) if a and b else None
+        load = _under_load((new, rows[key]), (old, others[key]))
+        pair = Pair(compare_groups(a, b, MARGIN), load=load) if a and b else None
         if pair is not None or rows[key]["status"] in statuses(failed=True):
             found.append((rows[key], others[key], pair))
     least, because = _control([pair.comparison.ratio for *_, pair in found if pair is not None])
     for place, (row, other, pair) in enumerate(found):
         if pair is not None:
             limit = max((least, because), resolution(new, row), key=itemgetter(0))
-            found[place] = (row, other, Pair(pair.comparison, *limit, pair.unsound))
+            found[place] = (row, other, Pair(pair.comparison, *limit, pair.load))
     return Changes(_judged(found), away, least, because, _only(rows, others), _only(others, rows))
 
 
@@ -185,13 +185,13 @@ def _in_one_run(run: Run, a: Row, b: Row) -> Pair | None:
     """Compare the passes that both rows have; where they are too few, the rounds, with room for drift."""
     if not a["status"] == b["status"] == Status.OK:
         return None
-    unsound, blocks, others = _unsound(run, a) or _unsound(run, b), _blocks(a), _blocks(b)
+    load, blocks, others = _under_load((run, a), (run, b)), _blocks(a), _blocks(b)
     shared = sorted(blocks.keys() & others.keys())
     if len(shared) >= LEAST_BLOCKS:
         found = compare_pairs([blocks[n] for n in shared], [others[n] for n in shared], MARGIN)
-        return Pair(found, *resolution(run, a), unsound)
+        return Pair(found, *resolution(run, a), load)
     found = compare_groups(_rounds(a), _rounds(b), MARGIN)
-    return Pair(found, DRIFT, f"by which a machine may drift within a pass: --passes {USUAL_PASSES}", unsound)
+    return Pair(found, DRIFT, f"by which a machine may drift within a pass: --passes {USUAL_PASSES}", load)
 
 
 def _scaled(rows: Rows, key: tuple[Any, ...], by_baseline: bool) -> list[float]:
@@ -222,9 +222,10 @@ def _control(ratios: list[float]) -> tuple[float, str]:
     return least, f"by which most cases changed: the median one is {np.exp(np.median(logs)):.3g} times as fast"
 
 
-def _unsound(run: Run, row: Row) -> str:
-    """Why the time of a row is not to be trusted; empty where it is."""
-    return warnings.in_words(warnings.grave(run, row))
+def _under_load(*sides: tuple[Run, Row]) -> str:
+    """What else was running while the rows were measured, and whose time it concerns; empty where nothing was."""
+    loads = {row["backend"]: warnings.in_words(warnings.under_load(run.header, row)) for run, row in sides}
+    return warnings.SEPARATOR.join(f"{name}: {load}" for name, load in loads.items() if load)
 
 
 def _judged(found: Sequence[Found]) -> pd.DataFrame:
@@ -239,7 +240,7 @@ def _judged(found: Sequence[Found]) -> pd.DataFrame:
         else:
             verdict = next(verdicts)
         ratio, low, high, *_, blocks = pair.comparison
-        detail = pair.unsound or pair.because
+        detail = pair.load or pair.because
         failed = row["status"] in statuses(failed=True) and other["status"] == Status.OK
         case = [row[name] for name in CASE_FIELDS]
         times = [_microseconds(row), _microseconds(other), ratio, low, high, blocks]

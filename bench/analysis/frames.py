@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.analysis import warnings
 from bench.grid import sweep as sweeps
 from bench.grid.sweep import Sweep
 from bench.journal.reader import Complain, read_rows
@@ -125,9 +126,12 @@ def name_of(path: Path) -> str:
 
 
 def read(path: Path, complain: Complain = lambda text: None) -> Run:
-    """Read one journal. Raises RelufitError where the file cannot be read at all."""
+    """Read one journal; rows whose time is not what it claims to be are UNSOUND from here on.
+
+    Raises RelufitError where the file cannot be read at all.
+    """
     header, rows = read_rows(path, complain)
-    return Run(path, header, pd.DataFrame(rows))
+    return Run(path, header, pd.DataFrame([warnings.judged(header, row) for row in rows]))
 
 
 def in_order(run: Run) -> list[str]:

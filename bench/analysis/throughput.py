@@ -40,8 +40,7 @@ def throughput(run: Run) -> pd.DataFrame:
     peer = _beside(frame, frame.baseline.where(frame.baseline != BASELINE, BASELINE_PEER))
     frame["baseline_over_recipe"] = (base.median_us / peer.median_us).mask(frame.baseline != BASELINE)
     slower = base.low_us.fillna(base.median_us) > SLOWER_BY * peer.high_us.fillna(peer.median_us)
-    untrue = frame.grave.astype(bool) | base.grave.fillna(False).astype(bool)
-    frame["times_faster_than_baseline"] = (base.median_us / frame.median_us).mask(slower | untrue)
+    frame["times_faster_than_baseline"] = (base.median_us / frame.median_us).mask(slower)
     return frame
 
 
@@ -75,13 +74,13 @@ def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
         # Share of the wall time in which the device waited for the host.
         "launch_bound_share": float(np.maximum(0.0, 1 - device / median)),
         "samples_per_second": case["batch"] * steps / median if timed else np.nan,
-        **roofline.shares(run, case, median / steps),
+        **roofline.shares(run.header, case, median / steps),
         "error_share_of_bound": worst_share(case["agreement"]),
         "gradient_error": case["agreement"].get("gradient", {}).get("error", np.nan) if timed else np.nan,
         "rounds": len(case["seconds"]) if timed else 0,
         "calls_per_round": case["iterations"],
-        "unsound": warnings.in_words(warnings.notes(run, case)),
-        "grave": bool(timed and warnings.grave(run, case)),
+        "unsound": warnings.in_words(warnings.notes(run.header, case)),
+        "under_load": warnings.in_words(warnings.under_load(run.header, case)),
     }
 
 
@@ -103,7 +102,7 @@ def _backward(frame: pd.DataFrame) -> pd.DataFrame:
         **dict.fromkeys(NOT_SUBTRACTED, np.nan),
         status=np.where(gradient.status == Status.OK, forward.status, gradient.status),
         unsound=(gradient.unsound + warnings.SEPARATOR + forward.unsound).str.strip(warnings.SEPARATOR),
-        grave=gradient.grave | forward.grave,
+        under_load=(gradient.under_load + warnings.SEPARATOR + forward.under_load).str.strip(warnings.SEPARATOR),
     )
     rows["samples_per_second"] = rows.index.get_level_values("batch") / rows.median_us * 1e6
     return rows.reset_index()[frame.columns]

@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.journal import reader, resume
 from bench.journal.status import Status
 from bench.journal.writer import Journal, in_flight_file
-from bench.measure.session import Session
+from bench.measure.session import Session, measure_ceilings_again
 from relufit.memory import free_bytes
 
 CASE_SECONDS, POLL_SECONDS, KILL_SECONDS = 120.0, 0.2, 5.0
@@ -63,6 +63,9 @@ def run_each(arguments: list[str], session: Session, say: Say) -> int:
         if journal is not None:
             with closing(Journal.resume(journal)) as opened:
                 opened.write({"kind": "backend", "backend": name, "reason": reason})
+    if journal is not None:
+        with closing(Journal.resume(journal)) as opened:
+            measure_ceilings_again(opened, [], session.option.threads)  # of the host: nothing is loaded here
     for text in resume.ended_badly(journal) if journal is not None else ():
         say(text)
     return worst

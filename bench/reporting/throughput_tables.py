@@ -169,7 +169,7 @@ THROUGHPUT = TableSpec(
     "work batch hidden dtype optimizer backend device algorithm samples status median_us low_us high_us device_us "
     "launch_bound_share kernels_per_step gpu_watts gpu_sm_mhz gpu_throttled samples_per_second share_of_roof "
     "share_of_copy error_share_of_bound gradient_error rounds calls_per_round minor_faults_per_call build_seconds "
-    "first_call_seconds order unsound grave reason baseline baseline_over_recipe times_faster_than_baseline",
+    "first_call_seconds order unsound under_load reason baseline baseline_over_recipe times_faster_than_baseline",
     lay_out=lay_out_throughput,
 )
 SCALING = TableSpec(

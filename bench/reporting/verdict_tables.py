@@ -23,9 +23,9 @@ VERDICTS_NOTE = Words("""FASTER and SLOWER: by a rank test over passes that alte
 correction), and by more than the machine can tell apart. SAME: seen to differ by less than 5 %, at the same level. All
 else is UNSURE: *drift* where the difference is smaller than what the machine itself may change by (50 % within a single
 pass; `--passes 12` resolves more), *wide* where the interval holds 1, *few* where there are too few rounds for an
-interval, *weak* where their ranks are not evidence enough in a table of its length, *unsound* where a time is not of
-what it claims to be. The .csv has each reason. Behind each word: how many times faster the row is, with its 95 %
-interval.""")
+interval, *weak* where their ranks are not evidence enough in a table of its length, *loaded* where something else was
+running while one of the two was measured. The .csv has each reason. Behind each word: how many times faster the row is,
+with its 95 % interval.""")
 
 
 def with_reasons(frame: pd.DataFrame) -> pd.DataFrame:
