@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     add("which", nargs="*", metavar="A B", help="two backends of one run, or two runs (names or files)")
     add("--run", help="the run of the two backends (default: the newest)")
+    add("--baseline", metavar="NAME", help="of runs of two machines: ratios to this backend (default: torch's)")
     add("--aa", action="store_true", help="measure each backend against itself first")
     add("--fail-on", type=_limit, metavar="slower:5%", help="exit code 1 where A is SLOWER by so much, or failed")
     add("--results", type=Path, default=RESULTS, help="folder with raw/ (default: results)")
@@ -46,7 +47,7 @@ def _compare(options: argparse.Namespace, say: Complain) -> int:
     if len(options.which) != 2:
         raise RelufitError("bench.compare takes two backends or two runs: python -m bench.compare A B")
     a, b = options.which
-    frame = terminal.show_comparison(options.results, a, b, options.run, say)
+    frame = terminal.show_comparison(options.results, a, b, options.run, options.baseline, say)
     worse = [] if options.fail_on is None else verdict_tables.worse(frame, options.fail_on)
     for text in worse:
         say(text)

@@ -3,6 +3,7 @@
 python -m bench.report                      the newest run of each machine and setting
 python -m bench.report --run NAME ...       these runs
 python -m bench.report --against NAME       and what has changed since this older run
+python -m bench.report --baseline NAME      ratios and verdicts to this backend
 python -m bench.report --format parquet,latex     the tables in these formats too, beside Markdown and CSV
 
 Everything it writes is made again from results/raw alone: the same journals give the same bytes.
@@ -27,21 +28,27 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder with raw/ (default: results)")
     parser.add_argument("--format", default=",".join(USUAL), help=formats)
     parser.add_argument("--against", metavar="NAME", help="compare each of these runs with this older one")
+    parser.add_argument("--baseline", metavar="NAME", help="backend that ratios and verdicts are to; default: torch's")
     options = parser.parse_args(arguments)
     try:
-        report(options.results, options.run, options.format.split(","), options.against)
+        report(options.results, options.run, options.format.split(","), options.against, options.baseline)
     except RelufitError as error:
         print(f"bench.report: {error}", file=sys.stderr)
         sys.exit(2)
 
 
 def report(
-    results: Path, names: list[str] | None = None, formats: Sequence[str] = USUAL, against: str | None = None
+    results: Path,
+    names: list[str] | None = None,
+    formats: Sequence[str] = USUAL,
+    against: str | None = None,
+    baseline: str | None = None,
 ) -> None:
     """Write tables, figures and page under `results`, and print the main table of each run."""
     from bench.reporting import page  # here, since `--help` needs neither pandas, nor scipy, nor matplotlib
 
-    page.report(results, names, formats, against, lambda text: print(f"bench.report: {text}", file=sys.stderr))
+    say = lambda text: print(f"bench.report: {text}", file=sys.stderr)  # noqa: E731
+    page.report(results, names, formats, against, baseline, say)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bench.analysis import warnings
+from bench.analysis import spread, warnings
 from bench.analysis.frames import Run, in_order, matching
-from bench.analysis.throughput import BASELINES
+from bench.analysis.throughput import baselines
 from bench.grid.workloads import named
 from bench.journal.schema import CASE_FIELDS
 from bench.journal.status import Status, statuses
@@ -20,7 +20,7 @@ from bench.statistics.intervals import Comparison, compare_groups, compare_pairs
 from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN, Pair, Verdict, judge
 
 COLUMNS = ("a", "b", *CASE_FIELDS, "a_us", "b_us", "times_faster", "low", "high", "blocks", "verdict", "kind",
-           "least", "p_different", "detail", "failed")  # fmt: skip
+           "a_load", "b_load", "least", "p_different", "detail", "failed")  # fmt: skip
 USUAL_PASSES = 12  # the number of passes that a run to be compared should have
 CONTROLS = 8  # the number of cases from which on a table says how much the machine itself has changed
 NOTHING = Pair(Comparison(*(float("nan"),) * 3, 1.0, 1.0, 0), float("nan"))  # a row without a time
@@ -57,7 +57,7 @@ def against_baseline(run: Run) -> pd.DataFrame:
     rows, places = _rows(run), in_order(run)
     found: dict[tuple[Any, ...], list[Found]] = {}
     for (name, *case), row in sorted(rows.items(), key=lambda item: places.index(item[0][0])):
-        base = BASELINES.get(row["device"], "")
+        base = baselines(run).get(row["device"], "")
         other = rows.get((base, *case))
         if other is not None and name != base and Status.OK in (row["status"], other["status"]):
             table = tuple(row[column] for column in TABLE)
@@ -69,10 +69,11 @@ def two_runs(new: Run, old: Run) -> Changes:
     """Each backend's cases of a run against those of an older one."""
     rows, others = _rows(new), _rows(old)
     away = new.path.parent.name != old.path.parent.name
+    bases = baselines(new, old) if away else None
     found: list[Found] = []
     for key in (key for key in rows if key in others):
-        a, b = _scaled(rows, key, away), _scaled(others, key, away)
-        load = _under_load((new, rows[key]), (old, others[key]))
+        a, b = _scaled(rows, key, bases), _scaled(others, key, bases)
+        load = _under_load(rows[key], others[key])
         pair = Pair(compare_groups(a, b, MARGIN), load=load) if a and b else None
         if pair is not None or rows[key]["status"] in statuses(failed=True):
             found.append((rows[key], others[key], pair))
@@ -158,9 +159,10 @@ def disagrees(run: Run) -> bool:
 
 
 def _rows(run: Run) -> Rows:
-    """The rows of a run that have a time or should have one, by backend and case."""
+    """The rows of a run that have a time or should have one, by backend and case; `load`: what was running besides."""
     timed = run.cases[run.cases.work.isin(named(timed=True))].to_dict("records")
-    return {(row["backend"], *(row[name] for name in CASE_FIELDS)): row for row in timed}
+    rows = [{**row, "load": warnings.details(warnings.under_load(run.header, row))} for row in timed]
+    return {(row["backend"], *(row[name] for name in CASE_FIELDS)): row for row in rows}
 
 
 def _only(rows: Rows, others: Rows) -> Only:
@@ -185,24 +187,34 @@ def _in_one_run(run: Run, a: Row, b: Row) -> Pair | None:
     """Compare the passes that both rows have; where they are too few, the rounds, with room for drift."""
     if not a["status"] == b["status"] == Status.OK:
         return None
-    load, blocks, others = _under_load((run, a), (run, b)), _blocks(a), _blocks(b)
+    load, blocks, others = _under_load(a, b), _blocks(a), _blocks(b)
     shared = sorted(blocks.keys() & others.keys())
     if len(shared) >= LEAST_BLOCKS:
         found = compare_pairs([blocks[n] for n in shared], [others[n] for n in shared], MARGIN)
-        return Pair(found, *resolution(run, a), load)
+        return Pair(_widened(found, spread.ratios(run, a, b)), *resolution(run, a), load)
     found = compare_groups(_rounds(a), _rounds(b), MARGIN)
+    by_pass = [others[number] / blocks[number] for number in shared]
+    found = _widened(found, [*by_pass, *spread.ratios(run, a, b)])
     return Pair(found, DRIFT, f"by which a machine may drift within a pass: --passes {USUAL_PASSES}", load)
 
 
-def _scaled(rows: Rows, key: tuple[Any, ...], by_baseline: bool) -> list[float]:
-    """The blocks of a row, or its rounds where blocks are few; `by_baseline` over the median of its baseline."""
+def _widened(found: Comparison, ratios: list[float]) -> Comparison:
+    """The comparison with an interval that holds what each pass or other run has given; without one where it has none.
+
+    What changes from run to run is often more than what changes within one.
+    """
+    return found._replace(low=min(found.low, *ratios), high=max(found.high, *ratios)) if ratios else found
+
+
+def _scaled(rows: Rows, key: tuple[Any, ...], bases: dict[str, str] | None) -> list[float]:
+    """The blocks of a row, or its rounds where blocks are few; over the median of its baseline, if `bases` say one."""
     row = rows[key]
     if row["status"] != Status.OK:
         return []
     seconds = list(_blocks(row).values()) if len(row["passes"]) >= LEAST_BLOCKS else _rounds(row)
-    if not by_baseline:
+    if bases is None:
         return seconds
-    base = rows.get((BASELINES.get(row["device"], ""), *key[1:]))
+    base = rows.get((bases.get(row["device"], ""), *key[1:]))
     if base is None or base["status"] != Status.OK or base is row:
         return []
     return [second / float(np.median(_rounds(base))) for second in seconds]
@@ -222,10 +234,9 @@ def _control(ratios: list[float]) -> tuple[float, str]:
     return least, f"by which most cases changed: the median one is {np.exp(np.median(logs)):.3g} times as fast"
 
 
-def _under_load(*sides: tuple[Run, Row]) -> str:
+def _under_load(*sides: Row) -> str:
     """What else was running while the rows were measured, and whose time it concerns; empty where nothing was."""
-    loads = {row["backend"]: warnings.in_words(warnings.under_load(run.header, row)) for run, row in sides}
-    return warnings.SEPARATOR.join(f"{name}: {load}" for name, load in loads.items() if load)
+    return warnings.SEPARATOR.join(f"{row['backend']}: {row['load']}" for row in sides if row["load"])
 
 
 def _judged(found: Sequence[Found]) -> pd.DataFrame:
@@ -244,8 +255,8 @@ def _judged(found: Sequence[Found]) -> pd.DataFrame:
         failed = row["status"] in statuses(failed=True) and other["status"] == Status.OK
         case = [row[name] for name in CASE_FIELDS]
         times = [_microseconds(row), _microseconds(other), ratio, low, high, blocks]
-        judged = [verdict.word, verdict.kind, pair.least, verdict.p_different, detail, failed]
-        rows.append([row["backend"], other["backend"], *case, *times, *judged])
+        judged = [verdict.word, verdict.kind, row["load"], other["load"], pair.least, verdict.p_different]
+        rows.append([row["backend"], other["backend"], *case, *times, *judged, detail, failed])
     return pd.DataFrame(rows, columns=[*COLUMNS])
 
 

@@ -85,6 +85,11 @@ def in_words(found: list[Note]) -> str:
     return SEPARATOR.join(f"{note.word}: {note.detail} ({REMEDIES[note.word]})" for note in found)
 
 
+def details(found: list[Note]) -> str:
+    """What was seen, without the word of it and what to do: "other processes had 0.8 cores"."""
+    return SEPARATOR.join(note.detail for note in found)
+
+
 def words(text: str) -> list[str]:
     """The first words of such a cell: ["noisy", "drifting"]."""
     return [part.partition(":")[0] for part in text.split(SEPARATOR) if part]

@@ -82,6 +82,17 @@ def read_lines(path: Path, complain: Complain = lambda text: None) -> tuple[dict
     return {**header, "backends": {**joined, **header["backends"]}}, cases
 
 
+def read_first_line(path: Path) -> dict[str, Any]:
+    """The header of a journal without its cases; an empty one where the first line does not describe a run."""
+    opened: Callable[..., Any] = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rb") as file:
+            value = json.loads(file.readline())
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError):
+        value = None
+    return read_header(value if isinstance(value, dict) and value.get("kind") == "run" else {})
+
+
 def _with_higher_ceilings(header: dict[str, Any], again: dict[str, Any]) -> dict[str, Any]:
     """The first line with the higher one of each rate: what a load held back at one time is lower than the ceiling."""
     ceilings, device = header["ceilings"], header["device_ceilings"]

@@ -34,6 +34,12 @@ def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
     return (median, float(ordered[k - 1]), float(ordered[-k])) if k else (median, np.nan, np.nan)
 
 
+def reach(values: Sequence[float]) -> tuple[float, float, float]:
+    """Median and its interval; of fewer values than an interval needs, the least and the largest of them."""
+    median, low, high = median_interval(values)
+    return (median, low, high) if np.isfinite(low) else (median, min(values), max(values))
+
+
 @lru_cache
 def _outermost(count: int) -> int:
     """The least k whose tail P(X <= k) exceeds 2.5 %: the k-th smallest value leaves out no more than that."""
