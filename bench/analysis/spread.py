@@ -30,17 +30,17 @@ class Spread(NamedTuple):
 
 
 def spread(run: Run, row: Row) -> Spread:
-    """The medians of all passes of a row and of the other runs (`Run.others`); they disagree if intervals do not meet.
+    """The medians of this run and of the others (`Run.others`), or else those of its passes, and whether they disagree.
 
-    Times that were measured under load do not count.
+    They do where two of their intervals do not meet. Other runs' times that were measured under load do not count.
     """
     others = [found for other in run.others if (found := _times(other).get(_key(row))) is not None]
-    found = [*map(reach, _passes(row)), *map(reach, others)]
-    if row["status"] != Status.OK or len(found) < 2:
+    measured = [_step_seconds(row), *others] if others else _passes(row)
+    if row["status"] != Status.OK or len(measured) < 2:
         return Spread()
-    medians, lows, highs = zip(*found, strict=True)
+    medians, lows, highs = zip(*(reach(seconds) for seconds in measured), strict=True)
     disagree = max(lows) > min(highs)
-    words = f"{len(others) + 1} runs" if others else f"{len(found)} passes"
+    words = f"{len(measured)} {'runs' if others else 'passes'}"
     return Spread(min(medians), max(medians), words if disagree else "")
 
 
