@@ -48,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     add("which", nargs="*", metavar="A B", help="two backends of one run, or two runs (names or files)")
     add("--run", help="the run of the two backends (default: the newest)")
+    add("--baseline", metavar="NAME", help="of runs of two machines: ratios to this backend (default: torch's)")
     add("--aa", action="store_true", help="measure each backend against itself first")
     add("--commits", nargs="+", metavar=("OLD", "NEW"), help="measure two commits in turns (NEW: the working tree)")
     add("--backend", help="of --commits: these backends (default: those of numpy, numba and torch-cpu that run here)")
@@ -79,7 +80,7 @@ def _compare(options: argparse.Namespace, say: Complain) -> int:
     if len(options.which) != 2:
         raise RelufitError("bench.compare takes two backends or two runs: python -m bench.compare A B")
     a, b = options.which
-    frame = terminal.show_comparison(options.results, a, b, options.run, limit, options.control, say)
+    frame = terminal.show_comparison(options.results, a, b, options.run, options.baseline, limit, options.control, say)
     return 0 if options.fail_on is None else exit_code(frame, limit, say)
 
 

@@ -27,7 +27,7 @@ from bench.journal.status import Status, row, status_of
 from bench.journal.writer import RESULTS
 from bench.measure import isolation, timing
 from bench.measure.backends import has_failed, load_or_skip, unavailable
-from bench.measure.session import QUICK_SECONDS, Budget, Session
+from bench.measure.session import QUICK_SECONDS, Budget, Session, measure_ceilings_again
 from bench.measure.trial import MAX_NOISE, Trial, Unsuitable, demand_support
 from relufit import Backend, RelufitError
 
@@ -152,14 +152,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """A run that has nothing left to do has ended well; what the user interrupted is a row; the watcher is told."""
+    """A run with nothing left to do has ended well, an interrupted case is a row, ceilings are measured again."""
     run = session.config.stash[SESSION]
     if run.nothing_left and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
         session.exitstatus = pytest.ExitCode.OK
     if run.journal is not None and exitstatus == pytest.ExitCode.INTERRUPTED:
         content = run.journal.path.read_bytes()
         run.journal.give_up_case(Status.INTERRUPTED, "the user ended the run during this case", content)
-    isolation.note(code=int(session.exitstatus))
+    # With --isolate the process that watches measures them, once for all.
+    has_ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not run.option.isolate
+    if has_ended and run.journal is not None and not run.nothing_left:
+        measure_ceilings_again(run.journal, run.names, run.option.threads)
+    isolation.note(code=int(session.exitstatus))  # to the process that watches
 
 
 @pytest.fixture(scope="session")

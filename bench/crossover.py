@@ -14,6 +14,7 @@ Exit code 0 with or without a crossover, 1 where a backend disagrees with float6
 
 import argparse
 import sys
+from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from bench.grid.selection import is_backend
 from bench.grid.sweep import FIXED, MOST, Sweep
 from bench.hardware import machine
 from bench.journal.reader import Complain
-from bench.journal.writer import RESULTS
+from bench.journal.writer import RESULTS, Journal
 from bench.measure import backends, crossover
+from bench.measure.session import measure_ceilings_again
 from bench.recipes import known_names
 from bench.reporting import figures, number_format, terminal
 from bench.statistics.bisection import Measured
@@ -105,6 +107,8 @@ def _answer(options: argparse.Namespace, say: Complain) -> int:
         return found
 
     crossover.Search(sweep, journal, options.passes, options.seconds, known).run()
+    with closing(Journal.resume(journal.path)) as opened:
+        measure_ceilings_again(opened, [sweep.a, sweep.b], options.threads)
     run = replace(frames.read(journal.path), aa=aa)
     terminal.show(run)
     try:

@@ -4,6 +4,7 @@ python -m bench.report                      the newest run of each machine and s
 python -m bench.report --run NAME ...       these runs
 python -m bench.report --against NAME       and what has changed since this older run
 python -m bench.report --fail-on DISAGREES,CRASHED    exit code 1 where a row has such a status, or the run ended early
+python -m bench.report --baseline NAME      ratios and verdicts to this backend
 python -m bench.report --format parquet,latex     the tables in these formats too, beside Markdown and CSV
 
 Everything it writes is made again from results/raw alone: the same journals give the same bytes.
@@ -38,12 +39,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--against", metavar="NAME", help="compare each of these runs with this older one")
     failing = f"end with 1 where a row has one of these statuses ({', '.join(FAILED)}), or cases were not measured"
     parser.add_argument("--fail-on", metavar="STATUSES", help=failing)
+    parser.add_argument("--baseline", metavar="NAME", help="backend that ratios and verdicts are to; default: torch's")
     options = parser.parse_args(arguments)
     chosen = [] if options.fail_on is None else options.fail_on.split(",")
     try:
         if unknown := set(chosen) - set(FAILED):
             raise RelufitError(f"--fail-on takes some of {', '.join(FAILED)}, not {', '.join(sorted(unknown))}")
-        runs = report(options.results, options.run, options.format.split(","), options.against)
+        runs = report(options.results, options.run, options.format.split(","), options.against, options.baseline)
         failing_runs = [run for run in runs if chosen and _say_failures(run, chosen)]
         if failing_runs:
             sys.exit(1)
@@ -62,12 +64,17 @@ def _say_failures(run: "Run", chosen: Sequence[str]) -> bool:
 
 
 def report(
-    results: Path, names: list[str] | None = None, formats: Sequence[str] = USUAL, against: str | None = None
+    results: Path,
+    names: list[str] | None = None,
+    formats: Sequence[str] = USUAL,
+    against: str | None = None,
+    baseline: str | None = None,
 ) -> "list[Run]":
     """Write tables, figures and page under `results`, and print the main table of each run; returns the runs."""
     from bench.reporting import page  # here, since `--help` needs neither pandas, nor scipy, nor matplotlib
 
-    return page.report(results, names, formats, against, lambda text: print(f"bench.report: {text}", file=sys.stderr))
+    say = lambda text: print(f"bench.report: {text}", file=sys.stderr)  # noqa: E731
+    return page.report(results, names, formats, against, baseline, say)
 
 
 if __name__ == "__main__":

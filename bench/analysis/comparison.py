@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bench.analysis import warnings
+from bench.analysis import spread, warnings
 from bench.analysis.frames import Run, in_order, matching
-from bench.analysis.throughput import BASELINES
+from bench.analysis.throughput import baselines
 from bench.grid.workloads import named
 from bench.journal.schema import CASE_FIELDS
 from bench.journal.status import Status, statuses
@@ -21,7 +21,7 @@ from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN, Pair, Verdict
 from relufit.errors import RelufitError
 
 COLUMNS = ("a", "b", *CASE_FIELDS, "a_us", "b_us", "times_faster", "low", "high", "blocks", "verdict", "kind",
-           "least", "p_different", "detail", "failed", "vanished", "sped_up")  # fmt: skip
+           "a_load", "b_load", "least", "p_different", "detail", "failed", "vanished", "sped_up")  # fmt: skip
 USUAL_PASSES = 12  # the number of passes that a run to be compared should have
 CONTROLS = 8  # the number of cases from which on other backends say how much the machine itself has changed
 NAMED_CONTROLS = 3  # the same of backends that --control names: the user says that they did not change
@@ -74,7 +74,7 @@ def against_baseline(run: Run) -> pd.DataFrame:
     rows, places = _rows(run), in_order(run)
     found: dict[tuple[Any, ...], list[Found]] = {}
     for (name, *case), row in sorted(rows.items(), key=lambda item: places.index(item[0][0])):
-        base = BASELINES.get(row["device"], "")
+        base = baselines(run).get(row["device"], "")
         other = rows.get((base, *case))
         if other is not None and name != base and Status.OK in (row["status"], other["status"]):
             table = tuple(row[column] for column in TABLE)
@@ -92,14 +92,14 @@ def two_runs(new: Run, old: Run, control: Sequence[str] = ()) -> Changes:
     if unknown := set(control) - ({key[0] for key in rows} & {key[0] for key in others}):
         raise RelufitError(f"--control names {', '.join(sorted(unknown))}, which the two runs do not have in common")
     away = new.path.parent.name != old.path.parent.name
+    bases = baselines(new, old) if away else None
     found: list[Found] = []
     for key in (key for key in rows if key in others):
         row, other = rows[key], others[key]
-        a, b = _scaled(rows, key, away), _scaled(others, key, away)
+        a, b = _scaled(rows, key, bases), _scaled(others, key, bases)
         if a and b:
-            sound = _unsound(new, row) or _unsound(old, other)
-            found.append((row, other, Pair(compare_groups(a, b, MARGIN), unsound=sound)))
-        elif not (away and _is_baseline(row) and row["status"] == other["status"] == Status.OK):
+            found.append((row, other, Pair(compare_groups(a, b, MARGIN), load=_under_load(row, other))))
+        elif not (_is_baseline(row, bases) and row["status"] == other["status"] == Status.OK):
             found.append((row, other, None))
     controls = _controls(found, control)
     for place, (row, other, pair) in enumerate(found):
@@ -108,7 +108,7 @@ def two_runs(new: Run, old: Run, control: Sequence[str] = ()) -> Changes:
             # The control's noise is in `least`, that of this case is added; few blocks have no interval, but nan.
             own_noise = np.fmax(1.0, np.sqrt(pair.comparison.high / pair.comparison.low))
             limit = max(((1 + least) * own_noise - 1, because), resolution(new, row), key=itemgetter(0))
-            found[place] = (row, other, Pair(pair.comparison, *limit, pair.unsound))
+            found[place] = (row, other, Pair(pair.comparison, *limit, pair.load))
     found += [(other | ABSENT, other, None) for key, other in others.items() if key not in rows]
     found += _failures_without_time(new, old)
     had_time = [row for row in found if row[1]["status"] == Status.OK or row[0]["status"] in statuses(failed=True)]
@@ -197,7 +197,7 @@ def two_commits(new: Run, old: Run, names: Collection[str]) -> tuple[pd.DataFram
             if key in blocks:
                 a, b = blocks[key]
                 corrected = compare_pairs([factor * second for second in a], b, MARGIN)
-                pair = Pair(corrected, *_resolved(control), _unsound(new, row) or _unsound(old, other))
+                pair = Pair(corrected, *_resolved(control))
             found.append((row, other, pair))
     frame = _judged(found)
     frame["sped_up"] = max(1.0, 1 / factor)  # within a limit is what is so as measured, and as corrected
@@ -254,8 +254,12 @@ def disagrees(run: Run) -> bool:
 
 
 def _rows(run: Run, timed: bool = True) -> Rows:
-    """The rows of a run that have a time or should have one, or those of other work, by backend and case."""
-    rows = run.cases[run.cases.work.isin(named(timed=timed))].to_dict("records")
+    """The rows of a run that have a time or should have one, or those of other work, by backend and case.
+
+    `load` is what was running besides.
+    """
+    cases = run.cases[run.cases.work.isin(named(timed=timed))].to_dict("records")
+    rows = [{**row, "load": warnings.details(warnings.under_load(run.header, row))} for row in cases]
     return {(row["backend"], *(row[name] for name in CASE_FIELDS)): row for row in rows}
 
 
@@ -281,30 +285,40 @@ def _in_one_run(run: Run, a: Row, b: Row) -> Pair | None:
     """Compare the passes that both rows have; where they are too few, the rounds, with room for drift."""
     if not a["status"] == b["status"] == Status.OK:
         return None
-    unsound, (blocks, others) = _unsound(run, a) or _unsound(run, b), _paired(a, b)
+    load, (blocks, others) = _under_load(a, b), _paired(a, b)
     if len(blocks) >= LEAST_BLOCKS:
         found = compare_pairs(blocks, others, MARGIN)
-        return Pair(found, *resolution(run, a), unsound)
+        return Pair(_widened(found, spread.ratios(run, a, b)), *resolution(run, a), load)
     found = compare_groups(_rounds(a), _rounds(b), MARGIN)
-    return Pair(found, DRIFT, f"by which a machine may drift within a pass: --passes {USUAL_PASSES}", unsound)
+    by_pass = [other / block for block, other in zip(blocks, others, strict=True)]
+    found = _widened(found, [*by_pass, *spread.ratios(run, a, b)])
+    return Pair(found, DRIFT, f"by which a machine may drift within a pass: --passes {USUAL_PASSES}", load)
 
 
-def _scaled(rows: Rows, key: tuple[Any, ...], by_baseline: bool) -> list[float]:
-    """The blocks of a row, or its rounds where blocks are few; `by_baseline` over the median of its baseline."""
+def _widened(found: Comparison, ratios: list[float]) -> Comparison:
+    """The comparison with an interval that holds what each pass or other run has given; without one where it has none.
+
+    What changes from run to run is often more than what changes within one.
+    """
+    return found._replace(low=min(found.low, *ratios), high=max(found.high, *ratios)) if ratios else found
+
+
+def _scaled(rows: Rows, key: tuple[Any, ...], bases: dict[str, str] | None) -> list[float]:
+    """The blocks of a row, or its rounds where blocks are few; over the median of its baseline, if `bases` say one."""
     row = rows[key]
     if row["status"] != Status.OK:
         return []
     seconds = list(_blocks(row).values()) if len(row["passes"]) >= LEAST_BLOCKS else _rounds(row)
-    if not by_baseline:
+    if bases is None:
         return seconds
-    base = rows.get((BASELINES.get(row["device"], ""), *key[1:]))
+    base = rows.get((bases.get(row["device"], ""), *key[1:]))
     if base is None or base["status"] != Status.OK or base is row:
         return []
     return [second / float(np.median(_rounds(base))) for second in seconds]
 
 
-def _is_baseline(row: Row) -> bool:
-    return bool(row["backend"] == BASELINES.get(row["device"], ""))
+def _is_baseline(row: Row, bases: dict[str, str] | None) -> bool:
+    return bases is not None and bool(row["backend"] == bases.get(row["device"], ""))
 
 
 def _failures_without_time(new: Run, old: Run) -> list[Found]:
@@ -319,7 +333,7 @@ def _controls(found: Sequence[Found], named: Sequence[str]) -> dict[str, Control
     """The control of each backend: the cases of the backends that are named, or of all others."""
     changes: dict[str, list[float]] = {row["backend"]: [] for row, *_ in found}
     for row, _, pair in found:
-        if pair is not None and not pair.unsound:
+        if pair is not None and not pair.load:
             changes[row["backend"]].append(pair.comparison.ratio)
     controls = {}
     for name in changes:
@@ -348,9 +362,9 @@ def _control(changes: dict[str, list[float]], named: bool) -> Control:
     return Control(float(np.exp(abs(middle) + scatter) - 1), because, float(sped_up))
 
 
-def _unsound(run: Run, row: Row) -> str:
-    """Why the time of a row is not to be trusted; empty where it is."""
-    return warnings.in_words(warnings.grave(run, row))
+def _under_load(*sides: Row) -> str:
+    """What else was running while the rows were measured, and whose time it concerns; empty where nothing was."""
+    return warnings.SEPARATOR.join(f"{row['backend']}: {row['load']}" for row in sides if row["load"])
 
 
 def _judged(found: Sequence[Found]) -> pd.DataFrame:
@@ -361,18 +375,29 @@ def _judged(found: Sequence[Found]) -> pd.DataFrame:
         if pair is None:
             untimed = [side for side in (row, other) if side["status"] != Status.OK]
             reasons = [f"{side['backend']} is {side['status']}: {side['reason']}" for side in untimed]
-            reasons = reasons or [f"no time of {BASELINES.get(row['device'], 'a baseline')} in both runs to divide by"]
+            reasons = reasons or ["no time of a baseline in both runs to divide by"]
             pair, verdict = NOTHING._replace(because="; ".join(reasons)), Verdict("UNSURE", "missing")
         else:
             verdict = next(verdicts)
         ratio, low, high, *_, blocks = pair.comparison
-        detail = pair.unsound or pair.because
+        detail = pair.load or pair.because
         lost = other["status"] == Status.OK and row["status"] != Status.OK
         failed = lost and row["status"] in statuses(failed=True)
         vanished = lost and not failed and row["backend"] == other["backend"]
         case = [row[name] for name in CASE_FIELDS]
         times = [_microseconds(row), _microseconds(other), ratio, low, high, blocks]
-        judged = [verdict.word, verdict.kind, pair.least, verdict.p_different, detail, failed, vanished, 1.0]
+        judged = [
+            verdict.word,
+            verdict.kind,
+            row["load"],
+            other["load"],
+            pair.least,
+            verdict.p_different,
+            detail,
+            failed,
+            vanished,
+            1.0,
+        ]
         rows.append([row["backend"], other["backend"], *case, *times, *judged])
     return pd.DataFrame(rows, columns=[*COLUMNS])
 

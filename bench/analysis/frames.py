@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.analysis import warnings
 from bench.grid import sweep as sweeps
 from bench.grid.sweep import Sweep
-from bench.journal.reader import Complain, read_rows
+from bench.journal.reader import Complain, read_first_line, read_rows
 from relufit.errors import RelufitError
 
 AA = "aa"  # the profile of a run of backends against themselves
@@ -26,6 +27,8 @@ class Run:
     path: Path
     header: dict[str, Any]
     cases: pd.DataFrame
+    others: "tuple[Run, ...]" = ()  # of the same machine, setting, sources and versions: what else a case has taken
+    baseline: str = ""  # the backend that ratios and verdicts are to, where somebody asked for one
     aa: "Run | None" = None  # the newest run of the profile `aa` on the same machine, which says what can be told apart
 
     @property
@@ -86,11 +89,16 @@ class Run:
         return "-".join([self.path.parent.name, *filter(None, (self.kind, sweep, threads, allocations))])
 
 
-def runs(results: Path, names: list[str] | None = None, complain: Complain = lambda text: None) -> list[Run]:
+def runs(
+    results: Path,
+    names: list[str] | None = None,
+    complain: Complain = lambda text: None,
+    baseline: str | None = None,
+) -> list[Run]:
     """The runs of these names or files; without names, the newest of each machine and setting (`Run.slug`).
 
     A/A runs stand behind the others of their machine (`Run.aa`) and are given by name only.
-    Raises RelufitError if no journal is found or a name is unknown.
+    Raises RelufitError if no journal is found, or a name or the baseline is unknown.
     """
     found = {name_of(path): path for path in sorted((results / "raw").glob("*/*.jsonl*"))}
     for name in names or []:
@@ -106,9 +114,46 @@ def runs(results: Path, names: list[str] | None = None, complain: Complain = lam
             f"there are no finished cases under {results / 'raw'}; run pytest bench --benchmark-only first"
         )
     newest = {run.path if names else run.slug: run for run in loaded}
+    if baseline is not None and not any((run.cases.backend == baseline).any() for run in newest.values()):
+        known = dict.fromkeys(name for run in newest.values() for name in in_order(run))
+        raise RelufitError(f"--baseline {baseline!r} is in none of these runs; there are {', '.join(known)}")
     found_aa = {folder: newest_aa(folder) for folder in {run.path.parent for run in newest.values()}}
-    with_aa = (run if run.profile == AA else replace(run, aa=found_aa[run.path.parent]) for run in newest.values())
-    return sorted(with_aa, key=lambda run: (run.slug, run.name))
+    others = _others([*newest.values()], {run.path: run for run in loaded})
+    complete = (
+        replace(run, others=own, baseline=baseline or "", aa=run.aa if run.profile == AA else found_aa[run.path.parent])
+        for run, own in zip(newest.values(), others, strict=True)
+    )
+    return sorted(complete, key=lambda run: (run.slug, run.name))
+
+
+def _others(chosen: list[Run], known: dict[Path, Run]) -> list[tuple[Run, ...]]:
+    """The other runs of the same machine, setting, sources and versions, of each of these runs; no crossovers.
+
+    A crossover is a question by itself, which is answered by blocks that alternate.
+    """
+    headers: dict[Path, dict[str, Any]] = {}
+    for folder in {run.path.parent for run in chosen}:
+        for path in sorted(folder.glob("*.jsonl*")):
+            headers[path] = known[path].header if path in known else read_first_line(path)
+
+    def of(run: Run) -> tuple[Run, ...]:
+        if run.sweep is not None:
+            return ()
+        here = [path for path in headers if path.parent == run.path.parent and path != run.path]
+        ordinary = [path for path in here if not headers[path]["settings"]["crossover"]]
+        alike = [path for path in ordinary if _conditions(headers[path]) == _conditions(run.header)]
+        for path in alike:
+            known[path] = known.get(path) or read(path)
+        return tuple(known[path] for path in alike if not known[path].cases.empty)
+
+    return [of(run) for run in chosen]
+
+
+def _conditions(header: dict[str, Any]) -> tuple[Any, ...]:
+    """What two runs must share so that a case takes the same time in both."""
+    machine, settings = header["machine"], header["settings"]
+    same = machine["cpu"], machine["python"], machine["packages"], header["code"]["content_hash"]
+    return *same, settings["threads"], settings["environment"]
 
 
 def newest_aa(folder: Path) -> Run | None:
@@ -125,9 +170,12 @@ def name_of(path: Path) -> str:
 
 
 def read(path: Path, complain: Complain = lambda text: None) -> Run:
-    """Read one journal. Raises RelufitError where the file cannot be read at all."""
+    """Read one journal; rows whose time is not what it claims to be are UNSOUND from here on.
+
+    Raises RelufitError where the file cannot be read at all.
+    """
     header, rows = read_rows(path, complain)
-    return Run(path, header, pd.DataFrame(rows))
+    return Run(path, header, pd.DataFrame([warnings.judged(header, row) for row in rows]))
 
 
 def in_order(run: Run) -> list[str]:

@@ -36,7 +36,7 @@ def _trained(run: Run, case: dict[str, Any]) -> dict[str, Any]:
         "lowest_test_mse": np.fmin.reduce(errors),
         "train_seconds": seconds[-1],
         "steps": step[-1],
-        "unsound": warnings.in_words(warnings.notes(run, {**case, "seconds": []})),
+        "unsound": warnings.in_words(warnings.notes(run.header, {**case, "seconds": []})),
     }
 
 
@@ -69,7 +69,8 @@ def _solved(run: Run, case: dict[str, Any]) -> dict[str, Any]:
         "max_error": largest[-1],
         "train_seconds": seconds[-1],
         "steps": step[-1],
-        "unsound": warnings.in_words(warnings.notes(run, case)),
+        "unsound": warnings.in_words(warnings.notes(run.header, case)),
+        "under_load": warnings.details(warnings.under_load(run.header, case)),
     }
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from bench.analysis.frames import Run
 from bench.grid import cost
 from bench.grid.workloads import workload
 from relufit.params import DTYPES, Sizes
@@ -23,14 +22,14 @@ DEVICES = ("cpu", "cuda")
 NAN = float("nan")
 
 
-def shares(run: Run, case: dict[str, Any], seconds: float) -> dict[str, float]:
+def shares(header: dict[str, Any], case: dict[str, Any], seconds: float) -> dict[str, float]:
     """`share_of_roof` and `share_of_copy` of one call that took `seconds`; nan where nothing was measured."""
     sizes = Sizes(*(int(case[name]) for name in ("batch", "inputs", "hidden", "outputs")))
     work, algorithm = workload(case["work"]).cost, case["algorithm"]
     rule = case["optimizer"] if work == "step" else ""
     if not work or case["device"] not in DEVICES or case["dtype"] not in DTYPES or rule not in cost.UPDATES:
         return {"share_of_roof": NAN, "share_of_copy": NAN}
-    ceilings = in_force(run, case["device"])
+    ceilings = in_force(header, case["device"])
     need = cost.cost(work, sizes, case["dtype"], algorithm, rule)
     computed_in = "float64" if cost.is_hinge(algorithm) else case["dtype"]
     roof = roof_seconds(need, ceilings, work, computed_in)
@@ -41,24 +40,25 @@ def shares(run: Run, case: dict[str, Any], seconds: float) -> dict[str, float]:
     }
 
 
-def in_force(run: Run, device: str) -> dict[str, float]:
-    """The ceilings that this run's rows of a device stand under, and the bytes of the largest cache."""
-    found: dict[str, Any] = run.header["device_ceilings" if device == "cuda" else "ceilings"]
+def in_force(header: dict[str, Any], device: str) -> dict[str, float]:
+    """The ceilings that a run's rows of a device stand under, and the bytes of the largest cache."""
+    found: dict[str, Any] = header["device_ceilings" if device == "cuda" else "ceilings"]
     if device == "cuda":
         return found
-    one_thread = run.header["settings"]["threads"] == 1
+    one_thread = header["settings"]["threads"] == 1
     return {**(found["one_core"] if one_thread else all_cores(found)), "cache_bytes": found["cache_bytes"]}
 
 
 def all_cores(ceilings: dict[str, Any]) -> dict[str, float]:
-    """The ceilings of all cores: a rate is at least what one core does, times what independent loops gain from all.
+    """The ceilings of all cores: a rate is at least that of one core, times what independent loops gain from all.
 
     Another guest that uses one of the cores during the measurement makes that roof too low, and the shares of its
-    rows too high.
+    rows too high. What loops gain is nothing that a copy gains.
     """
-    gain = ceilings["independent_loops_scaling"]
+    gain = np.fmax(1.0, ceilings["independent_loops_scaling"])
+    gains = {name: 1.0 if "copy" in name else gain for name in ceilings["all_cores"]}
     return {
-        name: float(np.fmax(found, ceilings["one_core"][name] * gain)) if "copy" not in name else found
+        name: float(np.fmax(found, ceilings["one_core"][name] * gains[name]))
         for name, found in ceilings["all_cores"].items()
     }
 

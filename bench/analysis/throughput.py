@@ -10,22 +10,53 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import roofline, warnings
-from bench.analysis.frames import Run, worst_share
+from bench.analysis.frames import Run, in_order, worst_share
+from bench.analysis.spread import spread
 from bench.grid.case import Case
 from bench.grid.cost import is_hinge
 from bench.grid.workloads import named
 from bench.journal.status import Status
-from bench.statistics.intervals import median_interval
+from bench.statistics.intervals import median_interval, reach
 
-BASELINES = {"cpu": "torch-cpu", "cuda": "torch-cuda"}  # of each device: what most people use
-BASELINE = BASELINES["cpu"]
+# Of each device what most people use, the first of which that a run has timed is its baseline.
+MOST_USED = {
+    "cpu": ("torch-cpu", "numpy", "jax-cpu", "torch-compile", "numba"),
+    "cuda": ("torch-cuda", "jax-cuda", "cupy"),
+}
+BASELINE = MOST_USED["cpu"][0]
 # What people write on a CPU. Where the baseline is slower than it by more than this, beyond both intervals, no ratio to
 # the baseline is published. Where it is faster, since it has no data loader, ratios are too low rather than too high.
 BASELINE_PEER, SLOWER_BY = "torch-recipe", 1.05
 # What a difference of two rows does not have.
-NOT_SUBTRACTED = ("low_us", "high_us", "calls_per_round", "minor_faults_per_call", "share_of_roof", "share_of_copy",
-                  "build_seconds", "first_call_seconds")  # fmt: skip
+NOT_SUBTRACTED = ("between_low_us", "between_high_us", "calls_per_round", "minor_faults_per_call", "share_of_roof",
+                  "share_of_copy", "build_seconds", "first_call_seconds")  # fmt: skip
 ENSEMBLE_STEPS = 25_000  # of one network: a thousand epochs of 800 samples
+
+
+@lru_cache
+def baselines(*runs: Run) -> dict[str, str]:
+    """The baseline of each device, which all of these runs have timed: the one asked for, or the most used one."""
+    asked, found = runs[0].baseline, dict[str, str]()
+    timed = [run.cases[(run.cases.status == Status.OK) & run.cases.work.isin(named(timed=True))] for run in runs]
+    for device in dict.fromkeys(timed[0].device):
+        common = set.intersection(*(set(cases.backend[cases.device == device]) for cases in timed))
+        if all((cases.backend == asked).any() for cases in timed):
+            common.add(asked)
+        wanted = [asked, *MOST_USED.get(device, ()), *in_order(runs[0])]
+        if usable := [name for name in wanted if name in common]:
+            found[device] = usable[0]
+    return found
+
+
+def baseline_in_words(run: Run) -> str:
+    """Which baseline a run has, where it is neither the usual one nor asked for; else empty."""
+    unusual = {
+        MOST_USED[device][0]: name
+        for device, name in baselines(run).items()
+        if device in MOST_USED and name not in (MOST_USED[device][0], run.baseline)
+    }
+    parts = [f"The baseline is {name}, for {usual} has no time in this run" for usual, name in unusual.items()]
+    return " ".join(f"{part}; --baseline takes another." for part in parts)
 
 
 @lru_cache
@@ -35,13 +66,12 @@ def throughput(run: Run) -> pd.DataFrame:
     if frame.empty:
         return frame
     frame = pd.concat([frame, _backward(frame)], ignore_index=True)
-    frame["baseline"] = frame.device.map(BASELINES)
+    frame["baseline"] = frame.device.map(baselines(run))
     base = _beside(frame, frame.baseline)
     peer = _beside(frame, frame.baseline.where(frame.baseline != BASELINE, BASELINE_PEER))
     frame["baseline_over_recipe"] = (base.median_us / peer.median_us).mask(frame.baseline != BASELINE)
     slower = base.low_us.fillna(base.median_us) > SLOWER_BY * peer.high_us.fillna(peer.median_us)
-    untrue = frame.grave.astype(bool) | base.grave.fillna(False).astype(bool)
-    frame["times_faster_than_baseline"] = (base.median_us / frame.median_us).mask(slower | untrue)
+    frame["times_faster_than_baseline"] = (base.median_us / frame.median_us).mask(slower)
     return frame
 
 
@@ -64,6 +94,7 @@ def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
     timed = case["status"] == Status.OK and len(case["seconds"]) > 0
     steps = 1 if np.isnan(case["steps"]) else case["steps"]
     median, low, high = median_interval(case["seconds"]) if timed else (np.nan,) * 3
+    apart = spread(run, case)
     device = np.median(case["device_seconds"]) if case["device_seconds"] else np.nan
     return {
         **case,  # so that a table can show any field of the journal
@@ -72,22 +103,26 @@ def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
         "low_us": low / steps * 1e6,
         "high_us": high / steps * 1e6,
         "device_us": device / steps * 1e6,
+        "between": apart.between,
+        "between_low_us": apart.low * 1e6,
+        "between_high_us": apart.high * 1e6,
         # Share of the wall time in which the device waited for the host.
         "launch_bound_share": float(np.maximum(0.0, 1 - device / median)),
         "samples_per_second": case["batch"] * steps / median if timed else np.nan,
-        **roofline.shares(run, case, median / steps),
+        **roofline.shares(run.header, case, median / steps),
         "error_share_of_bound": worst_share(case["agreement"]),
         "gradient_error": case["agreement"].get("gradient", {}).get("error", np.nan) if timed else np.nan,
         "rounds": len(case["seconds"]) if timed else 0,
         "calls_per_round": case["iterations"],
-        "unsound": warnings.in_words(warnings.notes(run, case)),
-        "grave": bool(timed and warnings.grave(run, case)),
+        "unsound": warnings.in_words(warnings.notes(run.header, case)),
+        "under_load": warnings.details(warnings.under_load(run.header, case)),
     }
 
 
 def _backward(frame: pd.DataFrame) -> pd.DataFrame:
-    """Gradient minus forward: a difference of two measurements, and said so; it has no interval of its own.
+    """Gradient minus forward: a difference of two measurements, with the noise of both.
 
+    Its interval reaches from the least to the largest that their intervals allow; where it holds 0 there is no number.
     None of hinge, whose forward is no part of its gradient.
     """
     keys = ["batch", "hidden", "dtype", "backend"]
@@ -97,16 +132,38 @@ def _backward(frame: pd.DataFrame) -> pd.DataFrame:
     gradient, forward = gradient.loc[both], forward.loc[both]
     rows = gradient.assign(
         work="backward",
-        median_us=gradient.median_us - forward.median_us,
-        device_us=gradient.device_us - forward.device_us,
+        **_differences(gradient, forward),
         rounds=0,
+        between="",
         **dict.fromkeys(NOT_SUBTRACTED, np.nan),
         status=np.where(gradient.status == Status.OK, forward.status, gradient.status),
         unsound=(gradient.unsound + warnings.SEPARATOR + forward.unsound).str.strip(warnings.SEPARATOR),
-        grave=gradient.grave | forward.grave,
+        under_load=(gradient.under_load + warnings.SEPARATOR + forward.under_load).str.strip(warnings.SEPARATOR),
     )
+    lost = (rows.status == Status.OK) & rows.median_us.isna()
+    rows["reason"] = rows.reason.mask(lost, "below noise: by their intervals, gradient is no slower than forward")
     rows["samples_per_second"] = rows.index.get_level_values("batch") / rows.median_us * 1e6
     return rows.reset_index()[frame.columns]
+
+
+def _differences(gradient: pd.DataFrame, forward: pd.DataFrame) -> dict[str, Any]:
+    """Median, ends of the interval and device's microseconds of gradient minus forward; nan where it holds 0."""
+    places = range(len(gradient))
+    times, on_device = (
+        np.reshape([_difference(gradient[name].iloc[place], forward[name].iloc[place]) for place in places], (-1, 3))
+        for name in ("seconds", "device_seconds")
+    )
+    both = {"median_us": times[:, 0], "low_us": times[:, 1], "high_us": times[:, 2], "device_us": on_device[:, 0]}
+    return {name: seconds * 1e6 for name, seconds in both.items()}
+
+
+def _difference(seconds: list[float], others: list[float]) -> tuple[float, float, float]:
+    """A median minus another, and the least and the largest that their intervals allow; nan unless all are above 0."""
+    if not seconds or not others:
+        return (np.nan,) * 3
+    (median, low, high), (other, other_low, other_high) = reach(seconds), reach(others)
+    found = median - other, low - other_high, high - other_low
+    return found if found[1] > 0 else (np.nan,) * 3  # below 0, which no part of a whole takes, forward was disturbed
 
 
 @lru_cache

@@ -1,17 +1,17 @@
 """Warnings on a time: what its rounds, and what was watched beside them, say against it.
 
-Each rule is one function of a row and its run that returns a note or None. After a *grave* note the time is that of
-something else than the row says: it is given no ratio and no verdict. The others say how far to trust it.
+Each rule is one function of a row and the first line of its run, and returns a note or None. After a *grave* note the
+time is that of something else than the row says: `judged` makes the row UNSOUND. The others say how far to trust it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-from bench.analysis.frames import Run
-from bench.journal.schema import UNSYNCHRONIZED
+from bench.analysis import roofline
+from bench.journal.schema import MEASURED, UNSYNCHRONIZED
 from bench.journal.status import Status
 
 NOISY = 0.1  # the middle half of the rounds, over their median
@@ -23,6 +23,30 @@ FAULT_SECONDS = 2.5e-7  # of one page fault at least; with zeroing, or in a gues
 FAULTS_SHARE = 0.1
 SEPARATOR = "; "
 OWN_CORES = 0.25  # beyond the threads that were asked for
+# The largest share of a roof that an honest row was seen to reach is 1.11: ceilings are measured with an error too.
+ROOF_LIMIT = 1.25
+# What an unsound row does not show: its times, of whatever part of the work.
+TIMES = ("seconds", "device_seconds", "train_seconds", "build_seconds", "first_call_seconds")
+
+Header = dict[str, Any]  # the first line of a journal
+Case = dict[str, Any]  # a row of a journal
+# How to measure better, by the word of a note.
+REMEDIES = {
+    "unsynchronized": "`synchronize` of the backend must wait for every call",
+    "above the measured ceilings": "look for work that a call leaves out, or does after the clock has stopped",
+    "TF32": "switch it off in `pinned` of the backend, and unset NVIDIA_TF32_OVERRIDE",
+    "threads not as asked": "set OMP_NUM_THREADS (torch), OPENBLAS_NUM_THREADS or MKL_NUM_THREADS (numpy), "
+                            "NUMBA_NUM_THREADS (numba) or PJRT_NPROC (jax) before Python starts",
+    "thread beside": "--isolate gives each backend a process of its own",
+    "throttled": "raise the quota of the container, or let the GPU cool, and measure again",
+    "shared GPU": "end the other processes that nvidia-smi lists, and measure again",
+    "loaded machine": "end what `top` shows, or wait until other guests are idle, and measure again",
+    "drifting": "measure with --passes 12, on a machine that has nothing else to do",
+    "noisy": "measure with --passes 12",
+    "too short for the timer": "measure at a larger N, or without --seconds, where rounds are longer",
+    "page faults": "set MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ to 34359738368, which keeps freed memory",
+    "subnormals": "measure in float64, in which these weights are normal numbers",
+}  # fmt: skip
 
 
 class Note(NamedTuple):
@@ -32,20 +56,39 @@ class Note(NamedTuple):
     detail: str
 
 
-def notes(run: Run, case: dict[str, Any]) -> list[Note]:
-    """All warnings on the time of a case (a row of `run.cases`); none where it has no time."""
-    rules = (*OF_ALL, *(OF_ROUNDS if case["seconds"] else ())) if case["status"] == Status.OK else ()
-    return [note for rule in rules if (note := rule(run, case)) is not None]
+def judged(header: Header, row: Case) -> Case:
+    """The row of a journal; where a grave note is on its time it is UNSOUND, for that reason and without a time."""
+    has_time = row["status"] == Status.OK and (row["seconds"] or row["train_seconds"])
+    found = in_words(_found(GRAVE, header, row)) if has_time else ""
+    if not found and row["status"] != Status.UNSOUND:
+        return row
+    without = {name: MEASURED[name].absent for name in TIMES}
+    return {**row, **without, "passes": {}, "status": Status.UNSOUND.value, "reason": found or row["reason"]}
 
 
-def grave(run: Run, case: dict[str, Any]) -> list[Note]:
-    """The warnings that leave the time without a ratio and a verdict."""
-    return [note for rule in GRAVE if case["status"] == Status.OK and (note := rule(run, case)) is not None]
+def notes(header: Header, row: Case) -> list[Note]:
+    """All warnings on the time of a row; none where it has no time."""
+    return _found(RULES, header, row) if row["status"] == Status.OK else []
+
+
+def under_load(header: Header, row: Case) -> list[Note]:
+    """The warnings that something else held the machine or the device back while the row was measured."""
+    return _found(OF_LOAD, header, row) if row["status"] == Status.OK else []
+
+
+def _found(rules: Sequence["Rule"], header: Header, row: Case) -> list[Note]:
+    timed = [rule for rule in rules if row["seconds"] or rule in OF_ALL]
+    return [note for rule in timed if (note := rule(header, row)) is not None]
 
 
 def in_words(found: list[Note]) -> str:
-    """For a cell: "noisy: ...; drifting: ..."."""
-    return SEPARATOR.join(f"{note.word}: {note.detail}" for note in found)
+    """For a cell: "noisy: ... (measure with --passes 12)", one after the other."""
+    return SEPARATOR.join(f"{note.word}: {note.detail} ({REMEDIES[note.word]})" for note in found)
+
+
+def details(found: list[Note]) -> str:
+    """What was seen, without the word of it and what to do: "other processes had 0.8 cores"."""
+    return SEPARATOR.join(note.detail for note in found)
 
 
 def words(text: str) -> list[str]:
@@ -53,49 +96,58 @@ def words(text: str) -> list[str]:
     return [part.partition(":")[0] for part in text.split(SEPARATOR) if part]
 
 
-def unsynchronized(run: Run, case: dict[str, Any]) -> Note | None:
+def unsynchronized(header: Header, row: Case) -> Note | None:
     """A call whose result is read back takes many times as long as the clock said."""
-    times = case["read_back_seconds"] / np.median(case["seconds"])
+    times = row["read_back_seconds"] / np.median(row["seconds"])
     detail = f"{times:.3g} times as long when results are read back"
     return Note("unsynchronized", detail) if times > UNSYNCHRONIZED else None
 
 
-def tf32(run: Run, case: dict[str, Any]) -> Note | None:
+def above_roof(header: Header, row: Case) -> Note | None:
+    """A call took less time than the ceilings of its machine allow."""
+    steps = 1 if np.isnan(row["steps"]) else row["steps"]
+    share = roofline.shares(header, row, float(np.median(row["seconds"])) / steps)["share_of_roof"]
+    return (
+        Note("above the measured ceilings", f"{share:.3g} times as fast as they allow") if share > ROOF_LIMIT else None
+    )
+
+
+def tf32(header: Header, row: Case) -> Note | None:
     """A row of float32 was computed with products of 10 bits."""
-    mode = run.header["backends"].get(case["backend"], {}).get("facts", {}).get("tf32")
-    is_on = mode == "on" and case["dtype"] == "float32"
+    mode = header["backends"].get(row["backend"], {}).get("facts", {}).get("tf32")
+    is_on = mode == "on" and row["dtype"] == "float32"
     return Note("TF32", "products of float32 are rounded to 10 bits") if is_on else None
 
 
-def threads(run: Run, case: dict[str, Any]) -> Note | None:
+def threads(header: Header, row: Case) -> Note | None:
     """More cores worked than --threads allows."""
-    asked, used = run.header["settings"]["threads"], case["cores_used"]
-    is_above = asked and used > asked + OWN_CORES and _is_long(case)
+    asked, used = header["settings"]["threads"], row["cores_used"]
+    is_above = asked and used > asked + OWN_CORES and _is_long(row)
     return Note("threads not as asked", f"{used:.2g} cores at work, {asked} asked") if is_above else None
 
 
-def busy_beside(run: Run, case: dict[str, Any]) -> Note | None:
+def busy_beside(header: Header, row: Case) -> Note | None:
     """A thread of the run's own process was at work while nothing was timed, just before the rounds."""
-    cores = case["cores_idle"]
-    loaded = [name for name, state in run.header["backends"].items() if not state.get("reason")]
+    cores = row["cores_idle"]
+    loaded = [name for name, state in header["backends"].items() if not state.get("reason")]
     names = ", ".join(loaded[:6]) + (", ..." if len(loaded) > 6 else "")
     detail = (
         f"a thread of this process ran beside the rounds, on {cores:.2g} cores, left by a backend that was loaded "
-        f"before ({names}), --isolate gives each a process of its own"
+        f"before ({names})"
     )
     return Note("thread beside", detail) if cores > OWN_CORES else None
 
 
-def noisy(run: Run, case: dict[str, Any]) -> Note | None:
+def noisy(header: Header, row: Case) -> Note | None:
     """The rounds spread widely."""
-    low, median, high = np.quantile(case["seconds"], (0.25, 0.5, 0.75))
+    low, median, high = np.quantile(row["seconds"], (0.25, 0.5, 0.75))
     spread = (high - low) / median
     return Note("noisy", f"the middle half of the rounds spreads by {100 * spread:.0f} %") if spread > NOISY else None
 
 
-def drifting(run: Run, case: dict[str, Any]) -> Note | None:
+def drifting(header: Header, row: Case) -> Note | None:
     """The last third of a pass differs from the first, by more than chance."""
-    blocks = (case["passes"] or {0: case["seconds"]}).values()
+    blocks = (row["passes"] or {0: row["seconds"]}).values()
     found = [_drift(block) for block in blocks if len(block) >= 9]
     by, p = max(found, key=lambda item: abs(item[0]), default=(0.0, 1.0))
     detail = f"the last third of the rounds took {100 * by:+.0f} % of the first"
@@ -107,55 +159,54 @@ def _drift(block: list[float]) -> tuple[float, float]:
     return float(np.median(last) / np.median(first) - 1), float(mannwhitneyu(first, last).pvalue)
 
 
-def too_short(run: Run, case: dict[str, Any]) -> Note | None:
+def too_short(header: Header, row: Case) -> Note | None:
     """A round lasts only a few resolutions of the clock."""
-    readings = np.median(case["seconds"]) * case["iterations"] / run.header["timer_seconds"]
+    readings = np.median(row["seconds"]) * row["iterations"] / header["timer_seconds"]
     detail = f"a round lasts {readings:.2g} times the resolution of the clock"
     return Note("too short for the timer", detail) if readings < READINGS else None
 
 
-def throttled(run: Run, case: dict[str, Any]) -> Note | None:
+def throttled(header: Header, row: Case) -> Note | None:
     """A container's quota or the GPU's own limits held it back."""
-    share = case["throttled_share"]
-    if share * case["watched_seconds"] > TICKS_SECONDS / 10:  # this counter has no ticks
+    share = row["throttled_share"]
+    if share * row["watched_seconds"] > TICKS_SECONDS / 10:  # this counter has no ticks
         return Note("throttled", f"by the container's quota, {100 * share:.2g} % of the time")
-    return Note("throttled", case["gpu_throttled"]) if case["gpu_throttled"] else None
+    return Note("throttled", row["gpu_throttled"]) if row["gpu_throttled"] else None
 
 
-def loaded(run: Run, case: dict[str, Any]) -> Note | None:
+def loaded(header: Header, row: Case) -> Note | None:
     """Other processes, or other guests of the same host, used the cores."""
-    kinds = {"other processes": case["cores_of_others"], "other guests of the host": case["cores_stolen"]}
+    kinds = {"other processes": row["cores_of_others"], "other guests of the host": row["cores_stolen"]}
     by, cores = max(kinds.items(), key=lambda item: np.nan_to_num(item[1]))
-    return Note("loaded machine", f"{by} had {cores:.2g} cores") if cores > CORES and _is_long(case, cores) else None
+    return Note("loaded machine", f"{by} had {cores:.2g} cores") if cores > CORES and _is_long(row, cores) else None
 
 
-def shared_gpu(run: Run, case: dict[str, Any]) -> Note | None:
+def shared_gpu(header: Header, row: Case) -> Note | None:
     """Another process had the GPU too."""
-    count = case["gpu_processes"]
+    count = row["gpu_processes"]
     return Note("shared GPU", f"{count:.0f} processes on it") if count > 1 else None
 
 
-def subnormals(run: Run, case: dict[str, Any]) -> Note | None:
+def subnormals(header: Header, row: Case) -> Note | None:
     """Weights are subnormal, which many CPUs compute slowly with."""
-    count = case["subnormals"]
+    count = row["subnormals"]
     return Note("subnormals", f"{count:.0f} weights") if count > 0 else None
 
 
-def page_faults(run: Run, case: dict[str, Any]) -> Note | None:
+def page_faults(header: Header, row: Case) -> Note | None:
     """Page faults of memory that is allocated in each call take a large share of the time."""
-    faults = case["minor_faults_per_call"]
-    is_large = faults * FAULT_SECONDS > FAULTS_SHARE * np.median(case["seconds"])
+    faults = row["minor_faults_per_call"]
+    is_large = faults * FAULT_SECONDS > FAULTS_SHARE * np.median(row["seconds"])
     return Note("page faults", f"{faults:.0f} a call") if is_large else None
 
 
-def _is_long(case: dict[str, Any], cores: float = 1.0) -> bool:
+def _is_long(row: Case, cores: float = 1.0) -> bool:
     """Whether the work of that many cores during the rounds is long enough for the system's counters."""
-    return bool(cores * case["watched_seconds"] > TICKS_SECONDS)
+    return bool(cores * row["watched_seconds"] > TICKS_SECONDS)
 
 
-Rule = Callable[[Run, dict[str, Any]], Note | None]
-GRAVE: tuple[Rule, ...] = (unsynchronized, tf32, threads)
-OF_ROUNDS: tuple[Rule, ...] = (
-    unsynchronized, threads, busy_beside, throttled, shared_gpu, loaded, drifting, noisy, too_short, page_faults,
-)  # fmt: skip
-OF_ALL: tuple[Rule, ...] = (tf32, subnormals)
+Rule = Callable[[Header, Case], Note | None]
+GRAVE: tuple[Rule, ...] = (unsynchronized, above_roof, tf32, threads)
+OF_LOAD: tuple[Rule, ...] = (throttled, shared_gpu, loaded)
+OF_ALL: tuple[Rule, ...] = (tf32, subnormals)  # of rows without rounds too
+RULES: tuple[Rule, ...] = (*OF_LOAD, busy_beside, drifting, noisy, too_short, page_faults, subnormals)

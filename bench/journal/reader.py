@@ -16,13 +16,14 @@ from typing import Any
 
 from bench.grid.workloads import workload
 from bench.journal import plan, schema
-from bench.journal.schema import CASE_FIELDS, as_fields, as_named, in_one_line
+from bench.journal.schema import CASE_FIELDS, ROOFS, as_fields, as_named, in_one_line
 from bench.journal.status import Status, statuses
 from relufit.errors import RelufitError
 
 Complain = Callable[[str], None]
 Row = dict[str, Any]
 AVERAGES = ("cores_used", "cores_of_others", "cores_stolen", "throttled_share")  # over the time of the rounds
+LATER = {name: schema.HEADER[name] for name in ("ceilings", "device_ceilings")}  # what a run measures again at its end
 # The curves of one length of each workload that has them: the last brings the others with it.
 CURVES = {
     "convergence": ("step", "train_seconds", "test_mse"),
@@ -59,6 +60,7 @@ def read_lines(path: Path, complain: Complain = lambda text: None) -> tuple[dict
     cases: list[dict[str, Any]] = []
     joined: dict[str, dict[str, Any]] = {}
     plans: list[dict[str, Any]] = []
+    later: list[dict[str, Any]] = []
     for number, line in enumerate(lines, 1):
         leave_out = partial(_say, complain, f"{path}:{number}: left out")
         try:
@@ -68,6 +70,8 @@ def read_lines(path: Path, complain: Complain = lambda text: None) -> tuple[dict
                 joined |= read_backend(value, leave_out)
             elif kind == "plan":  # of a process that continued the run
                 plans += as_fields(value, schema.PLAN, leave_out)["plan"]
+            elif kind == "ceilings":  # measured again at the end
+                later.append(as_fields(value, LATER, leave_out))
             elif kind != "run":
                 cases.append(read_case(value))
             elif header:
@@ -80,8 +84,40 @@ def read_lines(path: Path, complain: Complain = lambda text: None) -> tuple[dict
         complain(f"{path}: no line describes the run; its machine is taken from the folder's name")
         header = read_header({})
     header |= {"backends": {**joined, **header["backends"]}, "plan": header["plan"] + plans}
+    for found in later:
+        header = _with_higher_ceilings(header, found)
     counts = {"planned": len(plan.expand(header["plan"])), "unmeasured": len(plan.unmeasured(header, cases))}
     return header | counts, cases
+
+
+def read_first_line(path: Path) -> dict[str, Any]:
+    """The header of a journal without its cases; an empty one where the first line does not describe a run."""
+    opened: Callable[..., Any] = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rb") as file:
+            value = json.loads(file.readline())
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError):
+        value = None
+    return read_header(value if isinstance(value, dict) and value.get("kind") == "run" else {})
+
+
+def _with_higher_ceilings(header: dict[str, Any], again: dict[str, Any]) -> dict[str, Any]:
+    """The first line with the higher one of each rate: what a load held back at one time is lower than the ceiling."""
+    ceilings, device = header["ceilings"], header["device_ceilings"]
+    cores = {
+        name: {rate: _higher(found, again["ceilings"][name][rate]) for rate, found in ceilings[name].items()}
+        for name in ("one_core", "all_cores")
+    }
+    compute = "multiply_adds_per_second_float32"
+    gain = cores["all_cores"][compute] / cores["one_core"][compute]  # nan where one of them was not measured
+    on_device = {rate: _higher(device[rate], again["device_ceilings"][rate]) for rate in ROOFS}
+    found = {**ceilings, **cores, "independent_loops_scaling": gain}
+    return {**header, "ceilings": found, "device_ceilings": {**device, **on_device}}
+
+
+def _higher(first: float, second: float) -> float:
+    """The higher one of two rates, of which either may be nan."""
+    return second if isnan(first) or second > first else first
 
 
 def _say(complain: Complain, where: str, what: str) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 from bench.journal import plan, reader, resume
 from bench.journal.status import Status
 from bench.journal.writer import Journal, in_flight_file
-from bench.measure.session import Session
+from bench.measure.session import Session, measure_ceilings_again
 from relufit.memory import free_bytes
 
 CASE_SECONDS, POLL_SECONDS, KILL_SECONDS = 120.0, 0.2, 5.0
@@ -138,6 +138,8 @@ def run_each(arguments: list[str], session: Session, say: Say) -> int:
                 opened.write({"kind": "backend", "backend": name, "reason": reason})
     if journal is None:
         return worst
+    with closing(Journal.resume(journal)) as opened:
+        measure_ceilings_again(opened, [], session.option.threads)  # of the host: nothing is loaded here
     for text in resume.ended_badly(journal):
         say(text)
         worst = max(worst, 1)

@@ -11,7 +11,7 @@ from bench.analysis.learning import EXACT, LIMITS, THRESHOLDS, best_spline
 from bench.grid.case import SOLVERS
 from bench.journal.status import Status, statuses
 from bench.reporting.document import Document, Table, Words
-from bench.reporting.number_format import duration, scientific, seconds_cell, times, whole
+from bench.reporting.number_format import duration, marked, scientific, seconds_cell, times, whole
 from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, shown
 from relufit.targets import ZOO
 
@@ -133,7 +133,13 @@ def _asymptotic_in_words(rows: pd.DataFrame) -> str:
 
 def _seconds_and_steps(title: str, seconds: str, steps: str) -> Column:
     """Seconds and steps as "0.45 s, 3 000"; empty if the limit was not reached."""
-    return Column(title=title, cell=lambda row: ", ".join(filter(None, (duration(row[seconds]), whole(row[steps])))))
+    return Column(title=title, cell=lambda row: ", ".join(filter(None, (_seconds(row, seconds), whole(row[steps])))))
+
+
+def _seconds(row: Row, name: str) -> str:
+    """Seconds, with a mark if they were measured under load; empty where there are none."""
+    text = duration(row[name])
+    return text and text + marked(row)
 
 
 SOLVERS_TABLE = TableSpec(
@@ -165,7 +171,7 @@ SHORT = (  # columns that a terminal has room for
     *shown("target"),
     Column("hidden", "H"),
     *shown("solver backend status"),
-    *(Column(f"seconds_to_{name}", f"to {name}", duration) for name in ("1e-4", "1e-6")),
+    *(Column(title=f"to {name}", cell=partial(_seconds, name=f"seconds_to_{name}")) for name in ("1e-4", "1e-6")),
     Column("mse", "error at the end", scientific),
     Column("over_best_spline", "over the best spline", times),
 )

@@ -7,8 +7,10 @@ import pandas as pd
 
 from bench.analysis import warnings
 from bench.grid.cost import is_hinge
+from bench.journal.schema import USUAL
 from bench.journal.status import Status
-from bench.reporting.number_format import duration, power
+from bench.reporting.document import Document
+from bench.reporting.number_format import LOADED, duration, power
 
 COMPILED_SECONDS, COMPILED_TIMES = 0.1, 20  # a first call above both limits compiled or allocated something
 LAUNCH_BOUND = 0.5  # share of the wall time from which on it is noted
@@ -32,6 +34,24 @@ def note(rows: pd.DataFrame) -> str:
     for row in _largest(records, "first_call_seconds", _has_compiled):
         parts.append(f"first call {duration(row['first_call_seconds'])}")
     return "; ".join([*parts, *_unsound(records)])
+
+
+def legend(rows: pd.DataFrame) -> Document:
+    """A line on the times with a mark, and one on what to do about the warnings; neither where there is no need."""
+    timed = rows[rows.status == Status.OK].to_dict("records") if len(rows) else []
+    loads = dict.fromkeys(f"{row['backend']}, {case_in_words(row)}: {row['under_load']}"
+                          for row in timed if row["under_load"])  # fmt: skip
+    found = dict.fromkeys(word for row in timed for word in warnings.words(row["unsound"]))
+    advice = [f"{word}: {warnings.REMEDIES[word]}" for word in found]
+    lines = [f"{LOADED} Measured under load: {'; '.join(loads)}."] if loads else []
+    return [*lines, *([f"What to do about the warnings: {'; '.join(advice)}."] if advice else [])]
+
+
+def case_in_words(row: Row) -> str:
+    """A case: only what differs from the usual one."""
+    letters = {"hidden": "H = ", "dtype": "", "inputs": "D = ", "outputs": "O = ", "networks": "networks "}
+    unusual = [f", {letter}{row[name]}" for name, letter in letters.items() if row[name] != USUAL[name]]
+    return f"{row['work']}{row['optimizer'] and ' ' + row['optimizer']} N = {row['batch']}{''.join(unusual)}"
 
 
 def _hinge(records: list[Row]) -> list[str]:

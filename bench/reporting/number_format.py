@@ -4,6 +4,7 @@ The last digit shown is worth at least a twentieth of half the width of the inte
 is one digit at least and three at most. Where there is no interval, there are three.
 """
 
+from collections.abc import Callable
 from math import floor, isnan, log10
 from typing import Any
 
@@ -12,14 +13,35 @@ from bench.journal.status import Status, statuses
 NO_BREAK = "\N{NO-BREAK SPACE}"  # between thousands, so that no line ends inside a number
 WIDE = 0.1  # half an interval over its median, above which both ends are shown in place of a percentage
 NAN = float("nan")
+BELOW_NOISE = "below noise"  # stands for a difference whose interval holds 0
+LOADED = "*"  # marks a time that was measured while something else was running
 
 
 def time_cell(row: dict[str, Any], unit: float = 1) -> str:
-    """Lay out a time as "985±3%", or "28 (21 to 35)" where its interval is wide; the status of a row without a time."""
+    """Lay out a time as "985±3%", or "28 (21 to 35)" where its interval is wide; the status of a row without a time.
+
+    A * marks a time that was measured under load; runs that disagree are shown as "1 860±6% (727 to 1 860 between 2
+    runs)".
+    """
     if row["status"] != Status.OK:
         return str(row["status"])
-    text = with_interval(*(row[name] / unit for name in ("median_us", "low_us", "high_us")))
+    if isnan(row["median_us"]):
+        return BELOW_NOISE
+    text = with_interval(*(row[name] / unit for name in ("median_us", "low_us", "high_us"))) + marked(row)
+    text += between(row, lambda microseconds: digits(microseconds / unit))
     return text if isnan(row["device_us"]) else f"{text} ({digits(row['device_us'] / unit)} on device)"
+
+
+def marked(row: dict[str, Any]) -> str:
+    """The mark behind a time that was measured under load; empty of others."""
+    return LOADED if row.get("under_load") else ""
+
+
+def between(row: dict[str, Any], form: Callable[[float], str]) -> str:
+    """The range of the medians of runs or passes that disagree: " (727 to 1 860 between 2 runs)"; else empty."""
+    if not row.get("between"):
+        return ""
+    return f" ({form(row['between_low_us'])} to {form(row['between_high_us'])} between {row['between']})"
 
 
 def with_interval(value: float, low: float, high: float) -> str:
@@ -51,7 +73,8 @@ def ratio_cell(row: dict[str, Any], column: str) -> str:
     if row["status"] != Status.OK:
         return str(row["status"])
     ratio, half = row[column], (row["high_us"] - row["low_us"]) / 2e6
-    return duration(row["median_us"] / 1e6, half) + ("" if isnan(ratio) else f", {digits(ratio)}x")
+    text = duration(row["median_us"] / 1e6, half) + marked(row) + between(row, lambda value: duration(value / 1e6))
+    return text + ("" if isnan(ratio) else f", {digits(ratio)}x")
 
 
 def duration(seconds: float, half: float = NAN) -> str:

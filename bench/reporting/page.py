@@ -39,13 +39,18 @@ PAGE_TITLE: tuple[Element, ...] = (
 
 
 def report(
-    results: Path, names: list[str] | None, formats: Sequence[str], against: str | None, complain: Complain
+    results: Path,
+    names: list[str] | None,
+    formats: Sequence[str],
+    against: str | None,
+    baseline: str | None,
+    complain: Complain,
 ) -> list[Run]:
     """Write tables, figures and page under `results`, and print the main table of each run; returns the runs."""
     chosen_formats = document.chosen(formats)
     # In pyarrow's storage, the default where it is installed, the texts of many small frames take twice the time.
     with pd.option_context("mode.string_storage", "python"):
-        chosen = runs(results, names, complain)
+        chosen = runs(results, names, complain, baseline)
         older = runs(results, [against], complain)[0] if against is not None else None
         try:
             write(results, chosen, chosen_formats)
@@ -85,7 +90,10 @@ def write_against(results: Path, chosen: list[Run], older: Run, formats: list[Fo
         changes = comparison.two_runs(run, older)
         frame = verdict_tables.with_reasons(changes.verdicts)
         found = verdict_tables.table(frame) if len(frame) else NO_CASES
-        sections.append(section(run, "verdicts", [*verdict_tables.changes_in_words(run, older, changes), found]))
+        loads = verdict_tables.loads_in_words(frame)
+        sections.append(
+            section(run, "verdicts", [*verdict_tables.changes_in_words(run, older, changes), found, *loads])
+        )
         frames.append(frame[verdict_tables.COMPARED.split()].assign(run=run.name, against=older.name))
     _write_table(results, "against", f"Against {older.name}", frames, sections, formats)
 

@@ -80,6 +80,9 @@ def draw_backends(axes: Axes, run: Run, frame: pd.DataFrame, y: str, all_rows: p
             is_effective = any(map(is_hinge, all_rows[all_rows.backend == name].algorithm))
             label = plain(name) + (" (hinge)" if is_effective else "")
             axes.plot(rows.batch, rows[y], label=label, **style[name])
+            loaded = rows[rows.under_load != ""]
+            hollow = {**style[name], "linestyle": "", "markerfacecolor": "white"}
+            axes.plot(loaded.batch, loaded[y], **hollow, label="hollow: under load" if len(loaded) else None)
 
 
 def draw_line(axes: Axes, x: Any, y: Any, style: Style, **options: Any) -> None:

@@ -41,12 +41,14 @@ def show(run: Run) -> None:
     """Print the main table, and why the other backends are not in it; of a crossover its sizes and its sentence."""
     notes = [*map(str, throughput_tables.not_here(run))]
     if run.sweep is not None:
-        title, notes = run.sweep.title, [verdict_tables.crossover_in_words(run)]
+        loads = verdict_tables.loads_in_words(comparison.crossover(run))
+        title, notes = run.sweep.title, [verdict_tables.crossover_in_words(run), *loads]
         frame = verdict_tables.crossover_table(run).frame.drop(columns="why not more")
     elif is_of_solvers(run):
         title, frame = "solvers", flat(solvers(run), learning_tables.SHORT).frame
     else:
         title, frame = throughput_tables.focus_in_words(run), throughput_tables.summary(run)
+        notes = [*map(str, throughput_tables.legend_of_summary(run)), *notes]
     note = (
         f"run {run.name}; ± and brackets: 95 % interval of the median; "
         f"load average {run.cases.load_average.median():.2g}; every case is in tables/"
@@ -56,11 +58,18 @@ def show(run: Run) -> None:
 
 
 def show_comparison(
-    results: Path, a: str, b: str, name: str | None, limit: float, control: Sequence[str], complain: Complain
+    results: Path,
+    a: str,
+    b: str,
+    name: str | None,
+    baseline: str | None,
+    limit: float,
+    control: Sequence[str],
+    complain: Complain,
 ) -> pd.DataFrame:
     """Print the verdicts on two backends of a run, or on two runs, and how many are within the limit; returns them."""
     if _are_runs(results, a, b):
-        new, old = (runs(results, [word], complain)[0] for word in (a, b))
+        new, old = (runs(results, [word], complain, baseline)[0] for word in (a, b))
         changes = comparison.two_runs(new, old, control)
         frame, notes = changes.verdicts, verdict_tables.changes_in_words(new, old, changes)
         title = f"{new.name} against {old.name}"
@@ -74,7 +83,11 @@ def show_comparison(
         _demand_backends(run, a, b)
         frame, notes = comparison.two_backends(run, a, b), [verdict_tables.resolution_in_words(run)]
         title = f"{a} against {b}, run {run.name}: {run.machine}, {run.setting}"
-    print_table(verdict_tables.table(frame).frame, title, [*notes, verdict_tables.count_findings(frame, limit)])
+    print_table(
+        verdict_tables.table(frame).frame,
+        title,
+        [*verdict_tables.loads_in_words(frame), *notes, verdict_tables.count_findings(frame, limit)],
+    )
     return frame
 
 

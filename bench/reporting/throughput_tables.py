@@ -12,7 +12,7 @@ from bench.grid.workloads import WORKLOADS, named, workload
 from bench.journal.status import Status
 from bench.reporting import number_format as fmt
 from bench.reporting.document import Document, Heading, Table, Words
-from bench.reporting.notes import note
+from bench.reporting.notes import legend, note
 from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, matrix, shown
 
 THROUGHPUT_NOTE = Words("""In square brackets: the share of the roof, which is the least time that the measured
@@ -93,7 +93,17 @@ def not_here(run: Run) -> Document:
 
 def lay_out_summary(run: Run, rows: pd.DataFrame, columns: Columns = ()) -> Document:
     """The main table, and a sentence on the backends that are not in it."""
-    return [focus_in_words(run) + ".", Table(in_one_line(rows)), *not_here(run)]
+    return [focus_in_words(run) + ".", Table(in_one_line(rows)), *legend_of_summary(run), *not_here(run)]
+
+
+def legend_of_summary(run: Run) -> Document:
+    """What was running while marked times of the main table were measured, and what to do about its warnings."""
+    hidden, dtype = focus(run)
+    rows = matching(throughput.throughput(run), hidden=hidden, dtype=dtype)
+    shown = {(kind.name, batch, rule) for kind in WORKLOADS.values() for batch, _, rule in kind.columns}
+    if rows.empty:
+        return []
+    return legend(rows[[case in shown for case in zip(rows.work, rows.batch, rows.optimizer, strict=True)]])
 
 
 def lay_out_headline(run: Run, rows: pd.DataFrame, columns: Columns) -> Document:
@@ -114,7 +124,8 @@ def lay_out_headline(run: Run, rows: pd.DataFrame, columns: Columns) -> Document
     frame["note"] = [note(chosen[chosen.backend == name]) for name in frame.backend]
     text = f"x: times faster than {', '.join(sorted(set(chosen.baseline.dropna())))} in the same run."
     text += f" {throughput.BASELINE} over {throughput.BASELINE_PEER}, what people write: {peers}." if peers else ""
-    return [f"{focus_in_words(run)}. {text}", Table(frame)]
+    text = " ".join(filter(None, (text, throughput.baseline_in_words(run))))
+    return [f"{focus_in_words(run)}. {text}", Table(frame), *legend(chosen)]
 
 
 def lay_out_throughput(run: Run, rows: pd.DataFrame, columns: Columns) -> Document:
@@ -126,18 +137,21 @@ def lay_out_throughput(run: Run, rows: pd.DataFrame, columns: Columns) -> Docume
             heading = f"{kind.title}{rule and ', ' + rule}, {kind.unit}; H = {hidden}, {dtype}"
             table = matrix(run, group, fmt.roofed_cell, heading=lambda n: f"N = {fmt.whole(n)}", note=note)
             document += [Heading(3, heading), table]
-    return document
+    return [*document, *legend(rows)]
 
 
 def _scaling_cell(row: Row) -> str:
     half = (row["high_seconds"] - row["low_seconds"]) / 2
-    return fmt.duration(row["median_seconds"], half) if row["status"] == Status.OK else str(row["status"])
+    if row["status"] != Status.OK:
+        return str(row["status"])
+    between = fmt.between(row, lambda microseconds: fmt.duration(microseconds / 1e6))
+    return fmt.duration(row["median_seconds"], half) + fmt.marked(row) + between
 
 
 def _ensemble_cell(row: Row) -> str:
     relative = (row["high_us"] - row["low_us"]) / 2 / row["median_us"]
     rate = row["networks_per_second"]
-    return fmt.digits(rate, relative * rate) if row["status"] == Status.OK else str(row["status"])
+    return fmt.digits(rate, relative * rate) + fmt.marked(row) if row["status"] == Status.OK else str(row["status"])
 
 
 def _first_reason(rows: pd.DataFrame) -> str:
@@ -166,10 +180,11 @@ def backends(run: Run) -> pd.DataFrame:
 THROUGHPUT = TableSpec(
     "throughput",
     throughput.throughput,
-    "work batch hidden dtype optimizer backend device algorithm samples status median_us low_us high_us device_us "
-    "launch_bound_share kernels_per_step gpu_watts gpu_sm_mhz gpu_throttled samples_per_second share_of_roof "
-    "share_of_copy error_share_of_bound gradient_error rounds calls_per_round minor_faults_per_call build_seconds "
-    "first_call_seconds order unsound grave reason baseline baseline_over_recipe times_faster_than_baseline",
+    "work batch hidden dtype optimizer backend device algorithm samples status median_us low_us high_us between "
+    "between_low_us between_high_us device_us launch_bound_share kernels_per_step gpu_watts gpu_sm_mhz gpu_throttled "
+    "samples_per_second share_of_roof share_of_copy error_share_of_bound gradient_error rounds calls_per_round "
+    "minor_faults_per_call build_seconds first_call_seconds order unsound under_load reason baseline "
+    "baseline_over_recipe times_faster_than_baseline",
     lay_out=lay_out_throughput,
 )
 SCALING = TableSpec(
@@ -177,8 +192,8 @@ SCALING = TableSpec(
     throughput.scaling,
     "dtype hidden batch samples backend algorithm status median_seconds low_seconds high_seconds "
     "samples_per_second share_of_roof share_of_copy build_seconds first_call_seconds gradient_error "
-    "launch_bound_share kernels_per_step gpu_throttled rounds unsound reason",
-    lay_out=lambda run, rows, columns: [matrix(run, rows, _scaling_cell, note=note)],
+    "launch_bound_share kernels_per_step gpu_throttled rounds unsound under_load reason",
+    lay_out=lambda run, rows, columns: [matrix(run, rows, _scaling_cell, note=note), *legend(rows)],
     keys="dtype hidden",
     heading="H = {hidden}, {dtype}",
     note=SCALING_NOTE,
@@ -187,9 +202,10 @@ ENSEMBLES = TableSpec(
     "ensembles",
     throughput.ensembles,
     "dtype hidden batch optimizer networks backend algorithm status median_us low_us high_us device_us "
-    "networks_per_second launch_bound_share first_call_seconds unsound reason",
+    "networks_per_second launch_bound_share first_call_seconds unsound under_load reason",
     lay_out=lambda run, rows, columns: [
-        matrix(run, rows, _ensemble_cell, "networks", lambda count: f"{count} at once", _first_reason)
+        matrix(run, rows, _ensemble_cell, "networks", lambda count: f"{count} at once", _first_reason),
+        *legend(rows),
     ],
     keys="dtype hidden batch optimizer",
     heading="{optimizer}, batch {batch}; H = {hidden}, {dtype}",

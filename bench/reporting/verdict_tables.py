@@ -1,6 +1,7 @@
 """Verdicts in words: why one is not more, what has changed between two runs, and the sentence of a crossover."""
 
 from collections.abc import Iterable
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -10,11 +11,13 @@ import pandas as pd
 from bench.analysis import comparison
 from bench.analysis.comparison import Changes, Row
 from bench.analysis.frames import Run
+from bench.analysis.throughput import baseline_in_words
 from bench.grid.sweep import Sweep
-from bench.journal.schema import CASE_FIELDS, USUAL
+from bench.journal.schema import CASE_FIELDS
 from bench.journal.status import Status
 from bench.reporting.document import Document, Heading, Table, Words
-from bench.reporting.number_format import digits, duration, ends, whole
+from bench.reporting.notes import case_in_words
+from bench.reporting.number_format import LOADED, digits, duration, ends, whole
 from bench.reporting.tables import Column, Columns, TableSpec, flat, matrix
 from bench.statistics.bisection import DECIDED, Crossing, Measured
 from bench.statistics.intervals import Comparison
@@ -24,9 +27,9 @@ VERDICTS_NOTE = Words("""FASTER and SLOWER: by a rank test over passes that alte
 correction), and by more than the machine can tell apart. SAME: seen to differ by less than 5 %, at the same level. All
 else is UNSURE: *drift* where the difference is smaller than what the machine itself may change by (50 % within a single
 pass; `--passes 12` resolves more), *wide* where the interval holds 1, *few* where there are too few rounds for an
-interval, *weak* where their ranks are not evidence enough in a table of its length, *unsound* where a time is not of
-what it claims to be. The .csv has each reason. Behind each word: how many times faster the row is, with its 95 %
-interval.""")
+interval, *weak* where their ranks are not evidence enough in a table of its length, *loaded* where something else was
+running while one of the two was measured. The .csv has each reason. Behind each word: how many times faster the row is,
+with its 95 % interval, which reaches over what other runs of the machine and the passes of this one have given.""")
 
 MEASURE_AGAIN = (
     f"measure both again with --passes {comparison.USUAL_PASSES} (or more) on a quiet machine, or both commits at "
@@ -65,16 +68,22 @@ def ratio(row: Row) -> str:
     return " ".join(filter(None, (text, ends(row["low"], row["high"]))))
 
 
-def case_in_words(row: Row) -> str:
-    """A case: only what differs from the usual one."""
-    letters = {"hidden": "H = ", "dtype": "", "inputs": "D = ", "outputs": "O = ", "networks": "networks "}
-    unusual = [f", {letter}{row[name]}" for name, letter in letters.items() if row[name] != USUAL[name]]
-    return f"{row['work']}{row['optimizer'] and ' ' + row['optimizer']} N = {row['batch']}{''.join(unusual)}"
+def _time(row: Row, side: str) -> str:
+    """The time of A or of B, with a mark if it was measured under load."""
+    return duration(row[f"{side}_us"] / 1e6) + (LOADED if row[f"{side}_load"] else "")
+
+
+def loads_in_words(frame: pd.DataFrame) -> list[str]:
+    """A line on the times with a mark: what was running; none where there is no mark."""
+    marked = frame[(frame.a_load != "") | (frame.b_load != "")].to_dict("records") if len(frame) else []
+    sides = [(row, side) for row in marked for side in "ab" if row[f"{side}_load"]]
+    parts = dict.fromkeys(f"{row[side]}, {case_in_words(row)}: {row[f'{side}_load']}" for row, side in sides)
+    return [f"{LOADED} Measured under load: {'; '.join(parts)}."] if parts else []
 
 
 READ = (
     Column(title="case", cell=case_in_words),
-    *(Column(f"{side}_us", side.upper(), lambda microseconds: duration(microseconds / 1e6)) for side in "ab"),
+    *(Column(title=side.upper(), cell=partial(_time, side=side)) for side in "ab"),
     Column(title="A is times faster", cell=ratio),
     Column("verdict", "verdict"),
     Column(title="why not more", cell=reason),
@@ -104,7 +113,7 @@ def resolution_in_words(run: Run) -> str:
 def lay_out_verdicts(run: Run, frame: pd.DataFrame, columns: Columns) -> Document:
     """Every backend against the baseline of its device: one word and the ratio for each case."""
     frame = frame.assign(backend=frame.a)
-    document: Document = [VERDICTS_NOTE, resolution_in_words(run)]
+    document: Document = [VERDICTS_NOTE, resolution_in_words(run), *filter(None, [baseline_in_words(run)])]
     for (work, dtype, hidden, rule), rows in frame.groupby(comparison.TABLE, sort=True):
         base = " and ".join(sorted(set(rows.b)))
         title = f"{work}{rule and ', ' + rule}, against {base}; H = {hidden}, {dtype}"
@@ -112,7 +121,7 @@ def lay_out_verdicts(run: Run, frame: pd.DataFrame, columns: Columns) -> Documen
     if run.aa is not None:
         title = f"Each against itself, A/A run {run.aa.name}"
         document += [Heading(3, title), table(comparison.resolution_table(run.aa))]
-    return document
+    return [*document, *loads_in_words(frame)]
 
 
 def _cell(row: Row) -> str:
@@ -208,7 +217,8 @@ def _whose(row: Row) -> str:
 
 def lay_out_crossover(run: Run, rows: pd.DataFrame, columns: Columns) -> Document:
     """The sentence, what the machine can tell apart, and the sizes one below the other."""
-    return [crossover_in_words(run), resolution_in_words(run), crossover_table(run)]
+    loads = loads_in_words(comparison.crossover(run))
+    return [crossover_in_words(run), resolution_in_words(run), crossover_table(run), *loads]
 
 
 def crossover_table(run: Run) -> Table:

@@ -40,6 +40,12 @@ def half_width(values: Sequence[float]) -> float:
     return (high - low) / 2 / median if high >= low else np.inf
 
 
+def reach(values: Sequence[float]) -> tuple[float, float, float]:
+    """Median and its interval; of fewer values than an interval needs, the least and the largest of them."""
+    median, low, high = median_interval(values)
+    return (median, low, high) if np.isfinite(low) else (median, min(values), max(values))
+
+
 @lru_cache
 def _outermost(count: int) -> int:
     """The least k whose tail P(X <= k) exceeds 2.5 %: the k-th smallest value leaves out no more than that."""

@@ -22,14 +22,14 @@ class Pair(NamedTuple):
     comparison: Comparison
     least: float = 0.0  # the smallest difference that may be claimed, as a share
     because: str = ""  # what makes it so large, in words
-    unsound: str = ""  # why one of the times is not to be trusted, in words
+    load: str = ""  # what else was running while one of them was measured, in words
 
 
 class Verdict(NamedTuple):
     """What can be said of A against B, and why it is not more."""
 
     word: str
-    kind: str = ""  # of UNSURE: unsound, few, drift, wide or weak
+    kind: str = ""  # of UNSURE: loaded, few, drift, wide or weak
     p_different: float = 1.0  # corrected for the length of the table
 
 
@@ -43,8 +43,8 @@ def judge(pairs: Sequence[Pair]) -> list[Verdict]:
 def _verdict(pair: Pair, p_different: float, p_same: float) -> tuple[str, str]:
     """The word and, of UNSURE, the kind."""
     found, level = pair.comparison, 1 - CONFIDENCE
-    if pair.unsound:
-        return "UNSURE", "unsound"
+    if pair.load:
+        return "UNSURE", "loaded"
     if found.blocks < LEAST_BLOCKS:
         return "UNSURE", "few"
     apart = p_different <= level and (found.low > 1 or found.high < 1)

@@ -15,7 +15,7 @@ from bench import crossover
 from bench.agreement import gate
 from bench.analysis import comparison, frames
 from bench.grid.case import Case
-from bench.hardware import cpu_peaks
+from bench.hardware import cpu_peaks, interference
 from bench.measure import timing
 from bench.measure.backends import load, unavailable
 from bench.recipes import RECIPES
@@ -97,6 +97,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     load.cache_clear()
     unavailable.cache_clear()
     monkeypatch.setattr(time, "perf_counter", lambda: Early.now)
+    # The counters of what else the machine does know nothing of this clock.
+    monkeypatch.setattr(interference, "between", lambda before, after, calls: {})
     monkeypatch.setattr(timing, "resolution", lambda: 1e-9)
     monkeypatch.setattr(cpu_peaks, "measure", lambda threads: {})
     monkeypatch.setattr(crossover.machine, "describe", lambda: MACHINE)

@@ -28,8 +28,9 @@ def test_a_short_run_writes_gated_times(tmp_path: Path) -> None:
     assert {"cupy", "the textbook class has plain gradient descent only"} <= {
         text.partition(":")[0] for text in skipped
     }
-    head, *cases = lines(tmp_path)
+    head, *cases, last = lines(tmp_path)
     assert head["kind"] == "run"
+    assert (last["kind"], set(last["ceilings"])) == ("ceilings", set(head["ceilings"]))  # type: ignore[call-overload]
     assert {"machine", "code", "settings", "backends", "threads_in_force", "timer_seconds", "ceilings"} <= set(head)
     timed = [case for case in cases if case["work"] in ("forward", "gradient", "step") and case["status"] == "OK"]
     assert {case["backend"] for case in timed} >= {"numpy", "textbook-numpy"}

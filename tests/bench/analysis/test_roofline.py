@@ -67,6 +67,16 @@ def test_a_roof_of_all_cores_is_not_below_what_one_core_and_the_gain_make(tmp_pa
     assert "171 G lane instructions/s" in markdown(provenance.provenance(run))
 
 
+@pytest.mark.parametrize("gain", [0.8, None])
+def test_all_cores_are_worth_at_least_one(gain: float | None, tmp_path: Path) -> None:
+    """Where others held the cores back, so that all of them did less than one, the roof is that of one."""
+    half = {name: value / 2 for name, value in ONE.items()}
+    ceilings = {**CEILINGS, "all_cores": half, "independent_loops_scaling": gain}
+    run = make(tmp_path, case(), threads=None, ceilings=ceilings)
+    assert ours(run).share_of_roof == pytest.approx(3 * 800 * 512 / 1e10 / 1e-3)
+    assert "2 cores: copy 20 GB/s, 10 G multiply-adds/s" in markdown(provenance.provenance(run))
+
+
 DEVICE: dict[str, Any] = {
     **dict.fromkeys(ROOFS, 3e13), "copy_bytes_per_second": 4e12, "cache_bytes": 50 * 2**20, "launch_seconds": 2e-6,
     "graph_node_seconds": 1e-6, "processors": 132, "reason": None,
@@ -173,7 +183,7 @@ def test_a_step_of_minibatches_names_the_samples_that_were_built(tmp_path: Path)
 def test_what_a_long_sum_lost_is_said(tmp_path: Path) -> None:
     """The relative error of a gradient is said where a third of the digits of float32 are gone."""
     checks = {"gradient": {"error": 4e-4, "bound": 1e-3, "share": 0.4}}
-    run = make(tmp_path, case(work="scaling", batch=10**6, agreement=checks))
+    run = make(tmp_path, case(work="scaling", batch=10**6, seconds=[1.0] * 6, agreement=checks))
     assert "gradient off by 4e-04 at N = 10^6" in markdown(throughput_tables.SCALING.document(run))
 
 

@@ -1,5 +1,6 @@
 """Each sign of an unsound time is seen where it is, and only there; backends that deceive the clock are found out."""
 
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from journals import line, write
+from journals import learned, line, write
 from trials import make
 
-from bench.analysis import throughput, warnings
-from bench.analysis.frames import Run, read
+from bench import report
+from bench.analysis import comparison, throughput, warnings
+from bench.analysis.frames import Run, read, runs
 from bench.grid.case import Case
+from bench.journal.schema import ROOFS
 from bench.journal.status import Unsound
 from bench.measure import throughput as measuring
 from bench.measure import timing
@@ -32,13 +35,15 @@ def case(tmp_path: Path, header: dict[str, Any] | None = None, **fields: Any) ->
 
 
 def seen(tmp_path: Path, header: dict[str, Any] | None = None, **fields: Any) -> list[str]:
-    """The words of the notes on such a row."""
-    return [note.word for note in warnings.notes(*case(tmp_path, header, **fields))]
+    """The words of the notes on such a row; of an unsound one those of its reason."""
+    run, row = case(tmp_path, header, **fields)
+    return [note.word for note in warnings.notes(run.header, row)] + warnings.words(row["reason"])
 
 
 WATCHED = {"watched_seconds": 1.0, "cores_used": 1.0, "cores_of_others": 0.02, "cores_stolen": 0.0}
 TF32 = {"backends": {"numpy": {"reason": None, "facts": {"tf32": "on"}}}}
 ONE_THREAD = {"settings": {"threads": 1}}
+CEILINGS = {"one_core": dict.fromkeys(ROOFS, 1e10), "cores": 1, "cache_bytes": 2**25}
 
 
 @pytest.mark.parametrize(
@@ -87,6 +92,59 @@ def test_nothing_is_said_of_a_sound_time(tmp_path: Path, header: dict[str, Any],
     assert seen(tmp_path, header, **fields) == []
 
 
+@pytest.mark.parametrize(
+    ("header", "fields"),
+    [
+        ({}, {"read_back_seconds": 5e-3}),
+        (TF32, {}),
+        (ONE_THREAD, {**WATCHED, "cores_used": 1.9}),
+        ({"ceilings": CEILINGS, **ONE_THREAD}, {"seconds": [1e-4] * 9}),
+    ],
+)
+def test_an_unsound_row_has_no_time_anywhere(
+    header: dict[str, Any], fields: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After a grave note a row is UNSOUND: no table, .csv, verdict or terminal shows a time or a ratio of it."""
+    ours = line(**{"seconds": [7.77e-4] * 9, "first_call_seconds": 7.77, "device_seconds": [7.77e-4] * 9, **fields})
+    trained = learned(train_seconds=[7.77, 7.77, 7.77]) if header is TF32 else line(batch=32, seconds=STEADY)
+    write(tmp_path / "raw" / "m" / "r.jsonl", ours, line("torch-cpu", seconds=STEADY), trained, **header)
+    report.report(tmp_path)
+    printed = capsys.readouterr().out
+    (run,) = runs(tmp_path)
+    row = run.cases.query("backend == 'numpy' and batch == 800").iloc[0]
+    assert (row.status, row.seconds, row.passes) == ("UNSOUND", [], {})
+    assert "UNSOUND" in printed
+    verdicts = comparison.two_backends(run, "numpy", "torch-cpu")
+    assert verdicts.query("batch == 800").a_us.isna().all()
+    for path in [tmp_path / "README.md", *(tmp_path / "tables").iterdir()]:
+        assert "777" not in path.read_text().replace("7.77 s", "777"), path
+        assert "100 us" not in path.read_text()
+
+
+def test_what_an_honest_row_may_reach_of_its_roof(tmp_path: Path) -> None:
+    """1.2 times as fast as the ceilings allow is an error of the ceilings, 1.3 times is not."""
+    header = {"ceilings": CEILINGS, **ONE_THREAD}
+    roof = 9 * 800 * 512 / 1e10  # its lane instructions
+    for share, status in ((1.2, "OK"), (1.3, "UNSOUND")):
+        _, row = case(tmp_path, header, seconds=[roof / share] * 9)
+        assert row["status"] == status
+    assert row["reason"].startswith("above the measured ceilings: 1.3 times")
+
+
+def test_a_row_without_a_time_has_no_unsound_one(tmp_path: Path) -> None:
+    """A comparison with float64 that was made in TF32 stands: it has no time."""
+    _, row = case(tmp_path, TF32, work="agreement", seconds=None)
+    assert row["status"] == "OK"
+
+
+def test_every_warning_ends_with_what_to_do(tmp_path: Path) -> None:
+    """The text of each warning ends with how to measure better."""
+    run, row = case(tmp_path, seconds=[1e-3, 1.4e-3] * 12, subnormals=3)
+    text = warnings.in_words(warnings.notes(run.header, row))
+    assert re.fullmatch(r"noisy: .* \(.*--passes 12\); subnormals: 3 weights \(.*float64.*\)", text)
+    assert all(warnings.REMEDIES.values())
+
+
 def test_drift_is_looked_for_within_a_pass(tmp_path: Path) -> None:
     """Passes at different speeds are no drift of a pass; a drift within one of them is."""
     steady = [line(seconds=[s * factor for s in STEADY], **{"pass": n}) for n, factor in enumerate((1, 1.5))]
@@ -94,7 +152,7 @@ def test_drift_is_looked_for_within_a_pass(tmp_path: Path) -> None:
     for lines, expected in ((steady, False), ([*steady, drifting], True)):
         run = read(write(tmp_path / f"{expected}.jsonl", *lines))
         row = run.cases[run.cases.backend == "numpy"].to_dict("records")[0]
-        assert (warnings.drifting(run, row) is not None) == expected
+        assert (warnings.drifting(run.header, row) is not None) == expected
 
 
 def test_drift_is_seldom_seen_in_noise() -> None:
@@ -112,12 +170,13 @@ def test_it_stands_in_the_row_and_in_the_report(tmp_path: Path) -> None:
              line("textbook-numpy", seconds=[1e-3, 1.4e-3] * 12)]  # fmt: skip
     run = read(write(tmp_path / "r.jsonl", *lines))
     frame = throughput.throughput(run).set_index("backend")
-    assert frame.unsound["numpy"].startswith("unsynchronized: 5")
+    assert frame.status["numpy"] == "UNSOUND"
+    assert frame.reason["numpy"].startswith("unsynchronized: 5")
     assert np.isnan(frame.times_faster_than_baseline["numpy"])
     assert frame.unsound["textbook-numpy"].startswith("noisy: the middle half of the rounds spreads by ")
     assert frame.times_faster_than_baseline["textbook-numpy"] == pytest.approx(0.83, abs=0.03)
     text = markdown(throughput_tables.THROUGHPUT.document(run))
-    assert "unsynchronized at N = 800" in text
+    assert "unsynchronized: 5" in text
     assert "noisy at N = 800" in text
 
 

@@ -7,6 +7,7 @@ import pytest
 from journals import line, write
 
 from bench.analysis.frames import read
+from bench.journal.schema import ROOFS
 from bench.journal.status import statuses
 
 
@@ -96,3 +97,29 @@ def test_witnesses_are_averaged_over_the_passes(tmp_path: Path) -> None:
     assert row["cores_used"] == pytest.approx(1.25)
     assert row["cores_of_others"] == pytest.approx(0.1)
     assert row["read_back_seconds"] == 1.5
+
+
+def test_the_higher_of_two_ceilings_counts(tmp_path: Path) -> None:
+    """A ceiling that was measured under load is replaced by the one of the end of the run, rate by rate."""
+    rates = {"copy_bytes_per_second": 4e10, "multiply_adds_per_second_float32": 1e10}
+    disturbed = {**rates, "multiply_adds_per_second_float32": 1e9}
+    first = {"one_core": rates, "all_cores": disturbed, "independent_loops_scaling": 0.1, "cache_bytes": 2**25}
+    again = {"one_core": {**disturbed, "copy_bytes_per_second": 5e10}, "all_cores": rates, "cache_bytes": 1}
+    end = {"kind": "ceilings", "ceilings": again, "device_ceilings": {"copy_bytes_per_second": 4e12}}
+    header = read(write(tmp_path / "r.jsonl", line(), end, ceilings=first)).header
+    found = header["ceilings"]
+    assert found["one_core"]["copy_bytes_per_second"] == 5e10
+    assert found["one_core"]["multiply_adds_per_second_float32"] == 1e10
+    assert found["all_cores"]["multiply_adds_per_second_float32"] == 1e10
+    assert (found["independent_loops_scaling"], found["cache_bytes"]) == (1.0, 2**25)
+    assert header["device_ceilings"]["copy_bytes_per_second"] == 4e12
+
+
+def test_a_run_whose_first_ceilings_were_too_low_is_sound(tmp_path: Path) -> None:
+    """An honest row is not condemned by ceilings that were measured while something else was running."""
+    low, high = ({"one_core": dict.fromkeys(ROOFS, rate)} for rate in (1e9, 1e12))
+    settings = {"threads": 1, "profile": "quick"}
+    rows = [line(algorithm="dense", device="cpu", seconds=[1e-4] * 9)]
+    for more, status in (([], "UNSOUND"), ([{"kind": "ceilings", "ceilings": high}], "OK")):
+        cases = read(write(tmp_path / "r.jsonl", *rows, *more, ceilings=low, settings=settings)).cases
+        assert cases.status[0] == status
