@@ -116,7 +116,7 @@ def sample(
         ready = {} if calls.fresh is None else {at: calls.fresh(number + k) for k, at in enumerate(places)}
         number += len(ready)
         stretches.append(_take(backend, calls, found, rounds, ready))
-        done, spent = len(found.seconds), _reference_clock() - start
+        done, spent = len(found.seconds), max(_reference_clock() - start, 1e-9)
         more = next((look - done for look in looks if look > done), 0) if done in looks else 0
         rounds = min(more, int((seconds - spent) / spent * done)) if half_width(found.seconds) > max_noise else 0
     if calls.fresh is not None:
