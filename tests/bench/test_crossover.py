@@ -98,7 +98,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     unavailable.cache_clear()
     monkeypatch.setattr(time, "perf_counter", lambda: Early.now)
     # The counters of what else the machine does know nothing of this clock.
-    monkeypatch.setattr(interference, "between", lambda before, after, calls: {})
+    monkeypatch.setattr(interference, "together", lambda stretches, calls: {})
     monkeypatch.setattr(sampling, "_reference_clock", lambda: Early.now)  # a fake clock is no slow one
     monkeypatch.setattr(timing, "resolution", lambda: 1e-9)
     monkeypatch.setattr(cpu_peaks, "measure", lambda threads: {})

@@ -186,7 +186,8 @@ def test_a_failed_case_fails_the_isolated_run(
     case = line("numpy", work=work, status=status, reason="so it was", **curves)
     path = write(tmp_path / "r.jsonl", case)
     monkeypatch.setattr(isolation, "run", lambda *arguments: (0, path))
-    option = SimpleNamespace(resume=None, results=str(tmp_path), passes=1)
+    monkeypatch.setattr(isolation, "measure_ceilings_again", lambda *arguments: None)
+    option = SimpleNamespace(resume=None, results=str(tmp_path), passes=1, threads=None)
     session: Any = SimpleNamespace(seconds=None, option=option, names=["numpy"])
     assert isolation.run_each([], session, lambda text: None) == code
 
