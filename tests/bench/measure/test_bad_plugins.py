@@ -22,7 +22,7 @@ from relufit.backends.numpy import NumpyBackend
 HIDDEN = 16
 FORWARD, GRADIENT = Case("forward", 800, HIDDEN), Case("gradient", 800, HIDDEN)
 STEP = Case("step", 32, HIDDEN, optimizer="adam")
-AFTER = 60  # calls, after which a backend that was compared believes to be timed
+AFTER = 8  # calls, after which a backend that was compared believes to be timed
 
 
 def measured(case: Case, backend: Any, **options: Any) -> tuple[str, str, dict[str, Any]]:
@@ -230,7 +230,8 @@ def test_large_batches_are_compared_as_a_whole(batch: int, monkeypatch: pytest.M
     case = Case("scaling", batch, HIDDEN)
     assert gradient_of(case, NumpyBackend())[0] == "OK"
     for bad in (Zeros, Half, Previous):
-        assert gradient_of(case, bad())[:2] == ("UNSOUND", gradient_of(case, bad())[1])
+        status, reason = gradient_of(case, bad())
+        assert (status, reason.partition(":")[0]) == ("UNSOUND", "the timed calls return something else")
 
 
 def gradient_of(case: Case, backend: Any) -> tuple[str, str]:
