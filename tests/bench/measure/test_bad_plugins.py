@@ -13,8 +13,8 @@ from bench_runs import bench, lines
 from mutants import Planted
 
 from bench.grid.case import Case
-from bench.journal.status import status_of
-from bench.measure import backends, throughput, timing
+from bench.journal.status import Unsound, status_of
+from bench.measure import backends, sampling, throughput, timing
 from bench.measure.trial import Trial
 from relufit import Params, Samples, State
 from relufit.backends.numpy import NumpyBackend
@@ -293,6 +293,14 @@ def test_an_honest_backend_gets_its_time(name: str) -> None:
             assert fresh == rounds or case.work == "latency" or max(line["seconds"]) > 0.02
             assert fresh >= 3
             assert rounds >= (200 if case.work == "latency" and name not in SLOW else 7)
+
+
+def test_load_on_some_fresh_calls_is_no_memory() -> None:
+    """A call that has to compute what the others remember is long every time; load lengthens some calls."""
+    calls = sampling.Calls(run=lambda inputs: None)
+    sampling.Sample(1, [1e-3] * 9, [1e-3] * 2 + [5e-3] * 7).demand_sound(calls, keeps_models=False)
+    with pytest.raises(Unsound, match="remembers results: a call takes 5 times"):
+        sampling.Sample(1, [1e-3] * 9, [5e-3] * 9).demand_sound(calls, keeps_models=False)
 
 
 PLUGIN = """
