@@ -10,7 +10,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
-THROTTLED = {  # bits of NVML's reasons that take speed away; idling and settings of the user's own are none
+THROTTLED = {  # NVML's bits for reduced clocks; an idle device and the user's own clock settings do not count
     "software power cap": 0x4,
     "hardware slowdown": 0x8,
     "software thermal slowdown": 0x20,

@@ -54,7 +54,7 @@ def hung(path: Path) -> dict[str, str]:
 
 
 def fails_the_run(line: dict[str, Any]) -> bool:
-    """Whether a case fails its run: a training that diverges is a result, but a timed step that does is none."""
+    """Whether a case fails its run: a training that diverges is a result, a timed step that diverges is a failure."""
     status = line["status"]
     is_result = status in statuses(has_numbers=True) and not workload(line["work"]).timed
     return status in statuses(failed=True) and not is_result

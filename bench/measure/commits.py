@@ -131,7 +131,7 @@ def _demand_driven(side: Times, rows: Sequence[Row]) -> None:
 
 
 class Side:
-    """One side of the comparison: its process, begun again where it has ended, and its journal."""
+    """One side of the comparison: its process, restarted if it ends, and its journal."""
 
     def __init__(self, label: str, root: Path, journal: Path, threads: int | None) -> None:
         self.label, self.root, self.journal, self.threads = label, root, Journal(journal, "x"), threads

@@ -137,7 +137,7 @@ def _seconds_and_steps(title: str, seconds: str, steps: str) -> Column:
 
 
 def _seconds(row: Row, name: str) -> str:
-    """Seconds, with a mark if they were measured under load; empty where there are none."""
+    """Seconds, with a mark if they were measured under load; empty for nan."""
     text = duration(row[name])
     return text and text + marked(row)
 

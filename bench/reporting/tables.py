@@ -87,7 +87,9 @@ class TableSpec:
         names = [*dict.fromkeys([*self.csv.split(), *(column.name for column in self.columns if column.name)])]
         if names:  # else the columns of the rows
             rows = pd.DataFrame(columns=names) if rows.empty else rows[names]  # without rows columns have no types
-        return rows.assign(machine=run.machine, threads=run.threads, allocations=run.allocations, run=run.name)
+        # The names of the columns are not said again in their cells: they would be a tenth of the largest file.
+        threads, allocations = run.threads.removeprefix("threads "), run.allocations.removeprefix("allocations ")
+        return rows.assign(machine=run.machine, threads=threads, allocations=allocations, run=run.name)
 
 
 def matrix(

@@ -20,7 +20,7 @@ Wanted = str | Backend | Sequence[str | Backend]  # one, or several in order of 
 
 
 class Diverged(RelufitError):
-    """The loss left the finite numbers, or grew without bound. `fit` holds the last state before that."""
+    """The loss became nan, inf or too large. `fit` holds the last state before that."""
 
     def __init__(self, message: str, fit: "Fit | None" = None) -> None:
         super().__init__(message)

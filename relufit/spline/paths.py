@@ -41,7 +41,7 @@ class Paths(NamedTuple):
     least: np.ndarray  # (count + 1, V, ...)
 
     def best(self, count: int) -> np.ndarray | None:
-        """The nodes of the best `count` lines from the first to the last, (count + 1,); None if there are none."""
+        """The nodes of the best `count` lines from the first to the last, (count + 1,); None if no path exists."""
         heights, longest, _, number = self.errors.shape
         at_end = self.least[count, :, longest + number - 1 - self.first[count]]
         if not np.isfinite(at_end).any():

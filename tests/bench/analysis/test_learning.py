@@ -120,7 +120,7 @@ def test_the_table_as_it_is_read(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert cells_of(smooth)["spline", "numpy"] == [
         *["50 ms"] * 8, "2.0e-10", "2.0e-10", "3.0e-05", "1.25", "1", "50 ms", "OK",
-        "noisy: the middle half of the rounds spreads by 20 % (measure with --passes 12)",
+        "noisy: the middle half of the rounds spreads by 20 % (--passes 12)",
     ]  # fmt: skip
     assert cells_of(kinked)["adam", "numpy"][-5:] == ["", "", "4 s, 400", "OK", ""]
 
@@ -183,7 +183,7 @@ def test_the_newest_run_of_solvers_stands_beside_the_others(tmp_path: Path, caps
 
 
 def test_the_figure_has_a_panel_for_each_function(tmp_path: Path) -> None:
-    """Each panel has a curve for each solver and the line of the best spline; without solvers there is none."""
+    """Each panel has a curve for each solver and the line of the best spline; without solvers there is no figure."""
     run = make(tmp_path, spline(), solved(), solved("sgd", status="DIVERGED", reason="x"), solved(target="abs"))
     figure = figures.solvers(run)
     assert figure is not None

@@ -1,4 +1,4 @@
-"""SIGKILL at fifty random moments of a run: no finished case is lost, and the run can be gone on with; two at once."""
+"""SIGKILL at fifty random moments of a run: no finished case is lost, and the run can be resumed; two runs at once."""
 
 import json
 import os

@@ -225,7 +225,7 @@ def test_a_run_that_is_gone_on_with_is_watched(tmp_path: Path, plant: Callable[.
 
 
 def test_the_time_of_a_run_ends_it(tmp_path: Path) -> None:
-    """A run whose time is up ends with what it has, and nothing is begun again."""
+    """A run whose time is up ends with what it has, and no process is restarted."""
     said: list[str] = []
     arguments = [
         "bench",
@@ -247,7 +247,7 @@ HEADER: dict[str, Any] = {"machine": {"slug": "m"}}
 
 
 def test_a_journal_is_gone_on_with(tmp_path: Path) -> None:
-    """A line that was cut off costs itself, the case in flight becomes a row, and cut words are none."""
+    """A line that was cut off costs itself, the case in flight becomes a row, cut words are ignored."""
     journal = Journal.begin(tmp_path, HEADER)
     journal.begin_case(row(Case("forward", 32), "numpy"))
     journal.close()
