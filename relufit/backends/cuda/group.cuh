@@ -41,7 +41,7 @@ struct Sample {
     bool empty;
 };
 
-// The sample of this lane; `index` is -1 where there is none.
+// The sample of this lane; `index` is -1 for a lane without a sample.
 __device__ __forceinline__ Sample fetch(const float *x, const float *targets, int index) {
     return index < 0 ? Sample{0.f, 0.f, true} : Sample{x[index], targets[index], false};
 }

@@ -11,7 +11,7 @@
 #define HIDDEN 512
 #endif
 
-constexpr int BLOCK = (HIDDEN + LANES - 1) / LANES * LANES;  // threads; those from HIDDEN on only keep the others company
+constexpr int BLOCK = (HIDDEN + LANES - 1) / LANES * LANES;  // threads; those from HIDDEN on pad the last warp
 constexpr int BLOCK_WARPS = BLOCK / LANES;
 constexpr int UNIT_BITS = 10;
 constexpr int LEAF = 16, FAN = 16;          // of relufit/moments.py
