@@ -56,6 +56,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--max-noise", type=_positive("max-noise", float), default=100 * MAX_NOISE, help=noise)
     add("--isolate", action="store_true", help="each backend and pass in its own process, which is watched")
     add("--resume", type=Path, help="continue this journal: cases in it are not measured again")
+    anyway = "resume a journal of another machine, version or commit too; the journal and the tables say so"
+    add("--resume-anyway", action="store_true", help=anyway)
     add("--results", default=str(RESULTS), help="folder for the journal")
 
 

@@ -96,7 +96,8 @@ def _answer(options: argparse.Namespace, say: Complain) -> int:
             raise RelufitError(f"{name} cannot run here: {reason}")
     say(f"{sweep.title}: first the machine, then {options.seconds:g} s at the most")
     journal = crossover.begin(sweep, options.results, options.seconds, options.threads)
-    aa, folder = frames.newest_aa(journal.path.parent), options.results / "figures"
+    aa = frames.newest_aa(journal.path.parent, journal.path.parent.name)
+    folder = options.results / "figures"
 
     def known(size: int) -> list[Measured]:
         """What the journal says of each size; the latest is printed."""

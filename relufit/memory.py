@@ -10,11 +10,11 @@ from pathlib import Path
 from relufit.errors import RelufitError
 
 SMALL = 2**28  # bytes, below which free memory is not looked up
-# Mount points of control groups of versions 2 and 1, and the names of the limit, of the usage, and of the file cache in
-# memory.stat, which is part of the usage but is dropped before the kernel kills a process.
+# The names of the limit, of the usage, and of the file cache in memory.stat, which is part of the usage but is dropped
+# before the kernel kills a process, in control groups of versions 2 and 1.
 # Sources: https://docs.kernel.org/admin-guide/cgroup-v2.html and https://docs.kernel.org/admin-guide/cgroup-v1/memory.html
-UNIFIED = ("sys/fs/cgroup", "sys/fs/cgroup/unified"), ("memory.max", "memory.current", "inactive_file")
-LEGACY = ("sys/fs/cgroup/memory",), ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+UNIFIED = "memory.max", "memory.current", "inactive_file"
+LEGACY = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
 
 
 def demand_memory(work: str, need: float, advice: str) -> None:
@@ -30,14 +30,16 @@ def free_bytes(root: Path = Path("/")) -> int:
     """Bytes that this process can still allocate; `root` is the folder that holds proc and sys."""
     import psutil  # which takes as long to import as a small fit
 
-    return min([int(psutil.virtual_memory().available), *_allowed_by_groups(root)])
+    groups = control_groups("memory", root)
+    allowed = [_left_in(group, *(UNIFIED if is_unified else LEGACY)) for group, is_unified in groups]
+    return min([int(psutil.virtual_memory().available), *(left for left in allowed if left is not None)])
 
 
-def _allowed_by_groups(root: Path) -> Iterator[int]:
-    """Bytes left in each control group with a limit: that of the process and all its parents, of versions 2 and 1.
+def control_groups(controller: str, root: Path = Path("/")) -> Iterator[tuple[Path, bool]]:
+    """The control groups of this process and their parents, and whether each is of version 2; some may not exist.
 
-    In a container, proc/self/cgroup may hold the host's path, which does not exist below the container's mount. Groups
-    that do not exist are skipped; the mount itself is the topmost parent.
+    In a container, proc/self/cgroup may hold the host's path, which does not exist below the container's mount. The
+    mount itself is the topmost parent.
     """
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
@@ -45,15 +47,13 @@ def _allowed_by_groups(root: Path) -> Iterator[int]:
         return
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        if controllers and "memory" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        mounts, names = LEGACY if controllers else UNIFIED
+        mounts = (f"sys/fs/cgroup/{controller}",) if controllers else ("sys/fs/cgroup", "sys/fs/cgroup/unified")
         parts = [part for part in path.split("/") if part not in ("", "..")]
         for mount in mounts:
             for depth in range(len(parts) + 1):
-                left = _left_in(root.joinpath(mount, *parts[:depth]), *names)
-                if left is not None:
-                    yield left
+                yield root.joinpath(mount, *parts[:depth]), not controllers
 
 
 def _left_in(group: Path, limit: str, used: str, droppable: str) -> int | None:

@@ -91,7 +91,7 @@ def two_runs(new: Run, old: Run, control: Sequence[str] = ()) -> Changes:
     rows, others = _rows(new), _rows(old)
     if unknown := set(control) - ({key[0] for key in rows} & {key[0] for key in others}):
         raise RelufitError(f"--control names {', '.join(sorted(unknown))}, which the two runs do not have in common")
-    away = new.path.parent.name != old.path.parent.name
+    away = new.machine_slug != old.machine_slug
     bases = baselines(new, old) if away else None
     found: list[Found] = []
     for key in (key for key in rows if key in others):

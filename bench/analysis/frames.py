@@ -3,6 +3,7 @@
 Backends that could not run stand in the frame with their reason.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pandas as pd
 from bench.analysis import warnings
 from bench.grid import sweep as sweeps
 from bench.grid.sweep import Sweep
+from bench.hardware import identity
 from bench.journal.reader import Complain, read_first_line, read_rows
 from relufit.errors import RelufitError
 
@@ -49,15 +51,28 @@ class Run:
     @property
     def machine(self) -> str:
         """The hardware, in words."""
-        machine = self.header["machine"]
-        cores = f"{machine['cores'] or '?'} cores"
-        return ", ".join([*machine["gpus"], machine["cpu"] or self.path.parent.name, cores])
+        return identity.in_words(self.header["machine"], self.path.parent.name)
+
+    @property
+    def machine_slug(self) -> str:
+        """The machine's name: what the first line says of it, wherever the file lies (bench/hardware/identity.py)."""
+        return identity.slug(self.header["machine"], self.path.parent.name)
 
     @property
     def threads(self) -> str:
-        """The thread setting, in words."""
-        asked = self.header["settings"]["threads"]
-        return f"{asked} thread" + ("s" if asked != 1 else "") if asked else "threads as installed"
+        """The thread setting, in words: what --threads asked for, or the variables that limit threads."""
+        if asked := self.header["settings"]["threads"]:
+            return f"{asked} thread" + ("s" if asked != 1 else "")
+        return ", ".join(self._variables(identity.THREAD_VARIABLES)) or "threads as installed"
+
+    @property
+    def kernels(self) -> list[str]:
+        """The variables that made a library choose its kernels, as NAME=value."""
+        return self._variables(identity.KERNEL_VARIABLES)
+
+    def _variables(self, names: Sequence[str]) -> list[str]:
+        found = self.header["settings"]["environment"]
+        return [f"{name}={found[name]}" for name in names if name in found]
 
     @property
     def allocations(self) -> str:
@@ -72,7 +87,7 @@ class Run:
     @property
     def setting(self) -> str:
         """Under which settings of the process it was measured, in words."""
-        return f"{self.threads}, {self.allocations}"
+        return ", ".join([self.threads, self.allocations, *self.kernels])
 
     @property
     def sweep(self) -> Sweep | None:
@@ -86,7 +101,9 @@ class Run:
         sweep = self.sweep.slug() if self.sweep else ""
         threads = f"threads-{asked}" if asked else ""
         allocations = "kept" if self.allocations == "allocations kept" else ""
-        return "-".join([self.path.parent.name, *filter(None, (self.kind, sweep, threads, allocations))])
+        variables = [*([] if asked else self._variables(identity.THREAD_VARIABLES)), *self.kernels]
+        environment = f"environment-{identity.digest(variables)}" if variables else ""
+        return "-".join([self.machine_slug, *filter(None, (self.kind, sweep, threads, allocations, environment))])
 
 
 def runs(
@@ -117,10 +134,16 @@ def runs(
     if baseline is not None and not any((run.cases.backend == baseline).any() for run in newest.values()):
         known = dict.fromkeys(name for run in newest.values() for name in in_order(run))
         raise RelufitError(f"--baseline {baseline!r} is in none of these runs; there are {', '.join(known)}")
-    found_aa = {folder: newest_aa(folder) for folder in {run.path.parent for run in newest.values()}}
+    places = {(run.path.parent, run.machine_slug) for run in newest.values()}
+    found_aa = {place: newest_aa(*place) for place in places}
     others = _others([*newest.values()], {run.path: run for run in loaded})
     complete = (
-        replace(run, others=own, baseline=baseline or "", aa=run.aa if run.profile == AA else found_aa[run.path.parent])
+        replace(
+            run,
+            others=own,
+            baseline=baseline or "",
+            aa=run.aa if run.profile == AA else found_aa[run.path.parent, run.machine_slug],
+        )
         for run, own in zip(newest.values(), others, strict=True)
     )
     return sorted(complete, key=lambda run: (run.slug, run.name))
@@ -152,15 +175,16 @@ def _others(chosen: list[Run], known: dict[Path, Run]) -> list[tuple[Run, ...]]:
 def _conditions(header: dict[str, Any]) -> tuple[Any, ...]:
     """What two runs must share so that a case takes the same time in both."""
     machine, settings = header["machine"], header["settings"]
-    same = machine["cpu"], machine["python"], machine["packages"], header["code"]["content_hash"]
+    hardware = identity.slug(machine, str(machine["cpu"]))
+    same = hardware, machine["python"], machine["packages"], header["code"]["content_hash"]
     return *same, settings["threads"], settings["environment"]
 
 
-def newest_aa(folder: Path) -> Run | None:
-    """The newest A/A run in a machine's folder, or None. It is its own A/A run."""
+def newest_aa(folder: Path, machine_slug: str = "") -> Run | None:
+    """The newest A/A run in a folder, of this machine where one is given, or None. It is its own A/A run."""
     paths = sorted(folder.glob("*.jsonl*"), key=lambda path: path.stem, reverse=True)
     found = (run for run in map(read, paths) if run.profile == AA and not run.cases.empty)
-    newest = next(found, None)
+    newest = next((run for run in found if machine_slug in ("", run.machine_slug)), None)
     return None if newest is None else replace(newest, aa=newest)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from bench.analysis import roofline
+from bench.hardware.identity import KERNEL_VARIABLES
 from bench.journal.schema import MEASURED, UNSYNCHRONIZED
 from bench.journal.status import Status
 
@@ -41,6 +42,7 @@ REMEDIES = {
     "throttled": "raise the quota of the container, or let the GPU cool, and measure again",
     "shared GPU": "end the other processes that nvidia-smi lists, and measure again",
     "loaded machine": "end the processes that top shows, or wait, and measure again",
+    "other kernels": "unset the variable, and measure again",
     "drifting": "--passes 12, on an idle machine",
     "noisy": "--passes 12",
     "too short for the timer": "measure at a larger N, or without --seconds, where rounds are longer",
@@ -187,6 +189,13 @@ def shared_gpu(header: Header, row: Case) -> Note | None:
     return Note("shared GPU", f"{count:.0f} processes on it") if count > 1 else None
 
 
+def other_kernels(header: Header, row: Case) -> Note | None:
+    """A variable of the environment made a library take other kernels than it would take as installed."""
+    variables = header["settings"]["environment"]
+    found = ", ".join(f"{name}={variables[name]}" for name in KERNEL_VARIABLES if name in variables)
+    return Note("other kernels", found) if found else None
+
+
 def subnormals(header: Header, row: Case) -> Note | None:
     """Weights are subnormal, which many CPUs compute slowly with."""
     count = row["subnormals"]
@@ -208,5 +217,5 @@ def _is_long(row: Case, cores: float = 1.0) -> bool:
 Rule = Callable[[Header, Case], Note | None]
 GRAVE: tuple[Rule, ...] = (unsynchronized, above_roof, tf32, threads)
 OF_LOAD: tuple[Rule, ...] = (throttled, shared_gpu, loaded)
-OF_ALL: tuple[Rule, ...] = (tf32, subnormals)  # of rows without rounds too
-RULES: tuple[Rule, ...] = (*OF_LOAD, busy_beside, drifting, noisy, too_short, page_faults, subnormals)
+OF_ALL: tuple[Rule, ...] = (tf32, subnormals, other_kernels)  # of rows without rounds too
+RULES: tuple[Rule, ...] = (*OF_LOAD, busy_beside, drifting, noisy, too_short, page_faults, subnormals, other_kernels)

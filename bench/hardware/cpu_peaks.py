@@ -14,7 +14,6 @@ Multiply-adds and instructions count single lanes: an instruction on a vector of
 instructions per sample and unit (bench/grid/cost.py) divides by them whatever the width of the machine's vectors.
 """
 
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -48,7 +47,7 @@ def measure(threads: int | None = None) -> dict[str, Any]:
 
     Where numba is not installed the rates that need it are None, and `reason` says so.
     """
-    threads = threads or usable_cores()
+    threads = threads or machine.usable_cores()
     one, every = {"copy_bytes_per_second": copy_rate(1)}, {"copy_bytes_per_second": copy_rate(threads)}
     loops, reason = dict[str, Callable[[int], int]](), None
     try:
@@ -68,11 +67,6 @@ def measure(threads: int | None = None) -> dict[str, Any]:
         "cache_bytes": cache_bytes(),
         "reason": reason,
     }
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cache_bytes() -> int | None:

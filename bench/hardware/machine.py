@@ -5,7 +5,9 @@ import os
 import platform
 import re
 import subprocess
+from functools import lru_cache
 from importlib.metadata import distributions
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -13,43 +15,75 @@ import cpuinfo
 import psutil
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from relufit.memory import free_bytes
+from bench.hardware import identity
+from bench.hardware.identity import KERNEL_VARIABLES, THREAD_VARIABLES
+from relufit.memory import control_groups, free_bytes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PACKAGES = ("relufit", "numpy", "torch", "numba", "jax", "jaxlib", "cupy-cuda12x", "cupy-cuda13x", "scikit-learn",
-            "array-api-compat", "pytest", "pytest-benchmark")  # fmt: skip
-# The last is XLA's, which has no other switch (--xla_cpu_multi_thread_eigen=false no longer limits it: measured).
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "PJRT_NPROC")
+PACKAGES = ("relufit", "numpy", "scipy", "torch", "numba", "jax", "jaxlib", "cupy-cuda12x", "cupy-cuda13x",
+            "scikit-learn", "array-api-compat", "pytest", "pytest-benchmark")  # fmt: skip
 PREALLOCATION = "XLA_PYTHON_CLIENT_PREALLOCATE"
 ALLOCATOR_VARIABLES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX", "LD_PRELOAD",
                        PREALLOCATION)  # fmt: skip
+AFFINITY_VARIABLES = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY", "OMP_WAIT_POLICY",
+                      "OMP_DYNAMIC", "MKL_DYNAMIC", "CUDA_VISIBLE_DEVICES")  # fmt: skip
 available_bytes = free_bytes  # within the limits of a container, without swapping
 
 
 def describe() -> dict[str, Any]:
     """The machine as hardware and software, without its host name."""
-    cpu = cpuinfo.get_cpu_info()
-    gpu = gpus()
-    cores = psutil.cpu_count(logical=False) or psutil.cpu_count()
-    brand = cpu.get("brand_raw") or platform.processor() or platform.machine()
-    return {
-        "slug": slug(brand, cores, gpu),
-        "cpu": brand,
-        "cores": cores,
+    found = {
+        **_processor(),
+        "cores": psutil.cpu_count(logical=False) or psutil.cpu_count(),
         "logical_cores": psutil.cpu_count(),
+        "usable_cores": usable_cores(),
+        "quota_cores": quota_cores(),
         "memory_bytes": psutil.virtual_memory().total,
-        "gpus": gpu,
+        "gpus": gpus(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         # Of a package that is installed twice, the first is imported.
         "packages": {name: found.version for name in PACKAGES for found in list(distributions(name=name))[:1]},
     }
+    return {"slug": identity.slug(found, "unknown"), **found}
 
 
-def slug(brand: str, cores: int | None, gpu: list[dict[str, str]]) -> str:
-    """A folder's name for a kind of hardware: GPUs first, then processor and cores."""
-    words = [*(g["name"] for g in gpu[:1]), re.sub(r"\((R|TM)\)|CPU|Processor|@.*", " ", brand), f"{cores} cores"]
-    return re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower()).strip("-")
+@lru_cache
+def _processor() -> dict[str, Any]:
+    """What tells two processors of one name apart, as far as the system says it. Takes a second."""
+    cpu = cpuinfo.get_cpu_info()
+    caches = {name: cpu.get(f"{name}_cache_size") for name in ("l1_data", "l2", "l3")}
+    return {
+        "cpu": cpu.get("brand_raw") or platform.processor() or platform.machine(),
+        "vendor": cpu.get("vendor_id_raw"),
+        **{name: cpu.get(name) for name in ("family", "model", "stepping")},
+        "instructions": [name for name in identity.INSTRUCTIONS if name in cpu.get("flags", ())],
+        "caches": {name: size for name, size in caches.items() if isinstance(size, int)},
+    }
+
+
+def usable_cores() -> int:
+    """Cores that this process can keep busy: those that it may run on, or fewer by a container's quota."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, ceil(quota_cores() or allowed))
+
+
+def quota_cores(root: Path = Path("/")) -> float | None:
+    """The least quota of the control groups of this process, in cores; None without one.
+
+    Source: https://docs.kernel.org/admin-guide/cgroup-v2.html (cpu.max) and
+    https://docs.kernel.org/scheduler/sched-bwc.html (version 1).
+    """
+    quotas = []
+    for group, is_unified in control_groups("cpu", root):
+        names = ("cpu.max",) if is_unified else ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        try:
+            quota, period = map(int, " ".join((group / name).read_text() for name in names).split())
+        except (OSError, ValueError):  # no such group, or "max", which means no quota
+            continue
+        if quota > 0 and period > 0:  # version 1 has -1 without a quota
+            quotas.append(round(quota / period, 3))
+    return min(quotas, default=None)
 
 
 def gpus() -> list[dict[str, str]]:
@@ -79,6 +113,12 @@ def threads_in_force() -> dict[str, int]:
     return {re.split("[.-]", Path(pool["filepath"]).name)[0]: pool["num_threads"] for pool in threadpool_info()}
 
 
+def kernels_in_force() -> dict[str, str]:
+    """The architecture whose kernels each loaded BLAS has chosen, as it reports it: "SkylakeX"."""
+    pools = {re.split("[.-]", Path(pool["filepath"]).name)[0]: pool.get("architecture") for pool in threadpool_info()}
+    return {name: kernels for name, kernels in pools.items() if kernels}
+
+
 def blas_threads(package: str) -> int | None:
     """Threads of the BLAS of a package, else of any BLAS; None where none is loaded."""
     found = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
@@ -88,7 +128,8 @@ def blas_threads(package: str) -> int | None:
 
 def environment() -> dict[str, str]:
     """The environment variables that are set and change what is measured."""
-    return {name: os.environ[name] for name in (*THREAD_VARIABLES, *ALLOCATOR_VARIABLES) if name in os.environ}
+    names = (*THREAD_VARIABLES, *ALLOCATOR_VARIABLES, *AFFINITY_VARIABLES, *KERNEL_VARIABLES)
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def load_average() -> float | None:
@@ -97,10 +138,16 @@ def load_average() -> float | None:
 
 
 def commit() -> dict[str, Any]:
-    """The commit measured and whether the tree differs from it; without git, a hash of the sources."""
+    """The commit measured and whether the tree differs from it; a hash of the sources alone without a git of its own.
+
+    A copy inside another repository has that one's commits, which say nothing of it.
+    """
     try:
-        head, status = _output("git", "rev-parse", "HEAD").strip(), _output("git", "status", "--porcelain")
-    except (OSError, subprocess.SubprocessError):
+        head, top = _output("git", "rev-parse", "HEAD", "--show-toplevel").splitlines()
+        status = _output("git", "status", "--porcelain")
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return {"content_hash": content_hash()}
+    if Path(top).resolve() != ROOT:
         return {"content_hash": content_hash()}
     dirty = any(not line[3:].startswith("results/") for line in status.splitlines())
     return {"commit": head, "dirty": dirty, "content_hash": content_hash()}

@@ -24,6 +24,7 @@ Complain = Callable[[str], None]
 Row = dict[str, Any]
 AVERAGES = ("cores_used", "cores_of_others", "cores_stolen", "throttled_share")  # over the time of the rounds
 LATER = {name: schema.HEADER[name] for name in ("ceilings", "device_ceilings")}  # what a run measures again at its end
+RESUMED = {"resumed": schema.HEADER["resumed"]}
 # The curves of one length of each workload that has them: the last brings the others with it.
 CURVES = {
     "convergence": ("step", "train_seconds", "test_mse"),
@@ -61,6 +62,7 @@ def read_lines(path: Path, complain: Complain = lambda text: None) -> tuple[dict
     joined: dict[str, dict[str, Any]] = {}
     plans: list[dict[str, Any]] = []
     later: list[dict[str, Any]] = []
+    resumed: list[str] = []
     for number, line in enumerate(lines, 1):
         leave_out = partial(_say, complain, f"{path}:{number}: left out")
         try:
@@ -70,6 +72,8 @@ def read_lines(path: Path, complain: Complain = lambda text: None) -> tuple[dict
                 joined |= read_backend(value, leave_out)
             elif kind == "plan":  # of a process that continued the run
                 plans += as_fields(value, schema.PLAN, leave_out)["plan"]
+            elif kind == "resumed":  # under other conditions
+                resumed += as_fields(value, RESUMED, leave_out)["resumed"]
             elif kind == "ceilings":  # measured again at the end
                 later.append(as_fields(value, LATER, leave_out))
             elif kind != "run":
@@ -83,7 +87,7 @@ def read_lines(path: Path, complain: Complain = lambda text: None) -> tuple[dict
     if not header:
         complain(f"{path}: no line describes the run; its machine is taken from the folder's name")
         header = read_header({})
-    header |= {"backends": {**joined, **header["backends"]}, "plan": header["plan"] + plans}
+    header |= {"backends": {**joined, **header["backends"]}, "plan": header["plan"] + plans, "resumed": resumed}
     for found in later:
         header = _with_higher_ceilings(header, found)
     counts = {"planned": len(plan.expand(header["plan"])), "unmeasured": len(plan.unmeasured(header, cases))}

@@ -1,20 +1,24 @@
-"""What --resume skips: cases that the journal holds already, and backends that hang.
+"""What --resume skips: cases that the journal holds already, and backends that hang; and what it refuses.
 
 Everything is read from the journal; bench/conftest.py and bench/measure/isolation.py act on it.
 """
 
 from collections import Counter
 from collections.abc import Iterable
+from math import isnan
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from bench.grid.workloads import workload
+from bench.hardware import identity
 from bench.journal import plan
-from bench.journal.reader import read_lines
-from bench.journal.status import Status, statuses
+from bench.journal.reader import read_first_line, read_header, read_lines
+from bench.journal.status import BUDGET_SPENT, Status, statuses
 from relufit.errors import RelufitError
 
 SELECTING = ("profile", "batch", "hidden", "dtype", "target", "threads")  # options that say what is measured, and how
+CEILINGS_APART = 0.2  # relative difference of ceilings above which a machine does not look like its earlier runs
 MOST_HANGS = 2  # of one backend: each costs the run minutes (isolation.CASE_SECONDS), and the next is likely
 
 
@@ -24,23 +28,82 @@ def selection(option: Any) -> dict[str, str]:
     return {name: ",".join(sorted(part.strip() for part in text.split(","))) for name, text in given.items()}
 
 
-def demand_same_run(path: Path, option: Any) -> None:
-    """Raise RelufitError where the options differ from the journal's; an old journal does not hold its options."""
-    before = read_lines(path)[0]["settings"]["selection"]
+def demand_same_run(path: Path, option: Any, conditions: dict[str, Any]) -> list[str]:
+    """What differs from the conditions that a journal was begun under, a sentence each.
+
+    Raises RelufitError where something does and --resume-anyway is not given, where the options differ, and where the
+    journal is not of `pytest bench`. An old journal does not hold its options, or some of the conditions.
+    """
+    header = read_lines(path)[0]
+    if header["settings"]["crossover"]:
+        raise RelufitError(f"{path} is of bench.crossover, which cannot be resumed: begin it again")
+    before = header["settings"]["selection"]
     if before and before != selection(option):
         raise RelufitError(
-            f"{path} was measured with {_in_words(before)}, not with {_in_words(selection(option))}; --resume goes on "
-            "with the same options"
+            f"{path} was measured with {_in_words(before)}, not with {_in_words(selection(option))}; --resume needs "
+            "the same options"
         )
+    found = differences(header, read_header(conditions))
+    if found and not option.resume_anyway:
+        raise RelufitError(
+            f"{path} was begun under other conditions: {'; '.join(found)}. Begin a new run, or mix them with "
+            "--resume-anyway, which the journal and the tables will say"
+        )
+    return found
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What differs in machine, code, versions and variables between two first lines of a journal, a sentence each.
+
+    What the older one does not hold is not compared, except for variables, which need not be set.
+    """
+    found = [_facts(header) for header in (before, now)]
+    variables = [header["settings"]["environment"] for header in (before, now)]
+    every = {name: was for name, was in found[0].items() if was} | {name: "" for part in variables for name in part}
+    was, is_now = ({**facts, **part} for facts, part in zip(found, variables, strict=True))
+    return [
+        f"{name} was {was.get(name) or 'not set'} and is {is_now.get(name) or 'not set'}"
+        for name in every
+        if was.get(name) != is_now.get(name)
+    ]
+
+
+def _facts(header: dict[str, Any]) -> dict[str, str]:
+    machine = header["machine"]
+    own = {"the processor": machine["cpu"], "the machine": identity.slug(machine, ""), "Python": machine["python"]}
+    return {**own, "the hash of the sources": header["code"]["content_hash"], **machine["packages"]}
 
 
 def _in_words(options: dict[str, str]) -> str:
     return " ".join(f"--{name} {text}" for name, text in options.items())
 
 
+def unlike_earlier(ceilings: dict[str, Any], folder: Path) -> list[str]:
+    """A sentence where the ceiling of a core is far from the median of a machine's earlier runs; else nothing."""
+    name = "multiply_adds_per_second_float32"
+    rate = ceilings.get("one_core", {}).get(name)
+    before = [read_first_line(path)["ceilings"]["one_core"][name] for path in folder.glob("*.jsonl*")]
+    known = [found for found in before if not isnan(found)]
+    if not rate or not known or max(rate / median(known), median(known) / rate) <= 1 + CEILINGS_APART:
+        return []
+    return [
+        f"A core makes {rate / 1e9:.3g} G multiply-adds/s where earlier runs of this machine found "
+        f"{median(known) / 1e9:.3g}: it is loaded or throttled, or it is another machine"
+    ]
+
+
 def finished(path: Path) -> set[plan.Key]:
     """The cases, backends and passes that a journal holds, but for those that are measured again."""
-    return {plan.key_of(line) for line in read_lines(path)[1] if line["status"] not in statuses(retried=True)}
+    return {plan.key_of(line) for line in read_lines(path)[1] if not _is_tried_again(line)}
+
+
+def _is_tried_again(line: dict[str, Any]) -> bool:
+    return line["status"] in statuses(retried=True) or line["reason"].startswith(BUDGET_SPENT)
+
+
+def gradients(path: Path) -> list[dict[str, Any]]:
+    """The lines of a journal that say what a gradient of a backend takes."""
+    return [line for line in read_lines(path)[1] if line["seconds"] and workload(line["work"]).is_gradient]
 
 
 def hung(path: Path) -> dict[str, str]:

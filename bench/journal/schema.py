@@ -214,7 +214,17 @@ DEVICE_COSTS = ("launch_seconds", "graph_node_seconds", "cache_bytes", "processo
 PLAN = {"plan": Field(partial(as_list, kind=as_group), [])}  # what was to be measured; also in a line of its own
 # The first line of a run.
 HEADER: Fields = {
-    "machine": {"cpu": TEXT, "cores": COUNT, "system": TEXT, "python": TEXT, "packages": TEXTS, "gpus": GPUS},
+    "machine": {
+        **dict.fromkeys(("cpu", "vendor", "system", "python"), TEXT),
+        **dict.fromkeys(("family", "model", "stepping"), Field(partial(as_whole, least=0), 0)),
+        **dict.fromkeys(("cores", "logical_cores", "usable_cores"), COUNT),
+        "quota_cores": Field(as_number, 0.0),
+        "instructions": Field(partial(as_list, kind=as_name), []),
+        "caches": _table(as_whole),
+        "gpus": GPUS,
+        "packages": TEXTS,
+        "multiply_adds_per_second": Field(as_number, 0.0),  # of a core, where nothing else identifies a machine
+    },
     "code": {"commit": TEXT, "dirty": FLAG, "content_hash": TEXT},
     "settings": {
         "profile": TEXT,
@@ -227,6 +237,9 @@ HEADER: Fields = {
     "backends": _table(),  # each of them a BACKEND
     **PLAN,
     "threads_in_force": TEXTS,
+    "kernels_in_force": TEXTS,
+    "resumed": Field(partial(as_list, kind=as_text), []),  # in what --resume-anyway has found the run to differ
+    "warnings": Field(partial(as_list, kind=as_text), []),  # on the machine as a whole
     "timer_seconds": RATE,
     "ceilings": {
         **dict.fromkeys(("one_core", "all_cores"), dict.fromkeys(ROOFS, RATE)),

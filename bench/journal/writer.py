@@ -9,7 +9,7 @@ import os
 import secrets
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bench.journal.status import PROCESS_ENDED, Status
 from relufit.errors import RelufitError
@@ -25,7 +25,9 @@ class Journal:
         self.path, self._now = path, in_flight_file(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open(mode, encoding="utf-8")
+            self._file = _open_alone(path, mode)
+        except BlockingIOError:
+            raise RelufitError(f"{path} is being written by a run that has not ended: wait for it, or end it") from None
         except OSError as error:
             raise RelufitError(f"cannot write results to {path}: {error.strerror}; choose another --results") from None
 
@@ -41,7 +43,7 @@ class Journal:
     def resume(cls, path: Path) -> "Journal":
         """Continue a run that ended early; the case in flight becomes a row, CRASHED unless the file says otherwise."""
         if not path.is_file():
-            raise RelufitError(f"there is no journal {path} to go on with")
+            raise RelufitError(f"there is no journal {path} to resume")
         journal, content = cls(path, "a"), path.read_bytes()
         if not content.endswith(b"\n"):
             journal._file.write("\n")  # a line that was cut off; the reader complains of it
@@ -84,6 +86,21 @@ class Journal:
     def close(self) -> None:
         """Close the file; what was written is there already."""
         self._file.close()
+
+
+def _open_alone(path: Path, mode: str) -> IO[str]:
+    """Open a file that no other process writes until it is closed. Raises BlockingIOError where one does."""
+    file = path.open(mode, encoding="utf-8")
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return file
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise
+    return file
 
 
 def in_flight_file(journal: Path) -> Path:

@@ -24,7 +24,8 @@ from types import FrameType
 from typing import Any, Protocol
 
 from bench.grid.case import Case
-from bench.hardware.machine import ROOT, THREAD_VARIABLES
+from bench.hardware.identity import THREAD_VARIABLES
+from bench.hardware.machine import ROOT
 from bench.journal.status import Status, row
 from bench.journal.writer import SCHEMA, Journal
 from bench.measure.isolation import CASE_SECONDS

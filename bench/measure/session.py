@@ -7,12 +7,14 @@ import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from bench.grid import profiles, selection, workloads
 from bench.hardware import cpu_peaks, gpu_peaks, machine
 from bench.journal import plan, reader, resume
 from bench.journal.plan import Key
+from bench.journal.status import BUDGET_SPENT
 from bench.journal.writer import Journal
 from bench.measure import backends, timing
 from bench.measure.trial import Past, Unsuitable
@@ -46,7 +48,7 @@ class Budget:
             return self.case_seconds
         left = self.seconds - (time.monotonic() - self.start)
         if left <= 0:
-            raise Unsuitable(f"the time budget of {self.seconds:g} s was spent; --seconds or --profile full gives more")
+            raise Unsuitable(f"{BUDGET_SPENT} {self.seconds:g} s was spent; --seconds or --profile full gives more")
         share = left / max(1, self.cases_left)
         self.cases_left -= 1
         return min(share, max(MAX_CASE_SECONDS, self.case_seconds))
@@ -93,12 +95,20 @@ class Session:
         return Budget(seconds, cases, CASE_SECONDS.get(self.option.profile, MAX_CASE_SECONDS))
 
     def finished(self) -> set[Key]:
-        """What the journal of --resume holds. Raises RelufitError where it is of a run with other options."""
+        """What the journal of --resume holds, which is resumed unless cases are only collected.
+
+        Raises RelufitError where the journal does not exist, or is of a run under other conditions or with other
+        options.
+        """
         path = self.option.resume
-        if path.is_file():  # else the next line reports that it is missing
-            resume.demand_same_run(path, self.option)
-        self.open_journal()  # which adds a row for the case in which the run was ended
+        differences = resume.demand_same_run(path, self.option, conditions(self.option.threads))
+        if not self.option.collectonly:
+            journal = self.open_journal()  # which adds a row for the case in which the run was ended
+            if differences:
+                journal.write({"kind": "resumed", "resumed": differences})
         self.hung = resume.hung(path)
+        for line in resume.gradients(path):  # else a case that is too slow is begun, not predicted
+            self.past.learn(line["backend"], plan.key_of(line)[0], median(line["seconds"]))
         return resume.finished(path)
 
     def begin(self, keys: list[Key]) -> Journal:
@@ -131,17 +141,26 @@ def begin_journal(results: Path, names: list[str], settings: dict[str, Any], key
     `settings` are those of the command; `threads` must be among them: a number, or None for "as installed". `keys` are
     what is planned. Takes some seconds.
     """
+    measured = _ceilings(names, settings["threads"])
     header = {
-        "machine": machine.describe(),
-        "code": machine.commit(),
-        "settings": {**settings, "garbage_collector": "off while timing", "environment": machine.environment()},
+        **conditions(settings["threads"]),
         "backends": {name: backends.state(name) for name in names},
         "plan": plan.compact(keys),
         "timer_seconds": timing.resolution(),
         "threads_in_force": machine.threads_in_force(),
-        **_ceilings(names, settings["threads"]),
+        "kernels_in_force": machine.kernels_in_force(),
+        **measured,
     }
+    header["settings"] |= {**settings, "garbage_collector": "off while timing"}
+    folder = results / "raw" / header["machine"]["slug"]
+    header["warnings"] = resume.unlike_earlier(measured["ceilings"], folder)
     return Journal.begin(results, header)
+
+
+def conditions(threads: int | None) -> dict[str, Any]:
+    """What two parts of one run must share: machine, code, and what of the environment changes a speed."""
+    settings = {"threads": threads, "environment": machine.environment()}
+    return {"machine": machine.describe(), "code": machine.commit(), "settings": settings}
 
 
 def measure_ceilings_again(journal: Journal, names: list[str], threads: int | None) -> None:

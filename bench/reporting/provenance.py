@@ -42,18 +42,22 @@ def provenance(run: Run, table: str = "summary") -> Document:
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     forced = ", ".join(f"{name} {number}" for name, number in run.header["threads_in_force"].items())
     variables = ", ".join(f"{name}={value}" for name, value in settings["environment"].items())
+    kernels = ", ".join(f"{name} {kernel}" for name, kernel in run.header["kernels_in_force"].items())
     commit = (code["commit"] or "no commit")[:12] + (", with uncommitted changes" if code["dirty"] else "")
     clock = "" if table == "backends" else clock_of(table)
     text = (
         f"Run {run.name}, profile {run.profile}, commit {commit} (sources {code['content_hash']}). "
         f"{machine['system']}, {machine['python']}; {packages}. Threads in force: {forced}. "
+        f"{kernels and f'Kernels in force: {kernels}. '}"
         f"Environment: {variables or 'no variable that changes a speed'}. "
         + (f"Inside the clock: {clock}. " if clock else "")
         + f"Load average while it ran: {run.cases.load_average.median():.2g}, "
         f"at most {run.cases.load_average.max():.2g}.{_clock_rates(run)}{roofs_in_words(run)}"
     )
     ended_early = plan.in_words(run.header)
-    return [*([f"{ended_early}."] if ended_early else []), text, differences(run)]
+    resumed = [f"Resumed under other conditions: {what}." for what in run.header["resumed"]]
+    warned = [f"{what}." for what in run.header["warnings"]]
+    return [*([f"{ended_early}."] if ended_early else []), *resumed, *warned, text, differences(run)]
 
 
 @lru_cache

@@ -12,7 +12,7 @@ GIB = 2**30
 
 def write_group(root: Path, folder: str, limit: object, used: int, cache: int = 0, version: int = 2) -> None:
     """Write the files of one control group below a folder that stands for /."""
-    names = memory.UNIFIED[1] if version == 2 else memory.LEGACY[1]
+    names = memory.UNIFIED if version == 2 else memory.LEGACY
     group = root / folder
     group.mkdir(parents=True, exist_ok=True)
     (group / names[0]).write_text(f"{limit}\n")

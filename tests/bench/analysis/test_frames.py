@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from journals import BAD_LINES, HEADER, followed, line, write
 
 from bench import report
-from bench.analysis import frames
+from bench.analysis import comparison, frames, warnings
 from bench.analysis.frames import read, runs
 from bench.journal.writer import Journal
 from bench.reporting import provenance
@@ -160,6 +160,40 @@ def test_the_newest_run_of_each_machine_and_thread_setting_is_taken(tmp_path: Pa
     assert [run.name for run in runs(tmp_path, ["2026", "2027"])] == ["2026", "2027"]
     with pytest.raises(RelufitError, match="no run '1999'"):
         runs(tmp_path, ["1999"])
+
+
+def test_two_processors_of_one_name_are_not_mixed(tmp_path: Path) -> None:
+    """Two processors in one folder are two machines; the A/A run of one says nothing of the other."""
+    folder, facts = tmp_path / "raw" / "amd-epyc-2-cores", {"cpu": "AMD EPYC", "cores": 2, "family": 25}
+    for name, profile, model in (("2025", "aa", 1), ("2026", "quick", 1), ("2027", "quick", 17)):
+        settings = {"profile": profile, "threads": None}
+        write(folder / f"{name}.jsonl", line(), machine={**facts, "model": model}, settings=settings)
+    found = {run.name: run for run in runs(tmp_path)}
+    assert sorted(found) == ["2026", "2027"]
+    assert found["2026"].machine_slug != found["2027"].machine_slug
+    assert found["2026"].aa is not None
+    assert found["2027"].aa is None
+    assert [run.name for run in found["2026"].others] == ["2025"]
+    assert not found["2027"].others
+    assert comparison.two_runs(found["2027"], found["2026"]).away
+
+
+def test_variables_that_choose_kernels_are_a_setting(tmp_path: Path) -> None:
+    """A run under OPENBLAS_CORETYPE, or with one thread by a variable, stands beside the usual one and says so."""
+    for name, environment in (
+        ("2025", {}),
+        ("2026", {"OPENBLAS_CORETYPE": "Haswell"}),
+        ("2027", {"OMP_NUM_THREADS": "1"}),
+    ):
+        settings = {"profile": "quick", "threads": None, "environment": environment}
+        write(tmp_path / "raw" / "m" / f"{name}.jsonl", line(), settings=settings)
+    found = {run.name: run for run in runs(tmp_path)}
+    assert len({run.slug for run in found.values()}) == 3
+    assert found["2026"].setting == "threads as installed, allocations as installed, OPENBLAS_CORETYPE=Haswell"
+    assert found["2027"].setting == "OMP_NUM_THREADS=1, allocations as installed"
+    (row,) = (row for row in found["2026"].cases.to_dict("records") if row["status"] == "OK")
+    (note,) = (note for note in warnings.notes(found["2026"].header, row) if note.word == "other kernels")
+    assert note.detail == "OPENBLAS_CORETYPE=Haswell"
 
 
 def test_runs_of_other_settings_stand_side_by_side(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """The machine's description, and peak memory."""
 
+import os
 import re
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,14 +24,61 @@ def test_a_machine_is_described_without_its_name() -> None:
     assert len(host) < 4 or host not in str(found)
 
 
-def test_slugs_are_names_of_folders() -> None:
-    """A slug begins with the GPU and leaves out marks and clock rates."""
-    gpu = [{"name": "NVIDIA H200", "driver": "580", "memory": "1"}]
-    assert (
-        machine.slug("Intel(R) Xeon(R) Gold 6130 CPU @ 2.10GHz", 16, gpu) == "nvidia-h200-intel-xeon-gold-6130-16-cores"
+def test_one_core_of_two_is_another_machine() -> None:
+    """A process that may run on one core describes a machine of one core."""
+    if machine.usable_cores() < 2 or not hasattr(os, "sched_setaffinity"):
+        pytest.skip("needs two cores and a system that can limit a process to one")
+    code = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "from bench.hardware import identity, machine; found = machine.describe()\n"
+        "print(found['slug'], identity.in_words(found, ''), sep='\\n')"
     )
-    assert machine.slug("AMD EPYC", 2, []) == "amd-epyc-2-cores"
-    assert re.fullmatch(r"[a-z0-9-]+", machine.describe()["slug"])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    slug, words = done.stdout.splitlines()
+    assert slug != machine.describe()["slug"]
+    assert re.search(r", 1 of \d+ cores", words)
+    assert re.fullmatch(r"[a-z0-9-]+-1-cores-[0-9a-f]{6}", slug)
+
+
+UNIFIED = {"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/cpu.max": "150000 100000\n"}
+LEGACY = {
+    "proc/self/cgroup": "3:cpu,cpuacct:/a\n4:memory:/a\n",
+    "sys/fs/cgroup/cpu/a/cpu.cfs_quota_us": "50000\n",
+    "sys/fs/cgroup/cpu/a/cpu.cfs_period_us": "100000\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        (UNIFIED, 1.5),
+        ({**UNIFIED, "sys/fs/cgroup/a/b/cpu.max": "25000 50000\n"}, 0.5),
+        ({**UNIFIED, "sys/fs/cgroup/a/cpu.max": "max 100000\n"}, None),
+        (LEGACY, 0.5),
+        ({**LEGACY, "sys/fs/cgroup/cpu/a/cpu.cfs_quota_us": "-1\n"}, None),
+        ({}, None),
+    ],
+)
+def test_the_quota_of_a_container(tmp_path: Path, files: dict[str, str], cores: float | None) -> None:
+    """The least quota of the process's control groups and their parents, of versions 2 and 1; None without one."""
+    for name, text in files.items():
+        (path := tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert machine.quota_cores(tmp_path) == cores
+
+
+def test_a_quota_limits_the_usable_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With half a core's time one core can be kept busy, and ceilings are measured on one."""
+    monkeypatch.setattr(machine, "quota_cores", lambda: 0.5)
+    assert machine.usable_cores() == machine.describe()["usable_cores"] == 1
+
+
+def test_what_chooses_kernels_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables that make a library take other kernels are recorded, and what BLAS says that it took."""
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert {"OPENBLAS_CORETYPE": "Haswell", "CUDA_VISIBLE_DEVICES": "1"}.items() <= machine.environment().items()
+    assert machine.kernels_in_force()
 
 
 def test_the_code_is_identified() -> None:
@@ -47,6 +96,18 @@ def test_without_git_the_contents_identify(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(machine, "_output", no_git)
     assert set(machine.commit()) == {"content_hash"}
+
+
+def test_a_copy_inside_another_repository_has_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The commit of a repository around it says nothing of the sources."""
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    subprocess.run([*git, "init", "--quiet"], cwd=tmp_path, check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", "of others"], cwd=tmp_path, check=True)
+    (copy := tmp_path / "vendored").mkdir()
+    monkeypatch.setattr(machine, "ROOT", copy)
+    assert set(machine.commit()) == {"content_hash"}
+    monkeypatch.setattr(machine, "ROOT", tmp_path.resolve())
+    assert set(machine.commit()) == {"commit", "dirty", "content_hash"}
 
 
 def test_threads_are_those_in_force() -> None:

@@ -13,8 +13,9 @@ from bench.measure.trial import Unsuitable
 
 def run(**options: Any) -> Session:
     """A run with these options, of two backends."""
-    usual = dict.fromkeys(("target", "batch", "hidden", "dtype", "seconds", "resume"))
-    given = {**usual, "profile": "quick", "backend": "numpy,textbook-numpy", "passes": 1, **options}
+    usual: dict[str, Any] = dict.fromkeys(("target", "batch", "hidden", "dtype", "seconds", "resume"))
+    usual |= {"profile": "quick", "backend": "numpy,textbook-numpy", "passes": 1}
+    given = {**usual, "collectonly": False, "resume_anyway": False, **options}
     return Session(SimpleNamespace(**given))
 
 

@@ -1,0 +1,76 @@
+"""Which machine a number belongs to: the facts that decide its speed, their name as a folder, and their words.
+
+Two processors that share a marketing name are two machines, and so are two cores of a processor and one of them. The
+name is computed from the facts that the journal holds, never read from it. This module reads nothing of the machine
+(bench/hardware/machine.py does), so that reports can import it.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# The facts that decide speed. Versions of drivers and packages belong to a run, not to its machine.
+FACTS = ("cpu", "vendor", "family", "model", "stepping", "instructions", "caches", "cores", "logical_cores",
+         "usable_cores", "quota_cores", "gpus", "multiply_adds_per_second")  # fmt: skip
+# Of which a machine has at least one, unless its journal is older than they are: then the folder names the machine.
+TELLING = ("family", "model", "instructions", "caches", "usable_cores", "multiply_adds_per_second")
+# The instruction sets that kernels of array libraries choose between, as Linux names them on x86 and on ARM.
+INSTRUCTIONS = (
+    "sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni",
+    "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8", "asimd", "asimdhp", "asimddp", "sve", "sve2",
+    "i8mm", "bf16",
+)  # fmt: skip
+
+# The last is XLA's, which has no other switch (--xla_cpu_multi_thread_eigen=false no longer limits it: measured).
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "PJRT_NPROC")
+# Each makes a library take other kernels than this processor would have, or other arithmetic.
+KERNEL_VARIABLES = (
+    "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "MKL_DEBUG_CPU_TYPE",
+    "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_DISABLE_JIT",
+    "NPY_DISABLE_CPU_FEATURES", "XLA_FLAGS", "BLIS_ARCH_TYPE", "NVIDIA_TF32_OVERRIDE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "CUPY_TF32", "CUPY_ACCELERATORS", "CUBLAS_WORKSPACE_CONFIG",
+    "CUDA_LAUNCH_BLOCKING", "CUDA_FORCE_PTX_JIT",
+)  # fmt: skip
+
+
+def slug(machine: Mapping[str, Any], folder: str) -> str:
+    """The name of a machine: GPU, processor, cores, and a hash of FACTS; `folder` where there is none of TELLING."""
+    if not any(machine.get(name) for name in TELLING):
+        return folder
+    cores = machine.get("usable_cores") or machine.get("cores")
+    brand = re.sub(r"\((R|TM)\)|CPU|Processor|@.*", " ", str(machine.get("cpu", "")))
+    words = " ".join([*map(_name, machine.get("gpus", [])[:1]), brand, f"{cores or 'unknown'} cores"])
+    facts = {name: _fact(machine, name) for name in FACTS if machine.get(name)}
+    return re.sub(r"[^a-z0-9]+", "-", f"{words} {digest(facts)}".lower()).strip("-")
+
+
+def digest(facts: Any) -> str:
+    """A short hash of facts that json can hold, whatever the order of their names."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:6]
+
+
+def in_words(machine: Mapping[str, Any], folder: str) -> str:
+    """The hardware as a heading: "AMD EPYC (family 25, model 1, stepping 1), 1 of 2 cores"."""
+    kind = [f"{name} {machine[name]}" for name in ("family", "model", "stepping") if machine.get(name)]
+    if rate := machine.get("multiply_adds_per_second"):
+        kind.append(f"{rate / 1e9:.3g} G multiply-adds/s a core")
+    cpu = (machine.get("cpu") or folder) + (f" ({', '.join(kind)})" if kind else "")
+    return ", ".join([*map(_name, machine.get("gpus", [])), cpu, _cores_in_words(machine)])
+
+
+def _cores_in_words(machine: Mapping[str, Any]) -> str:
+    every, usable = machine.get("logical_cores"), machine.get("usable_cores")
+    limited = f"{usable} of {every} cores" if usable and every and usable < every else ""
+    quota = f", with a quota of {machine['quota_cores']:.3g}" if machine.get("quota_cores") else ""
+    return (limited or f"{machine.get('cores') or '?'} cores") + quota
+
+
+def _fact(machine: Mapping[str, Any], name: str) -> Any:
+    return [*map(_name, machine["gpus"])] if name == "gpus" else machine[name]
+
+
+def _name(gpu: Any) -> str:
+    """The name of a GPU, as measured (a table) or as read (a text)."""
+    return str(gpu["name"] if isinstance(gpu, Mapping) else gpu)
