@@ -114,6 +114,8 @@ def _compact(value: Any, digits: int = 6) -> Any:
         return {key: _compact(item, 3 if key == "agreement" else digits) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_compact(item, min(digits, 4)) for item in value]
+    if hasattr(value, "item"):  # a number of numpy's
+        value = value.item()
     if isinstance(value, float):
         return float(f"{value:.{digits}g}") if abs(value) < float("inf") else str(value)
     return value

@@ -57,8 +57,11 @@ def state(name: str) -> dict[str, Any]:
     """Why a backend cannot run here, or what it says of itself under the settings that it is measured with."""
     if (reason := unavailable(name)) is not None:
         return {"reason": reason, "facts": {}}
-    with load(name).pinned():
-        facts = load(name).facts()
+    try:
+        with load(name).pinned():
+            facts = {str(key): str(value) for key, value in load(name).facts().items()}
+    except Exception as error:  # each library has errors of its own
+        return {"reason": f"pinned() or facts() raised {type(error).__name__}: {error}", "facts": {}}
     if "numpy" in facts:  # numpy does not report the number of threads of its BLAS
         facts.setdefault("threads", str(machine.blas_threads("numpy")))
     return {"reason": None, "facts": facts}

@@ -2,26 +2,37 @@
 
 A row names the class that implements the backend, the device that it is made for and what to install. Other packages
 add rows through the entry-point group `relufit.backends`, as `name = "package.module:Class"`; the class is called with
-the name and the device, which is what follows the first "-" of the name, or "cpu".
+the name and the device, which is the last part of the name if that is one of DEVICES ("mine-cuda"), or else "cpu".
 """
 
 import os
+import signal
 import subprocess
 import sys
-from functools import lru_cache
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache, partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
+from tempfile import TemporaryFile
+from threading import Timer
 from typing import NamedTuple
 
 import numpy as np
 
-from relufit.backend import Backend, BackendUnavailable
+from relufit.backend import Backend, BackendUnavailable, Samples
+from relufit.data import Plan
 from relufit.errors import RelufitError
-from relufit.params import init_params
+from relufit.optim import SGD, stack_states
+from relufit.params import Params, Sizes, init_params
 
 MARK = "relufit-probe"
-PROBE_SECONDS = 60  # a first CUDA context on a cold machine takes seconds; a broken driver takes for ever
+# For each backend: a first CUDA context on a cold machine takes seconds, a broken driver or a plug-in may never answer.
+PROBE_SECONDS = 60.0
+LONGEST_LINE = 2**16  # bytes that are read at once of what a child prints
+DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "gpu", "tpu")  # that a name may end with
 
 
 class Row(NamedTuple):
@@ -64,7 +75,8 @@ def table() -> dict[str, Row]:
     """Every known name: ours first, then those of other packages."""
     rows = dict(TABLE)
     for point in entry_points(group="relufit.backends"):
-        device, library = point.name.partition("-")[2] or "cpu", point.value.partition(".")[0].partition(":")[0]
+        device, library = point.name.rpartition("-")[2], point.value.partition(".")[0].partition(":")[0]
+        device = device if device in DEVICES else "cpu"
         install = library if point.dist is None else point.dist.name  # what holds it, which pip knows by its own name
         rows.setdefault(point.name, Row(point.value, device, library, install))
     return rows
@@ -110,12 +122,14 @@ def create(name: str) -> Backend:
         raise BackendUnavailable(f"{found.library} is not installed: pip install {found.install}")
     module, _, implementation = found.implementation.partition(":")
     try:
-        backend = getattr(import_module(module), implementation)(name, found.device)
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")  # where warnings are errors, one of a library is no reason to refuse it
+            backend = getattr(import_module(module), implementation)(name, found.device)
     except BackendUnavailable:
         raise
     except (ImportError, OSError) as error:  # installed, but its own libraries are missing or do not match
         raise BackendUnavailable(f"{found.library} does not import: {_first_line(error)}") from error
-    except Exception as error:  # another package's backend, or a driver, may raise anything
+    except (Exception, SystemExit) as error:  # another package's backend, or a driver, may raise anything
         raise BackendUnavailable(f"{type(error).__name__}: {_first_line(error)}") from error
     if not isinstance(backend, Backend):
         raise BackendUnavailable(f"{found.implementation} is not a relufit.Backend")
@@ -126,33 +140,59 @@ def create(name: str) -> Backend:
 def probe(name: str) -> str | None:
     """None if the backend computes a gradient here, or the reason why not.
 
-    "It imports" is not "it works": an accelerator is tried with a real allocation and a real kernel, in a process of
-    its own, because a broken driver may hang or crash instead of raising.
+    "It imports" is not "it works": an accelerator is tried with a real allocation and a real kernel. It and the
+    backends of other packages are tried in another process, because they may hang or crash instead of raising.
     """
     found = row(name)
     if find_spec(found.library) is None:
         return f"{found.library} is not installed: pip install {found.install}"
-    if found.device == "cpu":
+    if found.device == "cpu" and name in TABLE:
         return try_out(name)
     # What imports the same library is tried in the same process: the import takes longer than all the rest.
-    beside = tuple(n for n, r in table().items() if r.library == found.library and r.device != "cpu")
+    others = {n: r for n, r in table().items() if r.device != "cpu" or n not in TABLE}
+    beside = tuple(n for n, r in others.items() if r.library == found.library)
     return _try_out_in_children(beside if name in beside else (name,))[name]
 
 
 def try_out(name: str) -> str | None:
-    """None if the backend computes a tiny gradient that can be read back, or the reason why not."""
+    """None if the backend computes a tiny gradient that can be read back, or the reason why not.
+
+    One of another package must also say what it is, and may not end or hang its process in any verb.
+    """
     x = np.ones((2, 1), np.float32)
     try:
         backend = create(name)
-        params = init_params(4)
-        on_device = type(params)(*map(backend.to_device, params))
-        loss, _ = backend.loss_and_grads(on_device, backend.samples(x, x))
+        params = Params(*map(backend.to_device, init_params(4)))
+        samples = backend.samples(x, x)
+        loss, _ = backend.loss_and_grads(params, samples)
         value = float(backend.to_host(loss))
+        if name not in TABLE:
+            with backend.pinned():
+                dict(backend.facts())
+            _call_all(backend, params, samples)
     except BackendUnavailable as error:
         return error.reason
-    except Exception as error:  # whatever a broken device raises is the answer
+    except (Exception, SystemExit) as error:  # whatever a broken device raises is the answer
         return f"{type(error).__name__}: {_first_line(error)}"
     return None if np.isfinite(value) else f"a first gradient gave the loss {value}"
+
+
+def _call_all(backend: Backend, params: Params, samples: Samples) -> None:
+    """Call every other verb once; one that raises costs only the work that needs it, which reports the reason."""
+    state, plan = SGD(0.1).init(params), Plan(None, 2, 1)
+    states = stack_states(backend.stack, [state])
+    verbs = (
+        lambda: backend.supports(Sizes(2, 1, 4, 1), "float32", SGD(0.1), plan),
+        lambda: backend.forward(params, samples.x),
+        lambda: backend.train(state, samples, SGD(0.1), plan, range(1)),
+        lambda: backend.train_many(states, samples, SGD(0.1), plan, range(1)),
+        backend.synchronize,
+        backend.memory,
+        backend.device_clock,
+    )
+    for verb in verbs:
+        with suppress(Exception):
+            verb()
 
 
 @lru_cache
@@ -160,24 +200,65 @@ def _try_out_in_children(names: tuple[str, ...]) -> dict[str, str | None]:
     """Try the backends one after the other in a child; where one takes the child down, the rest get a new one."""
     answers: dict[str, str | None] = {}
     while left := [name for name in names if name not in answers]:
-        script = (
-            "from relufit.backends import try_out\n"
-            f"for name in {left!r}: print({MARK!r}, name, try_out(name) or '', sep='\\t', flush=True)"
-        )
-        try:
-            child = subprocess.run(
-                [sys.executable, "-c", script], capture_output=True, timeout=PROBE_SECONDS * len(left), check=False
-            )
-            output, end = child.stdout, f"crashed its process (exit {child.returncode}): {_last_line(child.stderr)}"
-        except subprocess.TimeoutExpired as error:
-            output, end = error.stdout or b"", f"did not answer within {PROBE_SECONDS * len(left)} s"
-        for line in output.decode(errors="replace").splitlines():
-            if line.startswith(MARK + "\t"):  # libraries print banners
-                _, name, reason = line.split("\t", 2)
-                answers[name] = reason or None
-        if (silent := next((name for name in left if name not in answers), None)) is not None:
-            answers[silent] = f"the device {end}"
+        answers |= _answers_of_child(left)
     return answers
+
+
+def _answers_of_child(names: list[str]) -> dict[str, str | None]:
+    """The answers of a child that tries these backends, up to the first that ends it or that does not answer."""
+    script = (
+        "from relufit.backends import try_out\n"
+        f"for name in {names!r}: print({MARK!r}, name, try_out(name) or '', sep='\\t', flush=True)"
+    )
+    answers: dict[str, str | None] = {}
+    is_late = False
+
+    def expire() -> None:
+        nonlocal is_late
+        is_late = True
+        _kill(child)
+
+    with TemporaryFile() as errors:
+        child = subprocess.Popen(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+        )
+        assert child.stdout is not None
+        timer, read = _started(expire), partial(child.stdout.readline, LONGEST_LINE)
+        try:
+            for line in iter(read, b""):
+                if line.startswith(MARK.encode()):  # libraries print banners
+                    _, name, reason = line.decode(errors="replace").rstrip("\n").split("\t", 2)
+                    answers[name] = reason or None
+                    timer.cancel()
+                    timer = _started(expire)
+            child.wait()
+        finally:
+            timer.cancel()
+            _kill(child)
+            child.stdout.close()
+            child.wait()
+        errors.seek(0)
+        said = _last_line(errors.read())
+    if (silent := next((name for name in names if name not in answers), None)) is not None:
+        crashed = f"crashed its process (exit {child.returncode}): {said}"
+        end = f"did not answer within {PROBE_SECONDS:g} s" if is_late else crashed
+        answers[silent] = f"the {'plug-in' if row(silent).device == 'cpu' else 'device'} {end}"
+    return answers
+
+
+def _started(expire: Callable[[], None]) -> Timer:
+    timer = Timer(PROBE_SECONDS, expire)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    """End a process and, where the system has process groups, all that it has started."""
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+    child.kill()
 
 
 def _last_line(output: bytes) -> str:

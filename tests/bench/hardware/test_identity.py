@@ -8,7 +8,8 @@ from bench.hardware import identity
 
 ZEN3: dict[str, Any] = {
     "cpu": "AMD EPYC", "vendor": "AuthenticAMD", "family": 25, "model": 1, "stepping": 1, "cores": 2,
-    "logical_cores": 2, "usable_cores": 2, "instructions": ["avx2", "fma"], "caches": {"l2": 2**20, "l3": 2**25}, "gpus": [],
+    "logical_cores": 2, "usable_cores": 2, "instructions": ["avx2", "fma"], "gpus": [],
+    "caches": {"l2": 2**20, "l3": 2**25},
 }  # fmt: skip
 
 

@@ -89,6 +89,84 @@ class Planted(NumpyBackend):
 """
 
 
+HOSTILE = """
+import os, sys, time, warnings
+from relufit.backends.numpy import NumpyBackend
+def act(place):
+    if place == {place!r}:
+        {act}
+act("import")
+class Planted(NumpyBackend):
+    def __init__(self, name, device):
+        act("constructor")
+        super().__init__(name, device)
+    def facts(self):
+        act("facts")
+        return {{}}
+    def pinned(self):
+        act("pinned")
+        return super().pinned()
+    def forward(self, params, x):
+        act("forward")
+        return super().forward(params, x)
+    def train(self, *given):
+        act("train")
+        return super().train(*given)
+"""
+ACTS = {
+    "time.sleep(999)": "did not answer within 4 s",
+    "os.abort()": "crashed its process",
+    "sys.exit(0)": "",
+    "os._exit(0)": "crashed its process (exit 0)",
+    "raise ValueError('enough')": "ValueError: enough",
+    "print('a banner', flush=True)": None,
+    "warnings.warn('old', DeprecationWarning)": None,
+}
+
+
+def _register(folder: Path, *names: str) -> None:
+    """An entry point for each name, as another package would have it: a child process finds it too."""
+    info = folder / "planted-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: planted\nVersion: 1.0\n")
+    points = "".join(f"{name} = planted_backend:Planted\n" for name in names)
+    (info / "entry_points.txt").write_text(f"[relufit.backends]\n{points}")
+
+
+@pytest.mark.parametrize(
+    ("place", "act"),
+    [
+        ("import", "time.sleep(999)"), ("import", "sys.exit(0)"), ("import", "warnings.warn('old', DeprecationWarning)"),
+        ("constructor", "os.abort()"), ("facts", "raise ValueError('enough')"), ("pinned", "raise ValueError('enough')"),
+        ("train", "os._exit(0)"),
+        *(pytest.param(place, act, marks=pytest.mark.slow)
+          for place in ("import", "constructor", "facts", "pinned", "forward", "train") for act in ACTS),
+    ],
+)  # fmt: skip
+def test_a_hostile_plug_in_costs_itself_alone(
+    place: str, act: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What hangs, crashes, exits or raises has a reason in bounded time; what prints or warns, or one verb, works."""
+    _module(tmp_path, HOSTILE.format(place=place, act=act), monkeypatch)
+    _register(tmp_path, "planted")
+    monkeypatch.setattr(backends, "PROBE_SECONDS", 4.0 if "sleep" in act else PROBE_SECONDS)
+    reason, said = backends.probe("planted"), ACTS[act]
+    if said is None or (place in ("forward", "train") and act.startswith("raise")):
+        assert reason is None
+        assert backends.create("planted").name == "planted"
+    else:
+        assert reason is not None
+        assert said in reason
+
+
+def test_a_device_is_the_end_of_a_name_that_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry point called my-einsum runs on a CPU, my-own-cuda on a GPU."""
+    monkeypatch.syspath_prepend(tmp_path)
+    _register(tmp_path, "mine", "my-einsum", "my-own-cuda", "mine-mps")
+    found = {name: backends.row(name).device for name in ("mine", "my-einsum", "my-own-cuda", "mine-mps")}
+    assert found == {"mine": "cpu", "my-einsum": "cpu", "my-own-cuda": "cuda", "mine-mps": "mps"}
+
+
 @pytest.mark.parametrize(
     ("body", "device", "says"),
     [
@@ -106,11 +184,7 @@ def test_importing_is_not_working(
 ) -> None:
     """A device that raises, computes nonsense, crashes or hangs is found out by a real gradient, in bounded time."""
     _module(tmp_path, PLANTED.format(body=body), monkeypatch)
-    # Through the entry-point group, as another package would register it: the child process has to find it too.
-    info = tmp_path / "planted-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: planted\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[relufit.backends]\nplanted-{device} = planted_backend:Planted\n")
+    _register(tmp_path, f"planted-{device}")
     monkeypatch.setattr(backends, "PROBE_SECONDS", 5 if says == "did not answer" else PROBE_SECONDS)
     reason = backends.status()[f"planted-{device}"]
     assert (reason is None) if says is None else (reason is not None and says in reason)
