@@ -58,6 +58,11 @@ class Samples:
         return Samples(self.x[index], self.y[index])
 
 
+def bytes_of_columns(sizes: Sizes, dtype: str) -> int:
+    """Bytes that a fused call allocates at once: output, residual, residual times x, and one more column (N, D + O)."""
+    return 4 * sizes.samples * (sizes.inputs + sizes.outputs) * np.dtype(dtype).itemsize
+
+
 class DeviceClock(Protocol):
     """Time as the device's own stream sees it."""
 
@@ -87,6 +92,16 @@ class Backend(ABC):
         `algorithm` is the usual one; a backend that takes another where that is faster says so here.
         """
         return self.algorithm
+
+    def working_bytes(self, verb: str, sizes: Sizes, dtype: str) -> int:
+        """Bytes that a call of `verb` allocates at once beyond its inputs, or an upper bound of them.
+
+        `verb` is as in `algorithm_of`, "to_device" or "to_host". This default is that of separate operations on whole
+        batches: forward keeps two (N, H) arrays, the gradient five. Override it where less is kept, or cases are
+        refused that would fit into memory.
+        """
+        arrays = {"to_device": 0, "to_host": 0, "forward": 2}.get(verb, 5)
+        return arrays * sizes.samples * sizes.hidden * np.dtype(dtype).itemsize
 
     @abstractmethod
     def to_device(self, array: np.ndarray) -> Array:

@@ -36,16 +36,12 @@ from math import log2
 
 import numpy as np
 
-from bench.grid.workloads import workload
-from relufit.backends.sorted import table_bytes
 from relufit.params import Sizes
 
 RANK_OPERATIONS, PROBES = 9, 2  # of hinge, for each unit
 # Of each parameter (relufit/optim.py), factors that do not change with it folded: operations; the least instructions;
 # moments, which are read and written as the parameter is. The gradient need not leave the kernel.
 UPDATES = {"": (0, 0, 0), "sgd": (2, 1, 0), "momentum": (4, 2, 1), "adam": (13, 9, 2)}
-KEPT_ARRAYS = {"to_device": 0, "to_host": 0, "forward": 2}  # of (N, H), unfused; of every other verb 5
-FUSED_COLUMNS = 4  # output, residual, residual times x, and one to spare
 
 
 @dataclass(frozen=True)
@@ -119,17 +115,3 @@ def unfused_bytes(work: str, sizes: Sizes, dtype: str) -> int:
     """Bytes that separate operations move through (N, H) arrays at the least: 4 passes forward, 11 with backward."""
     passes = 4 if work == "forward" else 11
     return passes * sizes.samples * sizes.hidden * np.dtype(dtype).itemsize
-
-
-def working_bytes(sizes: Sizes, dtype: str, work: str, algorithm: str = "dense") -> int:
-    """Bytes that a call allocates at once beyond its inputs, at the most.
-
-    Unfused, forward keeps z and h; the gradient keeps them, their gradients and a mask or a temporary: (N, H) arrays
-    all. Fused, a few columns of N stay; hinge sorts the samples and builds its table.
-    """
-    arrays, itemsize = KEPT_ARRAYS.get(workload(work).verb, 5), np.dtype(dtype).itemsize
-    if arrays and is_hinge(algorithm):
-        return round(table_bytes(sizes.samples, sizes.outputs, itemsize))
-    if arrays and is_fused(algorithm):
-        return FUSED_COLUMNS * sizes.samples * (sizes.inputs + sizes.outputs) * itemsize
-    return arrays * sizes.samples * sizes.hidden * itemsize

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.agreement import gate as comparisons
 from bench.agreement.answers import Checks
-from bench.grid import cost, data
+from bench.grid import data
 from bench.grid.case import Case
 from bench.grid.workloads import workload
 from bench.hardware import machine, memory, nvidia
@@ -103,7 +103,7 @@ def demand_support(trial: Trial) -> None:
 def _demand_memory(trial: Trial) -> None:
     """Raise Unsuitable where the case would not fit into the free memory."""
     case, backend = trial.case, trial.backend
-    need = cost.working_bytes(case.sizes, case.dtype, case.work, trial.algorithm)
+    need = backend.working_bytes(workload(case.work).verb, case.sizes, case.dtype)
     if case.batch > data.MANY_SAMPLES:  # the data count too: drawn, repeated for the gate, and on the device
         need += 3 * case.batch * (case.inputs + case.outputs) * np.dtype(case.dtype).itemsize
     free = _free_bytes(trial)

@@ -4,11 +4,11 @@ from math import prod
 from typing import Any, NamedTuple
 
 from relufit import backprop
-from relufit.backend import Backend, Samples
+from relufit.backend import Backend, Samples, bytes_of_columns
 from relufit.checks import check_input, check_shapes, check_training
 from relufit.data import Plan
 from relufit.optim import Optimizer, State
-from relufit.params import Array, Params
+from relufit.params import Array, Params, Sizes
 
 
 class _Flat(NamedTuple):
@@ -94,6 +94,12 @@ class ArrayBackend(Backend):
         rule: Any = _FlatRule(self.xp, optimizer, state)
         after, losses = super().train(state._replace(moments=()), samples, rule, plan, epochs)
         return rule.unpacked(after), losses
+
+    def working_bytes(self, verb: str, sizes: Sizes, dtype: str) -> int:
+        if verb in ("to_device", "to_host") or self.block_elements is None:
+            return super().working_bytes(verb, sizes, dtype)
+        rows = min(sizes.samples, max(32, self.block_elements // sizes.hidden))
+        return super().working_bytes(verb, sizes._replace(samples=rows), dtype) + bytes_of_columns(sizes, dtype)
 
     def stack(self, losses: list[Array]) -> Array:
         return self.xp.stack(losses)

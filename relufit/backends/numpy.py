@@ -10,7 +10,7 @@ import numpy as np
 from relufit import hinge
 from relufit.backend import Samples
 from relufit.backends.array import ArrayBackend
-from relufit.backends.sorted import SortedSamples, demand_one_input, refusal, sort_samples
+from relufit.backends.sorted import SortedSamples, demand_one_input, refusal, sort_samples, table_bytes
 from relufit.checks import check_input, check_samples, check_shapes
 from relufit.data import Plan
 from relufit.optim import Optimizer
@@ -55,6 +55,9 @@ class NumpyHingeBackend(NumpyBackend):
 
     def algorithm_of(self, verb: str, batch: int, samples: int) -> str:
         return super().algorithm if batch < self.dense_samples else self.algorithm
+
+    def working_bytes(self, verb: str, sizes: Sizes, dtype: str) -> int:
+        return super().working_bytes(verb, sizes, dtype) + table_bytes(sizes.samples, sizes.outputs, dtype)
 
     def samples(self, x: Any, y: Any) -> Samples:
         check_samples(x, y)

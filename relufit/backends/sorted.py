@@ -38,7 +38,7 @@ class SortedSamples(Samples):
 
 def sort_samples(x: np.ndarray, y: np.ndarray) -> SortedSamples:
     """Sort x (N, 1), y (N, O) and tabulate their moments. Raises RelufitError where memory is short."""
-    check_memory(len(x), y.shape[1], x.dtype.itemsize)
+    check_memory(len(x), y.shape[1], x.dtype)
     column = np.ascontiguousarray(x[:, 0])
     if np.all(column[:-1] <= column[1:]):
         return SortedSamples(x, y, tabulate(column, np.ascontiguousarray(y.T)), None)
@@ -52,17 +52,17 @@ def index_type(samples: int) -> Any:
     return np.int32 if samples < 2**31 else np.int64
 
 
-def check_memory(samples: int, outputs: int, item_bytes: int) -> None:
+def check_memory(samples: int, outputs: int, dtype: Any) -> None:
     """Raise RelufitError where the sorted samples and their table would not fit in the memory that is free."""
-    need = table_bytes(samples, outputs, item_bytes)
+    need = table_bytes(samples, outputs, dtype)
     demand_memory(f"sorting {samples} samples", need, "take fewer samples or a dense backend")
 
 
-def table_bytes(samples: int, outputs: int, item_bytes: int) -> float:
+def table_bytes(samples: int, outputs: int, dtype: Any) -> int:
     """Bytes that sorting and tabulating takes at the most: some 22 a sample stay, for one output in float32."""
     # Sorted copies, the order (made in 64 bits, kept in 32), the places of minibatches, a guide, the moments of runs.
     moments = 3 * 8 * (2 + 3 * outputs) / LEAF * FAN / (FAN - 1)
-    return samples * ((1 + outputs) * item_bytes + 8 + 4 + 4 + 2 + moments)
+    return round(samples * ((1 + outputs) * np.dtype(dtype).itemsize + 8 + 4 + 4 + 2 + moments))
 
 
 def refusal(name: str, inputs: int) -> str | None:

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from relufit.backend import Backend, Samples
+from relufit.backend import Backend, Samples, bytes_of_columns
 from relufit.backends.cuda.sources import MOST_THREADS, UNITS_PER_THREAD, sizes, source, threads_for
-from relufit.backends.sorted import demand_one_input, sort_samples
+from relufit.backends.sorted import demand_one_input, sort_samples, table_bytes
 from relufit.checks import check_input, check_many, check_samples, check_shapes, check_training
 from relufit.data import Plan
 from relufit.errors import RelufitError
@@ -61,6 +61,9 @@ class FusedBackend(Kernels, Backend):
         if sizes.hidden > self.most_hidden:
             return f"{self.name} holds up to {self.most_hidden} units in one block, not {sizes.hidden}"
         return super().supports(sizes, dtype, optimizer, plan)
+
+    def working_bytes(self, verb: str, sizes: Sizes, dtype: str) -> int:
+        return bytes_of_columns(sizes, dtype)
 
     def forward(self, params: Params, x: Array) -> Array:
         check_input(params, x)
@@ -208,6 +211,9 @@ class HingeBackend(TrainBackend):
 
     def algorithm_of(self, verb: str, batch: int, samples: int) -> str:
         return self.algorithm if verb != "forward" and batch >= samples else super().algorithm
+
+    def working_bytes(self, verb: str, sizes: Sizes, dtype: str) -> int:
+        return super().working_bytes(verb, sizes, dtype) + table_bytes(sizes.samples, sizes.outputs, dtype)
 
     def samples(self, x: Any, y: Any) -> Samples:
         check_samples(x, y)

@@ -15,9 +15,9 @@ import numba
 import numpy as np
 
 from relufit import moments
-from relufit.backend import Backend, Samples
+from relufit.backend import Backend, Samples, bytes_of_columns
 from relufit.backends.numba import dense, hinge, knots, training
-from relufit.backends.sorted import SortedSamples, demand_one_input, index_type, refusal, sort_samples
+from relufit.backends.sorted import SortedSamples, demand_one_input, index_type, refusal, sort_samples, table_bytes
 from relufit.checks import DHO, check_input, check_many, check_samples, check_shapes, check_training
 from relufit.data import Plan
 from relufit.optim import Optimizer, State, map_arrays, stack_states, uncompiled
@@ -39,6 +39,9 @@ class NumbaBackend(Backend):
         self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
     ) -> str | None:
         return uncompiled(self.name, optimizer) or super().supports(sizes, dtype, optimizer, plan)
+
+    def working_bytes(self, verb: str, sizes: Sizes, dtype: str) -> int:
+        return bytes_of_columns(sizes, dtype)
 
     def to_device(self, array: np.ndarray) -> Array:
         # One layout, and writable: numba compiles a loop anew for each kind of array.
@@ -144,6 +147,9 @@ class NumbaHingeBackend(NumbaBackend):
         else:
             dense_form = batch < min(self.dense_samples, samples)  # a full batch is all of the table, however few
         return super().algorithm if dense_form else self.algorithm
+
+    def working_bytes(self, verb: str, sizes: Sizes, dtype: str) -> int:
+        return table_bytes(sizes.samples, sizes.outputs, dtype)
 
     def samples(self, x: Any, y: Any) -> Samples:
         check_samples(x, y)

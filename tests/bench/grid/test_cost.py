@@ -8,7 +8,7 @@ import pytest
 from conformance import problem
 from exact import exact_grads
 
-from bench.grid.cost import cost, is_fused, is_hinge, parameters, unfused_bytes, working_bytes
+from bench.grid.cost import cost, is_fused, is_hinge, parameters, unfused_bytes
 from relufit import Params, Sizes, init_params
 from relufit.optim import OPTIMIZERS
 
@@ -251,13 +251,3 @@ def test_unfused_traffic_is_22_to_28_kb_a_sample() -> None:
     """Unfused traffic is eleven passes over (N, H) at H = 512 in float32."""
     assert unfused_bytes("gradient", Sizes(1, 1, 512, 1), "float32") == 22_528
     assert unfused_bytes("forward", Sizes(1, 1, 512, 1), "float32") == 8_192
-
-
-def test_working_memory_is_estimated() -> None:
-    """A gradient keeps five (N, H) arrays, a forward two, a transfer none; where nothing is kept, columns."""
-    sizes = Sizes(1000, 1, 100, 1)
-    assert working_bytes(sizes, "float32", "gradient") == 5 * 400_000
-    assert working_bytes(sizes, "float64", "forward") == 2 * 800_000
-    assert working_bytes(sizes, "float32", "to_device") == 0
-    assert working_bytes(sizes, "float32", "gradient", "dense, fused") < 50_000
-    assert working_bytes(sizes, "float32", "gradient", "hinge") < 200_000

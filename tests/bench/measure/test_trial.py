@@ -30,15 +30,15 @@ def test_a_gradient_that_would_take_too_long_is_skipped() -> None:
 
 
 def test_the_limits_are_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time is limited by the pace, memory by what the algorithm keeps: a fused backend goes further."""
+    """Time is limited by the pace, memory by what a backend says that it needs: in blocks it needs little."""
     monkeypatch.setattr(trial.machine, "available_bytes", lambda: 8 * 2**30)
-    unfused, fused = NumpyBackend(), NumpyBackend()
-    fused.algorithm = "dense, fused"
-    with pytest.raises(Unsuitable, match=r"needs up to .* GiB at once and 8.0 GiB are free"):
-        demand_support(make(Case("scaling", 10**7), unfused)[0])
-    run, _ = make(Case("scaling", 10**7), fused)
+    whole, blocks = NumpyBackend(), NumpyBackend()
+    whole.block_elements = None
+    with pytest.raises(Unsuitable, match=r"needs up to 95.* GiB at once and 8.0 GiB are free"):
+        demand_support(make(Case("scaling", 10**7), whole)[0])
+    run, _ = make(Case("scaling", 10**7), blocks)
     demand_support(run)
-    run.past.learn(fused.name, Case("scaling", 10**6), 2.0)
+    run.past.learn(blocks.name, Case("scaling", 10**6), 2.0)
     with pytest.raises(Unsuitable, match="about 20 s a call"):
         demand_support(run)
 
@@ -48,7 +48,9 @@ def test_memory_kept_by_earlier_cases_is_given_back(monkeypatch: pytest.MonkeyPa
     free = [2 * 2**30]
     monkeypatch.setattr(trial.machine, "available_bytes", lambda: free[0])
     monkeypatch.setattr(trial.memory, "return_free_memory", lambda: free.append(free.pop() + 30 * 2**30))
-    demand_support(make(Case("gradient", 2**20), NumpyBackend())[0])
+    whole = NumpyBackend()
+    whole.block_elements = None
+    demand_support(make(Case("gradient", 2**20), whole)[0])
     assert free == [32 * 2**30]
 
 
