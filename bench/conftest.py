@@ -134,7 +134,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def key_of(item: pytest.Item) -> Key | None:
     """The case, the backend and the pass of a benchmark; None of other tests."""
-    key = item.callspec.params.get("key") if hasattr(item, "callspec") else None
+    key = item.callspec.params.get("key") if item.get_closest_marker("work") and hasattr(item, "callspec") else None
     return key if isinstance(key, tuple) else None  # pytest has a mark in place of what it parametrizes with nothing
 
 
@@ -143,7 +143,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what the journal of --resume holds, and put the rest in its order."""
     run = config.stash[SESSION]
     # A benchmark whose work has no case in this profile is left out, not skipped: pytest parametrizes it with nothing.
-    items[:] = [item for item in items if not hasattr(item, "callspec") or key_of(item) is not None]
+    items[:] = [item for item in items if not item.get_closest_marker("work") or key_of(item) is not None]
     if config.option.resume is not None and items:
         with usage_errors():
             finished = run.finished()

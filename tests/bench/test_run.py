@@ -69,6 +69,17 @@ def test_disabled_it_runs_every_body_and_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*")) == []
 
 
+def test_other_tests_stay_in_a_run_of_both(tmp_path: Path) -> None:
+    """`pytest tests bench` runs every test of tests/, also one whose parameter is called key or name."""
+    (tmp_path / "test_other.py").write_text(
+        "import pytest\n@pytest.mark.parametrize('key', [('a', 'b', 0), 3])\ndef test_key(key): pass\n"
+        "@pytest.mark.parametrize('name', 'xy')\ndef test_name(name): pass\n"
+    )
+    done = bench(tmp_path, str(tmp_path / "test_other.py"), "--backend", "numpy", "--batch", "33", "--collect-only")
+    assert done.stdout.count("test_other.py::") == 4
+    assert "test_gradient[batch=33-numpy]" in done.stdout
+
+
 @pytest.mark.parametrize(
     "words",
     [("--profile", "huge"), ("--backend", "nosuch"), ("--target", "nosuch"), ("--batch", "0"), ("--hidden", "x"),

@@ -137,7 +137,8 @@ def _register(folder: Path, *names: str) -> None:
     ("place", "act"),
     [
         ("import", "time.sleep(999)"), ("import", "sys.exit(0)"), ("constructor", "os.abort()"),
-        ("train", "os._exit(0)"),        ("import", "warnings.warn('old', DeprecationWarning)"), ("facts", "raise ValueError('enough')"),
+        ("train", "os._exit(0)"),
+        ("import", "warnings.warn('old', DeprecationWarning)"), ("facts", "raise ValueError('enough')"),
         ("pinned", "raise ValueError('enough')"),
         *(pytest.param(place, act, marks=pytest.mark.slow)
           for place in ("import", "constructor", "facts", "pinned", "forward", "train") for act in ACTS),
