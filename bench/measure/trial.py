@@ -61,7 +61,7 @@ class Trial:
 
     case: Case
     backend: Backend
-    benchmark: Any  # the fixture of pytest-benchmark, or timing.Rounds where there is no pytest
+    benchmark: Any  # the fixture of pytest-benchmark; None where there is no pytest
     write: Write
     budget_seconds: float
     past: Past = field(default_factory=Past)
@@ -71,6 +71,11 @@ class Trial:
     hand_over: Callable[[list[float], int], None] = lambda seconds, iterations: None  # the rounds, to who shows them
     checks: Checks = field(default_factory=dict)
     noted: dict[str, float] = field(default_factory=dict)  # for the row: build_seconds, first_call_seconds, ...
+
+    @property
+    def untimed(self) -> bool:
+        """Whether the body runs once, and nothing is timed or written: --benchmark-disable."""
+        return self.benchmark is not None and bool(self.benchmark.disabled)
 
     @property
     def algorithm(self) -> str:
@@ -139,7 +144,7 @@ def gate(trial: Trial) -> None:
 
 def record(trial: Trial, **measured: Any) -> None:
     """Write the row of a finished case, unless timing is disabled; `measured` may say that it diverged."""
-    if trial.benchmark.disabled:
+    if trial.untimed:
         return
     by_what = {"device": trial.backend.device, "algorithm": trial.algorithm, "order": order_of(trial.backend)}
     beside = {"agreement": comparisons.recorded(trial.case, trial.checks), "load_average": machine.load_average()}
