@@ -25,7 +25,7 @@ from bench.hardware import machine
 from bench.journal.plan import Key
 from bench.journal.status import Status, row, status_of
 from bench.journal.writer import RESULTS
-from bench.measure import isolation, timing
+from bench.measure import isolation, process, timing
 from bench.measure.backends import has_failed, load_or_skip, unavailable
 from bench.measure.session import QUICK_SECONDS, Budget, Session, measure_ceilings_again
 from bench.measure.trial import MAX_NOISE, Trial, Unsuitable, demand_support
@@ -89,7 +89,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
     with usage_errors():
         config.stash[SESSION] = Session(config.option)
-    isolation.end_with_watcher()
+    process.end_with_watcher()
     machine.limit_threads(config.option.threads)
     machine.share_gpu_memory()
     # Skips are listed below the run, reason by reason; pytest would list them place by place.
@@ -108,17 +108,17 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """
     option, arguments = config.option, list(config.invocation_params.args)
     given = [name for name, value in vars(option).items() if value]
-    if isolation.CHILD in os.environ or config.invocation_params.plugins or IN_THIS_PROCESS.intersection(given):
+    if process.CHILD in os.environ or config.invocation_params.plugins or IN_THIS_PROCESS.intersection(given):
         return None
     if not option.isolate and UNTIMED.intersection(given):
         return None
     say = lambda text: print(f"bench: {text}", file=sys.stderr, flush=True)  # noqa: E731, T201
-    if option.isolate:
-        with usage_errors():
+    with usage_errors():
+        if option.isolate:
             return isolation.run_each(arguments, Session(option), say)
-    if (capture := config.pluginmanager.getplugin("capturemanager")) is not None:
-        capture.suspend_global_capture(in_=True)  # the process that measures reads what this one would
-    return isolation.run_watched(arguments, say)
+        if (capture := config.pluginmanager.getplugin("capturemanager")) is not None:
+            capture.suspend_global_capture(in_=True)  # the process that measures reads what this one would
+        return isolation.run_pytest(arguments, say)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -163,7 +163,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     has_ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not run.option.isolate
     if has_ended and run.journal is not None and not run.nothing_left:
         measure_ceilings_again(run.journal, run.names, run.option.threads)
-    isolation.note(code=int(session.exitstatus))  # to the process that watches
+    process.note(code=int(session.exitstatus))  # to the process that watches
 
 
 @pytest.fixture(scope="session")
@@ -223,7 +223,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         keys = [key for key in map(key_of, session.items) if key and unavailable(key[1]) is None]
         with usage_errors():
             journal = session.config.stash[SESSION].begin(keys)
-        isolation.note(journal=str(journal.path.resolve()))
+        process.note(journal=str(journal.path.resolve()))
 
 
 def measures(config: pytest.Config) -> bool:

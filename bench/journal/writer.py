@@ -38,29 +38,26 @@ class Journal:
         return journal
 
     @classmethod
-    def resume(cls, path: Path) -> "Journal":
-        """Continue a run that ended early; the case in flight becomes a row, CRASHED unless the file says otherwise."""
+    def resume(cls, path: Path, status: str = Status.CRASHED, reason: str = PROCESS_ENDED) -> "Journal":
+        """Continue a run that ended early; the case in flight becomes a row with this status and reason."""
         if not path.is_file():
             raise RelufitError(f"there is no journal {path} to go on with")
         journal, content = cls(path, "a"), path.read_bytes()
         if not content.endswith(b"\n"):
             journal._file.write("\n")  # a line that was cut off; the reader complains of it
         if journal._now.exists():
-            journal.give_up_case(Status.CRASHED, PROCESS_ENDED, content)
+            journal.give_up_case(status, reason, content)
         return journal
 
-    def give_up_case(self, status: Status, reason: str, content: bytes) -> None:
-        """Write a line for the case in flight, unless the content of the journal has one.
-
-        A status and a reason that stand in the record of the case count instead of these.
-        """
+    def give_up_case(self, status: str, reason: str, content: bytes) -> None:
+        """Write a line for the case in flight, unless the content of the journal has one."""
         try:
             row = json.loads(self._now.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):  # there is no case in flight, or its record was cut off
             row = None
         # A case that was killed between its line and `end_case` has finished, and a later line would count instead.
         if isinstance(row, dict) and b"\n" not in content[row.pop("begun_at_byte", len(content)) :]:
-            self.write({"status": status, "reason": reason, **row})
+            self.write({**row, "status": status, "reason": reason})
         self.end_case()
 
     def begin_case(self, row: dict[str, Any]) -> None:

@@ -14,6 +14,11 @@ import psutil
 import pytest
 from bench_runs import ROOT, bench, command, lines
 
+from bench.grid.case import Case
+from bench.journal import plan
+from bench.journal.status import row
+from bench.journal.writer import Journal
+
 
 def test_a_short_run_writes_gated_times(tmp_path: Path) -> None:
     """The journal has a line for the run and one for each case, each time with its agreement, rounds and faults."""
@@ -183,21 +188,44 @@ def test_a_backend_cannot_end_a_run_with_success(what: str, tmp_path: Path) -> N
     assert sentence in (tmp_path / "README.md").read_text()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
-def test_an_interrupted_case_is_a_row(tmp_path: Path) -> None:
-    """Ctrl-C reaches the process that measures: the case is INTERRUPTED, and the run ends with pytest's code for it."""
+@pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 2), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("how", [(), ("--isolate",)], ids=["watched", "isolated"])
+def test_a_run_that_is_ended_leaves_nothing_that_measures(
+    sent: int, code: int, how: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Ctrl-C, and SIGTERM of a cancelled job: the case is a row, no process is left, the last line says --resume."""
     (tmp_path / "ending.py").write_text(ENDING.format(what="import time; time.sleep(100)"))
-    words = ("--benchmark-only", "-p", "ending", "--backend", "numpy", "--batch", "33", "-k", "test_forward")
+    words = ("--benchmark-only", "-p", "ending", "--backend", "numpy", "--batch", "33", "-k", "test_forward", *how)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    child = subprocess.Popen(
-        command(tmp_path, *words), cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
+    child = subprocess.Popen(command(tmp_path, *words), cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)  # fmt: skip
     deadline = time.monotonic() + 100
     while not list(tmp_path.rglob("*.now")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    child.send_signal(signal.SIGINT)
-    assert child.wait(100) == 2
+    measuring = psutil.Process(child.pid).children(recursive=True)
+    assert measuring
+    child.send_signal(sent)
+    said = child.communicate(timeout=100)[1].splitlines()
+    assert child.returncode == code
+    assert psutil.wait_procs(measuring, 1)[1] == []
     assert [case["status"] for case in lines(tmp_path)[1:]] == ["INTERRUPTED"]
+    assert re.fullmatch(r"bench: 1 of 1 cases were not measured: .*; --resume .*jsonl measures them", said[-1]), said
+
+
+@pytest.mark.parametrize(("planned", "said"), [(33, "numpy: 1 CRASHED"), (50, "1 of 3 cases were not measured")])
+def test_a_killed_run_that_is_resumed_has_failed(planned: int, said: str, tmp_path: Path) -> None:
+    """What was planned and is not measured, and the case during which a run was killed, are failures of the run."""
+    cases = [Case("forward", batch, 8) for batch in (33, 40, planned)]
+    header = {"machine": {"slug": "m"}, "plan": plan.compact((case, "numpy", 0) for case in dict.fromkeys(cases))}
+    journal = Journal.begin(tmp_path, header)
+    if planned == 33:
+        journal.begin_case(row(cases[0], "numpy"))
+    journal.close()
+    words = ("--benchmark-only", "--backend", "numpy", "--batch", "33,40", "--hidden", "8", "-k", "test_forward")
+    done = bench(tmp_path, *words, "--resume", str(journal.path))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"bench: {said}" in done.stderr
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
