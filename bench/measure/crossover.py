@@ -57,8 +57,10 @@ class Search:
                 self._end(case, number, names, f"the {self.seconds:g} s were spent; --seconds gives more")
             turn = names[::-1] if number % 2 else names
             for place, name in enumerate(turn):
+                self.journal.begin_case(row(case, name, number))
                 found = time_block(case, name, number, self.past, max_noise=inf)  # there are other blocks
                 self.journal.write(found)
+                self.journal.end_case()
                 if found["status"] != Status.OK:  # the sizes below are an answer all the same
                     self._end(case, number, turn[place + 1 :], "there is nothing to compare it with")
         return self.known(size)
