@@ -24,7 +24,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.hardware import machine
 from bench.journal.plan import Key
 from bench.journal.status import Status, row, status_of
-from bench.journal.writer import RESULTS
+from bench.journal.writer import RESULTS, Unwritable
 from bench.measure import isolation, process, timing
 from bench.measure.backends import has_failed, load_or_skip, unavailable
 from bench.measure.session import QUICK_SECONDS, Budget, Session, measure_ceilings_again
@@ -79,6 +79,17 @@ def usage_errors() -> Iterator[None]:
         yield
     except RelufitError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+@contextmanager
+def unwritable_ends_run(run: Session) -> Iterator[None]:
+    """A journal that cannot be written, as on a full disk, ends the run; the case in flight is left to --resume."""
+    try:
+        yield
+    except Unwritable as error:
+        if run.journal is not None:
+            run.journal.end_case()
+        pytest.exit(f"{error}; --resume continues it")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -156,13 +167,14 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     run = session.config.stash[SESSION]
     if run.nothing_left and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
         session.exitstatus = pytest.ExitCode.OK
-    if run.journal is not None and exitstatus == pytest.ExitCode.INTERRUPTED:
-        content = run.journal.path.read_bytes()
-        run.journal.give_up_case(Status.INTERRUPTED, "the user ended the run during this case", content)
     # With --isolate the process that watches measures them, once for all.
     has_ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not run.option.isolate
-    if has_ended and run.journal is not None and not run.nothing_left:
-        measure_ceilings_again(run.journal, run.names, run.option.threads)
+    with unwritable_ends_run(run):
+        if run.journal is not None and exitstatus == pytest.ExitCode.INTERRUPTED:
+            content = run.journal.path.read_bytes()
+            run.journal.give_up_case(Status.INTERRUPTED, "the user ended the run during this case", content)
+        if has_ended and run.journal is not None and not run.nothing_left:
+            measure_ceilings_again(run.journal, run.names, run.option.threads)
     process.note(code=int(session.exitstatus))  # to the process that watches
 
 
@@ -185,6 +197,8 @@ def backend(request: pytest.FixtureRequest, run: Session, key: Key) -> Iterator[
     if (name := key[1]) in run.hung:
         pytest.skip(run.hung[name])
     loaded = load_or_skip(name)
+    if measures(request.config):
+        run.open_journal().begin_case(row(*key))
     timer = request.node.stash[TIMER] = timing.Replay(timing.synchronized_clock(loaded))
     request.node.add_marker(pytest.mark.benchmark(timer=timer))
     with loaded.pinned():
@@ -204,8 +218,6 @@ def trial(
     """The case with its backend, its clock and its share of the time."""
     case, _, number = key
     benchmark.group = f"{case.work} {case.id}"
-    if not benchmark.disabled:
-        run.open_journal().begin_case(row(case, backend.name, number))
     try:
         write = lambda line: run.open_journal().write(line)  # noqa: E731
         ready = Trial(case, backend, benchmark, write, budget.next_share(), run.past, budget.round_seconds, number)
@@ -239,7 +251,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     # What is not installed is in the first line of the journal, and needs no row for each case.
     if call.excinfo and call.when != "teardown" and key and measures(item.config) and unavailable(key[1]) is None:
         (status, reason), journal = status_of(call.excinfo.value), run.open_journal()
-        journal.write({**row(*key), "status": status, "reason": reason})
+        with unwritable_ends_run(run):
+            if isinstance(call.excinfo.value, Unwritable):
+                raise call.excinfo.value
+            journal.write({**row(*key), "status": status, "reason": reason})
         if status != Status.SKIPPED and has_failed(key[1]):
             journal.end_case()
             pytest.exit(f"the device failed under {key[1]}; --resume continues in a new process", DEVICE_FAILED)

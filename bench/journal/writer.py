@@ -8,6 +8,8 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,10 @@ SCHEMA = 2  # since 2, fields of the usual case and None are left out
 RESULTS = Path("results")
 
 
+class Unwritable(RelufitError):
+    """A line cannot be written, as on a full disk."""
+
+
 class Journal:
     """One file of one run: results/raw/<machine>/<run>.jsonl."""
 
@@ -25,7 +31,7 @@ class Journal:
         self.path, self._now = path, in_flight_file(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open(mode, encoding="utf-8")
+            self._file = path.open(f"{mode}b", buffering=0)
         except OSError as error:
             raise RelufitError(f"cannot write results to {path}: {error.strerror}; choose another --results") from None
 
@@ -44,7 +50,7 @@ class Journal:
             raise RelufitError(f"there is no journal {path} to go on with")
         journal, content = cls(path, "a"), path.read_bytes()
         if not content.endswith(b"\n"):
-            journal._file.write("\n")  # a line that was cut off; the reader complains of it
+            journal._append(b"\n")  # a line that was cut off; the reader complains of it
         if journal._now.exists():
             journal.give_up_case(status, reason, content)
         return journal
@@ -61,22 +67,46 @@ class Journal:
         self.end_case()
 
     def begin_case(self, row: dict[str, Any]) -> None:
-        """Record the case in flight; the file is replaced at once, so that a reader finds all of it or nothing."""
+        """Record the case in flight; the file is replaced at once, so that a reader finds all of it or nothing.
+
+        Raises Unwritable.
+        """
         unfinished = self._now.with_suffix(".next")
-        begun_at_byte = os.fstat(self._file.fileno()).st_size
-        unfinished.write_text(json.dumps({**row, "begun_at_byte": begun_at_byte}), encoding="utf-8")
-        unfinished.replace(self._now)
+        with self._or_unwritable():
+            unfinished.write_text(json.dumps({**row, "begun_at_byte": self._bytes()}), encoding="utf-8")
+            unfinished.replace(self._now)
 
     def end_case(self) -> None:
         """Remove the record of the case in flight: the case has ended, and its line is written."""
         self._now.unlink(missing_ok=True)
 
     def write(self, line: dict[str, Any]) -> None:
-        """Append one line and force it to disk."""
+        """Append one line and force it to disk. Raises Unwritable."""
         present = {key: value for key, value in line.items() if value is not None}
-        self._file.write(json.dumps(_compact(present), separators=(",", ":")) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._append((json.dumps(_compact(present), separators=(",", ":")) + "\n").encode())
+
+    def _append(self, content: bytes) -> None:
+        """Write all of it, or nothing: a line that was cut off would cost the next one too."""
+        before = self._bytes()
+        with self._or_unwritable():
+            try:
+                while content:
+                    content = content[self._file.write(content) :]
+                os.fsync(self._file.fileno())
+            except OSError:
+                self._file.seek(before)
+                self._file.truncate()
+                raise
+
+    def _bytes(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
+
+    @contextmanager
+    def _or_unwritable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Unwritable(f"cannot write to {self.path}: {error.strerror}; what it holds is kept") from None
 
     def close(self) -> None:
         """Close the file; what was written is there already."""

@@ -213,6 +213,37 @@ def test_a_run_that_is_ended_leaves_nothing_that_measures(
     assert re.fullmatch(r"bench: 1 of 1 cases were not measured: .*; --resume .*jsonl measures them", said[-1]), said
 
 
+FULL = """
+import errno, os
+from bench.journal import writer
+calls = [0]
+def fsync(file, right=os.fsync):
+    calls[0] += 1
+    if calls[0] > {lines}:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    right(file)
+writer.os.fsync = fsync
+"""
+
+
+@pytest.mark.parametrize("how", [(), ("--isolate",)], ids=["watched", "isolated"])
+def test_a_full_disk_is_a_sentence(how: tuple[str, ...], tmp_path: Path) -> None:
+    """What was written before is kept, the run ends with a sentence and how to resume it, and then it is measured."""
+    (tmp_path / "full.py").write_text(FULL.format(lines=2))
+    words = ("--benchmark-only", "--backend", "numpy", "--batch", "33,40,50", "--hidden", "8", "-k", "test_forward")
+    done = bench(tmp_path, *words, "-p", "full", *how, PYTHONPATH=str(tmp_path))
+    said = done.stdout + done.stderr
+    assert done.returncode == 2, said
+    assert "Traceback" not in said
+    assert "No space left on device; what it holds is kept; --resume continues it" in said
+    *_, last = done.stderr.splitlines()
+    (path,) = tmp_path.rglob("*.jsonl")
+    assert last == f"bench: 2 of 3 cases were not measured: the run ended; --resume {path} measures them"
+    assert [case["status"] for case in lines(tmp_path)[1:]] == ["OK"]
+    assert bench(tmp_path, *words, "--resume", str(path)).returncode == 0
+    assert [case["status"] for case in lines(tmp_path) if case["kind"] == "case"] == ["OK"] * 3
+
+
 @pytest.mark.parametrize(("planned", "said"), [(33, "numpy: 1 CRASHED"), (50, "1 of 3 cases were not measured")])
 def test_a_killed_run_that_is_resumed_has_failed(planned: int, said: str, tmp_path: Path) -> None:
     """What was planned and is not measured, and the case during which a run was killed, are failures of the run."""
