@@ -98,7 +98,7 @@ def run_each(arguments: list[str], session: Session, say: Complain) -> int:
                 opened.write({"kind": "backend", "backend": name, "reason": reason})
     if journal is not None:
         with closing(Journal.resume(journal)) as opened:
-            measure_ceilings_again(opened, [], session.option.threads)  # of the host: nothing is loaded here
+            measure_ceilings_again(opened, session.names, session.option.threads)
     return _judge(worst, journal, say)
 
 

@@ -155,5 +155,5 @@ def measure_ceilings_again(journal: Journal, names: list[str], threads: int | No
 
 
 def _ceilings(names: list[str], threads: int | None) -> dict[str, Any]:
-    on_cuda = any(backends.unavailable(name) is None and backends.load(name).device == "cuda" for name in names)
-    return {"ceilings": cpu_peaks.measure(threads), "device_ceilings": gpu_peaks.measure() if on_cuda else {}}
+    device = gpu_peaks.measure() if any(map(backends.runs_on_cuda, names)) else {}
+    return {"ceilings": cpu_peaks.measure(threads), "device_ceilings": device}

@@ -18,11 +18,12 @@ from journals import line, write
 
 from bench.analysis.frames import read
 from bench.grid.case import Case
+from bench.hardware import cpu_peaks, gpu_peaks
 from bench.journal import resume
 from bench.journal.reader import read_lines
 from bench.journal.status import row
 from bench.journal.writer import Journal, in_flight_file
-from bench.measure import isolation, process
+from bench.measure import backends, isolation, process
 from relufit.errors import RelufitError
 
 PLUGIN = """
@@ -190,6 +191,24 @@ def test_a_failed_case_fails_the_isolated_run(
     option = SimpleNamespace(resume=None, results=str(tmp_path), passes=1, threads=None)
     session: Any = SimpleNamespace(seconds=None, option=option, names=["numpy"])
     assert isolation.run_each([], session, lambda text: None) == code
+
+
+@pytest.mark.parametrize(("name", "found"), [("torch-cuda", {"copy_bytes_per_second": 4e12}), ("numpy", {})])
+def test_the_ceilings_of_the_device_are_measured_again(
+    name: str, found: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end of an isolated run with a backend on a GPU, the device's ceilings stand beside those of the CPU."""
+    path = write(tmp_path / "r.jsonl", line(name))
+    monkeypatch.setattr(isolation, "run", lambda *arguments: (0, path))
+    monkeypatch.setattr(backends, "unavailable", lambda name: None)
+    monkeypatch.setattr(backends, "load", lambda name: pytest.fail("nothing is loaded in the process that watches"))
+    monkeypatch.setattr(cpu_peaks, "measure", lambda threads: {"one_core": {}})
+    monkeypatch.setattr(gpu_peaks, "measure", lambda: {"copy_bytes_per_second": 4e12})
+    option = SimpleNamespace(resume=None, results=str(tmp_path), passes=1, threads=None)
+    session: Any = SimpleNamespace(seconds=None, option=option, names=[name])
+    assert isolation.run_each([], session, lambda text: None) == 0
+    last = json.loads(path.read_text().splitlines()[-1])
+    assert (last["kind"], last["device_ceilings"]) == ("ceilings", found)
 
 
 def test_a_backend_that_hangs_twice_is_left_alone(tmp_path: Path, plant: Callable[..., None]) -> None:
