@@ -188,7 +188,8 @@ def run(request: pytest.FixtureRequest) -> Session:
 def budget(request: pytest.FixtureRequest, run: Session) -> Budget:
     """The budget of this run; what cannot run here takes none of it."""
     keys = filter(None, map(key_of, request.session.items))
-    return run.budget(sum(unavailable(name) is None for _, name, _ in keys), timed=measures(request.config))
+    cases = Counter(name for _, name, _ in keys if unavailable(name) is None)
+    return run.budget(cases, timed=measures(request.config))
 
 
 @pytest.fixture
@@ -216,17 +217,27 @@ def trial(
     benchmark: BenchmarkFixture,
 ) -> Trial:
     """The case with its backend, its clock and its share of the time."""
-    case, _, number = key
+    case, name, number = key
     benchmark.group = f"{case.work} {case.id}"
     try:
         write = lambda line: run.open_journal().write(line)  # noqa: E731
-        ready = Trial(case, backend, benchmark, write, budget.next_share(), run.past, budget.round_seconds, number)
-        ready.max_noise = run.option.max_noise / 100
+        share = budget.next_share(name)
+        ready = Trial(case, backend, benchmark, write, share, run.past, budget.round_seconds, number)
+        ready.max_noise, ready.limit_seconds = run.option.max_noise / 100, budget.parts[name]
         ready.hand_over = partial(request.node.stash[TIMER].hand_over, benchmark)
         demand_support(ready)
     except Unsuitable as error:
         pytest.skip(str(error))
     return ready
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A case whose first call shows that it would take too long is skipped, as one that is known before to be so."""
+    try:
+        yield
+    except Unsuitable as error:
+        pytest.skip(str(error))
 
 
 def pytest_runtestloop(session: pytest.Session) -> None:

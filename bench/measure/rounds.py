@@ -15,7 +15,7 @@ from bench.journal.schema import UNSYNCHRONIZED
 from bench.journal.status import Unsound
 from bench.measure import timing
 from bench.measure.sampling import LATENCY_CALLS, LONG_SECONDS, LONG_STRIDE, LOOKS, Calls, sample
-from bench.measure.trial import Trial, gate, record
+from bench.measure.trial import LEAST_CALLS, Trial, demand_time, gate, record
 from bench.recipes import KEEP_MODELS
 
 READ_BACK_LOOKS = 3
@@ -34,10 +34,24 @@ def call_first(trial: Trial, call: timing.Call) -> None:
     """Make a call and keep the seconds of the first one, `first_call_seconds`.
 
     They include what a library compiles or loads for these shapes, unless an earlier case of the process has had them:
-    then the first call is warm.
+    then the first call is warm. Raises Unsuitable where the case would take too long.
     """
-    seconds = timing.seconds_per_call(call, timing.synchronized_clock(trial.backend), 1)
-    trial.noted.setdefault("first_call_seconds", seconds)
+    trial.noted.setdefault("first_call_seconds", demand_short(trial, call))
+
+
+def demand_short(trial: Trial, call: timing.Call) -> float:
+    """Seconds of a call. Raises Unsuitable where LEAST_CALLS of them are more than the backend has.
+
+    Where they look so, a second call decides, which compiles nothing.
+    """
+    clock = timing.synchronized_clock(trial.backend)
+    first = timing.seconds_per_call(call, clock, 1)
+    if LEAST_CALLS * first > trial.limit_seconds:
+        seconds = min(first, timing.seconds_per_call(call, clock, 1))
+        if workload(trial.case.work).is_gradient:
+            trial.past.learn(trial.backend.name, trial.case, seconds)
+        demand_time(trial, LEAST_CALLS * seconds)
+    return first
 
 
 def time_rounds(trial: Trial, call: timing.Call | Calls, steps: int = 1, *, each_call: bool = False) -> None:

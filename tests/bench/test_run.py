@@ -123,6 +123,39 @@ def test_a_spent_budget_is_a_reason(tmp_path: Path) -> None:
     assert any("time budget of 0.5 s" in str(case.get("reason")) for case in cases)
 
 
+SLOW = """
+import time
+from relufit import backends
+from relufit.backends import Row
+from relufit.backends.numpy import NumpyBackend
+
+class Slow(NumpyBackend):
+    def loss_and_grads(self, params, samples):
+        time.sleep(1 if len(samples) > 2 else 0)
+        return super().loss_and_grads(params, samples)
+
+backends.TABLE["slow"] = Row("slow:Slow", "cpu", "numpy", "-")
+"""
+
+
+def test_a_slow_backend_leaves_the_others_their_time(tmp_path: Path) -> None:
+    """What would take longer than a backend has is not begun, and says so; the other backend gets its times."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    words = ("--benchmark-only", "-p", "slow", "--backend", "slow,numpy", "--hidden", "8", "--batch", "800,32")
+    chosen = ("-k", "gradient or step or convergence", "--seconds", "16")
+    assert bench(tmp_path, *words, *chosen, PYTHONPATH=str(tmp_path)).returncode == 0
+    cases = [case for case in lines(tmp_path) if case["kind"] == "case"]
+    slow = [case for case in cases if case["backend"] == "slow"]
+    assert {case["status"] for case in slow} == {"SKIPPED"}
+    assert {case["work"] for case in slow} == {"gradient", "step", "convergence"}
+    reasons = [str(case["reason"]) for case in slow]
+    assert reasons[0].startswith("would take about 12 s, and slow has 8 s for all its cases; --seconds")
+    timed = [case["status"] for case in cases if case["backend"] == "numpy" and case["work"] != "convergence"]
+    assert timed == ["OK"] * 6
+    begun = [float(str(case["at"])) for case in cases]
+    assert max(begun) - min(begun) <= 16
+
+
 def test_a_backend_that_disagrees_gets_no_time(tmp_path: Path) -> None:
     """A backend that disagrees fails the run, and its row says by how much and has no time."""
     plugin = tmp_path / "plant.py"
