@@ -24,8 +24,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.hardware import machine
 from bench.journal.plan import Key
 from bench.journal.status import Status, row, status_of
-from bench.journal.writer import RESULTS
-from bench.measure import isolation, timing
+from bench.journal.writer import RESULTS, Unwritable
+from bench.measure import isolation, process, timing
 from bench.measure.backends import has_failed, load_or_skip, unavailable
 from bench.measure.session import QUICK_SECONDS, Budget, Session, measure_ceilings_again
 from bench.measure.trial import MAX_NOISE, Trial, Unsuitable, demand_support
@@ -83,6 +83,17 @@ def usage_errors() -> Iterator[None]:
         raise pytest.UsageError(str(error)) from None
 
 
+@contextmanager
+def unwritable_ends_run(run: Session) -> Iterator[None]:
+    """A journal that cannot be written, as on a full disk, ends the run; the case in flight is left to --resume."""
+    try:
+        yield
+    except Unwritable as error:
+        if run.journal is not None:
+            run.journal.end_case()
+        pytest.exit(f"{error}; --resume continues it")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Check every option, and set what pytest and pytest-benchmark print to what can be read here."""
     config.addinivalue_line("markers", "work(name): the workload that a benchmark measures")
@@ -91,7 +102,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
     with usage_errors():
         config.stash[SESSION] = Session(config.option)
-    isolation.end_with_watcher()
+    process.end_with_watcher()
     machine.limit_threads(config.option.threads)
     machine.share_gpu_memory()
     # Skips are listed below the run, reason by reason; pytest would list them place by place.
@@ -110,17 +121,17 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """
     option, arguments = config.option, list(config.invocation_params.args)
     given = [name for name, value in vars(option).items() if value]
-    if isolation.CHILD in os.environ or config.invocation_params.plugins or IN_THIS_PROCESS.intersection(given):
+    if process.CHILD in os.environ or config.invocation_params.plugins or IN_THIS_PROCESS.intersection(given):
         return None
     if not option.isolate and UNTIMED.intersection(given):
         return None
     say = lambda text: print(f"bench: {text}", file=sys.stderr, flush=True)  # noqa: E731, T201
-    if option.isolate:
-        with usage_errors():
+    with usage_errors():
+        if option.isolate:
             return isolation.run_each(arguments, Session(option), say)
-    if (capture := config.pluginmanager.getplugin("capturemanager")) is not None:
-        capture.suspend_global_capture(in_=True)  # the process that measures reads what this one would
-    return isolation.run_watched(arguments, say)
+        if (capture := config.pluginmanager.getplugin("capturemanager")) is not None:
+            capture.suspend_global_capture(in_=True)  # the process that measures reads what this one would
+        return isolation.run_pytest(arguments, say)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -158,14 +169,15 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     run = session.config.stash[SESSION]
     if run.nothing_left and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
         session.exitstatus = pytest.ExitCode.OK
-    if run.journal is not None and exitstatus == pytest.ExitCode.INTERRUPTED:
-        content = run.journal.path.read_bytes()
-        run.journal.give_up_case(Status.INTERRUPTED, "the user ended the run during this case", content)
     # With --isolate the process that watches measures them, once for all.
     has_ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not run.option.isolate
-    if has_ended and run.journal is not None and not run.nothing_left:
-        measure_ceilings_again(run.journal, run.names, run.option.threads)
-    isolation.note(code=int(session.exitstatus))  # to the process that watches
+    with unwritable_ends_run(run):
+        if run.journal is not None and exitstatus == pytest.ExitCode.INTERRUPTED:
+            content = run.journal.path.read_bytes()
+            run.journal.give_up_case(Status.INTERRUPTED, "the user ended the run during this case", content)
+        if has_ended and run.journal is not None and not run.nothing_left:
+            measure_ceilings_again(run.journal, run.names, run.option.threads)
+    process.note(code=int(session.exitstatus))  # to the process that watches
 
 
 @pytest.fixture(scope="session")
@@ -178,7 +190,8 @@ def run(request: pytest.FixtureRequest) -> Session:
 def budget(request: pytest.FixtureRequest, run: Session) -> Budget:
     """The budget of this run; what cannot run here takes none of it."""
     keys = filter(None, map(key_of, request.session.items))
-    return run.budget(sum(unavailable(name) is None for _, name, _ in keys), timed=measures(request.config))
+    cases = Counter(name for _, name, _ in keys if unavailable(name) is None)
+    return run.budget(cases, timed=measures(request.config))
 
 
 @pytest.fixture
@@ -187,6 +200,8 @@ def backend(request: pytest.FixtureRequest, run: Session, key: Key) -> Iterator[
     if (name := key[1]) in run.hung:
         pytest.skip(run.hung[name])
     loaded = load_or_skip(name)
+    if measures(request.config):
+        run.open_journal().begin_case(row(*key))
     timer = request.node.stash[TIMER] = timing.Replay(timing.synchronized_clock(loaded))
     request.node.add_marker(pytest.mark.benchmark(timer=timer))
     with loaded.pinned():
@@ -204,19 +219,27 @@ def trial(
     benchmark: BenchmarkFixture,
 ) -> Trial:
     """The case with its backend, its clock and its share of the time."""
-    case, _, number = key
+    case, name, number = key
     benchmark.group = f"{case.work} {case.id}"
-    if not benchmark.disabled:
-        run.open_journal().begin_case(row(case, backend.name, number))
     try:
         write = lambda line: run.open_journal().write(line)  # noqa: E731
-        ready = Trial(case, backend, benchmark, write, budget.next_share(), run.past, budget.round_seconds, number)
-        ready.max_noise = run.option.max_noise / 100
+        share = budget.next_share(name)
+        ready = Trial(case, backend, benchmark, write, share, run.past, budget.round_seconds, number)
+        ready.max_noise, ready.limit_seconds = run.option.max_noise / 100, budget.parts[name]
         ready.hand_over = partial(request.node.stash[TIMER].hand_over, benchmark)
         demand_support(ready)
     except Unsuitable as error:
         pytest.skip(str(error))
     return ready
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """A case whose first call shows that it would take too long is skipped, as one that is known before to be so."""
+    try:
+        yield
+    except Unsuitable as error:
+        pytest.skip(str(error))
 
 
 def pytest_runtestloop(session: pytest.Session) -> None:
@@ -225,7 +248,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         keys = [key for key in map(key_of, session.items) if key and unavailable(key[1]) is None]
         with usage_errors():
             journal = session.config.stash[SESSION].begin(keys)
-        isolation.note(journal=str(journal.path.resolve()))
+        process.note(journal=str(journal.path.resolve()))
 
 
 def measures(config: pytest.Config) -> bool:
@@ -241,7 +264,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     # What is not installed is in the first line of the journal, and needs no row for each case.
     if call.excinfo and call.when != "teardown" and key and measures(item.config) and unavailable(key[1]) is None:
         (status, reason), journal = status_of(call.excinfo.value), run.open_journal()
-        journal.write({**row(*key), "status": status, "reason": reason})
+        with unwritable_ends_run(run):
+            if isinstance(call.excinfo.value, Unwritable):
+                raise call.excinfo.value
+            journal.write({**row(*key), "status": status, "reason": reason})
         if status != Status.SKIPPED and has_failed(key[1]):
             journal.end_case()
             pytest.exit(f"the device failed under {key[1]}; --resume continues in a new process", DEVICE_FAILED)

@@ -9,10 +9,12 @@ A B and so on, a line of the journal each. The answer is an interval: between th
 the faster and the smallest at which the other is. It is made from the journal alone; `python -m bench.report` makes it
 again. Inside the clock is what bench/measure/throughput.py says.
 
-Exit code 0 with or without a crossover, 1 where a backend disagrees with float64, 2 for what cannot be asked or done.
+Exit code 0 with or without a crossover, 1 where a backend disagrees with float64 or ends the process, 2 for what cannot
+be asked or done.
 """
 
 import argparse
+import os
 import sys
 from contextlib import closing
 from dataclasses import fields, replace
@@ -24,7 +26,7 @@ from bench.grid.sweep import FIXED, MOST, Sweep
 from bench.hardware import machine
 from bench.journal.reader import Complain
 from bench.journal.writer import RESULTS, Journal
-from bench.measure import backends, crossover
+from bench.measure import backends, crossover, isolation, process
 from bench.measure.session import measure_ceilings_again
 from bench.recipes import known_names
 from bench.reporting import figures, number_format, terminal
@@ -37,9 +39,18 @@ SECONDS = 120.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line, search, and print the result; errors that a user can cause are a sentence."""
+    """Parse the command line, search, and print the result; errors that a user can cause are a sentence.
+
+    As a command, without `arguments`, it searches in another process than this one, which only watches it.
+    """
     options = _parse(arguments)
-    return terminal.run_command("crossover", lambda say: _answer(options, say))
+    if arguments is None and process.CHILD not in os.environ:
+        command = [sys.executable, "-m", "bench.crossover", *sys.argv[1:]]
+        return terminal.run_command("crossover", lambda say: isolation.run_watched(command, say)[0])
+    process.end_with_watcher()
+    code = terminal.run_command("crossover", lambda say: _answer(options, say))
+    process.note(code=code)
+    return code
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -97,6 +108,7 @@ def _answer(options: argparse.Namespace, say: Complain) -> int:
     say(f"{sweep.title}: first the machine, then {options.seconds:g} s at the most")
     journal = crossover.begin(sweep, options.results, options.seconds, options.threads)
     aa = frames.newest_aa(journal.path.parent, journal.path.parent.name)
+    process.note(journal=str(journal.path.resolve()))
     folder = options.results / "figures"
 
     def known(size: int) -> list[Measured]:

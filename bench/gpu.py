@@ -15,7 +15,7 @@ from bench import report
 from bench.journal.reader import Complain, read_rows
 from bench.journal.status import statuses
 from bench.journal.writer import RESULTS
-from bench.measure import isolation
+from bench.measure import isolation, process
 from bench.reporting import terminal
 from relufit import RelufitError, backends
 
@@ -51,9 +51,11 @@ def _run(say: Complain, budget: float, results: Path, backend: str | None) -> in
     say(f"tests ended with {tests} after {time.monotonic() - start:.0f} s; {left:.0f} s for the grid")
     names = backend or ",".join([*device, *BESIDE])
     grid = ["bench", "--benchmark-only", "-q", "--profile", "gpu", "--seconds", f"{left:.0f}", "--backend", names]
-    _, journal = isolation.run([*grid, "--results", str(results)], results, time.monotonic() + left, say)
+    code, journal = isolation.run([*grid, "--results", str(results)], time.monotonic() + left, say)
     if journal is None:
         raise RelufitError("the grid wrote no journal")
+    if code in process.ENDED_BY_USER.values():
+        return code
     report.report(results)
     bad = [row for row in read_rows(journal)[1] if row["status"] in statuses(failed=True, has_numbers=False)]
     for row in bad:

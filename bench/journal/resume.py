@@ -14,7 +14,7 @@ from bench.grid.workloads import workload
 from bench.hardware import identity
 from bench.journal import plan
 from bench.journal.reader import read_first_line, read_header, read_lines
-from bench.journal.status import BUDGET_SPENT, Status, statuses
+from bench.journal.status import MORE_TIME, Status, statuses
 from relufit.errors import RelufitError
 
 SELECTING = ("profile", "batch", "hidden", "dtype", "target", "threads")  # options that say what is measured, and how
@@ -98,7 +98,7 @@ def finished(path: Path) -> set[plan.Key]:
 
 
 def _is_tried_again(line: dict[str, Any]) -> bool:
-    return line["status"] in statuses(retried=True) or line["reason"].startswith(BUDGET_SPENT)
+    return line["status"] in statuses(retried=True) or line["reason"].endswith(MORE_TIME)
 
 
 def gradients(path: Path) -> list[dict[str, Any]]:

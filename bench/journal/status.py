@@ -11,7 +11,7 @@ from bench.grid.case import Case
 from relufit.errors import RelufitError
 
 PROCESS_ENDED = "its process ended in this case"  # the reason of a case that is CRASHED without an exception
-BUDGET_SPENT = "the time budget of"  # what the reason begins with of a case that is SKIPPED for lack of time
+MORE_TIME = "--seconds or --profile full gives more"  # what the reason ends with of a case SKIPPED for lack of time
 
 
 class Status(StrEnum):

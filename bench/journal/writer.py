@@ -8,6 +8,8 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +18,10 @@ from relufit.errors import RelufitError
 
 SCHEMA = 2  # since 2, fields of the usual case and None are left out
 RESULTS = Path("results")
+
+
+class Unwritable(RelufitError):
+    """A line cannot be written, as on a full disk."""
 
 
 class Journal:
@@ -40,57 +46,78 @@ class Journal:
         return journal
 
     @classmethod
-    def resume(cls, path: Path) -> "Journal":
-        """Continue a run that ended early; the case in flight becomes a row, CRASHED unless the file says otherwise."""
+    def resume(cls, path: Path, status: str = Status.CRASHED, reason: str = PROCESS_ENDED) -> "Journal":
+        """Continue a run that ended early; the case in flight becomes a row with this status and reason."""
         if not path.is_file():
             raise RelufitError(f"there is no journal {path} to resume")
         journal, content = cls(path, "a"), path.read_bytes()
         if not content.endswith(b"\n"):
-            journal._file.write("\n")  # a line that was cut off; the reader complains of it
+            journal._append(b"\n")  # a line that was cut off; the reader complains of it
         if journal._now.exists():
-            journal.give_up_case(Status.CRASHED, PROCESS_ENDED, content)
+            journal.give_up_case(status, reason, content)
         return journal
 
-    def give_up_case(self, status: Status, reason: str, content: bytes) -> None:
-        """Write a line for the case in flight, unless the content of the journal has one.
-
-        A status and a reason that stand in the record of the case count instead of these.
-        """
+    def give_up_case(self, status: str, reason: str, content: bytes) -> None:
+        """Write a line for the case in flight, unless the content of the journal has one."""
         try:
             row = json.loads(self._now.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):  # there is no case in flight, or its record was cut off
             row = None
         # A case that was killed between its line and `end_case` has finished, and a later line would count instead.
         if isinstance(row, dict) and b"\n" not in content[row.pop("begun_at_byte", len(content)) :]:
-            self.write({"status": status, "reason": reason, **row})
+            self.write({**row, "status": status, "reason": reason})
         self.end_case()
 
     def begin_case(self, row: dict[str, Any]) -> None:
-        """Record the case in flight; the file is replaced at once, so that a reader finds all of it or nothing."""
+        """Record the case in flight; the file is replaced at once, so that a reader finds all of it or nothing.
+
+        Raises Unwritable.
+        """
         unfinished = self._now.with_suffix(".next")
-        begun_at_byte = os.fstat(self._file.fileno()).st_size
-        unfinished.write_text(json.dumps({**row, "begun_at_byte": begun_at_byte}), encoding="utf-8")
-        unfinished.replace(self._now)
+        with self._or_unwritable():
+            unfinished.write_text(json.dumps({**row, "begun_at_byte": self._bytes()}), encoding="utf-8")
+            unfinished.replace(self._now)
 
     def end_case(self) -> None:
         """Remove the record of the case in flight: the case has ended, and its line is written."""
         self._now.unlink(missing_ok=True)
 
     def write(self, line: dict[str, Any]) -> None:
-        """Append one line and force it to disk."""
+        """Append one line and force it to disk. Raises Unwritable."""
         present = {key: value for key, value in line.items() if value is not None}
-        self._file.write(json.dumps(_compact(present), separators=(",", ":")) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._append((json.dumps(_compact(present), separators=(",", ":")) + "\n").encode())
+
+    def _append(self, content: bytes) -> None:
+        """Write all of it, or nothing: a line that was cut off would cost the next one too."""
+        before = self._bytes()
+        with self._or_unwritable():
+            try:
+                while content:
+                    content = content[self._file.write(content) :]
+                os.fsync(self._file.fileno())
+            except OSError:
+                self._file.seek(before)
+                self._file.truncate()
+                raise
+
+    def _bytes(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
+
+    @contextmanager
+    def _or_unwritable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Unwritable(f"cannot write to {self.path}: {error.strerror}; what it holds is kept") from None
 
     def close(self) -> None:
         """Close the file; what was written is there already."""
         self._file.close()
 
 
-def _open_alone(path: Path, mode: str) -> IO[str]:
+def _open_alone(path: Path, mode: str) -> IO[bytes]:
     """Open a file that no other process writes until it is closed. Raises BlockingIOError where one does."""
-    file = path.open(mode, encoding="utf-8")
+    file = path.open(f"{mode}b", buffering=0)
     try:
         import fcntl
     except ImportError:  # Windows

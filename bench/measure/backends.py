@@ -24,6 +24,11 @@ def unavailable(name: str) -> str | None:
     return None if find_spec(library) else f"{library} is not installed: pip install {library}"
 
 
+def runs_on_cuda(name: str) -> bool:
+    """Whether the backend runs here on a CUDA device; it is not loaded in this process."""
+    return name not in RECIPES and backends.row(name).device == "cuda" and unavailable(name) is None
+
+
 @lru_cache
 def load(name: str) -> Backend:
     """The backend or recipe of that name; raises as `relufit.backends.load` does."""

@@ -1,13 +1,12 @@
 """Two commits of relufit, timed in turns by the harness of this checkout: OLD NEW, NEW OLD and so on.
 
-Only the library differs: `bench` is that of this checkout on both sides, `relufit` that of the commit, from a git
-worktree that holds nothing else; the working tree is copied, as it is. Each side has one process
+Only the library differs: `bench` is that of this checkout on both sides, `relufit` that of the commit, in a folder that
+holds nothing else; the working tree is copied, as it is. Each side has one process
 (bench/measure/side.py) that stays alive, so that libraries are loaded once, and is asked for one case at a time. The
 recipes of bench/recipes are timed too, as the control: their code is the same on both sides, so what changes for them
 is no change of relufit's.
 """
 
-import json
 import os
 import shutil
 import signal
@@ -17,9 +16,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import Pipe
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Timer
 from types import FrameType
 from typing import Any, Protocol
 
@@ -137,20 +136,20 @@ class Side:
     def __init__(self, label: str, root: Path, journal: Path, threads: int | None) -> None:
         self.label, self.root, self.journal, self.threads = label, root, Journal(journal, "x"), threads
         self.reasons: dict[str, str | None] = {}  # why a backend cannot run on this side
-        self._late = False  # whether the last reply took too long
         self._errors = journal.with_suffix(".stderr")
-        self._process = self._begin()
+        self._begin()
 
     def ask_for_state(self, names: list[str]) -> None:
         """Have the process load these backends; `read_state` waits for it."""
-        self._send({"backends": names, "threads": self.threads})
+        self._send(names, self.threads)
 
     def read_state(self) -> None:
         """Write the first line of the journal. Raises RelufitError where the harness cannot drive this relufit."""
-        header = self._receive(START_SECONDS)
-        if header is None:
+        try:
+            header = self._receive(START_SECONDS)
+        except EOFError:
             lines = self._errors.read_text(errors="replace").strip().splitlines()
-            raise RelufitError(f"{CANNOT_DRIVE} {self.label}: {lines[-1] if lines else 'its process ended'}")
+            raise RelufitError(f"{CANNOT_DRIVE} {self.label}: {lines[-1] if lines else 'its process ended'}") from None
         if Path(header.pop("relufit")) != self.root.resolve() / "relufit":
             raise RelufitError(f"the process of {self.label} imported another relufit than that of {self.root}")
         self.reasons = {name: state["reason"] for name, state in header["backends"].items()}
@@ -174,15 +173,15 @@ class Side:
             return {**untimed, "status": Status.SKIPPED, "reason": reason}
         if self._process.poll() is not None:
             self._end()
-            self._process = self._begin()
-        self._send({"backend": name, "pass": number, "case": case.unusual})
-        found = self._receive(CASE_SECONDS)
-        if found is not None:
-            return found
-        if self._late:
+            self._begin()
+        self._send(case, name, number)
+        try:
+            return self._receive(CASE_SECONDS)
+        except TimeoutError:
             return {**untimed, "status": Status.TIMEOUT, "reason": f"did not end within {CASE_SECONDS:g} s"}
-        reason = f"its process ended with {self._process.returncode} in this case"
-        return {**untimed, "status": Status.CRASHED, "reason": reason}
+        except EOFError:
+            reason = f"its process ended with {self._process.wait()} in this case"
+            return {**untimed, "status": Status.CRASHED, "reason": reason}
 
     def close(self) -> None:
         """End the process, and close the journal."""
@@ -191,48 +190,41 @@ class Side:
 
     def _end(self) -> None:
         self._process.kill()
-        with suppress(BrokenPipeError), self._process:  # closes its pipes, in which a request may be left
-            pass
+        self._process.wait()
+        self._pipe.close()
 
-    def _begin(self) -> subprocess.Popen[str]:
+    def _begin(self) -> None:
         """The process, whose first import path is the folder of this side and whose second is this checkout."""
         paths = [str(self.root), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         if self.threads is not None:
             environment |= dict.fromkeys(THREAD_VARIABLES, str(self.threads))
-        with self._errors.open("a") as errors:
-            return subprocess.Popen(
-                [sys.executable, "-m", "bench.measure.side"],
+        self._pipe, other = Pipe()
+        with other, self._errors.open("a") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "bench.measure.side", str(other.fileno())],
                 cwd=self.root,
                 env=environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                pass_fds=[other.fileno()],
+                stdout=errors,  # whatever libraries print
                 stderr=errors,
-                text=True,
                 start_new_session=True,  # Ctrl-C is for the parent, which ends it
             )
 
-    def _send(self, request: dict[str, Any]) -> None:
-        assert self._process.stdin is not None
+    def _send(self, *request: Any) -> None:
         with suppress(BrokenPipeError):  # the process has ended; `_receive` finds that out
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
+            self._pipe.send(request)
 
-    def _receive(self, seconds: float) -> dict[str, Any] | None:
-        """The reply; None where the process has ended, or was ended because it took longer (`_late`)."""
-        assert self._process.stdout is not None
-        timer = Timer(seconds, self._process.kill)
-        timer.start()
+    def _receive(self, seconds: float) -> Row:
+        """The reply. Raises EOFError where the process has ended; ends it and raises TimeoutError where it is late."""
+        if not self._pipe.poll(seconds):
+            self._process.kill()
+            self._process.wait()
+            raise TimeoutError
         try:
-            line = self._process.stdout.readline()
-            self._late = not timer.is_alive()
-        finally:
-            timer.cancel()  # else this process would outlive Ctrl-C until the timer ends
-        if line:
-            reply: dict[str, Any] = json.loads(line)
-            return reply
-        self._process.wait()
-        return None
+            return dict(self._pipe.recv())
+        except ConnectionError:
+            raise EOFError from None
 
 
 @contextmanager
@@ -242,25 +234,19 @@ def checked_out(commit: str | None) -> Iterator[Path]:
     It is removed at the end. Raises RelufitError where there is no such commit, or no relufit in it.
     """
     with TemporaryDirectory(prefix="relufit-commit-") as folder:
-        tree = Path(folder) / "tree"
+        tree, packed = Path(folder) / "tree", Path(folder) / "relufit.tar"
         if commit is None:
             shutil.copytree(REPOSITORY / "relufit", tree / "relufit", ignore=shutil.ignore_patterns("__pycache__"))
-            yield tree
-            return
-        found = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
-        try:
-            # Without --no-checkout the bench of that commit would be on the import path too.
-            _git("worktree", "add", "--quiet", "--detach", "--no-checkout", str(tree), found)
-            _git("-C", str(tree), "checkout", "--quiet", found, "--", "relufit")
-            yield tree
-        finally:
-            with suppress(RelufitError):  # it may not have been added
-                _git("worktree", "remove", "--force", str(tree))
+        else:
+            found = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
+            _git("archive", f"--output={packed}", found, "relufit")
+            shutil.unpack_archive(packed, tree, filter="data")
+        yield tree
 
 
 def _git(*words: str) -> str:
     """What a git command prints. Raises RelufitError where it fails."""
-    command = ["git", "-c", "core.hooksPath=/dev/null", *words]  # no hook of the user's for a checkout like this
+    command = ["git", *words]
     # Under a hook of git these name the repository whose hook it is.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:

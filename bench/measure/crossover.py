@@ -5,7 +5,7 @@ the journal alone, by a function that the caller gives: nothing here reads a jou
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from math import inf
@@ -13,14 +13,12 @@ from pathlib import Path
 
 from bench.grid.case import Case
 from bench.grid.sweep import Sweep
-from bench.journal.status import Status, row, status_of
+from bench.journal.status import Status, row
 from bench.journal.writer import Journal
-from bench.measure import backends, session, throughput, timing
-from bench.measure.trial import Past, Trial, demand_support
+from bench.measure import session
+from bench.measure.block import time_block
+from bench.measure.trial import Past
 from bench.statistics.bisection import Ended, Measured, longest_table, search
-
-BLOCK_SECONDS = 0.1  # for the rounds of a block and what comes before them, where calls are short
-ALONE = Status.SKIPPED, "there is nothing to compare it with"
 
 
 def begin(sweep: Sweep, results: Path, seconds: float, threads: int | None) -> Journal:
@@ -56,33 +54,19 @@ class Search:
             if time.monotonic() - self.start > self.seconds:
                 if number:
                     break
-                spent = Status.SKIPPED, f"the {self.seconds:g} s were spent; --seconds gives more"
-                self._end(case, number, dict.fromkeys(names, spent))
+                self._end(case, number, names, f"the {self.seconds:g} s were spent; --seconds gives more")
             turn = names[::-1] if number % 2 else names
             for place, name in enumerate(turn):
-                failure = self._time(case, name, number)
-                if failure is not None:
-                    self._end(case, number, {name: failure, **dict.fromkeys(turn[place + 1 :], ALONE)})
+                self.journal.begin_case(row(case, name, number))
+                found = time_block(case, name, number, self.past, max_noise=inf)  # there are other blocks
+                self.journal.write(found)
+                self.journal.end_case()
+                if found["status"] != Status.OK:  # the sizes below are an answer all the same
+                    self._end(case, number, turn[place + 1 :], "there is nothing to compare it with")
         return self.known(size)
 
-    def _time(self, case: Case, name: str, number: int) -> tuple[str, str] | None:
-        """One block of one backend, gated at the first. Returns the status and the reason where it has no time."""
-        backend = backends.load(name)
-        rounds = timing.Rounds(timing.synchronized_clock(backend))
-        trial = Trial(case, backend, rounds, self.journal.write, BLOCK_SECONDS, self.past, number=number)
-        trial.max_noise = inf  # there are other blocks
-        try:
-            with backend.pinned():
-                demand_support(trial)
-                getattr(throughput, case.work)(trial)
-        except Exception as error:  # each library has errors of its own; the sizes below are an answer all the same
-            return status_of(error)
-        finally:
-            backend.memory()  # gives what its allocator keeps back to the device, where other libraries find it
-        return None
-
-    def _end(self, case: Case, number: int, failures: dict[str, tuple[str, str]]) -> None:
-        """Write down why nothing more is measured, and end."""
-        for name, (status, reason) in failures.items():
-            self.journal.write({**row(case, name, number), "status": status, "reason": reason})
+    def _end(self, case: Case, number: int, names: Iterable[str], reason: str) -> None:
+        """Write down why these backends are not measured, and end."""
+        for name in names:
+            self.journal.write({**row(case, name, number), "status": Status.SKIPPED, "reason": reason})
         raise Ended

@@ -1,118 +1,76 @@
 """A run in a process of its own, which is watched: it cannot end itself with success before all is measured.
 
-With --isolate it is restarted if it crashes or hangs: that costs only the case in flight.
-
-The run notes in a file which case is in flight (bench/journal/writer.py). The process that watches it sees that it has
-ended, or that a case does not end; then the next process continues the journal, in which that case becomes a row.
+With --isolate it is restarted if it crashes or hangs: that costs only the case in flight. The process that watches sees
+that it has ended, or that a case does not end; then the next process continues the journal.
 """
 
-import ctypes
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from math import inf
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import FrameType
-from typing import Any
 
 from bench.journal import plan, reader, resume
+from bench.journal.reader import Complain
 from bench.journal.status import Status
-from bench.journal.writer import Journal, in_flight_file
+from bench.journal.writer import Journal
+from bench.measure import process
+from bench.measure.process import ENDED_BY_USER, ENDED_EARLY, NOTHING_TO_RUN, PYTEST_CODES, WRONG_USAGE, Process, Reason
 from bench.measure.session import Session, measure_ceilings_again
 from relufit.memory import free_bytes
 
-CASE_SECONDS, POLL_SECONDS, KILL_SECONDS = 120.0, 0.2, 5.0
-PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that a process gets when its parent ends
-JOURNALS = "raw/*/*.jsonl"  # of a folder of results
+CASE_SECONDS, POLL_SECONDS = 120.0, 0.2
 LEAST_FREE_BYTES = 2**29  # with less of the machine's memory free, the case in flight is ended as OOM
-NOTHING_TO_RUN = 5
-WRONG_USAGE = 4
-PYTEST_ENDS = (0, 1, WRONG_USAGE, NOTHING_TO_RUN)  # 1: some failed; any other code is a crash
-PYTEST_CODES = range(NOTHING_TO_RUN + 1)
-ENDED_EARLY = 255  # in place of a code of pytest's, of a process that ended before its pytest did
+FINAL = (0, 1, *ENDED_BY_USER.values(), WRONG_USAGE, NOTHING_TO_RUN)  # 1: some failed; any other code is a crash
 PYTEST = [sys.executable, "-m", "pytest"]
-CHILD = "RELUFIT_BENCH_WATCHED"  # set for a process that is watched: the file in which it notes its journal and its end
-
-Child = subprocess.Popen[bytes]
-Say = Callable[[str], None]
 
 
-def run_watched(arguments: list[str], say: Say) -> int:
-    """Run pytest in a process of its own, which a backend may end as it likes: only pytest can end it with success.
+def run_watched(command: list[str], say: Complain) -> tuple[int, Path | None]:
+    """Run a command in a process of its own, which a backend may end as it likes; returns exit code and journal.
 
-    Returns the exit code of pytest, or 1 where its process ended before it did or left planned cases unmeasured.
+    Only the command can end it with success: the code is 1 where its process ended before it did.
     """
-    with TemporaryDirectory() as folder:
-        noted = Path(folder) / "noted.json"
-        code = _wait(subprocess.Popen([*PYTEST, *arguments], env={**os.environ, CHILD: str(noted)}))
-        journal, code = _noted_in(noted).get("journal"), _code_of(code, noted)
-    if code not in PYTEST_CODES:
-        say("the process of the run ended before the run did" + (f", with {code}" if code != ENDED_EARLY else ""))
-    if journal is not None:
-        if in_flight_file(Path(journal)).exists():
-            Journal.resume(Path(journal)).close()  # which makes a row of the case in flight
-        code = _demand_all(Path(journal), code, say)
-    return code if code in PYTEST_CODES else 1
+    code, journal = process.run(command, _wait)
+    if code in (*PYTEST_CODES, *ENDED_BY_USER.values()):
+        return code, journal
+    say("the process of the run ended before the run did" + (f", with {code}" if code != ENDED_EARLY else ""))
+    return 1, journal
 
 
-def note(**known: Any) -> None:
-    """Tell the process that watches this one, where one does, of its journal or of its exit code."""
-    if CHILD in os.environ:
-        path = Path(os.environ[CHILD])
-        path.write_text(json.dumps({**_noted_in(path), **known}))
+def _wait(child: Process) -> None:
+    child.wait()
 
 
-def end_with_watcher() -> None:
-    """Have this process ended with the one that watches it, where the system can: nobody else would."""
-    if CHILD in os.environ and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def run_pytest(arguments: list[str], say: Complain) -> int:
+    """Run pytest, watched; returns its exit code, or 1 where it ended early, a case failed or was not measured."""
+    code, journal = run_watched([*PYTEST, *arguments], say)
+    return _judge(code, journal, say)
 
 
-def _noted_in(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text())) if path.exists() else {}
-
-
-def _code_of(code: int, noted: Path) -> int:
-    """The exit code of a process; ENDED_EARLY where it is one of pytest's, but pytest had not come to that end."""
-    known = _noted_in(noted)
-    is_known = known.get("code") == code or (code == WRONG_USAGE and not known)  # pytest refuses before it begins
-    return code if is_known or code not in PYTEST_CODES else ENDED_EARLY
-
-
-def _demand_all(journal: Path, code: int, say: Say) -> int:
-    """The exit code of a run, 1 in place of success where planned cases were not measured, with a sentence on them."""
+def _judge(code: int, journal: Path | None, say: Complain) -> int:
+    """The exit code of a run, 1 in place of success where its journal says so, with a sentence on each reason."""
+    if journal is None:
+        return code
+    failed = list(resume.ended_badly(journal))
     if missing := plan.in_words(reader.read_lines(journal)[0]):
-        say(f"{missing}; --resume {journal} measures them")
-    return code or int(bool(missing))
+        failed.append(f"{missing}; --resume {journal} measures them")
+    for text in failed:
+        say(text)
+    return code or int(bool(failed))
 
 
-def _wait(child: Child) -> int:
-    """Wait for the end of a process; Ctrl-C is for the process, which a terminal interrupts itself."""
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        if not (sys.__stdin__ is not None and sys.__stdin__.isatty()):
-            child.send_signal(number)
-
-    before = signal.signal(signal.SIGINT, pass_on)
-    try:
-        return child.wait()
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def run_each(arguments: list[str], session: Session, say: Say) -> int:
+def run_each(arguments: list[str], session: Session, say: Complain) -> int:
     """Run pytest for each backend and pass in its own process, in alternating order and in one journal.
 
     The seconds of the session are shared evenly over the measuring; starting a process is not counted. A case that
     hangs is not bounded by them, but after two of a backend its others are skipped (bench/journal/resume.py). Returns
     the worst of the exit codes, 1 at least where a case failed or was not measured.
     """
-    seconds, journal, results = session.seconds, session.option.resume, Path(session.option.results)
+    seconds, journal = session.seconds, session.option.resume
     passes, orders = range(session.option.passes), (session.names, session.names[::-1])
     turns = [(number, name) for number in passes for name in orders[number % 2]]
     worst, dead = 0, dict[str, str]()
@@ -125,56 +83,71 @@ def run_each(arguments: list[str], session: Session, say: Say) -> int:
         if seconds is not None:
             share = seconds / (len(turns) - place)
             own += ["--seconds", f"{share:.1f}"]
-        code, journal = run([*arguments, *own], results, float("inf"), say, journal)
+        code, journal = run([*arguments, *own], inf, say, journal)
+        if code in ENDED_BY_USER.values():
+            return _judge(code, journal, say)
         if seconds is not None:
             seconds -= min(share, time.monotonic() - start)
         worst = max(worst, {NOTHING_TO_RUN: 0}.get(code, code if code in PYTEST_CODES else 1))
-        if code not in PYTEST_ENDS:
+        if code not in FINAL:
             dead[name] = f"its process ended with {code} at the start"
     for name, reason in dead.items():
         say(f"{name}: {reason}")
         if journal is not None:
             with closing(Journal.resume(journal)) as opened:
                 opened.write({"kind": "backend", "backend": name, "reason": reason})
-    if journal is None:
-        return worst
-    with closing(Journal.resume(journal)) as opened:
-        measure_ceilings_again(opened, [], session.option.threads)  # of the host: nothing is loaded here
-    for text in resume.ended_badly(journal):
-        say(text)
-        worst = max(worst, 1)
-    return _demand_all(journal, worst, say)
+    if journal is not None:
+        with closing(Journal.resume(journal)) as opened:
+            measure_ceilings_again(opened, session.names, session.option.threads)
+    return _judge(worst, journal, say)
 
 
-def run(
-    arguments: list[str], results: Path, deadline: float, say: Say, journal: Path | None = None
-) -> tuple[int, Path | None]:
+def run(arguments: list[str], deadline: float, say: Complain, journal: Path | None = None) -> tuple[int, Path | None]:
     """Run pytest with these arguments to its end, or until `deadline` (time.monotonic).
 
-    A process that crashes is followed by another, unless it has left nothing new in the journal. Returns the exit code
-    of the last one, negative where a signal ended it, and the journal, or None if no journal was begun.
+    A process that crashes is followed by another, unless it has added no case to the journal. Returns the exit code of
+    the last one, negative where a signal ended it, and the journal, or None if no journal was begun.
     """
-    before = set(results.glob(JOURNALS))
-
-    def begun() -> list[Path]:
-        return [journal] if journal is not None else sorted(set(results.glob(JOURNALS)) - before)
-
-    def case_in_flight() -> Path | None:
-        return next((file for file in map(in_flight_file, begun()) if file.exists()), None)
-
     while True:
-        resume = [] if journal is None else ["--resume", str(journal)]
-        written = 0 if journal is None else journal.stat().st_size
-        with TemporaryDirectory() as folder:
-            noted = Path(folder) / "noted.json"
-            child = subprocess.Popen([*PYTEST, *arguments, *resume], env={**os.environ, CHILD: str(noted)})
-            code = _code_of(_watch(child, case_in_flight, deadline, say), noted)
-        journal = next(iter(begun()), None)
-        if code in PYTEST_ENDS or time.monotonic() > deadline or journal is None:
-            return code, journal
-        if journal.stat().st_size == written and not in_flight_file(journal).exists():
+        before = _cases(journal)
+        command = [*PYTEST, *arguments, *(["--resume", str(journal)] if journal is not None else [])]
+        code, journal = process.run(command, lambda child: _watch(child, deadline, say), journal)
+        if code in FINAL or time.monotonic() > deadline or journal is None or _cases(journal) == before:
             return code, journal
         say(f"the process of the run ended with {code}; continuing {journal.name} in a new one")
+
+
+def _cases(journal: Path | None) -> int:
+    """Lines of cases in a journal; -1 without one."""
+    return -1 if journal is None else len(reader.read_lines(journal)[1])
+
+
+def _watch(child: Process, deadline: float, say: Complain) -> Reason | None:
+    """Wait for the end of a process; end it where one case takes too long or all memory, or at the deadline.
+
+    Returns why it was ended during a case. A case takes as long as this process has seen it in flight, by its own
+    clock: the times of files may lag behind. What is in flight at the start is of a process before it.
+    """
+    stale = case = child.case_in_flight()
+    since = time.monotonic()
+    while not child.has_ended():
+        time.sleep(POLL_SECONDS)
+        if (now := child.case_in_flight()) != case:
+            case, since = now, time.monotonic()
+        is_running, free = case not in ("", stale), free_bytes()
+        if is_running and free < LEAST_FREE_BYTES:
+            reason = Status.OOM, f"left {free / 2**20:.0f} MiB of the machine's memory"
+        elif is_running and time.monotonic() - since > CASE_SECONDS:
+            reason = Status.TIMEOUT, f"did not end within {CASE_SECONDS:g} s"
+        elif time.monotonic() > deadline:
+            reason = Status.INTERRUPTED, "was ended with the run, whose time was up"
+        else:
+            continue
+        say("the time is up" if reason[0] == Status.INTERRUPTED else f"a case {reason[1]}")
+        child.end()
+        child.wait()
+        return reason
+    return None
 
 
 def run_tests(tests: Iterable[str], required: Iterable[str], seconds: float) -> int:
@@ -189,44 +162,8 @@ def run_tests(tests: Iterable[str], required: Iterable[str], seconds: float) -> 
     try:
         return child.wait(seconds)
     except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)  # its children too: nothing may share the GPU with the grid
-        child.wait()
         return -1
-
-
-def _watch(child: Child, now: Callable[[], Path | None], deadline: float, say: Say) -> int:
-    """Wait for the end of a process; end it where one case takes too long or all memory, or at the deadline."""
-    while child.poll() is None:
-        time.sleep(POLL_SECONDS)
-        case = now()
-        try:
-            late = case is not None and time.time() - case.stat().st_mtime > CASE_SECONDS
-        except FileNotFoundError:  # the case has just ended
-            continue
-        free = free_bytes()
-        if case is not None and free < LEAST_FREE_BYTES:
-            _end_in_case(child, case, Status.OOM, f"left {free / 2**20:.0f} MiB of the machine's memory", say)
-        elif case is not None and late:
-            _end_in_case(child, case, Status.TIMEOUT, f"did not end within {CASE_SECONDS:g} s", say)
-        elif time.monotonic() > deadline:
-            say("the time is up")
-            _end(child)
-    return child.returncode
-
-
-def _end_in_case(child: Child, case: Path, status: str, reason: str, say: Say) -> None:
-    """End a process for what it does in a case, and note that for the process that continues the run."""
-    say(f"a case {reason}")
-    _end(child)
-    if case.exists():
-        case.write_text(json.dumps(json.loads(case.read_text()) | {"status": status, "reason": reason}))
-
-
-def _end(child: Child) -> None:
-    """End a process: in good order if it can, else at once."""
-    child.terminate()
-    try:
-        child.wait(KILL_SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()
+    finally:
+        with suppress(ProcessLookupError):  # nothing is left
+            os.killpg(child.pid, signal.SIGKILL)  # its children too: nothing may share the GPU with the grid
         child.wait()

@@ -5,7 +5,9 @@ bench/conftest.py has pytest's hooks, which call this.
 
 import random
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,7 +16,7 @@ from bench.grid import profiles, selection, workloads
 from bench.hardware import cpu_peaks, gpu_peaks, machine
 from bench.journal import plan, reader, resume
 from bench.journal.plan import Key
-from bench.journal.status import BUDGET_SPENT
+from bench.journal.status import MORE_TIME
 from bench.journal.writer import Journal
 from bench.measure import backends, timing
 from bench.measure.trial import Past, Unsuitable
@@ -23,14 +25,23 @@ ORDER_SEED = 0
 QUICK_SECONDS = 110.0  # with what is compiled and probed before, under 3 minutes
 CASE_SECONDS = {"full": 0.6, "headline": 3.0, "solvers": 10.0}  # without a limit
 MAX_CASE_SECONDS = 2.0
+KEPT_SHARE = 0.5  # of the first share of each case, whatever other backends take
 
 
 class Budget:
-    """The time that is left, shared evenly over the cases that are left; without a limit, `case_seconds` for each."""
+    """The time that is left, shared evenly over the cases that are left; without a limit, `case_seconds` for each.
 
-    def __init__(self, seconds: float | None, cases: int, case_seconds: float = MAX_CASE_SECONDS) -> None:
-        self.seconds, self.cases_left, self.start = seconds, cases, time.monotonic()
-        self.case_seconds = case_seconds
+    A backend that has spent its part of the whole waits for what the others leave: half of the share that each of their
+    cases had at first is kept for it.
+    """
+
+    def __init__(self, seconds: float | None, cases: Mapping[str, int], case_seconds: float = MAX_CASE_SECONDS) -> None:
+        self.seconds, self.cases_left, self.case_seconds = seconds, Counter(cases), case_seconds
+        self.start = self._since = time.monotonic()
+        self._name = ""  # of the backend whose case is being measured since then
+        self._spent: dict[str, float] = dict.fromkeys(cases, 0.0)  # seconds of each backend
+        self._first_share = inf if seconds is None else seconds / max(1, self.cases_left.total())
+        self.parts = {name: self._first_share * count for name, count in cases.items()}  # seconds for each backend
 
     @property
     def round_seconds(self) -> float:
@@ -42,16 +53,22 @@ class Budget:
             return timing.ROUND_SECONDS
         return max(timing.ROUND_SECONDS, timing.SHARE_FOR_ROUNDS * self.case_seconds / timing.MAX_ROUNDS)
 
-    def next_share(self) -> float:
-        """Seconds for the next case. Raises Unsuitable when the budget is spent."""
+    def next_share(self, name: str) -> float:
+        """Seconds for the next case, which is of this backend. Raises Unsuitable when there are none."""
         if self.seconds is None:
             return self.case_seconds
-        left = self.seconds - (time.monotonic() - self.start)
+        now = time.monotonic()
+        if self._name:
+            self._spent[self._name] += now - self._since
+        self._name, self._since = name, now
+        left, cases_left = self.seconds - (now - self.start), self.cases_left.total()
+        kept = KEPT_SHARE * self._first_share * (cases_left - self.cases_left[name])
+        self.cases_left[name] -= 1
         if left <= 0:
-            raise Unsuitable(f"{BUDGET_SPENT} {self.seconds:g} s was spent; --seconds or --profile full gives more")
-        share = left / max(1, self.cases_left)
-        self.cases_left -= 1
-        return min(share, max(MAX_CASE_SECONDS, self.case_seconds))
+            raise Unsuitable(f"the time budget of {self.seconds:g} s was spent; {MORE_TIME}")
+        if self._spent[name] > self.parts[name] and left <= kept:
+            raise Unsuitable(f"{name} has spent its part of {self.seconds:g} s; {MORE_TIME}")
+        return min(left / cases_left, max(MAX_CASE_SECONDS, self.case_seconds))
 
 
 class Session:
@@ -89,8 +106,8 @@ class Session:
         case, name, number = key
         return number, self._places[case], self._orders[case].index(name) * (-1 if number % 2 else 1)
 
-    def budget(self, cases: int, timed: bool) -> Budget:
-        """The time for so many cases; where nothing is timed every body runs once, however long that takes."""
+    def budget(self, cases: Mapping[str, int], timed: bool) -> Budget:
+        """The time for so many cases of each backend; where nothing is timed every body runs once, without a limit."""
         seconds = self.seconds if timed else None
         return Budget(seconds, cases, CASE_SECONDS.get(self.option.profile, MAX_CASE_SECONDS))
 
@@ -174,5 +191,5 @@ def measure_ceilings_again(journal: Journal, names: list[str], threads: int | No
 
 
 def _ceilings(names: list[str], threads: int | None) -> dict[str, Any]:
-    on_cuda = any(backends.unavailable(name) is None and backends.load(name).device == "cuda" for name in names)
-    return {"ceilings": cpu_peaks.measure(threads), "device_ceilings": gpu_peaks.measure() if on_cuda else {}}
+    device = gpu_peaks.measure() if any(map(backends.runs_on_cuda, names)) else {}
+    return {"ceilings": cpu_peaks.measure(threads), "device_ceilings": device}

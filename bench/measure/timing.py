@@ -6,12 +6,9 @@ least, and longer where there is time; latency is K = 1 by definition.
 
 import gc
 import time
-import timeit
 from collections import deque
 from collections.abc import Callable
 from itertools import pairwise
-from statistics import median
-from types import SimpleNamespace
 from typing import Any
 
 from bench.journal.schema import UNSYNCHRONIZED
@@ -42,10 +39,7 @@ def synchronized_clock(backend: Backend) -> Clock:
 
 def seconds_per_call(call: Call, clock: Clock, calls: int) -> float:
     """Mean wall time of `calls` calls and one synchronization."""
-    start = clock()
-    for _ in range(calls):
-        call()
-    return (clock() - start) / calls
+    return time_round(call, clock, calls)[0]
 
 
 def time_round(call: Call, clock: Clock, calls: int) -> tuple[float, Any]:
@@ -86,25 +80,6 @@ class Replay:
         """Have the fixture read the clock around each round as it was read when the round was taken."""
         self.readings.extend(reading for second in seconds for reading in (0.0, second * iterations))
         benchmark.pedantic(lambda: None, rounds=len(seconds), iterations=iterations)
-
-
-class Rounds:
-    """Times rounds of calls as the fixture of pytest-benchmark does, where there is no pytest.
-
-    As in the harness, the garbage collector is off meanwhile, and `stats.stats` holds the seconds of a call, a round.
-    """
-
-    disabled, enabled, has_error = False, True, False
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.stats: Any = None
-
-    def pedantic(self, target: Call, rounds: int = 1, iterations: int = 1) -> None:
-        """Time `rounds` rounds of `iterations` calls each."""
-        totals = timeit.repeat(target, timer=self.clock, repeat=rounds, number=iterations)
-        seconds = [total / iterations for total in totals]
-        self.stats = SimpleNamespace(stats=SimpleNamespace(data=seconds, median=median(seconds)))
 
 
 def choose_iterations(call: Call, clock: Clock, least: float = ROUND_SECONDS, warm_ups: int = 0) -> tuple[int, float]:

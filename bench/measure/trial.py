@@ -6,6 +6,7 @@ compared with float64. What lies between that and the row is in throughput.py an
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from bench.grid import data
 from bench.grid.case import Case
 from bench.grid.workloads import workload
 from bench.hardware import machine, memory, nvidia
-from bench.journal.status import Status, row
+from bench.journal.status import MORE_TIME, Status, row
 from bench.measure.timing import ROUND_SECONDS
 from bench.recipes import order_of
 from relufit import Backend, Plan, RelufitError, draw_plan
@@ -25,6 +26,7 @@ CALL_SECONDS_LIMIT = 10.0  # a gradient that would take longer is skipped
 FREE_SHARE = 0.9  # of the free memory, that a case may need
 MOST_NETWORKS = 132  # the most that a backend without its own `train_many` is asked to train
 MAX_NOISE = 0.03
+LEAST_CALLS = 12  # of a timed case whose calls are slow: the first one, the gate's, 3 rounds and what is beside them
 STEPS_PER_CALL = {800: 8}  # full-batch steps inside one call of train, where a step is short
 
 Write = Callable[[dict[str, Any]], None]  # appends a row to the journal
@@ -47,6 +49,15 @@ class Past:
         """Keep the seconds of a gradient of this backend."""
         self.last[name, case.hidden, case.dtype] = case.batch, seconds
 
+    def least_seconds(self, name: str, case: Case) -> float:
+        """The least seconds of a gradient, by what the backend's gradients of other sizes took; 0 without one.
+
+        Of a time a + b n a smaller size takes its share at least, and a larger one as long.
+        """
+        size = case.batch * case.hidden
+        known = ((seconds, n * hidden) for (own, hidden, _), (n, seconds) in self.last.items() if own == name)
+        return max((seconds * min(1.0, size / other) for seconds, other in known), default=0.0)
+
     def demand(self, name: str, case: Case) -> None:
         """Raise Unsuitable where N times the backend's own seconds a sample is over the limit."""
         samples, seconds = self.last.get((name, case.hidden, case.dtype), (case.batch, 0.0))
@@ -61,16 +72,22 @@ class Trial:
 
     case: Case
     backend: Backend
-    benchmark: Any  # the fixture of pytest-benchmark, or timing.Rounds where there is no pytest
+    benchmark: Any  # the fixture of pytest-benchmark; None where there is no pytest
     write: Write
     budget_seconds: float
     past: Past = field(default_factory=Past)
     round_seconds: float = ROUND_SECONDS
     number: int = 0  # of the pass
     max_noise: float = MAX_NOISE  # half the width of the median's interval, relative, at which sampling ends
+    limit_seconds: float = inf  # that the backend has for all its cases
     hand_over: Callable[[list[float], int], None] = lambda seconds, iterations: None  # the rounds, to who shows them
     checks: Checks = field(default_factory=dict)
     noted: dict[str, float] = field(default_factory=dict)  # for the row: build_seconds, first_call_seconds, ...
+
+    @property
+    def untimed(self) -> bool:
+        """Whether the body runs once, and nothing is timed or written: --benchmark-disable."""
+        return self.benchmark is not None and bool(self.benchmark.disabled)
 
     @property
     def algorithm(self) -> str:
@@ -98,6 +115,17 @@ def demand_support(trial: Trial) -> None:
     _demand_memory(trial)
     if workload(case.work).is_gradient:
         trial.past.demand(backend.name, case)
+    if workload(case.work).verb in ("loss_and_grads", "train"):
+        steps = 1 if plan is None else plan.epochs * plan.steps_per_epoch(case.samples)
+        calls = LEAST_CALLS if workload(case.work).timed else 1
+        demand_time(trial, calls * steps * trial.past.least_seconds(backend.name, case))
+
+
+def demand_time(trial: Trial, seconds: float) -> None:
+    """Raise Unsuitable where the case takes so many seconds, which is more than its backend has for all its cases."""
+    if seconds > trial.limit_seconds:
+        about, name, has = float(f"{seconds:.2g}"), trial.backend.name, float(f"{trial.limit_seconds:.2g}")
+        raise Unsuitable(f"would take about {about:g} s, and {name} has {has:g} s for all its cases; {MORE_TIME}")
 
 
 def _demand_memory(trial: Trial) -> None:
@@ -139,7 +167,7 @@ def gate(trial: Trial) -> None:
 
 def record(trial: Trial, **measured: Any) -> None:
     """Write the row of a finished case, unless timing is disabled; `measured` may say that it diverged."""
-    if trial.benchmark.disabled:
+    if trial.untimed:
         return
     by_what = {"device": trial.backend.device, "algorithm": trial.algorithm, "order": order_of(trial.backend)}
     beside = {"agreement": comparisons.recorded(trial.case, trial.checks), "load_average": machine.load_average()}

@@ -29,7 +29,7 @@ import numpy as np, pytest
 from bench.grid.case import Case
 from bench.grid.profiles import PROFILES
 from bench.grid.workloads import WORKLOADS, Shown, Workload
-from bench.measure.throughput import time_rounds
+from bench.measure.rounds import time_rounds
 
 WORKLOADS["doubling"] = {ROW}
 PROFILES["quick"] = lambda: [Case("doubling", 40)]

@@ -18,8 +18,8 @@ from bench.analysis.frames import Run, read, runs
 from bench.grid.case import Case
 from bench.journal.schema import ROOFS
 from bench.journal.status import Unsound
+from bench.measure import rounds, timing
 from bench.measure import throughput as measuring
-from bench.measure import timing
 from bench.reporting import throughput_tables
 from bench.reporting.document import markdown
 from relufit.backends.numpy import NumpyBackend
@@ -230,10 +230,10 @@ def test_a_backend_that_forgets_to_synchronize_is_found(asynchronous: Asynchrono
     call = lambda: asynchronous.loss_and_grads(params, samples)  # noqa: E731
     if not asynchronous.synchronizes:
         with pytest.raises(Unsound, match=r"unsynchronized: .* times as long when results are read back"):
-            measuring.time_rounds(run, call)
+            rounds.time_rounds(run, call)
         assert not lines
         return
-    measuring.time_rounds(run, call)
+    rounds.time_rounds(run, call)
     words = seen(tmp_path, read_back_seconds=lines[0]["read_back_seconds"], seconds=lines[0]["seconds"])
     assert "unsynchronized" not in words
 

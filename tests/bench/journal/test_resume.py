@@ -13,6 +13,7 @@ from journals import line, write
 from bench.grid.sweep import Sweep
 from bench.journal import resume
 from bench.journal.reader import read_lines
+from bench.journal.status import MORE_TIME
 from bench.journal.writer import Journal
 from bench.measure.session import conditions
 from relufit import RelufitError
@@ -79,9 +80,7 @@ def test_a_crossover_is_refused(tmp_path: Path) -> None:
 
 def test_what_was_skipped_for_lack_of_time_is_tried_again(tmp_path: Path) -> None:
     """A case that the budget did not reach is not finished; one that a backend refuses is."""
-    spent = line(
-        batch=64, status="SKIPPED", reason="the time budget of 5 s was spent; --seconds gives more", seconds=None
-    )
+    spent = line(batch=64, status="SKIPPED", reason=f"the time budget was spent; {MORE_TIME}", seconds=None)
     refused = line(batch=32, status="SKIPPED", reason="no float64", seconds=None)
     assert {case.batch for case, *_ in resume.finished(begun(tmp_path, line(), spent, refused))} == {800, 32}
 

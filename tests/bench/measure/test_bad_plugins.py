@@ -14,7 +14,7 @@ from mutants import Planted
 
 from bench.grid.case import Case
 from bench.journal.status import Unsound, status_of
-from bench.measure import backends, sampling, throughput, timing
+from bench.measure import backends, sampling, throughput
 from bench.measure.trial import Trial
 from relufit import Params, Samples, State
 from relufit.backends.numpy import NumpyBackend
@@ -29,7 +29,7 @@ def measured(case: Case, backend: Any, **options: Any) -> tuple[str, str, dict[s
     """The status and the reason of the case, and the line that it writes."""
     written: list[dict[str, Any]] = []
     shown: list[Any] = []
-    trial = Trial(case, backend, timing.Rounds(timing.synchronized_clock(backend)), written.append, 0.1, **options)
+    trial = Trial(case, backend, None, written.append, 0.1, **options)
     trial.hand_over = lambda *rounds: shown.append(rounds)
     try:
         getattr(throughput, case.work)(trial)
@@ -236,7 +236,7 @@ def test_large_batches_are_compared_as_a_whole(batch: int, monkeypatch: pytest.M
 
 def gradient_of(case: Case, backend: Any) -> tuple[str, str]:
     """The status and the reason of a gradient at many samples."""
-    trial = Trial(case, backend, timing.Rounds(timing.synchronized_clock(backend)), lambda line: None, 0.1)
+    trial = Trial(case, backend, None, lambda line: None, 0.1)
     try:
         throughput.gradient(trial)
     except Exception as error:

@@ -18,11 +18,12 @@ from journals import line, write
 
 from bench.analysis.frames import read
 from bench.grid.case import Case
+from bench.hardware import cpu_peaks, gpu_peaks
 from bench.journal import resume
 from bench.journal.reader import read_lines
 from bench.journal.status import row
 from bench.journal.writer import Journal, in_flight_file
-from bench.measure import isolation
+from bench.measure import backends, isolation, process
 from relufit.errors import RelufitError
 
 PLUGIN = """
@@ -105,7 +106,7 @@ def test_memory_without_end_is_ended(
     monkeypatch.setattr(isolation, "LEAST_FREE_BYTES", 2 * 2**30)
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path)]
-    code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 120, said.append)
+    code, journal = isolation.run(arguments, time.monotonic() + 120, said.append)
     assert code == 0
     assert journal is not None
     cases = read(journal).cases.set_index(["backend", "batch"])
@@ -117,9 +118,9 @@ def test_memory_without_end_is_ended(
 def taken() -> int:
     """Bytes that the processes begun here hold."""
     found = 0
-    for process in psutil.Process().children(recursive=True):
+    for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):  # it has just ended
-            found += process.memory_info().rss
+            found += child.memory_info().rss
     return found
 
 
@@ -146,7 +147,7 @@ def test_only_the_broken_case_is_lost(
     plant(what, case_seconds=4.0)
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path)]
-    code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 120, said.append)
+    code, journal = isolation.run(arguments, time.monotonic() + 120, said.append)
     assert code == 0
     assert journal is not None
     cases = read(journal).cases.set_index(["backend", "batch"])
@@ -158,13 +159,13 @@ def test_only_the_broken_case_is_lost(
     assert not in_flight_file(journal).exists()
 
 
-@pytest.mark.parametrize("code", [0, isolation.NOTHING_TO_RUN])
+@pytest.mark.parametrize("code", [0, process.NOTHING_TO_RUN])
 def test_a_process_that_exits_with_success_has_crashed(code: int, tmp_path: Path, plant: Callable[..., None]) -> None:
     """A backend that ends its process with a code of pytest's costs its own case, and the others are measured."""
     plant(f"os._exit({code})")
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path)]
-    _, journal = isolation.run(arguments, tmp_path, time.monotonic() + 200, said.append)
+    _, journal = isolation.run(arguments, time.monotonic() + 200, said.append)
     assert journal is not None
     header, lines = read_lines(journal)
     status = {(line["backend"], line["batch"]): line["status"] for line in lines}
@@ -192,12 +193,30 @@ def test_a_failed_case_fails_the_isolated_run(
     assert isolation.run_each([], session, lambda text: None) == code
 
 
+@pytest.mark.parametrize(("name", "found"), [("torch-cuda", {"copy_bytes_per_second": 4e12}), ("numpy", {})])
+def test_the_ceilings_of_the_device_are_measured_again(
+    name: str, found: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end of an isolated run with a backend on a GPU, the device's ceilings stand beside those of the CPU."""
+    path = write(tmp_path / "r.jsonl", line(name))
+    monkeypatch.setattr(isolation, "run", lambda *arguments: (0, path))
+    monkeypatch.setattr(backends, "unavailable", lambda name: None)
+    monkeypatch.setattr(backends, "load", lambda name: pytest.fail("nothing is loaded in the process that watches"))
+    monkeypatch.setattr(cpu_peaks, "measure", lambda threads: {"one_core": {}})
+    monkeypatch.setattr(gpu_peaks, "measure", lambda: {"copy_bytes_per_second": 4e12})
+    option = SimpleNamespace(resume=None, results=str(tmp_path), passes=1, threads=None)
+    session: Any = SimpleNamespace(seconds=None, option=option, names=[name])
+    assert isolation.run_each([], session, lambda text: None) == 0
+    last = json.loads(path.read_text().splitlines()[-1])
+    assert (last["kind"], last["device_ceilings"]) == ("ceilings", found)
+
+
 def test_a_backend_that_hangs_twice_is_left_alone(tmp_path: Path, plant: Callable[..., None]) -> None:
     """After two cases that did not end, the others of that backend are skipped with that reason, and no others."""
     plant("time.sleep(1000)", case_seconds=3.0)
     said: list[str] = []
     arguments = [*GRID, "--passes", "4", "--results", str(tmp_path)]
-    code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 120, said.append)
+    code, journal = isolation.run(arguments, time.monotonic() + 120, said.append)
     assert code == 0
     assert journal is not None
     lines = [line for line in read_lines(journal)[1] if line["batch"] == 33]
@@ -216,7 +235,7 @@ def test_a_run_that_is_gone_on_with_is_watched(tmp_path: Path, plant: Callable[.
     begun.close()
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path), "--resume", str(begun.path)]
-    code, journal = isolation.run(arguments, tmp_path, time.monotonic() + 60, said.append, begun.path)
+    code, journal = isolation.run(arguments, time.monotonic() + 60, said.append, begun.path)
     assert (code, journal) == (0, begun.path)
     assert [*tmp_path.rglob("*.jsonl")] == [begun.path]
     cases = read(begun.path).cases.set_index(["backend", "batch"])
@@ -238,9 +257,34 @@ def test_the_time_of_a_run_ends_it(tmp_path: Path) -> None:
         "-p",
         "no:cacheprovider",
     ]
-    code, _ = isolation.run(arguments, tmp_path, time.monotonic() + 1, said.append)
-    assert code not in isolation.PYTEST_ENDS
+    code, _ = isolation.run(arguments, time.monotonic() + 1, said.append)
+    assert code not in isolation.FINAL
     assert said == ["the time is up"]
+
+
+OTHER = """
+import json, os, sys
+from pathlib import Path
+from bench.journal.writer import Journal
+from bench.measure import process
+other, own = (Path(folder) for folder in sys.argv[1:3])
+foreign = Journal.begin(other, {"machine": {"slug": "a"}})
+foreign.begin_case({"kind": "case", "backend": "numpy", "work": "forward", "batch": 1})
+process.note(journal=str(Journal.begin(own, {"machine": {"slug": "b"}}).path))
+process.note(code=0)
+"""
+
+
+def test_the_journal_of_another_run_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two runs at once in one folder each continues its own journal, whichever was begun first."""
+    monkeypatch.setattr(isolation, "PYTEST", [sys.executable, "-c", OTHER])
+    code, journal = isolation.run([str(tmp_path), str(tmp_path)], time.monotonic() + 60, lambda text: None)
+    assert code == 0
+    assert journal is not None
+    assert journal.parent.name == "b"
+    (foreign,) = tmp_path.rglob("a/*.jsonl")
+    assert in_flight_file(foreign).exists()
+    assert read_lines(foreign)[1] == []
 
 
 HEADER: dict[str, Any] = {"machine": {"slug": "m"}}
@@ -272,10 +316,8 @@ def test_a_case_that_was_written_has_finished(tmp_path: Path) -> None:
     journal.begin_case(done)
     journal.write({**done, "status": "OK", "seconds": [1e-3]})
     journal.close()
-    now = in_flight_file(journal.path)
-    now.write_text(json.dumps(json.loads(now.read_text()) | {"status": "TIMEOUT", "reason": "as isolate says"}))
-    journal = Journal.resume(journal.path)
-    assert not now.exists()
+    journal = Journal.resume(journal.path, "TIMEOUT", "as isolate says")
+    assert not in_flight_file(journal.path).exists()
     assert [(case.status, case.batch) for case in read(journal.path).cases.itertuples()] == [("OK", 32)]
     journal.begin_case(cut)
     journal.close()
@@ -288,19 +330,46 @@ def test_a_case_that_was_written_has_finished(tmp_path: Path) -> None:
     ]
 
 
+DEAF = """
+import json, os, signal, subprocess, sys, time
+from pathlib import Path
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+journal = Path(sys.argv[1])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+(journal.parent / "child").write_text(str(child.pid))
+Path(os.environ["RELUFIT_BENCH_WATCHED"]).write_text(json.dumps({"journal": str(journal)}))
+journal.with_suffix(".now").write_text(json.dumps({"kind": "case", "backend": "deaf", "work": "forward", "batch": 1}))
+os.utime(journal.with_suffix(".now"), (0, 0))
+time.sleep(60)
+"""
+
+
 def test_a_process_that_ignores_its_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that hangs inside a library and hears no signal is killed."""
-    monkeypatch.setattr(isolation, "KILL_SECONDS", 0.5)
+    """A process that hangs inside a library and hears no signal is killed, and all that it began."""
+    monkeypatch.setattr(process, "KILL_SECONDS", 0.5)
     monkeypatch.setattr(isolation, "CASE_SECONDS", 1.0)
-    code = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    journal = Journal.begin(tmp_path, HEADER)
+    journal.close()
+    said: list[str] = []
+    watch = lambda child: isolation._watch(child, time.monotonic() + 60, said.append)  # noqa: E731
+    code, found = process.run([sys.executable, "-c", DEAF, str(journal.path)], watch)
+    assert (code, found) == (-signal.SIGKILL, journal.path)
+    assert said == ["a case did not end within 1 s"]
+    assert [line["status"] for line in read_lines(journal.path)[1]] == ["TIMEOUT"]
+    begun = int((journal.path.parent / "child").read_text())
+    assert not psutil.pid_exists(begun) or psutil.Process(begun).status() == psutil.STATUS_ZOMBIE
+
+
+def test_the_case_of_a_process_before_is_no_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a process starts, the case in which the one before it crashed ages; the new one is not ended for that."""
+    monkeypatch.setattr(isolation, "CASE_SECONDS", 0.5)
+    journal = Journal.begin(tmp_path, HEADER)
+    journal.begin_case(row(Case("forward", 32), "numpy"))
+    journal.close()
+    os.utime(in_flight_file(journal.path), (0, 0))
+    watch = lambda child: isolation._watch(child, time.monotonic() + 60, lambda text: None)  # noqa: E731
+    code, _ = process.run(
+        [sys.executable, "-c", "import time; time.sleep(2); raise SystemExit(9)"], watch, journal.path
     )
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-    assert child.stdout is not None
-    with child.stdout as said:
-        assert said.readline() == b"deaf\n"
-    now = tmp_path / "run.now"
-    now.write_text(json.dumps({"kind": "case"}))
-    os.utime(now, (0, 0))
-    assert isolation._watch(child, lambda: now, time.monotonic() + 60, lambda text: None) == -signal.SIGKILL
-    assert json.loads(now.read_text())["status"] == "TIMEOUT"
+    assert code == 9
+    assert [line["status"] for line in read_lines(journal.path)[1]] == ["CRASHED"]

@@ -36,27 +36,44 @@ def test_the_quick_profile_has_a_limit_and_others_have_none() -> None:
     assert run().seconds == session.QUICK_SECONDS
     assert run(profile="headline").seconds is None
     assert run(profile="headline", seconds=7.0).seconds == 7.0
-    assert run().budget(3, timed=False).seconds is None
+    assert run().budget({"a": 3}, timed=False).seconds is None
 
 
 def test_the_budget_is_shared_over_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time is shared evenly over what is left, never above the cap; a spent budget says so."""
     now = 0.0
     monkeypatch.setattr(session.time, "monotonic", lambda: now)
-    shared = Budget(10, 20)
-    assert shared.next_share() == 0.5
+    shared = Budget(10, {"a": 20})
+    assert shared.next_share("a") == 0.5
     now = 5.25
-    assert shared.next_share() == pytest.approx(4.75 / 19)
+    assert shared.next_share("a") == pytest.approx(4.75 / 19)
     now = 10.5
     with pytest.raises(Unsuitable, match="time budget of 10 s"):
-        shared.next_share()
-    assert Budget(1000, 1).next_share() == MAX_CASE_SECONDS
-    assert Budget(None, 5, 0.5).next_share() == 0.5
-    assert Budget(1000, 1, 10.0).next_share() == 10.0  # what a case has without a limit it may have with one
+        shared.next_share("a")
+    assert Budget(1000, {"a": 1}).next_share("a") == MAX_CASE_SECONDS
+    assert Budget(None, {"a": 5}, 0.5).next_share("a") == 0.5
+    assert Budget(1000, {"a": 1}, 10.0).next_share("a") == 10.0  # what a case has without a limit it may have with one
+
+
+def test_a_share_is_kept_for_every_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend that has spent its part waits for the others, each of whose cases keeps half of its first share."""
+    now = 0.0
+    monkeypatch.setattr(session.time, "monotonic", lambda: now)
+    shared = Budget(10, {"slow": 10, "quick": 10})
+    assert shared.parts == {"slow": 5, "quick": 5}
+    shared.next_share("slow")
+    now = 6.0
+    assert shared.next_share("quick") == pytest.approx(4 / 19)
+    assert shared.next_share("slow") == pytest.approx(4 / 18)  # more is left than is kept for the others
+    now = 8.0
+    assert shared.next_share("quick") == pytest.approx(2 / 17)
+    with pytest.raises(Unsuitable, match="slow has spent its part of 10 s"):
+        shared.next_share("slow")
+    assert shared.next_share("quick") > 0
 
 
 def test_rounds_fill_the_time_where_there_is_no_limit() -> None:
     """A round lasts a millisecond under a limit; without one, rounds fill the time of a case."""
-    assert Budget(10, 20, 3.0).round_seconds == timing.ROUND_SECONDS
-    assert Budget(None, 20, 3.0).round_seconds * timing.MAX_ROUNDS == pytest.approx(SHARE_FOR_ROUNDS * 3.0)
-    assert Budget(None, 20, 1e-3).round_seconds == timing.ROUND_SECONDS
+    assert Budget(10, {"a": 20}, 3.0).round_seconds == timing.ROUND_SECONDS
+    assert Budget(None, {"a": 20}, 3.0).round_seconds * timing.MAX_ROUNDS == pytest.approx(SHARE_FOR_ROUNDS * 3.0)
+    assert Budget(None, {"a": 20}, 1e-3).round_seconds == timing.ROUND_SECONDS

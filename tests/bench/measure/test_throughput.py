@@ -7,7 +7,7 @@ import pytest
 from trials import make
 
 from bench.grid.case import Case
-from bench.measure import throughput, timing
+from bench.measure import rounds, throughput, timing
 from bench.measure.trial import Unsuitable
 from relufit import Params
 from relufit.backend import Samples
@@ -37,7 +37,7 @@ def test_the_first_call_is_measured_apart_before_the_gate(monkeypatch: pytest.Mo
     monkeypatch.setattr(timing.time, "perf_counter", lambda: backend.now)
     run, lines = make(Case("gradient", 20, 4), backend)
     params, samples = throughput.draw_samples(run)
-    throughput.measure(run, lambda: backend.loss_and_grads(params, samples))
+    rounds.measure(run, lambda: backend.loss_and_grads(params, samples))
     (line,) = lines
     assert (line["build_seconds"], line["first_call_seconds"]) == (3.0, 7.0)
     assert set(line["seconds"]) == {0.5}
@@ -50,7 +50,7 @@ def test_a_timed_gradient_teaches_the_pace(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(timing.time, "perf_counter", lambda: backend.now)
     run, _ = make(Case("scaling", 20, 4), backend)
     params, samples = throughput.draw_samples(run)
-    throughput.measure(run, lambda: run.backend.loss_and_grads(params, samples))
+    rounds.measure(run, lambda: run.backend.loss_and_grads(params, samples))
     with pytest.raises(Unsuitable, match="about 50 s a call"):
         run.past.demand(run.backend.name, Case("scaling", 2000, 4))
 

@@ -69,22 +69,20 @@ def test_a_clock_that_does_not_move_at_first_is_survived() -> None:
     assert timing.choose_iterations(call, clock)[0] > 1000
 
 
-def test_rounds_are_timed_as_under_pytest() -> None:
-    """Rounds give seconds a call; the garbage collector is off meanwhile, and back after."""
+def test_a_round_is_timed_without_the_garbage_collector() -> None:
+    """A round gives the seconds of a call and the last result; the garbage collector is off meanwhile."""
     clock, collects = FakeClock(), []
-    rounds = timing.Rounds(clock)
 
-    def call() -> None:
+    def call() -> int:
         collects.append(gc.isenabled())
-        clock.now += 0.25 + 0.25 * (len(collects) > 8)
+        clock.now += 0.25
+        return len(collects)
 
-    rounds.pedantic(call, rounds=3, iterations=4)
-    assert rounds.stats.stats.data == [0.25, 0.25, 0.5]
-    assert rounds.stats.stats.median == 0.25
-    assert collects == [False] * 12
+    assert timing.time_round(call, clock, 4) == (0.25, 4)
+    assert collects == [False] * 4
     assert gc.isenabled()
     with pytest.raises(ZeroDivisionError):
-        rounds.pedantic(lambda: 1 / 0)
+        timing.time_round(lambda: 1 / 0, clock, 1)
     assert gc.isenabled()
 
 
