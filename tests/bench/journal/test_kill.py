@@ -17,6 +17,7 @@ from bench.journal.schema import CASE_FIELDS
 from bench.journal.writer import in_flight_file
 
 COUNT, SEED, RESUMED = 50, 0, 2
+ENVIRONMENT = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # a process with threads is not to be forked
 
 
 def rows(path: Path, said: list[str]) -> list[tuple[str, str]]:
@@ -33,8 +34,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[i
         pytest.skip("this system has no fork")
     folder = tmp_path_factory.mktemp("killed")
     words = [sys.executable, "-m", "tests.killed_runs", str(folder), str(COUNT), str(SEED)]
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # a process with threads is not to be forked
-    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(words, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     found = [tuple(json.loads(line)) for line in done.stdout.splitlines()]
     assert [number for number, _, _ in found] == list(range(COUNT + 1))
@@ -77,7 +77,9 @@ def test_a_killed_run_is_gone_on_with(killed: tuple[Path, list[Any]]) -> None:
         resumed += 1
         before, in_flight = path.read_bytes().rpartition(b"\n")[0], len(rows(path, [])) == len(finished)
         words = ["--benchmark-only", "--backend", "numpy", "--batch", "16", "--hidden", "4", "--resume", str(path)]
-        done = subprocess.run(command(folder, *words), cwd=ROOT, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            command(folder, *words), cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=300
+        )
         assert done.returncode == int(in_flight), done.stdout  # a case in which the run was killed has failed
         assert path.read_bytes().startswith(before)
         written = rows(path, [])
