@@ -4,6 +4,7 @@ The references are in exact.py, written from the definitions.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -42,6 +43,13 @@ def problem(sizes: Sizes, dtype: str, seed: int = 0, *, on_knots: bool = True) -
     return params, x.astype(dtype), y.astype(dtype)
 
 
+@lru_cache
+def exact_gradient(sizes: Sizes) -> tuple[float, Params]:
+    """Loss and gradients of the float64 problem off its knots: one computation, of up to seconds, for all backends."""
+    params, x, y = problem(sizes, "float64", on_knots=False)
+    return exact_loss(params, x, y), exact_grads(params, x, y)
+
+
 def on_device(backend: Backend, params: Params) -> Params:
     """Weights on the backend's device."""
     return Params(*map(backend.to_device, params))
@@ -75,8 +83,9 @@ def agrees_with_the_definition(backend: Backend, sizes: Sizes) -> None:
     skip_unsupported(backend, sizes, "float64")
     params, x, y = problem(sizes, "float64", on_knots=False)
     loss, grads = backend.loss_and_grads(on_device(backend, params), backend.samples(x, y))
-    assert float(backend.to_host(loss)) == pytest.approx(exact_loss(params, x, y), rel=1e-12)
-    for found, wanted in zip(on_host(backend, grads), exact_grads(params, x, y), strict=True):
+    wanted_loss, wanted_grads = exact_gradient(sizes)
+    assert float(backend.to_host(loss)) == pytest.approx(wanted_loss, rel=1e-12)
+    for found, wanted in zip(on_host(backend, grads), wanted_grads, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12 * (1 + np.abs(wanted).max()))
 
 
@@ -175,15 +184,20 @@ def takes_any_layout(backend: Backend) -> None:
             np.testing.assert_allclose(backend.to_host(found), backend.to_host(wanted), rtol=1e-12)
 
 
+@lru_cache
+def exact_run(sizes: Sizes, rule: Optimizer, own_order: bool) -> tuple[Plan, Params, list[float]]:
+    """A plan of 500 steps, and the weights and losses that it ends with: one computation for all backends."""
+    # A recipe shuffles for itself; in full batches there is nothing to shuffle.
+    plan = Plan(None, 90, 500) if own_order else draw_plan(90, batch=20, epochs=100, seed=3)
+    return plan, *exact_training(*problem(sizes, "float64", on_knots=False), rule, plan)
+
+
 def trains_as_the_formulas_say(backend: Backend, rule: Optimizer) -> None:
     """500 steps in float64, ragged minibatches, agree with the formulas written out: weights to 1e-9, losses too."""
     sizes = Sizes(90, 1, 32, 1)
     skip_unsupported(backend, sizes, "float64", rule)
     params, x, y = problem(sizes, "float64", on_knots=False)
-    # A recipe shuffles for itself; in full batches there is nothing to shuffle.
-    own_order = getattr(backend, "order", "shared") == "own"
-    plan = Plan(None, 90, 500) if own_order else draw_plan(90, batch=20, epochs=100, seed=3)
-    wanted, wanted_losses = exact_training(params, x, y, rule, plan)
+    plan, wanted, wanted_losses = exact_run(sizes, rule, getattr(backend, "order", "shared") == "own")
     start = rule.init(on_device(backend, params))
     state, losses = backend.train(start, backend.samples(x, y), rule, plan, range(plan.epochs))
     assert state.step == 500

@@ -81,10 +81,12 @@ class DropsTheRaggedBatch(NumpyBackend):
         return state, np.asarray(losses)
 
 
-def caught(backend: Backend) -> list[str]:
-    """The requirements that the backend fails."""
+def caught(backend: Backend, by: str = "") -> list[str]:
+    """The requirements that the backend fails, of those whose names begin so."""
     failed = []
     for name, requirement in REQUIREMENTS.items():
+        if not name.startswith(by):
+            continue
         try:
             with np.errstate(all="ignore"):  # a mutant may well overflow on its way to being caught
                 requirement(backend)
@@ -116,24 +118,24 @@ def test_the_real_backend_passes() -> None:
 )
 def test_a_mutant_is_caught(mutant: type[NumpyBackend], by: str) -> None:
     """The planted mistake fails the requirement that is meant for it."""
-    assert any(name.startswith(by) for name in caught(mutant()))
+    assert caught(mutant(), by)
 
 
 def test_adam_without_bias_correction_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted in the optimizer itself, it fails the training requirement of every backend that uses it."""
     monkeypatch.setattr(optim.Adam, "coefficients", UncorrectedAdam.coefficients)
-    assert any(name.startswith("trains_as_the_formulas_say(Adam") for name in caught(NumpyBackend()))
+    assert caught(NumpyBackend(), "trains_as_the_formulas_say(Adam")
 
 
 @pytest.mark.parametrize("batch", [32, 800, 8192, 65536])
-@pytest.mark.parametrize("mutant", [ScaledGradient, SummedLoss])
-def test_the_gate_catches_a_mutant_at_every_size_of_the_grid(mutant: type[NumpyBackend], batch: int) -> None:
+def test_the_gate_catches_a_mutant_at_every_size_of_the_grid(batch: int) -> None:
     """The bound grows with the reduction length, and stays below a thousandth."""
     params, x, y = draw(Case("gradient", batch))
     exact = error_bounds.reference(params, x, y)
     answers.demand(answers.compare(NumpyBackend(), params, x, y, exact))
-    with pytest.raises(Disagreement):
-        answers.demand(answers.compare(mutant(), params, x, y, exact))
+    for mutant in (ScaledGradient(), SummedLoss()):
+        with pytest.raises(Disagreement):
+            answers.demand(answers.compare(mutant, params, x, y, exact))
 
 
 @pytest.mark.parametrize("rule", [optim.SGD(), optim.Momentum(), optim.Adam()])

@@ -384,6 +384,7 @@ def test_of_few_passes_the_a_a_run_is_not_mentioned(tmp_path: Path, capsys: pyte
     assert "A/A" not in out
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_the_report_compares_with_an_older_run(tmp_path: Path) -> None:
     """`--against` writes a table of its own, the same bytes each time; the run itself is refused."""
     times = {"numpy": 1e-3, "numba": 1e-4, "jax-cpu": 2e-3}

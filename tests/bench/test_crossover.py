@@ -32,7 +32,7 @@ HERE = "test_crossover"
 
 
 class Early(NumpyBackend):
-    """A gradient takes 10 us a sample: it leads up to N = 200."""
+    """A gradient takes 1 ms a sample: it leads up to N = 200. Calls as long need no others in their round."""
 
     now = 0.0  # of the clock that all of them share
 
@@ -41,7 +41,7 @@ class Early(NumpyBackend):
         self.name = type(self).__name__.lower()
 
     def seconds(self, samples: int) -> float:
-        return 1e-5 * samples
+        return 1e-3 * samples
 
     def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Any, Params]:
         Early.now += self.seconds(len(samples))
@@ -53,17 +53,17 @@ class Early(NumpyBackend):
 
 
 class Steady(Early):
-    """It takes 2 ms, for as many as there are."""
+    """It takes 0.2 s, for as many as there are."""
 
     def seconds(self, samples: int) -> float:
-        return 2e-3
+        return 0.2
 
 
 class Behind(Early):
     """Three times as long as the early one at any size."""
 
     def seconds(self, samples: int) -> float:
-        return 3e-5 * samples
+        return 3e-3 * samples
 
 
 class Wrong(Steady):

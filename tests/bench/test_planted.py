@@ -41,6 +41,7 @@ def test_doubling(trial):
 """
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_planted_kind_of_work_is_measured_and_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,6 +82,7 @@ def melted(monkeypatch: pytest.MonkeyPatch) -> Status:
     return status
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_planted_status_fails_is_shown_and_is_tried_again(
     melted: Status, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,7 @@
 """The report: every file from raw journals alone, the same bytes each time, whatever the journals hold."""
 
+import contextlib
+import io
 import json
 import re
 from pathlib import Path
@@ -12,11 +14,22 @@ from bench import report
 from bench.reporting.page import TABLES
 
 
-def test_every_file_is_written_and_the_main_table_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of a report of every kind of work, and what it printed."""
+    folder, printed = tmp_path_factory.mktemp("report"), io.StringIO()
+    path = journal(folder)
+    before = path.read_bytes()
+    with contextlib.redirect_stdout(printed):
+        report.main(["--results", str(folder)])
+    assert path.read_bytes() == before, "the raw journal is only read"
+    return folder, printed.getvalue()
+
+
+def test_every_file_is_written_and_the_main_table_printed(written: tuple[Path, str]) -> None:
     """The report writes tables, figures and a page, and prints the main table with absent backends' reasons."""
-    journal(tmp_path)
-    report.main(["--results", str(tmp_path)])
-    names = set(digest(tmp_path))
+    folder, printed = written
+    names = set(digest(folder))
     tables = set(TABLES) - {"solvers", "crossover"}
     assert {f"tables/{name}.{ending}" for name in tables for ending in ("md", "csv")} <= names
     assert {
@@ -24,32 +37,25 @@ def test_every_file_is_written_and_the_main_table_printed(tmp_path: Path, capsys
         for n in ("throughput", "convergence", "trajectory", "fits")
         for e in ("png", "svg")
     } <= names
-    page = (tmp_path / "README.md").read_text()
+    page = (folder / "README.md").read_text()
     assert "| numpy" in page
     assert "Not measured here: cupy (no driver)." in page
     links = re.findall(r"\]\(([^)]+)\)", page)
     assert {"tables/throughput.md", "figures/fits-a-machine.png"} <= set(links)
-    assert all((tmp_path / link).exists() for link in links if not link.startswith("../"))
-    printed = capsys.readouterr().out
+    assert all((folder / link).exists() for link in links if not link.startswith("../"))
     assert "numpy" in printed
     assert "Not measured here: cupy (no driver)." in printed
     assert "DISAGREES" not in page
 
 
-def test_the_same_journals_give_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_journals_give_the_same_bytes(written: tuple[Path, str], tmp_path: Path) -> None:
     """The same journals give the same bytes, figures too: no dates, no random identifiers."""
-    for folder in ("a", "b"):
-        journal(tmp_path / folder)
-        report.report(tmp_path / folder)
-    assert digest(tmp_path / "a") == digest(tmp_path / "b")
-
-
-def test_results_are_not_edited(tmp_path: Path) -> None:
-    """The raw journal is only read."""
-    path = journal(tmp_path)
-    before = path.read_bytes()
+    journal(tmp_path)
     report.report(tmp_path)
-    assert path.read_bytes() == before
+    assert digest(tmp_path) == digest(written[0])
+
+
+GOOD_LINES = [line(), line("torch-cpu", batch=32), followed(), learned(curve=CURVE)]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +84,7 @@ def test_results_are_not_edited(tmp_path: Path) -> None:
 )
 def test_odd_lines_never_break_the_report(lines: list[Any], tmp_path: Path) -> None:
     """Odd lines break no report, alone or among good ones, and a reason breaks no table."""
-    journal(tmp_path / "both", "20260101T000000Z-aaaa", *lines)
+    write(tmp_path / "both" / "raw" / "m" / "r.jsonl", *GOOD_LINES, *lines)
     report.report(tmp_path / "both")
     for text in (tmp_path / "both" / "tables").glob("*.md"):
         rows = [row for row in text.read_text().splitlines() if row.startswith("|")]
@@ -89,6 +95,7 @@ def test_odd_lines_never_break_the_report(lines: list[Any], tmp_path: Path) -> N
         report.report(tmp_path / "alone")
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_run_without_anything_missing_is_reported(tmp_path: Path) -> None:
     """Where every backend is there and every case is OK, the page gives no reason for anything."""
     path = journal(tmp_path)
@@ -127,14 +134,15 @@ def test_two_runs_of_one_machine_have_figures_of_their_own(tmp_path: Path) -> No
     """The figures of two runs of one machine are named after the runs, so that none is overwritten."""
     names = ["20260101T000000Z-aaaa", "20260102T000000Z-bbbb"]
     for name in names:
-        journal(tmp_path, name)
+        write(tmp_path / "raw" / "a-machine" / f"{name}.jsonl", learned(curve=CURVE))
     report.main(["--results", str(tmp_path), "--run", *names])
     drawn = {path.name for path in (tmp_path / "figures").glob("fits-*.png")}
     assert drawn == {f"fits-a-machine-{name}.png" for name in names}
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_an_own_width_is_not_published_as_another(tmp_path: Path) -> None:
-    """A run at H = 77 alone says H = 77 over its main table and figures."""
+    """A run at H = 77 alone says H = 77 over its main table."""
     write(tmp_path / "raw" / "m" / "r.jsonl", line(hidden=77), learned(hidden=77, curve=CURVE))
     report.report(tmp_path)
     page = (tmp_path / "README.md").read_text()
@@ -164,6 +172,7 @@ def test_results_that_cannot_be_written_are_a_sentence(tmp_path: Path, capsys: p
     assert "cannot write" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_complaints_go_to_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A complaint goes to stderr with file and line, and the report goes on."""
     path = journal(tmp_path, "20260101T000000Z-aaaa", "broken {")

@@ -92,6 +92,7 @@ def test_nothing_is_said_of_a_sound_time(tmp_path: Path, header: dict[str, Any],
     assert seen(tmp_path, header, **fields) == []
 
 
+@pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize(
     ("header", "fields"),
     [

@@ -60,6 +60,7 @@ def test_an_interrupted_case_is_measured_again(tmp_path: Path) -> None:
     assert {case.batch for case, _, _ in resume.finished(path)} == {800, 32}
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_status_that_is_unknown_is_shown_as_it_stands(tmp_path: Path) -> None:
     """A journal may hold a status of another version."""
     run = make(tmp_path, line(), line("torch-cpu", status="MELTED", reason="too hot"))

@@ -90,6 +90,7 @@ def test_a_letter_that_pdflatex_has_not_is_a_question_mark(tmp_path: Path) -> No
     assert "\\begin{longtable}" in text
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_the_report_writes_what_is_asked_for(tmp_path: Path) -> None:
     """The formats asked for stand beside Markdown and CSV, twice the same; a nasty reason is in all of them."""
     extra = line("torch-cpu", batch=5, status="CRASHED", reason=NASTY, seconds=None)
@@ -107,6 +108,7 @@ def test_the_report_writes_what_is_asked_for(tmp_path: Path) -> None:
     assert NASTY in set(pd.read_parquet(frame).reason)
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_run_without_cases_takes_no_types_away(tmp_path: Path) -> None:
     """Numbers of one machine stay numbers beside another that has no such cases."""
     write(tmp_path / "raw" / "a" / "r.jsonl", line())

@@ -20,6 +20,7 @@ def plant(monkeypatch: pytest.MonkeyPatch, table: str, column: Column) -> None:
     monkeypatch.setitem(page.TABLES, table, replace(declared, columns=(*declared.columns, column)))
 
 
+@pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize("table", ["memory", "throughput"])
 def test_a_planted_column_is_one_entry(table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A field of the journal becomes a column of the .csv, and of a flat table for readers, by one entry."""

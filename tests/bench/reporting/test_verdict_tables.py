@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from journals import HEADER, digest, line, write_aa
 from journals import journal as ordinary
+from journals import write as write_journal
 from printed import printed
 
 from bench import compare, report
@@ -162,6 +163,7 @@ def test_the_sentence(ratios: dict[int, float], more: list[dict[str, Any]], sent
     assert crossover_in_words(make(tmp_path, ratios, *more)).replace(NO_BREAK, " ") == sentence
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_size_that_disagrees_takes_the_claim_of_all_others(tmp_path: Path) -> None:
     """A size that disagrees has no time, and the report then claims no crossover anywhere."""
     disagreeing = failed(ASKED, 860, "torch-cpu", "DISAGREES", DISAGREES)
@@ -181,7 +183,7 @@ def test_a_crossover_has_a_section_table_and_figure_of_its_own(
 ) -> None:
     """A crossover changes nothing in the tables of other runs; the same journals give the same bytes."""
     for folder in ("without", "with", "again"):
-        ordinary(tmp_path / folder)
+        write_journal(tmp_path / folder / "raw" / "a-machine" / "20260101T000000Z-aaaa.jsonl", line(), line("numba"))
         if folder != "without":
             make(tmp_path / folder, FALLING)
         report.report(tmp_path / folder)
@@ -208,6 +210,7 @@ def test_a_crossover_has_a_section_table_and_figure_of_its_own(
     assert OVERTAKES in printed(capsys)
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_folder_of_crossovers_alone_is_reported(tmp_path: Path) -> None:
     """A folder of crossovers alone is reported without the other tables."""
     make(tmp_path, FALLING)
@@ -250,6 +253,7 @@ def test_two_backends_are_compared_in_the_newest_run_of_all(tmp_path: Path, caps
     assert "20260103T000000Z-cccc" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_crossover_is_not_compared_with_an_older_ordinary_run(tmp_path: Path) -> None:
     """A crossover is not compared with an ordinary run that has the same case, for it answers another question."""
     for name in ("20260101T000000Z-aaaa", "20260102T000000Z-bbbb"):

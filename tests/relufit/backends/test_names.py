@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,13 +15,21 @@ from relufit import BackendUnavailable, RelufitError, backends
 from relufit.backends import PROBE_SECONDS, Row
 
 
-@pytest.fixture(autouse=True)
-def _fresh_caches() -> object:
-    yield _clear()
-    _clear()
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """Nothing is known yet of any backend, and what the test finds is forgotten."""
+    _forget()
+    yield
+    _forget()
 
 
-def _clear() -> None:
+@pytest.fixture
+def few(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of numpy alone, to which a test adds its rows: to try out all others takes half a minute."""
+    monkeypatch.setattr(backends, "TABLE", {"numpy": backends.TABLE["numpy"]})
+
+
+def _forget() -> None:
     for cached in (
         backends.table,
         backends.create,
@@ -32,6 +41,7 @@ def _clear() -> None:
         cached.cache_clear()
 
 
+@pytest.mark.usefixtures("few")
 def test_numpy_always_works() -> None:
     """The numpy backend works everywhere, and load gives the same backend of that name each time."""
     assert backends.status()["numpy"] is None
@@ -53,6 +63,7 @@ def test_any_device_of_torch_is_a_name() -> None:
         backends.load("torch-nosuch")
 
 
+@pytest.mark.usefixtures("few")
 def test_what_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both the exception and the status say how to install what is missing."""
     monkeypatch.setitem(
@@ -63,6 +74,7 @@ def test_what_is_not_installed_says_how_to_install_it(monkeypatch: pytest.Monkey
     assert backends.status()["absent"] == caught.value.reason
 
 
+@pytest.mark.usefixtures("fresh")
 @pytest.mark.parametrize("name", ["jax-cpu", "jax-cuda", "torch-compile", "torch-compile-cuda"])
 def test_a_missing_library_is_named_with_its_extra(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing library is named with its extra, on a CPU and for a device that a child process would try."""
@@ -168,6 +180,7 @@ def test_a_device_is_the_end_of_a_name_that_is_one(tmp_path: Path, monkeypatch: 
     assert found == {"mine": "cpu", "my-einsum": "cpu", "my-own-cuda": "cuda", "mine-mps": "mps"}
 
 
+@pytest.mark.usefixtures("few")
 @pytest.mark.parametrize(
     ("body", "device", "says"),
     [
@@ -191,6 +204,7 @@ def test_importing_is_not_working(
     assert (reason is None) if says is None else (reason is not None and says in reason)
 
 
+@pytest.mark.usefixtures("few")
 def test_what_to_install_is_a_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row of another package, whose module is gone, names the package to pip, and not the backend."""
     monkeypatch.syspath_prepend(tmp_path)
@@ -201,6 +215,7 @@ def test_what_to_install_is_a_distribution(tmp_path: Path, monkeypatch: pytest.M
     assert backends.probe("fast") == "planted_and_gone is not installed: pip install planted-tools"
 
 
+@pytest.mark.usefixtures("few")
 def test_one_that_crashes_costs_the_others_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Devices of one library are tried in one process; after a crash the rest are tried in another."""
     _module(
@@ -219,6 +234,7 @@ def test_one_that_crashes_costs_the_others_nothing(tmp_path: Path, monkeypatch: 
     assert found["c"] is None
 
 
+@pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("body", ["raise KeyError('x')", "return None"])
 def test_a_class_that_is_no_backend_is_a_reason(body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever another package registers, status answers for all the others."""
@@ -229,6 +245,7 @@ def test_a_class_that_is_no_backend_is_a_reason(body: str, tmp_path: Path, monke
     assert found["numpy"] is None
 
 
+@pytest.mark.usefixtures("few")
 def test_a_library_that_does_not_import_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A library that is installed but does not import makes its backend unavailable, with the reason."""
     _module(tmp_path, "raise ImportError('libmissing.so.13: cannot open shared object file')", monkeypatch)

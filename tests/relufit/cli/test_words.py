@@ -8,31 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import Answer
 
-from relufit import Fit, RelufitError, cli, init_params
+from relufit import Fit, RelufitError, init_params
 from relufit.cli import words
 from relufit.export import load_params, save_params
-
-
-class Answer:
-    """What a command prints, and its exit code."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self.capsys = capsys
-
-    def __call__(self, *given: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as end:
-            cli.main(given)
-        captured = self.capsys.readouterr()
-        return end.value.code or 0, captured.out, captured.err  # type: ignore[return-value]
-
-    def refusal(self, *given: str) -> str:
-        """The one sentence on stderr, with exit code 2 and nothing on stdout."""
-        code, out, err = self(*given)
-        assert (code, out) == (2, "")
-        assert err.startswith("relufit: ")
-        assert err.count("\n") == 1
-        return err.removeprefix("relufit: ").rstrip("\n")
 
 
 @pytest.fixture

@@ -1,0 +1,15 @@
+"""What tests of reports share: to draw the figures of a journal takes longer than all the rest of a report."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports have their tables and their page, and draw nothing."""
+
+    def draw_nothing(run: object, folder: Path, label: str) -> list[Path]:
+        return []
+
+    monkeypatch.setattr("bench.reporting.figures.draw_all", draw_nothing)
