@@ -5,7 +5,7 @@ batches: a block of a GPU for each, a core for each, or one after the other.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -77,18 +77,12 @@ def fit_many(
         },
         of_data=y is not None,
     )  # fmt: skip
-    hidden, dtype, batch_size = options.get("hidden", HIDDEN), options["dtype"], options["batch_size"]
-    x, outputs, targets, columns = _data(targets_or_x, y, options.get("n", SAMPLES), domain, seed)
+    x, outputs, targets, columns = _data(targets_or_x, y, options)
     count = _common_length({"targets": outputs, "seeds": starts, "learning_rates": rates})
 
-    train, test = split(len(x), test_fraction=options["test_fraction"], seed=seed)
-    sizes = Sizes(len(train), x.shape[1], hidden, 1)
-    demand_memory(
-        f"training {count} x {counted(hidden, 'hidden unit')}",
-        training_bytes(sizes, np.dtype(dtype).itemsize, rule.moments, count),
-        "take fewer units, or fewer networks at once",
-    )
-    chosen = choose_backend(options["backend"], sizes, dtype, rule, draw_plan(len(train), batch=batch_size, seed=seed))
+    train, test = split(len(x), test_fraction=options["test_fraction"], seed=options["seed"])
+    sizes = Sizes(len(train), x.shape[1], options.get("hidden", HIDDEN), 1)
+    chosen = _backend_for(sizes, rule, count, options)
     problems = [
         Problem(
             x, column, target, Scaling.of(x, column), train, test, solver, chosen.name, columns=columns.of_output(m)
@@ -97,23 +91,63 @@ def fit_many(
     ]
     for problem in problems:
         problem.scaling.demand_spread(x, problem.y)
-    inputs = problems[0].scaling.scale_x(x)
-    box = default_box(inputs)
-    states = [
-        rule.init(init_params(hidden, x.shape[1], seed=start, scheme=options["scheme"], domain=box, dtype=dtype))
-        for start in starts
-    ]
-    scaled = np.concatenate([problem.scaling.scale_y(problem.y)[train] for problem in problems], axis=1)
-    samples = chosen.samples(inputs[train].astype(dtype), scaled.astype(dtype))
-    factors = np.array([one.learning_rate for one, _ in rules]) / rule.learning_rate if len(rules) > 1 else None
-
+    states = _initial_states(problems[0], sizes, rule, starts, options)
     networks = _Networks(_as_many(problems, count), stack_states(np.stack, _as_many(states, count)))
-    start = map_arrays(chosen.to_device, networks.reached)
-    train_many = partial(chosen.train_many, rates=factors)
-    parts = train_epochs(chosen, start, samples, rule, options["epochs"], batch=batch_size, seed=seed, train=train_many)
+    factors = np.array([one.learning_rate for one, _ in rules]) / rule.learning_rate if len(rules) > 1 else None
+    parts = _train(problems, chosen, networks.reached, rule, factors, options)
     with progress_bar(options["epochs"], sys.stderr.isatty() if progress is None else progress) as show:
         networks.follow(parts, chosen, show)
     return [networks.fit(m) for m in range(count)]
+
+
+def _backend_for(sizes: Sizes, rule: Optimizer, count: int, options: dict[str, Any]) -> Backend:
+    """The first backend that can train `count` networks. Raises RelufitError where memory does not suffice."""
+    demand_memory(
+        f"training {count} x {counted(sizes.hidden, 'hidden unit')}",
+        training_bytes(sizes, np.dtype(options["dtype"]).itemsize, rule.moments, count),
+        "take fewer units, or fewer networks at once",
+    )
+    plan = draw_plan(sizes.samples, batch=options["batch_size"], seed=options["seed"])
+    return choose_backend(options["backend"], sizes, options["dtype"], rule, plan)
+
+
+def _initial_states(
+    problem: Problem, sizes: Sizes, rule: Optimizer, seeds: list[int], options: dict[str, Any]
+) -> list[State]:
+    """The state that training begins with, for each of the seeds."""
+    box = default_box(problem.scaling.scale_x(problem.x))
+    drawn = (
+        init_params(sizes.hidden, sizes.inputs, seed=seed, scheme=options["scheme"], domain=box, dtype=options["dtype"])
+        for seed in seeds
+    )
+    return [rule.init(params) for params in drawn]
+
+
+def _train(
+    problems: list[Problem],
+    backend: Backend,
+    start: State,
+    rule: Optimizer,
+    factors: np.ndarray | None,
+    options: dict[str, Any],
+) -> Iterator[Slice]:
+    """Train all networks from `start`, whose arrays have a leading axis M; `factors` (M,) multiply the learning rate.
+
+    The problems share x; there is one for each network, or one for all.
+    """
+    shared, dtype = problems[0], options["dtype"]
+    x = shared.scaling.scale_x(shared.x)[shared.train_index]
+    y = np.concatenate([problem.scaling.scale_y(problem.y)[problem.train_index] for problem in problems], axis=1)
+    return train_epochs(
+        backend,
+        map_arrays(backend.to_device, start),
+        backend.samples(x.astype(dtype), y.astype(dtype)),
+        rule,
+        options["epochs"],
+        batch=options["batch_size"],
+        seed=options["seed"],
+        train=partial(backend.train_many, rates=factors),
+    )
 
 
 class _Networks:
@@ -166,7 +200,7 @@ def _one(states: State, m: int) -> State:
 
 
 def _data(
-    targets_or_x: Any, y: Any, n: int, domain: tuple[float, float] | None, seed: int
+    targets_or_x: Any, y: Any, options: dict[str, Any]
 ) -> tuple[np.ndarray, list[np.ndarray], list[Target | None], Columns]:
     """The shared x (N, D); for each target y (N, 1) and its function; and the columns of all of them."""
     if y is not None:
@@ -177,7 +211,7 @@ def _data(
         raise RelufitError("fit_many needs at least one target")
     if not all(isinstance(one, (str, Target)) or callable(one) for one in given):
         raise RelufitError("targets are Targets, names, expressions or functions; data need both x and y")
-    targets = [resolve(one, domain) for one in given]
+    targets = [resolve(one, options.get("domain")) for one in given]
     for target in targets:
         if target.domain != targets[0].domain:
             raise RelufitError(
@@ -185,7 +219,7 @@ def _data(
                 f"{target.domain}; give a domain for all"
             )
         demand_no_pole(target)
-    drawn = [sample(target, n, seed) for target in targets]
+    drawn = [sample(target, options.get("n", SAMPLES), options["seed"]) for target in targets]
     return drawn[0][0], [column for _, column in drawn], list(targets), Columns(types=(NUMBER,))
 
 

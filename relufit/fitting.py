@@ -1,7 +1,6 @@
 """Fitting a function or a table of data by any solver: standardise, solve, fold the scaling back."""
 
 import sys
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,7 +119,7 @@ def fit(
         of_data=y is not None,
     )  # fmt: skip
     rule, kind = choose_optimizer(solver, optimizer, learning_rate) if kind in STEPPING else (None, kind)
-    problem = _problem(target_or_x, y, kind, options, weight)
+    problem = _problem(target_or_x, y, kind, options)
     shown = sys.stderr.isatty() if progress is None else progress
     if kind == "spline":
         with progress_line(shown) as show:
@@ -134,20 +133,15 @@ def fit(
         training_bytes(sizes, np.dtype(options["dtype"]).itemsize, lbfgs.MEMORY if rule is None else rule.moments),
         "take fewer units, or solver='spline' for one input and one output",
     )
-    draw = partial(_draw_weights, problem, sizes, options["scheme"], options["dtype"], seed)
     if rule is None:
-        return _minimize(problem, sizes, options["backend"], draw(), options["epochs"], shown)
-    if state is None:
-        state = rule.init(draw())
-    demand_state(state, sizes, options["dtype"], rule)
-    return _train(
-        problem, sizes, options["backend"], state, rule, options["epochs"], options["batch_size"], seed, shown
-    )
+        return _minimize(problem, sizes, options, shown)
+    return _train(problem, sizes, rule, options, shown)
 
 
-def _problem(target_or_x: Any, y: Any, solver: str, options: dict[str, Any], weight: Any) -> Problem:
+def _problem(target_or_x: Any, y: Any, solver: str, options: dict[str, Any]) -> Problem:
     """The samples to fit, their split and their scaling. Raises RelufitError for data that cannot be fitted."""
     seed: int = options["seed"]
+    weight = options.get("weight")
     x, y, target, columns = _data(target_or_x, y, options.get("n", SAMPLES), options.get("domain"), seed)
     if weight is not None:
         x, y, weight = weigh(x, y, weight)
@@ -159,16 +153,24 @@ def _problem(target_or_x: Any, y: Any, solver: str, options: dict[str, Any], wei
     return Problem(x, y, target, scaling, train_index, test_index, solver, "numpy", weight, columns)
 
 
-def _draw_weights(problem: Problem, sizes: Sizes, scheme: str, dtype: str, seed: int) -> Params:
+def _draw_weights(problem: Problem, sizes: Sizes, options: dict[str, Any]) -> Params:
     """Initial weights, for the standardised samples."""
-    box = default_box(problem.scaling.scale_x(problem.x))
-    return init_params(sizes.hidden, sizes.inputs, sizes.outputs, seed=seed, scheme=scheme, domain=box, dtype=dtype)
+    return init_params(
+        sizes.hidden,
+        sizes.inputs,
+        sizes.outputs,
+        seed=options["seed"],
+        scheme=options["scheme"],
+        domain=default_box(problem.scaling.scale_x(problem.x)),
+        dtype=options["dtype"],
+    )
 
 
-def _minimize(problem: Problem, sizes: Sizes, backend: Wanted, start: Params, epochs: int, shown: bool) -> Fit:
+def _minimize(problem: Problem, sizes: Sizes, options: dict[str, Any], shown: bool) -> Fit:
     """Fit all samples by L-BFGS on the first backend that can, and once more without those held out, for `test_mse`."""
-    work = sizes if problem.weight is None else lifted_sizes(sizes)
-    chosen = choose_backend(backend, work, start.w1.dtype.name, None, None)
+    start, epochs = _draw_weights(problem, sizes, options), options["epochs"]
+    lifted = sizes if problem.weight is None else lifted_sizes(sizes)
+    chosen = choose_backend(options["backend"], lifted, options["dtype"], None, None)
     problem = problem.on(chosen)
     with progress_bar(epochs, shown) as show:
         fit = lbfgs.minimize(problem.on_all_samples(), chosen, start, epochs, show)
@@ -182,20 +184,13 @@ def _minimize(problem: Problem, sizes: Sizes, backend: Wanted, start: Params, ep
     return fit
 
 
-def _train(
-    problem: Problem,
-    sizes: Sizes,
-    backend: Wanted,
-    state: State,
-    rule: Optimizer,
-    epochs: int,
-    batch_size: int,
-    seed: int,
-    shown: bool,
-) -> Fit:
-    """Train by gradients on the first backend that can."""
+def _train(problem: Problem, sizes: Sizes, rule: Optimizer, options: dict[str, Any], shown: bool) -> Fit:
+    """Train by gradients on the first backend that can, from the state given or from initial weights."""
+    epochs, batch_size, seed = options["epochs"], options["batch_size"], options["seed"]
+    state = options["state"] if "state" in options else rule.init(_draw_weights(problem, sizes, options))
+    demand_state(state, sizes, options["dtype"], rule)
     plan = draw_plan(sizes.samples, batch=batch_size, seed=seed)
-    chosen = choose_backend(backend, sizes, state.params.w1.dtype.name, rule, plan)
+    chosen = choose_backend(options["backend"], sizes, options["dtype"], rule, plan)
     with progress_bar(epochs, shown) as show:
         return train(problem.on(chosen), chosen, state, rule, epochs, batch_size, seed, show)
 

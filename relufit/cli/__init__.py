@@ -2,8 +2,8 @@
 
 Bad input ends in one sentence on stderr and exit code 2; results go to stdout, as text or as JSON.
 
-words parses what was typed; printing formats results; keeping writes the files of a fit; prediction evaluates a saved
-network.
+arguments declares the options; words parses what was typed; printing formats results; keeping writes the files of a
+fit; prediction evaluates a saved network.
 """
 
 import json
@@ -11,16 +11,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 import relufit
-from relufit import backends, targets
-from relufit.cli import keeping, prediction, printing, words
+from relufit import backends
+from relufit.cli import arguments, keeping, prediction, printing, words
 from relufit.errors import RelufitError
-from relufit.options import SOLVERS
-from relufit.params import DTYPES, SCHEMES
 
 app = typer.Typer(
     help="Fit functions and data with two-layer ReLU networks.",
@@ -33,91 +31,28 @@ TABLES = (".csv", ".tsv", ".txt", ".gz", ".bz2", ".parquet")
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 
 
-def _complete_backends(incomplete: str) -> list[str]:
-    """Names behind the last comma."""
-    before = incomplete[: incomplete.rfind(",") + 1]
-    return [before + name for name in backends.table()]
-
-
-# Numbers come as text and are read by `words`: typer's own errors do not show what was given.
-Domain = Annotated[str | None, typer.Option(help="LOW,HIGH, as in --domain=-2*pi,2*pi.")]
-Columns = Annotated[
-    list[str] | None, typer.Option("--x", help="Input column of a table; repeat it for several inputs.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-
-
 @app.command("fit")
 def fit_command(
-    target: Annotated[
-        str,
-        typer.Argument(
-            help=f"An expression in x, one of {', '.join(targets.ZOO)}, or a csv or parquet file; - is standard input.",
-            autocompletion=lambda: list(targets.ZOO),
-        ),
-    ],
-    domain: Domain = None,
-    x: Columns = None,
-    y: Annotated[
-        list[str] | None, typer.Option("--y", help="Column of a table to fit; repeat it for several outputs.")
-    ] = None,
-    weight: Annotated[str | None, typer.Option(help="Column of a table with the weights of its rows.")] = None,
-    hidden: Annotated[
-        str | None,
-        typer.Option(
-            help="Number of hidden units, or auto (spline only): as many as the data support. Default: auto for a "
-            "table fitted by spline, else 512."
-        ),
-    ] = None,
-    tolerance: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="Use the fewest hidden units that reach this mean squared error: over the domain for a function "
-            "without noise, else on the samples fitted.",
-        ),
-    ] = None,
-    solver: Annotated[
-        str | None,
-        typer.Option(
-            help=f"{', '.join(SOLVERS)}. Default: spline for a table with one --x and one --y, and for a function with "
-            "--tolerance; else adam.",
-            autocompletion=lambda: list(SOLVERS),
-        ),
-    ] = None,
-    learning_rate: Annotated[
-        str | None, typer.Option(metavar="NUMBER", help="Step size of sgd, momentum and adam; default 1e-3.")
-    ] = None,
-    epochs: Annotated[
-        str | None, typer.Option(metavar="INTEGER", help="Passes over the data, or iterations of lbfgs; default 200.")
-    ] = None,
-    batch_size: Annotated[str | None, typer.Option(metavar="INTEGER", help="Samples per update; default 32.")] = None,
-    n: Annotated[str | None, typer.Option(metavar="INTEGER", help="Samples of the function; default 1000.")] = None,
-    test_fraction: Annotated[
-        str | None,
-        typer.Option(metavar="NUMBER", help="Fraction of the samples held out for the test error; default 0.2."),
-    ] = None,
-    backend: Annotated[
-        str | None,
-        typer.Option(
-            help="A name from `relufit backends`, or several with commas: the first that can run; default numpy.",
-            autocompletion=_complete_backends,
-        ),
-    ] = None,
-    dtype: Annotated[
-        str | None,
-        typer.Option(help="float32 or float64, for training; default float32.", autocompletion=lambda: list(DTYPES)),
-    ] = None,
-    scheme: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Initial weights: {', '.join(SCHEMES)}; default spread.", autocompletion=lambda: list(SCHEMES)
-        ),
-    ] = None,
-    seed: Annotated[str | None, typer.Option(metavar="INTEGER", help="Seed of all random numbers; default 0.")] = None,
-    plot: Annotated[str | None, typer.Option(help="Draw the fit to this file (.png, .svg, .pdf).")] = None,
-    save: Annotated[str | None, typer.Option(help="Write the weights to this .safetensors file.")] = None,
-    as_json: Json = False,
+    target: arguments.Target,
+    domain: arguments.Domain = None,
+    x: arguments.Inputs = None,
+    y: arguments.Outputs = None,
+    weight: arguments.Weight = None,
+    hidden: arguments.Hidden = None,
+    tolerance: arguments.Tolerance = None,
+    solver: arguments.Solver = None,
+    learning_rate: arguments.LearningRate = None,
+    epochs: arguments.Epochs = None,
+    batch_size: arguments.BatchSize = None,
+    n: arguments.SampleCount = None,
+    test_fraction: arguments.TestFraction = None,
+    backend: arguments.Backend = None,
+    dtype: arguments.Dtype = None,
+    scheme: arguments.Scheme = None,
+    seed: arguments.Seed = None,
+    plot: arguments.Plot = None,
+    save: arguments.Save = None,
+    as_json: arguments.Json = False,
 ) -> None:
     """Fit a function of x, or columns of a table, and print how good the fit is."""
     given = {
@@ -130,13 +65,7 @@ def fit_command(
     }  # fmt: skip
     options = {name: value for name, value in given.items() if value is not None}  # the library has the defaults
     keeping.check_files(save, plot, len(x or ("x",)), len(y or ("y",)))
-    try:
-        fit = _fit_table(target, x, y, options) if _is_table(target, x, y) else _fit_function(target, options)
-    except KeyboardInterrupt:
-        print("relufit: stopped by Ctrl-C, and nothing was fitted yet", file=sys.stderr)
-        raise typer.Exit(130) from None
-    except relufit.Diverged as error:
-        raise keeping.with_last_state(error, save, plot) from None
+    fit = _fit(target, x, y, options, save, plot)
     try:
         _, failures = keeping.write_files(fit, save, plot)
     finally:  # a file that cannot be written is no reason to lose the result
@@ -147,19 +76,11 @@ def fit_command(
 
 @app.command("predict")
 def predict_command(
-    network: Annotated[str, typer.Argument(help="A .safetensors file written by fit --save.")],
-    table: Annotated[str | None, typer.Argument(help="A csv or parquet file with the columns named by --x.")] = None,
-    x: Columns = None,
-    at: Annotated[
-        str | None,
-        typer.Option(
-            help="Values of x, such as --at=-1,0,pi/2; times, such as --at=2026-10-02,2026-10-02T12:30:12Z, where x "
-            "was a column of times."
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object per line; times are ISO 8601 strings in UTC.")
-    ] = False,
+    network: arguments.Network,
+    table: arguments.Table = None,
+    x: arguments.Inputs = None,
+    at: arguments.At = None,
+    as_json: arguments.JsonLines = False,
 ) -> None:
     """Print the output of a saved network, one line for each x: the values of --at, or the rows of a table."""
     params, columns = prediction.load(network)
@@ -181,23 +102,12 @@ def predict_command(
 
 @app.command("limit")
 def limit_command(
-    target: Annotated[
-        str,
-        typer.Argument(
-            help=f"An expression in x, or one of: {', '.join(targets.ZOO)}.", autocompletion=lambda: list(targets.ZOO)
-        ),
-    ],
-    domain: Domain = None,
-    hidden: Annotated[str, typer.Option(metavar="INTEGER", help="Hidden units.")] = "512",
-    mse: Annotated[
-        str | None,
-        typer.Option(metavar="NUMBER", help="Also find the fewest units that reach this mean squared error."),
-    ] = None,
-    max_error: Annotated[
-        str | None,
-        typer.Option(metavar="NUMBER", help="Also find the fewest units whose largest error is at most this."),
-    ] = None,
-    as_json: Json = False,
+    target: arguments.Function,
+    domain: arguments.Domain = None,
+    hidden: arguments.Units = "512",
+    mse: arguments.Mse = None,
+    max_error: arguments.MaxError = None,
+    as_json: arguments.Json = False,
 ) -> None:
     """Show how well a function can be fitted: the best spline found, its asymptotic value and the theorem's bound."""
     from relufit.limits import limits
@@ -214,7 +124,7 @@ def limit_command(
 
 
 @app.command("backends")
-def backends_command(as_json: Json = False) -> None:
+def backends_command(as_json: arguments.Json = False) -> None:
     """List every backend, and why those that cannot run here cannot."""
     found = backends.status()
     if as_json:
@@ -265,6 +175,24 @@ def _in_a_sentence(error: Any) -> str:
 
 def _is_table(target: str, x: list[str] | None, y: list[str] | None) -> bool:
     return bool(x or y) or target == "-" or Path(target).suffix.lower() in TABLES
+
+
+def _fit(
+    target: str,
+    x: list[str] | None,
+    y: list[str] | None,
+    options: dict[str, Any],
+    save: str | None,
+    plot: str | None,
+) -> relufit.Fit:
+    """Fit, with one sentence for Ctrl-C and for divergence; the last good state goes to `save` and `plot`."""
+    try:
+        return _fit_table(target, x, y, options) if _is_table(target, x, y) else _fit_function(target, options)
+    except KeyboardInterrupt:
+        print("relufit: stopped by Ctrl-C, and nothing was fitted yet", file=sys.stderr)
+        raise typer.Exit(130) from None
+    except relufit.Diverged as error:
+        raise keeping.with_last_state(error, save, plot) from None
 
 
 def _fit_table(path: str, x: list[str] | None, y: list[str] | None, options: dict[str, Any]) -> relufit.Fit:

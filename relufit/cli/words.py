@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from relufit import targets
 from relufit.errors import RelufitError
+from relufit.expressions import Expression, syntax_tree
 
 WITHOUT_VALUE = ("--json", "--help")  # options after which a word is no value of theirs
 
@@ -63,8 +63,8 @@ def domain(text: str | None) -> tuple[float, float] | None:
 def expression(option: str, text: str) -> float:
     """A finite number such as pi/2."""
     try:
-        uses_x = any(isinstance(node, ast.Name) and node.id == "x" for node in ast.walk(targets.syntax_tree(text)))
-        value = float(targets.parse(text).function(np.zeros(1))[0])
+        uses_x = any(isinstance(node, ast.Name) and node.id == "x" for node in ast.walk(syntax_tree(text)))
+        value = float(Expression(text)(np.zeros(1))[0])
     except RelufitError as error:
         raise RelufitError(f"{option}: {error}") from None
     if uses_x:
@@ -116,7 +116,7 @@ def _is_negative(word: str) -> bool:
     if not word[1:].replace("-", "").isalnum():
         return True
     try:
-        targets.syntax_tree(word)
+        syntax_tree(word)
     except RelufitError:
         return False
     return True

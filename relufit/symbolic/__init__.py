@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from relufit.errors import RelufitError
+from relufit.expressions import MAX_CHARACTERS, syntax_tree
 from relufit.params import check_count
-from relufit.targets import MAX_CHARACTERS, Target, resolve, syntax_tree
+from relufit.targets import Target, resolve
 
 try:
     import sympy

@@ -13,8 +13,8 @@ import numpy as np
 import sympy
 
 from relufit.errors import RelufitError
+from relufit.expressions import BINARY, CONSTANTS, FUNCTIONS, UNARY, evaluate, left_spine
 from relufit.symbolic import piecewise
-from relufit.targets import BINARY, CONSTANTS, FUNCTIONS, UNARY, evaluate, left_spine
 
 X = sympy.Symbol("x", real=True)
 MAX_BITS = 2048  # of an exact number: Python refuses to print an integer of more than 4300 digits
@@ -34,7 +34,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def translate(tree: ast.expr) -> Any:
-    """The sympy expression of a tree that `targets.syntax_tree` has checked, by the functions of piecewise.py.
+    """The sympy expression of a tree that `expressions.syntax_tree` has checked, by the functions of piecewise.py.
 
     Raises RelufitError where a number in it has no finite real value.
     """
@@ -42,7 +42,7 @@ def translate(tree: ast.expr) -> Any:
 
 
 def _build(tree: ast.expr, exact: bool) -> Any:
-    """The sympy expression of a checked tree, built as targets.evaluate evaluates it."""
+    """The sympy expression of a checked tree, built as expressions.evaluate evaluates it."""
     tree, spine = left_spine(tree)
     value: Any
     match tree:

@@ -3,7 +3,7 @@
 import array_api_strict
 import numpy as np
 import pytest
-from conformance import SIZES, on_host, problem
+from conformance.problems import SIZES, on_host, problem
 
 from relufit import Params, Sizes, backprop
 from relufit.backends.numpy import NumpyBackend

@@ -12,6 +12,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from relufit.backend import Backend, Samples, bytes_of_columns
+from relufit.backends.cuda.packing import (
+    LANES,
+    Walk,
+    constants,
+    flatten,
+    rows,
+    unflatten,
+    unflatten_state,
+    whole_warps,
+)
 from relufit.backends.cuda.sources import MOST_THREADS, UNITS_PER_THREAD, sizes, source, threads_for
 from relufit.backends.sorted import demand_one_input, sort_samples, table_bytes
 from relufit.checks import check_input, check_many, check_samples, check_shapes, check_training
@@ -20,7 +30,6 @@ from relufit.errors import RelufitError
 from relufit.optim import SGD, Adam, Momentum, Optimizer, State, map_arrays, uncompiled
 from relufit.params import Array, Params, Sizes
 
-LANES = 32
 MOST_HIDDEN = MOST_THREADS * UNITS_PER_THREAD
 FORWARD_THREADS = 256  # as in dense.cuh
 ONE_BLOCK_BATCH = 256  # up to here one block takes a batch; above, all of the device does, in two launches a step
@@ -252,68 +261,3 @@ class HingeBackend(TrainBackend):
             *samples.table, np.uint32(len(samples)), np.int32(len(epochs)), table, *constants(optimizer), flat, losses
         ))  # fmt: skip
         return unflatten_state(flat, state.step + len(epochs)), losses.astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Walk:
-    """The batches of some epochs, as kernels walk through them."""
-
-    order: np.ndarray  # (rows, groups, 32) int32: a row for each step, in groups of 32 samples, filled up with -1
-    steps: int  # of an epoch
-    batch: int
-    last_batch: int  # of each epoch
-
-    @classmethod
-    def of(cls, plan: Plan, samples: int, epochs: range) -> "Walk":
-        """The walk of a plan; of full batches it has one row, for every step."""
-        if plan.order is None:
-            order, batch = np.arange(samples)[None], samples
-        else:
-            order, batch = plan.order[epochs.start : epochs.stop], min(plan.batch, samples)
-        steps, whole = -(-samples // batch), samples // batch
-        walk = np.full((len(order), steps, whole_warps(batch)), -1, np.int32)
-        walk[:, :whole, :batch] = order[:, : whole * batch].reshape(-1, whole, batch)
-        if whole < steps:
-            walk[:, whole, : samples - whole * batch] = order[:, whole * batch :]
-        return cls(walk.reshape(len(order) * steps, -1, LANES), steps, batch, samples - (steps - 1) * batch)
-
-    @property
-    def numbers(self) -> tuple[np.int32, ...]:
-        """Rows, groups, steps an epoch, samples of a batch and of the last."""
-        rows, groups, _ = self.order.shape
-        return tuple(map(np.int32, (rows, groups, self.steps, self.batch, self.last_batch)))
-
-
-def whole_warps(count: int) -> int:
-    """The multiple of 32 that is next."""
-    return -(-count // LANES) * LANES
-
-
-def rows(optimizer: Optimizer, step: int, steps: int) -> np.ndarray:
-    """What changes with the step of the optimizer's coefficients, (steps, 2) float32, filled up with 0."""
-    table = optimizer.coefficients(step, step + steps)[:, :2]
-    return np.pad(table, ((0, 0), (0, 2 - table.shape[1]))).astype(np.float32)
-
-
-def constants(optimizer: Optimizer) -> tuple[np.float32, ...]:
-    """The five of Adam that do not change with the step; zeros for the others."""
-    values = optimizer.coefficients(0, 1)[0, 2:] if isinstance(optimizer, Adam) else np.zeros(5)
-    return tuple(np.float32(value) for value in values)
-
-
-def flatten(xp: Any, states: State) -> Array:
-    """Parameters and moments of M networks, a row each: (M, 1 + moments, 3 H + 1)."""
-    count, trees = states.params.w1.shape[0], (states.params, *states.moments)
-    return xp.stack([xp.concatenate([a.reshape(count, -1) for a in tree], axis=1) for tree in trees], axis=1)
-
-
-def unflatten(flat: Array) -> Params:
-    """The arrays of flat vectors (..., 3 H + 1), as views."""
-    h = flat.shape[-1] // 3
-    return Params(flat[..., None, :h], flat[..., h : 2 * h], flat[..., 2 * h : 3 * h, None], flat[..., 3 * h :])
-
-
-def unflatten_state(flat: Array, step: int) -> State:
-    """The state of the rows (..., 1 + moments, 3 H + 1), its arrays views."""
-    params, *moments = (unflatten(flat[..., row, :]) for row in range(flat.shape[-2]))
-    return State(params, tuple(moments), step)

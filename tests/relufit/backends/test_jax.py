@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from conformance import on_device, problem
+from conformance.problems import on_device, problem
 
 import relufit
 from relufit import SGD, Adam, Backend, BackendUnavailable, Momentum, Sizes, State, draw_plan

@@ -1,7 +1,6 @@
 """The command line as it answers what is typed wrongly, or nearly rightly; in this process, which is faster."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -249,34 +248,3 @@ def test_the_state_before_a_divergence_is_kept(answer: Answer, tmp_path: Path) -
     assert np.isfinite(load_params(names[0]).w1).all()
     assert Path(names[1]).exists()
     assert "the last good state" not in answer.refusal(*given)
-
-
-COMPLETION = "import sys; sys.argv = ['relufit']; from relufit.cli import main; import atexit; {check}; main()"
-LOADED = "atexit.register(lambda: print([m for m in ('torch', 'numba', 'jax') if m in sys.modules], file=sys.stderr))"
-
-
-@pytest.mark.parametrize(
-    ("typed", "wanted"),
-    [
-        ("fit no", ["noisy_sine"]),
-        ("limit ru", ["runge"]),
-        ("fit sin --solver s", ["sgd", "spline"]),
-        ("fit sin --backend numpy,cupy-t", ["numpy,cupy-train"]),
-        ("fit sin --dtype ", ["float32", "float64"]),
-        ("fit sin --scheme t", ["torch", "textbook"]),
-    ],
-)
-def test_values_are_completed(typed: str, wanted: list[str]) -> None:
-    """As the shell asks for them; no framework is loaded."""
-    line = f"relufit {typed}"
-    place = str(len(line.split(" ")) - 1)
-    asked = {"_RELUFIT_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": place}
-    done = subprocess.run(
-        [sys.executable, "-c", COMPLETION.format(check=LOADED)],
-        env=os.environ | asked,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert sorted(done.stdout.split()) == sorted(wanted)
-    assert done.stderr == "[]\n"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from relufit import Target, fit, split
-from relufit.solvers import spline as solver
+from relufit.solvers.spline import solution
 from relufit.spline.closing import Found
 from relufit.spline.closing import placed as really_placed
 from relufit.spline.search import best_spline
@@ -54,7 +54,7 @@ def overrated(found: Found, wrong: itertools.count) -> Found:
 
 def test_a_spline_that_claims_too_little_is_not_returned_silently(monkeypatch: pytest.MonkeyPatch) -> None:
     """The best of it and of splines on plain knots is, with a status that says so."""
-    monkeypatch.setattr(solver, "placed", lambda found: overrated(found, itertools.count()))
+    monkeypatch.setattr(solution, "placed", lambda found: overrated(found, itertools.count()))
     x = np.linspace(0, 1, 50)
     y = np.sin(9 * x) + np.random.default_rng(0).normal(0, 0.1, 50)
     found = all_rows(x, y, hidden=5)
@@ -74,7 +74,7 @@ def test_another_spline_takes_the_place_of_a_wrong_one(monkeypatch: pytest.Monke
     x = np.linspace(0, 1, 50)
     y = np.sin(9 * x) + np.random.default_rng(0).normal(0, 0.1, 50)
     monkeypatch.setattr("relufit.spline.selection.best_spline", ruined)
-    monkeypatch.setattr(solver, "placed", lambda found: found)
+    monkeypatch.setattr(solution, "placed", lambda found: found)
     found = all_rows(x, y, hidden=5)
     assert found.metrics["status"] == "finished"
     assert found.metrics["mse"] < 0.2

@@ -11,7 +11,8 @@ import pytest
 import sympy
 
 from relufit import RelufitError, Target, symbolic
-from relufit.targets import FUNCTIONS, ZOO, parse, resolve
+from relufit.expressions import FUNCTIONS
+from relufit.targets import ZOO, parse, resolve
 
 POINTS = np.linspace(0.05, 0.95, 37)
 SMOOTH = [

@@ -1,0 +1,114 @@
+"""The arguments and options of the commands, as types of their parameters.
+
+Numbers come as text and are read by `words`: typer's own errors do not show what was given.
+"""
+
+from typing import Annotated
+
+import typer
+
+from relufit import backends, targets
+from relufit.options import SOLVERS
+from relufit.params import DTYPES, SCHEMES
+
+
+def _complete_backends(incomplete: str) -> list[str]:
+    """Names behind the last comma."""
+    before = incomplete[: incomplete.rfind(",") + 1]
+    return [before + name for name in backends.table()]
+
+
+Target = Annotated[
+    str,
+    typer.Argument(
+        help=f"An expression in x, one of {', '.join(targets.ZOO)}, or a csv or parquet file; - is standard input.",
+        autocompletion=lambda: list(targets.ZOO),
+    ),
+]
+Function = Annotated[
+    str,
+    typer.Argument(
+        help=f"An expression in x, or one of: {', '.join(targets.ZOO)}.", autocompletion=lambda: list(targets.ZOO)
+    ),
+]
+Domain = Annotated[str | None, typer.Option(help="LOW,HIGH, as in --domain=-2*pi,2*pi.")]
+Inputs = Annotated[list[str] | None, typer.Option("--x", help="Input column of a table; repeat it for several inputs.")]
+Outputs = Annotated[
+    list[str] | None, typer.Option("--y", help="Column of a table to fit; repeat it for several outputs.")
+]
+Weight = Annotated[str | None, typer.Option(help="Column of a table with the weights of its rows.")]
+Hidden = Annotated[
+    str | None,
+    typer.Option(
+        help="Number of hidden units, or auto (spline only): as many as the data support. Default: auto for a "
+        "table fitted by spline, else 512."
+    ),
+]
+Tolerance = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBER",
+        help="Use the fewest hidden units that reach this mean squared error: over the domain for a function "
+        "without noise, else on the samples fitted.",
+    ),
+]
+Solver = Annotated[
+    str | None,
+    typer.Option(
+        help=f"{', '.join(SOLVERS)}. Default: spline for a table with one --x and one --y, and for a function with "
+        "--tolerance; else adam.",
+        autocompletion=lambda: list(SOLVERS),
+    ),
+]
+LearningRate = Annotated[
+    str | None, typer.Option(metavar="NUMBER", help="Step size of sgd, momentum and adam; default 1e-3.")
+]
+Epochs = Annotated[
+    str | None, typer.Option(metavar="INTEGER", help="Passes over the data, or iterations of lbfgs; default 200.")
+]
+BatchSize = Annotated[str | None, typer.Option(metavar="INTEGER", help="Samples per update; default 32.")]
+SampleCount = Annotated[str | None, typer.Option(metavar="INTEGER", help="Samples of the function; default 1000.")]
+TestFraction = Annotated[
+    str | None,
+    typer.Option(metavar="NUMBER", help="Fraction of the samples held out for the test error; default 0.2."),
+]
+Backend = Annotated[
+    str | None,
+    typer.Option(
+        help="A name from `relufit backends`, or several with commas: the first that can run; default numpy.",
+        autocompletion=_complete_backends,
+    ),
+]
+Dtype = Annotated[
+    str | None,
+    typer.Option(help="float32 or float64, for training; default float32.", autocompletion=lambda: list(DTYPES)),
+]
+Scheme = Annotated[
+    str | None,
+    typer.Option(help=f"Initial weights: {', '.join(SCHEMES)}; default spread.", autocompletion=lambda: list(SCHEMES)),
+]
+Seed = Annotated[str | None, typer.Option(metavar="INTEGER", help="Seed of all random numbers; default 0.")]
+Plot = Annotated[str | None, typer.Option(help="Draw the fit to this file (.png, .svg, .pdf).")]
+Save = Annotated[str | None, typer.Option(help="Write the weights to this .safetensors file.")]
+Network = Annotated[str, typer.Argument(help="A .safetensors file written by fit --save.")]
+Table = Annotated[str | None, typer.Argument(help="A csv or parquet file with the columns named by --x.")]
+At = Annotated[
+    str | None,
+    typer.Option(
+        help="Values of x, such as --at=-1,0,pi/2; times, such as --at=2026-10-02,2026-10-02T12:30:12Z, where x "
+        "was a column of times."
+    ),
+]
+Units = Annotated[str, typer.Option(metavar="INTEGER", help="Hidden units.")]
+Mse = Annotated[
+    str | None,
+    typer.Option(metavar="NUMBER", help="Also find the fewest units that reach this mean squared error."),
+]
+MaxError = Annotated[
+    str | None,
+    typer.Option(metavar="NUMBER", help="Also find the fewest units whose largest error is at most this."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+JsonLines = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object per line; times are ISO 8601 strings in UTC.")
+]

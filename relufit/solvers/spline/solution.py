@@ -1,0 +1,45 @@
+"""A spline as the solution of a problem, and the Fit of it."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from relufit.fits import Fit, History, Problem
+from relufit.optim import State
+from relufit.params import Params
+from relufit.spline.closing import Found, placed
+from relufit.spline.units import to_params
+
+
+class Solution(NamedTuple):
+    """A spline in standardised coordinates, and how it came about."""
+
+    knots: np.ndarray  # (K + 1,)
+    values: np.ndarray  # (K + 1,)
+    left: np.ndarray | None  # (K - 1,) which turns face left, where they close it; see relufit/spline/units.py
+    mse: float  # of what was fitted, as the spline claims
+    status: str
+
+    @property
+    def params(self) -> Params:
+        """The network that it is; float64, in the same coordinates."""
+        return to_params(self.knots, self.values, self.left)
+
+
+def solution_of(found: Found, status: str = "finished") -> Solution:
+    """The solution with knots at places that the network can have."""
+    spline, left = placed(found)
+    return Solution(spline.knots, spline.values, left, spline.mse, status)
+
+
+def as_fit(problem: Problem, solution: Solution) -> Fit:
+    """The Fit of a solution."""
+    return problem.fit(State(solution.params, (), 0), History(), solution.status)
+
+
+def recorded(fit: Fit, test_mse: float) -> Fit:
+    """Record the single history entry of a fit that was not trained."""
+    error = fit.metrics["train_mse" if fit.target is None or fit.target.noise else "mse"]
+    fit.history.record(np.array([error]), 0, fit.metrics["seconds"], test_mse)
+    fit.metrics.update(test_mse=test_mse, epochs=0)
+    return fit
