@@ -1,5 +1,7 @@
 """relufit: one two-layer ReLU network, written for every array library, timed and checked. Imports no framework."""
 
+from importlib import import_module
+
 from relufit import backends, targets, theory
 from relufit.backend import Backend, BackendUnavailable, Samples
 from relufit.data import Plan, draw_plan, sample, split
@@ -18,3 +20,12 @@ __all__ = [
     "Samples", "Sizes", "State", "Target", "backends", "draw_plan", "fit", "fit_many", "init_params", "sample",
     "split", "targets", "theory",
 ]  # fmt: skip
+
+_ON_DEMAND = ("export", "files", "sklearn", "symbolic", "testing")  # modules that not every user needs
+
+
+def __getattr__(name: str) -> object:
+    """`relufit.files` and the like after `import relufit` alone; what they need is imported then."""
+    if name in _ON_DEMAND:
+        return import_module(f"relufit.{name}")
+    raise AttributeError(f"module 'relufit' has no attribute {name!r}")

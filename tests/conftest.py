@@ -12,7 +12,7 @@ from relufit import backends
 # Times of single examples say nothing on a loaded machine.
 hypothesis.settings.register_profile("relufit", deadline=None)
 hypothesis.settings.load_profile("relufit")
-pytest.register_assert_rewrite("conformance", "cleanness", "command_line", "table_files")
+pytest.register_assert_rewrite("cleanness", "command_line", "table_files")
 
 
 def pytest_configure() -> None:

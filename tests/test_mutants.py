@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conformance import REQUIREMENTS
 from mutants import UncorrectedAdam
 
-from bench.agreement import answers, error_bounds
+from bench.agreement import answers
 from bench.grid.case import Case
 from bench.grid.data import draw
 from bench.journal.status import Disagreement
@@ -16,6 +15,7 @@ from relufit import Params, State, optim
 from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
 from relufit.data import draw_plan
+from relufit.testing import REQUIREMENTS, error_bounds
 
 
 class ScaledGradient(NumpyBackend):

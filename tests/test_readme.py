@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from conformance import REQUIREMENTS
 
 from bench.analysis.frames import runs
 from bench.reporting import learning_tables, throughput_tables
 from bench.reporting.document import markdown
 from bench.reporting.number_format import NO_BREAK
 from relufit import Backend
+from relufit.testing import check_backend
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,8 +41,7 @@ def test_the_example_backend_conforms() -> None:
     exec(next(snippet for snippet in SNIPPETS if "class Einsum" in snippet), names)
     backend = names["Einsum"]("einsum", "cpu")  # type: ignore[operator]
     assert isinstance(backend, Backend)
-    for requirement in REQUIREMENTS.values():
-        requirement(backend)
+    check_backend(backend)
 
 
 def test_the_tables_are_those_of_the_runs_they_name() -> None:

@@ -1,6 +1,6 @@
 """A backend's answers against float64: output, loss, gradients, one update, a whole training.
 
-Each difference is a Check: the error, the bound that bench/agreement/error_bounds.py computes for it, and the share of
+Each difference is a Check: the error, the bound that relufit/testing/error_bounds.py computes for it, and the share of
 the bound. `demand` refuses what is beyond its bound.
 """
 
@@ -10,17 +10,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.agreement.error_bounds import Reference, as_float64, distance, norm
 from bench.agreement.update_bounds import bound_update
 from bench.journal.status import Disagreement
 from bench.recipes import order_of
 from relufit import Adam, Backend, Params, Plan, State
 from relufit.backends.numpy import NumpyBackend
 from relufit.optim import Optimizer, map_arrays, stack_states
+from relufit.testing.error_bounds import USEFUL, Reference, as_float64, distance, norm
 
 TRAINED = {"float32": 1e-2, "float64": 1e-6}  # largest error after training, relative to the distance trained
 OWN_ORDER = 0.75  # the same for a recipe that takes the samples in another order
-USEFUL = 1e-3  # largest relative error of a gradient that is of use, even if rounding explains more
 
 
 class Check(NamedTuple):

@@ -12,13 +12,13 @@ import numpy as np
 
 from bench.agreement import answers
 from bench.agreement.answers import Checks
-from bench.agreement.error_bounds import Reference, reference
 from bench.grid.case import RULES, STABLE_RATE, TRAIN_SAMPLES, Case
 from bench.grid.data import MANY_SAMPLES, draw
 from bench.grid.workloads import workload
 from relufit import Adam, Backend, Params, Plan, Samples, State
 from relufit.backends.numpy import NumpyBackend
 from relufit.optim import Optimizer
+from relufit.testing.error_bounds import Reference, reference
 
 DISTINCT_SAMPLES = range(1000, 250_001)  # what the gate repeats where the reference over all of N is out of reach
 PARAMETER_SETS = 16  # that timed calls go round; the run continues with sets that are used once

@@ -12,7 +12,6 @@ import numpy as np
 
 from bench.agreement import answers
 from bench.agreement.answers import Check, Checks, check, check_gradient, demand, demand_kind
-from bench.agreement.error_bounds import Reference, as_float64, distance, norm, reference
 from bench.agreement.gate import PARAMETER_SETS, inputs_of, stable, weights_at
 from bench.grid.case import RULES, Case
 from bench.grid.data import PIECE, draw
@@ -20,6 +19,7 @@ from bench.journal.status import Disagreement
 from bench.recipes import order_of
 from relufit import Adam, Backend, Params, Plan, State, draw_plan
 from relufit.backends.numpy import NumpyBackend, NumpyHingeBackend
+from relufit.testing.error_bounds import USEFUL, Reference, as_float64, distance, norm, reference
 
 TIMED = PARAMETER_SETS  # number of the inputs that the last timed call takes
 FRESH = TIMED + 1  # number of the first inputs that no call has had; the last call on fresh inputs takes these
@@ -61,7 +61,7 @@ def compare_gradient(case: Case, number: int, gated: Checks, loss: np.ndarray, g
     exact_loss, exact_grads = exact_gradients(inputs_of(case))[number]
     shapes_differ = any(a.shape != b.shape for a, b in zip(grads, exact_grads, strict=True))
     off = np.inf if shapes_differ else distance(Params(*map(as_float64, grads)), exact_grads) / norm(exact_grads)
-    limit = max(answers.USEFUL * exact_loss, 2 * gated["loss"].bound)  # the gate's is that of weights nearby
+    limit = max(USEFUL * exact_loss, 2 * gated["loss"].bound)  # the gate's is that of weights nearby
     of_loss = check(loss, np.asarray(exact_loss), np.asarray(limit))
     return demand({"loss": of_loss, "gradient": _relative(off, gated["gradient"].bound)})
 

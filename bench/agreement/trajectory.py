@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.agreement.answers import Check, Checks, compare_update
-from bench.agreement.error_bounds import Reference, as_float64, distance, reference
 from bench.grid.case import Case
 from bench.grid.data import draw
 from bench.journal.status import Status
@@ -23,6 +22,7 @@ from relufit.backends.numpy import NumpyBackend
 from relufit.fits import first_divergence
 from relufit.optim import Optimizer, map_arrays
 from relufit.solvers.slices import train_in_slices
+from relufit.testing.error_bounds import Reference, as_float64, distance, reference
 
 STATES = 32  # along the run, from which one step is made
 

@@ -1,6 +1,6 @@
 """How far one update may take each weight from where the optimizer's formula in float64 takes it.
 
-A right gradient lies in an interval around the exact one (bench/agreement/error_bounds.py). SGD and Momentum are
+A right gradient lies in an interval around the exact one (relufit/testing/error_bounds.py). SGD and Momentum are
 monotone in it, so the ends of the interval give those of the weight. Adam is not: with
 
     m' = beta1 m + (1 - beta1) g    v' = beta2 v + (1 - beta2) g^2    p' = p - rate m' / (sqrt(v') scale + eps)

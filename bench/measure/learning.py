@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.agreement import answers, error_bounds, gate
+from bench.agreement import answers, gate
 from bench.grid.case import ALONE, Case
 from bench.grid.data import draw
 from bench.hardware import interference
@@ -22,6 +22,7 @@ from relufit.fits import DIVERGED_LOSS, Problem, errors_against, first_divergenc
 from relufit.optim import Optimizer, map_arrays
 from relufit.scaling import Scaling
 from relufit.solvers import lbfgs, slices, spline, training
+from relufit.testing import error_bounds
 
 SAMPLES = 1000  # that a target is sampled at; 800 of them are trained on
 SLICES = 50  # of a convergence case

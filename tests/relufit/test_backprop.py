@@ -3,10 +3,10 @@
 import array_api_strict
 import numpy as np
 import pytest
-from conformance.problems import SIZES, on_host, problem
 
 from relufit import Params, Sizes, backprop
 from relufit.backends.numpy import NumpyBackend
+from relufit.testing.problems import SIZES, on_host, problem
 
 
 @pytest.mark.parametrize("sizes", [s for s in SIZES if s.outputs == 1], ids=str)

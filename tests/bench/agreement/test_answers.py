@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from conformance import problem
 from mutants import Forgetful
 
 from bench.agreement.answers import Check, check, check_gradient, compare, demand
-from bench.agreement.error_bounds import reference
 from bench.journal.status import Disagreement
 from relufit import Sizes
+from relufit.testing.error_bounds import reference
+from relufit.testing.problems import problem
 
 
 def test_what_is_not_a_number_or_has_another_shape_never_passes() -> None:

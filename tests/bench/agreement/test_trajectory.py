@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mutants import Planted, UncorrectedAdam
 
-from bench.agreement import answers, error_bounds, trajectory
+from bench.agreement import answers, trajectory
 from bench.agreement.trajectory import STATES, exact_run, flips, forced_steps, free_run
 from bench.analysis import accuracy
 from bench.grid.case import Case
@@ -19,6 +19,7 @@ from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
 from relufit.data import Plan
 from relufit.optim import Optimizer, State
+from relufit.testing import error_bounds
 
 CASE = Case("trajectory", 32, hidden=24, optimizer="adam", epochs=4)  # 100 steps
 EXACT = replace(CASE, dtype="float64")

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conformance import problem
-from exact import exact_grads
 
 from bench.grid.cost import cost, is_fused, is_hinge, parameters, unfused_bytes
 from relufit import Params, Sizes, init_params
 from relufit.optim import OPTIMIZERS
+from relufit.testing.definitions import exact_grads
+from relufit.testing.problems import problem
 
 
 class Counted:

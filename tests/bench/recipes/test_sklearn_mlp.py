@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from conformance import problem
 
 from relufit import SGD, Sizes, draw_plan
+from relufit.testing.problems import problem
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from bench.recipes.sklearn_mlp import SklearnRecipe

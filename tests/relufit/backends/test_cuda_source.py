@@ -11,17 +11,17 @@ from pathlib import Path
 import cuda_on_host
 import numpy as np
 import pytest
-from conformance import REQUIREMENTS
 from cuda_on_host import DEADLOCK, HostKernels
 from cuda_runs import HOST, adversarial, digest
 
-from bench.agreement import answers, error_bounds
+from bench.agreement import answers
 from bench.hardware import gpu_peaks
 from bench.measure.backends import load_or_skip
 from relufit import Backend, Plan, Sizes, draw_plan, init_params
 from relufit.backends.cuda import sources
 from relufit.backends.cuda.sources import sizes, source
 from relufit.optim import SGD, Adam, Momentum, Optimizer
+from relufit.testing import REQUIREMENTS, error_bounds
 
 pytestmark = pytest.mark.cuda_source
 RULES = [SGD(1e-4), Momentum(1e-4), Adam(1e-3)]

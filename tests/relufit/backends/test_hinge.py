@@ -2,15 +2,16 @@
 
 import numpy as np
 import pytest
-from conformance.problems import on_device, on_host
-from exact import exact_training
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.agreement import answers, error_bounds
+from bench.agreement import answers
 from bench.measure.backends import load_or_skip
 from relufit import Adam, Backend, Params, Plan, RelufitError, Sizes, backprop, draw_plan, init_params
 from relufit.backends.array import ArrayBackend
+from relufit.testing import error_bounds
+from relufit.testing.definitions import exact_training
+from relufit.testing.problems import on_device, on_host
 
 HINGE = ("numpy-hinge", "numba-hinge")
 VALUES = (0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 3.0, 1e-30, -1e-30, 1e-300, -1e-300, 1e3)

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conformance import REQUIREMENTS
-from conformance.problems import on_device, problem
-from conformance.training import trains_as_the_formulas_say, trains_in_slices
-from exact import exact_training
 
 from relufit import Adam, Backend, BackendUnavailable, Momentum, Plan, Sizes, backends, draw_plan
+from relufit.testing import REQUIREMENTS
+from relufit.testing.definitions import exact_training
+from relufit.testing.problems import on_device, problem
+from relufit.testing.training import trains_as_the_formulas_say, trains_in_slices
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 compiled = pytest.importorskip("relufit.backends.torch.compiled")

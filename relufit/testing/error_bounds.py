@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit import Params
+from relufit.params import Params
 
 CHUNK_ELEMENTS = 2**20  # of the hidden layer, evaluated at once
+USEFUL = 1e-3  # largest relative error of a gradient that is of use, even if rounding explains more
 QUANTITIES = ("output", "loss", "w1", "b1", "w2", "b2")
 as_float64 = partial(np.asarray, dtype=np.float64)
 

@@ -1,13 +1,18 @@
 """Networks and data of given sizes, and how they get to a backend's device and back."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 import numpy as np
-import pytest
-from exact import exact_grads, exact_loss, exact_training
 
-from relufit import SGD, Adam, Backend, Momentum, Params, Plan, Sizes, State, draw_plan, init_params
-from relufit.optim import Optimizer
+from relufit.backend import Backend
+from relufit.data import Plan, draw_plan
+from relufit.errors import RelufitError
+from relufit.optim import SGD, Adam, Momentum, Optimizer, State
+from relufit.params import Params, Sizes, init_params
+from relufit.testing.definitions import exact_grads, exact_loss, exact_training
 
 SIZES = [  # N, D, H, O
     Sizes(800, 1, 512, 1),
@@ -63,11 +68,32 @@ def on_host(backend: Backend, params: Params) -> Params:
     return Params(*map(backend.to_host, params))
 
 
-def skip_unsupported(backend: Backend, sizes: Sizes, dtype: str, rule: Optimizer | None = None) -> None:
-    """Skip, with the reason, what the backend says that it does not do."""
+class Unsupported(Exception):
+    """The backend says that it cannot do what a check needs; the message is its reason."""
+
+
+def demand_support(backend: Backend, sizes: Sizes, dtype: str, rule: Optimizer | None = None) -> None:
+    """Raise Unsupported where the backend does not support these sizes, this dtype or this optimizer."""
     reason = backend.supports(sizes, dtype, rule)
     if reason is not None:
-        pytest.skip(f"{backend.name}: {reason}")
+        raise Unsupported(f"{backend.name}: {reason}")
+
+
+def require(condition: object, failure: str) -> None:
+    """Raise AssertionError with this reason unless the condition holds, also where Python skips its asserts (-O)."""
+    if not condition:
+        raise AssertionError(failure)
+
+
+@contextmanager
+def refused(what: str, says: str = "") -> Iterator[None]:
+    """Require that the block raises RelufitError, with a message that matches `says`."""
+    try:
+        yield
+    except RelufitError as error:
+        require(re.search(says, str(error)), f"{what} is refused with {str(error)!r}, which does not say {says!r}")
+    else:
+        raise AssertionError(f"{what} is not refused with a RelufitError")
 
 
 def leaves(state: State) -> list[object]:

@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-from conformance import problem
-from exact import exact_grads, exact_loss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.agreement.answers import check, compare, worst
-from bench.agreement.error_bounds import QUANTITIES, growth, lost, reference
 from relufit import Params, Sizes
 from relufit.backends.numpy import NumpyBackend
+from relufit.testing.definitions import exact_grads, exact_loss
+from relufit.testing.error_bounds import QUANTITIES, growth, lost, reference
+from relufit.testing.problems import problem
 
 
 @pytest.mark.parametrize("sizes", [Sizes(30, 1, 9, 1), Sizes(17, 3, 5, 2)])
@@ -27,7 +27,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reference of a large batch is computed in chunks, bounds included."""
     params, x, y = problem(Sizes(50, 2, 8, 2), "float32")
     whole = reference(params, x, y)
-    monkeypatch.setattr("bench.agreement.error_bounds.CHUNK_ELEMENTS", 8 * 7)
+    monkeypatch.setattr("relufit.testing.error_bounds.CHUNK_ELEMENTS", 8 * 7)
     parts = reference(params, x, y)
     for name in QUANTITIES:
         np.testing.assert_allclose(parts.values[name], whole.values[name], rtol=1e-12, atol=1e-15)

@@ -5,8 +5,9 @@ Written on its own: a mistake in relufit/backprop.py or relufit/optim.py cannot 
 
 import numpy as np
 
-from relufit import SGD, Momentum, Params, Plan
-from relufit.optim import Optimizer
+from relufit.data import Plan
+from relufit.optim import SGD, Momentum, Optimizer
+from relufit.params import Params
 
 
 def exact_loss(params: Params, x: np.ndarray, y: np.ndarray) -> float:

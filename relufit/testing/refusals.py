@@ -1,35 +1,38 @@
 """What a backend must refuse, in a sentence and before any work."""
 
-import numpy as np
-import pytest
+from typing import cast
 
-from conformance.problems import RULES, broken_networks, on_device, problem, skip_unsupported
-from relufit import SGD, Adam, Backend, Momentum, Plan, RelufitError, Sizes, State, draw_plan
-from relufit.optim import stack_states
+import numpy as np
+
+from relufit.backend import Backend
+from relufit.data import Plan, draw_plan
+from relufit.optim import SGD, Adam, Momentum, State, stack_states
+from relufit.params import Sizes
+from relufit.testing.problems import RULES, broken_networks, demand_support, on_device, problem, refused
 
 
 def refuses_many_networks_that_do_not_fit(backend: Backend) -> None:
     """Wrong rates, columns, shapes, moments and plans end in a RelufitError, as they do for one network."""
     sizes, rule, plan = Sizes(50, 1, 12, 1), SGD(1e-2), draw_plan(50, batch=16, epochs=2)
-    skip_unsupported(backend, sizes, "float32", rule)
+    demand_support(backend, sizes, "float32", rule)
     params, x, y = problem(sizes, "float32")
     states = stack_states(backend.stack, [rule.init(on_device(backend, params))] * 3)
     samples, rates = backend.samples(x, y), np.array([1.0, 0.5, 2.0])
     for wrong in (rates[:2], rates[None], -rates, 0 * rates, rates * np.nan, np.array(["a", "b", "c"])):
-        with pytest.raises(RelufitError, match="rates"):
+        with refused(f"rates = {wrong!r}", "rates"):
             backend.train_many(states, samples, rule, plan, range(2), wrong)
-    with pytest.raises(RelufitError, match="not of 2"):
+    with refused("data with another number of outputs", "not of 2"):
         backend.train_many(states, backend.samples(x, np.repeat(y, 2, axis=1)), rule, plan, range(2))
-    with pytest.raises(RelufitError, match="not one of Adam"):
+    with refused("a state of another optimizer", "not one of Adam"):
         backend.train_many(states, samples, Adam(), plan, range(2))
     for broken in broken_networks(params):
         many = stack_states(np.stack, [State(broken, (), 0)] * 3)
-        with pytest.raises(RelufitError):
+        with refused("a stack of networks whose arrays do not fit"):
             backend.train_many(many._replace(params=on_device(backend, many.params)), samples, rule, plan, range(2))
-    with pytest.raises(RelufitError, match="leading axis"):
+    with refused("one network in place of a stack", "leading axis"):
         backend.train_many(rule.init(on_device(backend, params)), samples, rule, plan, range(2))
     for epochs in (range(3), range(0), 2):
-        with pytest.raises(RelufitError, match="epochs"):
+        with refused(f"epochs = {epochs}", "epochs"):
             backend.train_many(states, samples, rule, plan, epochs)  # type: ignore[arg-type]  # that is what is tested
 
 
@@ -47,7 +50,7 @@ def refuses_bad_samples(backend: Backend) -> None:
         ([[0.0]], good),
     ]
     for x, y in bad:
-        with pytest.raises(RelufitError):
+        with refused(f"x = {x!r}, y = {y!r}"):
             backend.samples(x, y)
 
 
@@ -58,15 +61,15 @@ def refuses_a_network_that_does_not_fit(backend: Backend) -> None:
     others = [problem(sizes, "float32")[0] for sizes in (Sizes(6, 2, 4, 1), Sizes(6, 1, 4, 2))]
     for params in (*others, *broken_networks(right), problem(Sizes(6, 1, 4, 1), "float64")[0]):
         wrong = on_device(backend, params)
-        with pytest.raises(RelufitError):
+        with refused("a network that does not fit"):
             backend.loss_and_grads(wrong, samples)
-        with pytest.raises(RelufitError):
+        with refused("training a network that does not fit"):
             backend.train(State(wrong, (), 0), samples, SGD(), plan, range(1))
         if params is not others[1]:
-            with pytest.raises(RelufitError):
+            with refused("forward of a network that does not fit"):
                 backend.forward(wrong, samples.x)
     for shape in ((6,), (6, 2), (6, 1, 1)):
-        with pytest.raises(RelufitError):
+        with refused(f"x of the shape {shape}"):
             backend.forward(on_device(backend, right), backend.to_device(np.zeros(shape, np.float32)))
 
 
@@ -76,11 +79,11 @@ def refuses_weights_of_another_library(backend: Backend) -> None:
     samples = backend.samples(x, y)
     if isinstance(samples.x, np.ndarray):
         return  # its own are the host's
-    with pytest.raises(RelufitError, match="to_device"):
+    with refused("loss_and_grads of host arrays", "to_device"):
         backend.loss_and_grads(params, samples)
-    with pytest.raises(RelufitError, match="to_device"):
+    with refused("forward of host arrays", "to_device"):
         backend.forward(params, samples.x)
-    with pytest.raises(RelufitError, match="to_device"):
+    with refused("training host arrays", "to_device"):
         backend.train(SGD().init(params), samples, SGD(), Plan(None, 6, 1), range(1))
 
 
@@ -91,15 +94,17 @@ def refuses_a_state_that_does_not_fit(backend: Backend) -> None:
     for rule in RULES:
         for other in RULES:
             if rule.moments != other.moments and backend.supports(Sizes(6, 1, 4, 1), "float32", other) is None:
-                with pytest.raises(RelufitError, match=f"not one of {type(other).__name__}"):
+                with refused(
+                    f"a state of {type(rule).__name__} for {type(other).__name__}", f"not one of {type(other).__name__}"
+                ):
                     backend.train(rule.init(start), samples, other, plan, range(1))
-    skip_unsupported(backend, Sizes(6, 1, 4, 1), "float32", Momentum())
+    demand_support(backend, Sizes(6, 1, 4, 1), "float32", Momentum())
     state = Momentum().init(start)
     wrong = [*broken_networks(params), problem(Sizes(6, 1, 5, 1), "float32")[0]]
     for moment in (on_device(backend, other) for other in wrong):
-        with pytest.raises(RelufitError, match="not like its weights"):
+        with refused("a moment that is not like its weights", "not like its weights"):
             backend.train(state._replace(moments=(moment,)), samples, Momentum(), plan, range(1))
-    with pytest.raises(RelufitError, match="a state is"):
+    with refused("weights in place of a state", "a state is"):
         backend.train(start, samples, Momentum(), plan, range(1))  # type: ignore[arg-type]  # that is what is tested
 
 
@@ -108,20 +113,20 @@ def refuses_a_plan_that_does_not_fit(backend: Backend) -> None:
     params, x, y = problem(Sizes(6, 1, 4, 1), "float32")
     state, samples = SGD().init(on_device(backend, params)), backend.samples(x, y)
     good = draw_plan(6, batch=2, epochs=3)
-    assert good.order is not None
-    shifted, turned = good.order + 1, good.order - 1
+    order = cast("np.ndarray", good.order)
+    shifted, turned = order + 1, order - 1
     wrong: list[tuple[Plan, object]] = [
         (draw_plan(7, batch=2, epochs=3), range(1)),
         (good._replace(order=shifted), range(1)),
         (good._replace(order=turned), range(1)),
-        (good._replace(order=np.full_like(good.order, 2**30)), range(1)),
-        (good._replace(order=good.order.astype(np.float64)), range(1)),
-        (good._replace(order=good.order.astype(np.uint8)), range(1)),
-        (good._replace(order=good.order[:1]), range(3)),
-        (good._replace(order=good.order[0]), range(1)),
-        *((good._replace(batch=batch), range(1)) for batch in (0, -2, 1.5)),
+        (good._replace(order=np.full_like(order, 2**30)), range(1)),
+        (good._replace(order=order.astype(np.float64)), range(1)),
+        (good._replace(order=order.astype(np.uint8)), range(1)),
+        (good._replace(order=order[:1]), range(3)),
+        (good._replace(order=order[0]), range(1)),
+        *((good._replace(batch=cast("int", batch)), range(1)) for batch in (0, -2, 1.5)),
         *((good, epochs) for epochs in (range(4), range(-1, 1), range(0, 3, 2), range(0), range(2, 1), 2, [0, 1])),
     ]
     for plan, epochs in wrong:
-        with pytest.raises(RelufitError):
+        with refused(f"{plan} with epochs {epochs}"):
             backend.train(state, samples, SGD(), plan, epochs)  # type: ignore[arg-type]  # that is what is tested
