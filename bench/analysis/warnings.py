@@ -18,7 +18,8 @@ from bench.journal.status import Status
 NOISY = 0.1  # the middle half of the rounds, over their median
 DRIFTING = 0.1  # the last third of the rounds against the first
 TICKS_SECONDS = 0.05  # five ticks of the system's counters: less cannot be told from nothing
-CORES = 0.1  # of other processes or guests, on average while the rounds lasted
+# Of other processes or guests, on average while the rounds lasted: on a large shared host a tenth of a core is no load.
+CORES, CORES_SHARE = 0.1, 0.05  # the larger one of these cores, and this share of all logical ones
 READINGS = 100  # resolutions of the timer that a round lasts at least
 FAULT_SECONDS = 2.5e-7  # of one page fault at least; with zeroing, or in a guest, several times as many
 FAULTS_SHARE = 0.1
@@ -180,7 +181,8 @@ def loaded(header: Header, row: Case) -> Note | None:
     """Other processes, or other guests of the same host, used the cores."""
     kinds = {"other processes": row["cores_of_others"], "other guests of the host": row["cores_stolen"]}
     by, cores = max(kinds.items(), key=lambda item: np.nan_to_num(item[1]))
-    return Note("loaded machine", f"{by} had {cores:.2g} cores") if cores > CORES and _is_long(row, cores) else None
+    most = max(CORES, CORES_SHARE * header["machine"]["logical_cores"])
+    return Note("loaded machine", f"{by} had {cores:.2g} cores") if cores > most and _is_long(row, cores) else None
 
 
 def shared_gpu(header: Header, row: Case) -> Note | None:

@@ -10,7 +10,7 @@ import json
 import zlib
 from collections.abc import Callable, Hashable, Iterable
 from functools import partial
-from math import isnan
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +163,7 @@ def _meanwhile(timed: list[Row]) -> Row:
 
     Of calls that were read back the fastest counts: one that did not wait for its result shows in all of them.
     """
-    watched = sum(case["watched_seconds"] for case in timed)
+    watched = sum(case["watched_seconds"] for case in timed) or nan
     found = {name: sum(case[name] * case["watched_seconds"] for case in timed) / watched for name in AVERAGES}
     return {**found, "watched_seconds": watched, "read_back_seconds": min(case["read_back_seconds"] for case in timed)}
 

@@ -51,7 +51,9 @@ def search(look: Look, least: int, most: int, longest: int, avoided: Sequence[in
     seen: set[int] = set()
     with suppress(Ended):
         for place in scan(least, most):
-            size: int | None = place + (place in avoided)
+            size: int | None = place
+            if place in avoided:  # the scan ends at `most`, not beyond it
+                size = place + 1 if place < most else place - 1
             while size is not None and size not in seen and len(seen) < longest:
                 seen.add(size)
                 size = choose_next(look(size), avoided)

@@ -42,6 +42,7 @@ def seen(tmp_path: Path, header: dict[str, Any] | None = None, **fields: Any) ->
 
 WATCHED = {"watched_seconds": 1.0, "cores_used": 1.0, "cores_of_others": 0.02, "cores_stolen": 0.0}
 TF32 = {"backends": {"numpy": {"reason": None, "facts": {"tf32": "on"}}}}
+LARGE_HOST = {"machine": {"logical_cores": 64}}
 ONE_THREAD = {"settings": {"threads": 1}}
 CEILINGS = {"one_core": dict.fromkeys(ROOFS, 1e10), "cores": 1, "cache_bytes": 2**25}
 
@@ -58,6 +59,8 @@ CEILINGS = {"one_core": dict.fromkeys(ROOFS, 1e10), "cores": 1, "cache_bytes": 2
         ("shared GPU", {}, {"gpu": {"processes": 2}}),
         ("loaded machine", {}, {**WATCHED, "cores_of_others": 0.8}),
         ("loaded machine", {}, {**WATCHED, "cores_stolen": 0.3}),
+        ("loaded machine", LARGE_HOST, {**WATCHED, "cores_of_others": 4.0}),
+        ("other kernels", {"settings": {"environment": {"OPENBLAS_CORETYPE": "Haswell"}}}, {}),
         ("drifting", {}, {"seconds": [s * (1 + 0.2 * k / 25) for k, s in enumerate(STEADY)]}),
         ("noisy", {}, {"seconds": [1e-3, 1.4e-3] * 12}),
         ("too short for the timer", {"timer_seconds": 1e-4}, {}),
@@ -81,6 +84,7 @@ def test_each_is_said(tmp_path: Path, word: str, header: dict[str, Any], fields:
         (ONE_THREAD, {**WATCHED, "cores_used": 2.0, "watched_seconds": 0.02}),  # two ticks of the counters
         ({"settings": {"threads": None}}, {**WATCHED, "cores_used": 2.0}),
         ({}, {**WATCHED, "cores_of_others": 0.5, "watched_seconds": 0.05}),
+        (LARGE_HOST, {**WATCHED, "cores_of_others": 3.0}),
         ({}, {"gpu": {"processes": 1, "throttled": ""}}),
         ({"timer_seconds": 1e-7}, {}),
         ({}, {"subnormals": 0, "minor_faults_per_call": 20}),

@@ -1,5 +1,6 @@
 """Several passes over the grid: one row for each case, the passes apart as blocks."""
 
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,12 @@ def test_witnesses_are_averaged_over_the_passes(tmp_path: Path) -> None:
     assert row["cores_used"] == pytest.approx(1.25)
     assert row["cores_of_others"] == pytest.approx(0.1)
     assert row["read_back_seconds"] == 1.5
+
+
+def test_a_row_that_was_not_watched_has_no_interference(tmp_path: Path) -> None:
+    """Averages over no time are absent, whatever the line holds."""
+    row = make(tmp_path, line(seconds=[1.0], watched_seconds=0, cores_used=2.0))
+    assert isnan(row["cores_used"])
 
 
 def test_the_higher_of_two_ceilings_counts(tmp_path: Path) -> None:

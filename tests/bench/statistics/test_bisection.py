@@ -126,6 +126,9 @@ def test_an_avoided_size_gives_way() -> None:
     arena = Arena(lambda _: 2.0)
     search(arena.look, 32, 33, 100, avoided=(32,))
     assert arena.looked == [33]
+    arena = Arena(lambda _: 2.0)
+    search(arena.look, 4, 32, 100, avoided=(32,))
+    assert arena.looked == [4, 31]  # and nothing above the most that was asked for
 
 
 def test_no_more_sizes_than_the_passes_can_speak_for() -> None:
