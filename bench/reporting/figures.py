@@ -22,8 +22,8 @@ from bench.grid.case import SOLVERS
 from bench.grid.workloads import WORKLOADS
 from bench.journal.status import Status, statuses
 from bench.reporting import panels
+from bench.reporting.crossovers import crossover_in_words
 from bench.reporting.panels import Style, finish, grid_of, plain, styles_of, title_of
-from bench.reporting.verdict_tables import crossover_in_words
 from relufit import targets
 
 STYLE: dict[Any, Any] = {

@@ -10,11 +10,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.analysis import comparison
+from bench.analysis import regressions
 from bench.analysis.frames import Run, runs
 from bench.analysis.learning import is_of_solvers
 from bench.journal.reader import Complain
-from bench.reporting import document, figures, learning_tables, terminal, throughput_tables, verdict_tables
+from bench.reporting import (
+    changes,
+    crossovers,
+    document,
+    figures,
+    learning_tables,
+    terminal,
+    throughput_tables,
+    verdict_tables,
+)
 from bench.reporting.document import NO_CASES, Document, Element, Format, Heading, Table, Words, markdown, write_text
 from bench.reporting.provenance import marks, provenance
 from relufit.errors import RelufitError
@@ -25,7 +34,7 @@ TABLES = {
         throughput_tables.THROUGHPUT, throughput_tables.HEADLINE_TABLE, throughput_tables.SCALING,
         throughput_tables.ENSEMBLES, learning_tables.CONVERGENCE, learning_tables.AGREEMENT,
         learning_tables.TRAJECTORY, throughput_tables.MEMORY, learning_tables.SOLVERS_TABLE,
-        throughput_tables.BACKENDS, verdict_tables.VERDICTS, throughput_tables.SUMMARY_TABLE, verdict_tables.CROSSOVER,
+        throughput_tables.BACKENDS, verdict_tables.VERDICTS, throughput_tables.SUMMARY_TABLE, crossovers.CROSSOVER,
     )
 }  # fmt: skip
 PAGE_TITLE: tuple[Element, ...] = (
@@ -87,13 +96,11 @@ def write_against(results: Path, chosen: list[Run], older: Run, formats: list[Fo
         raise RelufitError(f"--against {older.name}: that is the run itself; name a newer one with --run")
     frames, sections = [], []
     for run in newer:
-        changes = comparison.two_runs(run, older)
-        frame = verdict_tables.with_reasons(changes.verdicts)
-        found = verdict_tables.table(frame) if len(frame) else NO_CASES
+        found = regressions.two_runs(run, older)
+        frame = verdict_tables.with_reasons(found.verdicts)
+        table = verdict_tables.table(frame) if len(frame) else NO_CASES
         loads = verdict_tables.loads_in_words(frame)
-        sections.append(
-            section(run, "verdicts", [*verdict_tables.changes_in_words(run, older, changes), found, *loads])
-        )
+        sections.append(section(run, "verdicts", [*changes.changes_in_words(run, older, found), table, *loads]))
         frames.append(frame[verdict_tables.COMPARED.split()].assign(run=run.name, against=older.name))
     _write_table(results, "against", f"Against {older.name}", frames, sections, formats)
 
