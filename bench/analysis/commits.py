@@ -44,7 +44,7 @@ def two_commits(new: Run, old: Run, names: Collection[str]) -> tuple[pd.DataFram
 def _unchanged(pairs: list[tuple[list[float], list[float]]]) -> Comparison:
     """How many times faster unchanged code is at the newer of two commits; nan where too few blocks say that."""
     a, b = ([second for pair in pairs for second in pair[side]] for side in (0, 1))
-    return compare_pairs(a, b, MARGIN) if len(a) >= LEAST_BLOCKS else NOTHING.comparison
+    return compare_pairs(a, b, MARGIN) if len(a) >= LEAST_BLOCKS else NOTHING
 
 
 def _resolved(control: Comparison) -> tuple[float, str]:

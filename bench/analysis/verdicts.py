@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import warnings
-from bench.analysis.frames import Run
+from bench.analysis.frames import Run, key_of
 from bench.grid.workloads import named
 from bench.journal.schema import CASE_FIELDS
 from bench.journal.status import Status, statuses
@@ -20,7 +20,7 @@ from bench.statistics.verdicts import Pair, Verdict, judge
 
 COLUMNS = ("a", "b", *CASE_FIELDS, "a_us", "b_us", "times_faster", "low", "high", "blocks", "verdict", "kind",
            "a_load", "b_load", "least", "p_different", "detail", "failed", "vanished", "sped_up")  # fmt: skip
-NOTHING = Pair(Comparison(*(float("nan"),) * 3, 1.0, 1.0, 0), float("nan"))  # a row without a time
+NOTHING = Comparison(*(float("nan"),) * 3, 1.0, 1.0, 0)  # of a row without a time
 
 Row = dict[str, Any]
 Rows = dict[tuple[Any, ...], Row]  # by backend and case
@@ -33,18 +33,27 @@ def rows_of(run: Run, timed: bool = True) -> Rows:
     `load` is what was running besides.
     """
     cases = run.cases[run.cases.work.isin(named(timed=timed))].to_dict("records")
-    rows = [{**row, "load": warnings.details(warnings.under_load(run.header, row))} for row in cases]
-    return {(row["backend"], *(row[name] for name in CASE_FIELDS)): row for row in rows}
-
-
-def block_seconds(row: Row, share: float = 0.5) -> dict[int, float]:
-    """The median seconds of a step in each pass, or another quantile."""
-    return {number: float(np.quantile(block, share)) / row["steps"] for number, block in row["passes"].items()}
+    return {key_of(row): {**row, "load": warnings.under_load(run.header, row)} for row in cases}
 
 
 def round_seconds(row: Row) -> list[float]:
     """The seconds of a step in each round."""
-    return [second / row["steps"] for second in row["seconds"]]
+    return _step_seconds(row, row["seconds"])
+
+
+def pass_seconds(row: Row) -> dict[int, list[float]]:
+    """The same by the number of the pass."""
+    return {number: _step_seconds(row, block) for number, block in row["passes"].items()}
+
+
+def _step_seconds(row: Row, seconds: list[float]) -> list[float]:
+    steps = 1 if np.isnan(row["steps"]) else row["steps"]
+    return [second / steps for second in seconds]
+
+
+def block_seconds(row: Row, share: float = 0.5) -> dict[int, float]:
+    """The median seconds of a step in each pass, or another quantile."""
+    return {number: float(np.quantile(seconds, share)) for number, seconds in pass_seconds(row).items()}
 
 
 def paired(a: Row, b: Row, share: float = 0.5) -> tuple[list[float], list[float]]:
@@ -62,36 +71,30 @@ def load_in_words(*sides: Row) -> str:
 def table_of(found: Sequence[Found]) -> pd.DataFrame:
     """One row each, with the verdicts of the table as a whole."""
     verdicts = iter(judge([pair for *_, pair in found if pair is not None]))
-    rows = []
-    for row, other, pair in found:
-        if pair is None:
-            untimed = [side for side in (row, other) if side["status"] != Status.OK]
-            reasons = [f"{side['backend']} is {side['status']}: {side['reason']}" for side in untimed]
-            reasons = reasons or ["no time of a baseline in both runs to divide by"]
-            pair, verdict = NOTHING._replace(because="; ".join(reasons)), Verdict("UNSURE", "missing")
-        else:
-            verdict = next(verdicts)
-        ratio, low, high, *_, blocks = pair.comparison
-        detail = pair.load or pair.because
-        lost = other["status"] == Status.OK and row["status"] != Status.OK
-        failed = lost and row["status"] in statuses(failed=True)
-        vanished = lost and not failed and row["backend"] == other["backend"]
-        case = [row[name] for name in CASE_FIELDS]
-        times = [_microseconds(row), _microseconds(other), ratio, low, high, blocks]
-        judged = [
-            verdict.word,
-            verdict.kind,
-            row["load"],
-            other["load"],
-            pair.least,
-            verdict.p_different,
-            detail,
-            failed,
-            vanished,
-            1.0,
-        ]
-        rows.append([row["backend"], other["backend"], *case, *times, *judged])
+    rows = [
+        _untimed(a, b) if pair is None else _judged(a, b, pair, next(verdicts), pair.load or pair.because)
+        for a, b, pair in found
+    ]
     return pd.DataFrame(rows, columns=[*COLUMNS])
+
+
+def _untimed(a: Row, b: Row) -> list[Any]:
+    """A row without a verdict, which says which side has no time and why."""
+    missing = [f"{row['backend']} is {row['status']}: {row['reason']}" for row in (a, b) if row["status"] != Status.OK]
+    why = "; ".join(missing) or "no time of a baseline in both runs to divide by"
+    return _judged(a, b, Pair(NOTHING, float("nan")), Verdict("UNSURE", "missing"), why)
+
+
+def _judged(a: Row, b: Row, pair: Pair, verdict: Verdict, detail: str) -> list[Any]:
+    """The values of COLUMNS."""
+    lost = b["status"] == Status.OK and a["status"] != Status.OK
+    failed = lost and a["status"] in statuses(failed=True)
+    vanished = lost and not failed and a["backend"] == b["backend"]
+    ratio, low, high, *_, blocks = pair.comparison
+    case = [a[name] for name in CASE_FIELDS]
+    times = [_microseconds(a), _microseconds(b), ratio, low, high, blocks]
+    claim = [verdict.word, verdict.kind, a["load"], b["load"], pair.least, verdict.p_different, detail]
+    return [a["backend"], b["backend"], *case, *times, *claim, failed, vanished, 1.0]
 
 
 def _microseconds(row: Row) -> float:

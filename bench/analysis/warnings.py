@@ -71,9 +71,10 @@ def notes(header: Header, row: Case) -> list[Note]:
     return _found(RULES, header, row) if row["status"] == Status.OK else []
 
 
-def under_load(header: Header, row: Case) -> list[Note]:
-    """The warnings that something else held the machine or the device back while the row was measured."""
-    return _found(OF_LOAD, header, row) if row["status"] == Status.OK else []
+def under_load(header: Header, row: Case) -> str:
+    """What else held the machine or the device back while the row was measured: "other processes had 0.8 cores"."""
+    found = _found(OF_LOAD, header, row) if row["status"] == Status.OK else []
+    return SEPARATOR.join(note.detail for note in found)
 
 
 def _found(rules: Sequence["Rule"], header: Header, row: Case) -> list[Note]:
@@ -84,11 +85,6 @@ def _found(rules: Sequence["Rule"], header: Header, row: Case) -> list[Note]:
 def in_words(found: list[Note]) -> str:
     """For a cell: "noisy: ... (measure with --passes 12)", one after the other."""
     return SEPARATOR.join(f"{note.word}: {note.detail} ({REMEDIES[note.word]})" for note in found)
-
-
-def details(found: list[Note]) -> str:
-    """What was seen, without the word of it and what to do: "other processes had 0.8 cores"."""
-    return SEPARATOR.join(note.detail for note in found)
 
 
 def words(text: str) -> list[str]:

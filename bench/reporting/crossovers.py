@@ -12,13 +12,13 @@ from bench.journal.status import Status
 from bench.reporting.document import Document, Table
 from bench.reporting.number_format import digits, whole
 from bench.reporting.tables import Column, Columns, TableSpec, flat
-from bench.reporting.verdict_tables import COMPARED, READ, loads_in_words, resolution_in_words, with_reasons
+from bench.reporting.verdict_tables import COMPARED, READ, loads_of, resolution_in_words, with_reasons
 from bench.statistics.bisection import DECIDED, Crossing, Measured
 
 
 def lay_out_crossover(run: Run, rows: pd.DataFrame, columns: Columns) -> Document:
     """The sentence, what the machine can tell apart, and the sizes one below the other."""
-    loads = loads_in_words(comparison.crossover(run))
+    loads = loads_of(comparison.crossover(run))
     return [crossover_in_words(run), resolution_in_words(run), crossover_table(run), *loads]
 
 

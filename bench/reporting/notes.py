@@ -1,6 +1,6 @@
 """The last column of a table: for each backend why cells have no time, and how far to trust the times of the others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pandas as pd
@@ -39,12 +39,16 @@ def note(rows: pd.DataFrame) -> str:
 def legend(rows: pd.DataFrame) -> Document:
     """A line on the times with a mark, and one on what to do about the warnings; neither where there is no need."""
     timed = rows[rows.status == Status.OK].to_dict("records") if len(rows) else []
-    loads = dict.fromkeys(f"{row['backend']}, {case_in_words(row)}: {row['under_load']}"
-                          for row in timed if row["under_load"])  # fmt: skip
     found = dict.fromkeys(word for row in timed for word in warnings.words(row["unsound"]))
     advice = [f"{word}: {warnings.REMEDIES[word]}" for word in found]
-    lines = [f"{LOADED} Measured under load: {'; '.join(loads)}."] if loads else []
-    return [*lines, *([f"What to do about the warnings: {'; '.join(advice)}."] if advice else [])]
+    return [*loads_in_words(timed), *([f"What to do about the warnings: {'; '.join(advice)}."] if advice else [])]
+
+
+def loads_in_words(rows: Iterable[Row]) -> list[str]:
+    """A line on the times with a mark: what was running; none where there is no mark."""
+    loads = [row for row in rows if row["under_load"]]
+    found = dict.fromkeys(f"{row['backend']}, {case_in_words(row)}: {row['under_load']}" for row in loads)
+    return [f"{LOADED} Measured under load: {'; '.join(found)}."] if found else []
 
 
 def case_in_words(row: Row) -> str:

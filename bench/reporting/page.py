@@ -99,7 +99,7 @@ def write_against(results: Path, chosen: list[Run], older: Run, formats: list[Fo
         found = regressions.two_runs(run, older)
         frame = verdict_tables.with_reasons(found.verdicts)
         table = verdict_tables.table(frame) if len(frame) else NO_CASES
-        loads = verdict_tables.loads_in_words(frame)
+        loads = verdict_tables.loads_of(frame)
         sections.append(section(run, "verdicts", [*changes.changes_in_words(run, older, found), table, *loads]))
         frames.append(frame[verdict_tables.COMPARED.split()].assign(run=run.name, against=older.name))
     _write_table(results, "against", f"Against {older.name}", frames, sections, formats)

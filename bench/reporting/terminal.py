@@ -41,7 +41,7 @@ def show(run: Run) -> None:
     """Print the main table, and why the other backends are not in it; of a crossover its sizes and its sentence."""
     notes = [*map(str, throughput_tables.not_here(run))]
     if run.sweep is not None:
-        loads = verdict_tables.loads_in_words(comparison.crossover(run))
+        loads = verdict_tables.loads_of(comparison.crossover(run))
         title, notes = run.sweep.title, [crossovers.crossover_in_words(run), *loads]
         frame = crossovers.crossover_table(run).frame.drop(columns="why not more")
     elif is_of_solvers(run):
@@ -86,7 +86,7 @@ def show_comparison(
     print_table(
         verdict_tables.table(frame).frame,
         title,
-        [*verdict_tables.loads_in_words(frame), *notes, changes.count_findings(frame, limit)],
+        [*verdict_tables.loads_of(frame), *notes, changes.count_findings(frame, limit)],
     )
     return frame
 

@@ -11,7 +11,7 @@ from bench.analysis.throughput import baseline_in_words
 from bench.analysis.verdicts import Row
 from bench.journal.schema import CASE_FIELDS
 from bench.reporting.document import Document, Heading, Table, Words
-from bench.reporting.notes import case_in_words
+from bench.reporting.notes import case_in_words, loads_in_words
 from bench.reporting.number_format import LOADED, digits, duration, ends
 from bench.reporting.tables import Column, Columns, TableSpec, flat, matrix
 from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN
@@ -60,12 +60,10 @@ def _time(row: Row, side: str) -> str:
     return duration(row[f"{side}_us"] / 1e6) + (LOADED if row[f"{side}_load"] else "")
 
 
-def loads_in_words(frame: pd.DataFrame) -> list[str]:
-    """A line on the times with a mark: what was running; none where there is no mark."""
-    marked = frame[(frame.a_load != "") | (frame.b_load != "")].to_dict("records") if len(frame) else []
-    sides = [(row, side) for row in marked for side in "ab" if row[f"{side}_load"]]
-    parts = dict.fromkeys(f"{row[side]}, {case_in_words(row)}: {row[f'{side}_load']}" for row, side in sides)
-    return [f"{LOADED} Measured under load: {'; '.join(parts)}."] if parts else []
+def loads_of(frame: pd.DataFrame) -> list[str]:
+    """A line on the times of verdicts with a mark: what was running."""
+    rows = [(row, side) for row in frame.to_dict("records") for side in "ab"]
+    return loads_in_words({**row, "backend": row[side], "under_load": row[f"{side}_load"]} for row, side in rows)
 
 
 READ = (
@@ -108,7 +106,7 @@ def lay_out_verdicts(run: Run, frame: pd.DataFrame, columns: Columns) -> Documen
     if run.aa is not None:
         title = f"Each against itself, A/A run {run.aa.name}"
         document += [Heading(3, title), table(resolution.resolution_table(run.aa))]
-    return [*document, *loads_in_words(frame)]
+    return [*document, *loads_of(frame)]
 
 
 def _cell(row: Row) -> str:
