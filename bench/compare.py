@@ -26,13 +26,13 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from bench.analysis import comparison, frames
+from bench.analysis import frames, regressions
 from bench.grid import selection
 from bench.grid.sweep import WORKS
 from bench.journal.reader import Complain
 from bench.journal.writer import RESULTS
 from bench.measure import commits
-from bench.reporting import terminal, verdict_tables
+from bench.reporting import changes, terminal
 from bench.statistics.verdicts import MARGIN
 from relufit.errors import RelufitError
 
@@ -71,7 +71,7 @@ def _compare(options: argparse.Namespace, say: Complain) -> int:
         except KeyboardInterrupt:
             say("ended by the user: nothing was compared")
             return INTERRUPTED
-        return 0 if options.fail_on is None else exit_code(frame, limit, say, verdict_tables.MORE_QUIET)
+        return 0 if options.fail_on is None else exit_code(frame, limit, say, changes.MORE_QUIET)
     if options.aa:
         _measure_aa(options.results)
         terminal.show_resolution(options.results)
@@ -84,16 +84,16 @@ def _compare(options: argparse.Namespace, say: Complain) -> int:
     return 0 if options.fail_on is None else exit_code(frame, limit, say)
 
 
-def exit_code(frame: pd.DataFrame, limit: float, say: Complain, advice: str = verdict_tables.MEASURE_AGAIN) -> int:
+def exit_code(frame: pd.DataFrame, limit: float, say: Complain, advice: str = changes.MEASURE_AGAIN) -> int:
     """What `--fail-on` ends with, after a sentence on each case that fails or on what to do about the undecided."""
-    worse = verdict_tables.worse(frame, limit)
+    worse = changes.worse(frame, limit)
     for text in worse:
         say(text)
-    found = comparison.findings(frame, limit)
+    found = regressions.findings(frame, limit)
     if worse:
         return FAILED
     if (found == "inconclusive").any() or not (found == "within").any():
-        say(verdict_tables.undecided(found, advice))
+        say(changes.undecided(found, advice))
         return INCONCLUSIVE
     return 0
 

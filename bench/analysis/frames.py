@@ -3,8 +3,9 @@
 Backends that could not run stand in the frame with their reason.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ from bench.grid import sweep as sweeps
 from bench.grid.sweep import Sweep
 from bench.hardware import identity
 from bench.journal.reader import Complain, read_first_line, read_rows
+from bench.journal.schema import CASE_FIELDS
 from relufit.errors import RelufitError
 
 AA = "aa"  # the profile of a run of backends against themselves
 KINDS = ("headline", "solvers")  # profiles whose newest run stands beside that of the others
+
+Header = dict[str, Any]  # the first line of a journal
 
 
 @dataclass(frozen=True, eq=False)  # a run equals itself alone, so that `lru_cache` can keep what is computed of it
@@ -27,7 +31,7 @@ class Run:
     """One journal: its first line and a frame with one row for each case and backend."""
 
     path: Path
-    header: dict[str, Any]
+    header: Header
     cases: pd.DataFrame
     others: "tuple[Run, ...]" = ()  # of the same machine, setting, sources and versions: what else a case has taken
     baseline: str = ""  # the backend that ratios and verdicts are to, where somebody asked for one
@@ -107,10 +111,7 @@ class Run:
 
 
 def runs(
-    results: Path,
-    names: list[str] | None = None,
-    complain: Complain = lambda text: None,
-    baseline: str | None = None,
+    results: Path, names: list[str] | None = None, complain: Complain = lambda _: None, baseline: str | None = None
 ) -> list[Run]:
     """The runs of these names or files; without names, the newest of each machine and setting (`Run.slug`).
 
@@ -120,59 +121,50 @@ def runs(
     found = {name_of(path): path for path in sorted((results / "raw").glob("*/*.jsonl*"))}
     for name in names or []:
         if name not in found and not Path(name).is_file():
-            raise RelufitError(
-                f"there is no run {name!r} under {results / 'raw'}; there are {', '.join(found) or 'none'}"
-            )
-    chosen = [found.get(name, Path(name)) for name in names] if names else sorted(found.values(), key=lambda p: p.stem)
-    loaded = [run for run in (read(path, complain) for path in chosen) if not run.cases.empty]
-    loaded = [run for run in loaded if names or run.profile != AA]
-    if not loaded:
+            there = ", ".join(found) or "none"
+            raise RelufitError(f"there is no run {name!r} under {results / 'raw'}; there are {there}")
+    load, header = cache(partial(read, complain=complain)), cache(read_first_line)
+    named = [load(found.get(name, Path(name))) for name in dict.fromkeys(names or [])]
+    chosen = [run for run in named if not run.cases.empty] if names else _newest(found.values(), header, load)
+    if not chosen:
         raise RelufitError(
             f"there are no finished cases under {results / 'raw'}; run pytest bench --benchmark-only first"
         )
-    newest = {run.path if names else run.slug: run for run in loaded}
-    if baseline is not None and not any((run.cases.backend == baseline).any() for run in newest.values()):
-        known = dict.fromkeys(name for run in newest.values() for name in in_order(run))
+    if baseline is not None and not any((run.cases.backend == baseline).any() for run in chosen):
+        known = dict.fromkeys(name for run in chosen for name in in_order(run))
         raise RelufitError(f"--baseline {baseline!r} is in none of these runs; there are {', '.join(known)}")
-    places = {(run.path.parent, run.machine_slug) for run in newest.values()}
-    found_aa = {place: newest_aa(*place) for place in places}
-    others = _others([*newest.values()], {run.path: run for run in loaded})
-    complete = (
-        replace(
-            run,
-            others=own,
-            baseline=baseline or "",
-            aa=run.aa if run.profile == AA else found_aa[run.path.parent, run.machine_slug],
-        )
-        for run, own in zip(newest.values(), others, strict=True)
-    )
-    return sorted(complete, key=lambda run: (run.slug, run.name))
+    places = {(run.path.parent, run.machine_slug) for run in chosen}
+    aa = {place: newest_aa(*place) for place in places}
+    for place, run in enumerate(chosen):
+        own = None if run.profile == AA else aa[run.path.parent, run.machine_slug]
+        chosen[place] = replace(run, others=_others(run, header, load), baseline=baseline or "", aa=own)
+    return sorted(chosen, key=lambda run: (run.slug, run.name))
 
 
-def _others(chosen: list[Run], known: dict[Path, Run]) -> list[tuple[Run, ...]]:
-    """The other runs of the same machine, setting, sources and versions, of each of these runs; no crossovers.
+def _newest(paths: Iterable[Path], header: Callable[[Path], Header], load: Callable[[Path], Run]) -> list[Run]:
+    """The newest run with cases of each machine and setting. Of the others, first lines alone are read."""
+    found: dict[str, Run] = {}
+    for path in sorted(paths, key=lambda path: path.stem, reverse=True):
+        first = Run(path, header(path), pd.DataFrame())
+        if first.profile != AA and first.slug not in found and not (run := load(path)).cases.empty:
+            found[first.slug] = run
+    return list(found.values())
+
+
+def _others(run: Run, header: Callable[[Path], Header], load: Callable[[Path], Run]) -> tuple[Run, ...]:
+    """The other runs of the same machine, setting, sources and versions; no crossovers.
 
     A crossover is a question by itself, which is answered by blocks that alternate.
     """
-    headers: dict[Path, dict[str, Any]] = {}
-    for folder in {run.path.parent for run in chosen}:
-        for path in sorted(folder.glob("*.jsonl*")):
-            headers[path] = known[path].header if path in known else read_first_line(path)
-
-    def of(run: Run) -> tuple[Run, ...]:
-        if run.sweep is not None:
-            return ()
-        here = [path for path in headers if path.parent == run.path.parent and path != run.path]
-        ordinary = [path for path in here if not headers[path]["settings"]["crossover"]]
-        alike = [path for path in ordinary if _conditions(headers[path]) == _conditions(run.header)]
-        for path in alike:
-            known[path] = known.get(path) or read(path)
-        return tuple(known[path] for path in alike if not known[path].cases.empty)
-
-    return [of(run) for run in chosen]
+    if run.sweep is not None:
+        return ()
+    here = [path for path in sorted(run.path.parent.glob("*.jsonl*")) if path != run.path]
+    ordinary = [path for path in here if not header(path)["settings"]["crossover"]]
+    alike = [load(path) for path in ordinary if _conditions(header(path)) == _conditions(run.header)]
+    return tuple(other for other in alike if not other.cases.empty)
 
 
-def _conditions(header: dict[str, Any]) -> tuple[Any, ...]:
+def _conditions(header: Header) -> tuple[Any, ...]:
     """What two runs must share so that a case takes the same time in both."""
     machine, settings = header["machine"], header["settings"]
     hardware = identity.slug(machine, str(machine["cpu"]))
@@ -183,9 +175,21 @@ def _conditions(header: dict[str, Any]) -> tuple[Any, ...]:
 def newest_aa(folder: Path, machine_slug: str = "") -> Run | None:
     """The newest A/A run in a folder, of this machine where one is given, or None. It is its own A/A run."""
     paths = sorted(folder.glob("*.jsonl*"), key=lambda path: path.stem, reverse=True)
-    found = (run for run in map(read, paths) if run.profile == AA and not run.cases.empty)
-    newest = next((run for run in found if machine_slug in ("", run.machine_slug)), None)
+    found = (read(path) for path in paths if read_first_line(path)["settings"]["profile"] == AA)
+    newest = next((run for run in found if not run.cases.empty and machine_slug in ("", run.machine_slug)), None)
     return None if newest is None else replace(newest, aa=newest)
+
+
+def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
+    """The backend and the case of a row, which no other row of its run has."""
+    return (row["backend"], *(row[name] for name in CASE_FIELDS))
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as `frame.to_dict("records")` gives them, which takes many times as long for the 70 columns of a run."""
+    names = frame.columns.tolist()
+    columns = [frame[name].to_numpy(object).tolist() for name in names]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def name_of(path: Path) -> str:
@@ -202,6 +206,7 @@ def read(path: Path, complain: Complain = lambda text: None) -> Run:
     return Run(path, header, pd.DataFrame([warnings.judged(header, row) for row in rows]))
 
 
+@lru_cache
 def in_order(run: Run) -> list[str]:
     """Every backend of the run: first those that could run, in the order of the journal's first line."""
     names = dict.fromkeys([*run.header["backends"], *run.cases.backend])
@@ -222,6 +227,7 @@ def absence(run: Run, backend: str) -> str | None:
     return str(reason) if reason else None
 
 
+@lru_cache
 def focus(run: Run) -> tuple[int, str]:
     """The width and dtype that the main table and the figures show: 512 and float32, or the most frequent ones."""
     counts = run.cases.groupby(["hidden", "dtype"]).size()

@@ -4,20 +4,16 @@ The interval of one run says nothing of what changes from run to run, which is o
 what is claimed.
 """
 
-from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from bench.analysis import warnings
-from bench.analysis.frames import Run
-from bench.grid.workloads import named
-from bench.journal.schema import CASE_FIELDS
+from bench.analysis.frames import Run, key_of
+from bench.analysis.verdicts import Key, Row, pass_seconds, round_seconds, rows_of
 from bench.journal.status import Status
 from bench.statistics.intervals import reach
 
-Row = dict[str, Any]
 NAN = float("nan")
 
 
@@ -34,49 +30,29 @@ def spread(run: Run, row: Row) -> Spread:
 
     They do where two of their intervals do not meet. Other runs' times that were measured under load do not count.
     """
-    others = [found for other in run.others if (found := _times(other).get(_key(row))) is not None]
-    measured = [_step_seconds(row), *others] if others else _passes(row)
-    if row["status"] != Status.OK or len(measured) < 2:
+    others = [found for other in run.others if (found := _reaches(other).get(key_of(row))) is not None]
+    count, what = (1 + len(others), "runs") if others else (len(row["passes"]), "passes")
+    if row["status"] != Status.OK or count < 2:
         return Spread()
-    medians, lows, highs = zip(*(reach(seconds) for seconds in measured), strict=True)
-    disagree = max(lows) > min(highs)
-    words = f"{len(measured)} {'runs' if others else 'passes'}"
-    return Spread(min(medians), max(medians), words if disagree else "")
+    measured = [reach(round_seconds(row)), *others] if others else [*map(reach, pass_seconds(row).values())]
+    medians, lows, highs = zip(*measured, strict=True)
+    return Spread(min(medians), max(medians), f"{count} {what}" if max(lows) > min(highs) else "")
 
 
 def ratios(run: Run, a: Row, b: Row) -> list[float]:
     """How many times faster A was in each other run; a run that lacks one of the two cases takes its time from here."""
     found = []
-    for times in map(_times, run.others):
-        there = [times.get(_key(row)) for row in (a, b)]
-        if any(seconds is not None for seconds in there):
-            of_a, of_b = (np.median(_step_seconds(row) if seconds is None else seconds)
-                          for row, seconds in zip((a, b), there, strict=True))  # fmt: skip
+    for times in map(_reaches, run.others):
+        there = [times.get(key_of(row)) for row in (a, b)]
+        if any(there):
+            of_a, of_b = (np.median(round_seconds(row)) if interval is None else interval[0]
+                          for row, interval in zip((a, b), there, strict=True))  # fmt: skip
             found.append(float(of_b / of_a))
     return found
 
 
 @lru_cache
-def _times(run: Run) -> dict[tuple[Any, ...], list[float]]:
-    """The seconds of a step of each timed case of a run that was not measured under load."""
-    cases: Iterable[Row] = run.cases[run.cases.work.isin(named(timed=True))].to_dict("records")
-    timed = [row for row in cases if row["status"] == Status.OK and not warnings.under_load(run.header, row)]
-    return {_key(row): _step_seconds(row) for row in timed}
-
-
-def _key(row: Row) -> tuple[Any, ...]:
-    return (row["backend"], *(row[name] for name in CASE_FIELDS))
-
-
-def _passes(row: Row) -> list[list[float]]:
-    """The seconds of a step in each pass."""
-    return [_steps(row, seconds) for seconds in (row["passes"] or {0: row["seconds"]}).values() if seconds]
-
-
-def _step_seconds(row: Row) -> list[float]:
-    return _steps(row, row["seconds"])
-
-
-def _steps(row: Row, seconds: list[float]) -> list[float]:
-    steps = 1 if np.isnan(row["steps"]) else row["steps"]
-    return [second / steps for second in seconds]
+def _reaches(run: Run) -> dict[Key, tuple[float, float, float]]:
+    """Median and interval of the seconds of a step of each timed case of a run that was not measured under load."""
+    rows = rows_of(run).items()
+    return {key: reach(round_seconds(row)) for key, row in rows if row["status"] == Status.OK and not row["load"]}

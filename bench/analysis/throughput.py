@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import roofline, warnings
-from bench.analysis.frames import Run, in_order, worst_share
+from bench.analysis.frames import Run, in_order, records, worst_share
 from bench.analysis.spread import spread
 from bench.grid.case import Case
 from bench.grid.cost import is_hinge
@@ -85,7 +85,7 @@ def _beside(frame: pd.DataFrame, names: pd.Series) -> pd.DataFrame:
 
 def _timed(run: Run, works: list[str]) -> pd.DataFrame:
     """A row of times for each case of these kinds of work."""
-    cases = run.cases[run.cases.work.isin(works)].to_dict("records")
+    cases = records(run.cases[run.cases.work.isin(works)])
     return pd.DataFrame([_timed_row(run, case) for case in cases])
 
 
@@ -114,8 +114,8 @@ def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
         "gradient_error": case["agreement"].get("gradient", {}).get("error", np.nan) if timed else np.nan,
         "rounds": len(case["seconds"]) if timed else 0,
         "calls_per_round": case["iterations"],
-        "unsound": warnings.in_words(warnings.notes(run.header, case)),
-        "under_load": warnings.details(warnings.under_load(run.header, case)),
+        "unsound": warnings.in_words(warnings.notes(run.header, case), case["work"]),
+        "under_load": warnings.under_load(run.header, case),
     }
 
 
@@ -132,7 +132,6 @@ def _backward(frame: pd.DataFrame) -> pd.DataFrame:
     gradient, forward = gradient.loc[both], forward.loc[both]
     rows = gradient.assign(
         work="backward",
-        **_differences(gradient, forward),
         rounds=0,
         between="",
         **dict.fromkeys(NOT_SUBTRACTED, np.nan),
@@ -140,21 +139,17 @@ def _backward(frame: pd.DataFrame) -> pd.DataFrame:
         unsound=(gradient.unsound + warnings.SEPARATOR + forward.unsound).str.strip(warnings.SEPARATOR),
         under_load=(gradient.under_load + warnings.SEPARATOR + forward.under_load).str.strip(warnings.SEPARATOR),
     )
+    rows[["median_us", "low_us", "high_us"]] = _differences(gradient.seconds, forward.seconds) * 1e6
+    rows["device_us"] = _differences(gradient.device_seconds, forward.device_seconds)[:, 0] * 1e6
     lost = (rows.status == Status.OK) & rows.median_us.isna()
     rows["reason"] = rows.reason.mask(lost, "below noise: by their intervals, gradient is no slower than forward")
     rows["samples_per_second"] = rows.index.get_level_values("batch") / rows.median_us * 1e6
     return rows.reset_index()[frame.columns]
 
 
-def _differences(gradient: pd.DataFrame, forward: pd.DataFrame) -> dict[str, Any]:
-    """Median, ends of the interval and device's microseconds of gradient minus forward; nan where it holds 0."""
-    places = range(len(gradient))
-    times, on_device = (
-        np.reshape([_difference(gradient[name].iloc[place], forward[name].iloc[place]) for place in places], (-1, 3))
-        for name in ("seconds", "device_seconds")
-    )
-    both = {"median_us": times[:, 0], "low_us": times[:, 1], "high_us": times[:, 2], "device_us": on_device[:, 0]}
-    return {name: seconds * 1e6 for name, seconds in both.items()}
+def _differences(seconds: pd.Series, others: pd.Series) -> np.ndarray:
+    """The difference of the medians of each pair of rows, and the ends of its interval, (rows, 3)."""
+    return np.reshape([_difference(*pair) for pair in zip(seconds, others, strict=True)], (-1, 3))
 
 
 def _difference(seconds: list[float], others: list[float]) -> tuple[float, float, float]:

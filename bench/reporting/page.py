@@ -10,11 +10,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.analysis import comparison
+from bench.analysis import regressions
 from bench.analysis.frames import Run, runs
 from bench.analysis.learning import is_of_solvers
 from bench.journal.reader import Complain
-from bench.reporting import document, figures, learning_tables, terminal, throughput_tables, verdict_tables
+from bench.reporting import (
+    changes,
+    crossovers,
+    document,
+    figures,
+    learning_tables,
+    terminal,
+    throughput_tables,
+    verdict_tables,
+)
 from bench.reporting.document import NO_CASES, Document, Element, Format, Heading, Table, Words, markdown, write_text
 from bench.reporting.provenance import marks, provenance
 from relufit.errors import RelufitError
@@ -25,14 +34,14 @@ TABLES = {
         throughput_tables.THROUGHPUT, throughput_tables.HEADLINE_TABLE, throughput_tables.SCALING,
         throughput_tables.ENSEMBLES, learning_tables.CONVERGENCE, learning_tables.AGREEMENT,
         learning_tables.TRAJECTORY, throughput_tables.MEMORY, learning_tables.SOLVERS_TABLE,
-        throughput_tables.BACKENDS, verdict_tables.VERDICTS, throughput_tables.SUMMARY_TABLE, verdict_tables.CROSSOVER,
+        throughput_tables.BACKENDS, verdict_tables.VERDICTS, throughput_tables.SUMMARY_TABLE, crossovers.CROSSOVER,
     )
 }  # fmt: skip
 PAGE_TITLE: tuple[Element, ...] = (
     Heading(1, "Results"),
     Words(
         "Made by `python -m bench.report` from [raw](raw). Times are medians with a 95 % interval of the median: "
-        "± half its\nwidth, or both ends where that is above 10 %. "
+        "± half its\nwidth, or both ends where that is above 10 %, or the range of several runs where they disagree.\n"
         "[What is inside the clock](../bench/README.md#what-is-inside-the-clock)."
     ),
 )
@@ -44,14 +53,14 @@ def report(
     formats: Sequence[str],
     against: str | None,
     baseline: str | None,
-    complain: Complain,
+    say: Complain,
 ) -> list[Run]:
     """Write tables, figures and page under `results`, and print the main table of each run; returns the runs."""
     chosen_formats = document.chosen(formats)
     # In pyarrow's storage, the default where it is installed, the texts of many small frames take twice the time.
     with pd.option_context("mode.string_storage", "python"):
-        chosen = runs(results, names, complain, baseline)
-        older = runs(results, [against], complain)[0] if against is not None else None
+        chosen = runs(results, names, say, baseline)
+        older = runs(results, [against], say)[0] if against is not None else None
         try:
             write(results, chosen, chosen_formats)
             if older is not None:
@@ -67,16 +76,18 @@ def write(results: Path, chosen: list[Run], formats: list[Format]) -> None:
     """Write every file of the report."""
     for folder in ("tables", "figures"):
         (results / folder).mkdir(parents=True, exist_ok=True)
+    sections = {}
     for name, table in TABLES.items():
-        concerned = [run for run in chosen if table.applies(run)]
-        sections = [section(run, name, table.document(run)) for run in concerned]
-        _write_table(results, name, name.capitalize(), [table.long(run) for run in concerned], sections, formats)
+        sections[name] = {run: section(run, name, table.document(run)) for run in chosen if table.applies(run)}
+        frames = [table.long(run) for run in sections[name]]
+        _write_table(results, name, name.capitalize(), frames, [*sections[name].values()], formats)
     slugs = [run.slug for run in chosen]
     page = [*PAGE_TITLE]
     for run in chosen:
         label = run.slug if slugs.count(run.slug) == 1 else f"{run.slug}-{run.name}"
         label = re.sub(r"[^\w.+-]+", "-", label)  # folders are named by others: it stands in links
-        page += page_section(run, figures.draw_all(run, results / "figures", label))
+        main = sections[main_table(run)][run]
+        page += page_section(run, main, figures.draw_all(run, results / "figures", label))
     write_text(results / "README.md", markdown(page))
 
 
@@ -87,13 +98,11 @@ def write_against(results: Path, chosen: list[Run], older: Run, formats: list[Fo
         raise RelufitError(f"--against {older.name}: that is the run itself; name a newer one with --run")
     frames, sections = [], []
     for run in newer:
-        changes = comparison.two_runs(run, older)
-        frame = verdict_tables.with_reasons(changes.verdicts)
-        found = verdict_tables.table(frame) if len(frame) else NO_CASES
-        loads = verdict_tables.loads_in_words(frame)
-        sections.append(
-            section(run, "verdicts", [*verdict_tables.changes_in_words(run, older, changes), found, *loads])
-        )
+        found = regressions.two_runs(run, older)
+        frame = verdict_tables.with_reasons(found.verdicts)
+        table = verdict_tables.table(frame) if len(frame) else NO_CASES
+        loads = verdict_tables.loads_of(frame)
+        sections.append(section(run, "verdicts", [*changes.changes_in_words(run, older, found), table, *loads]))
         frames.append(frame[verdict_tables.COMPARED.split()].assign(run=run.name, against=older.name))
     _write_table(results, "against", f"Against {older.name}", frames, sections, formats)
 
@@ -137,9 +146,8 @@ def main_table(run: Run) -> str:
     return "solvers" if is_of_solvers(run) else "headline" if run.profile == "headline" else "summary"
 
 
-def page_section(run: Run, drawn: list[Path]) -> Document:
-    """One run's part of results/README.md."""
-    name = main_table(run)
+def page_section(run: Run, main: Document, drawn: list[Path]) -> Document:
+    """One run's part of results/README.md: its main table, links to the others, and its figures."""
     links = ", ".join(f"[{table}](tables/{table}.md)" for table in tables_of(run))
     pictures = [Words(f"![{path.stem}](figures/{path.name})") for path in drawn]
-    return [*section(run, name, TABLES[name].document(run)), Words(f"All tables: {links}."), *pictures]
+    return [*main, Words(f"All tables: {links}."), *pictures]

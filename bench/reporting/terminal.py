@@ -10,12 +10,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.analysis import comparison
-from bench.analysis.frames import Run, absence, in_order, name_of, newest_aa, runs
+from bench.analysis import commits, comparison, regressions, resolution
+from bench.analysis.frames import Run, absence, in_order, name_of, newest_aa, records, runs
 from bench.analysis.learning import is_of_solvers, solvers
 from bench.journal import plan
 from bench.journal.reader import Complain
-from bench.reporting import learning_tables, throughput_tables, verdict_tables
+from bench.reporting import changes, crossovers, learning_tables, throughput_tables, verdict_tables
+from bench.reporting.notes import loads_in_words
 from bench.reporting.number_format import NO_BREAK
 from bench.reporting.tables import flat
 from relufit.errors import RelufitError
@@ -41,16 +42,17 @@ def show(run: Run) -> None:
     """Print the main table, and why the other backends are not in it; of a crossover its sizes and its sentence."""
     notes = [*map(str, throughput_tables.not_here(run))]
     if run.sweep is not None:
-        loads = verdict_tables.loads_in_words(comparison.crossover(run))
-        title, notes = run.sweep.title, [verdict_tables.crossover_in_words(run), *loads]
-        frame = verdict_tables.crossover_table(run).frame.drop(columns="why not more")
+        loads = verdict_tables.loads_of(comparison.crossover(run))
+        title, notes = run.sweep.title, [crossovers.crossover_in_words(run), *loads]
+        frame = crossovers.crossover_table(run).frame.drop(columns="why not more")
     elif is_of_solvers(run):
         title, frame = "solvers", flat(solvers(run), learning_tables.SHORT).frame
+        notes = [*loads_in_words(records(solvers(run))), *notes]
     else:
         title, frame = throughput_tables.focus_in_words(run), throughput_tables.summary(run)
         notes = [*map(str, throughput_tables.legend_of_summary(run)), *notes]
     note = (
-        f"run {run.name}; ± and brackets: 95 % interval of the median; "
+        f"run {run.name}; ± and brackets: 95 % interval of the median, or what several runs gave; "
         f"load average {run.cases.load_average.median():.2g}; every case is in tables/"
     )
     ended_early = filter(None, [plan.in_words(run.header)])
@@ -65,38 +67,35 @@ def show_comparison(
     baseline: str | None,
     limit: float,
     control: Sequence[str],
-    complain: Complain,
+    say: Complain,
 ) -> pd.DataFrame:
     """Print the verdicts on two backends of a run, or on two runs, and how many are within the limit; returns them."""
     if _are_runs(results, a, b):
-        new, old = (runs(results, [word], complain, baseline)[0] for word in (a, b))
-        changes = comparison.two_runs(new, old, control)
-        frame, notes = changes.verdicts, verdict_tables.changes_in_words(new, old, changes)
+        new, old = (runs(results, [word], say, baseline)[0] for word in (a, b))
+        changed = regressions.two_runs(new, old, control)
+        frame, notes = changed.verdicts, changes.changes_in_words(new, old, changed)
         title = f"{new.name} against {old.name}"
     elif control:
         raise RelufitError("--control is for two runs; two backends of one run need none")
     else:
-        found = runs(results, [name] if name else None, complain)
+        found = runs(results, [name] if name else None, say)
         # A crossover is the newest run of its two backends only, and the names of solvers are not those of backends.
         usual = [run for run in found if run.sweep is None and run.kind != "solvers"]
         run = max(usual or found, key=lambda run: run.name)
         _demand_backends(run, a, b)
         frame, notes = comparison.two_backends(run, a, b), [verdict_tables.resolution_in_words(run)]
         title = f"{a} against {b}, run {run.name}: {run.machine}, {run.setting}"
-    print_table(
-        verdict_tables.table(frame).frame,
-        title,
-        [*verdict_tables.loads_in_words(frame), *notes, verdict_tables.count_findings(frame, limit)],
-    )
+    notes = [*verdict_tables.loads_of(frame), *notes, changes.count_findings(frame, limit)]
+    print_table(verdict_tables.table(frame).frame, title, notes)
     return frame
 
 
 def show_commits(new: Run, old: Run, names: list[str], limit: float, title: str) -> pd.DataFrame:
     """Print the verdicts on a newer commit against an older one, for these backends; returns them."""
-    frame, control = comparison.two_commits(new, old, names)
+    frame, control = commits.two_commits(new, old, names)
     titles = {"A": "NEW", "B": "OLD", "A is times faster": "NEW is times faster"}
     table = verdict_tables.table(frame).frame.rename(columns=titles)
-    notes = [*verdict_tables.control_in_words(new, old, control), verdict_tables.count_findings(frame, limit)]
+    notes = [*changes.control_in_words(new, old, control), changes.count_findings(frame, limit)]
     print_table(table, f"{title}: {new.machine}, {new.setting}", notes)
     return frame
 
@@ -104,7 +103,7 @@ def show_commits(new: Run, old: Run, names: list[str], limit: float, title: str)
 def show_resolution(results: Path) -> None:
     """Print what the newest A/A run can tell apart."""
     aa = max(filter(None, map(newest_aa, (results / "raw").iterdir())), key=lambda run: run.name)
-    table = verdict_tables.table(comparison.resolution_table(aa))
+    table = verdict_tables.table(resolution.resolution_table(aa))
     print_table(table.frame, f"A/A: {aa.machine}, {aa.setting}", [verdict_tables.resolution_in_words(aa)])
 
 

@@ -11,9 +11,10 @@ import pytest
 from journals import HEADER, MACHINE, line, write, write_aa
 
 from bench import compare, report
-from bench.analysis import comparison
+from bench.analysis import comparison, regressions, resolution
 from bench.analysis.frames import Run, newest_aa, read, runs
 from bench.reporting import verdict_tables
+from bench.reporting.changes import changes_in_words
 from bench.reporting.document import markdown
 
 PACKAGES = {"numpy": "2.4.6"}
@@ -54,8 +55,8 @@ def reasons(frame: pd.DataFrame) -> list[str]:
 def changes(results: Path) -> tuple[pd.DataFrame, list[str]]:
     """The verdicts on the run `new` against `old`, and what is said of all cases."""
     new, old = (runs(results, [name])[0] for name in ("new", "old"))
-    found = comparison.two_runs(new, old)
-    return found.verdicts, verdict_tables.changes_in_words(new, old, found)
+    found = regressions.two_runs(new, old)
+    return found.verdicts, changes_in_words(new, old, found)
 
 
 def test_two_backends_of_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,7 +111,7 @@ def test_two_runs_and_fail_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     times = {"numpy": 1e-3, "numba": 1e-4, "jax-cpu": 2e-3, "torch-cpu": 3e-3}
     journal(tmp_path, "old", times)
     journal(tmp_path, "new", {**times, "numba": 1.4e-4})
-    frame = comparison.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old"))).verdicts
+    frame = regressions.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old"))).verdicts
     words = frame.set_index("a").verdict
     assert set(words["numba"]) == {"SLOWER"}
     assert "SLOWER" not in set(words.drop("numba"))
@@ -129,7 +130,7 @@ def test_between_runs_nothing_is_claimed_that_the_machine_does_not_resolve(tmp_p
     journal(tmp_path, "old", times)
     journal(tmp_path, "new", {**times, "numba": 1.4e-4})
     name = write_aa(tmp_path / "raw" / "m", apart=1.5)
-    frame = comparison.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old"))).verdicts
+    frame = regressions.two_runs(*(runs(tmp_path, [name])[0] for name in ("new", "old"))).verdicts
     numba = frame.set_index("a").loc["numba"]
     assert set(numba.verdict) == {"UNSURE"}
     assert all(f"that the A/A run {name} resolves" in reason for reason in reasons(numba))
@@ -307,6 +308,20 @@ def test_machines_without_a_shared_baseline_are_inconclusive(
     assert "0 within 5 %" in out
 
 
+def test_two_machines_that_share_only_the_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table is empty, and a line under it says why and what to measure; a backend refused there changes nothing."""
+    journal(tmp_path, "new", {"torch-cpu": 3e-3, "numba": 1e-4})
+    path = journal(tmp_path, "old", {"torch-cpu": 1e-3}, folder="another")
+    refused = json.dumps(line("numba", status="SKIPPED", reason="too old", seconds=None))
+    for lines in ("", f"{refused}\n"):
+        path.write_text(path.read_text() + lines)
+        code, out, errors = fail_on(tmp_path, capsys=capsys)
+        assert code == 3
+        assert "only the baseline torch-cpu was measured in both runs; measure what is to be compared with it" in out
+        assert "--passes 12 --backend torch-cpu,numba" in out
+        assert "no case has a time on both sides: the lines under the table say why" in errors
+
+
 def test_settings_that_differ_are_said(tmp_path: Path) -> None:
     """Versions, threads and Python are named where two runs differ in them."""
     machine = {**MACHINE, "packages": PACKAGES, "python": "CPython 3.11.7"}
@@ -327,7 +342,7 @@ def test_machines_are_compared_by_ratios(tmp_path: Path, capsys: pytest.CaptureF
     times = {"torch-cpu": 3e-3, "numpy": 1e-3, "numba": 1e-4, "jax-cpu": 2e-3}
     journal(tmp_path, "here", times, folder="m")
     journal(tmp_path, "there", {name: seconds / 3 for name, seconds in times.items()}, folder="another")
-    frame = comparison.two_runs(*(runs(tmp_path, [name])[0] for name in ("here", "there"))).verdicts
+    frame = regressions.two_runs(*(runs(tmp_path, [name])[0] for name in ("here", "there"))).verdicts
     ratios = frame[frame.a != "torch-cpu"].times_faster
     assert ratios.between(0.95, 1.05).all()
     assert "torch-cpu" not in set(frame.a)
@@ -343,7 +358,7 @@ def test_an_a_a_run_says_what_can_be_told_apart(tmp_path: Path) -> None:
     (run,) = runs(tmp_path)
     assert run.name == "r"
     assert run.aa is not None
-    least, because = comparison.resolution(run, line())
+    least, because = resolution.resolution(run, line())
     assert 0.1 < least < 2
     assert because == "that the A/A run aa resolves"
     frame = comparison.two_backends(run, "numba", "numpy")
@@ -352,7 +367,7 @@ def test_an_a_a_run_says_what_can_be_told_apart(tmp_path: Path) -> None:
     text = markdown(verdict_tables.VERDICTS.document(run))
     assert "A/A run aa: a difference below" in text or text == "No cases."
     assert newest_aa(tmp_path / "raw" / "nowhere") is None
-    assert len(comparison.resolution_table(runs(tmp_path, ["aa"])[0])) == 1
+    assert len(resolution.resolution_table(runs(tmp_path, ["aa"])[0])) == 1
 
 
 def test_each_case_has_the_limit_that_the_a_a_run_gave_it(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from bench.hardware import cpu_peaks, interference
 from bench.measure import sampling, timing
 from bench.measure.backends import load, unavailable
 from bench.recipes import RECIPES
-from bench.reporting.verdict_tables import crossover_in_words
+from bench.reporting.crossovers import crossover_in_words
 from relufit import Params, State
 from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend

@@ -16,12 +16,12 @@ from bench_runs import ROOT, lines
 from journals import line, make, write
 
 from bench import report
-from bench.analysis import comparison
+from bench.analysis import regressions
 from bench.analysis.frames import read
 from bench.grid.workloads import WORKLOADS, Shown, Workload
 from bench.journal import resume, schema
 from bench.journal.status import Status, status_of, statuses
-from bench.reporting import verdict_tables
+from bench.reporting import changes
 
 ROW = Workload("doubling", "Doubling of a column", "us", "x + x on the device", columns=(Shown(40),))
 PLUGIN = f"""
@@ -102,7 +102,7 @@ def test_a_planted_status_fails_is_shown_and_is_tried_again(
     for table in ("throughput.md", "throughput.csv"):
         assert "MELTED" in (tmp_path / "tables" / table).read_text()
     new, old = read(path), make(tmp_path / "old", line(), line("torch-cpu"))
-    assert any("110 degrees" in text for text in verdict_tables.worse(comparison.two_runs(new, old)[0], 0.05))
+    assert any("110 degrees" in text for text in changes.worse(regressions.two_runs(new, old)[0], 0.05))
 
 
 def test_a_planted_field_is_read_checked_and_a_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

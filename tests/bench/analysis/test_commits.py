@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from journals import line, write
 
-from bench.analysis import comparison
+from bench.analysis import commits, regressions
 from bench.analysis.frames import Run, read
-from bench.reporting import verdict_tables
+from bench.reporting import changes, verdict_tables
 
 
 def commits_of(tmp_path: Path, times: dict[str, tuple[float, float]], drift: float = 1.0) -> list[Run]:
@@ -40,16 +40,16 @@ def test_two_commits(tmp_path: Path, at_new: float, recipe: float, word: str, ti
     """Paired passes cancel a drift, and the recipes take out what has changed for unchanged code."""
     seconds = {"numpy": (at_new, 1e-3), "textbook-numpy": (2e-3 * recipe, 2e-3)}
     new, old = commits_of(tmp_path, seconds, drift=2.0)
-    frame, control = comparison.two_commits(new, old, ["numpy"])
+    frame, control = commits.two_commits(new, old, ["numpy"])
     assert list(frame.verdict) == [word]
-    assert list(comparison.findings(frame, 0.05)) == [finding]
+    assert list(regressions.findings(frame, 0.05)) == [finding]
     assert frame.times_faster[0] == pytest.approx(times, abs=0.02)
     assert control.ratio == pytest.approx(1 / recipe, abs=0.02)
 
 
 def test_two_commits_without_a_steady_control(tmp_path: Path) -> None:
     """Without a recipe only what is beyond a machine's drift is claimed; beside a noisy one, what exceeds its noise."""
-    frame, control = comparison.two_commits(*commits_of(tmp_path, {"numpy": (1.3e-3, 1e-3)}), ["numpy"])
+    frame, control = commits.two_commits(*commits_of(tmp_path, {"numpy": (1.3e-3, 1e-3)}), ["numpy"])
     assert np.isnan(control.ratio)
     assert "no unchanged recipe" in verdict_tables.with_reasons(frame).reason[0]
     new, old = commits_of(tmp_path, {"numpy": (1.1e-3, 1e-3), "textbook-numpy": (2e-3, 2e-3)})
@@ -57,7 +57,7 @@ def test_two_commits_without_a_steady_control(tmp_path: Path) -> None:
         if row["backend"] == "textbook-numpy":
             for number, block in row["passes"].items():
                 block[:] = [second * (1.5 if number % 3 else 0.7) for second in block]
-    frame, _ = comparison.two_commits(new, old, ["numpy"])
+    frame, _ = commits.two_commits(new, old, ["numpy"])
     assert "by which unchanged recipes differ" in verdict_tables.with_reasons(frame).reason[0]
 
 
@@ -67,6 +67,6 @@ def test_a_case_that_fails_at_the_newer_commit(tmp_path: Path) -> None:
     failed = {**line(status="DISAGREES", reason="w1 is off"), "seconds": None}
     write(tmp_path / "new.jsonl", failed, line("textbook-numpy"))
     new, old = (read(tmp_path / f"{word}.jsonl") for word in ("new", "old"))
-    frame, _ = comparison.two_commits(new, old, ["numpy"])
+    frame, _ = commits.two_commits(new, old, ["numpy"])
     assert list(frame.failed) == [True]
-    assert verdict_tables.worse(frame, 0.05) == ["numpy, gradient N = 800: numpy is DISAGREES: w1 is off"]
+    assert changes.worse(frame, 0.05) == ["numpy, gradient N = 800: numpy is DISAGREES: w1 is off"]
