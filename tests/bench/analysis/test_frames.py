@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from journals import BAD_LINES, HEADER, followed, line, write
 
 from bench import report
-from bench.analysis import comparison, frames, warnings
+from bench.analysis import frames, regressions, warnings
 from bench.analysis.frames import read, runs
 from bench.journal.writer import Journal
 from bench.reporting import provenance
@@ -175,7 +175,7 @@ def test_two_processors_of_one_name_are_not_mixed(tmp_path: Path) -> None:
     assert found["2027"].aa is None
     assert [run.name for run in found["2026"].others] == ["2025"]
     assert not found["2027"].others
-    assert comparison.two_runs(found["2027"], found["2026"]).away
+    assert regressions.two_runs(found["2027"], found["2026"]).away
 
 
 def test_variables_that_choose_kernels_are_a_setting(tmp_path: Path) -> None:
