@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.frames import Run, worst_share
+from bench.analysis.frames import Run, records, worst_share
 from bench.analysis.learning import at_first, curves
 
 PARTED = 1e-3  # distance from float64's weights, relative to the distance trained, above which a run has parted
@@ -14,7 +14,7 @@ PARTED = 1e-3  # distance from float64's weights, relative to the distance train
 def agreement(run: Run) -> pd.DataFrame:
     """Error and computed bound of each quantity, where the error is the largest share of the bound."""
     rows = []
-    for case in run.cases[run.cases.work == "agreement"].to_dict("records"):
+    for case in records(run.cases[run.cases.work == "agreement"]):
         checks = case["agreement"] or {None: dict.fromkeys(("error", "bound", "share"), np.nan)}
         rows += [{**case, "quantity": quantity, **check} for quantity, check in checks.items()]
     return pd.DataFrame(rows)
@@ -22,7 +22,7 @@ def agreement(run: Run) -> pd.DataFrame:
 
 def trajectory(run: Run) -> pd.DataFrame:
     """Single steps as a share of their bound; of the free run, when signs first differ and when it has parted."""
-    return pd.DataFrame([_followed(case) for case in run.cases[run.cases.work == "trajectory"].to_dict("records")])
+    return pd.DataFrame([_followed(case) for case in records(run.cases[run.cases.work == "trajectory"])])
 
 
 def _followed(case: dict[str, Any]) -> dict[str, Any]:

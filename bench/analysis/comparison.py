@@ -11,6 +11,7 @@ from bench.analysis.frames import Run, in_order, matching
 from bench.analysis.resolution import resolution
 from bench.analysis.throughput import baselines
 from bench.analysis.verdicts import Found, Row, load_in_words, paired, round_seconds, rows_of, table_of
+from bench.grid.workloads import workload
 from bench.journal.status import Status
 from bench.statistics.bisection import Crossing, Measured, find_crossings
 from bench.statistics.intervals import Comparison, compare_groups, compare_pairs
@@ -52,7 +53,8 @@ def _in_one_run(run: Run, a: Row, b: Row) -> Pair | None:
     found = compare_groups(round_seconds(a), round_seconds(b), MARGIN)
     by_pass = [other / block for block, other in zip(blocks, others, strict=True)]
     found = _widened(found, [*by_pass, *spread.ratios(run, a, b)])
-    return Pair(found, DRIFT, f"by which a machine may drift within a pass: --passes {USUAL_PASSES}", load)
+    more = f": --passes {USUAL_PASSES}" if workload(a["work"]).repeated else ""
+    return Pair(found, DRIFT, f"by which a machine may drift within a pass{more}", load)
 
 
 def _widened(found: Comparison, ratios: list[float]) -> Comparison:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import warnings
-from bench.analysis.frames import Run
+from bench.analysis.frames import Run, records
 from bench.grid.case import ALONE
 from bench.journal.status import statuses
 
@@ -23,7 +23,7 @@ EXACT = 1e-20  # mean squared error below which a spline is off by rounding only
 @lru_cache
 def convergence(run: Run) -> pd.DataFrame:
     """Seconds of training until the test error is first seen below each threshold, and where each run ended."""
-    cases = run.cases[run.cases.work == "convergence"].to_dict("records")
+    cases = records(run.cases[run.cases.work == "convergence"])
     return pd.DataFrame([_trained(run, case) for case in cases])
 
 
@@ -36,14 +36,14 @@ def _trained(run: Run, case: dict[str, Any]) -> dict[str, Any]:
         "lowest_test_mse": np.fmin.reduce(errors),
         "train_seconds": seconds[-1],
         "steps": step[-1],
-        "unsound": warnings.in_words(warnings.notes(run.header, {**case, "seconds": []})),
+        "unsound": warnings.in_words(warnings.notes(run.header, {**case, "seconds": []}), case["work"]),
     }
 
 
 @lru_cache
 def solvers(run: Run) -> pd.DataFrame:
     """How close each solver came, and how soon: a row for each function, width, solver and backend."""
-    cases = run.cases[run.cases.work == "solving"].to_dict("records")
+    cases = records(run.cases[run.cases.work == "solving"])
     if not cases:
         return pd.DataFrame()
     frame = pd.DataFrame([_solved(run, case) for case in cases])
@@ -69,7 +69,7 @@ def _solved(run: Run, case: dict[str, Any]) -> dict[str, Any]:
         "max_error": largest[-1],
         "train_seconds": seconds[-1],
         "steps": step[-1],
-        "unsound": warnings.in_words(warnings.notes(run.header, case)),
+        "unsound": warnings.in_words(warnings.notes(run.header, case), case["work"]),
         "under_load": warnings.under_load(run.header, case),
     }
 

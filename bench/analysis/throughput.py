@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import roofline, warnings
-from bench.analysis.frames import Run, in_order, worst_share
+from bench.analysis.frames import Run, in_order, records, worst_share
 from bench.analysis.spread import spread
 from bench.grid.case import Case
 from bench.grid.cost import is_hinge
@@ -85,7 +85,7 @@ def _beside(frame: pd.DataFrame, names: pd.Series) -> pd.DataFrame:
 
 def _timed(run: Run, works: list[str]) -> pd.DataFrame:
     """A row of times for each case of these kinds of work."""
-    cases = run.cases[run.cases.work.isin(works)].to_dict("records")
+    cases = records(run.cases[run.cases.work.isin(works)])
     return pd.DataFrame([_timed_row(run, case) for case in cases])
 
 
@@ -114,7 +114,7 @@ def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
         "gradient_error": case["agreement"].get("gradient", {}).get("error", np.nan) if timed else np.nan,
         "rounds": len(case["seconds"]) if timed else 0,
         "calls_per_round": case["iterations"],
-        "unsound": warnings.in_words(warnings.notes(run.header, case)),
+        "unsound": warnings.in_words(warnings.notes(run.header, case), case["work"]),
         "under_load": warnings.under_load(run.header, case),
     }
 

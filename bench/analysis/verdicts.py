@@ -5,13 +5,14 @@ rows; what a pair consists of and how a table of pairs is judged stand here.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench.analysis import warnings
-from bench.analysis.frames import Run, key_of
+from bench.analysis.frames import Run, key_of, records
 from bench.grid.workloads import named
 from bench.journal.schema import CASE_FIELDS
 from bench.journal.status import Status, statuses
@@ -27,12 +28,13 @@ Rows = dict[tuple[Any, ...], Row]  # by backend and case
 Found = tuple[Row, Row, Pair | None]  # the row of A, that of B, and the pair to judge
 
 
+@lru_cache
 def rows_of(run: Run, timed: bool = True) -> Rows:
     """The rows of a run that have a time or should have one, or those of other work, by backend and case.
 
     `load` is what was running besides.
     """
-    cases = run.cases[run.cases.work.isin(named(timed=timed))].to_dict("records")
+    cases = records(run.cases[run.cases.work.isin(named(timed=timed))])
     return {key_of(row): {**row, "load": warnings.under_load(run.header, row)} for row in cases}
 
 

@@ -5,14 +5,16 @@ time is that of something else than the row says: `judged` makes the row UNSOUND
 """
 
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import mannwhitneyu
 
 from bench.analysis import roofline
+from bench.grid.workloads import workload
 from bench.journal.schema import MEASURED, UNSYNCHRONIZED
-from bench.journal.status import Status
+from bench.journal.status import Status, statuses
 
 NOISY = 0.1  # the middle half of the rounds, over their median
 DRIFTING = 0.1  # the last third of the rounds against the first
@@ -27,6 +29,8 @@ OWN_CORES = 0.25  # beyond the threads that were asked for
 ROOF_LIMIT = 1.25
 # What an unsound row does not show: its times, of whatever part of the work.
 TIMES = ("seconds", "device_seconds", "train_seconds", "build_seconds", "first_call_seconds")
+
+HAVE_NUMBERS = statuses(has_numbers=True)
 
 Header = dict[str, Any]  # the first line of a journal
 Case = dict[str, Any]  # a row of a journal
@@ -47,6 +51,8 @@ REMEDIES = {
     "page faults": "set MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ to 34359738368, which keeps freed memory",
     "subnormals": "measure in float64, in which these weights are normal numbers",
 }  # fmt: skip
+# The same of work that is measured once, whatever the number of passes.
+REMEDIES_ONCE = {"drifting": "measure on an idle machine", "noisy": "measure on an idle machine"}
 
 
 class Note(NamedTuple):
@@ -58,12 +64,18 @@ class Note(NamedTuple):
 
 def judged(header: Header, row: Case) -> Case:
     """The row of a journal; where a grave note is on its time it is UNSOUND, for that reason and without a time."""
-    has_time = row["status"] == Status.OK and (row["seconds"] or row["train_seconds"])
-    found = in_words(_found(GRAVE, header, row)) if has_time else ""
+    has_time = row["status"] in HAVE_NUMBERS and (row["seconds"] or row["train_seconds"])
+    found = in_words(_found(GRAVE, header, row), row["work"]) if has_time else ""
     if not found and row["status"] != Status.UNSOUND:
         return row
     without = {name: MEASURED[name].absent for name in TIMES}
-    return {**row, **without, "passes": {}, "status": Status.UNSOUND.value, "reason": found or row["reason"]}
+    return {
+        **row,
+        **without,
+        "passes": {},
+        "status": Status.UNSOUND.value,
+        "reason": SEPARATOR.join(filter(None, (found, row["reason"]))),
+    }
 
 
 def notes(header: Header, row: Case) -> list[Note]:
@@ -73,7 +85,7 @@ def notes(header: Header, row: Case) -> list[Note]:
 
 def under_load(header: Header, row: Case) -> str:
     """What else held the machine or the device back while the row was measured: "other processes had 0.8 cores"."""
-    found = _found(OF_LOAD, header, row) if row["status"] == Status.OK else []
+    found = _found(OF_LOAD, header, row) if row["status"] in HAVE_NUMBERS else []
     return SEPARATOR.join(note.detail for note in found)
 
 
@@ -82,9 +94,14 @@ def _found(rules: Sequence["Rule"], header: Header, row: Case) -> list[Note]:
     return [note for rule in timed if (note := rule(header, row)) is not None]
 
 
-def in_words(found: list[Note]) -> str:
-    """For a cell: "noisy: ... (measure with --passes 12)", one after the other."""
-    return SEPARATOR.join(f"{note.word}: {note.detail} ({REMEDIES[note.word]})" for note in found)
+def in_words(found: list[Note], work: str) -> str:
+    """For a cell: "noisy: ... (--passes 12)", one after the other."""
+    return SEPARATOR.join(f"{note.word}: {note.detail} ({remedy(note.word, work)})" for note in found)
+
+
+def remedy(word: str, work: str) -> str:
+    """How to measure better after a note on this kind of work, which passes may not repeat."""
+    return REMEDIES[word] if workload(work).repeated else REMEDIES_ONCE.get(word, REMEDIES[word])
 
 
 def words(text: str) -> list[str]:
@@ -143,16 +160,13 @@ def noisy(header: Header, row: Case) -> Note | None:
 
 def drifting(header: Header, row: Case) -> Note | None:
     """The last third of a pass differs from the first, by more than chance."""
-    blocks = (row["passes"] or {0: row["seconds"]}).values()
-    found = [_drift(block) for block in blocks if len(block) >= 9]
-    by, p = max(found, key=lambda item: abs(item[0]), default=(0.0, 1.0))
-    detail = f"the last third of the rounds took {100 * by:+.0f} % of the first"
-    return Note("drifting", detail) if abs(by) > DRIFTING and p < 0.01 / len(found) else None
-
-
-def _drift(block: list[float]) -> tuple[float, float]:
-    first, last = block[: len(block) // 3], block[-(len(block) // 3) :]
-    return float(np.median(last) / np.median(first) - 1), float(mannwhitneyu(first, last).pvalue)
+    blocks = [block for block in (row["passes"] or {0: row["seconds"]}).values() if len(block) >= 9]
+    thirds = [(block[: len(block) // 3], block[-(len(block) // 3) :]) for block in blocks]
+    changes = [(median(last) / median(first) - 1, first, last) for first, last in thirds]
+    by, first, last = max(changes, key=lambda change: abs(change[0]), default=(0.0, [], []))
+    if abs(by) <= DRIFTING or mannwhitneyu(first, last).pvalue >= 0.01 / len(blocks):
+        return None
+    return Note("drifting", f"the last third of the rounds took {100 * by:+.0f} % of the first")
 
 
 def too_short(header: Header, row: Case) -> Note | None:

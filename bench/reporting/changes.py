@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import comparison, regressions
-from bench.analysis.frames import Run
+from bench.analysis.frames import Run, records
 from bench.analysis.regressions import Changes
 from bench.analysis.verdicts import Row
 from bench.reporting.notes import case_in_words
@@ -84,7 +84,7 @@ def count_findings(frame: pd.DataFrame, limit: float) -> str:
 def worse(frame: pd.DataFrame, limit: float) -> list[str]:
     """What `--fail-on slower:LIMIT` fails on, a sentence each: cases that became slower, that fail now, or vanished."""
     said = []
-    for row, word in zip(frame.to_dict("records"), regressions.findings(frame, limit), strict=True):
+    for row, word in zip(records(frame), regressions.findings(frame, limit), strict=True):
         if word == "slower":
             said.append(f"{_whose(row)}: SLOWER by {digits(100 * (1 / row['times_faster'] - 1))} %")
         elif word == "failed":

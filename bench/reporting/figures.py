@@ -17,7 +17,8 @@ from matplotlib.ticker import LogLocator
 
 from bench.analysis import accuracy, comparison, learning
 from bench.analysis import throughput as timed
-from bench.analysis.frames import Run, focus, in_order, matching, sorted_by_backend
+from bench.analysis.frames import Run, focus, in_order, matching, records, sorted_by_backend
+from bench.analysis.warnings import under_load
 from bench.grid.case import SOLVERS
 from bench.grid.workloads import WORKLOADS
 from bench.journal.status import Status, statuses
@@ -91,11 +92,16 @@ def crossover(run: Run) -> Figure | None:
     above, below = grid[:, 0]
     times, style = timed.throughput(run), styles_of(run)
     for name in (sweep.a, sweep.b):
-        own = times[(times.backend == name) & (times.work == sweep.work)].set_index(sweep.over)
-        own = own.loc[frame["size"], ["median_us", "low_us", "high_us"]] / 1e6
-        panels.draw_intervals(above, own.index, *own.to_numpy().T, label=plain(name), **style[name])
+        own = times[(times.backend == name) & (times.work == sweep.work)].set_index(sweep.over).loc[frame["size"]]
+        seconds = own[["median_us", "low_us", "high_us"]] / 1e6
+        panels.draw_intervals(above, own.index, *seconds.to_numpy().T, label=plain(name), **style[name])
+        loaded = seconds.median_us[own.under_load != ""]
+        panels.draw_loaded(above, loaded.index, loaded, style[name])
     ratios = frame[["times_faster", "low", "high"]].to_numpy().T
-    panels.draw_intervals(below, frame["size"], *ratios, color="black", marker="o", markersize=4)
+    points = {"color": "black", "marker": "o", "markersize": 4}
+    panels.draw_intervals(below, frame["size"], *ratios, **points)
+    loaded = frame[(frame.a_load != "") | (frame.b_load != "")]
+    panels.draw_loaded(below, loaded["size"], loaded.times_faster, points)
     below.axhline(1, color="black", linewidth=0.8, alpha=0.5)
     for crossing in comparison.crossings(run):
         for axes in (above, below):
@@ -106,7 +112,8 @@ def crossover(run: Run) -> Figure | None:
     below.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=4))
     below.yaxis.set_major_formatter("{x:g}")
     below.yaxis.set_minor_formatter("")
-    above.legend(frameon=False, fontsize=9)
+    handles = dict(zip(*reversed(above.get_legend_handles_labels()), strict=True))  # by label: that of load once
+    above.legend(handles.values(), handles.keys(), frameon=False, fontsize=9)
     title = f"{run.machine}, {run.threads}\n{textwrap.fill(crossover_in_words(run), 110)}"
     figure.suptitle(plain(title), fontsize=9)
     return figure
@@ -225,6 +232,10 @@ def _solved(axes: Axes, run: Run, cases: pd.DataFrame, target: str) -> None:
         for case in _by_backend(run, cases[cases.optimizer == solver]):
             label = plain(f"{solver}, {case['backend']}" if several and solver != "spline" else solver)
             _error_curve(axes, case, label, styled[solver])
+            if under_load(run.header, case):
+                panels.draw_loaded(
+                    axes, case["train_seconds"][-1:], np.maximum(case["mse"], FLOOR)[-1:], styled[solver]
+                )
     frame = learning.solvers(run)
     best = learning.best_spline(frame[(frame.target == target) & frame.hidden.isin(cases.hidden)])
     if not np.isnan(best):
@@ -253,7 +264,7 @@ def _focused(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
 
 def _by_backend(run: Run, frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows one by one, in the order of the run's backends."""
-    return list(sorted_by_backend(run, frame).to_dict("records"))
+    return records(sorted_by_backend(run, frame))
 
 
 def _learned(run: Run) -> pd.DataFrame:

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import accuracy, learning
-from bench.analysis.frames import Run, sorted_by_backend
+from bench.analysis.frames import Run, records, sorted_by_backend
 from bench.analysis.learning import EXACT, LIMITS, THRESHOLDS, best_spline
 from bench.grid.case import SOLVERS
 from bench.journal.status import Status, statuses
 from bench.reporting.document import Document, Table, Words
+from bench.reporting.notes import loads_in_words
 from bench.reporting.number_format import duration, marked, scientific, seconds_cell, times, whole
 from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, shown
 from relufit.targets import ZOO
@@ -188,7 +189,9 @@ def lay_out_reached(run: Run) -> Document:
     best = frame.drop_duplicates(["solver", "target"])  # of several backends
     table = best.pivot(index="solver", columns="target", values="cell")
     table = table.reindex(index=SOLVERS, columns=[*ZOO]).dropna(how="all").dropna(how="all", axis="columns")
-    table.insert(0, "longest", frame.groupby("solver").train_seconds.max().map(duration))
+    longest = frame.sort_values("train_seconds", na_position="first").drop_duplicates("solver", keep="last")
+    cells = {row["solver"]: _seconds(row, "train_seconds") for row in records(longest)}
+    table.insert(0, "longest", table.index.map(cells))
     table.loc["MSE*"] = frame.groupby("target").asymptotic_mse.max().map(scientific)
     text = f"H = {frame.hidden.iloc[0]}. Mean squared error against the function, where each solver ended."
-    return [text, Table(table.fillna("").reset_index())]
+    return [text, Table(table.fillna("").reset_index()), *loads_in_words(records(longest))]

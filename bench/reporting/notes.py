@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis import warnings
+from bench.analysis.frames import records
 from bench.grid.cost import is_hinge
 from bench.journal.schema import USUAL
 from bench.journal.status import Status
@@ -19,28 +20,27 @@ LOSSY = 1e-5  # relative error of the gradient that is noted: float32 has lost a
 Row = dict[str, Any]
 
 
-def note(rows: pd.DataFrame) -> str:
+def note(rows: list[Row]) -> str:
     """The note on the rows of one backend in one table."""
-    records = rows.to_dict("records")
-    reasons = [row["reason"] for row in records if row["status"] != Status.OK and row["reason"]]
-    parts = [*dict.fromkeys(reasons), *_hinge([row for row in records if row["algorithm"]])]
-    for row in _largest(records, "gradient_error", lambda row: row["gradient_error"] > LOSSY):
+    reasons = [row["reason"] for row in rows if row["status"] != Status.OK and row["reason"]]
+    parts = [*dict.fromkeys(reasons), *_hinge([row for row in rows if row["algorithm"]])]
+    for row in _largest(rows, "gradient_error", lambda row: row["gradient_error"] > LOSSY):
         parts.append(f"gradient off by {row['gradient_error']:.0e} at N = {power(row['samples'])}")
-    for row in _largest(records, "launch_bound_share", lambda row: row["launch_bound_share"] > LAUNCH_BOUND):
+    for row in _largest(rows, "launch_bound_share", lambda row: row["launch_bound_share"] > LAUNCH_BOUND):
         waits = f"the device waits {100 * row['launch_bound_share']:.0f} % of the time"
         parts.append(f"launch-bound: {waits} at N = {power(row['samples'])}")
-    kernels = [row["kernels_per_step"] for row in records if pd.notna(row["kernels_per_step"])]
+    kernels = [row["kernels_per_step"] for row in rows if pd.notna(row["kernels_per_step"])]
     parts += [f"{count:g} kernels a step" for count in kernels[:1]]
-    for row in _largest(records, "first_call_seconds", _has_compiled):
+    for row in _largest(rows, "first_call_seconds", _has_compiled):
         parts.append(f"first call {duration(row['first_call_seconds'])}")
-    return "; ".join([*parts, *_unsound(records)])
+    return "; ".join([*parts, *_unsound(rows)])
 
 
 def legend(rows: pd.DataFrame) -> Document:
     """A line on the times with a mark, and one on what to do about the warnings; neither where there is no need."""
-    timed = rows[rows.status == Status.OK].to_dict("records") if len(rows) else []
-    found = dict.fromkeys(word for row in timed for word in warnings.words(row["unsound"]))
-    advice = [f"{word}: {warnings.REMEDIES[word]}" for word in found]
+    timed = records(rows[rows.status == Status.OK]) if len(rows) else []
+    found = [(word, row["work"]) for row in timed for word in warnings.words(row["unsound"])]
+    advice = dict.fromkeys(f"{word}: {warnings.remedy(word, work)}" for word, work in found)
     return [*loads_in_words(timed), *([f"What to do about the warnings: {'; '.join(advice)}."] if advice else [])]
 
 
@@ -58,12 +58,12 @@ def case_in_words(row: Row) -> str:
     return f"{row['work']}{row['optimizer'] and ' ' + row['optimizer']} N = {row['batch']}{''.join(unusual)}"
 
 
-def _hinge(records: list[Row]) -> list[str]:
+def _hinge(rows: list[Row]) -> list[str]:
     """That samples are effective ones, and how long it took to build them."""
-    by_hinge = [row for row in records if is_hinge(row["algorithm"])]
+    by_hinge = [row for row in rows if is_hinge(row["algorithm"])]
     if not by_hinge:
         return []
-    dense = [row["batch"] for row in records if not is_hinge(row["algorithm"]) and row["status"] == Status.OK]
+    dense = [row["batch"] for row in rows if not is_hinge(row["algorithm"]) and row["status"] == Status.OK]
     parts = ["hinge: effective samples" + (f", dense up to N = {power(max(dense))}" if dense else "")]
     for row in _largest(by_hinge, "samples", lambda row: pd.notna(row["build_seconds"])):
         parts.append(f"build {duration(row['build_seconds'])} at N = {power(row['samples'])}")
@@ -75,16 +75,16 @@ def _has_compiled(row: Row) -> bool:
     return seconds > COMPILED_SECONDS and seconds > COMPILED_TIMES * row["median_us"] / 1e6
 
 
-def _largest(records: list[Row], name: str, which: Callable[[Row], bool]) -> list[Row]:
+def _largest(rows: list[Row], name: str, which: Callable[[Row], bool]) -> list[Row]:
     """The row with the largest value of a column, among those that meet a condition; empty if no row does."""
-    found = [row for row in records if which(row)]
+    found = [row for row in rows if which(row)]
     return [max(found, key=lambda row: float(row[name]))] if found else []
 
 
-def _unsound(records: list[Row]) -> list[str]:
+def _unsound(rows: list[Row]) -> list[str]:
     """Each warning once, with the sizes that it is about: "noisy at N = 32, 800"."""
     found: dict[str, list[int]] = {}
-    for row in sorted(records, key=lambda row: int(row["batch"])):
+    for row in sorted(rows, key=lambda row: int(row["batch"])):
         for word in warnings.words(row["unsound"]):
             found.setdefault(word, []).append(row["batch"])
     return [f"{word} at N = {', '.join(map(power, dict.fromkeys(sizes)))}" for word, sizes in found.items()]

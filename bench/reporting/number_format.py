@@ -4,7 +4,6 @@ The last digit shown is worth at least a twentieth of half the width of the inte
 is one digit at least and three at most. Where there is no interval, there are three.
 """
 
-from collections.abc import Callable
 from math import floor, isnan, log10
 from typing import Any
 
@@ -20,15 +19,16 @@ LOADED = "*"  # marks a time that was measured while something else was running
 def time_cell(row: dict[str, Any], unit: float = 1) -> str:
     """Lay out a time as "985±3%", or "28 (21 to 35)" where its interval is wide; the status of a row without a time.
 
-    A * marks a time that was measured under load; runs that disagree are shown as "1 860±6% (727 to 1 860 between 2
-    runs)".
+    Where runs disagree, what they gave takes the place of the interval: "910 (900 to 1 600 in 3 runs)". A * marks a
+    time that was measured under load.
     """
     if row["status"] != Status.OK:
         return str(row["status"])
     if isnan(row["median_us"]):
         return BELOW_NOISE
-    text = with_interval(*(row[name] / unit for name in ("median_us", "low_us", "high_us"))) + marked(row)
-    text += between(row, lambda microseconds: digits(microseconds / unit))
+    median, low, high = (row[name] / unit for name in ("median_us", "low_us", "high_us"))
+    apart = between(row, unit)
+    text = (digits(median, (high - low) / 2) + apart if apart else with_interval(median, low, high)) + marked(row)
     return text if isnan(row["device_us"]) else f"{text} ({digits(row['device_us'] / unit)} on device)"
 
 
@@ -37,11 +37,13 @@ def marked(row: dict[str, Any]) -> str:
     return LOADED if row.get("under_load") else ""
 
 
-def between(row: dict[str, Any], form: Callable[[float], str]) -> str:
-    """The range of the medians of runs or passes that disagree: " (727 to 1 860 between 2 runs)"; else empty."""
+def between(row: dict[str, Any], unit: float, name: str = "") -> str:
+    """What runs or passes that disagree gave, and the row's own interval: " (900 to 1 600 in 3 runs)"; else empty."""
     if not row.get("between"):
         return ""
-    return f" ({form(row['between_low_us'])} to {form(row['between_high_us'])} between {row['between']})"
+    # The row's own interval is nan where rounds are few: `min` and `max` then return the number that stands first.
+    low, high = min(row["between_low_us"], row["low_us"]), max(row["between_high_us"], row["high_us"])
+    return " " + ends(low / unit, high / unit, f"{name} in {row['between']}")
 
 
 def with_interval(value: float, low: float, high: float) -> str:
@@ -70,19 +72,28 @@ def roofed_cell(row: dict[str, Any]) -> str:
 
 def ratio_cell(row: dict[str, Any], column: str) -> str:
     """A time and how many times faster than the baseline it is: "7.8 us, 54x"."""
+    ratio = "" if row["status"] != Status.OK or isnan(row[column]) else f", {digits(row[column])}x"
+    return duration_cell(row) + ratio
+
+
+def duration_cell(row: dict[str, Any]) -> str:
+    """A time in the unit that fits, with what runs that disagree gave: "7.8 us (7.1 to 9.2 us in 2 runs)"."""
     if row["status"] != Status.OK:
         return str(row["status"])
-    ratio, half = row[column], (row["high_us"] - row["low_us"]) / 2e6
-    text = duration(row["median_us"] / 1e6, half) + marked(row) + between(row, lambda value: duration(value / 1e6))
-    return text + ("" if isnan(ratio) else f", {digits(ratio)}x")
+    unit, name = unit_of(row["median_us"] / 1e6)
+    half = (row["high_us"] - row["low_us"]) / 2
+    return duration(row["median_us"] / 1e6, half / 1e6) + between(row, unit * 1e6, f" {name}") + marked(row)
 
 
 def duration(seconds: float, half: float = NAN) -> str:
     """Seconds in the unit that fits: "7.8 us", "6.5 ms", "12 s"; empty for nan."""
-    if isnan(seconds):
-        return ""
-    unit, name = (1, "s") if seconds >= 1 else (1e-3, "ms") if seconds >= 1e-3 else (1e-6, "us")
-    return f"{digits(seconds / unit, half / unit)} {name}"
+    unit, name = unit_of(seconds)
+    return "" if isnan(seconds) else f"{digits(seconds / unit, half / unit)} {name}"
+
+
+def unit_of(seconds: float) -> tuple[float, str]:
+    """The unit that fits, in seconds, and its name."""
+    return (1, "s") if seconds >= 1 else (1e-3, "ms") if seconds >= 1e-3 else (1e-6, "us")
 
 
 def digits(value: float, half: float = NAN) -> str:

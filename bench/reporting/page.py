@@ -41,7 +41,7 @@ PAGE_TITLE: tuple[Element, ...] = (
     Heading(1, "Results"),
     Words(
         "Made by `python -m bench.report` from [raw](raw). Times are medians with a 95 % interval of the median: "
-        "± half its\nwidth, or both ends where that is above 10 %. "
+        "± half its\nwidth, or both ends where that is above 10 %, or the range of several runs where they disagree.\n"
         "[What is inside the clock](../bench/README.md#what-is-inside-the-clock)."
     ),
 )
@@ -76,16 +76,18 @@ def write(results: Path, chosen: list[Run], formats: list[Format]) -> None:
     """Write every file of the report."""
     for folder in ("tables", "figures"):
         (results / folder).mkdir(parents=True, exist_ok=True)
+    sections = {}
     for name, table in TABLES.items():
-        concerned = [run for run in chosen if table.applies(run)]
-        sections = [section(run, name, table.document(run)) for run in concerned]
-        _write_table(results, name, name.capitalize(), [table.long(run) for run in concerned], sections, formats)
+        sections[name] = {run: section(run, name, table.document(run)) for run in chosen if table.applies(run)}
+        frames = [table.long(run) for run in sections[name]]
+        _write_table(results, name, name.capitalize(), frames, [*sections[name].values()], formats)
     slugs = [run.slug for run in chosen]
     page = [*PAGE_TITLE]
     for run in chosen:
         label = run.slug if slugs.count(run.slug) == 1 else f"{run.slug}-{run.name}"
         label = re.sub(r"[^\w.+-]+", "-", label)  # folders are named by others: it stands in links
-        page += page_section(run, figures.draw_all(run, results / "figures", label))
+        main = sections[main_table(run)][run]
+        page += page_section(run, main, figures.draw_all(run, results / "figures", label))
     write_text(results / "README.md", markdown(page))
 
 
@@ -144,9 +146,8 @@ def main_table(run: Run) -> str:
     return "solvers" if is_of_solvers(run) else "headline" if run.profile == "headline" else "summary"
 
 
-def page_section(run: Run, drawn: list[Path]) -> Document:
-    """One run's part of results/README.md."""
-    name = main_table(run)
+def page_section(run: Run, main: Document, drawn: list[Path]) -> Document:
+    """One run's part of results/README.md: its main table, links to the others, and its figures."""
     links = ", ".join(f"[{table}](tables/{table}.md)" for table in tables_of(run))
     pictures = [Words(f"![{path.stem}](figures/{path.name})") for path in drawn]
-    return [*section(run, name, TABLES[name].document(run)), Words(f"All tables: {links}."), *pictures]
+    return [*main, Words(f"All tables: {links}."), *pictures]

@@ -81,8 +81,14 @@ def draw_backends(axes: Axes, run: Run, frame: pd.DataFrame, y: str, all_rows: p
             label = plain(name) + (" (hinge)" if is_effective else "")
             axes.plot(rows.batch, rows[y], label=label, **style[name])
             loaded = rows[rows.under_load != ""]
-            hollow = {**style[name], "linestyle": "", "markerfacecolor": "white"}
-            axes.plot(loaded.batch, loaded[y], **hollow, label="hollow: under load" if len(loaded) else None)
+            draw_loaded(axes, loaded.batch, loaded[y], style[name])
+
+
+def draw_loaded(axes: Axes, x: Any, y: Any, style: Style) -> None:
+    """Hollow marks, over those of the times that were measured under load."""
+    if len(x):
+        hollow = {"linestyle": "", "markerfacecolor": "white", "zorder": 2.2}  # lines with error bars are at 2.1
+        axes.plot(x, y, **{**style, **hollow}, label="hollow: under load")
 
 
 def draw_line(axes: Axes, x: Any, y: Any, style: Style, **options: Any) -> None:

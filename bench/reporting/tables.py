@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bench.analysis.frames import Run, in_order, sorted_by_backend
+from bench.analysis.frames import Run, in_order, records, sorted_by_backend
 from bench.analysis.learning import is_of_solvers
 from bench.reporting.document import NO_CASES, Document, Element, Heading, Table
 from bench.reporting.number_format import power
@@ -42,9 +42,9 @@ def is_ordinary(run: Run) -> bool:
 
 def flat(rows: pd.DataFrame, columns: Iterable[Column]) -> Table:
     """A line for each row."""
-    records = rows.to_dict("records")
+    found = records(rows)
     cells = {
-        column.title: [column.form(row[column.name]) if column.cell is None else column.cell(row) for row in records]
+        column.title: [column.form(row[column.name]) if column.cell is None else column.cell(row) for row in found]
         for column in columns
     }
     return Table(pd.DataFrame(cells, dtype=object))
@@ -98,13 +98,15 @@ def matrix(
     cell: Callable[[Row], str],
     across: str = "batch",
     heading: Callable[[Any], str] = lambda samples: f"N = {power(samples)}",
-    note: Callable[[pd.DataFrame], str] | None = None,
+    note: Callable[[list[Row]], str] | None = None,
 ) -> Table:
     """Backends down, the values of one field across; in the last column a note on the rows of each backend."""
-    cells = rows.assign(cell=[cell(row) for row in rows.to_dict("records")])
-    table = cells.pivot_table(index="backend", columns=across, values="cell", aggfunc="first", sort=False)
-    table = table[sorted(table.columns)].rename(columns=heading)
-    table = table.reindex([name for name in in_order(run) if name in table.index])
+    found = records(rows)
+    names = [name for name in in_order(run) if name in set(rows.backend)]
+    cells = {(row["backend"], row[across]): cell(row) for row in reversed(found)}  # of two rows the first one counts
+    table = {"backend": names}
+    for value in sorted({row[across] for row in found}):
+        table[heading(value)] = [cells.get((name, value), "") for name in names]
     if note is not None:
-        table["note"] = [note(rows[rows.backend == name]) for name in table.index]
-    return Table(table.reset_index())
+        table["note"] = [note([row for row in found if row["backend"] == name]) for name in names]
+    return Table(pd.DataFrame(table))

@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.analysis import commits, comparison, regressions, resolution
-from bench.analysis.frames import Run, absence, in_order, name_of, newest_aa, runs
+from bench.analysis.frames import Run, absence, in_order, name_of, newest_aa, records, runs
 from bench.analysis.learning import is_of_solvers, solvers
 from bench.journal import plan
 from bench.journal.reader import Complain
 from bench.reporting import changes, crossovers, learning_tables, throughput_tables, verdict_tables
+from bench.reporting.notes import loads_in_words
 from bench.reporting.number_format import NO_BREAK
 from bench.reporting.tables import flat
 from relufit.errors import RelufitError
@@ -46,11 +47,12 @@ def show(run: Run) -> None:
         frame = crossovers.crossover_table(run).frame.drop(columns="why not more")
     elif is_of_solvers(run):
         title, frame = "solvers", flat(solvers(run), learning_tables.SHORT).frame
+        notes = [*loads_in_words(records(solvers(run))), *notes]
     else:
         title, frame = throughput_tables.focus_in_words(run), throughput_tables.summary(run)
         notes = [*map(str, throughput_tables.legend_of_summary(run)), *notes]
     note = (
-        f"run {run.name}; ± and brackets: 95 % interval of the median; "
+        f"run {run.name}; ± and brackets: 95 % interval of the median, or what several runs gave; "
         f"load average {run.cases.load_average.median():.2g}; every case is in tables/"
     )
     ended_early = filter(None, [plan.in_words(run.header)])

@@ -1,12 +1,12 @@
 """Tables of what was timed: every size, the ratios of the headline, the summary, scaling, ensembles; and of memory."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 
 import pandas as pd
 
 from bench.analysis import learning, throughput
-from bench.analysis.frames import Run, absence, focus, in_order, matching, sorted_by_backend
+from bench.analysis.frames import Run, absence, focus, in_order, matching, records, sorted_by_backend
 from bench.grid.case import RULES
 from bench.grid.workloads import WORKLOADS, named, workload
 from bench.journal.status import Status
@@ -35,6 +35,7 @@ Case = dict[str, object]  # fields that the rows of a column have, beside the wi
 MainColumn = tuple[str, pd.DataFrame, Case, Callable[[Row], str]]  # its title, where its rows are, which, and a cell
 
 
+@lru_cache
 def summary(run: Run) -> pd.DataFrame:
     """The main table: a row for each backend that ran, and the columns that answer most questions."""
     columns = [
@@ -47,6 +48,7 @@ def summary(run: Run) -> pd.DataFrame:
     return _main_rows(run, [*columns, ("Adam, sin\nto 1e-2\ns", learning.convergence(run), learned, cell)])
 
 
+@lru_cache
 def headline(run: Run) -> pd.DataFrame:
     """The times that ratios are quoted from, each with how many times faster than the baseline of its device it is."""
     cell = partial(fmt.ratio_cell, column="times_faster_than_baseline")
@@ -65,7 +67,7 @@ def _main_rows(run: Run, columns: list[MainColumn]) -> pd.DataFrame:
     table = pd.DataFrame({"backend": [name for name in in_order(run) if absence(run, name) is None]})
     for title, rows, case, cell in columns:
         found = matching(rows, **case, hidden=hidden, dtype=dtype)
-        cells = {row["backend"]: cell(row) for row in reversed(found.to_dict("records"))}
+        cells = {row["backend"]: cell(row) for row in reversed(records(found))}
         if not cells.keys().isdisjoint(table.backend):
             table[title] = [cells.get(name, "") for name in table.backend]
     return table
@@ -121,7 +123,8 @@ def lay_out_headline(run: Run, rows: pd.DataFrame, columns: Columns) -> Document
         for row in level.itertuples()
     )
     chosen = matching(timed, hidden=hidden, dtype=dtype)
-    frame["note"] = [note(chosen[chosen.backend == name]) for name in frame.backend]
+    found = records(chosen)
+    frame["note"] = [note([row for row in found if row["backend"] == name]) for name in frame.backend]
     text = f"x: times faster than {', '.join(sorted(set(chosen.baseline.dropna())))} in the same run."
     text += f" {throughput.BASELINE} over {throughput.BASELINE_PEER}, what people write: {peers}." if peers else ""
     text = " ".join(filter(None, (text, throughput.baseline_in_words(run))))
@@ -140,22 +143,14 @@ def lay_out_throughput(run: Run, rows: pd.DataFrame, columns: Columns) -> Docume
     return [*document, *legend(rows)]
 
 
-def _scaling_cell(row: Row) -> str:
-    half = (row["high_seconds"] - row["low_seconds"]) / 2
-    if row["status"] != Status.OK:
-        return str(row["status"])
-    between = fmt.between(row, lambda microseconds: fmt.duration(microseconds / 1e6))
-    return fmt.duration(row["median_seconds"], half) + fmt.marked(row) + between
-
-
 def _ensemble_cell(row: Row) -> str:
     relative = (row["high_us"] - row["low_us"]) / 2 / row["median_us"]
     rate = row["networks_per_second"]
     return fmt.digits(rate, relative * rate) + fmt.marked(row) if row["status"] == Status.OK else str(row["status"])
 
 
-def _first_reason(rows: pd.DataFrame) -> str:
-    return next(filter(None, rows.reason), "")
+def _first_reason(rows: list[Row]) -> str:
+    return next((row["reason"] for row in rows if row["reason"]), "")
 
 
 def memory(run: Run) -> pd.DataFrame:
@@ -193,7 +188,7 @@ SCALING = TableSpec(
     "dtype hidden batch samples backend algorithm status median_seconds low_seconds high_seconds "
     "samples_per_second share_of_roof share_of_copy build_seconds first_call_seconds gradient_error "
     "launch_bound_share kernels_per_step gpu_throttled rounds unsound under_load reason",
-    lay_out=lambda run, rows, columns: [matrix(run, rows, _scaling_cell, note=note), *legend(rows)],
+    lay_out=lambda run, rows, columns: [matrix(run, rows, fmt.duration_cell, note=note), *legend(rows)],
     keys="dtype hidden",
     heading="H = {hidden}, {dtype}",
     note=SCALING_NOTE,

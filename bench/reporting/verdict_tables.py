@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import comparison, resolution
-from bench.analysis.frames import Run
+from bench.analysis.frames import Run, records
 from bench.analysis.throughput import baseline_in_words
 from bench.analysis.verdicts import Row
+from bench.grid.workloads import named
 from bench.journal.schema import CASE_FIELDS
 from bench.reporting.document import Document, Heading, Table, Words
 from bench.reporting.notes import case_in_words, loads_in_words
@@ -27,7 +28,7 @@ with its 95 % interval, which reaches over what other runs of the machine and th
 
 def with_reasons(frame: pd.DataFrame) -> pd.DataFrame:
     """The same table of verdicts with the column `reason`: why a verdict is not more."""
-    return frame.assign(reason=[reason(row) for row in frame.to_dict("records")])
+    return frame.assign(reason=[reason(row) for row in records(frame)])
 
 
 def reason(row: Row) -> str:
@@ -62,7 +63,7 @@ def _time(row: Row, side: str) -> str:
 
 def loads_of(frame: pd.DataFrame) -> list[str]:
     """A line on the times of verdicts with a mark: what was running."""
-    rows = [(row, side) for row in frame.to_dict("records") for side in "ab"]
+    rows = [(row, side) for row in records(frame) for side in "ab"]
     return loads_in_words({**row, "backend": row[side], "under_load": row[f"{side}_load"]} for row, side in rows)
 
 
@@ -84,10 +85,9 @@ def table(frame: pd.DataFrame) -> Table:
 def resolution_in_words(run: Run) -> str:
     """What limits the claims of a run's comparisons: its A/A run, or that it has too few passes."""
     if not resolution.has_pairs(run):
-        return (
-            f"With fewer than {LEAST_BLOCKS} passes only differences above {100 * DRIFT:g} % are reported; for smaller "
-            f"ones measure with --passes {comparison.USUAL_PASSES}."
-        )
+        repeated = run.cases.work.isin(named(timed=True, repeated=True)).any()
+        more = f"; for smaller ones measure with --passes {comparison.USUAL_PASSES}" if repeated else ""
+        return f"With fewer than {LEAST_BLOCKS} passes only differences above {100 * DRIFT:g} % are reported{more}."
     if run.aa is None or not (found := resolution.resolutions(run.aa)):
         return "No A/A run of this machine says what it can tell apart; measure one: python -m bench.compare --aa"
     span = " to ".join(dict.fromkeys(digits(100 * share) for share in (min(found), max(found))))

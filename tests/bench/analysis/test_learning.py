@@ -120,7 +120,7 @@ def test_the_table_as_it_is_read(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert cells_of(smooth)["spline", "numpy"] == [
         *["50 ms"] * 8, "2.0e-10", "2.0e-10", "3.0e-05", "1.25", "1", "50 ms", "OK",
-        "noisy: the middle half of the rounds spreads by 20 % (--passes 12)",
+        "noisy: the middle half of the rounds spreads by 20 % (measure on an idle machine)",
     ]  # fmt: skip
     assert cells_of(kinked)["adam", "numpy"][-5:] == ["", "", "4 s, 400", "OK", ""]
 

@@ -38,14 +38,15 @@ def row_of(run: Run, backend: str = "numpy") -> dict[str, Any]:
 
 
 def test_runs_that_disagree_stand_beside_the_interval(tmp_path: Path) -> None:
-    """The medians of both runs stand behind the interval of the one that is shown, in the summary too."""
+    """The range of both runs takes the place of the interval of the one that is shown, in the digits it supports."""
     journal(tmp_path, "2025", {"numpy": 727e-6}, profile="headline")
     journal(tmp_path, "2026", {"numpy": 1860e-6})
     row = row_of(full(tmp_path))
     assert (row["between_low_us"], row["between_high_us"]) == pytest.approx((727, 1860))
-    expected = "1 860±1% (727 to 1 860 between 2 runs)".replace("1 8", f"1{NO_BREAK}8")
+    expected = "1 860 (700 to 1 900 in 2 runs)".replace("1 ", f"1{NO_BREAK}")
     assert number_format.time_cell(row) == expected
     assert expected in throughput_tables.summary(full(tmp_path)).to_string()
+    assert number_format.duration_cell(row) == "1.86 ms (0.7 to 1.9 ms in 2 runs)"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_runs_that_agree_or_are_of_something_else_do_not(seconds: float, header:
     """Runs whose intervals meet, and those of other versions or sources, say nothing beside the time."""
     journal(tmp_path, "2025", {"numpy": seconds}, profile="headline", **header)
     journal(tmp_path, "2026", {"numpy": 1860e-6})
-    assert "between" not in number_format.time_cell(row_of(full(tmp_path)))
+    assert " in " not in number_format.time_cell(row_of(full(tmp_path)))
 
 
 def test_the_wider_spread_decides_what_is_claimed(tmp_path: Path) -> None:

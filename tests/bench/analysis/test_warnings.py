@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from journals import learned, line, write
+from journals import learned, line, solved, write
 from trials import make
 
 from bench import report
 from bench.analysis import comparison, throughput, warnings
 from bench.analysis.frames import Run, read, runs
+from bench.analysis.learning import solvers
 from bench.grid.case import Case
 from bench.journal.schema import ROOFS
 from bench.journal.status import Unsound
@@ -22,6 +23,7 @@ from bench.measure import throughput as measuring
 from bench.measure import timing
 from bench.reporting import throughput_tables
 from bench.reporting.document import markdown
+from bench.reporting.notes import legend
 from relufit.backends.numpy import NumpyBackend
 
 RNG = np.random.default_rng(0)
@@ -140,9 +142,23 @@ def test_a_row_without_a_time_has_no_unsound_one(tmp_path: Path) -> None:
 def test_every_warning_ends_with_what_to_do(tmp_path: Path) -> None:
     """The text of each warning ends with how to measure better."""
     run, row = case(tmp_path, seconds=[1e-3, 1.4e-3] * 12, subnormals=3)
-    text = warnings.in_words(warnings.notes(run.header, row))
+    text = warnings.in_words(warnings.notes(run.header, row), "gradient")
     assert re.fullmatch(r"noisy: .* \(.*--passes 12\); subnormals: 3 weights \(.*float64.*\)", text)
     assert all(warnings.REMEDIES.values())
+
+
+def test_passes_are_not_advised_where_they_repeat_nothing(tmp_path: Path) -> None:
+    """What to do about noise in work that each run measures once: an idle machine, and no number of passes."""
+    noise = [1e-3 * (1 + k % 5) for k in range(25)]
+    lines = [
+        line(name, work=work, seconds=noise) for name in ("numpy", "torch-cpu") for work in ("gradient", "scaling")
+    ]
+    run = read(write(tmp_path / "r.jsonl", *lines, solved("spline", seconds=noise)))
+    for frame, advised in ((throughput.throughput(run), True), (throughput.scaling(run), False), (solvers(run), False)):
+        assert ("--passes 12" in "".join(frame.unsound)) == advised
+        assert ("--passes 12" in "".join(map(str, legend(frame)))) == advised
+    verdicts = comparison.two_backends(run, "numpy", "torch-cpu").set_index("work")
+    assert verdicts.detail.str.contains("--passes").to_dict() == {"gradient": True, "scaling": False}
 
 
 def test_drift_is_looked_for_within_a_pass(tmp_path: Path) -> None:
@@ -159,8 +175,8 @@ def test_drift_is_seldom_seen_in_noise() -> None:
     """Steady rows are called drifting in 1 % at most (to sampling error), the level of the rank test."""
     rng, seen = np.random.default_rng(1), 0
     for _ in range(400):
-        by, p = warnings._drift((1e-3 * np.exp(rng.normal(0, 0.2, 24))).tolist())
-        seen += abs(by) > warnings.DRIFTING and p < 0.01
+        seconds = (1e-3 * np.exp(rng.normal(0, 0.2, 24))).tolist()
+        seen += warnings.drifting({}, {"passes": {}, "seconds": seconds}) is not None
     assert seen / 400 < 0.025
 
 
