@@ -45,6 +45,7 @@ class Changes(NamedTuple):
 
     verdicts: pd.DataFrame
     away: bool  # of two machines: ratios to the baseline are compared, not times
+    bases: set[str]  # of two machines: the baselines that were timed in both runs; a ratio to itself says nothing
     controls: dict[str, Control]  # of each backend that was compared
     new: Only  # cases that the older run does not have
     gone: Only  # cases that the newer run does not have
@@ -62,12 +63,15 @@ def two_runs(new: Run, old: Run, control: Sequence[str] = ()) -> Changes:
     away = new.path.parent.name != old.path.parent.name
     bases = baselines(new, old) if away else None
     found: list[Found] = []
+    shared_bases: set[str] = set()
     for key in (key for key in rows if key in others):
         row, other = rows[key], others[key]
         a, b = _scaled(rows, key, bases), _scaled(others, key, bases)
         if a and b:
             found.append((row, other, Pair(compare_groups(a, b, MARGIN), load=load_in_words(row, other))))
-        elif not (_is_baseline(row, bases) and row["status"] == other["status"] == Status.OK):
+        elif row["status"] == other["status"] == Status.OK and bases and row["backend"] == bases.get(row["device"]):
+            shared_bases.add(row["backend"])
+        else:
             found.append((row, other, None))
     controls = _controls(found, control)
     for place, (row, other, pair) in enumerate(found):
@@ -82,7 +86,7 @@ def two_runs(new: Run, old: Run, control: Sequence[str] = ()) -> Changes:
     had_time = [row for row in found if row[1]["status"] == Status.OK or row[0]["status"] in statuses(failed=True)]
     frame = table_of(had_time)
     frame["sped_up"] = [controls[name].sped_up if name in controls else 1.0 for name in frame.a]
-    return Changes(frame, away, controls, _only(rows, others), _only(others, rows))
+    return Changes(frame, away, shared_bases, controls, _only(rows, others), _only(others, rows))
 
 
 def findings(frame: pd.DataFrame, limit: float) -> pd.Series:
@@ -125,10 +129,6 @@ def _scaled(rows: Rows, key: tuple[Any, ...], bases: dict[str, str] | None) -> l
     if base is None or base["status"] != Status.OK or base is row:
         return []
     return [second / float(np.median(round_seconds(base))) for second in seconds]
-
-
-def _is_baseline(row: Row, bases: dict[str, str] | None) -> bool:
-    return bases is not None and bool(row["backend"] == bases.get(row["device"], ""))
 
 
 def _failures_without_time(new: Run, old: Run) -> list[Found]:

@@ -1,22 +1,24 @@
 """What two runs or two commits differ in, and what a gate finds of their cases: sentences for the terminal."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bench.analysis import comparison, regressions
+from bench.analysis import regressions
+from bench.analysis.comparison import USUAL_PASSES
 from bench.analysis.frames import Run, records
 from bench.analysis.regressions import Changes
-from bench.analysis.verdicts import Row
+from bench.analysis.verdicts import Row, rows_of
+from bench.journal.status import Status
 from bench.reporting.notes import case_in_words
 from bench.reporting.number_format import digits, ends
 from bench.reporting.verdict_tables import reason
 from bench.statistics.intervals import Comparison
 
 MEASURE_AGAIN = (
-    f"measure both again with --passes {comparison.USUAL_PASSES} (or more) on a quiet machine, or both commits at "
+    f"measure both again with --passes {USUAL_PASSES} (or more) on a quiet machine, or both commits at "
     "once: python -m bench.compare --commits OLD NEW"
 )
 MORE_QUIET = "measure again on a quieter machine, or with --threads 1, which others disturb less"
@@ -33,13 +35,25 @@ def changes_in_words(new: Run, old: Run, changes: Changes) -> list[str]:
     for (least, because), names in _grouped(zip(limits, changes.controls, strict=True)).items():
         whose = "" if len(names) == len(limits) else f"{', '.join(names)}: "
         notes.append(f"{whose}no difference below {least} % is claimed, {because}")
-    if not changes.controls:
-        notes.append("the two runs share no case: name two runs with the same options")
+    if not changes.controls or changes.verdicts.empty:
+        notes.append(_why_nothing(new, old, changes.bases))
     for word, only in (("new", changes.new), ("gone", changes.gone)):
         for name, cases, is_all in only:
             which = f"all {len(cases)} cases" if is_all else "; ".join(map(case_in_words, cases))
             notes.append(f"{word}: {name}, {which}")
     return notes
+
+
+def _why_nothing(new: Run, old: Run, bases: Collection[str]) -> str:
+    """Why two runs have no case to compare, and what to measure so that they have one."""
+    if not bases:
+        return "the two runs share no case with a time: name two runs with the same options"
+    rows = [row for run in (new, old) for row in rows_of(run).values()]
+    timed = dict.fromkeys([*sorted(bases), *(row["backend"] for row in rows if row["status"] == Status.OK)])
+    return (
+        f"only the baseline {' and '.join(sorted(bases))} was measured in both runs; measure what is to be compared "
+        f"with it on both machines: pytest bench --benchmark-only --passes {USUAL_PASSES} --backend {','.join(timed)}"
+    )
 
 
 def control_in_words(new: Run, old: Run, control: Comparison) -> list[str]:
@@ -96,6 +110,8 @@ def worse(frame: pd.DataFrame, limit: float) -> list[str]:
 
 def undecided(found: pd.Series, advice: str) -> str:
     """What a gate cannot decide, and what to do so that it can."""
+    if found.empty:
+        return "no case has a time on both sides: the lines under the table say why, and what to do"
     count = int((found == "inconclusive").sum())
     what = f"{count} of {len(found)} cases are inconclusive" if count else "no case has a time on both sides"
     return f"{what}: {advice}"

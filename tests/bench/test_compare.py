@@ -308,6 +308,20 @@ def test_machines_without_a_shared_baseline_are_inconclusive(
     assert "0 within 5 %" in out
 
 
+def test_two_machines_that_share_only_the_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table is empty, and a line under it says why and what to measure; a backend refused there changes nothing."""
+    journal(tmp_path, "new", {"torch-cpu": 3e-3, "numba": 1e-4})
+    path = journal(tmp_path, "old", {"torch-cpu": 1e-3}, folder="another")
+    refused = json.dumps(line("numba", status="SKIPPED", reason="too old", seconds=None))
+    for lines in ("", f"{refused}\n"):
+        path.write_text(path.read_text() + lines)
+        code, out, errors = fail_on(tmp_path, capsys=capsys)
+        assert code == 3
+        assert "only the baseline torch-cpu was measured in both runs; measure what is to be compared with it" in out
+        assert "--passes 12 --backend torch-cpu,numba" in out
+        assert "no case has a time on both sides: the lines under the table say why" in errors
+
+
 def test_settings_that_differ_are_said(tmp_path: Path) -> None:
     """Versions, threads and Python are named where two runs differ in them."""
     machine = {**MACHINE, "packages": PACKAGES, "python": "CPython 3.11.7"}
