@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.frames import Run
-from bench.analysis.verdicts import NOTHING, Found, paired, rows_of, table_of
+from bench.analysis.verdicts import NOTHING, Found, Key, paired, rows_of, table_of
 from bench.journal.status import Status
 from bench.statistics.intervals import Comparison, compare_pairs
 from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN, Pair
@@ -27,16 +27,12 @@ def two_commits(new: Run, old: Run, names: Collection[str]) -> tuple[pd.DataFram
     blocks = {key: paired(*both[key], UNDISTURBED) for key in timed}
     control = _unchanged([pair for key, pair in blocks.items() if key[0] not in names])
     factor = 1.0 if np.isnan(control.ratio) else control.ratio
-    found: list[Found] = []
-    for key, (row, other) in both.items():
-        if key[0] in names:
-            pair = None
-            if key in blocks:
-                a, b = blocks[key]
-                corrected = compare_pairs([factor * second for second in a], b, MARGIN)
-                pair = Pair(corrected, *_resolved(control))
-            found.append((row, other, pair))
-    frame = table_of(found)
+    found: dict[Key, Found] = {key: (*sides, None) for key, sides in both.items() if key[0] in names}
+    for key in found.keys() & blocks.keys():
+        a, b = blocks[key]
+        corrected = compare_pairs([factor * second for second in a], b, MARGIN)
+        found[key] = (*both[key], Pair(corrected, *_resolved(control)))
+    frame = table_of([*found.values()])
     frame["sped_up"] = max(1.0, 1 / factor)  # within a limit is what is so as measured, and as corrected
     return frame, control
 

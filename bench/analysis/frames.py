@@ -95,10 +95,7 @@ class Run:
 
 
 def runs(
-    results: Path,
-    names: list[str] | None = None,
-    complain: Complain = lambda text: None,
-    baseline: str | None = None,
+    results: Path, names: list[str] | None = None, complain: Complain = lambda _: None, baseline: str | None = None
 ) -> list[Run]:
     """The runs of these names or files; without names, the newest of each machine and setting (`Run.slug`).
 
@@ -108,9 +105,8 @@ def runs(
     found = {name_of(path): path for path in sorted((results / "raw").glob("*/*.jsonl*"))}
     for name in names or []:
         if name not in found and not Path(name).is_file():
-            raise RelufitError(
-                f"there is no run {name!r} under {results / 'raw'}; there are {', '.join(found) or 'none'}"
-            )
+            there = ", ".join(found) or "none"
+            raise RelufitError(f"there is no run {name!r} under {results / 'raw'}; there are {there}")
     load, header = cache(partial(read, complain=complain)), cache(read_first_line)
     named = [load(found.get(name, Path(name))) for name in dict.fromkeys(names or [])]
     chosen = [run for run in named if not run.cases.empty] if names else _newest(found.values(), header, load)
@@ -122,16 +118,10 @@ def runs(
         known = dict.fromkeys(name for run in chosen for name in in_order(run))
         raise RelufitError(f"--baseline {baseline!r} is in none of these runs; there are {', '.join(known)}")
     aa = {folder: newest_aa(folder) for folder in {run.path.parent for run in chosen}}
-    complete = (
-        replace(
-            run,
-            others=_others(run, header, load),
-            baseline=baseline or "",
-            aa=None if run.profile == AA else aa[run.path.parent],
-        )
-        for run in chosen
-    )
-    return sorted(complete, key=lambda run: (run.slug, run.name))
+    for place, run in enumerate(chosen):
+        own = None if run.profile == AA else aa[run.path.parent]
+        chosen[place] = replace(run, others=_others(run, header, load), baseline=baseline or "", aa=own)
+    return sorted(chosen, key=lambda run: (run.slug, run.name))
 
 
 def _newest(paths: Iterable[Path], header: Callable[[Path], Header], load: Callable[[Path], Run]) -> list[Run]:

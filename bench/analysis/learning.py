@@ -1,4 +1,4 @@
-"""How soon each training run and each solver reaches an error, and where it ends.
+"""How soon each training run and each solver reaches an error and where it ends, and how far from float64 both are.
 
 Ratios of solvers are of the error at the end: to MSE*, an asymptotic value and no bound (relufit.theory), and to the
 error of the best spline found in the same run.
@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import warnings
-from bench.analysis.frames import Run, records
+from bench.analysis.frames import Run, records, worst_share
 from bench.grid.case import ALONE
 from bench.journal.status import statuses
 
 THRESHOLDS = {f"{limit:g}": limit for limit in (1e-2, 1e-3, 1e-4)}  # test errors of a training run
 LIMITS = {f"1e-{power}": 10.0**-power for power in range(2, 10)}  # mean squared errors of a solver
+PARTED = 1e-3  # distance from float64's weights, relative to the distance trained, above which a run has parted
 EXACT = 1e-20  # mean squared error below which a spline is off by rounding only: no ratio to it is given
 
 
@@ -102,3 +103,33 @@ def at_first(values: np.ndarray, reached: np.ndarray) -> float:
 
 def _when_reached(what: str, values: np.ndarray, errors: np.ndarray, limits: dict[str, float]) -> dict[str, float]:
     return {f"{what}_to_{name}": at_first(values, errors <= limit) for name, limit in limits.items()}
+
+
+def agreement(run: Run) -> pd.DataFrame:
+    """Error and computed bound of each quantity, where the error is the largest share of the bound."""
+    rows = []
+    for case in records(run.cases[run.cases.work == "agreement"]):
+        checks = case["agreement"] or {None: dict.fromkeys(("error", "bound", "share"), np.nan)}
+        rows += [{**case, "quantity": quantity, **check} for quantity, check in checks.items()]
+    return pd.DataFrame(rows)
+
+
+def trajectory(run: Run) -> pd.DataFrame:
+    """Single steps as a share of their bound; of the free run, when signs first differ and when it has parted."""
+    return pd.DataFrame([_followed(case) for case in records(run.cases[run.cases.work == "trajectory"])])
+
+
+def _followed(case: dict[str, Any]) -> dict[str, Any]:
+    steps, distances, flips = curves(case, "step", "distance", "flips")
+    differs, parted = flips > 0, distances > PARTED
+    return {
+        **case,
+        "share": worst_share(case["agreement"]),
+        "first_flip_step": at_first(steps, differs),
+        "first_flip_distance": at_first(distances, differs),
+        "parted_step": at_first(steps, parted),
+        "parted_flips": at_first(flips, parted),
+        "flips_until_parted": at_first(np.cumsum(flips), parted),
+        "steps": steps[-1],
+        "distance": distances[-1],
+    }

@@ -6,7 +6,7 @@ the control: no difference is claimed that is within what they changed by.
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,17 @@ import pandas as pd
 from bench.analysis.frames import Run
 from bench.analysis.resolution import resolution
 from bench.analysis.throughput import baselines
-from bench.analysis.verdicts import Found, Row, Rows, block_seconds, load_in_words, round_seconds, rows_of, table_of
+from bench.analysis.verdicts import (
+    Found,
+    Key,
+    Row,
+    Rows,
+    block_seconds,
+    load_in_words,
+    round_seconds,
+    rows_of,
+    table_of,
+)
 from bench.journal.status import Status, statuses
 from bench.statistics.intervals import compare_groups
 from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN, Pair
@@ -117,7 +127,7 @@ def _only(rows: Rows, others: Rows) -> Only:
     return [(name, cases, name not in known) for name, cases in only.items()]
 
 
-def _scaled(rows: Rows, key: tuple[Any, ...], bases: dict[str, str] | None) -> list[float]:
+def _scaled(rows: Rows, key: Key, bases: dict[str, str] | None) -> list[float]:
     """The blocks of a row, or its rounds where blocks are few; over the median of its baseline, if `bases` say one."""
     row = rows[key]
     if row["status"] != Status.OK:

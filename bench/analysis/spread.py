@@ -5,12 +5,12 @@ what is claimed.
 """
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from bench.analysis.frames import Run, key_of
-from bench.analysis.verdicts import Row, pass_seconds, round_seconds, rows_of
+from bench.analysis.verdicts import Key, Row, pass_seconds, round_seconds, rows_of
 from bench.journal.status import Status
 from bench.statistics.intervals import reach
 
@@ -52,7 +52,7 @@ def ratios(run: Run, a: Row, b: Row) -> list[float]:
 
 
 @lru_cache
-def _reaches(run: Run) -> dict[tuple[Any, ...], tuple[float, float, float]]:
+def _reaches(run: Run) -> dict[Key, tuple[float, float, float]]:
     """Median and interval of the seconds of a step of each timed case of a run that was not measured under load."""
     rows = rows_of(run).items()
     return {key: reach(round_seconds(row)) for key, row in rows if row["status"] == Status.OK and not row["load"]}

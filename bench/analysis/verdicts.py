@@ -24,7 +24,8 @@ COLUMNS = ("a", "b", *CASE_FIELDS, "a_us", "b_us", "times_faster", "low", "high"
 NOTHING = Comparison(*(float("nan"),) * 3, 1.0, 1.0, 0)  # of a row without a time
 
 Row = dict[str, Any]
-Rows = dict[tuple[Any, ...], Row]  # by backend and case
+Key = tuple[Any, ...]  # a backend and a case
+Rows = dict[Key, Row]
 Found = tuple[Row, Row, Pair | None]  # the row of A, that of B, and the pair to judge
 
 

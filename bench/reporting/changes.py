@@ -1,6 +1,6 @@
 """What two runs or two commits differ in, and what a gate finds of their cases: sentences for the terminal."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,11 @@ def changes_in_words(new: Run, old: Run, changes: Changes) -> list[str]:
     for name in {**facts, **before}:
         now, was = facts.get(name, "none"), before.get(name, "none")
         notes += [f"{name}: {now}, was {was}"] if now != was else []
-    limits = [(digits(100 * control.least), control.because) for control in changes.controls.values()]
-    for (least, because), names in _grouped(zip(limits, changes.controls, strict=True)).items():
-        whose = "" if len(names) == len(limits) else f"{', '.join(names)}: "
+    limits: dict[tuple[str, str], list[str]] = {}
+    for name, control in changes.controls.items():
+        limits.setdefault((digits(100 * control.least), control.because), []).append(name)
+    for (least, because), names in limits.items():
+        whose = f"{', '.join(names)}: " if len(limits) > 1 else ""
         notes.append(f"{whose}no difference below {least} % is claimed, {because}")
     if not changes.controls or changes.verdicts.empty:
         notes.append(_why_nothing(new, old, changes.bases))
@@ -78,14 +80,6 @@ def _facts(run: Run) -> dict[str, Any]:
         "sources": run.header["code"]["content_hash"],
         **machine["packages"],
     }
-
-
-def _grouped(pairs: Iterable[tuple[Any, str]]) -> dict[Any, list[str]]:
-    """The names that have a key in common, by key."""
-    found: dict[Any, list[str]] = {}
-    for key, name in pairs:
-        found.setdefault(key, []).append(name)
-    return found
 
 
 def count_findings(frame: pd.DataFrame, limit: float) -> str:

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from bench.analysis import accuracy, comparison, learning
+from bench.analysis import comparison, learning
 from bench.analysis import throughput as timed
 from bench.analysis.frames import Run, focus, in_order, matching, records, sorted_by_backend
 from bench.analysis.warnings import under_load
@@ -156,7 +156,7 @@ def trajectory(run: Run) -> Figure | None:
         for case in _by_backend(run, rows):
             name = case["backend"]
             panels.draw_line(panel, case["step"], case["distance"], styled[name], label=plain(name))
-        panel.axhline(accuracy.PARTED, color="black", linewidth=0.8, alpha=0.5)
+        panel.axhline(learning.PARTED, color="black", linewidth=0.8, alpha=0.5)
         panel.set(**LOG, xlabel="steps of 32 samples", title=plain(", ".join(values)))
     grid[0, 0].set(ylabel="distance from float64, of the way gone")
     return finish(figure, grid[0], f"{run.machine}, {run.threads}; H = {hidden}, over the same minibatches")

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from bench.analysis import accuracy, learning
+from bench.analysis import learning
 from bench.analysis.frames import Run, records, sorted_by_backend
 from bench.analysis.learning import EXACT, LIMITS, THRESHOLDS, best_spline
 from bench.grid.case import SOLVERS
@@ -19,7 +19,7 @@ from relufit.targets import ZOO
 TRAJECTORY_NOTE = Words(f"""One step: the backend's update from 32 states along a float64 run, the largest error as a
 share of its computed bound; above 1 disagrees. Then it trains freely from the same start over the same minibatches.
 After each epoch: the distance of all its weights from float64's, relative to the distance trained, and for how many
-pairs of a sample and a unit the sign of z differs. A run has parted at a distance above {accuracy.PARTED:g}. An epoch
+pairs of a sample and a unit the sign of z differs. A run has parted at a distance above {learning.PARTED:g}. An epoch
 takes each sample once, so about as many terms are in the gradients of one run and not the other's; `until then` adds
 them up.""")
 AGREEMENT_NOTE = "Each cell: the largest error of the quantity, and in brackets its share of the computed bound."
@@ -79,7 +79,7 @@ def _parted_flips(row: Row) -> str:
 
 TRAJECTORY = TableSpec(
     "trajectory",
-    accuracy.trajectory,
+    learning.trajectory,
     "target optimizer scheme dtype hidden backend status share first_flip_step first_flip_distance parted_step "
     "parted_flips flips_until_parted pairs steps distance order reason",
     (
@@ -112,7 +112,7 @@ def _errors(run: Run, rows: pd.DataFrame, columns: Columns) -> Document:
 
 AGREEMENT = TableSpec(
     "agreement",
-    accuracy.agreement,
+    learning.agreement,
     "dtype batch inputs hidden outputs backend status quantity error bound share reason",
     lay_out=_errors,
     keys="dtype batch inputs hidden outputs",

@@ -53,14 +53,14 @@ def report(
     formats: Sequence[str],
     against: str | None,
     baseline: str | None,
-    complain: Complain,
+    say: Complain,
 ) -> list[Run]:
     """Write tables, figures and page under `results`, and print the main table of each run; returns the runs."""
     chosen_formats = document.chosen(formats)
     # In pyarrow's storage, the default where it is installed, the texts of many small frames take twice the time.
     with pd.option_context("mode.string_storage", "python"):
-        chosen = runs(results, names, complain, baseline)
-        older = runs(results, [against], complain)[0] if against is not None else None
+        chosen = runs(results, names, say, baseline)
+        older = runs(results, [against], say)[0] if against is not None else None
         try:
             write(results, chosen, chosen_formats)
             if older is not None:

@@ -67,29 +67,26 @@ def show_comparison(
     baseline: str | None,
     limit: float,
     control: Sequence[str],
-    complain: Complain,
+    say: Complain,
 ) -> pd.DataFrame:
     """Print the verdicts on two backends of a run, or on two runs, and how many are within the limit; returns them."""
     if _are_runs(results, a, b):
-        new, old = (runs(results, [word], complain, baseline)[0] for word in (a, b))
+        new, old = (runs(results, [word], say, baseline)[0] for word in (a, b))
         changed = regressions.two_runs(new, old, control)
         frame, notes = changed.verdicts, changes.changes_in_words(new, old, changed)
         title = f"{new.name} against {old.name}"
     elif control:
         raise RelufitError("--control is for two runs; two backends of one run need none")
     else:
-        found = runs(results, [name] if name else None, complain)
+        found = runs(results, [name] if name else None, say)
         # A crossover is the newest run of its two backends only, and the names of solvers are not those of backends.
         usual = [run for run in found if run.sweep is None and run.kind != "solvers"]
         run = max(usual or found, key=lambda run: run.name)
         _demand_backends(run, a, b)
         frame, notes = comparison.two_backends(run, a, b), [verdict_tables.resolution_in_words(run)]
         title = f"{a} against {b}, run {run.name}: {run.machine}, {run.setting}"
-    print_table(
-        verdict_tables.table(frame).frame,
-        title,
-        [*verdict_tables.loads_of(frame), *notes, changes.count_findings(frame, limit)],
-    )
+    notes = [*verdict_tables.loads_of(frame), *notes, changes.count_findings(frame, limit)]
+    print_table(verdict_tables.table(frame).frame, title, notes)
     return frame
 
 

@@ -10,7 +10,7 @@ from mutants import Planted, UncorrectedAdam
 
 from bench.agreement import answers, error_bounds, trajectory
 from bench.agreement.trajectory import STATES, exact_run, flips, forced_steps, free_run
-from bench.analysis import accuracy
+from bench.analysis import learning
 from bench.grid.case import Case
 from bench.journal.status import Disagreement
 from bench.recipes.textbook import TextbookNumpy
@@ -113,7 +113,7 @@ def test_a_nudge_is_found_where_it_was_given(by: float) -> None:
     assert found["flips"][2] == np.count_nonzero((-by < z) & (z <= 0))
     assert (found["flips"][2] > 10) == (by == 0.5)
     assert found["distance"][3] > 0
-    assert (found["distance"][2] > accuracy.PARTED) == (by == 0.5)
+    assert (found["distance"][2] > learning.PARTED) == (by == 0.5)
 
 
 def test_signs_are_counted_one_by_one() -> None:

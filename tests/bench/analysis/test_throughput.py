@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from journals import followed, learned, line, make
 
-from bench.analysis import accuracy, learning, throughput
+from bench.analysis import learning, throughput
 from bench.reporting import learning_tables, number_format, throughput_tables
 from bench.reporting.document import markdown
 from bench.reporting.number_format import NO_BREAK
@@ -186,7 +186,7 @@ def test_scaling_in_long_form(tmp_path: Path) -> None:
 def test_a_trajectory_in_long_form(tmp_path: Path) -> None:
     """A trajectory has its worst step, its first epoch with another sign and its first beyond a thousandth."""
     run = make(tmp_path, followed(), followed("numba", distance=[1e-5] * 4, flips=[0] * 4))
-    rows = accuracy.trajectory(run).set_index("backend")
+    rows = learning.trajectory(run).set_index("backend")
     ours, other = rows.loc["numpy"], rows.loc["numba"]
     assert (ours["share"], ours.first_flip_step, ours.first_flip_distance) == (0.2, 50, 2.5e-4)
     assert (ours.parted_step, ours.parted_flips, ours.flips_until_parted) == (75, 57, 59)
