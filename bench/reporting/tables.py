@@ -102,7 +102,8 @@ def matrix(
 ) -> Table:
     """Backends down, the values of one field across; in the last column a note on the rows of each backend."""
     found = records(rows)
-    names = [name for name in in_order(run) if name in set(rows.backend)]
+    here = {row["backend"] for row in found}
+    names = [name for name in in_order(run) if name in here]
     cells = {(row["backend"], row[across]): cell(row) for row in reversed(found)}  # of two rows the first one counts
     table = {"backend": names}
     for value in sorted({row[across] for row in found}):

@@ -56,6 +56,17 @@ def test_a_page_has_room_for_one_table(tmp_path: Path) -> None:
     assert learning_tables.lay_out_reached(make(tmp_path, line("numpy"))) == []
 
 
+def test_the_longest_time_of_a_solver_has_the_mark_of_load(tmp_path: Path) -> None:
+    """The longest time carries the mark where that row was measured under load, and a line says what was running."""
+    loaded = solved(watched_seconds=1.0, cores_of_others=0.8)
+    shorter = solved("lbfgs", watched_seconds=1.0, cores_of_others=0.8, train_seconds=[0.0, 0.1, 0.2, 0.4])
+    run = make(tmp_path, spline(), loaded, shorter, solved("lbfgs", target="abs"))
+    _, table, loads = learning_tables.lay_out_reached(run)
+    longest = table.frame.set_index("solver").longest.to_dict()
+    assert longest == {"spline": "50 ms", "lbfgs": "4 s", "adam": "4 s*", "MSE*": ""}
+    assert loads == "* Measured under load: numpy, solving adam N = 32: other processes had 0.8 cores."
+
+
 def test_the_best_spline_is_that_of_the_same_function_and_width(tmp_path: Path) -> None:
     """The best spline is the lowest of the same function and width; an exact one divides nothing."""
     kink = {"target": "abs", "asymptotic_mse": None}
