@@ -93,7 +93,7 @@ def exit_code(frame: pd.DataFrame, limit: float, say: Complain, advice: str = ch
     if worse:
         return FAILED
     if (found == "inconclusive").any() or not (found == "within").any():
-        say(changes.undecided(found, advice))
+        say(changes.undecided(frame, found, advice))
         return INCONCLUSIVE
     return 0
 

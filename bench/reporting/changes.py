@@ -11,6 +11,7 @@ from bench.analysis.comparison import USUAL_PASSES
 from bench.analysis.frames import Run, records
 from bench.analysis.regressions import Changes
 from bench.analysis.verdicts import Row, rows_of
+from bench.grid.workloads import named
 from bench.journal.status import Status
 from bench.reporting.notes import case_in_words
 from bench.reporting.number_format import digits, ends
@@ -102,13 +103,14 @@ def worse(frame: pd.DataFrame, limit: float) -> list[str]:
     return said
 
 
-def undecided(found: pd.Series, advice: str) -> str:
+def undecided(frame: pd.DataFrame, found: pd.Series, advice: str) -> str:
     """What a gate cannot decide, and what to do so that it can."""
-    if found.empty:
+    if frame.empty:
         return "no case has a time on both sides: the lines under the table say why, and what to do"
-    count = int((found == "inconclusive").sum())
-    what = f"{count} of {len(found)} cases are inconclusive" if count else "no case has a time on both sides"
-    return f"{what}: {advice}"
+    works = frame.work[found == "inconclusive"]
+    what = f"{len(works)} of {len(found)} cases are inconclusive" if len(works) else "no case has a time on both sides"
+    is_repeated = works.empty or works.isin(named(repeated=True)).any()
+    return f"{what}: {advice if is_repeated else MORE_QUIET}"
 
 
 def _whose(row: Row) -> str:

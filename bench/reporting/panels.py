@@ -87,7 +87,8 @@ def draw_backends(axes: Axes, run: Run, frame: pd.DataFrame, y: str, all_rows: p
 def draw_loaded(axes: Axes, x: Any, y: Any, style: Style) -> None:
     """Hollow marks, over those of the times that were measured under load."""
     if len(x):
-        axes.plot(x, y, **{**style, "linestyle": "", "markerfacecolor": "white"}, label="hollow: under load")
+        hollow = {"linestyle": "", "markerfacecolor": "white", "zorder": 2.2}  # lines with error bars are at 2.1
+        axes.plot(x, y, **{**style, **hollow}, label="hollow: under load")
 
 
 def draw_line(axes: Axes, x: Any, y: Any, style: Style, **options: Any) -> None:

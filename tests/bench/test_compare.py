@@ -284,6 +284,18 @@ def test_without_a_control_the_message_says_what_to_do(tmp_path: Path, capsys: p
     assert "4 of 4 cases are inconclusive: measure both again with --passes 12" in errors
 
 
+def test_passes_are_not_advised_for_work_that_they_do_not_repeat(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A gradient of a scaling table that took 20 % longer is to be measured again, not more often."""
+    for name, seconds in (("old", 1e-3), ("new", 1.2e-3)):
+        write(tmp_path / "raw" / "m" / f"{name}.jsonl", line(work="scaling", **rounds(seconds, seed=1, passes=1)[0]))
+    code, _, errors = fail_on(tmp_path, capsys=capsys)
+    assert code == 3
+    assert "1 of 1 cases are inconclusive: measure again on a quieter machine" in errors
+    assert "--passes" not in errors
+
+
 def test_a_faster_machine_does_not_hide_a_slower_backend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where all others became 1.5 times as fast, a backend that did not is inconclusive."""
     times = {"numpy": 1e-3, "jax-cpu": 2e-3, "torch-cpu": 3e-3}

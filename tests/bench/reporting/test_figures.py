@@ -17,8 +17,11 @@ SOUND = ("convergence", "fits", "scaling", "solvers", "throughput", "trajectory"
 
 
 def hollow(axes: Axes) -> list[list[float]]:
-    """The x of each line with hollow marks."""
-    return [list(drawn.get_xdata()) for drawn in axes.get_lines() if drawn.get_markerfacecolor() == "white"]
+    """The x of each line with hollow marks, which is drawn above all others."""
+    found = [drawn for drawn in axes.get_lines() if drawn.get_markerfacecolor() == "white"]
+    others = [drawn.get_zorder() for drawn in axes.get_lines() if drawn not in found]
+    assert all(drawn.get_zorder() > max(others) for drawn in found)
+    return [list(drawn.get_xdata()) for drawn in found]
 
 
 def swept(tmp_path: Path, **at_64: Any) -> Run:
