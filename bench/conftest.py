@@ -12,7 +12,7 @@ Cases run most valuable first; within a case the backends follow each other in a
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from bench.grid.workloads import workload
 from bench.hardware import machine
 from bench.journal.plan import Key
 from bench.journal.status import Status, row, status_of
@@ -274,6 +275,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if call.when == "teardown" and run.journal is not None:
         run.journal.end_case()
     yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_benchmark_group_stats() -> Generator[None, list[tuple[str, Any]], list[tuple[str, Any]]]:
+    """What is compared or trained once has no place in pytest-benchmark's ranking: its seconds are no measurement."""
+    groups = yield
+    return [(name, found) for name, found in groups if workload(str(name).partition(" ")[0]).timed]
 
 
 @pytest.hookimpl(trylast=True)  # below the tables of pytest-benchmark

@@ -1,13 +1,17 @@
 """`python -m bench.report`: tables, figures and a page from the raw journals, and the main table in the terminal.
 
-python -m bench.report                      the newest run of each machine and setting
-python -m bench.report --run NAME ...       these runs
-python -m bench.report --against NAME       and what has changed since this older run
-python -m bench.report --fail-on DISAGREES,CRASHED    exit code 1 where a row has such a status, or the run ended early
-python -m bench.report --baseline NAME      ratios and verdicts to this backend
-python -m bench.report --format parquet,latex     the tables in these formats too, beside Markdown and CSV
+    python -m bench.report                      of each table the newest run of each machine and setting that fills it
+    python -m bench.report --run NAME ...       these runs
+    python -m bench.report JOURNAL ...          look at journals, such as somebody sent: nothing is written
+    python -m bench.report --show               look at the newest runs: nothing is written
+    python -m bench.report --out DIR            write elsewhere
+    python -m bench.report --against NAME       and what has changed since this older run
+    python -m bench.report --fail-on DISAGREES  exit code 1 where a row has such a status, or a run ended early
+    python -m bench.report --baseline NAME      ratios and verdicts to this backend
+    python -m bench.report --format parquet,latex     the tables in these formats too, beside Markdown and CSV
 
-Everything it writes is made again from results/raw alone: the same journals give the same bytes.
+Everything it writes is made again from results/raw alone: the same journals give the same bytes. A run that has
+measured less than an older one replaces it in no table, and a figure or table that shows no run any more is removed.
 """
 
 import argparse
@@ -31,21 +35,28 @@ FAILED = statuses(failed=True)
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and report; every error that a user can cause is one sentence and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m bench.report", description=(__doc__ or "").partition("\n")[0])
-    names = "names of runs, or files; default: the newest of each machine"
+    add = parser.add_argument
     formats = f"of the tables, separated by commas: {', '.join(FORMATS)}; %(default)s are always written"
-    parser.add_argument("--run", nargs="+", metavar="NAME", help=names)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder with raw/ (default: results)")
-    parser.add_argument("--format", default=",".join(USUAL), help=formats)
-    parser.add_argument("--against", metavar="NAME", help="compare each of these runs with this older one")
     failing = f"end with 1 where a row has one of these statuses ({', '.join(FAILED)}), or cases were not measured"
-    parser.add_argument("--fail-on", metavar="STATUSES", help=failing)
-    parser.add_argument("--baseline", metavar="NAME", help="backend that ratios and verdicts are to; default: torch's")
+    add("journals", nargs="*", metavar="JOURNAL", help="runs to look at, by name or file; nothing is written")
+    add("--run", nargs="+", metavar="NAME", help="runs to publish, by name or file; default: those of each table")
+    add("--show", action="store_true", help="print the newest runs, and write nothing")
+    add("--results", type=Path, default=RESULTS, help="folder with raw/ (default: results)")
+    add("--out", type=Path, metavar="DIR", help="folder for tables, figures and page (default: that of --results)")
+    add("--format", default=",".join(USUAL), help=formats)
+    add("--against", metavar="NAME", help="compare each of these runs with this older one")
+    add("--fail-on", metavar="STATUSES", help=failing)
+    add("--baseline", metavar="NAME", help="backend that ratios and verdicts are to; default: torch's")
     options = parser.parse_args(arguments)
     chosen = [] if options.fail_on is None else options.fail_on.split(",")
     try:
         if unknown := set(chosen) - set(FAILED):
             raise RelufitError(f"--fail-on takes some of {', '.join(FAILED)}, not {', '.join(sorted(unknown))}")
-        runs = report(options.results, options.run, options.format.split(","), options.against, options.baseline)
+        if options.run and options.journals:
+            raise RelufitError("journals to look at and --run, which publishes, do not go together")
+        names, publish = options.run or options.journals or None, not (options.show or options.journals)
+        formats = options.format.split(",")
+        runs = report(options.results, names, formats, options.against, options.baseline, options.out, publish)
         failing_runs = [run for run in runs if chosen and _say_failures(run, chosen)]
         if failing_runs:
             sys.exit(1)
@@ -69,12 +80,17 @@ def report(
     formats: Sequence[str] = USUAL,
     against: str | None = None,
     baseline: str | None = None,
+    out: Path | None = None,
+    publish: bool = True,
 ) -> "list[Run]":
-    """Write tables, figures and page under `results`, and print the main table of each run; returns the runs."""
+    """Write tables, figures and page, and print the main table of each run; returns the runs that were printed.
+
+    They are written to `out`, or else, where `publish` says so, to `results`.
+    """
     from bench.reporting import page  # here, since `--help` needs neither pandas, nor scipy, nor matplotlib
 
     say = lambda text: print(f"bench.report: {text}", file=sys.stderr)  # noqa: E731
-    return page.report(results, names, formats, against, baseline, say)
+    return page.report(results, names, formats, against, baseline, say, out or (results if publish else None))
 
 
 if __name__ == "__main__":

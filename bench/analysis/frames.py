@@ -15,13 +15,17 @@ import pandas as pd
 from bench.analysis import warnings
 from bench.grid import sweep as sweeps
 from bench.grid.sweep import Sweep
+from bench.grid.workloads import WORKLOADS, named
 from bench.hardware import identity
 from bench.journal.reader import Complain, read_first_line, read_rows
 from bench.journal.schema import CASE_FIELDS
+from bench.journal.status import Status
 from relufit.errors import RelufitError
 
 AA = "aa"  # the profile of a run of backends against themselves
 KINDS = ("headline", "solvers")  # profiles whose newest run stands beside that of the others
+# A newer run replaces an older one in a table if it has measured at least this share of what the older one has.
+FULL_SHARE = 0.8
 
 Header = dict[str, Any]  # the first line of a journal
 
@@ -36,6 +40,7 @@ class Run:
     others: "tuple[Run, ...]" = ()  # of the same machine, setting, sources and versions: what else a case has taken
     baseline: str = ""  # the backend that ratios and verdicts are to, where somebody asked for one
     aa: "Run | None" = None  # the newest run of the profile `aa` on the same machine, which says what can be told apart
+    tables: frozenset[str] | None = None  # of grid/workloads.py, that it is shown in; None: in all, as it was named
 
     @property
     def profile(self) -> str:
@@ -93,6 +98,10 @@ class Run:
         """Under which settings of the process it was measured, in words."""
         return ", ".join([self.threads, self.allocations, *self.kernels])
 
+    def shows(self, table: str) -> bool:
+        """Whether a table of grid/workloads.py shows this run."""
+        return self.tables is None or table in self.tables
+
     @property
     def sweep(self) -> Sweep | None:
         """What a run of bench.crossover searched for; None of other runs."""
@@ -113,9 +122,11 @@ class Run:
 def runs(
     results: Path, names: list[str] | None = None, complain: Complain = lambda _: None, baseline: str | None = None
 ) -> list[Run]:
-    """The runs of these names or files; without names, the newest of each machine and setting (`Run.slug`).
+    """The runs of these names or files; without names, those that the tables of each machine and setting show.
 
-    A/A runs stand behind the others of their machine (`Run.aa`) and are given by name only.
+    That is the newest run, and for each table (`Run.tables`) the newest that has measured enough for it, so that a
+    short or narrow run replaces no full one. A/A runs stand behind the others of their machine (`Run.aa`) and are given
+    by name only.
     Raises RelufitError if no journal is found, or a name or the baseline is unknown.
     """
     found = {name_of(path): path for path in sorted((results / "raw").glob("*/*.jsonl*"))}
@@ -142,13 +153,32 @@ def runs(
 
 
 def _newest(paths: Iterable[Path], header: Callable[[Path], Header], load: Callable[[Path], Run]) -> list[Run]:
-    """The newest run with cases of each machine and setting. Of the others, first lines alone are read."""
-    found: dict[str, Run] = {}
+    """Of each machine and setting the newest run with cases, and those that its tables show."""
+    found: dict[str, list[Run]] = {}  # newest first
     for path in sorted(paths, key=lambda path: path.stem, reverse=True):
-        first = Run(path, header(path), pd.DataFrame())
-        if first.profile != AA and first.slug not in found and not (run := load(path)).cases.empty:
-            found[first.slug] = run
-    return list(found.values())
+        if header(path)["settings"]["profile"] != AA and not (run := load(path)).cases.empty:
+            found.setdefault(run.slug, []).append(run)
+    chosen = []
+    for alike in found.values():
+        tables: dict[Run, set[str]] = {alike[0]: set()}
+        usual = _fullest(alike, WORKLOADS) or alike[0]
+        for name in dict.fromkeys(kind.table for kind in WORKLOADS.values()):
+            tables.setdefault(_fullest(alike, named(table=name)) or usual, set()).add(name)
+        chosen += [replace(run, tables=frozenset(own)) for run, own in tables.items()]
+    return chosen
+
+
+def _fullest(alike: list[Run], works: Iterable[str]) -> Run | None:
+    """The newest run that has measured at least FULL_SHARE of what any other has of this work; None where none has."""
+    extents = [_extent(run, works) for run in alike]  # of the newest first
+    enough = max(1, FULL_SHARE * max(extents))
+    return next((run for run, own in zip(alike, extents, strict=True) if own >= enough), None)
+
+
+def _extent(run: Run, works: Iterable[str]) -> int:
+    """How much a run has measured of these kinds of work: its cases that ended well, each as often as it has passes."""
+    rows = run.cases[(run.cases.status == Status.OK) & run.cases.work.isin(works)]
+    return int(sum(max(1, len(passes)) for passes in rows.passes))
 
 
 def _others(run: Run, header: Callable[[Path], Header], load: Callable[[Path], Run]) -> tuple[Run, ...]:
@@ -170,6 +200,16 @@ def _conditions(header: Header) -> tuple[Any, ...]:
     hardware = identity.slug(machine, str(machine["cpu"]))
     same = hardware, machine["python"], machine["packages"], header["code"]["content_hash"]
     return *same, settings["threads"], settings["environment"]
+
+
+def newest_ordinary(results: Path) -> str | None:
+    """The name of the newest run that compares backends: no crossover, whose backends are two, and no solvers."""
+    found = {}
+    for path in (results / "raw").glob("*/*.jsonl*"):
+        settings = read_first_line(path)["settings"]
+        if not settings["crossover"] and settings["profile"] not in ("solvers", AA):
+            found[name_of(path)] = path
+    return max(found, default=None)
 
 
 def newest_aa(folder: Path, machine_slug: str = "") -> Run | None:

@@ -80,7 +80,7 @@ def time_rounds(trial: Trial, call: timing.Call | Calls, steps: int = 1, *, each
     if workload(trial.case.work).is_gradient:
         trial.past.learn(trial.backend.name, trial.case, seconds)
     seen |= _seen_from_the_device(trial, calls.call, seconds)
-    trial.hand_over(found.seconds, iterations)
+    trial.hand_over([second / steps for second in found.seconds], iterations * steps)  # of a step, as our tables
     measured = {"seconds": found.seconds, "fresh_seconds": found.fresh_seconds, "cores_idle": idle}
     record(trial, **measured, iterations=iterations, steps=steps, **seen)
 

@@ -5,6 +5,7 @@ Figures are made without pyplot, and without dates or random identifiers: the sa
 
 import textwrap
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,12 @@ FLOOR = 1e-13  # lower errors, of splines that are exact, are drawn here: all ot
 
 def draw_all(run: Run, folder: Path, label: str) -> list[Path]:
     """Draw every figure that the run has data for, `label` in its name; returns the .png files, each beside an .svg."""
-    figures = (throughput, scaling, convergence, trajectory, fits, solvers) if run.sweep is None else (crossover,)
+    figures = {draw: table for draw, table in FIGURES.items() if (draw is crossover) == (run.sweep is not None)}
     written = []
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in another script is drawn as boxes
-        for draw in figures:
-            figure, name = draw(run), draw.__name__
+        for draw, table in figures.items():
+            figure, name = draw(run) if run.shows(table) else None, draw.__name__
             if figure is not None:
                 # The figure `solvers` of a run of the kind `solvers` is named once.
                 path = folder / f"{name}-{label.replace(f'-{run.kind}', '', 1) if run.kind == name else label}.png"
@@ -280,3 +281,16 @@ def _targets(cases: pd.DataFrame) -> list[str]:
 def _is_usual(cases: pd.DataFrame) -> pd.Series:
     """Which of them are by Adam from `spread` weights: what every backend but the textbook class can do."""
     return (cases.scheme == "spread") & (cases.optimizer == "adam")
+
+
+# Each figure and the table of grid/workloads.py whose runs it shows.
+FIGURES: dict[Callable[[Run], Figure | None], str] = {
+    throughput: "throughput",
+    scaling: "scaling",
+    convergence: "convergence",
+    trajectory: "trajectory",
+    fits: "convergence",
+    solvers: "solvers",
+    crossover: "throughput",
+}
+NAMES = [draw.__name__ for draw in FIGURES]

@@ -24,7 +24,18 @@ from bench.reporting import (
     throughput_tables,
     verdict_tables,
 )
-from bench.reporting.document import NO_CASES, Document, Element, Format, Heading, Table, Words, markdown, write_text
+from bench.reporting.document import (
+    FORMATS,
+    NO_CASES,
+    Document,
+    Element,
+    Format,
+    Heading,
+    Table,
+    Words,
+    markdown,
+    write_text,
+)
 from bench.reporting.provenance import marks, provenance
 from relufit.errors import RelufitError
 
@@ -54,44 +65,74 @@ def report(
     against: str | None,
     baseline: str | None,
     say: Complain,
+    out: Path | None,
 ) -> list[Run]:
-    """Write tables, figures and page under `results`, and print the main table of each run; returns the runs."""
+    """Write tables, figures and page to `out`, unless it is None, and print the main table of each run.
+
+    Returns the runs that were printed: those of these names or files, or else the newest of each machine and setting.
+    Tables show older ones where newer ones have measured less.
+    """
     chosen_formats = document.chosen(formats)
     # In pyarrow's storage, the default where it is installed, the texts of many small frames take twice the time.
     with pd.option_context("mode.string_storage", "python"):
         chosen = runs(results, names, say, baseline)
         older = runs(results, [against], say)[0] if against is not None else None
-        try:
-            write(results, chosen, chosen_formats)
-            if older is not None:
-                write_against(results, chosen, older, chosen_formats)
-        except OSError as error:
-            raise RelufitError(f"cannot write to {results}: {error.strerror}") from None
-        for run in chosen:
-            terminal.show(run)
-    return chosen
+        if out is not None:
+            try:
+                write(out, chosen, chosen_formats)
+                if older is not None:
+                    write_against(out, chosen, older, chosen_formats)
+            except OSError as error:
+                raise RelufitError(f"cannot write to {out}: {error.strerror}") from None
+        printed = []
+        for found in _by_slug(chosen).values():
+            newest = max(found, key=lambda run: run.name)
+            printed.append(newest)
+            terminal.show(newest)
+            kept = [run.name for run in found if TABLES[main_table(newest)].is_for(run)]
+            if kept and newest.name not in kept:
+                say(f"{kept[0]} has measured more and stays in the tables; --run {newest.name} shows this one there")
+    return printed
 
 
-def write(results: Path, chosen: list[Run], formats: list[Format]) -> None:
-    """Write every file of the report."""
+def _by_slug(chosen: list[Run]) -> dict[str, list[Run]]:
+    """The runs of each machine and setting; each that was named by itself."""
+    found: dict[str, list[Run]] = {}
+    slugs = [run.slug for run in chosen]
+    for run in chosen:
+        is_alone = run.tables is not None or slugs.count(run.slug) == 1
+        found.setdefault(run.slug if is_alone else f"{run.slug}-{run.name}", []).append(run)
+    return found
+
+
+def write(out: Path, chosen: list[Run], formats: list[Format]) -> None:
+    """Write every file of the report; tables and figures of an earlier one that show no run any more are removed."""
+    written: set[Path] = set()
     for folder in ("tables", "figures"):
-        (results / folder).mkdir(parents=True, exist_ok=True)
+        (out / folder).mkdir(parents=True, exist_ok=True)
     sections = {}
     for name, table in TABLES.items():
-        sections[name] = {run: section(run, name, table.document(run)) for run in chosen if table.applies(run)}
+        sections[name] = {run: section(run, name, table.document(run)) for run in chosen if table.is_for(run)}
         frames = [table.long(run) for run in sections[name]]
-        _write_table(results, name, name.capitalize(), frames, [*sections[name].values()], formats)
-    slugs = [run.slug for run in chosen]
+        written |= _write_table(out, name, name.capitalize(), frames, [*sections[name].values()], formats)
     page = [*PAGE_TITLE]
-    for run in chosen:
-        label = run.slug if slugs.count(run.slug) == 1 else f"{run.slug}-{run.name}"
-        label = re.sub(r"[^\w.+-]+", "-", label)  # folders are named by others: it stands in links
-        main = sections[main_table(run)][run]
-        page += page_section(run, main, figures.draw_all(run, results / "figures", label))
-    write_text(results / "README.md", markdown(page))
+    for slug, found in _by_slug(chosen).items():
+        label = re.sub(r"[^\w.+-]+", "-", slug)  # folders are named by others: it stands in links
+        drawn = [path for run in found for path in figures.draw_all(run, out / "figures", label)]
+        written |= {path.with_suffix(suffix) for path in drawn for suffix in (".png", ".svg")}
+        tables = [name for name in TABLES if any(run in sections[name] for run in found)]
+        own = next((sections[main_table(run)][run] for run in found if run in sections[main_table(run)]), None)
+        page += page_section(own or sections[tables[0]][found[0]], tables, drawn) if tables else []
+    write_text(out / "README.md", markdown(page))
+    kept = {path.resolve() for path in written}
+    ours = [out / "tables" / f"{name}.{kind.suffix}" for name in TABLES for kind in FORMATS.values()]
+    ours += [path for name in figures.NAMES for path in (out / "figures").glob(f"{name}-*.*[gG]")]
+    for path in ours:
+        if path.resolve() not in kept:
+            path.unlink(missing_ok=True)
 
 
-def write_against(results: Path, chosen: list[Run], older: Run, formats: list[Format]) -> None:
+def write_against(out: Path, chosen: list[Run], older: Run, formats: list[Format]) -> None:
     """Write a table `against` of verdicts: each of the other runs of its kind against the older one."""
     newer = [run for run in chosen if run.path != older.path and run.sweep == older.sweep]
     if not newer:
@@ -104,23 +145,20 @@ def write_against(results: Path, chosen: list[Run], older: Run, formats: list[Fo
         loads = verdict_tables.loads_of(frame)
         sections.append(section(run, "verdicts", [*changes.changes_in_words(run, older, found), table, *loads]))
         frames.append(frame[verdict_tables.COMPARED.split()].assign(run=run.name, against=older.name))
-    _write_table(results, "against", f"Against {older.name}", frames, sections, formats)
+    _write_table(out, "against", f"Against {older.name}", frames, sections, formats)
 
 
 def _write_table(
-    results: Path, name: str, title: str, frames: list[pd.DataFrame], sections: list[Document], formats: list[Format]
-) -> None:
-    """Write one table of all runs that have it in each format; none where no run has it."""
-    if frames:
-        long = pd.concat(frames, ignore_index=True).infer_objects()  # a run without cases has columns without a type
-        for kind in formats:
-            path = results / "tables" / f"{name}.{kind.suffix}"
-            kind.write(long, [Heading(1, title), *chain.from_iterable(sections)], path)
-
-
-def tables_of(run: Run) -> list[str]:
-    """The names of the tables that a run appears in."""
-    return [name for name, table in TABLES.items() if table.applies(run)]
+    out: Path, name: str, title: str, frames: list[pd.DataFrame], sections: list[Document], formats: list[Format]
+) -> set[Path]:
+    """Write one table of all runs that have it in each format, and return the files; none where no run has it."""
+    if not frames:
+        return set()
+    long = pd.concat(frames, ignore_index=True).infer_objects()  # a run without cases has columns without a type
+    paths = {out / "tables" / f"{name}.{kind.suffix}": kind for kind in formats}
+    for path, kind in paths.items():
+        kind.write(long, [Heading(1, title), *chain.from_iterable(sections)], path)
+    return set(paths)
 
 
 def section(run: Run, table: str, parts: Document) -> Document:
@@ -146,8 +184,8 @@ def main_table(run: Run) -> str:
     return "solvers" if is_of_solvers(run) else "headline" if run.profile == "headline" else "summary"
 
 
-def page_section(run: Run, main: Document, drawn: list[Path]) -> Document:
-    """One run's part of results/README.md: its main table, links to the others, and its figures."""
-    links = ", ".join(f"[{table}](tables/{table}.md)" for table in tables_of(run))
+def page_section(main: Document, tables: list[str], drawn: list[Path]) -> Document:
+    """The part of results/README.md on a machine and setting: its main table, links to all, and its figures."""
+    links = ", ".join(f"[{table}](tables/{table}.md)" for table in tables)
     pictures = [Words(f"![{path.stem}](figures/{path.name})") for path in drawn]
     return [*main, Words(f"All tables: {links}."), *pictures]

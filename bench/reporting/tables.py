@@ -12,6 +12,7 @@ import pandas as pd
 
 from bench.analysis.frames import Run, in_order, records, sorted_by_backend
 from bench.analysis.learning import is_of_solvers
+from bench.grid.workloads import named
 from bench.reporting.document import NO_CASES, Document, Element, Heading, Table
 from bench.reporting.number_format import power
 
@@ -69,6 +70,15 @@ class TableSpec:
     note: Element = ""  # stands before the tables
     applies: Callable[[Run], bool] = is_ordinary
     sort: bool = True  # by the keys; else the small tables are in the order of the rows
+
+    @property
+    def source(self) -> str:
+        """The table of grid/workloads.py whose runs it shows: its own, or that of the times that it is made from."""
+        return self.name if named(table=self.name) else "throughput"
+
+    def is_for(self, run: Run) -> bool:
+        """Whether the table of a report has a section on this run."""
+        return self.applies(run) and run.shows(self.source)
 
     def document(self, run: Run) -> Document:
         """The table as people read it."""

@@ -1,7 +1,7 @@
 """What the commands print: the main table of a run, and comparisons."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.analysis import commits, comparison, regressions, resolution
-from bench.analysis.frames import Run, absence, in_order, name_of, newest_aa, records, runs
+from bench.analysis.frames import Run, absence, in_order, name_of, newest_aa, newest_ordinary, records, runs
 from bench.analysis.learning import is_of_solvers, solvers
 from bench.journal import plan
 from bench.journal.reader import Complain
@@ -23,6 +23,7 @@ from relufit.errors import RelufitError
 
 # Stands for a no-break space while rich breaks lines, for rich breaks at that too. No text of a journal holds it.
 HELD = "\ue000"
+PLAIN = {"±": "+-", "─": "-", "…": "...", "²": "^2", "–": "-"}  # what stands for a sign that a terminal lacks
 
 
 def run_command(name: str, command: Callable[[Complain], int]) -> int:
@@ -78,10 +79,8 @@ def show_comparison(
     elif control:
         raise RelufitError("--control is for two runs; two backends of one run need none")
     else:
-        found = runs(results, [name] if name else None, say)
-        # A crossover is the newest run of its two backends only, and the names of solvers are not those of backends.
-        usual = [run for run in found if run.sweep is None and run.kind != "solvers"]
-        run = max(usual or found, key=lambda run: run.name)
+        chosen = name or newest_ordinary(results)
+        run = max(runs(results, [chosen] if chosen else None, say), key=lambda run: run.name)
         _demand_backends(run, a, b)
         frame, notes = comparison.two_backends(run, a, b), [verdict_tables.resolution_in_words(run)]
         title = f"{a} against {b}, run {run.name}: {run.machine}, {run.setting}"
@@ -126,19 +125,40 @@ def _are_runs(results: Path, a: str, b: str) -> bool:
 
 
 def print_table(frame: pd.DataFrame, title: str, notes: list[str], justify: Literal["left", "right"] = "left") -> None:
-    """Print a frame of text and its notes; the first column names the row and stays in one line."""
+    """Print a frame of text and its notes; the first column names the row and stays in one line.
+
+    Where the words of its cells do not fit into the terminal side by side, each cell gets a line of its own.
+    """
     console = Console(highlight=False, markup=False, emoji=False)  # cells are text, whatever stands in brackets
     table = Table(title=_held(title), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     widths = [_least_width(frame[name], whole=not place) for place, name in enumerate(frame.columns)]
-    fits = sum(widths) + len(widths) <= console.width  # else words are folded, for nothing may be cut off
     for place, (name, width) in enumerate(zip(frame.columns, widths, strict=True)):
         options: dict[str, Any] = {"justify": justify} if place else {"no_wrap": True}
-        table.add_column(_held(name), overflow="fold", min_width=width if fits else None, **options)
+        table.add_column(_held(name), overflow="fold", min_width=width, **options)
     for row in frame.itertuples(index=False):
         table.add_row(*map(_held, row))
+    fits = sum(widths) + len(widths) <= console.width
+    shown = [table] if fits else [_held(title), "", *_in_lines(frame), ""]
     with console.capture() as printed:
-        console.print(table, *map(_held, notes), sep="\n")
-    print(printed.get().replace(HELD, " "), end="")
+        console.print(*shown, *map(_held, notes), sep="\n")
+    print(encodable(printed.get().replace(HELD, " "), sys.stdout.encoding), end="")
+
+
+def _in_lines(frame: pd.DataFrame) -> Iterator[str]:
+    """A line for each cell, below the one that names the row."""
+    first, *others = frame.columns
+    for row in records(frame):
+        yield _held(row[first])
+        yield from (f"  {_held(name)}: {_held(row[name])}".replace("\n", " ") for name in others if row[name])
+
+
+def encodable(text: str, encoding: str | None) -> str:
+    """The text in signs that a terminal of this encoding has: "+-" for a ± that it lacks, "?" for what has no other."""
+    found = encoding or "ascii"
+    lacking = {sign for sign in set(text) if sign != sign.encode(found, "ignore").decode(found)}
+    for sign in lacking:
+        text = text.replace(sign, PLAIN.get(sign, "?"))
+    return text
 
 
 def _least_width(column: pd.Series, whole: bool) -> int:

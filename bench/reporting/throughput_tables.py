@@ -8,7 +8,7 @@ import pandas as pd
 from bench.analysis import learning, throughput
 from bench.analysis.frames import Run, absence, focus, in_order, matching, records, sorted_by_backend
 from bench.grid.case import RULES
-from bench.grid.workloads import WORKLOADS, named, workload
+from bench.grid.workloads import WORKLOADS, Shown, named, workload
 from bench.journal.status import Status
 from bench.reporting import number_format as fmt
 from bench.reporting.document import Document, Heading, Table, Words
@@ -29,6 +29,8 @@ ENSEMBLES_NOTE = Words(
 
 
 MICROSECONDS = {"us": 1, "ms": 1e3, "s": 1e6}
+IN_MILLISECONDS = 20_000  # samples from which on a column that a run was asked for is in ms
+MOST_SIZES = 4  # columns of a kind of work in a run that has none of the usual sizes
 HEADLINE = (("step", 32, "sgd"), ("step", 32, "adam"), *(("gradient", n, "") for n in (800, 65536, 2**20, 10**7)))
 
 Case = dict[str, object]  # fields that the rows of a column have, beside the width and dtype that the run is about
@@ -39,13 +41,35 @@ MainColumn = tuple[str, pd.DataFrame, Case, Callable[[Row], str]]  # its title, 
 def summary(run: Run) -> pd.DataFrame:
     """The main table: a row for each backend that ran, and the columns that answer most questions."""
     columns = [
-        _timed(run, kind.name, batch, rule, f"N={batch}\n{unit}", partial(fmt.time_cell, unit=MICROSECONDS[unit]))
-        for kind in WORKLOADS.values()
-        for batch, unit, rule in kind.columns
+        _timed(run, work, column.batch, column.optimizer, f"N={column.batch}\n{column.unit}", _time_in(column.unit))
+        for work, column in main_columns(run)
     ]
     learned: Case = {"target": "sin", "scheme": "spread", "optimizer": "adam"}
     cell = partial(fmt.seconds_cell, column="seconds_to_0.01")
     return _main_rows(run, [*columns, ("Adam, sin\nto 1e-2\ns", learning.convergence(run), learned, cell)])
+
+
+def main_columns(run: Run) -> list[tuple[str, Shown]]:
+    """The kinds of work and sizes of the main table: the usual ones, or those that the run was asked for."""
+    rows, (hidden, dtype) = throughput.throughput(run), focus(run)
+    rows = matching(rows, hidden=hidden, dtype=dtype)
+    asked = run.header["settings"]["selection"].get("batch", "")
+    columns = []
+    for kind in (kind for kind in WORKLOADS.values() if kind.columns and len(rows)):
+        own = rows[rows.work == kind.name]
+        usual = [column for column in kind.columns if (own.batch == column.batch).any()]
+        if usual and not asked:
+            columns += [(kind.name, column) for column in usual]
+            continue
+        sizes = sorted(set(own.batch))
+        sizes = sizes if asked else sizes[:MOST_SIZES]
+        for rule in dict.fromkeys(column.optimizer for column in kind.columns):
+            columns += [(kind.name, Shown(size, "ms" if size >= IN_MILLISECONDS else "us", rule)) for size in sizes]
+    return columns
+
+
+def _time_in(unit: str) -> Callable[[Row], str]:
+    return partial(fmt.time_cell, unit=MICROSECONDS[unit])
 
 
 @lru_cache
@@ -102,7 +126,7 @@ def legend_of_summary(run: Run) -> Document:
     """What was running while marked times of the main table were measured, and what to do about its warnings."""
     hidden, dtype = focus(run)
     rows = matching(throughput.throughput(run), hidden=hidden, dtype=dtype)
-    shown = {(kind.name, batch, rule) for kind in WORKLOADS.values() for batch, _, rule in kind.columns}
+    shown = {(work, column.batch, column.optimizer) for work, column in main_columns(run)}
     if rows.empty:
         return []
     return legend(rows[[case in shown for case in zip(rows.work, rows.batch, rows.optimizer, strict=True)]])
