@@ -108,7 +108,7 @@ class Process:
 
 
 def run(
-    command: list[str], watch: Callable[[Process], Reason | None], journal: Path | None = None
+    command: list[str], watch: Callable[[Process], Reason | None] = lambda child: None, journal: Path | None = None
 ) -> tuple[int, Path | None]:
     """Run a command in a process of its own, with `watch` until its end; returns its exit code and its journal.
 

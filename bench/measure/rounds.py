@@ -72,8 +72,7 @@ def time_rounds(trial: Trial, call: timing.Call | Calls, steps: int = 1, *, each
     budget = max(timing.SHARE_FOR_ROUNDS * trial.budget_seconds, LATENCY_SECONDS if each_call else 0.0)
     rounds = timing.choose_rounds(round_seconds, budget, looks[0])
     idle = interference.idle_cores()
-    limits = trial.max_noise, trial.budget_seconds
-    found, seen = sample(trial.backend, calls, iterations, rounds, stride, looks, *limits)
+    found, seen = sample(trial, calls, iterations, rounds, stride, looks)
     found.demand_sound(calls, trial.backend.name in KEEP_MODELS)
     seconds = median(found.seconds)
     seen["read_back_seconds"] = demand_synchronized(trial, calls.call, seconds)
