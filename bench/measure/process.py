@@ -86,7 +86,7 @@ class Process:
     def end(self, number: int = signal.SIGTERM) -> None:
         """Ask it to end, and kill it if it has not done so after KILL_SECONDS."""
         self._send(number)
-        if not self._killing.is_alive():
+        if self._killing.ident is None:  # it has not been started
             self._killing.start()
 
     def kill(self) -> None:
