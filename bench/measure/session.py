@@ -17,21 +17,20 @@ from bench.journal import plan, reader, resume
 from bench.journal.plan import Key
 from bench.journal.writer import Journal
 from bench.measure import backends, timing
-from bench.measure.trial import Past, Unsuitable
+from bench.measure.trial import MORE_TIME, Past, Unsuitable
 
 ORDER_SEED = 0
 QUICK_SECONDS = 110.0  # with what is compiled and probed before, under 3 minutes
 CASE_SECONDS = {"full": 0.6, "headline": 3.0, "solvers": 10.0}  # without a limit
 MAX_CASE_SECONDS = 2.0
 KEPT_SHARE = 0.5  # of the first share of each case, whatever other backends take
-MORE = "--seconds or --profile full gives more"
 
 
 class Budget:
     """The time that is left, shared evenly over the cases that are left; without a limit, `case_seconds` for each.
 
-    A backend that has spent its part of the whole waits for what the others leave: half of the share that each of their
-    cases had at first is kept for it.
+    Each backend has a part of the whole. One that has spent its part is refused where what is left is needed by the
+    others: half of the first share is kept for each of their cases.
     """
 
     def __init__(self, seconds: float | None, cases: Mapping[str, int], case_seconds: float = MAX_CASE_SECONDS) -> None:
@@ -64,9 +63,9 @@ class Budget:
         kept = KEPT_SHARE * self._first_share * (cases_left - self.cases_left[name])
         self.cases_left[name] -= 1
         if left <= 0:
-            raise Unsuitable(f"the time budget of {self.seconds:g} s was spent; {MORE}")
+            raise Unsuitable(f"the time budget of {self.seconds:g} s was spent; {MORE_TIME}")
         if self._spent[name] > self.parts[name] and left <= kept:
-            raise Unsuitable(f"{name} has spent its part of {self.seconds:g} s; {MORE}")
+            raise Unsuitable(f"{name} has spent its part of {self.seconds:g} s; {MORE_TIME}")
         return min(left / cases_left, max(MAX_CASE_SECONDS, self.case_seconds))
 
 

@@ -26,6 +26,7 @@ CALL_SECONDS_LIMIT = 10.0  # a gradient that would take longer is skipped
 FREE_SHARE = 0.9  # of the free memory, that a case may need
 MOST_NETWORKS = 132  # the most that a backend without its own `train_many` is asked to train
 MAX_NOISE = 0.03
+MORE_TIME = "--seconds or --profile full gives more"
 LEAST_CALLS = 12  # of a timed case whose calls are slow: the first one, the gate's, 3 rounds and what is beside them
 STEPS_PER_CALL = {800: 8}  # full-batch steps inside one call of train, where a step is short
 
@@ -125,8 +126,7 @@ def demand_time(trial: Trial, seconds: float) -> None:
     """Raise Unsuitable where the case takes so many seconds, which is more than its backend has for all its cases."""
     if seconds > trial.limit_seconds:
         about, name, has = float(f"{seconds:.2g}"), trial.backend.name, float(f"{trial.limit_seconds:.2g}")
-        more = "--seconds or --profile full gives more"
-        raise Unsuitable(f"would take about {about:g} s, and {name} has {has:g} s for all its cases; {more}")
+        raise Unsuitable(f"would take about {about:g} s, and {name} has {has:g} s for all its cases; {MORE_TIME}")
 
 
 def _demand_memory(trial: Trial) -> None:
