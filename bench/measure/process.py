@@ -37,7 +37,10 @@ def note(**known: Any) -> None:
     """Tell the process that watches this one, where one does, of its journal or of its exit code."""
     if CHILD in os.environ:
         path = Path(os.environ[CHILD])
-        path.write_text(json.dumps({**_noted_in(path), **known}))
+        unfinished = path.with_suffix(".next")
+        with suppress(OSError):  # on a full disk nothing is noted, and the run counts as one that ended early
+            unfinished.write_text(json.dumps({**_noted_in(path), **known}))
+            unfinished.replace(path)  # at once: the process that watches reads all of it or nothing
 
 
 def _noted_in(path: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The process that measures, seen from the one that watches it: its journal, its case in flight, and its end."""
 
+import errno
 import os
 import signal
 import sys
@@ -111,3 +112,20 @@ def test_the_case_of_a_process_before_is_no_hang(tmp_path: Path, monkeypatch: py
     )
     assert code == 9
     assert [line["status"] for line in read_lines(journal.path)[1]] == ["CRASHED"]
+
+
+def test_what_is_noted_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A note is whole or absent, though another process reads while it is written, and the disk may be full."""
+    monkeypatch.setenv(process.CHILD, str(tmp_path / "noted.json"))
+    right, seen = Path.write_text, list[dict[str, object]]()
+
+    def write(path: Path, text: str) -> int:
+        right(path, text[:5])
+        seen.append(process._noted_in(tmp_path / "noted.json"))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    process.note(journal="here")
+    monkeypatch.setattr(Path, "write_text", write)
+    process.note(code=0)
+    assert seen == [{"journal": "here"}]
+    assert process._noted_in(tmp_path / "noted.json") == {"journal": "here"}
