@@ -78,7 +78,7 @@ def time_rounds(trial: Trial, call: timing.Call | Calls, steps: int = 1, *, each
     seconds = median(found.seconds)
     seen["read_back_seconds"] = demand_synchronized(trial, calls.call, seconds)
     if workload(trial.case.work).is_gradient:
-        trial.past.learn(trial.backend.name, trial.case, seconds)
+        trial.past.learn(trial.backend.name, trial.case, min(found.seconds))  # what load lengthens is no pace
     seen |= _seen_from_the_device(trial, calls.call, seconds)
     trial.hand_over(found.seconds, iterations)
     measured = {"seconds": found.seconds, "fresh_seconds": found.fresh_seconds, "cores_idle": idle}
