@@ -25,9 +25,10 @@ from bench.grid.selection import is_backend
 from bench.grid.sweep import FIXED, MOST, Sweep
 from bench.hardware import machine
 from bench.journal.reader import Complain
-from bench.journal.writer import RESULTS, Journal
-from bench.measure import backends, crossover, isolation, process
-from bench.measure.session import measure_ceilings_again
+from bench.journal.writer import RESULTS
+from bench.measure import backends, isolation, process
+from bench.measure.crossover import Search
+from bench.measure.session import begin_journal, measure_ceilings_again
 from bench.recipes import known_names
 from bench.reporting import figures, number_format, terminal
 from bench.statistics.bisection import Measured
@@ -106,7 +107,9 @@ def _answer(options: argparse.Namespace, say: Complain) -> int:
         if (reason := backends.unavailable(name)) is not None:
             raise RelufitError(f"{name} cannot run here: {reason}")
     say(f"{sweep.title}: first the machine, then {options.seconds:g} s at the most")
-    journal = crossover.begin(sweep, options.results, options.seconds, options.threads)
+    settings = {"profile": "crossover", "crossover": sweep.settings()}
+    settings |= {"seconds": options.seconds, "threads": options.threads}
+    journal = begin_journal(options.results, [sweep.a, sweep.b], settings)
     aa = frames.newest_aa(journal.path.parent, journal.path.parent.name)
     process.note(journal=str(journal.path.resolve()))
     folder = options.results / "figures"
@@ -119,9 +122,9 @@ def _answer(options: argparse.Namespace, say: Complain) -> int:
         say(f"{sweep.symbol} = {at}: {sweep.a} is {times} times as fast as {sweep.b}")
         return found
 
-    crossover.Search(sweep, journal, options.passes, options.seconds, known).run()
-    with closing(Journal.resume(journal.path)) as opened:
-        measure_ceilings_again(opened, [sweep.a, sweep.b], options.threads)
+    with closing(journal):
+        Search(sweep, journal, options.passes, options.seconds, known).run()
+        measure_ceilings_again(journal, [sweep.a, sweep.b], options.threads)
     run = replace(frames.read(journal.path), aa=aa)
     terminal.show(run)
     try:

@@ -55,7 +55,7 @@ def _run(say: Complain, budget: float, results: Path, backend: str | None) -> in
     if journal is None:
         raise RelufitError("the grid wrote no journal")
     if code in process.ENDED_BY_USER.values():
-        return code
+        raise RelufitError(f"ended by the user; {journal} holds what was measured")
     report.report(results)
     bad = [row for row in read_rows(journal)[1] if row["status"] in statuses(failed=True, has_numbers=False)]
     for row in bad:

@@ -65,7 +65,7 @@ def check_gradient(found: dict[str, np.ndarray], exact: Reference) -> Check:
     shapes_differ = any(found[name].shape != exact.values[name].shape for name in Params._fields)
     grads = Params(*(as_float64(found[name]) for name in Params._fields))
     error = np.inf if shapes_differ else distance(grads, exact.grads) / (norm(exact.grads) or 1.0)
-    return _check_relative(error, max(USEFUL, exact.rounding))
+    return check_relative(error, max(USEFUL, exact.rounding))
 
 
 def _check_output(found: np.ndarray, exact: Reference) -> Check:
@@ -140,10 +140,11 @@ def compare_training(
     loss_off = float(backend.to_host(losses)[-1]) / float(exact_losses[-1]) - 1
     own = plan.order is not None and order_of(backend) == "own"
     limit = OWN_ORDER if own else TRAINED[x.dtype.name]
-    return {"trained weights": _check_relative(off, limit), "trained loss": _check_relative(loss_off, limit)}
+    return {"trained weights": check_relative(off, limit), "trained loss": check_relative(loss_off, limit)}
 
 
-def _check_relative(error: float, limit: float) -> Check:
+def check_relative(error: float, limit: float) -> Check:
+    """A relative error, which is a number, against its limit."""
     return check(np.asarray(error), np.zeros(()), np.asarray(limit))
 
 

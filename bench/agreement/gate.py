@@ -82,13 +82,11 @@ def gate_inputs(case: Case) -> tuple[Params, np.ndarray, np.ndarray, Reference]:
     return params, np.tile(x, (repeats, 1)), np.tile(y, (repeats, 1)), exact(distinct, repeats)
 
 
-def along_a_run(case: Case, count: int = PARAMETER_SETS) -> list[Params]:
-    """Weights of the case before each of `count` steps in a row, of Adam on 800 samples; on the host."""
-    return [weights_at(case, number) for number in range(count)]
-
-
 def weights_at(case: Case, number: int) -> Params:
-    """The weights after so many of these steps; the run is trained as far as it is needed, for all batch sizes."""
+    """The weights of the case after so many steps in a row, of Adam on 800 samples; on the host.
+
+    The run is trained as far as it is needed, for all batch sizes.
+    """
     backend, samples, states = _run(replace(inputs_of(case), batch=TRAIN_SAMPLES))
     while len(states) <= number:
         plan = Plan(None, len(samples), 1)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.agreement import answers
-from bench.agreement.answers import Check, Checks, check, check_gradient, demand, demand_kind
+from bench.agreement.answers import Checks, check, check_gradient, check_relative, demand, demand_kind
 from bench.agreement.gate import PARAMETER_SETS, inputs_of, stable, weights_at
 from bench.grid.case import RULES, Case
 from bench.grid.data import PIECE, draw
@@ -63,7 +63,7 @@ def compare_gradient(case: Case, number: int, gated: Checks, loss: np.ndarray, g
     off = np.inf if shapes_differ else distance(Params(*map(as_float64, grads)), exact_grads) / norm(exact_grads)
     limit = max(USEFUL * exact_loss, 2 * gated["loss"].bound)  # the gate's is that of weights nearby
     of_loss = check(loss, np.asarray(exact_loss), np.asarray(limit))
-    return demand({"loss": of_loss, "gradient": _relative(off, gated["gradient"].bound)})
+    return demand({"loss": of_loss, "gradient": check_relative(off, gated["gradient"].bound)})
 
 
 @lru_cache(maxsize=32)
@@ -121,7 +121,7 @@ def compare_steps(
         raise Disagreement("the weights have not moved")
     limit = answers.OWN_ORDER if order_of(backend) == "own" else FIRST_LOSS[case.dtype]
     loss = float(np.atleast_2d(losses)[-1, 0]) / first_loss(case, *(array.tobytes() for array in start)) - 1
-    return demand({"first loss": _relative(loss, limit), "weights": _relative(moved / norm(params), FAR)})
+    return demand({"first loss": check_relative(loss, limit), "weights": check_relative(moved / norm(params), FAR)})
 
 
 @lru_cache(maxsize=32)
@@ -157,7 +157,3 @@ def compare_copy(values: np.ndarray, copy: np.ndarray) -> None:
     demand_kind({"the copy": copy}, values)
     if not np.array_equal(values, copy):
         raise Disagreement("the copy holds other values")
-
-
-def _relative(error: float, limit: float) -> Check:
-    return check(np.asarray(error), np.zeros(()), np.asarray(limit))

@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from multiprocessing import Pipe
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 from bench.grid.case import Case
 from bench.hardware.identity import THREAD_VARIABLES
@@ -28,6 +27,7 @@ from bench.hardware.machine import ROOT
 from bench.journal.status import Status, row
 from bench.journal.writer import SCHEMA, Journal
 from bench.measure.isolation import CASE_SECONDS
+from bench.measure.timing import Clock
 from bench.recipes import RECIPES
 from bench.statistics.verdicts import LEAST_BLOCKS
 from relufit.errors import RelufitError
@@ -45,15 +45,6 @@ REPOSITORY = ROOT  # whose commits are compared
 
 Row = dict[str, Any]
 Key = tuple[Case, str]  # a case and the name of a backend
-
-
-class Times(Protocol):
-    """A side of the comparison: it times a case with a backend, and returns its row."""
-
-    label: str
-
-    def time(self, case: Case, name: str, number: int) -> Row:
-        """The row of the case in this pass."""
 
 
 @dataclass
@@ -75,7 +66,9 @@ def measure(asked: Commits, folder: Path, say: Callable[[str], None]) -> tuple[P
     Raises RelufitError where a commit does not exist, or the harness of this checkout cannot drive its relufit.
     """
     with ExitStack() as stack:
-        stack.enter_context(_ended_by_sigterm())
+        # SIGTERM, as a cancelled job of CI gets it, ends the block as Ctrl-C does: what it began is removed.
+        before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+        stack.callback(signal.signal, signal.SIGTERM, before)
         sides = []
         for word, commit in (("old", asked.old), ("new", asked.new)):
             root = stack.enter_context(checked_out(commit))
@@ -97,12 +90,7 @@ def measure(asked: Commits, folder: Path, say: Callable[[str], None]) -> tuple[P
 
 
 def alternate(
-    old: Times,
-    new: Times,
-    keys: Sequence[Key],
-    recipes: Sequence[str],
-    seconds: float,
-    clock: Callable[[], float] = time.monotonic,
+    old: "Side", new: "Side", keys: Sequence[Key], recipes: Sequence[str], seconds: float, clock: Clock = time.monotonic
 ) -> None:
     """Time every case in passes, OLD first in even ones and NEW first in odd ones, until the time is spent.
 
@@ -124,7 +112,7 @@ def alternate(
                 _demand_driven(side, found)
 
 
-def _demand_driven(side: Times, rows: Sequence[Row]) -> None:
+def _demand_driven(side: "Side", rows: Sequence[Row]) -> None:
     """Raise RelufitError where all that was asked of a side has crashed, its recipes too: its interface is another."""
     if all(found["status"] == Status.CRASHED for found in rows):
         raise RelufitError(f"{CANNOT_DRIVE} {side.label}: {rows[0]['reason']}")
@@ -256,17 +244,3 @@ def _git(*words: str) -> str:
     if done.returncode:
         raise RelufitError(f"git {words[0]}: {done.stderr.strip() or f'there is no {words[-1]}'}")
     return done.stdout.strip()
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM, as a cancelled job of CI gets it, ends the block as Ctrl-C does: what it began is removed."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

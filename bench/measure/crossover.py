@@ -6,25 +6,16 @@ the journal alone, by a function that the caller gives: nothing here reads a jou
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import closing
 from dataclasses import dataclass, field
 from math import inf
-from pathlib import Path
 
 from bench.grid.case import Case
 from bench.grid.sweep import Sweep
 from bench.journal.status import Status, row
 from bench.journal.writer import Journal
-from bench.measure import session
 from bench.measure.block import time_block
 from bench.measure.trial import Past
 from bench.statistics.bisection import Ended, Measured, longest_table, search
-
-
-def begin(sweep: Sweep, results: Path, seconds: float, threads: int | None) -> Journal:
-    """The journal of a search, with its first line."""
-    settings = {"profile": "crossover", "crossover": sweep.settings(), "seconds": seconds, "threads": threads}
-    return session.begin_journal(results, [sweep.a, sweep.b], settings)
 
 
 @dataclass
@@ -40,9 +31,8 @@ class Search:
     past: Past = field(default_factory=Past)
 
     def run(self) -> None:
-        """Measure until the crossover is found, or time or a backend does not allow more; closes the journal."""
-        with closing(self.journal):
-            search(self._look, self.sweep.least, self.sweep.most, longest_table(self.passes), self.sweep.avoided)
+        """Measure until the crossover is found, or time or a backend does not allow more."""
+        search(self._look, self.sweep.least, self.sweep.most, longest_table(self.passes), self.sweep.avoided)
 
     def _look(self, size: int) -> list[Measured]:
         """Time both at a size and return what is then known. Raises Ended where time or a backend does not allow it.

@@ -34,15 +34,11 @@ def run_watched(command: list[str], say: Complain) -> tuple[int, Path | None]:
 
     Only the command can end it with success: the code is 1 where its process ended before it did.
     """
-    code, journal = process.run(command, _wait)
+    code, journal = process.run(command)
     if code in (*PYTEST_CODES, *ENDED_BY_USER.values()):
         return code, journal
     say("the process of the run ended before the run did" + (f", with {code}" if code != ENDED_EARLY else ""))
     return 1, journal
-
-
-def _wait(child: Process) -> None:
-    child.wait()
 
 
 def run_pytest(arguments: list[str], say: Complain) -> int:

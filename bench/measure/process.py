@@ -37,7 +37,10 @@ def note(**known: Any) -> None:
     """Tell the process that watches this one, where one does, of its journal or of its exit code."""
     if CHILD in os.environ:
         path = Path(os.environ[CHILD])
-        path.write_text(json.dumps({**_noted_in(path), **known}))
+        unfinished = path.with_suffix(".next")
+        with suppress(OSError):  # on a full disk nothing is noted, and the run counts as one that ended early
+            unfinished.write_text(json.dumps({**_noted_in(path), **known}))
+            unfinished.replace(path)  # at once: the process that watches reads all of it or nothing
 
 
 def _noted_in(path: Path) -> dict[str, Any]:
@@ -86,7 +89,7 @@ class Process:
     def end(self, number: int = signal.SIGTERM) -> None:
         """Ask it to end, and kill it if it has not done so after KILL_SECONDS."""
         self._send(number)
-        if not self._killing.is_alive():
+        if self._killing.ident is None:  # it has not been started
             self._killing.start()
 
     def kill(self) -> None:
@@ -108,7 +111,7 @@ class Process:
 
 
 def run(
-    command: list[str], watch: Callable[[Process], Reason | None], journal: Path | None = None
+    command: list[str], watch: Callable[[Process], Reason | None] = lambda child: None, journal: Path | None = None
 ) -> tuple[int, Path | None]:
     """Run a command in a process of its own, with `watch` until its end; returns its exit code and its journal.
 

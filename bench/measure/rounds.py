@@ -36,21 +36,22 @@ def call_first(trial: Trial, call: timing.Call) -> None:
     They include what a library compiles or loads for these shapes, unless an earlier case of the process has had them:
     then the first call is warm. Raises Unsuitable where the case would take too long.
     """
-    trial.noted.setdefault("first_call_seconds", demand_short(trial, call))
+    is_gradient = workload(trial.case.work).is_gradient
+    trial.noted.setdefault("first_call_seconds", demand_short(trial, call, LEAST_CALLS, is_gradient))
 
 
-def demand_short(trial: Trial, call: timing.Call) -> float:
-    """Seconds of a call. Raises Unsuitable where LEAST_CALLS of them are more than the backend has.
+def demand_short(trial: Trial, call: timing.Call, calls: int, is_gradient: bool) -> float:
+    """Seconds of a call. Raises Unsuitable where so many of them take longer than the backend has for all its cases.
 
-    Where they look so, a second call decides, which compiles nothing.
+    Where they look so, a second call decides, which compiles nothing; the pace of a gradient is kept.
     """
     clock = timing.synchronized_clock(trial.backend)
     first = timing.seconds_per_call(call, clock, 1)
-    if LEAST_CALLS * first > trial.limit_seconds:
+    if calls * first > trial.limit_seconds:
         seconds = min(first, timing.seconds_per_call(call, clock, 1))
-        if workload(trial.case.work).is_gradient:
+        if is_gradient:
             trial.past.learn(trial.backend.name, trial.case, seconds)
-        demand_time(trial, LEAST_CALLS * seconds)
+        demand_time(trial, calls * seconds)
     return first
 
 
@@ -72,13 +73,12 @@ def time_rounds(trial: Trial, call: timing.Call | Calls, steps: int = 1, *, each
     budget = max(timing.SHARE_FOR_ROUNDS * trial.budget_seconds, LATENCY_SECONDS if each_call else 0.0)
     rounds = timing.choose_rounds(round_seconds, budget, looks[0])
     idle = interference.idle_cores()
-    limits = trial.max_noise, trial.budget_seconds
-    found, seen = sample(trial.backend, calls, iterations, rounds, stride, looks, *limits)
+    found, seen = sample(trial, calls, iterations, rounds, stride, looks)
     found.demand_sound(calls, trial.backend.name in KEEP_MODELS)
     seconds = median(found.seconds)
     seen["read_back_seconds"] = demand_synchronized(trial, calls.call, seconds)
     if workload(trial.case.work).is_gradient:
-        trial.past.learn(trial.backend.name, trial.case, seconds)
+        trial.past.learn(trial.backend.name, trial.case, min(found.seconds))  # what load lengthens is no pace
     seen |= _seen_from_the_device(trial, calls.call, seconds)
     trial.hand_over([second / steps for second in found.seconds], iterations * steps)  # of a step, as our tables
     measured = {"seconds": found.seconds, "fresh_seconds": found.fresh_seconds, "cores_idle": idle}

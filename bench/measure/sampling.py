@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
-from math import inf
 from statistics import median
 from typing import Any
 
@@ -20,6 +19,7 @@ from bench.hardware import interference
 from bench.journal.status import Disagreement, Unsound
 from bench.measure import timing
 from bench.measure.timing import MAX_ROUNDS
+from bench.measure.trial import Trial
 from bench.statistics.intervals import half_width
 from relufit import Backend
 
@@ -95,21 +95,15 @@ class Sample:
 
 
 def sample(
-    backend: Backend,
-    calls: Calls,
-    iterations: int,
-    rounds: int,
-    stride: int,
-    looks: Sequence[int] = LOOKS,
-    max_noise: float = inf,
-    seconds: float = inf,
+    trial: Trial, calls: Calls, iterations: int, rounds: int, stride: int, looks: Sequence[int]
 ) -> tuple[Sample, dict[str, Any]]:
     """Time rounds of `iterations` calls, `rounds` at first; returns them and what else went on meanwhile.
 
     Every `stride`-th round is followed by a call on fresh inputs. After each of `looks` rounds, sampling goes on to the
-    next of them while half the width of the median's interval exceeds `max_noise` of it and `seconds` are not spent.
+    next of them while half the width of the median's interval exceeds the trial's `max_noise` of it and the trial has
+    time left.
     """
-    found, stretches = Sample(iterations), []
+    backend, seconds, found, stretches = trial.backend, trial.budget_seconds, Sample(iterations), []
     compared = None if calls.fresh is None else calls.fresh(FRESH)
     start, number = _reference_clock(), FRESH + 1
     while rounds > 0:
@@ -119,7 +113,7 @@ def sample(
         stretches.append(_take(backend, calls, found, rounds, ready))
         done, spent = len(found.seconds), max(_reference_clock() - start, 1e-9)
         more = next((look - done for look in looks if look > done), 0) if done in looks else 0
-        rounds = min(more, int((seconds - spent) / spent * done)) if half_width(found.seconds) > max_noise else 0
+        rounds = min(more, int((seconds - spent) / spent * done)) if half_width(found.seconds) > trial.max_noise else 0
     if calls.fresh is not None:
         found.last_fresh = copy_to_host(calls.to_host, _call_fresh(backend, calls, found, compared))
     return found, interference.together(stretches, found.calls)

@@ -25,14 +25,14 @@ ORDER_SEED = 0
 QUICK_SECONDS = 110.0  # with what is compiled and probed before, under 3 minutes
 CASE_SECONDS = {"full": 0.6, "headline": 3.0, "solvers": 10.0}  # without a limit
 MAX_CASE_SECONDS = 2.0
-KEPT_SHARE = 0.5  # of the first share of each case, whatever other backends take
+KEPT_SHARE = 0.25  # of the first share of each case, whatever other backends take
 
 
 class Budget:
     """The time that is left, shared evenly over the cases that are left; without a limit, `case_seconds` for each.
 
-    A backend that has spent its part of the whole waits for what the others leave: half of the share that each of their
-    cases had at first is kept for it.
+    Each backend has a part of the whole. One that has spent its part is refused where what is left is needed by the
+    others: a quarter of the first share is kept for each of their cases.
     """
 
     def __init__(self, seconds: float | None, cases: Mapping[str, int], case_seconds: float = MAX_CASE_SECONDS) -> None:

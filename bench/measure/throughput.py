@@ -7,7 +7,7 @@ training, which neither the first call nor the gate has taken. How they are time
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from math import ceil, log2
+from math import ceil, inf, log2
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,9 @@ from bench.grid.data import draw
 from bench.hardware import nvidia
 from bench.journal.status import Diverging
 from bench.measure import timing
-from bench.measure.rounds import call_first, measure, time_rounds
+from bench.measure.rounds import call_first, demand_short, measure, time_rounds
 from bench.measure.sampling import Calls
-from bench.measure.trial import Trial, count_subnormals, draw_call
+from bench.measure.trial import LEAST_CALLS, Trial, count_subnormals, draw_call
 from relufit import Params, Plan, Samples, State, init_params, targets
 from relufit.optim import map_arrays, stack_states
 
@@ -73,6 +73,10 @@ def time_training(
     train = lambda state, plan: verb(state, samples, rule, plan, range(plan.epochs))  # noqa: E731
     states = lambda number: map_arrays(backend.to_device, on_host(number))  # noqa: E731
     first = states(0)
+    if trial.limit_seconds < inf and not trial.past.least_seconds(backend.name, case):
+        # A call of `train` makes many steps: one gradient shows whether they take too long.
+        weights, part = weights_on_device(trial, 0), samples.take(slice(0, case.batch))
+        demand_short(trial, lambda: backend.loss_and_grads(weights, part), LEAST_CALLS * steps_of(short, samples), True)
     plan = lengthen(trial, partial(train, first))
     count_kernels(trial, lambda: train(first, short), steps_of(short, samples))
     demand_finite(trial, *train(first, plan))

@@ -46,7 +46,7 @@ class Past:
         self.agreed: dict[tuple[str, Case], Checks] = {}
 
     def learn(self, name: str, case: Case, seconds: float) -> None:
-        """Keep the seconds of a gradient of this backend."""
+        """Keep the least seconds that a gradient of this backend took."""
         self.last[name, case.hidden, case.dtype] = case.batch, seconds
 
     def least_seconds(self, name: str, case: Case) -> float:

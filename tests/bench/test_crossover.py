@@ -1,8 +1,6 @@
 """`python -m bench.crossover` from the command line to the journal, with backends on a clock of their own."""
 
 import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -10,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_runs import ROOT
 from journals import MACHINE, write_aa
 from printed import printed
 
@@ -295,35 +292,3 @@ def test_results_that_cannot_be_written_are_a_sentence(tmp_path: Path, capsys: p
     (tmp_path / "raw").write_text("in the way")
     assert crossover.main(["early", "steady", "--results", str(tmp_path)]) == 2
     assert "choose another --results" in capsys.readouterr().err
-
-
-ENDING = """
-import os
-import tests.without_ceilings
-from relufit import backends
-from relufit.backends import Row
-from relufit.backends.numpy import NumpyBackend
-
-class Ending(NumpyBackend):
-    def loss_and_grads(self, params, samples):
-        if len(samples) == 8:
-            os._exit(0)
-        return super().loss_and_grads(params, samples)
-
-backends.TABLE["ending"] = Row("sitecustomize:Ending", "cpu", "numpy", "-")
-"""
-
-
-def test_a_backend_cannot_end_the_command_with_success(tmp_path: Path) -> None:
-    """A backend that ends the process with code 0 ends the command with 1 and a sentence, and its block is CRASHED."""
-    (tmp_path / "sitecustomize.py").write_text(ENDING)
-    words = ["ending", "numpy", "--least", "8", "--most", "16", "--hidden", "4", "--results", str(tmp_path)]
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.crossover", *words], cwd=ROOT, capture_output=True, text=True, timeout=300,
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert done.stderr.endswith("bench.crossover: the process of the run ended before the run did\n")
-    (path,) = tmp_path.rglob("*.jsonl")
-    (case,) = frames.read(path).cases.to_dict("records")
-    assert (case["backend"], case["status"]) == ("ending", "CRASHED")

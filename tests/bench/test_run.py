@@ -1,7 +1,6 @@
 """`pytest bench` as a user runs it, in a process of its own: journals, options, skips, and being killed."""
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -13,11 +12,6 @@ from pathlib import Path
 import psutil
 import pytest
 from bench_runs import ROOT, bench, command, lines
-
-from bench.grid.case import Case
-from bench.journal import plan
-from bench.journal.status import row
-from bench.journal.writer import Journal
 
 
 def test_a_short_run_writes_gated_times(tmp_path: Path) -> None:
@@ -134,39 +128,6 @@ def test_a_spent_budget_is_a_reason(tmp_path: Path) -> None:
     assert any("time budget of 0.5 s" in str(case.get("reason")) for case in cases)
 
 
-SLOW = """
-import time
-from relufit import backends
-from relufit.backends import Row
-from relufit.backends.numpy import NumpyBackend
-
-class Slow(NumpyBackend):
-    def loss_and_grads(self, params, samples):
-        time.sleep(1 if len(samples) > 2 else 0)
-        return super().loss_and_grads(params, samples)
-
-backends.TABLE["slow"] = Row("slow:Slow", "cpu", "numpy", "-")
-"""
-
-
-def test_a_slow_backend_leaves_the_others_their_time(tmp_path: Path) -> None:
-    """What would take longer than a backend has is not begun, and says so; the other backend gets its times."""
-    (tmp_path / "slow.py").write_text(SLOW)
-    words = ("--benchmark-only", "-p", "slow", "--backend", "slow,numpy", "--hidden", "8", "--batch", "800,32")
-    chosen = ("-k", "gradient or step or convergence", "--seconds", "16")
-    assert bench(tmp_path, *words, *chosen, PYTHONPATH=str(tmp_path)).returncode == 0
-    cases = [case for case in lines(tmp_path) if case["kind"] == "case"]
-    slow = [case for case in cases if case["backend"] == "slow"]
-    assert {case["status"] for case in slow} == {"SKIPPED"}
-    assert {case["work"] for case in slow} == {"gradient", "step", "convergence"}
-    reasons = [str(case["reason"]) for case in slow]
-    assert reasons[0].startswith("would take about 12 s, and slow has 8 s for all its cases; --seconds")
-    timed = [case["status"] for case in cases if case["backend"] == "numpy" and case["work"] != "convergence"]
-    assert timed == ["OK"] * 6
-    begun = [float(str(case["at"])) for case in cases]
-    assert max(begun) - min(begun) <= 16
-
-
 def test_a_backend_that_disagrees_gets_no_time(tmp_path: Path) -> None:
     """A backend that disagrees fails the run, and its row says by how much and has no time."""
     plugin = tmp_path / "plant.py"
@@ -230,77 +191,6 @@ def test_a_backend_cannot_end_a_run_with_success(what: str, tmp_path: Path) -> N
     assert sentence in " ".join(reported.stdout.split())
     assert sentence in reported.stderr
     assert sentence in (tmp_path / "README.md").read_text()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 2), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("how", [(), ("--isolate",)], ids=["watched", "isolated"])
-def test_a_run_that_is_ended_leaves_nothing_that_measures(
-    sent: int, code: int, how: tuple[str, ...], tmp_path: Path
-) -> None:
-    """Ctrl-C, and SIGTERM of a cancelled job: the case is a row, no process is left, the last line says --resume."""
-    (tmp_path / "ending.py").write_text(ENDING.format(what="import time; time.sleep(100)"))
-    words = ("--benchmark-only", "-p", "ending", "--backend", "numpy", "--batch", "33", "-k", "test_forward", *how)
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    child = subprocess.Popen(command(tmp_path, *words), cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
-                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)  # fmt: skip
-    deadline = time.monotonic() + 100
-    while not list(tmp_path.rglob("*.now")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    measuring = psutil.Process(child.pid).children(recursive=True)
-    assert measuring
-    child.send_signal(sent)
-    said = child.communicate(timeout=100)[1].splitlines()
-    assert child.returncode == code
-    assert psutil.wait_procs(measuring, 1)[1] == []
-    assert [case["status"] for case in lines(tmp_path)[1:]] == ["INTERRUPTED"]
-    assert re.fullmatch(r"bench: 1 of 1 cases were not measured: .*; --resume .*jsonl measures them", said[-1]), said
-
-
-FULL = """
-import errno, os
-from bench.journal import writer
-calls = [0]
-def fsync(file, right=os.fsync):
-    calls[0] += 1
-    if calls[0] > {lines}:
-        raise OSError(errno.ENOSPC, "No space left on device")
-    right(file)
-writer.os.fsync = fsync
-"""
-
-
-@pytest.mark.parametrize("how", [(), ("--isolate",)], ids=["watched", "isolated"])
-def test_a_full_disk_is_a_sentence(how: tuple[str, ...], tmp_path: Path) -> None:
-    """What was written before is kept, the run ends with a sentence and how to resume it, and then it is measured."""
-    (tmp_path / "full.py").write_text(FULL.format(lines=2))
-    words = ("--benchmark-only", "--backend", "numpy", "--batch", "33,40,50", "--hidden", "8", "-k", "test_forward")
-    done = bench(tmp_path, *words, "-p", "full", *how, PYTHONPATH=str(tmp_path))
-    said = done.stdout + done.stderr
-    assert done.returncode == 2, said
-    assert "Traceback" not in said
-    assert "No space left on device; what it holds is kept; --resume continues it" in said
-    *_, last = done.stderr.splitlines()
-    (path,) = tmp_path.rglob("*.jsonl")
-    assert last == f"bench: 2 of 3 cases were not measured: the run ended; --resume {path} measures them"
-    assert [case["status"] for case in lines(tmp_path)[1:]] == ["OK"]
-    assert bench(tmp_path, *words, "--resume", str(path)).returncode == 0
-    assert [case["status"] for case in lines(tmp_path) if case["kind"] == "case"] == ["OK"] * 3
-
-
-@pytest.mark.parametrize(("planned", "said"), [(33, "numpy: 1 CRASHED"), (50, "1 of 3 cases were not measured")])
-def test_a_killed_run_that_is_resumed_has_failed(planned: int, said: str, tmp_path: Path) -> None:
-    """What was planned and is not measured, and the case during which a run was killed, are failures of the run."""
-    cases = [Case("forward", batch, 8) for batch in (33, 40, planned)]
-    header = {"machine": {"slug": "m"}, "plan": plan.compact((case, "numpy", 0) for case in dict.fromkeys(cases))}
-    journal = Journal.begin(tmp_path, header)
-    if planned == 33:
-        journal.begin_case(row(cases[0], "numpy"))
-    journal.close()
-    words = ("--benchmark-only", "--backend", "numpy", "--batch", "33,40", "--hidden", "8", "-k", "test_forward")
-    done = bench(tmp_path, *words, "--resume", str(journal.path))
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert f"bench: {said}" in done.stderr
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")

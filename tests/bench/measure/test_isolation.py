@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -262,31 +261,6 @@ def test_the_time_of_a_run_ends_it(tmp_path: Path) -> None:
     assert said == ["the time is up"]
 
 
-OTHER = """
-import json, os, sys
-from pathlib import Path
-from bench.journal.writer import Journal
-from bench.measure import process
-other, own = (Path(folder) for folder in sys.argv[1:3])
-foreign = Journal.begin(other, {"machine": {"slug": "a"}})
-foreign.begin_case({"kind": "case", "backend": "numpy", "work": "forward", "batch": 1})
-process.note(journal=str(Journal.begin(own, {"machine": {"slug": "b"}}).path))
-process.note(code=0)
-"""
-
-
-def test_the_journal_of_another_run_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two runs at once in one folder each continues its own journal, whichever was begun first."""
-    monkeypatch.setattr(isolation, "PYTEST", [sys.executable, "-c", OTHER])
-    code, journal = isolation.run([str(tmp_path), str(tmp_path)], time.monotonic() + 60, lambda text: None)
-    assert code == 0
-    assert journal is not None
-    assert journal.parent.name == "b"
-    (foreign,) = tmp_path.rglob("a/*.jsonl")
-    assert in_flight_file(foreign).exists()
-    assert read_lines(foreign)[1] == []
-
-
 HEADER: dict[str, Any] = {"machine": {"slug": "m"}}
 
 
@@ -328,48 +302,3 @@ def test_a_case_that_was_written_has_finished(tmp_path: Path) -> None:
         ("OK", 32),
         ("CRASHED", 64),
     ]
-
-
-DEAF = """
-import json, os, signal, subprocess, sys, time
-from pathlib import Path
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-journal = Path(sys.argv[1])
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-(journal.parent / "child").write_text(str(child.pid))
-Path(os.environ["RELUFIT_BENCH_WATCHED"]).write_text(json.dumps({"journal": str(journal)}))
-journal.with_suffix(".now").write_text(json.dumps({"kind": "case", "backend": "deaf", "work": "forward", "batch": 1}))
-os.utime(journal.with_suffix(".now"), (0, 0))
-time.sleep(60)
-"""
-
-
-def test_a_process_that_ignores_its_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that hangs inside a library and hears no signal is killed, and all that it began."""
-    monkeypatch.setattr(process, "KILL_SECONDS", 0.5)
-    monkeypatch.setattr(isolation, "CASE_SECONDS", 1.0)
-    journal = Journal.begin(tmp_path, HEADER)
-    journal.close()
-    said: list[str] = []
-    watch = lambda child: isolation._watch(child, time.monotonic() + 60, said.append)  # noqa: E731
-    code, found = process.run([sys.executable, "-c", DEAF, str(journal.path)], watch)
-    assert (code, found) == (-signal.SIGKILL, journal.path)
-    assert said == ["a case did not end within 1 s"]
-    assert [line["status"] for line in read_lines(journal.path)[1]] == ["TIMEOUT"]
-    begun = int((journal.path.parent / "child").read_text())
-    assert not psutil.pid_exists(begun) or psutil.Process(begun).status() == psutil.STATUS_ZOMBIE
-
-
-def test_the_case_of_a_process_before_is_no_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a process starts, the case in which the one before it crashed ages; the new one is not ended for that."""
-    monkeypatch.setattr(isolation, "CASE_SECONDS", 0.5)
-    journal = Journal.begin(tmp_path, HEADER)
-    journal.begin_case(row(Case("forward", 32), "numpy"))
-    journal.close()
-    os.utime(in_flight_file(journal.path), (0, 0))
-    watch = lambda child: isolation._watch(child, time.monotonic() + 60, lambda text: None)  # noqa: E731
-    code, _ = process.run(
-        [sys.executable, "-c", "import time; time.sleep(2); raise SystemExit(9)"], watch, journal.path
-    )
-    assert code == 9
-    assert [line["status"] for line in read_lines(journal.path)[1]] == ["CRASHED"]

@@ -56,7 +56,7 @@ def test_the_budget_is_shared_over_what_is_left(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_share_is_kept_for_every_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A backend that has spent its part waits for the others, each of whose cases keeps half of its first share."""
+    """A backend that has spent its part is refused what is kept for the others: a quarter of their first shares."""
     now = 0.0
     monkeypatch.setattr(session.time, "monotonic", lambda: now)
     shared = Budget(10, {"slow": 10, "quick": 10})
@@ -65,8 +65,8 @@ def test_a_share_is_kept_for_every_backend(monkeypatch: pytest.MonkeyPatch) -> N
     now = 6.0
     assert shared.next_share("quick") == pytest.approx(4 / 19)
     assert shared.next_share("slow") == pytest.approx(4 / 18)  # more is left than is kept for the others
-    now = 8.0
-    assert shared.next_share("quick") == pytest.approx(2 / 17)
+    now = 9.0
+    assert shared.next_share("quick") == pytest.approx(1 / 17)
     with pytest.raises(Unsuitable, match="slow has spent its part of 10 s"):
         shared.next_share("slow")
     assert shared.next_share("quick") > 0

@@ -8,7 +8,7 @@ from trials import make
 
 from bench.grid.case import Case
 from bench.measure import rounds, throughput, timing
-from bench.measure.trial import Unsuitable
+from bench.measure.trial import Unsuitable, demand_support
 from relufit import Params
 from relufit.backend import Samples
 from relufit.backends.numpy import NumpyBackend
@@ -53,6 +53,22 @@ def test_a_timed_gradient_teaches_the_pace(monkeypatch: pytest.MonkeyPatch) -> N
     rounds.measure(run, lambda: run.backend.loss_and_grads(params, samples))
     with pytest.raises(Unsuitable, match="about 50 s a call"):
         run.past.demand(run.backend.name, Case("scaling", 2000, 4))
+
+
+@pytest.mark.parametrize("work", ["step", "gradient"])
+def test_slow_calls_are_not_made_where_time_is_short(work: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two gradients show that the case takes too long, and of a later case nothing is called."""
+    backend = Slow(first=7.0)  # as if it compiled
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: backend.now)
+    run, lines = make(Case(work, 32, 4, optimizer="adam" if work == "step" else ""), backend)
+    run.limit_seconds = 4.0
+    predicted = 12 * 0.5 * (25 if work == "step" else 1)
+    with pytest.raises(Unsuitable, match=f"would take about {predicted:g} s, and numpy has 4 s for all its cases"):
+        getattr(throughput, work)(run)
+    assert (backend.calls, lines) == (2, [])
+    with pytest.raises(Unsuitable, match=f"would take about {predicted:g} s"):
+        demand_support(run)
+    assert backend.calls == 2
 
 
 class PerStep(NumpyBackend):
