@@ -195,23 +195,32 @@ def run_tests(tests: Iterable[str], required: Iterable[str], seconds: float) -> 
 
 
 def _watch(child: Child, now: Callable[[], Path | None], deadline: float, say: Say) -> int:
-    """Wait for the end of a process; end it where one case takes too long or all memory, or at the deadline."""
+    """Wait for the end of a process; end it where one case takes too long or all memory, or at the deadline.
+
+    The case that the process before it left in flight, which it makes a row of when it has started, is not its own.
+    """
+    left = _begun(now())
     while child.poll() is None:
         time.sleep(POLL_SECONDS)
         case = now()
-        try:
-            late = case is not None and time.time() - case.stat().st_mtime > CASE_SECONDS
-        except FileNotFoundError:  # the case has just ended
-            continue
-        free = free_bytes()
-        if case is not None and free < LEAST_FREE_BYTES:
-            _end_in_case(child, case, Status.OOM, f"left {free / 2**20:.0f} MiB of the machine's memory", say)
-        elif case is not None and late:
-            _end_in_case(child, case, Status.TIMEOUT, f"did not end within {CASE_SECONDS:g} s", say)
-        elif time.monotonic() > deadline:
+        begun, free = _begun(case), free_bytes()
+        if case is not None and begun is not None and begun != left:
+            if free < LEAST_FREE_BYTES:
+                _end_in_case(child, case, Status.OOM, f"left {free / 2**20:.0f} MiB of the machine's memory", say)
+            elif time.time() - begun > CASE_SECONDS:
+                _end_in_case(child, case, Status.TIMEOUT, f"did not end within {CASE_SECONDS:g} s", say)
+        if child.poll() is None and time.monotonic() > deadline:
             say("the time is up")
             _end(child)
     return child.returncode
+
+
+def _begun(case: Path | None) -> float | None:
+    """When a case began, in seconds of time.time(); None without a case, or where it has just ended."""
+    try:
+        return None if case is None else case.stat().st_mtime
+    except FileNotFoundError:
+        return None
 
 
 def _end_in_case(child: Child, case: Path, status: str, reason: str, say: Say) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -291,5 +292,17 @@ def test_a_process_that_ignores_its_end_is_killed(tmp_path: Path, monkeypatch: p
     now = tmp_path / "run.now"
     now.write_text(json.dumps({"kind": "case"}))
     os.utime(now, (0, 0))
-    assert isolation._watch(child, lambda: now, time.monotonic() + 60, lambda text: None) == -signal.SIGKILL
+    found = chain([None], repeat(now))  # the case begins after the process
+    assert isolation._watch(child, found.__next__, time.monotonic() + 60, lambda text: None) == -signal.SIGKILL
     assert json.loads(now.read_text())["status"] == "TIMEOUT"
+
+
+def test_a_process_is_not_ended_for_the_case_of_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that takes longer to start than a case may take finds the hung case, and is not ended for it."""
+    monkeypatch.setattr(isolation, "CASE_SECONDS", 0.1)
+    now = tmp_path / "run.now"
+    now.write_text(json.dumps({"kind": "case"}))
+    os.utime(now, (0, 0))
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1)"])
+    assert isolation._watch(child, lambda: now, time.monotonic() + 60, lambda text: None) == 0
+    assert json.loads(now.read_text()) == {"kind": "case"}
