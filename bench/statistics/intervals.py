@@ -5,7 +5,7 @@ from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import binom, mannwhitneyu, wilcoxon
+from scipy.special import bdtr
 
 CONFIDENCE = 0.95
 # Pairs, and blocks of a group, up to which the distribution of the ranks is computed; above, its normal limit is close.
@@ -50,7 +50,7 @@ def reach(values: Sequence[float]) -> tuple[float, float, float]:
 @lru_cache
 def _outermost(count: int) -> int:
     """The least k whose tail P(X <= k) exceeds 2.5 %: the k-th smallest value leaves out no more than that."""
-    return int(binom.ppf((1 - CONFIDENCE) / 2, count, 0.5))
+    return int(np.searchsorted(bdtr(np.arange(count), count, 0.5), (1 - CONFIDENCE) / 2))
 
 
 def compare_pairs(a: Sequence[float], b: Sequence[float], margin: float) -> Comparison:
@@ -59,6 +59,8 @@ def compare_pairs(a: Sequence[float], b: Sequence[float], margin: float) -> Comp
     Wilcoxon's signed-rank test of the logarithms' differences. What changes from block to block for both, as a
     machine's drift, cancels.
     """
+    from scipy.stats import wilcoxon  # here, since it takes a second to import, and measuring compares nothing
+
     difference = np.log(np.asarray(b)) - np.log(np.asarray(a))
     # Medians of rounded seconds may tie. The exact distribution leaves ties out of account, which changes p by a few
     # hundredths of itself; scipy's choice, the normal limit, would lose the small p-values that a long table needs.
@@ -72,6 +74,8 @@ def compare_groups(a: Sequence[float], b: Sequence[float], margin: float) -> Com
 
     The interval of the ratio reaches from the least to the largest that the two medians' own intervals allow.
     """
+    from scipy.stats import mannwhitneyu  # here, as above
+
     (of_a, low_a, high_a), (of_b, low_b, high_b) = median_interval(a), median_interval(b)
     blocks = min(len(a), len(b))
     # Not "auto", which takes the limit where values tie.

@@ -93,7 +93,7 @@ def test_a_killed_run_is_gone_on_with(killed: tuple[Path, list[Any]]) -> None:
 
 def test_two_runs_at_once_do_not_harm_each_other(tmp_path: Path) -> None:
     """Two runs at once have a journal each, with all their cases."""
-    words = ["--benchmark-only", "--backend", "numpy", "--batch", "16", "--hidden", "4", "--seconds", "3"]
+    words = ["--benchmark-only", "--backend", "numpy", "--batch", "16", "--hidden", "4", "--seconds", "1"]
     both = [subprocess.Popen(command(tmp_path, *words), cwd=ROOT, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait(300) for process in both] == [0, 0]
     said: list[str] = []

@@ -105,7 +105,7 @@ def test_memory_without_end_is_ended(
     monkeypatch.setattr(isolation, "LEAST_FREE_BYTES", 2 * 2**30)
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path)]
-    code, journal = isolation.run(arguments, time.monotonic() + 120, said.append)
+    code, journal = isolation.run(arguments, time.monotonic() + 300, said.append)
     assert code == 0
     assert journal is not None
     cases = read(journal).cases.set_index(["backend", "batch"])
@@ -146,7 +146,7 @@ def test_only_the_broken_case_is_lost(
     plant(what, case_seconds=4.0)
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path)]
-    code, journal = isolation.run(arguments, time.monotonic() + 120, said.append)
+    code, journal = isolation.run(arguments, time.monotonic() + 300, said.append)
     assert code == 0
     assert journal is not None
     cases = read(journal).cases.set_index(["backend", "batch"])
@@ -164,7 +164,7 @@ def test_a_process_that_exits_with_success_has_crashed(code: int, tmp_path: Path
     plant(f"os._exit({code})")
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path)]
-    _, journal = isolation.run(arguments, time.monotonic() + 200, said.append)
+    _, journal = isolation.run(arguments, time.monotonic() + 300, said.append)
     assert journal is not None
     header, lines = read_lines(journal)
     status = {(line["backend"], line["batch"]): line["status"] for line in lines}
@@ -215,7 +215,7 @@ def test_a_backend_that_hangs_twice_is_left_alone(tmp_path: Path, plant: Callabl
     plant("time.sleep(1000)", case_seconds=3.0)
     said: list[str] = []
     arguments = [*GRID, "--passes", "4", "--results", str(tmp_path)]
-    code, journal = isolation.run(arguments, time.monotonic() + 120, said.append)
+    code, journal = isolation.run(arguments, time.monotonic() + 300, said.append)
     assert code == 0
     assert journal is not None
     lines = [line for line in read_lines(journal)[1] if line["batch"] == 33]
@@ -234,7 +234,7 @@ def test_a_run_that_is_gone_on_with_is_watched(tmp_path: Path, plant: Callable[.
     begun.close()
     said: list[str] = []
     arguments = [*GRID, "--results", str(tmp_path), "--resume", str(begun.path)]
-    code, journal = isolation.run(arguments, time.monotonic() + 60, said.append, begun.path)
+    code, journal = isolation.run(arguments, time.monotonic() + 300, said.append, begun.path)
     assert (code, journal) == (0, begun.path)
     assert [*tmp_path.rglob("*.jsonl")] == [begun.path]
     cases = read(begun.path).cases.set_index(["backend", "batch"])

@@ -1,11 +1,24 @@
 """Intervals and rank tests by simulation: what is claimed to be rare is rare, and what is there is found."""
 
+import subprocess
+import sys
 from collections.abc import Callable
+from itertools import accumulate
+from math import comb
 
 import numpy as np
 import pytest
+from bench_runs import ROOT
 
-from bench.statistics.intervals import Comparison, compare_groups, compare_pairs, half_width, holm, median_interval
+from bench.statistics.intervals import (
+    Comparison,
+    _outermost,
+    compare_groups,
+    compare_pairs,
+    half_width,
+    holm,
+    median_interval,
+)
 
 MARGIN = 0.05
 BLOCKS, TIMES = 12, 400
@@ -140,3 +153,17 @@ def test_the_interval_is_made_of_values() -> None:
     assert median == 3
     assert np.isnan(low)
     assert np.isnan(high)
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 7, 12, 25, 50, 100, 999])
+def test_the_place_of_the_interval_is_that_of_the_binomial_distribution(count: int) -> None:
+    """The k-th smallest value leaves out at most 2.5 %, and the next one would leave out more; in whole numbers."""
+    tails = list(accumulate(comb(count, k) for k in range(count + 1)))  # 2^count times P(X <= k)
+    assert _outermost(count) == next(k for k, tail in enumerate(tails) if 40 * tail > 2**count)
+
+
+def test_measuring_does_not_load_rank_tests() -> None:
+    """scipy.stats, whose import takes longer than all else that begins a run, is loaded where runs are compared."""
+    code = "import sys, bench.conftest, bench.measure.throughput, bench.measure.learning; "
+    code += "sys.exit('scipy.stats' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
