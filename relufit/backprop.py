@@ -63,7 +63,7 @@ def loss_and_grads_one_output(
 
 
 def _hidden(params: Params, x: Array, xp: Any) -> Array:
-    """relu(x W1 + b1): (N, D) -> (N, H). A nan in z stays nan, so that divergence is seen in the loss."""
+    """relu(x W1 + b1): (N, D) -> (N, H). A nan in z stays nan, so that divergence shows in the loss."""
     # A broadcast product beats `@` at inner dimension 1, where BLAS is poor (numpy: twice as fast at N = 800).
     z = x * params.w1 if params.w1.shape[0] == 1 else x @ params.w1  # (N, H)
     z += params.b1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from relufit.errors import RelufitError
 
-SMALL = 2**28  # bytes, below which free memory is not looked up
+SMALL = 2**28  # bytes below which free memory is not checked
 # Mount points of control groups of versions 2 and 1, and the names of the limit, of the usage, and of the file cache in
 # memory.stat, which is part of the usage but is dropped before the kernel kills a process.
 # Sources: https://docs.kernel.org/admin-guide/cgroup-v2.html and https://docs.kernel.org/admin-guide/cgroup-v1/memory.html
@@ -18,7 +18,7 @@ LEGACY = ("sys/fs/cgroup/memory",), ("memory.limit_in_bytes", "memory.usage_in_b
 
 
 def demand_memory(work: str, need: float, advice: str) -> None:
-    """Raise RelufitError where `work` needs more bytes than are free; the sentence names both."""
+    """Raise RelufitError if `work` needs more bytes than are free; the message names both numbers."""
     if need < SMALL:
         return
     free = free_bytes()
@@ -28,7 +28,7 @@ def demand_memory(work: str, need: float, advice: str) -> None:
 
 def free_bytes(root: Path = Path("/")) -> int:
     """Bytes that this process can still allocate; `root` is the folder that holds proc and sys."""
-    import psutil  # which takes as long to import as a small fit
+    import psutil  # its import takes as long as a small fit
 
     return min([int(psutil.virtual_memory().available), *_allowed_by_groups(root)])
 

@@ -1,8 +1,8 @@
-"""The table of backends, and whether each one works on this machine. Frameworks are imported only when asked for.
+"""The table of backends, and whether each one works on this machine. A framework is imported with its backend.
 
-A row names the class that implements the backend, the device that it is made for and what to install. Other packages
-add rows through the entry-point group `relufit.backends`, as `name = "package.module:Class"`; the class is called with
-the name and the device, which is what follows the first "-" of the name, or "cpu".
+A row names the class that implements the backend, its device and what to install. Other packages add rows through the
+entry-point group `relufit.backends`, as `name = "package.module:Class"`; the class is called with the name and the
+device, which is the part of the name after the first "-", or "cpu".
 """
 
 import os
@@ -21,16 +21,16 @@ from relufit.errors import RelufitError
 from relufit.params import init_params
 
 MARK = "relufit-probe"
-PROBE_SECONDS = 60  # a first CUDA context on a cold machine takes seconds; a broken driver takes for ever
+PROBE_SECONDS = 60  # a first CUDA context on a cold machine takes seconds; a broken driver may hang
 
 
 class Row(NamedTuple):
-    """Where a backend is, what it runs on and what it needs."""
+    """The implementation, the device and the requirements of a backend."""
 
     implementation: str  # "module:Class"
     device: str
     library: str  # the module that must be importable
-    install: str  # what to say to pip where it is not
+    install: str  # the argument of pip install that provides it
 
 
 TABLE: dict[str, Row] = {
@@ -61,11 +61,11 @@ TABLE: dict[str, Row] = {
 
 @lru_cache(maxsize=1)
 def table() -> dict[str, Row]:
-    """Every known name: ours first, then those of other packages."""
+    """The rows of all known names: relufit's first, then those of other packages."""
     rows = dict(TABLE)
     for point in entry_points(group="relufit.backends"):
         device, library = point.name.partition("-")[2] or "cpu", point.value.partition(".")[0].partition(":")[0]
-        install = library if point.dist is None else point.dist.name  # what holds it, which pip knows by its own name
+        install = library if point.dist is None else point.dist.name  # the package that pip knows
         rows.setdefault(point.name, Row(point.value, device, library, install))
     return rows
 
@@ -81,9 +81,9 @@ def row(name: str) -> Row:
 
 
 def load(name: str) -> Backend:
-    """The backend of that name, proven to work here by a real computation on its device.
+    """The backend of that name, tested by a real computation on its device.
 
-    Raises BackendUnavailable with the reason where it cannot run on this machine, RelufitError for an unknown name.
+    Raises BackendUnavailable with the reason if it cannot run on this machine, RelufitError for an unknown name.
     """
     row(name)
     reason = probe(name)
@@ -93,18 +93,18 @@ def load(name: str) -> Backend:
 
 
 def status() -> dict[str, str | None]:
-    """Every known name -> None where the backend works on this machine, or the reason why not."""
+    """For every known name None if the backend works on this machine, else the reason why not."""
     return {name: probe(name) for name in table()}
 
 
 def required() -> frozenset[str]:
-    """Names in the environment variable RELUFIT_REQUIRE, whose absence tests and benchmarks report as a failure."""
+    """Names in the environment variable RELUFIT_REQUIRE: tests and benchmarks fail if one of these cannot run."""
     return frozenset(name.strip() for name in os.environ.get("RELUFIT_REQUIRE", "").split(",") if name.strip())
 
 
 @lru_cache
 def create(name: str) -> Backend:
-    """Import and construct a backend. Raises BackendUnavailable where its library says that it cannot run."""
+    """Import and construct a backend. Raises BackendUnavailable if its library is missing or fails."""
     found = row(name)
     if find_spec(found.library) is None:
         raise BackendUnavailable(f"{found.library} is not installed: pip install {found.install}")
@@ -126,15 +126,15 @@ def create(name: str) -> Backend:
 def probe(name: str) -> str | None:
     """None if the backend computes a gradient here, or the reason why not.
 
-    "It imports" is not "it works": an accelerator is tried with a real allocation and a real kernel, in a process of
-    its own, because a broken driver may hang or crash instead of raising.
+    An accelerator is tested with a real allocation and a real kernel, not only by an import, and in a separate process,
+    because a broken driver may hang or crash instead of raising.
     """
     found = row(name)
     if find_spec(found.library) is None:
         return f"{found.library} is not installed: pip install {found.install}"
     if found.device == "cpu":
         return try_out(name)
-    # What imports the same library is tried in the same process: the import takes longer than all the rest.
+    # Backends of one library are tested in one process, because the import takes longer than the tests.
     beside = tuple(n for n, r in table().items() if r.library == found.library and r.device != "cpu")
     return _try_out_in_children(beside if name in beside else (name,))[name]
 
@@ -150,14 +150,14 @@ def try_out(name: str) -> str | None:
         value = float(backend.to_host(loss))
     except BackendUnavailable as error:
         return error.reason
-    except Exception as error:  # whatever a broken device raises is the answer
+    except Exception as error:  # a broken device may raise anything
         return f"{type(error).__name__}: {_first_line(error)}"
-    return None if np.isfinite(value) else f"a first gradient gave the loss {value}"
+    return None if np.isfinite(value) else f"the loss of a test gradient was {value}"
 
 
 @lru_cache
 def _try_out_in_children(names: tuple[str, ...]) -> dict[str, str | None]:
-    """Try the backends one after the other in a child; where one takes the child down, the rest get a new one."""
+    """Try the backends one after the other in a child process; after a crash, try the rest in a new one."""
     answers: dict[str, str | None] = {}
     while left := [name for name in names if name not in answers]:
         script = (

@@ -1,4 +1,4 @@
-"""Samples of one input kept in order, with what relufit/hinge.py needs of them: what the hinge backends share."""
+"""Sorted samples of one input with the table of their moments, for the hinge backends."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,15 +14,15 @@ from relufit.moments import FAN, LEAF, Table, tabulate
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SortedSamples(Samples):
-    """Data x (N, 1), y (N, O) as it was given, and where each sample stands in the table of all."""
+    """Data x (N, 1), y (N, O) in the given order, and the position of each sample in the sorted table."""
 
     table: Table
-    order: np.ndarray | None  # (N,) the samples in the order of the table; None where they came in order
-    chosen: np.ndarray | None = None  # (n,) where the samples stand in the table; None: they are the whole table
+    order: np.ndarray | None  # (N,) indices that sort the samples; None if they were sorted already
+    chosen: np.ndarray | None = None  # (n,) positions of the samples in the table; None if they are the whole table
 
     @cached_property
     def places(self) -> np.ndarray:
-        """Where each sample stands in the table, (n,) integers."""
+        """The position of each sample in the table, (n,) integers."""
         if self.chosen is not None:
             return self.chosen
         index = np.arange(len(self), dtype=index_type(len(self)))
@@ -37,7 +37,7 @@ class SortedSamples(Samples):
 
 
 def sort_samples(x: np.ndarray, y: np.ndarray) -> SortedSamples:
-    """Sort x (N, 1), y (N, O) and tabulate their moments. Raises RelufitError where memory is short."""
+    """Sort x (N, 1), y (N, O) and tabulate their moments. Raises RelufitError if memory does not suffice."""
     check_memory(len(x), y.shape[1], x.dtype.itemsize)
     column = np.ascontiguousarray(x[:, 0])
     if np.all(column[:-1] <= column[1:]):
@@ -48,25 +48,25 @@ def sort_samples(x: np.ndarray, y: np.ndarray) -> SortedSamples:
 
 
 def index_type(samples: int) -> Any:
-    """Of the places of samples: 32 bits where they suffice."""
+    """The dtype of indices of samples: 32 bits if they suffice."""
     return np.int32 if samples < 2**31 else np.int64
 
 
 def check_memory(samples: int, outputs: int, item_bytes: int) -> None:
-    """Raise RelufitError where the sorted samples and their table would not fit in the memory that is free."""
+    """Raise RelufitError if the sorted samples and their table would not fit into free memory."""
     need = table_bytes(samples, outputs, item_bytes)
     demand_memory(f"sorting {samples} samples", need, "take fewer samples or a dense backend")
 
 
 def table_bytes(samples: int, outputs: int, item_bytes: int) -> float:
-    """Bytes that sorting and tabulating takes at the most: some 22 a sample stay, for one output in float32."""
-    # Sorted copies, the order (made in 64 bits, kept in 32), the places of minibatches, a guide, the moments of runs.
+    """Largest number of bytes used by sorting and tabulating; about 22 per sample stay, for one output in float32."""
+    # Sorted copies, the order (computed in 64 bits, kept in 32), the positions of minibatches, a guide, the moments.
     moments = 3 * 8 * (2 + 3 * outputs) / LEAF * FAN / (FAN - 1)
     return samples * ((1 + outputs) * item_bytes + 8 + 4 + 4 + 2 + moments)
 
 
 def refusal(name: str, inputs: int) -> str | None:
-    """Why a hinge backend cannot do a network with `inputs` inputs; None for one input."""
+    """Why a hinge backend does not support a network with `inputs` inputs; None for one input."""
     if inputs == 1:
         return None
     return (

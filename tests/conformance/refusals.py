@@ -97,9 +97,9 @@ def refuses_a_state_that_does_not_fit(backend: Backend) -> None:
     state = Momentum().init(start)
     wrong = [*broken_networks(params), problem(Sizes(6, 1, 5, 1), "float32")[0]]
     for moment in (on_device(backend, other) for other in wrong):
-        with pytest.raises(RelufitError, match="not like its weights"):
+        with pytest.raises(RelufitError, match="shapes and dtypes of its weights"):
             backend.train(state._replace(moments=(moment,)), samples, Momentum(), plan, range(1))
-    with pytest.raises(RelufitError, match="a state is"):
+    with pytest.raises(RelufitError, match="a state must come from"):
         backend.train(start, samples, Momentum(), plan, range(1))  # type: ignore[arg-type]  # that is what is tested
 
 
