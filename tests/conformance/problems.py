@@ -1,7 +1,10 @@
-"""Networks and data of given sizes, and how they get to a backend's device and back."""
+"""Networks and data of given sizes, their exact gradients, and how they get to a backend's device and back."""
+
+from functools import lru_cache
 
 import numpy as np
 import pytest
+from exact import exact_grads, exact_loss
 
 from relufit import SGD, Adam, Backend, Momentum, Params, Sizes, State, init_params
 from relufit.optim import Optimizer
@@ -33,6 +36,13 @@ def problem(sizes: Sizes, dtype: str, seed: int = 0, *, on_knots: bool = True) -
     weights_seed = seed if on_knots else seed + 1
     params = init_params(sizes.hidden, sizes.inputs, sizes.outputs, seed=weights_seed, domain=(-3, 3), dtype=dtype)
     return params, x.astype(dtype), y.astype(dtype)
+
+
+@lru_cache
+def exact_gradient(sizes: Sizes) -> tuple[float, Params]:
+    """Loss and gradients of the float64 problem off its knots, cached for all backends: this takes up to seconds."""
+    params, x, y = problem(sizes, "float64", on_knots=False)
+    return exact_loss(params, x, y), exact_grads(params, x, y)
 
 
 def on_device(backend: Backend, params: Params) -> Params:

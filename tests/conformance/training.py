@@ -1,11 +1,21 @@
 """What training must be: the formulas written out, in slices and of many networks."""
 
+from functools import lru_cache
+
 import numpy as np
 from exact import exact_training
 
 from conformance.problems import leaves, on_device, on_host, problem, skip_unsupported
-from relufit import SGD, Backend, Plan, Sizes, draw_plan
+from relufit import SGD, Backend, Params, Plan, Sizes, draw_plan
 from relufit.optim import Optimizer, stack_states
+
+
+@lru_cache
+def exact_run(sizes: Sizes, rule: Optimizer, own_order: bool) -> tuple[Plan, Params, list[float]]:
+    """A plan of 500 steps, and the weights and losses at its end, cached for all backends."""
+    # A recipe shuffles for itself; in full batches there is nothing to shuffle.
+    plan = Plan(None, 90, 500) if own_order else draw_plan(90, batch=20, epochs=100, seed=3)
+    return plan, *exact_training(*problem(sizes, "float64", on_knots=False), rule, plan)
 
 
 def trains_as_the_formulas_say(backend: Backend, rule: Optimizer) -> None:
@@ -13,10 +23,7 @@ def trains_as_the_formulas_say(backend: Backend, rule: Optimizer) -> None:
     sizes = Sizes(90, 1, 32, 1)
     skip_unsupported(backend, sizes, "float64", rule)
     params, x, y = problem(sizes, "float64", on_knots=False)
-    # A recipe shuffles for itself; in full batches there is nothing to shuffle.
-    own_order = getattr(backend, "order", "shared") == "own"
-    plan = Plan(None, 90, 500) if own_order else draw_plan(90, batch=20, epochs=100, seed=3)
-    wanted, wanted_losses = exact_training(params, x, y, rule, plan)
+    plan, wanted, wanted_losses = exact_run(sizes, rule, getattr(backend, "order", "shared") == "own")
     start = rule.init(on_device(backend, params))
     state, losses = backend.train(start, backend.samples(x, y), rule, plan, range(plan.epochs))
     assert state.step == 500

@@ -20,7 +20,7 @@ def relufit(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_fit_prints_a_sentence() -> None:
-    """`relufit fit` prints errors, sizes and seconds, and nothing on stderr if it is not a terminal."""
+    """Errors, sizes, seconds; nothing on stderr where it is no terminal."""
     done = relufit("fit", "sin(x)", *QUICK)
     assert done.returncode == 0, done.stderr
     assert "mean squared error" in done.stdout
@@ -29,7 +29,7 @@ def test_fit_prints_a_sentence() -> None:
 
 
 def test_fit_prints_json() -> None:
-    """`relufit fit` --json prints one object with the metrics."""
+    """One object with what programs need."""
     done = relufit("fit", "x**2", "--json", *QUICK, "--solver", "sgd", "--domain=-1,pi/2")
     found = json.loads(done.stdout)
     assert {"mse", "max_error", "hidden", "solver", "backend", "seconds"} <= set(found)
@@ -37,7 +37,7 @@ def test_fit_prints_json() -> None:
 
 
 def test_fit_saves_and_plots(tmp_path: Path) -> None:
-    """`relufit fit` writes the weights and the figure."""
+    """Both files are there."""
     done = relufit("fit", "abs", *QUICK, "--save", str(tmp_path / "a.safetensors"), "--plot", str(tmp_path / "a.svg"))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "a.safetensors").stat().st_size > 100
@@ -45,7 +45,7 @@ def test_fit_saves_and_plots(tmp_path: Path) -> None:
 
 
 def test_backends_lists_every_name_with_its_reason() -> None:
-    """`relufit backends` lists every name with null, or the reason why it cannot run."""
+    """Ready, or why not."""
     found = json.loads(relufit("backends", "--json").stdout)
     assert found["numpy"] is None
     assert {"torch-cpu", "torch-manual", "cupy", "torch-cuda", "torch-mps"} <= set(found)
@@ -53,7 +53,7 @@ def test_backends_lists_every_name_with_its_reason() -> None:
 
 
 def test_backends_are_listed_in_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`relufit backends` prints one line for each name, in columns."""
+    """For people: a line for each."""
     monkeypatch.setattr(cli.backends, "status", lambda: {"numpy": None, "torch-cuda": "no driver"})
     found = CliRunner().invoke(cli.app, ["backends"])
     assert found.exit_code == 0
@@ -99,7 +99,7 @@ def test_backends_are_listed_in_columns(monkeypatch: pytest.MonkeyPatch) -> None
     ],
 )
 def test_bad_input_is_a_sentence_and_exit_code_2(words: tuple[str, ...]) -> None:
-    """Bad input ends in exit code 2, without a traceback and without output on stdout."""
+    """No traceback, nothing on stdout that a program could take for a result."""
     done = relufit(*words)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr + done.stdout
@@ -109,7 +109,7 @@ def test_bad_input_is_a_sentence_and_exit_code_2(words: tuple[str, ...]) -> None
 
 
 def test_backends_in_order_of_preference() -> None:
-    """The first backend of the list that works here is used."""
+    """The first that works here and can do the work."""
     done = relufit(
         "fit", "sin", "--epochs", "1", "--n", "20", "--hidden", "4", "--backend", "torch-mps,numpy", "--json"
     )
@@ -117,7 +117,7 @@ def test_backends_in_order_of_preference() -> None:
 
 
 def test_a_spline_answers_at_once_and_loads_little() -> None:
-    """512 units on sin take 2 s of the processor with start-up, load numpy and scipy only, and end below MSE*."""
+    """From a cold start, numpy and scipy only: 512 units on sin, below MSE*, in 2 s of the processor."""
     code = (
         "import sys, time; sys.argv = ['relufit', 'fit', 'sin(x)', '--solver', 'spline', '--json']; "
         "import relufit.cli, atexit; "
@@ -164,7 +164,7 @@ def test_a_table_is_fitted_and_predicted(table: Path, tmp_path: Path) -> None:
 
 
 def test_a_table_for_a_person(table: Path) -> None:
-    """The text has the errors on samples fitted and held out, the number of gaps and of units."""
+    """Sentences: errors on samples fitted and held out, gaps, units."""
     done = relufit("fit", str(table), "--x", "t", "--y", "v", "--weight", "w", "--tolerance", "0.01")
     assert done.returncode == 0, done.stderr
     assert "on those held out" in done.stdout
@@ -186,7 +186,7 @@ def test_a_table_for_a_person(table: Path) -> None:
     ],
 )
 def test_bad_tables_are_a_sentence(table: Path, words: tuple[str, ...], message: str) -> None:
-    """The error about a table names the column, the row or what to do, with exit code 2."""
+    """With the column, the row, or what to do; exit code 2."""
     done = relufit("fit", str(table), *words)
     assert done.returncode == 2
     assert message in done.stderr
@@ -195,7 +195,7 @@ def test_bad_tables_are_a_sentence(table: Path, words: tuple[str, ...], message:
 
 
 def test_what_cannot_be_drawn_is_not_trained_first(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plot of two inputs or outputs is refused before the file is read."""
+    """The result would be lost: two inputs or outputs are refused before the file is read."""
     monkeypatch.setattr("relufit.files.fit_file", lambda *_, **__: pytest.fail("it was trained"))
     for columns in (["--x", "t", "--x", "w", "--y", "v"], ["--x", "t", "--y", "v", "--y", "w"]):
         done = CliRunner().invoke(cli.app, ["fit", str(table), *columns, "--plot", str(table.with_suffix(".png"))])
@@ -204,7 +204,7 @@ def test_what_cannot_be_drawn_is_not_trained_first(table: Path, monkeypatch: pyt
 
 
 def test_what_does_not_exist_is_not_said(tmp_path: Path) -> None:
-    """A table of a single row has no test error, so none is printed."""
+    """A single row leaves none to hold out."""
     path = tmp_path / "one.csv"
     path.write_text("t,v\n1,2\n")
     done = relufit("fit", str(path), "--x", "t", "--y", "v")
@@ -214,20 +214,20 @@ def test_what_does_not_exist_is_not_said(tmp_path: Path) -> None:
 
 
 def test_a_tolerance_of_noisy_samples_is_told() -> None:
-    """A tolerance for a noisy function applies to the error on the samples, which is printed."""
+    """It is that of the samples, which stands beside the error against the function."""
     done = relufit("fit", "noisy_sine", "--solver", "spline", "--tolerance", "1e-3", "--n", "100")
     assert done.returncode == 0, done.stderr
     assert float(done.stdout.split("on the samples fitted ")[1].split(",")[0]) <= 1e-3
 
 
 def test_several_inputs_are_trained(table: Path) -> None:
-    """Several inputs are trained by adam without --solver."""
+    """By the dense solvers: adam without --solver."""
     done = relufit("fit", str(table), "--x", "t", "--x", "w", "--y", "v", "--epochs", "20", "--hidden", "16", "--json")
     assert json.loads(done.stdout)["solver"] == "adam"
 
 
 def test_limits_are_told() -> None:
-    """`relufit limit` prints the best spline, the asymptotic value, the bound and units for tolerances."""
+    """The best spline found, the asymptotic value, the bound, and what tolerances need; as an object, null for none."""
     done = relufit("limit", "sin", "--hidden", "64", "--mse", "1e-8", "--max-error", "1e-4", "--json")
     found = json.loads(done.stdout)
     assert found["asymptotic_mse"] == pytest.approx(1.6273e-10 * 8**4, rel=1e-3)
@@ -243,7 +243,7 @@ def test_limits_are_told() -> None:
 
 
 def test_the_limits_of_a_line_are_told() -> None:
-    """A line has the asymptotic value 0, and no ratio to it."""
+    """It has an asymptotic value, 0, and no ratio to it."""
     done = relufit("limit", "5")
     assert (done.returncode, done.stderr) == (0, "")
     assert "mean square 0: a straight line" in done.stdout
@@ -252,7 +252,7 @@ def test_the_limits_of_a_line_are_told() -> None:
 
 
 def test_bench_is_handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`relufit bench` passes all arguments to pytest; without a folder bench it ends in a sentence."""
+    """With all that follows, to pytest where there is a bench; a sentence where there is none."""
     asked: list[list[str]] = []
 
     def run(command: list[str], check: bool) -> object:

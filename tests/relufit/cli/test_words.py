@@ -14,7 +14,7 @@ from relufit.export import load_params, save_params
 
 
 class Answer:
-    """Runs a command in this process and returns its exit code, stdout and stderr."""
+    """What a command prints, and its exit code."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.capsys = capsys
@@ -26,7 +26,7 @@ class Answer:
         return end.value.code or 0, captured.out, captured.err  # type: ignore[return-value]
 
     def refusal(self, *given: str) -> str:
-        """The one sentence on stderr of a command that must end with exit code 2 and an empty stdout."""
+        """The one sentence on stderr, with exit code 2 and nothing on stdout."""
         code, out, err = self(*given)
         assert (code, out) == (2, "")
         assert err.startswith("relufit: ")
