@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from conformance import answers, refusals, training
-from conformance.problems import DTYPES, RULES, SIZES, problem
+from conformance.problems import DTYPES, RULES, SIZES, on_device, problem
+from conformance.training import trains_as_the_formulas_say, trains_in_slices
 from relufit import Backend, Sizes
 
-__all__ = ["REQUIREMENTS", "problem"]
+__all__ = ["REQUIREMENTS", "on_device", "problem", "trains_as_the_formulas_say", "trains_in_slices"]
 
 Requirement = Callable[[Backend], None]
 
@@ -30,8 +31,8 @@ def _requirements() -> dict[str, Requirement]:
     for samples in (300, 2000):  # by segments of the network, in numpy and in compiled loops
         bind(answers.answers_each_sample_by_itself, samples)
     for rule in RULES:
-        bind(training.trains_as_the_formulas_say, rule)
-        bind(training.trains_in_slices, rule)
+        bind(trains_as_the_formulas_say, rule)
+        bind(trains_in_slices, rule)
     for function in (
         answers.leaves_inputs_unchanged,
         answers.repeats_itself,

@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conformance import REQUIREMENTS
-from conformance.problems import on_device, problem
-from conformance.training import trains_as_the_formulas_say, trains_in_slices
+from conformance import REQUIREMENTS, on_device, problem, trains_as_the_formulas_say, trains_in_slices
 from exact import exact_training
 
 from relufit import Adam, Backend, BackendUnavailable, Momentum, Plan, Sizes, backends, draw_plan
