@@ -188,7 +188,7 @@ class Backend(ABC):
         return None
 
     def facts(self) -> dict[str, str]:
-        """What a reader of a measurement needs to know about this library: versions, device, threads, modes."""
+        """Facts about the library for the reader of a measurement: versions, device, threads, modes."""
         return {}
 
     def pinned(self) -> AbstractContextManager[Any]:

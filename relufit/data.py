@@ -44,7 +44,7 @@ class Plan(NamedTuple):
 def draw_plan(samples: int, *, batch: int = 32, epochs: int = 1, seed: int = 0, first_epoch: int = 0) -> Plan:
     """Draw the order of `epochs` epochs over N = `samples` samples; a batch of N or more is the full batch.
 
-    Each epoch has a generator of its own, seeded by (seed, epoch), so a longer run begins with the order of a shorter
+    Each epoch has a separate generator, seeded by (seed, epoch), so a longer run begins with the order of a shorter
     one, and `first_epoch` continues a run where it stopped. Raises RelufitError for a count below 1.
     """
     check_count("samples", samples)

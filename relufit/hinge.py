@@ -105,7 +105,7 @@ def loss_and_grads(params: Params, table: Table, places: np.ndarray | None = Non
 
 
 def loss_and_grads_by_sample(params: Params, table: Table) -> tuple[np.ndarray, Params]:
-    """The same with a segment for each sample of the table, which is faster for few samples."""
+    """Loss and gradients over all samples, with a segment for each sample, which is faster for few samples."""
     ranks, exact = find_ranks(params.w1[0], params.b1, table.x), in_float64(params)
     spline = network_as_spline(exact, table.x, np.arange(len(table.x) + 1), ranks)
     e = spline.value - table.y
@@ -114,7 +114,7 @@ def loss_and_grads_by_sample(params: Params, table: Table) -> tuple[np.ndarray, 
 
 
 def in_float64(params: Params) -> Params:
-    """The same weights, for sums whose terms cancel."""
+    """The weights in float64, for sums whose terms cancel."""
     return Params(*(np.asarray(p, np.float64) for p in params))
 
 
@@ -125,7 +125,7 @@ def _rounded(params: Params, loss: float, grads: Params) -> tuple[np.ndarray, Pa
 
 
 def find_ranks(w1: np.ndarray, b1: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """How many of the sorted samples x (N,) lie left of each unit's knot: (H,) integers from 0 to N.
+    """The number of the sorted samples x (N,) left of each unit's knot: (H,) integers from 0 to N.
 
     Decided by the predicate of the dense form, w1 x + b1 > 0 in the working precision: rounding is monotone, so it
     changes once along sorted x, and the masks are identical. The rank of -b1 / w1 is tested by this predicate; where

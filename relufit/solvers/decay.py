@@ -41,7 +41,7 @@ Models = tuple[np.ndarray, np.ndarray]  # coefficients (A, R, O) and intercepts 
 
 
 class _Choice(NamedTuple):
-    """What to fit to all samples; with 0 iterations, the ridge regression itself."""
+    """The chosen fit of all samples; with 0 iterations, the ridge regression itself."""
 
     ridge: int  # index of its penalty
     penalty: float

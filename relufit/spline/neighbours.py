@@ -47,7 +47,7 @@ def shifted(knots: np.ndarray, slopes: np.ndarray, held: np.ndarray) -> np.ndarr
 
 
 def lowest(pieces: Pieces, knots: np.ndarray, most: int) -> np.ndarray:
-    """Of knots of splines side by side, (S, K + 1), the `most` with the least errors."""
+    """The `most` sets of knots with the least errors, of splines side by side, (S, K + 1)."""
     return knots[np.argsort(solve(pieces, knots).squares)[:most]] if len(knots) > most else knots
 
 

@@ -107,7 +107,7 @@ def _moved(spline: Spline, step: np.ndarray) -> np.ndarray:
 
 
 def _chosen(mask: np.ndarray, first: Spline, second: Spline) -> Spline:
-    """Of splines side by side, those of `first` where the mask (S, 1) is true, else those of `second`."""
+    """Choose from splines side by side: those of `first` where the mask (S, 1) is true, else those of `second`."""
 
     def pick(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.where(mask, a, b)
