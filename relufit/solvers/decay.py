@@ -32,7 +32,7 @@ FOLDS = 5
 MANY = 2000  # samples above which only one fold is evaluated
 PATIENCE = 20  # iterations without progress after which a training in cross-validation ends
 PROGRESS = 1e-3  # relative decrease of the held-out error that counts as progress
-SMALL = 0.3  # initial weights in units of He's deviation: small beside the ridge regression
+SMALL = 0.3  # scale of initial weights relative to He's, small compared with the ridge regression
 # Standard errors, over the folds, by which a network must improve on the ridge regression to replace it.
 STANDARD_ERRORS = 1.0
 

@@ -21,7 +21,7 @@ from relufit.spline.search import best_spline
 from relufit.spline.selection import Show, choose_for_table, choose_spline, data_pieces, squares_on, take
 from relufit.spline.starts import plain_splines
 
-CLAIM = 1e-3  # relative difference of a network's error from that of its spline, above which other splines are tried
+CLAIM = 1e-3  # relative difference of the errors of a network and its spline, above which other splines are tried
 LOST = 1e-6  # relative growth of a spline's error when its knots are rounded, above which plain knots are tried too
 ROUNDING = 1e-12  # mean square of standardised y that counts as rounding
 ROUNDINGS = 8.0  # error that counts as rounding, in spacings of floats at the largest y
