@@ -5,10 +5,10 @@ runs every step. To write one: subclass Backend, implement the abstract verbs, a
 relufit/backends/__init__.py (or an entry point in the group `relufit.backends`). The rules:
 
 - parameters and states are values: no verb modifies what it is given;
-- nothing waits for the device on its own account; whoever holds the clock calls `synchronize`;
+- no verb waits for the device, except `to_host`; the caller that measures time calls `synchronize`;
 - dtypes are kept; `float32` in is `float32` out;
 - `train` is the one verb to override for speed;
-- every verb first calls its check of relufit/checks.py, and so refuses what does not fit in one sentence.
+- every verb first calls its check from relufit/checks.py, which raises RelufitError for arguments that do not fit.
 """
 
 from abc import ABC, abstractmethod
@@ -26,7 +26,7 @@ from relufit.optim import Optimizer, State, map_arrays, stack_states
 from relufit.params import DTYPES, Array, Params, Sizes
 from relufit.values import one_line
 
-__all__ = [  # all that one who writes a backend needs
+__all__ = [  # what the author of a backend needs
     "Backend", "BackendUnavailable", "DeviceClock", "Samples", "check_input", "check_many", "check_plan",
     "check_samples", "check_shapes", "check_training",
 ]  # fmt: skip
@@ -42,7 +42,7 @@ class BackendUnavailable(RelufitError):
 
 @dataclass(frozen=True, eq=False)  # compared by identity: == of arrays gives an array, not a bool
 class Samples:
-    """Data on a backend's device, x (N, D) and y (N, O); a subclass may hold what the data alone determines."""
+    """Data on a backend's device, x (N, D) and y (N, O); a subclass may add what it precomputes from them."""
 
     x: Array  # (N, D)
     y: Array  # (N, O)
@@ -64,10 +64,10 @@ def bytes_of_columns(sizes: Sizes, dtype: str) -> int:
 
 
 class DeviceClock(Protocol):
-    """Time as the device's own stream sees it."""
+    """A clock on the device's own stream."""
 
     def mark(self) -> Any:
-        """A moment on the stream. The difference of two, taken after `synchronize`, is in seconds."""
+        """Record a point in time on the stream. The difference of two marks, taken after `synchronize`, is seconds."""
 
     def hold(self, seconds: float) -> None:
         """Keep the stream busy for about `seconds`: work launched during that time waits in the queue."""
@@ -83,13 +83,14 @@ class Backend(ABC):
     def supports(
         self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
     ) -> str | None:
-        """None if this backend can do the work, or the reason why not, in words."""
+        """None if this backend supports these sizes, dtype, optimizer and plan; else the reason, in words."""
         return None if dtype in DTYPES else f"{self.name} computes in {' or '.join(DTYPES)}, not {dtype}"
 
     def algorithm_of(self, verb: str, batch: int, samples: int) -> str:
-        """What `verb`, "forward", "loss_and_grads" or "train", computes batches of `batch` out of `samples` samples by.
+        """The algorithm that `verb` uses for batches of `batch` out of `samples` samples.
 
-        `algorithm` is the usual one; a backend that takes another where that is faster says so here.
+        `verb` is "forward", "loss_and_grads" or "train". The default is `algorithm`; a backend that uses another one
+        for some sizes overrides this.
         """
         return self.algorithm
 
@@ -120,11 +121,11 @@ class Backend(ABC):
         """The mean squared error, a 0-d array on the device, and its gradients. Call `check_shapes` first."""
 
     def synchronize(self) -> None:
-        """Wait until the device has done all that was asked of it."""
+        """Wait until the device has finished all submitted work."""
         return  # a CPU library has finished when its call returns
 
     def samples(self, x: Any, y: Any) -> Samples:
-        """Put data x (N, D), y (N, O) on the device, once, and precompute what the data alone determines.
+        """Put data x (N, D), y (N, O) on the device, once, and precompute what depends on the data only.
 
         Takes host arrays, or arrays that `to_device` made. Raises RelufitError for wrong shapes or dtypes, for no
         samples, and for nan or inf in host arrays (device arrays are not read back).
@@ -137,7 +138,7 @@ class Backend(ABC):
     ) -> tuple[State, Array]:
         """Run the given epochs of a plan; returns the state and losses (len(epochs),).
 
-        The loss of an epoch is the mean of each batch's loss before its update, weighted by samples. This default
+        The loss of an epoch is the mean of each batch's loss before its update, weighted by samples. The default
         takes each batch, calls `loss_and_grads` and updates. Call `check_training` first.
         """
         check_training(state, samples, optimizer, plan, epochs)
@@ -145,7 +146,7 @@ class Backend(ABC):
         pieces = plan.slices(len(samples))
         losses = []
         for row in range(len(epochs)):
-            # One gather an epoch, then views of it: an index operation a batch would cost as much as the batch.
+            # One gather per epoch, then views: one index operation per batch would cost as much as the batch itself.
             epoch_samples = samples if order is None else samples.take(order[row])
             total = 0.0
             for piece in pieces:
@@ -168,7 +169,7 @@ class Backend(ABC):
         """Train M networks on the same batches; returns their states and losses (M, epochs).
 
         Every array of `states` has a leading axis M. Where O = 1 the samples may have y (N, M): then network m fits
-        column m; else all fit y (N, O). `rates` (M,), on the host, multiply the learning rate of each network. This
+        column m; else all fit y (N, O). `rates` (M,), on the host, multiply the learning rate of each network. The
         default trains one after the other. Call `check_many` first.
         """
         factors = check_many(states, samples, optimizer, plan, epochs, rates)
@@ -187,24 +188,24 @@ class Backend(ABC):
         return self.samples(samples.x, samples.y[:, m : m + 1])
 
     def stack(self, arrays: list[Array]) -> Array:
-        """The arrays as one, with a new first axis. This default reads them back, which waits: override it."""
+        """Stack the arrays along a new first axis. The default copies them through the host, which waits."""
         return self.to_device(np.stack([self.to_host(array) for array in arrays]))
 
     def device_clock(self) -> DeviceClock | None:
-        """The clock of the device's own stream, where it has one that can be read."""
+        """A clock on the device's own stream; None if the device has none."""
         return None
 
     def memory(self) -> dict[str, int] | None:
-        """None where the device shares the host's memory, or the library cannot say; else bytes.
+        """Bytes of the device's memory: `free`, `held`, and `peak` since the last call.
 
-        `free`, `held`, and `peak` since the last call.
+        None if the device shares the host's memory, or if the library does not report it.
         """
         return None
 
     def facts(self) -> dict[str, str]:
-        """What a reader of a measurement needs to know of this library: versions, device, threads, modes."""
+        """Facts about the library for the reader of a measurement: versions, device, threads, modes."""
         return {}
 
     def pinned(self) -> AbstractContextManager[Any]:
-        """Settings under which measurements are comparable (TF32 off, ...). The library alone changes nothing."""
+        """A context with the settings of a comparable measurement (TF32 off, ...); relufit itself changes none."""
         return nullcontext()

@@ -43,7 +43,7 @@ def loss_and_grads_textbook(
 def loss_and_grads_one_output(
     params: Params, x: Array, y: Array, *, xp: Any, count: int | None = None
 ) -> tuple[Array, Params]:
-    """The same for O = 1 by two masked sums per unit, without another (N, H) array of gradients.
+    """Loss and gradients for O = 1, by two masked sums per unit, without another (N, H) array of gradients.
 
     With the mask m = [z > 0], S0_j = sum_n dy_n m_nj and S1_dj = sum_n dy_n x_nd m_nj, all gradients follow, because
     h = m (x W1 + b1):    db1 = w2 S0,    dW1 = w2 S1,    dw2_j = sum_d W1_dj S1_dj + b1_j S0_j,    db2 = sum dy.
@@ -63,7 +63,7 @@ def loss_and_grads_one_output(
 
 
 def _hidden(params: Params, x: Array, xp: Any) -> Array:
-    """relu(x W1 + b1): (N, D) -> (N, H). A nan in z stays nan, so that divergence is seen in the loss."""
+    """relu(x W1 + b1): (N, D) -> (N, H). A nan in z stays nan, so that divergence shows in the loss."""
     # A broadcast product beats `@` at inner dimension 1, where BLAS is poor (numpy: twice as fast at N = 800).
     z = x * params.w1 if params.w1.shape[0] == 1 else x @ params.w1  # (N, H)
     z += params.b1

@@ -1,8 +1,8 @@
-"""What every backend demands of what it is given, before any work: loops that are compiled read and write where told.
+"""Checks of a backend's arguments, before any work: compiled loops do not check their indices.
 
-Only attributes are looked at, never what a device holds, so nothing waits for it; the order of a plan lies on the host.
-`check_input` and `check_shapes` stand inside measured calls: they look once over everything, and ask what is wrong only
-where something is. Each takes 0.6 us; numba's gradient of 32 samples at H = 512 takes 13 us.
+The checks read shapes and dtypes, never values on a device, so they do not wait for it. (The order of a plan is on the
+host.) `check_input` and `check_shapes` run inside measured calls: they test everything at once, and look for the fault
+only where that fails. Each takes 0.6 us; numba's gradient of 32 samples at H = 512 takes 13 us.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -49,7 +49,7 @@ def check_input(params: Params, x: Array) -> DHO:
         if fits and w2.dtype is dtype is b2.dtype and type(w1) is type(x):
             return d, h, o
     except (AttributeError, TypeError, ValueError):
-        pass  # the sentence follows
+        pass  # _demand_fit raises the error
     return _demand_fit(params, {"x": x})
 
 
@@ -65,7 +65,7 @@ def check_shapes(params: Params, samples: "Samples") -> DHO:
         if fits and w2.dtype is dtype is b2.dtype:
             return d, h, o
     except (AttributeError, IndexError, TypeError, ValueError):
-        pass  # the sentence follows
+        pass  # _demand_fit raises the error
     return _demand_fit(params, {"x": x, "y": samples.y})
 
 
@@ -78,23 +78,24 @@ def check_training(state: State, samples: "Samples", optimizer: Optimizer, plan:
 
 
 def check_state(state: State, optimizer: Optimizer) -> None:
-    """Raise RelufitError unless it is a state of this optimizer, its moments like its weights in shapes and dtype."""
+    """Raise RelufitError unless the state fits this optimizer, and its moments have its weights' shapes and dtypes."""
     if not isinstance(state, State) or not isinstance(state.params, Params):
-        raise RelufitError(f"a state is what the optimizer's init or a training gives, not {type(state).__name__}")
+        raise RelufitError(f"a state must come from an optimizer's init or from train, not {type(state).__name__}")
     kind, wanted = type(optimizer).__name__, optimizer.moments
     if len(state.moments) != wanted:
         raise RelufitError(f"the state is not one of {kind}: it has {len(state.moments)} moments, not {wanted}")
     trees = (state.params, *state.moments)
     try:
-        kinds = [[(array.shape, array.dtype) for array in tree] for tree in trees]
+        signatures = [[(array.shape, array.dtype) for array in tree] for tree in trees]
     except AttributeError:
         for tree in trees:
             _demand_arrays(dict(zip(Params._fields, tree, strict=False)))
         raise
-    for moment, found in zip(state.moments, kinds[1:], strict=True):
-        if found != kinds[0]:
+    for moment, signature in zip(state.moments, signatures[1:], strict=True):
+        if signature != signatures[0]:
             raise RelufitError(
-                f"the state's moments are not like its weights: {_described(moment)}, not {_described(state.params)}"
+                f"the state's moments must have the shapes and dtypes of its weights, {_described(state.params)}, not "
+                f"{_described(moment)}"
             )
 
 
@@ -107,7 +108,7 @@ def check_many(
 ) -> np.ndarray:
     """Return the factors of M learning rates, float64 (M,): the rates, or ones.
 
-    Raises RelufitError unless the states are of M networks that take these samples, and all else is as for one.
+    Raises RelufitError unless the states are of M networks that take these samples, and where `check_training` does.
     """
     check_state(states, optimizer)
     shapes = [tuple(array.shape) for array in states.params]
@@ -129,16 +130,16 @@ def check_many(
 
 
 def check_plan(plan: Plan, samples: int, epochs: range) -> None:
-    """Raise RelufitError unless the plan is one for that many samples and holds these epochs, of which there are some.
+    """Raise RelufitError unless the plan is for `samples` samples and `epochs` is a non-empty range of its epochs.
 
-    The order of these epochs is read once, which takes 0.3 ns for each number; a step takes thousands of times as long.
+    Reading the order of these epochs takes 0.3 ns for each index; a step takes thousands of times as long.
     """
     check_count("the plan's batch size", plan.batch)
     planned = check_count("the plan's number of epochs", plan.epochs)
     if not isinstance(epochs, range):
-        raise RelufitError(f"epochs are a range, such as range({planned}), not {epochs!r:.60}")
+        raise RelufitError(f"epochs must be a range, such as range({planned}), not {epochs!r:.60}")
     if epochs.step != 1 or not 0 <= epochs.start < epochs.stop <= planned:
-        raise RelufitError(f"{epochs} holds none or not only epochs of the plan, which are range({planned})")
+        raise RelufitError(f"epochs must be a non-empty part of the plan's range({planned}), not {epochs}")
     if plan.order is not None:
         _check_order(plan.order, samples, epochs)
 
@@ -146,7 +147,7 @@ def check_plan(plan: Plan, samples: int, epochs: range) -> None:
 def _check_order(order: Any, samples: int, epochs: range) -> None:
     if not isinstance(order, np.ndarray) or order.dtype not in (np.int32, np.int64) or order.ndim != 2:
         kind = f"{order.dtype} of shape {order.shape}" if isinstance(order, np.ndarray) else type(order).__name__
-        raise RelufitError(f"the order of a plan is an int32 or int64 numpy array (epochs, N), not {kind}")
+        raise RelufitError(f"the order of a plan must be an int32 or int64 numpy array (epochs, N), not {kind}")
     if order.shape[1] != samples:
         raise RelufitError(f"the plan is for {counted(order.shape[1], 'sample')}, not {samples}; draw one for these")
     if len(order) < epochs.stop:
@@ -154,7 +155,7 @@ def _check_order(order: Any, samples: int, epochs: range) -> None:
     used = order[epochs.start : epochs.stop]
     least, most = used.min(), used.max()
     if least < 0 or most >= samples:
-        raise RelufitError(f"the plan orders samples {least} to {most}, and there are 0 to {samples - 1}")
+        raise RelufitError(f"the plan holds sample indices {least} to {most}; valid are 0 to {samples - 1}")
 
 
 def _check_rates(rates: Any, count: int) -> np.ndarray:
@@ -163,21 +164,21 @@ def _check_rates(rates: Any, count: int) -> np.ndarray:
     try:
         factors = np.asarray(rates, np.float64)
     except (TypeError, ValueError):
-        raise RelufitError(f"rates are numbers, one for each of {count} networks, not {rates!r:.60}") from None
+        raise RelufitError(f"rates must be numbers, one for each of {count} networks, not {rates!r:.60}") from None
     if factors.shape != (count,):
-        raise RelufitError(f"rates are one number for each of {count} networks, not of shape {factors.shape}")
+        raise RelufitError(f"rates must be one number for each of {count} networks, not of shape {factors.shape}")
     if not (np.isfinite(factors) & (factors > 0)).all():
-        raise RelufitError(f"rates multiply the learning rate: they are positive numbers, not {factors.tolist()!r:.60}")
+        raise RelufitError(f"rates multiply the learning rate and must be positive, not {factors.tolist()!r:.60}")
     return factors
 
 
 def _demand_fit(params: Params, data: dict[str, Array]) -> DHO:
-    """D, H, O of weights that a quick look did not find to fit the data: x (N, D), and y (N, O) where given.
+    """Check weights against data x (N, D), and y (N, O) where given, one property at a time; return D, H, O.
 
-    Raises RelufitError with what is wrong, if anything is.
+    Raises RelufitError that names the first fault.
     """
     if len(params) != len(Params._fields):
-        raise RelufitError(f"the parameters are {', '.join(Params._fields)}, not {len(params)} arrays")
+        raise RelufitError(f"the parameters must be {', '.join(Params._fields)}, not {len(params)} arrays")
     _demand_arrays({**dict(zip(Params._fields, params, strict=True)), **data})
     w1, _, w2, _ = params
     _demand_network(params, [tuple(array.shape) for array in params])
@@ -185,7 +186,7 @@ def _demand_fit(params: Params, data: dict[str, Array]) -> DHO:
     if tuple(x.shape[1:]) != (inputs,):
         raise RelufitError(f"the network takes x of shape (N, {inputs}), not {tuple(x.shape)}")
     if "y" in data and tuple(data["y"].shape[1:]) != (outputs,):
-        raise RelufitError(f"the network answers with y of shape (N, {outputs}), not {tuple(data['y'].shape)}")
+        raise RelufitError(f"the network gives y of shape (N, {outputs}), not {tuple(data['y'].shape)}")
     _demand_dtype(params, x)
     return inputs, w1.shape[1], outputs
 
@@ -193,11 +194,11 @@ def _demand_fit(params: Params, data: dict[str, Array]) -> DHO:
 def _demand_arrays(arrays: dict[str, Any]) -> None:
     for name, array in arrays.items():
         if not hasattr(array, "shape") or not hasattr(array, "dtype"):
-            raise RelufitError(f"{name} must be an array that to_device made, not {type(array).__name__}")
+            raise RelufitError(f"{name} must be an array from to_device, not {type(array).__name__}")
 
 
 def _demand_network(params: Params, shapes: list[tuple[int, ...]]) -> None:
-    """Raise RelufitError unless weights of these shapes and their dtypes are a network's."""
+    """Raise RelufitError unless weights of these shapes, and of their dtypes, form a network."""
     fault = misshapen(shapes)
     if fault is not None:
         raise RelufitError(f"the parameters are {fault}")

@@ -1,4 +1,4 @@
-"""Convert what users give as x and y (arrays, lists, pandas objects) to float64; find names and types of the columns.
+"""Convert x and y (arrays, lists, pandas objects) to float64; find names and types of the columns.
 
 All times are converted here, whether they are fitted, predicted or read from a file: a time becomes the seconds since
 1970 UTC, and a time without a zone counts as UTC. pandas objects are recognised by their attributes, so pandas is never

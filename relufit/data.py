@@ -1,4 +1,4 @@
-"""Where the numbers come from: sampling, the 80/20 split and the order of every minibatch, all from a seed.
+"""Sampling of a target, the split into train and test, and the order of every minibatch, all from a seed.
 
 Drawn once on the host and outside every clock, so that each backend trains on the same samples in the same order.
 """
@@ -44,7 +44,7 @@ class Plan(NamedTuple):
 def draw_plan(samples: int, *, batch: int = 32, epochs: int = 1, seed: int = 0, first_epoch: int = 0) -> Plan:
     """Draw the order of `epochs` epochs over N = `samples` samples; a batch of N or more is the full batch.
 
-    Each epoch has a generator of its own, seeded by (seed, epoch), so a longer run begins with the order of a shorter
+    Each epoch has a separate generator, seeded by (seed, epoch), so a longer run begins with the order of a shorter
     one, and `first_epoch` continues a run where it stopped. Raises RelufitError for a count below 1.
     """
     check_count("samples", samples)
@@ -54,7 +54,7 @@ def draw_plan(samples: int, *, batch: int = 32, epochs: int = 1, seed: int = 0, 
     check_seed(seed)
     if batch >= samples:
         return Plan(None, samples, epochs)
-    # 32 bits where they suffice: the order of a long run is the largest array that training needs.
+    # 32 bits if they suffice: the order of a long run is the largest array that training needs.
     try:
         order = np.empty((epochs, samples), np.int32 if samples < 2**31 else np.int64)
     except (MemoryError, ValueError):  # numpy raises ValueError where not even the size can be expressed
@@ -112,7 +112,7 @@ def check_columns(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray, Columns]:
 
 
 def check_weight(weight: Any, samples: int) -> np.ndarray:
-    """Return the weights of samples as float64 (N,). Raises RelufitError unless at least 0, and not all."""
+    """Return the weights of samples as float64 (N,). Raises RelufitError for negative ones, and if all are 0."""
     column = _as_numbers("weight", weight)
     if column.shape != (samples, 1):
         raise RelufitError(f"weight must have one number for each of {samples} samples, not shape {column.shape}")
@@ -122,9 +122,9 @@ def check_weight(weight: Any, samples: int) -> np.ndarray:
 
 
 def weigh(x: np.ndarray, y: np.ndarray, weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The samples that count, x (n, D) and y (n, O), and their weights (n,), of which the largest is 1 to 2.
+    """Leave out samples of negligible weight; return x (n, D), y (n, O) and weights (n,), the largest in [1, 2).
 
-    A weight counts for nothing beside one 2^52 times as large. What such samples hold, however large, has no influence.
+    A weight is negligible below 2^-52 of the largest. The values of such samples have no influence, however large.
     Raises RelufitError as `check_weight` does.
     """
     weight = check_weight(weight, len(x))

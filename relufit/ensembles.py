@@ -1,7 +1,7 @@
-"""Many fits at once: networks that differ in their start, their learning rate or their target, trained side by side.
+"""Many fits at once: networks that differ in initial weights, learning rate or target, trained side by side.
 
-They share the samples of x, the split and the order of minibatches, so that a backend can train them on the same
-batches: a block of a GPU for each, a core for each, or one after the other.
+They share the samples of x, the split and the order of minibatches, so a backend can train them on the same batches:
+each in a block of a GPU, each on a core, or one after the other.
 """
 
 import sys
@@ -52,19 +52,19 @@ def fit_many(
 ) -> list[Fit]:
     """Fit M networks of one output each, all at once; returns their Fits in order.
 
-    They differ in what is given as a sequence: the targets (a list of what `fit` takes as one; or data x, (N,) or
-    (N, D), with y (N, M), a column for each), the `seeds` of their initial weights, their `learning_rates`. What is
-    given once holds for all; sequences are equally long.
+    The networks may differ in target, in the seed of their initial weights and in learning rate. Targets are a list of
+    targets as `fit` takes them, or data x, (N,) or (N, D), with y (N, M), one column per network. Each of targets,
+    `seeds` and `learning_rates` has M elements, or one that holds for all networks.
 
-    They share everything else, `seed` included: it draws the samples' noise, the split and the order of minibatches.
-    Functions are sampled at the same x, so they need one domain. The options are those of `fit`, with the same
-    defaults; `solver` is "sgd", "momentum" or "adam".
+    All other options are shared. They are those of `fit`, with the same defaults; `solver` is "sgd", "momentum" or
+    "adam". `seed` draws the samples' noise, the split and the order of minibatches. Functions are sampled at the same
+    x, so they need the same domain.
 
-    A network that diverges ends with metrics["status"] "diverged" and the last good state, and the others go on.
-    `seconds` are those of all of them together; `history.test_mse` is known at the end only. Ctrl-C ends the training
-    and returns the states reached.
+    A network that diverges ends with metrics["status"] "diverged" and the last good state; the others continue.
+    metrics["seconds"] is the time of all networks together. `history.test_mse` is only computed at the end. Ctrl-C ends
+    the training and returns the states reached.
 
-    Raises RelufitError for bad input, BackendUnavailable where the backend cannot run here.
+    Raises RelufitError for bad input, BackendUnavailable if the backend cannot run here.
     """
     starts, rates = _listed(seeds), _listed(learning_rates)
     rules = [choose_optimizer(solver, optimizer, rate) for rate in rates or [None]]
@@ -101,7 +101,7 @@ def fit_many(
 
 
 def _backend_for(sizes: Sizes, rule: Optimizer, count: int, options: dict[str, Any]) -> Backend:
-    """The first backend that can train `count` networks. Raises RelufitError where memory does not suffice."""
+    """The first backend that can train `count` networks. Raises RelufitError if they do not fit into memory."""
     demand_memory(
         f"training {count} x {counted(sizes.hidden, 'hidden unit')}",
         training_bytes(sizes, np.dtype(options["dtype"]).itemsize, rule.moments, count),
@@ -114,7 +114,7 @@ def _backend_for(sizes: Sizes, rule: Optimizer, count: int, options: dict[str, A
 def _initial_states(
     problem: Problem, sizes: Sizes, rule: Optimizer, seeds: list[int], options: dict[str, Any]
 ) -> list[State]:
-    """The state that training begins with, for each of the seeds."""
+    """The initial state of training for each of the seeds."""
     box = default_box(problem.scaling.scale_x(problem.x))
     drawn = (
         init_params(sizes.hidden, sizes.inputs, seed=seed, scheme=options["scheme"], domain=box, dtype=options["dtype"])
@@ -151,7 +151,7 @@ def _train(
 
 
 class _Networks:
-    """What is known of each network while all of them train; states are on the host, with a leading axis."""
+    """Histories and last good states of the networks during training; states are on the host, with a leading axis."""
 
     def __init__(self, problems: list[Problem], state: State) -> None:
         self.problems, self.before, self.reached, self.status = problems, state, state, "finished"
@@ -159,16 +159,16 @@ class _Networks:
         self.diverged: dict[int, State] = {}  # the last good state
 
     def follow(self, parts: Iterable[Slice], backend: Backend, show: Callable[[int, float], None]) -> None:
-        """Look at each slice of training, until the last or Ctrl-C."""
+        """Record each slice of training, until the last one or Ctrl-C."""
         try:
             for part in parts:
-                self.look(part._replace(state=map_arrays(backend.to_host, part.state)))
+                self.record(part._replace(state=map_arrays(backend.to_host, part.state)))
                 show(part.epochs.stop, float(np.median(np.nan_to_num(part.losses[:, -1], nan=np.inf))))
         except KeyboardInterrupt:
             self.status = "interrupted"
 
-    def look(self, part: Slice) -> None:
-        """Take note of a slice, and of which networks it has lost."""
+    def record(self, part: Slice) -> None:
+        """Add a slice to the histories, and note which networks diverged in it."""
         for m, losses in enumerate(part.losses):
             if m in self.diverged:
                 continue
@@ -195,7 +195,7 @@ class _Networks:
 
 
 def _one(states: State, m: int) -> State:
-    """Network m alone, without the memory of the others."""
+    """A copy of the state of network m, so that the memory of the others can be freed."""
     return map_arrays(np.copy, map_arrays(itemgetter(m), states))
 
 
@@ -210,13 +210,13 @@ def _data(
     if not given:
         raise RelufitError("fit_many needs at least one target")
     if not all(isinstance(one, (str, Target)) or callable(one) for one in given):
-        raise RelufitError("targets are Targets, names, expressions or functions; data need both x and y")
+        raise RelufitError("targets must be Targets, names, expressions or functions; data need both x and y")
     targets = [resolve(one, options.get("domain")) for one in given]
     for target in targets:
         if target.domain != targets[0].domain:
             raise RelufitError(
-                f"targets share their samples, but {targets[0].name} is on {targets[0].domain} and {target.name} on "
-                f"{target.domain}; give a domain for all"
+                f"targets share their samples of x, but {targets[0].name} is on {targets[0].domain} and {target.name} "
+                f"on {target.domain}; give a domain for all"
             )
         demand_no_pole(target)
     drawn = [sample(target, options.get("n", SAMPLES), options["seed"]) for target in targets]
@@ -228,11 +228,14 @@ def _listed(values: Any) -> list[Any]:
 
 
 def _common_length(sequences: dict[str, list[Any]]) -> int:
-    """The number of networks: the length of every sequence that has not one element. Raises RelufitError otherwise."""
+    """The number of networks: the common length of all sequences of more than one element.
+
+    Raises RelufitError if lengths differ, or if a sequence is empty.
+    """
     lengths = {name: len(values) for name, values in sequences.items() if len(values) != 1}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
         found = ", ".join(f"{count} {name}" for name, count in lengths.items())
-        raise RelufitError(f"one of each network's, or one for all: not {found}")
+        raise RelufitError(f"targets, seeds and learning_rates must be one per network, or one for all; got {found}")
     return next(iter(lengths.values()), 1)
 
 

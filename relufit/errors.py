@@ -12,16 +12,16 @@ class RelufitError(Exception):
 
 
 def reason(error: Exception) -> str:
-    """What the system or a library says went wrong, as the end of a sentence: in its words, without its numbers."""
+    """The message of an error of the system or of a library, as the end of a sentence, without error numbers."""
     number = error.errno if isinstance(error, OSError) else None
-    told = re.search(r"\(os error (\d+)\)", str(error))  # as libraries in Rust put it, and most of what is around it
-    if number is None and told is not None:
-        number = int(told[1])
+    match = re.search(r"\(os error (\d+)\)", str(error))  # how libraries written in Rust format it
+    if number is None and match is not None:
+        number = int(match[1])
     lines = [os.strerror(number)] if number is not None else str(error).strip().splitlines()
-    said = lines[0] if lines else f"a {type(error).__name__}"
-    return said[:1].lower() + said[1:] if said[1:2].islower() else said
+    message = lines[0] if lines else f"a {type(error).__name__}"
+    return message[:1].lower() + message[1:] if message[1:2].islower() else message
 
 
 def counted(number: int, noun: str) -> str:
-    """A number and its noun, in the plural but for 1: "1 hidden unit", "2 hidden units"."""
+    """A number and its noun, in the plural unless the number is 1: "1 hidden unit", "2 hidden units"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -22,14 +22,14 @@ class UnknownName(RelufitError):
 
 
 class Expression:
-    """The function of an expression in x. Two of one text are equal, and a pickle holds the text alone."""
+    """The function of an expression in x. Expressions of equal text are equal; a pickle holds only the text."""
 
     def __init__(self, text: str) -> None:
         self.tree = syntax_tree(text)
         self.text = text.strip()
 
     def __call__(self, x: Any) -> np.ndarray:
-        """Evaluate at x (any shape) in float64; what is not finite is named by whoever needs it finite."""
+        """Evaluate at x (any shape) in float64; values may be nan or inf."""
         x = np.asarray(x, dtype=np.float64)
         with np.errstate(all="ignore"):
             y: np.ndarray = np.zeros_like(x) + evaluate(self.tree, x)  # so that a constant is a function of x
@@ -46,7 +46,7 @@ class Expression:
 
 
 def syntax_tree(text: str) -> ast.expr:
-    """The syntax of an expression in x, of which every node is on the whitelist. Raises as `parse` does."""
+    """The syntax tree of an expression in x; every node is on the whitelist. Raises RelufitError otherwise."""
     if not isinstance(text, str) or not text.strip():
         raise RelufitError(f"an expression in x is a text such as 'sin(3*x) + x**2', not {text!r}")
     if len(text) > MAX_CHARACTERS:
@@ -74,7 +74,7 @@ _TWO_ARGUMENTS = {"min", "max"}
 
 
 def _power(base: Any, exponent: Any) -> Any:
-    """base**exponent; the third and fourth as products, for which numpy's own power takes fifty times as long."""
+    """base**exponent; third and fourth powers as products, which are fifty times faster than numpy's power."""
     if np.ndim(exponent) == 0 and exponent in (3, 4):
         square = base * base
         return square * (base if exponent == 3 else square)
@@ -123,7 +123,7 @@ def _check(tree: ast.expr, text: str) -> None:
                 if type(value) not in (int, float):
                     raise RelufitError(f"{_shorten(repr(value))} is not a real number")
             case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
-                # `a + b + c + ...` leans to the left: its length is not depth, and evaluate walks it in a loop.
+                # `a + b + c + ...` nests on the left. That is not counted as depth, because evaluate loops over it.
                 pending += [(left, depth), (right, depth + 1)]
             case ast.BinOp(op=ast.BitXor()):
                 raise RelufitError("^ is not a power here; write x**2 instead of x^2")

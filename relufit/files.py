@@ -1,4 +1,4 @@
-"""Fitting a table that lies in a file: as arrays where it is small, summed into cells as it streams where it is not."""
+"""Fit a table in a file: a small one as arrays, a large one summed into cells while it is read."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ from relufit.solvers.spline import fit_cells
 from relufit.solvers.training import Diverged
 from relufit.spline.cells import collect
 
-ROWS = 2**20  # most rows that are kept as arrays
+ROWS = 2**20  # largest number of rows that are kept as arrays
 
 
 def fit_file(
@@ -38,7 +38,7 @@ def fit_file(
     The file is read as `read_table` describes. The Fit's `columns` hold the names, and whether x held times. Rows with
     a gap are left out; metrics["rows"] counts the rows used and metrics["dropped"] those left out. Up to 2^20 rows are
     fitted as they are. More rows are summed into cells as they are read, in memory that does not grow with the file;
-    solver "spline" fits these, and no other solver can.
+    only solver "spline" can fit these.
 
     Options are checked before the file is read. Raises RelufitError as `read_table` and `fit` do, and for more than
     2^20 rows with another solver; TypeError for an option that `fit` does not have.
@@ -54,7 +54,9 @@ def fit_file(
                 break
         if chunks.rows > ROWS:
             if solver != "spline" or kept[0].x.shape[1] != 1 or kept[0].y.shape[1] != 1:
-                raise RelufitError(f"more than {ROWS} rows are fitted by solver 'spline' only, with one x and one y")
+                raise RelufitError(
+                    f"the file has more than {ROWS} rows, which needs solver='spline' with one x and one y"
+                )
             every = chain(kept, chunks)
             kept = []  # so that each chunk is freed once it is summed
             cells = collect(every)
@@ -76,7 +78,7 @@ def fit_file(
 
 
 class _Counted:
-    """Pass chunks on, note the types of x, and count and show the rows."""
+    """Iterate over chunks; count and show their rows, and note the types of x."""
 
     def __init__(self, chunks: Iterator[Chunk], show: Callable[[str], None]) -> None:
         self.chunks, self.show, self.rows, self.dropped = chunks, show, 0, 0

@@ -1,4 +1,4 @@
-"""What a fit is, and how good it is: the network, how it came about, and its errors against function or data."""
+"""The result of a fit: the network, the history of its training, and its errors against the function or the data."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,32 +22,32 @@ from relufit.targets import Target
 from relufit.values import one_line
 
 EVERY = slice(None)  # all samples
-CELLS = 1000  # that errors against a function are integrated over at first, cut at the knots too
-HALVINGS = 30  # of a cell, at the most
-MOST_CELLS = 2**16  # that are halved at once
+CELLS = 1000  # initial number of cells of the integral of an error against a function, besides cuts at the knots
+HALVINGS = 30  # largest number of halvings of a cell
+MOST_CELLS = 2**16  # largest number of cells that are halved at once
 SETTLED = 1e-6  # relative change of the mean square below which the integral counts as converged
-BISECTIONS = 52  # of what lies between two places where a function is not smooth, to where it jumps
+BISECTIONS = 52  # steps of the bisection for a jump between two places where a function is not smooth
 ROUNDING = 1e-14  # relative change of the function's values that counts as rounding
-DIVERGED_LOSS = 1e8  # of standardised data, where a constant has the loss 1: this is lost long before it overflows
+DIVERGED_LOSS = 1e8  # of standardised data, for which a constant has the loss 1
 
 
 @dataclass(eq=False)
 class History:
-    """How a fit went, in the units of y: errors are mean squares over the samples."""
+    """Losses and errors during training: mean squares over the samples, in the units of y."""
 
     loss: list[float] = field(default_factory=list)  # of each epoch: the mean over its batches, before their updates
-    epoch: list[int] = field(default_factory=list)  # epochs done at each look
-    seconds: list[float] = field(default_factory=list)  # of training, at each look
-    test_mse: list[float] = field(default_factory=list)  # at each look; nan where no samples are held out
+    epoch: list[int] = field(default_factory=list)  # epochs done at the end of each slice of training
+    seconds: list[float] = field(default_factory=list)  # seconds of training up to the end of each slice
+    test_mse: list[float] = field(default_factory=list)  # at the end of each slice; nan if no samples are held out
 
     def __repr__(self) -> str:
-        if len(self.loss) == 1:  # of a solver without epochs
+        if len(self.loss) == 1:  # a solver without epochs
             return f"History(loss {self.loss[0]:.2g})"
         losses = f", loss {self.loss[0]:.2g} to {self.loss[-1]:.2g}" if self.loss else ""
         return f"History({counted(len(self.loss), 'epoch')}{losses})"
 
     def record(self, losses: np.ndarray, epoch: int, seconds: float, test_mse: float) -> None:
-        """Add a slice: its losses, the epochs done, what it took, and the error seen after it."""
+        """Add a slice of training: its losses, the epochs done, its seconds, and the test error after it."""
         self.loss += losses.tolist()
         self.epoch.append(epoch)
         self.seconds.append(seconds + (self.seconds[-1] if self.seconds else 0.0))
@@ -56,15 +56,15 @@ class History:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A trained network. `params` are float64 numpy arrays that act on x as it was given. Fits compare by identity."""
+    """A fitted network. `params` are float64 numpy arrays that act on raw x. Fits compare by identity."""
 
     params: Params
     history: History
     metrics: dict[str, Any]
-    state: State  # to go on from: fit(..., state=this); in standardised coordinates, numpy arrays
+    state: State  # continues the training as fit(..., state=this); numpy arrays, in standardised coordinates
     x: np.ndarray  # (N, D) the samples
     y: np.ndarray  # (N, O)
-    target: Target | None = None
+    target: Target | None = None  # the function fitted; None for data
     # Names of x and y, and types of x: the network takes times as seconds since 1970 UTC.
     columns: Columns = Columns()  # noqa: RUF009  # a frozen value
 
@@ -77,19 +77,22 @@ class Fit:
     def predict(self, x: Any) -> np.ndarray:
         """The network's output in float64: x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1.
 
-        Where x was fitted as times, it takes times, as `relufit.fit` does, or numbers, as seconds since 1970 UTC.
-        Raises RelufitError for an x of another shape or type, and for times where numbers were fitted.
+        If x was fitted as times, it takes times, as `relufit.fit` does, or numbers, as seconds since 1970 UTC. Raises
+        RelufitError for an x of another shape or type, and for times if numbers were fitted.
         """
         return answer(evaluate, self.params, x, self.columns.types)
 
     def plot(self, path: str | Path | None = None) -> Any:
-        """Draw data, fit and residual with matplotlib (D = O = 1); saved where `path` is given. Returns the figure."""
+        """Draw data, fit and residual with matplotlib (D = O = 1), and save them to `path`. Returns the figure.
+
+        Raises RelufitError for other D and O, without matplotlib, and if the file cannot be written.
+        """
         from relufit.plotting import plot_fit
 
         return plot_fit(self, path)
 
     def save(self, path: str | Path) -> None:
-        """Write parameters and columns to a .safetensors file. Raises RelufitError where that fails."""
+        """Write parameters and columns to a .safetensors file. Raises RelufitError if that fails."""
         from relufit.export import save_params
 
         save_params(self.params, path, self.columns)
@@ -97,24 +100,24 @@ class Fit:
     def to_torch(self, dtype: str = "float64") -> Any:
         """A torch.nn.Module of fc1, relu1, fc2 with a copy of the parameters in `dtype`, which can be trained further.
 
-        Raises RelufitError without torch, for another dtype, and where float32 cannot hold the network.
+        Raises RelufitError without torch, for another dtype, and if float32 cannot hold the network.
         """
         from relufit.export.torch_module import build_module
 
         return build_module(self.params, self.x, dtype)
 
     def to_onnx(self, path: str | Path, dtype: str = "float64") -> None:
-        """Write an .onnx file, input `x` (N, D), output `y` (N, O) in `dtype`, once it has given predict's answers.
+        """Write an .onnx file, input `x` (N, D), output `y` (N, O) in `dtype`, whose output equals that of predict.
 
-        Raises RelufitError without onnx, for another dtype, where float32 cannot hold the network, and where the file
-        cannot be written.
+        Raises RelufitError without onnx, for another dtype, if float32 cannot hold the network, and if the file cannot
+        be written.
         """
         from relufit.export.onnx_file import save_onnx
 
         save_onnx(self.params, self.x, path, dtype)
 
     def to_numpy_function(self) -> Callable[[Any], np.ndarray]:
-        """A function of x that answers as predict does, in float64, on a copy of the parameters; it pickles."""
+        """A function of x that gives predict's output, in float64, from a copy of the parameters; it can be pickled."""
         from relufit.export.numpy_function import build_function
 
         return build_function(self.params, self.columns.types)
@@ -122,11 +125,11 @@ class Fit:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What is fitted, and how well a state of training fits it."""
+    """Samples to fit, their split and scaling; evaluates states of training."""
 
     x: np.ndarray  # (N, D)
     y: np.ndarray  # (N, O)
-    target: Target | None  # what y was sampled from
+    target: Target | None  # the function that y was sampled from; None for data
     scaling: Scaling
     train_index: np.ndarray
     test_index: np.ndarray
@@ -139,11 +142,11 @@ class Problem:
         return one_line(self)
 
     def on(self, backend: Backend) -> "Problem":
-        """The same, solved on this backend."""
+        """The same problem, solved on this backend."""
         return replace(self, backend=backend.name)
 
     def on_all_samples(self) -> "Problem":
-        """The same with no sample held out."""
+        """The same problem with no sample held out."""
         return replace(self, train_index=np.arange(len(self.x)), test_index=self.test_index[:0])
 
     def samples(self, backend: Backend, dtype: Any) -> Samples:
@@ -152,7 +155,7 @@ class Problem:
         return backend.samples(self.scaling.scale_x(x).astype(dtype), self.scaling.scale_y(y).astype(dtype))
 
     def fit(self, state: State, history: History, status: str) -> Fit:
-        """The Fit that has reached `state`, standardised and on the host."""
+        """The Fit of a `state`, which is standardised and on the host."""
         params = self.scaling.unscale(state.params)
         fit = Fit(params, history, {}, state, self.x, self.y, self.target, self.columns)
         errors = self._errors(params, EVERY)
@@ -176,21 +179,21 @@ class Problem:
         return fit
 
     def has_diverged(self, fit: Fit) -> bool:
-        """Whether the last update diverged: losses are taken before each update, so only the final error shows it."""
+        """Whether the last update diverged: losses precede each update, so only the final error shows it."""
         error = np.asarray([fit.metrics["train_mse"] / self.scaling.loss_unit])
         return bool(fit.history.loss) and first_divergence(error) is not None
 
     def mse(self, params: Params, index: np.ndarray) -> float:
-        """The mean squared error over some of the samples; nan over none. `params` act on raw x."""
+        """The mean squared error over the samples at `index`; nan if there are none. `params` act on raw x."""
         return self._mean_square(self._errors(params, index), index)
 
     def _errors(self, params: Params, index: np.ndarray | slice) -> np.ndarray:
-        """Output - y of some of the samples, (n, O)."""
+        """Output minus y for the samples at `index`, (n, O)."""
         with np.errstate(over="ignore", invalid="ignore"):  # the network may have diverged
             return evaluate(params, self.x[index]) - self.y[index]
 
     def _mean_square(self, errors: np.ndarray, index: np.ndarray | slice) -> float:
-        """Of the errors (n, O) of some of the samples, weighted where the samples are; nan over none."""
+        """The mean square of errors (n, O) of the samples at `index`, weighted as they are; nan if there are none."""
         if not len(errors):
             return float("nan")
         with np.errstate(over="ignore", invalid="ignore"):
@@ -199,16 +202,16 @@ class Problem:
 
 
 def errors_against(target: Target, params: Params) -> tuple[float, float]:
-    """Mean square and largest size of network - function over the target's domain, in float64.
+    """Mean square and maximum of |network - function| over the target's domain, in float64.
 
-    By Gauss points between the knots, where the network is a line, and between CELLS + 1 equidistant places; cells are
-    halved as long as that still changes their share of the mean square. The largest size is looked for on both sides of
-    jumps too, which no such point comes near.
+    By Gauss points in cells between knots, where the network is a line, and between CELLS + 1 equidistant points; a
+    cell is halved until that no longer changes its part of the mean square. The maximum includes both sides of jumps,
+    which Gauss points do not reach.
     """
     low, high = target.domain
 
     def measure(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, float, float]:
-        """Of each cell the integral of squares; of all the largest error, and the largest value."""
+        """The integral of squares over each cell, the largest error, and the largest value of the function."""
         x = np.concatenate([(left[:, None] + (right - left)[:, None] * PLACES).ravel(), left, right[-1:]])
         y = target(x)
         error = evaluate(params, x[:, None])[:, 0] - y
@@ -241,7 +244,7 @@ def errors_against(target: Target, params: Params) -> tuple[float, float]:
 
 
 def _sharp_places(target: Target) -> np.ndarray:
-    """Kinks of a target, and the last number before and the first after each of its jumps: errors are largest there."""
+    """Kinks of a target, and the floats just before and just after each of its jumps: errors are largest there."""
     places = singularities(target, *target.domain)
     if not len(places):
         return places
@@ -255,14 +258,14 @@ def _sharp_places(target: Target) -> np.ndarray:
 
 
 def evaluate(params: Params, x: np.ndarray) -> np.ndarray:
-    """The network in numpy: by segments where it has one input (a hundred times faster on a grid), else in blocks.
+    """The network's output by numpy: by segments for one input (a hundred times faster on a grid), else in blocks.
 
-    A million samples need no more memory than a few times the answer.
+    Memory is bounded to a few times that of the output.
     """
     return load("numpy-hinge" if params.w1.shape[0] == 1 else "numpy").forward(params, x)
 
 
 def first_divergence(losses: np.ndarray) -> int | None:
-    """The place of the first loss, of data near 1, that is not finite or above DIVERGED_LOSS; None without one."""
+    """The index of the first loss of standardised data that is not finite or above DIVERGED_LOSS; else None."""
     good = np.isfinite(losses) & (losses <= DIVERGED_LOSS)
     return None if good.all() else int(np.argmin(good))

@@ -1,4 +1,4 @@
-"""Fitting a function or a table of data by any solver: standardise, solve, fold the scaling back."""
+"""Fit a function or a table of data by any solver: standardise, solve, fold the scaling back."""
 
 import sys
 from typing import Any
@@ -58,10 +58,10 @@ def fit(
     `target_or_x` is a Target, the name of one ("sin"), an expression in x ("sin(3*x) + x**2") or a vectorised callable,
     sampled at `n` points (1000) of `domain`; or the inputs x, (N,) or (N, D), with `y`, (N,) or (N, O). x may hold
     times (datetime64, datetime, pandas): they are fitted as seconds since 1970 UTC, and a time without a zone counts as
-    UTC. `Fit.predict` then takes times too. Different integers or times that are equal in float64 are refused in x, and
-    rounded in y.
+    UTC. `Fit.predict` then takes times too. Different integers or times that are equal in float64 are an error in x,
+    and are rounded in y.
 
-    None means that an option is not given. An option that the solver does not use is refused, even at its default
+    None means that an option is not given. An option that the solver does not use is an error, even at its default
     value. Defaults are in parentheses.
 
     `hidden` is the number of units (512). `solver` ("adam") is one of
@@ -69,13 +69,14 @@ def fit(
     - "sgd", "momentum", "adam": `epochs` (200) in minibatches of `batch_size` (32), at `learning_rate` (1e-3) or by an
       `optimizer` in place of `solver`, in `dtype` ("float32") on the `backend` ("numpy"). Training starts at initial
       weights drawn by `scheme` ("spread"; see init_params), or continues from a `state`: the `.state` of an earlier fit
-      of the same data, whose order of minibatches goes on, or of other data, as a warm start;
+      of the same data, whose order of minibatches continues, or of other data, as a warm start;
     - "lbfgs": scipy's L-BFGS on all samples at once, at most `epochs` (200) iterations, with `scheme`, `dtype` and
       `backend` as above;
     - "spline": the best linear spline found, for one input and one output, in milliseconds. A function without noise is
-      fitted itself; its samples are only kept in the Fit. For data `hidden` is "auto" by default: as many units as the
-      data support, up to 512. With a `tolerance` in place of `hidden`, the fewest units that reach this mean squared
-      error: metrics["mse"], over the domain, for a function without noise; else metrics["train_mse"], on the samples.
+      fitted itself, and its samples are only stored in the Fit. For data `hidden` is "auto" by default, which chooses
+      the number of units from the data, up to 512. A `tolerance` in place of `hidden` chooses the smallest number of
+      units that reaches this mean squared error: metrics["mse"], over the domain, for a function without noise; else
+      metrics["train_mse"], on the samples.
 
     A `test_fraction` (0.2) of the samples is held out, and metrics["test_mse"] is the error on them of a fit without
     them. "sgd", "momentum" and "adam" return that fit. "lbfgs" and "spline" return a fit of all samples, with the same
@@ -85,28 +86,28 @@ def fit(
     With "lbfgs" and "spline" the samples of data may have a `weight`, (N,): a sample of weight 2 counts as two samples,
     and one of weight 0 is left out of the Fit. The test fraction counts samples, not weights.
 
-    Outside the samples, or the domain of a function, the first and the last piece of a spline go straight on, for two
-    hidden units or more. A spline of one hidden unit is constant on one side of its knot. Where it is a line, that knot
-    is to the left of the data, 1024 times their length away.
+    Outside the samples, or the domain of a function, a spline of two hidden units or more continues its first and last
+    piece as lines. A spline of one hidden unit is constant on one side of its knot. If it is a line on the data, that
+    knot is to the left of them, 1024 times their length away.
 
     x and y are standardised for training in `dtype` and the scaling is folded back into float64 parameters. `progress`
-    shows a bar, or of a spline the numbers of units tried; None shows it where stderr is a terminal.
+    shows a bar, or for a spline the numbers of units tried; None shows it if stderr is a terminal.
 
     `backend` is a name, a Backend, or several in order of preference, such as ("cupy-train", "cupy", "numpy"): the
     first that runs on this machine and supports these sizes is used.
 
     Ctrl-C ends training, and the search for a number of units, and returns the state reached, with metrics["status"]
-    "interrupted". For a spline with a `tolerance` that is the fewest units found so far, or the best fit where none
-    reaches it; for "auto" it is the number of units with the best score so far. Before the first result,
+    "interrupted". For a spline with a `tolerance` that is the smallest number of units found so far, or the best fit if
+    none reaches it; for "auto" it is the number of units with the best score so far. Before the first result,
     KeyboardInterrupt is raised.
 
     Returns a Fit. metrics: `mse` and `max_error` against the function over the domain (against all samples, for
     data), `train_mse` on the samples fitted, `test_mse` on those held out, `seconds` of solving, epochs, steps, hidden,
-    solver, backend, and `status`: "finished", "interrupted" by Ctrl-C, or "inexact" where the error of a spline's
-    network differs from that of the spline, as rounding does to pieces too steep for float64.
+    solver, backend, and `status`: "finished", "interrupted" by Ctrl-C, or "inexact" if the error of a spline's network
+    differs from that of the spline, because pieces are too steep for float64.
 
-    Raises RelufitError for bad input, BackendUnavailable where the backend cannot run here, and Diverged, with the
-    last good fit as `.fit`, where the loss becomes nan, inf or larger than 1e8 (of standardised data).
+    Raises RelufitError for bad input, BackendUnavailable if the backend cannot run here, and Diverged, with the last
+    good fit as `.fit`, if the loss becomes nan, inf or larger than 1e8 (of standardised data).
     """
     kind = solver if solver is not None else "adam"
     options = settle(
@@ -145,7 +146,7 @@ def _problem(target_or_x: Any, y: Any, solver: str, options: dict[str, Any]) -> 
     x, y, target, columns = _data(target_or_x, y, options.get("n", SAMPLES), options.get("domain"), seed)
     if weight is not None:
         x, y, weight = weigh(x, y, weight)
-    # A function that is fitted itself, not its samples.
+    # Solver spline fits a function without noise itself, not its samples.
     function = None if solver != "spline" or target is None or target.noise else target
     train_index, test_index = split(len(x), test_fraction=options["test_fraction"], seed=seed)
     scaling = Scaling.of(x, y, weight) if function is None else Scaling.of_function(function, x, y)
@@ -178,7 +179,7 @@ def _minimize(problem: Problem, sizes: Sizes, options: dict[str, Any], shown: bo
         return fit
     with progress_bar(epochs, shown) as show:
         scored = lbfgs.minimize(problem, chosen, start, epochs, show)
-    if scored.metrics["status"] != "interrupted":  # then the fit is whole all the same, and has no score
+    if scored.metrics["status"] != "interrupted":  # an interrupted score is not reported; the fit is complete
         fit.metrics["test_mse"] = scored.metrics["test_mse"]
         fit.history.test_mse[-1:] = [scored.metrics["test_mse"]]
     return fit
@@ -200,7 +201,7 @@ def _data(
 ) -> tuple[np.ndarray, np.ndarray, Target | None, Columns]:
     if y is not None:
         if isinstance(target_or_x, (str, Target)):
-            raise RelufitError(f"{target_or_x!r:.60} is a function and brings its own y; give data as x and y, or no y")
+            raise RelufitError(f"{target_or_x!r:.60} is a function, which needs no y; give data as x and y, or omit y")
         inputs, outputs, columns = check_columns(target_or_x, y)
         return inputs, outputs, None, columns
     if not isinstance(target_or_x, (str, Target)) and not callable(target_or_x):

@@ -2,8 +2,8 @@
 
 With the samples sorted by x, a unit is on for those on one side of its knot: n >= rank where w1 > 0, n < rank where
 not. Between neighbouring ranks the output is one line, so all that a gradient needs of the samples of such a segment
-is the sum of their residuals and the sum of residual times x. Those come sample by sample, O(N + H log N) for a batch,
-or from a tree of moments built once for the data: O(H log N) for all samples, however many they are.
+is the sum of their residuals and the sum of residual times x. These sums are computed sample by sample, in
+O(N + H log N) for a batch, or from a tree of moments, which is built once for the data, in O(H log N) for all samples.
 
 Nothing is lost to cancellation: a line is a value and a slope at the sample where its segment begins, sums run towards
 each knot from the side where the unit is on, and moments are centred on the means of the runs that they describe. A fit
@@ -20,7 +20,7 @@ import numpy as np
 from relufit.moments import FAN, FROM, LEAF, OWN, UP_TO, Table
 from relufit.params import Params
 
-CHUNK = 2**20  # samples of a forward pass worked off at once
+CHUNK = 2**20  # samples that forward processes at once
 
 
 class Spline(NamedTuple):
@@ -45,7 +45,7 @@ class Sums(NamedTuple):
 def forward(params: Params, x: np.ndarray) -> np.ndarray:
     """The network's output, x (N, 1) -> (N, O), by the segment that each sample lies in: O(N log H).
 
-    Lines begin at knots, not at samples: what a sample is given does not depend on how far away others are.
+    Lines begin at knots, not at samples, so the output for one sample does not depend on the others.
     """
     w1, b1, w2, b2 = in_float64(params)
     w1, (low, high) = w1[0], finite_ends(x)
@@ -54,7 +54,7 @@ def forward(params: Params, x: np.ndarray) -> np.ndarray:
     inner = np.flatnonzero((low < positions) & (positions < high))
     ends, places = np.unique(positions[inner], return_inverse=True)
     # A unit without a knot among the samples is on for all of them, or off: its knot is put at one end.
-    # Half-way, because at an end itself rounding decides.
+    # Evaluated half-way, because at an end rounding decides.
     middle = low / 2 + high / 2
     start = np.concatenate([ends[:1] if len(ends) else [middle], ends, [high]])
     with np.errstate(over="ignore"):
@@ -84,14 +84,14 @@ def at_infinity(params: Params, sign: int) -> np.ndarray:
 
 
 def finite_ends(x: np.ndarray) -> tuple[float, float]:
-    """The least and the largest of the samples, nan left out and infinity taken for the largest float."""
+    """The smallest and the largest sample; nan is ignored, and infinity counts as the largest float."""
     largest = np.finfo(np.float64).max
     low, high = float(np.fmin.reduce(x, axis=None)), float(np.fmax.reduce(x, axis=None))
     return (0.0, 0.0) if np.isnan(low) else (max(low, -largest), min(high, largest))
 
 
 def loss_and_grads(params: Params, table: Table, places: np.ndarray | None = None) -> tuple[np.ndarray, Params]:
-    """Loss (0-d) and gradients over the samples of the table that stand at `places`, or over all by their moments."""
+    """Loss (0-d) and gradients over the samples at the indices `places` of the table, or over all by their moments."""
     ranks = find_ranks(params.w1[0], params.b1, table.x)
     edges, knots = np.unique(np.concatenate([ranks, [0, len(table.x)]]), return_inverse=True)
     exact = in_float64(params)
@@ -105,7 +105,7 @@ def loss_and_grads(params: Params, table: Table, places: np.ndarray | None = Non
 
 
 def loss_and_grads_by_sample(params: Params, table: Table) -> tuple[np.ndarray, Params]:
-    """The same with a segment for each sample of the table: less work where samples are few."""
+    """Loss and gradients over all samples, with a segment for each sample, which is faster for few samples."""
     ranks, exact = find_ranks(params.w1[0], params.b1, table.x), in_float64(params)
     spline = network_as_spline(exact, table.x, np.arange(len(table.x) + 1), ranks)
     e = spline.value - table.y
@@ -114,7 +114,7 @@ def loss_and_grads_by_sample(params: Params, table: Table) -> tuple[np.ndarray, 
 
 
 def in_float64(params: Params) -> Params:
-    """The same weights, for sums whose terms cancel."""
+    """The weights in float64, for sums whose terms cancel."""
     return Params(*(np.asarray(p, np.float64) for p in params))
 
 
@@ -125,11 +125,11 @@ def _rounded(params: Params, loss: float, grads: Params) -> tuple[np.ndarray, Pa
 
 
 def find_ranks(w1: np.ndarray, b1: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """How many of the sorted samples x (N,) lie left of each unit's knot: (H,) integers from 0 to N.
+    """The number of the sorted samples x (N,) left of each unit's knot: (H,) integers from 0 to N.
 
-    Decided by the very predicate of the dense form, w1 x + b1 > 0 in the working precision: rounding is monotone, so it
-    changes once along sorted x, and the masks are identical. The place of the knot is a guess, which the predicate has
-    to confirm; where it does not (ties, overflow, w1 = 0) the rank is found by bisection.
+    Decided by the predicate of the dense form, w1 x + b1 > 0 in the working precision: rounding is monotone, so it
+    changes once along sorted x, and the masks are identical. The rank of -b1 / w1 is tested by this predicate; where
+    it fails (ties, overflow, w1 = 0) the rank is found by bisection.
     """
     with np.errstate(all="ignore"):
         knots = -b1 / w1
@@ -157,7 +157,7 @@ def _is_left(w1: np.ndarray, b1: np.ndarray, x: np.ndarray) -> np.ndarray:
 def _bisect(w1: np.ndarray, b1: np.ndarray, x: np.ndarray) -> np.ndarray:
     low, high = np.zeros(len(w1), np.intp), np.full(len(w1), len(x))
     while (low < high).any():
-        middle = np.minimum((low + high) // 2, len(x) - 1)  # where low = high = N, whatever is found changes nothing
+        middle = np.minimum((low + high) // 2, len(x) - 1)  # where low = high = N, the result is not used
         left = _is_left(w1, b1, x[middle]) & (low < high)
         low, high = np.where(left, middle + 1, low), np.where(left | (low == high), high, middle)
     return low
@@ -176,7 +176,7 @@ def lines(params: Params, start: np.ndarray, knots: np.ndarray) -> tuple[np.ndar
     falling_on = (knots > 0) > rising  # on before the first sample, if samples went on to the left
     turn = rising * 1.0 - falling_on  # by which sign the unit's line is added where its knot is passed
     bend, jump = turn * w1, turn * (w1 * start[knots] + b1)  # the jump is from the knot to the next sample
-    # Of all units, times 0 or 1: a weight that is not finite shows, whatever side of its knot the samples are on.
+    # Sum over all units, times 0 or 1, so that a weight that is not finite always shows in the output.
     first_slope, first_value = w1 * falling_on, (w1 * start[0] + b1) * falling_on
     value, slope = np.empty((len(b2), segments)), np.empty((len(b2), segments))
     for o, v in enumerate(w2.T):
@@ -204,7 +204,7 @@ def sums_by_sample(spline: Spline, table: Table, places: np.ndarray, segment: np
 
 
 def sums_by_moments(spline: Spline, table: Table) -> Sums:
-    """Residual sums over all samples: from the largest runs inside each segment, and sample by sample at its ends."""
+    """Residual sums over all samples: by the moments of runs inside each segment, and sample by sample at its ends."""
     first, last = spline.edges[:-1], spline.edges[1:]
     low, high = -(-first // LEAF), last // LEAF  # leaves from low up to high lie wholly inside
     whole = low < high
@@ -213,7 +213,8 @@ def sums_by_moments(spline: Spline, table: Table) -> Sums:
     total = sums_by_sample(spline, table, places, segment % len(first))
     squares, size = total.squares, LEAF
     for base in table.offsets[:-1]:
-        # Where a parent begins between low and high, all up to it and from it on are a row each; else node by node.
+        # Where a parent begins between low and high, one row has all nodes up to it and one all from it on; else one
+        # row for each node.
         begins, ends = -(-low // FAN), high // FAN
         by_parents = (low < high) & (begins <= ends)
         head, tail = np.flatnonzero(by_parents & (low % FAN > 0)), np.flatnonzero(by_parents & (high % FAN > 0))
@@ -230,7 +231,7 @@ def sums_by_moments(spline: Spline, table: Table) -> Sums:
 
 
 def _add_runs(total: Sums, spline: Spline, moments: np.ndarray, size: int | np.ndarray, segment: np.ndarray) -> float:
-    """Add to `total` the sums over runs of `size` samples with these moments (n, 2 + 3 O); returns that of squares."""
+    """Add the sums over runs of `size` samples with these moments (n, 2 + 3 O) to `total`; return that of squares."""
     mean_x, sxx, *of_outputs = moments.T
     dx, squares = mean_x - spline.start[segment], 0.0
     for o in range(len(total.e)):

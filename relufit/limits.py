@@ -1,4 +1,4 @@
-"""How well a function can be fitted: the best spline found, the theory, and how many units an error needs."""
+"""How well a function can be fitted: the best spline found, its asymptotic error, and the units needed for an error."""
 
 import sys
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ from relufit.spline.breaks import NARROWEST, singularities
 from relufit.spline.selection import double_and_bisect
 from relufit.targets import Target, resolve
 
-MOST_UNITS = 2**13  # most units tried for a largest error; a fit with 8192 takes a second
-LOOKS_BELOW = 32  # numbers of units tried below the fewest found: more units may have a larger largest error
+MOST_UNITS = 2**13  # largest number of units tried for a maximum error; a fit with 8192 takes a second
+LOOKS_BELOW = 32  # numbers of units tried below the smallest found: more units may have a larger maximum error
 ROUNDING = 1e-9  # relative error allowed for the height of a jump
 
 
 class Limits(NamedTuple):
-    """For a function and a number of hidden units; None where there is no such value, and `reason` says why."""
+    """Results of `limits` for a function and a number of hidden units; None for values that do not exist."""
 
     target: str
     low: float
@@ -31,19 +31,19 @@ class Limits(NamedTuple):
     hidden: int
     mse: float  # of the best spline found
     max_error: float  # its largest error
-    seconds: float  # in which it was found
+    seconds: float  # of the search for it
     asymptotic_mse: float | None  # MSE*(hidden); 0 for a straight line
-    exact: bool  # f'' is sympy's; else from differences of the function's values
-    ratio: float | None  # mse over it, where it is above 0
+    exact: bool  # f'' is from sympy; else from differences of the function's values
+    ratio: float | None  # mse / asymptotic_mse, if that is above 0
     bound: float | None  # on the largest error of the interpolating network
     bound_kind: str  # how the bound was computed, or why there is no bound
     reason: str | None  # why there is no asymptotic value
     mse_wanted: float | None  # as given
-    units_for_mse: int | None  # fewest found whose best spline has at most `mse_wanted`
+    units_for_mse: int | None  # smallest number found whose best spline has at most `mse_wanted`
     units_by_asymptotic_mse: int | None  # an estimate of that number, by MSE*
     max_error_wanted: float | None  # as given
-    units_for_max_error: int | None  # fewest found whose best spline has at most `max_error_wanted`
-    units_by_bound: int | None  # units that suffice, by the bound on the interpolating network
+    units_for_max_error: int | None  # smallest number found whose best spline has at most `max_error_wanted`
+    units_by_bound: int | None  # sufficient, by the bound on the interpolating network
 
     def in_words(self) -> str:
         """The limits as text, a line each."""
@@ -90,13 +90,13 @@ def limits(
 ) -> Limits:
     """Find how well `target`, without its noise, can be fitted with `hidden` units.
 
-    With a mean square `mse` or a largest error `max_error` over the domain, in the units of y, also find how many units
-    reach it. `progress` shows the numbers of units tried; None shows them where stderr is a terminal.
+    With a mean square `mse` or a maximum error `max_error` over the domain, in the units of y, also find how many units
+    reach it. `progress` shows the numbers of units tried; None shows them if stderr is a terminal.
 
-    Raises RelufitError as `fit` does, and where no number of units up to 8192 is found to reach the error.
+    Raises RelufitError as `fit` does, and if no number of units up to 8192 is found to reach the error.
     """
     function = resolve(target, domain)
-    if function.noise:  # the best spline of noisy samples is no limit: it comes closer to them than to the function
+    if function.noise:  # the best spline of noisy samples follows their noise, so it says nothing about the function
         function = replace(function, name=f"{function.name} without its noise", noise=0.0)
     mse = None if mse is None else check_positive("mse", mse)
     max_error = None if max_error is None else check_positive("max_error", max_error)
@@ -128,7 +128,7 @@ def limits(
 
 
 def _units_by_theory(function: Target, mse: float | None, max_error: float | None) -> int | None:
-    """What `theory.units_for` answers; None where it has no answer."""
+    """The result of `theory.units_for`; None if it raises."""
     try:
         return theory.units_for(function, mse=mse, max_error=max_error)
     except RelufitError:  # no asymptotic value or no bound, or too many units
@@ -136,7 +136,7 @@ def _units_by_theory(function: Target, mse: float | None, max_error: float | Non
 
 
 def _units_for_mse(function: Target, mse: float, best: Fit, shown: bool) -> int:
-    """The fewest units found whose best spline has at most this mean square; `best` is a fit already known."""
+    """The smallest number of units found whose best spline has at most this mean square; `best` is a known fit."""
     if best.metrics["mse"] <= mse and best.metrics["hidden"] == 1:
         return 1
     found: int = fit(function, solver="spline", tolerance=mse, progress=shown).metrics["hidden"]
@@ -144,9 +144,9 @@ def _units_for_mse(function: Target, mse: float, best: Fit, shown: bool) -> int:
 
 
 def _units_for_max_error(function: Target, max_error: float, best: Fit, shown: bool) -> int:
-    """The fewest units found whose best spline has at most this largest error; `best` is a fit already known.
+    """The smallest number of units found whose best spline has at most this maximum error; `best` is a known fit.
 
-    Splines minimise the mean square, so one more unit may raise the largest error. Therefore the numbers just below the
+    Splines minimise the mean square, so one more unit may raise the maximum error. Therefore the numbers just below the
     one that doubling and bisection find are tried too.
     """
     _demand_no_jump(function, max_error)
@@ -165,8 +165,9 @@ def _units_for_max_error(function: Target, max_error: float, best: Fit, shown: b
         enough = [units for units, metrics in known.items() if metrics["max_error"] <= max_error]
         if not enough:
             raise RelufitError(
-                f"no largest error of {max_error:.3g} is reached for {function.name!r}: with {most} units, the most "
-                f"tried, it is {known[most]['max_error']:.3g}; allow a larger error, or give a mean square"
+                f"no number of units tried fits {function.name!r} with a maximum error of {max_error:.3g}: with {most} "
+                f"units, the largest number, it is {known[most]['max_error']:.3g}; allow a larger error, or give a "
+                "mean square"
             )
         found, tried = min(enough), min(enough) - 1
         while tried >= max(1, found - LOOKS_BELOW) and not _is_hopeless(known, tried, max_error):
@@ -175,12 +176,12 @@ def _units_for_max_error(function: Target, max_error: float, best: Fit, shown: b
 
 
 def _is_hopeless(known: Mapping[int, Mapping[str, Any]], units: int, max_error: float) -> bool:
-    """Whether more units already leave a mean square above max_error^2: a largest error is at least the root of it."""
+    """Whether as many units or more have a mean square above max_error^2, so that the maximum error is too large."""
     return any(more >= units and metrics["mse"] > max_error**2 for more, metrics in known.items())
 
 
 def _demand_no_jump(function: Target, max_error: float) -> None:
-    """Raise RelufitError where the function jumps by more than twice the error: a network is continuous."""
+    """Raise RelufitError if the function jumps by more than twice the error: a network is continuous."""
     low, high = function.domain
     places = singularities(function, low, high)
     jumps = np.flatnonzero(np.diff(places) < 1.5 * NARROWEST * (high - low))  # the two sides of each jump

@@ -18,7 +18,7 @@ LEGACY = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
 
 
 def demand_memory(work: str, need: float, advice: str) -> None:
-    """Raise RelufitError where `work` needs more bytes than are free; the sentence names both."""
+    """Raise RelufitError if `work` needs more bytes than are free; the message names both numbers."""
     if need < SMALL:
         return
     free = free_bytes()
@@ -28,7 +28,7 @@ def demand_memory(work: str, need: float, advice: str) -> None:
 
 def free_bytes(root: Path = Path("/")) -> int:
     """Bytes that this process can still allocate; `root` is the folder that holds proc and sys."""
-    import psutil  # which takes as long to import as a small fit
+    import psutil  # its import takes as long as a small fit
 
     groups = control_groups("memory", root)
     allowed = [_left_in(group, *(UNIFIED if is_unified else LEGACY)) for group, is_unified in groups]

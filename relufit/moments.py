@@ -1,4 +1,4 @@
-"""Sums that the data alone determines: moments of runs of sorted samples, as a tree, for relufit/hinge.py.
+"""Moments of runs of sorted samples, as a tree, for relufit/hinge.py; they depend on the data only.
 
 Moments are centred on the means of the run that they describe, so that a sum over any stretch of samples is made of
 numbers of similar size: nothing is subtracted from a total. Beside the moments of each node stand those of all that its
@@ -11,7 +11,7 @@ import numpy as np
 
 LEAF = 16  # samples in the smallest run that has moments; shorter pieces are summed sample by sample
 FAN = 16  # nodes that a parent holds
-CHUNK = 2**20  # samples worked off at once
+CHUNK = 2**20  # samples processed at once
 OWN, UP_TO, FROM = 0, 1, 2  # which run a row of the table describes
 
 
@@ -21,17 +21,17 @@ class Table(NamedTuple):
     Node i of level l is the run of LEAF FAN^l samples from i times as many on, and stands in row offsets[l] + i: at OWN
     its moments, at UP_TO those of its parent's nodes up to it, at FROM those of its parent's nodes from it on. Columns,
     in float64: mean of x, sum of (x - mean)^2, and for each output mean of y, sum of (x - mean) (y - mean) and sum of
-    (y - mean)^2. Runs that end beyond the data have no node; where a parent does, what stands at FROM means nothing.
+    (y - mean)^2. Runs that end beyond the data have no node; FROM is undefined where the parent ends beyond them.
     """
 
     x: np.ndarray  # (N,) sorted
     y: np.ndarray  # (O, N)
-    nodes: np.ndarray  # (rows, 3, 2 + 3 O): what a segment's end asks for lies together
+    nodes: np.ndarray  # (rows, 3, 2 + 3 O): the three rows that the end of a segment reads are adjacent
     offsets: np.ndarray  # (levels + 1,) integers
 
 
 def tabulate(x: np.ndarray, y: np.ndarray) -> Table:
-    """The table of samples sorted by x: x (N,), y (O, N). About 8 bytes a sample beyond them, for one output."""
+    """Compute the table of samples sorted by x, x (N,), y (O, N): about 8 bytes per sample for one output."""
     counts = [len(x) // LEAF]
     while counts[-1] >= FAN:
         counts.append(counts[-1] // FAN)
@@ -43,7 +43,7 @@ def tabulate(x: np.ndarray, y: np.ndarray) -> Table:
     for level, count in enumerate(counts):
         rows = slice(offsets[level], offsets[level + 1])
         _accumulate(nodes[rows], LEAF * FAN**level)
-        if level + 1 < len(counts):  # a parent is all that its last node has up to it
+        if level + 1 < len(counts):  # the moments of a parent are those up to its last node
             nodes[offsets[level + 1] : offsets[level + 2], OWN] = nodes[rows][FAN - 1 : count : FAN, UP_TO]
     return Table(x, y, nodes, offsets)
 
@@ -63,7 +63,7 @@ def _leaves(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _accumulate(nodes: np.ndarray, size: int) -> None:
-    """Fill in UP_TO and FROM of nodes (rows, 3, columns) from OWN, which is of `size` samples each."""
+    """Fill in UP_TO and FROM of nodes (rows, 3, columns) from OWN, runs of `size` samples each."""
     own, up_to, from_ = (nodes[:, run] for run in (OWN, UP_TO, FROM))
     up_to[:], from_[:] = own, own
     for place in range(1, FAN):

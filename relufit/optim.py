@@ -18,7 +18,7 @@ from relufit.values import one_line
 
 
 class State(NamedTuple):
-    """All that training knows: to resume is to train again from a State."""
+    """The complete state of a training: training from a State resumes it."""
 
     params: Params
     moments: tuple[Params, ...]  # () for SGD, (velocity,) for Momentum, (first, second) for Adam
@@ -35,7 +35,7 @@ def map_arrays(function: Callable[[Any], Any], state: State) -> State:
 
 
 def stack_states(stack: Callable[[list[Any]], Any], states: Sequence[State]) -> State:
-    """The states of M networks at one step as one State with a leading axis M; `stack` is the library's."""
+    """Stack the states of M networks at one step into a State with a leading axis M, by the library's `stack`."""
 
     def stacked(trees: Iterable[Params]) -> Params:
         return Params(*(stack(list(arrays)) for arrays in zip(*trees, strict=True)))
@@ -45,7 +45,7 @@ def stack_states(stack: Callable[[list[Any]], Any], states: Sequence[State]) -> 
 
 
 class _Rule:
-    """What the optimizers share. Each says how many moments it keeps, its table of coefficients and its formula."""
+    """The base of the optimizers. Each defines its number of moments, its table of coefficients and its formula."""
 
     moments: ClassVar[int]
 
@@ -167,7 +167,7 @@ Optimizer = SGD | Momentum | Adam
 
 
 def uncompiled(name: str, optimizer: Optimizer | None) -> str | None:
-    """Why the compiled loops of the backend `name` cannot take this optimizer; None where they can."""
+    """Why the compiled loops of the backend `name` do not support this optimizer; None if they do."""
     if optimizer is None or type(optimizer) in OPTIMIZERS.values():
         return None
     known = ", ".join(rule.__name__ for rule in OPTIMIZERS.values())

@@ -1,6 +1,6 @@
-"""The options of `fit`: which solver uses which, their defaults, and which values they take.
+"""The options of `fit`: which solver uses which, their defaults, and their valid values.
 
-fit, fit_many and fit_file check their options here, and through them the command line. None means: not given.
+fit, fit_many, fit_file and the command line check their options here. None means: not given.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 EXCLUSIVE = {  # pairs of options that exclude each other, and why
     ("hidden", "tolerance"): "the tolerance chooses the number of units",
-    ("state", "scheme"): "the scheme draws initial weights, and a state has its own",
+    ("state", "scheme"): "the scheme draws initial weights, and a state already has weights",
 }
 OF_FUNCTIONS = {"n": "is the number of samples of a function", "domain": "is the interval of a function"}
 

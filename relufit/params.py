@@ -16,20 +16,20 @@ import numpy as np
 from relufit.errors import RelufitError, counted
 from relufit.values import by_value, dtype_name, one_line
 
-Array = Any  # numpy.ndarray, cupy.ndarray, torch.Tensor, jax.Array, ...: a backend knows, nobody else does
+Array = Any  # numpy.ndarray, cupy.ndarray, torch.Tensor, jax.Array, ...: the array of a backend
 
 DOMAIN = (-2 * pi, 2 * pi)
 DTYPES = ("float32", "float64")
 LARGEST_COUNT = 2**63 - 1
-NARROWEST, WIDEST = 1e-140, 1e140  # domain: a 2^18th of it, as second differences take it, has a square as well
-# In a domain: a spline of 64 units is then within 1 % of one where numbers are dense; with 2^12 numbers it has twice
-# the error, and with 2^4 it is meaningless.
+NARROWEST, WIDEST = 1e-140, 1e140  # width of a domain: squares of its 2^18th part, a step of differences, are finite
+# Floating-point numbers in a domain. With these, a spline of 64 units is within 1 % of one with dense numbers; with
+# 2^12 it has twice the error, and with 2^4 it is meaningless.
 LEAST_NUMBERS = 2**16
 
 
 @by_value
 class Params(NamedTuple):
-    """The weights of the network, and equally the gradients: same tree, same order."""
+    """The weights of the network; also the type of their gradients."""
 
     w1: Array  # (D, H)
     b1: Array  # (H,)
@@ -44,7 +44,7 @@ class Params(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """The four numbers that every cost is a function of."""
+    """The four sizes that determine every cost."""
 
     samples: int  # N
     inputs: int  # D
@@ -70,7 +70,8 @@ def init_params(
     - `torch`: what `torch.nn.Linear` draws, U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weights and biases;
     - `he`: the weights of `spread`, all biases 0;
     - `textbook`: standard normal weights, all biases 0.
-    With zero biases every knot starts at x = 0, which is why `he` and `textbook` hardly fit sin: kept to show it.
+    With zero biases every knot starts at x = 0, which is why `he` and `textbook` hardly fit sin; they are for
+    comparison.
 
     `domain` is the interval (low, high) that `spread` puts knots in, the same for each input. Draws are made in
     float64 and rounded to `dtype`, so float32 and float64 runs start from the same network.
@@ -90,7 +91,7 @@ def init_params(
     with np.errstate(over="ignore"):
         params = Params(*(array.astype(dtype) for array in drawn))
     if not all(np.isfinite(array).all() for array in params):
-        raise RelufitError(f"weights for the domain ({low:g}, {high:g}) are beyond {dtype}; use float64, or scale x")
+        raise RelufitError(f"weights for the domain ({low:g}, {high:g}) overflow in {dtype}; use float64, or scale x")
     return params
 
 
@@ -124,14 +125,14 @@ SCHEMES: dict[str, Callable[..., Params]] = {"spread": _spread, "torch": _torch,
 
 
 def demand_network(params: Params) -> None:
-    """Raise RelufitError unless `find_fault` finds none."""
+    """Raise RelufitError unless `find_fault` returns None."""
     fault = find_fault(params)
     if fault is not None:
         raise RelufitError(f"the parameters are {fault}")
 
 
 def find_fault(params: Params) -> str | None:
-    """What four arrays on the host are instead of a network's weights, as the end of a sentence; None where they are.
+    """Why four arrays on the host do not form a network, as the end of "the parameters are ..."; None if they do.
 
     Weights are finite, of one dtype, float32 or float64, and of shapes that fit, with no size below 1.
     """
@@ -152,10 +153,10 @@ def find_fault(params: Params) -> str | None:
 
 
 def misshapen(shapes: list[tuple[int, ...]]) -> str | None:
-    """What arrays of four shapes are instead of a network, as the end of a sentence; None where they fit each other."""
+    """Why arrays of four shapes do not form a network, as the end of "the parameters are ..."; None if they do."""
     d, h, o = (shapes[0] + shapes[2][-1:])[-3:] if len(shapes[0]) == len(shapes[2]) == 2 else (0, 0, 0)
     if shapes != [(d, h), (h,), (h, o), (o,)]:
-        return f"arrays of shapes {shapes}, which are no network"
+        return f"arrays of shapes {shapes}, not (D, H), (H,), (H, O), (O,)"
     if 0 in (d, h, o):
         sizes = counted(d, "input"), counted(h, "hidden unit"), counted(o, "output")
         return f"a network of {sizes[0]}, {sizes[1]} and {sizes[2]}: each must be at least 1"
@@ -165,21 +166,21 @@ def misshapen(shapes: list[tuple[int, ...]]) -> str | None:
 def check_count(name: str, value: object, least: int = 1) -> int:
     """Return `value` as an int of at least `least`, or raise RelufitError naming it."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise RelufitError(f"{name} must be a whole number of at least {least}, not {value!r:.60}")
+        raise RelufitError(f"{name} must be an integer >= {least}, not {value!r:.60}")
     if value > LARGEST_COUNT:
-        raise RelufitError(f"{name} must be a number that fits into 64 bits")
+        raise RelufitError(f"{name} must be at most {LARGEST_COUNT}, which fits into 64 bits")
     return int(value)
 
 
 def check_hidden(hidden: object) -> int | str | None:
-    """Return a number of units, or "auto" or None, which leave it open. Raises RelufitError for anything else."""
+    """Return a number of units, "auto" or None. Raises RelufitError for anything else."""
     if hidden is None or (isinstance(hidden, str) and hidden == "auto"):
         return hidden
     return check_count("hidden", hidden)
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> str:
-    """Return `value` where it is one of these names, or raise RelufitError that lists them."""
+    """Return `value` if it is one of these names, or raise RelufitError that lists them."""
     choices = list(choices)
     if not isinstance(value, str) or value not in choices:
         raise RelufitError(f"unknown {name} {value!r:.60}; choose one of {', '.join(choices)}")
@@ -187,15 +188,13 @@ def check_choice(name: str, value: object, choices: Iterable[str]) -> str:
 
 
 def check_positive(name: str, value: object, *, or_zero: bool = False) -> float:
-    """Return a number of any kind (numpy's, a Fraction) as a finite float above 0, or raise RelufitError naming it."""
+    """Return a number of any type (numpy's, a Fraction) as a finite float above 0, or raise RelufitError naming it."""
     try:
         number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else nan
     except OverflowError:  # an integer of more than 308 digits
         number = nan
     if not (0 < number < inf or (or_zero and number == 0)):
-        raise RelufitError(
-            f"{name} must be a {'number of at least 0' if or_zero else 'positive number'}, not {value!r}"
-        )
+        raise RelufitError(f"{name} must be a {'number >= 0' if or_zero else 'positive number'}, not {value!r}")
     return number
 
 
@@ -220,19 +219,19 @@ def check_domain(domain: object) -> tuple[float, float]:
     try:
         low, high = (float(end) for end in domain)  # type: ignore[attr-defined]
     except (TypeError, ValueError, OverflowError):
-        raise RelufitError(f"a domain is a pair (low, high) of numbers, not {domain!r:.60}") from None
+        raise RelufitError(f"a domain must be a pair (low, high) of numbers, not {domain!r:.60}") from None
     if not (isfinite(low) and isfinite(high) and low < high):
         raise RelufitError(f"a domain needs finite ends with low < high, not ({low}, {high})")
     largest, width = max(abs(low), abs(high)), high - low
     if width < NARROWEST or largest > WIDEST:
         raise RelufitError(
-            f"the domain ({low:g}, {high:g}) is too {'narrow' if width < NARROWEST else 'wide'} for floating point: "
-            f"squares are taken of distances in it, which may be {NARROWEST:g} to {WIDEST:g}; measure x in another unit"
+            f"the domain ({low:g}, {high:g}) is too {'narrow' if width < NARROWEST else 'wide'}: squares of distances "
+            f"below {NARROWEST:g} or above {WIDEST:g} underflow or overflow; measure x in another unit"
         )
     numbers = width / ulp(largest)  # near the end that is farther from 0
     if numbers < LEAST_NUMBERS:
         raise RelufitError(
-            f"the domain ({low!r}, {high!r}) holds only about {numbers:.0f} floating-point numbers, and takes "
+            f"the domain ({low!r}, {high!r}) holds only about {numbers:.0f} floating-point numbers, and needs "
             f"{LEAST_NUMBERS}; widen it, or shift x so that it is near 0"
         )
     return low, high

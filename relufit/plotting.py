@@ -19,13 +19,13 @@ from relufit.targets import Target
 if TYPE_CHECKING:
     from relufit.fits import Fit
 
-LONGEST = 40  # characters of a target's name in the legend, whose two columns are as wide as the figure
+LONGEST = 40  # characters of a target's name in the legend, which has two columns across the figure
 CALENDAR = -62135596800.0, 253402300799.0  # seconds: matplotlib has dates of the years 1 to 9999
-WIDEST = 250  # points that its formula may take: as such a name
+WIDEST = 250  # points, the width of a formula in the legend: that of a name of LONGEST characters
 
 
 def check_can_plot(path: str | Path, inputs: int = 1, outputs: int = 1) -> None:
-    """Raise RelufitError where `plot_fit` would fail: for D and O, or want of the library, a format or leave."""
+    """Raise RelufitError if `plot_fit` would fail: for D or O above 1, without matplotlib, or for this path."""
     _check_sizes(inputs, outputs)
     supported = _figure_class()().canvas.get_supported_filetypes()
     if not isinstance(path, (str, PathLike)) or Path(path).suffix[1:].lower() not in supported:
@@ -50,7 +50,7 @@ def plot_fit(fit: "Fit", path: str | Path | None = None) -> Any:
         from matplotlib.dates import ConciseDateFormatter
 
         below.xaxis.set_major_formatter(ConciseDateFormatter(below.xaxis.get_major_locator()))
-    # Below and not beside the panels, where a long label would take their place.
+    # Below the panels: beside them, a long label would make them narrow.
     figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     if path is not None:
         _save(figure, path)
@@ -107,9 +107,9 @@ def _as_plain(name: str) -> str:
 
 
 def label_of(target: Target) -> str:
-    """The target as a formula, where sympy is installed and matplotlib can set what it says; else its name.
+    """The target as a formula, if sympy is installed and matplotlib can render it; else its name.
 
-    A formula wider than WIDEST gives way to the name, and a name of more than LONGEST characters is cut.
+    A formula wider than WIDEST is replaced by the name; a name of more than LONGEST characters is cut.
     """
     from matplotlib.mathtext import MathTextParser
 

@@ -1,6 +1,4 @@
-"""What there is to see of work that lasts: a bar for training, a line for a search and for reading. On stderr, so
-that stdout stays clean for programs.
-"""
+"""Show progress on stderr: a bar for training, a line for a search and for reading a file."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -15,14 +13,14 @@ def silent(done: int, error: float) -> None:
 
 @contextmanager
 def progress_line(shown: bool) -> Iterator[Callable[[int, float], None]]:
-    """Yield a function show(units, error) of a search; its last words stand as those of `status_line`."""
+    """Yield a function show(units, error) for a search, which prints them on a `status_line`."""
     with status_line(shown) as show:
         yield lambda units, error: show(f"{counted(units, 'unit')}: {error:.3g}")
 
 
 @contextmanager
 def status_line(shown: bool) -> Iterator[Callable[[str], None]]:
-    """Yield a function show(words), whose last words stand in one line, which is gone when the block ends."""
+    """Yield a function show(words), which replaces the text of one line; the line is cleared when the block ends."""
     if not shown:
         yield lambda words: None
         return
@@ -40,7 +38,7 @@ def status_line(shown: bool) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def progress_bar(epochs: int, shown: bool) -> Iterator[Callable[[int, float], None]]:
-    """Yield a function show(epochs_done, loss); the bar, drawn by rich, goes away when the block ends."""
+    """Yield a function show(epochs_done, loss); the bar, drawn by rich, is cleared when the block ends."""
     if not shown:
         yield silent
         return

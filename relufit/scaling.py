@@ -1,7 +1,7 @@
-"""Standardising x and y for training, and folding that back into the weights, so that they act on raw x.
+"""Standardise x and y for training, and fold the scaling back into the weights, so that they act on raw x.
 
-Scales are powers of two: dividing by one is exact, and so is folding one back. What remains is the rounding of the
-shift of x, in float64: timestamps near 1.7e9 and values near 1e6 are as well off as numbers near 1.
+Scales are powers of two, so scaling and folding back are exact. The only rounding is that of the shift of x, in
+float64: timestamps near 1.7e9 and values near 1e6 are fitted as well as numbers near 1.
 """
 
 from dataclasses import dataclass, replace
@@ -13,11 +13,11 @@ from relufit.params import Params
 from relufit.targets import Target
 from relufit.values import by_value, one_line
 
-LOOKS = 2**13 + 1, 2**17 + 1  # places that a function is looked at, and where its samples are all the same
+LOOKS = 2**13 + 1, 2**17 + 1  # points at which a function is evaluated; the second number if its samples are all equal
 SHIFT_BITS = 20  # binary digits of x_shift / x_scale after the point: few, so that knots need few digits
-FAR = 1e6  # times the scale that samples give
-LEAST_SPREAD = float(np.sqrt(np.finfo(np.float64).tiny))  # that has a square in floating point
-VARIES = 64 * float(np.finfo(np.float64).eps)  # of the largest value: less may be rounding
+FAR = 1e6  # distance from the samples, in scales of y, from which a peak between them decides the scale
+LEAST_SPREAD = float(np.sqrt(np.finfo(np.float64).tiny))  # smallest number whose square does not underflow
+VARIES = 64 * float(np.finfo(np.float64).eps)  # spread, relative to the largest value, that may be rounding
 
 
 @by_value
@@ -40,7 +40,7 @@ class Scaling:
         The mean of x is 0 within a millionth of the deviation: `x_shift` is rounded, so that a knot can be exact both
         in standardised and in raw x (`knot_spacing`).
 
-        With a `weight` (N,) mean and deviation are weighted: a sample of weight 2 is two samples here too.
+        With a `weight` (N,) mean and deviation are weighted: a sample of weight 2 counts as two samples.
 
         Raises RelufitError for numbers whose squares overflow.
         """
@@ -49,8 +49,8 @@ class Scaling:
             x_shift, y_shift = _mean(x, weight), _mean(y, weight)
             x_scale = _power_of_two(np.sqrt(_mean((x - x_shift) ** 2, weight)), np.abs(x).max(axis=0))
             x_shift = _rounded(x_shift, x_scale, x)
-            # One scale for y, about the means of the columns: an offset of one column is no spread of another.
-            # Without a spread it is small, so that what training leaves of the initial weights is small beside y.
+            # One scale for all columns of y, about their means, so that offsets of columns do not count. For constant y
+            # it is small, so that the error that training leaves is small relative to y.
             largest, spread = np.abs(y).max(), np.sqrt(_mean((y - y_shift) ** 2, weight).mean())
             y_scale = _power_of_two(np.maximum(spread, 2 * _least(largest)), largest)
             finite = [np.isfinite(part).all() for part in (x_shift, x_scale, y_shift, np.square(y_scale))]
@@ -62,8 +62,8 @@ class Scaling:
     def of_function(cls, target: Target, x: np.ndarray, y: np.ndarray) -> "Scaling":
         """The scaling of a function that is fitted itself: of its samples x (N, 1), y (N, 1), unless they miss a peak.
 
-        Where a finer look at the function sees values FAR off the samples' spread, y is scaled by these. Raises as `of`
-        does, and RelufitError where the function is not finite.
+        If a finer grid finds values further than FAR scales from the samples, its values determine the scale of y.
+        Raises RelufitError as `of` does, and if the function is not finite.
         """
         scaling = cls.of(x, y)
         for count in LOOKS:
@@ -72,13 +72,13 @@ class Scaling:
                 return cls.of(x, fine)
             if np.ptp(y) > 0:
                 return scaling
-        # What no look has seen may still be met by an integral, and must not be divided by the rounding of a constant.
+        # An integral may still find a peak; its values must not be divided by the rounding of a constant.
         return replace(scaling, y_scale=max(scaling.y_scale, 1.0))
 
     def demand_spread(self, x: np.ndarray, y: np.ndarray | None = None) -> None:
-        """Raise RelufitError where a column of x, or y as a whole, varies by so little that squares of it underflow.
+        """Raise RelufitError if a column of x, or y as a whole, varies by so little that its squares underflow.
 
-        It would be taken for a constant.
+        It would be fitted as a constant.
         """
         for j in range(x.shape[1]):
             _demand_spread("x" if x.shape[1] == 1 else f"column {j} of x", x[:, j], self.x_shift[j])
@@ -87,11 +87,11 @@ class Scaling:
 
     @property
     def loss_unit(self) -> float:
-        """What a mean square of standardised outputs is in the units of y."""
+        """The mean square of y, in its own units, that is 1 in standardised units."""
         return self.y_scale**2
 
     def knot_spacing(self, low: float, high: float) -> float:
-        """A power of two: its multiples from `low` to `high`, in standardised x (D = 1), unscale without rounding."""
+        """A power of two whose multiples from `low` to `high`, in standardised x (D = 1), unscale without rounding."""
         offset = float(self.x_shift[0] / self.x_scale[0])
         return float(np.spacing(np.abs([low, high, low + offset, high + offset, offset]).max()))
 
@@ -104,14 +104,14 @@ class Scaling:
         return (y - self.y_shift) / self.y_scale
 
     def unscale(self, params: Params) -> Params:
-        """The float64 parameters that do on raw x, for raw y, what `params` do on standardised ones."""
+        """Float64 parameters for raw x and y, from `params` for standardised x and y."""
         w1, b1, w2, b2 = (np.asarray(p, dtype=np.float64) for p in params)
         w1 = w1 / self.x_scale[:, None]  # (D, H)
         return Params(w1, b1 - self.x_shift @ w1, w2 * self.y_scale, b2 * self.y_scale + self.y_shift)
 
 
 def _demand_spread(name: str, values: np.ndarray, shift: np.ndarray) -> None:
-    """Raise RelufitError where values (N,) or (N, O) vary, not by rounding alone, and by too little to be squared."""
+    """Raise RelufitError if values (N,) or (N, O) vary by more than rounding, but their squares underflow."""
     largest, away = np.abs(values).max(), np.abs(values - shift).max()
     if away > VARIES * largest and away * np.sqrt(np.mean(((values - shift) / away) ** 2)) <= LEAST_SPREAD:
         raise RelufitError(f"{name} varies by {away:.3g}: the squares underflow; multiply it by a constant first")
@@ -135,5 +135,5 @@ def _power_of_two(spread: np.ndarray, largest: np.ndarray) -> np.ndarray:
 
 
 def _least(largest: np.ndarray) -> np.ndarray:
-    """The largest spread that counts as 0: the rounding of a constant, and what has no square in floating point."""
+    """The largest spread that counts as 0: the rounding of a constant, or a number whose square underflows."""
     return np.maximum(4 * np.finfo(np.float64).eps * largest, LEAST_SPREAD)

@@ -47,18 +47,18 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
     - `solver` "auto" depends on the other options. It is "adam" where `learning_rate` or `batch_size` is given; else
       "spline" for one input and one output, unless `alpha`, `backend`, `dtype` or `epochs` is given; else "lbfgs".
       An option that the solver does not use raises ValueError;
-    - `hidden` None is as many units as the data support, up to 512, with spline; 100 with lbfgs; 512 with the others.
-      Spline fits at most one unit less than there are distinct x, and warns where `hidden` is larger;
-    - a `tolerance` that the data do not allow raises a ConvergenceWarning, and the closest spline is fitted;
+    - `hidden` None is a number chosen from the data, up to 512, with spline; 100 with lbfgs; 512 with the others.
+      Spline fits at most one unit less than there are distinct x, and warns if `hidden` is larger;
+    - a `tolerance` that cannot be reached raises a ConvergenceWarning, and the closest spline is fitted;
     - `epochs` is 200 by default, `batch_size` 32, `backend` "numpy" and `dtype` "float64", in which L-BFGS converges
       further.
 
     With lbfgs, `alpha` times the sum of squares of w1 and w2 is added to the mean squared error of standardised x and y
     (each column of y divided by its own deviation). With `alpha` None, 5-fold cross-validation chooses it among 0.1,
     0.01, ... 1e-5, and the number of iterations up to `epochs`; then all samples are fitted. (For more than 2000
-    distinct rows only the first fold is evaluated.) Training starts at a ridge regression. That is returned as the fit,
-    unless the best `alpha` improves on it by more than one standard error over the folds. An `alpha` that is given, 0
-    included, is used for `epochs` iterations, and nothing is held out.
+    distinct rows only the first fold is evaluated.) Training starts at a ridge regression, which is also the result
+    unless the best `alpha` improves on it by more than one standard error over the folds. A given `alpha`, 0 included,
+    is used for `epochs` iterations, and nothing is held out.
 
     R^2 in cross-validation, all with default options, mean of 3 seeds (3 folds for friedman1, else 5, shuffled; ridge
     regression and MLPRegressor after a StandardScaler; seconds per fit on one core of a busy machine):
@@ -70,21 +70,21 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         make_friedman3, 500 rows, noise 0.1        0.846   0.492          0.427       0.5
         make_regression, 300 rows, noise 30        0.944   0.944          0.474       0.3
 
-    `random_state` seeds initial weights, minibatches and folds. With a number, fits are reproducible; with None or a
-    RandomState they differ from call to call, as everywhere in scikit-learn.
+    `random_state` is the seed of initial weights, minibatches and folds. With a number, fits are reproducible; with
+    None or a RandomState they differ from call to call, as in scikit-learn.
 
     All of scikit-learn's check_estimator passes with "auto" and with lbfgs. spline refuses the several inputs of most
     checks; sgd, momentum and adam refuse `sample_weight`, and fail the six checks that give it.
 
     After `fit`:
 
-    - `params_`: Params, float64 w1 (D, H), b1 (H,), w2 (H, O), b2 (O,), which act on X as it was given;
+    - `params_`: Params, float64 w1 (D, H), b1 (H,), w2 (H, O), b2 (O,), which act on raw X;
     - `fit_`: the relufit.Fit, with metrics, history, to_torch, to_onnx and so on. It holds the samples, in ascending
-      order and those of one x as one, and so does a pickle;
+      order and merged if their x are equal, and so does a pickle;
     - `loss_`: the mean squared error over the samples, weighted;
-    - `alpha_`: with lbfgs the `alpha` used, inf where the fit is a ridge regression; None with other solvers;
+    - `alpha_`: with lbfgs the `alpha` used, inf if the fit is a ridge regression; None with other solvers;
     - `n_iter_`: epochs, or iterations of lbfgs; 0 for spline and for a ridge regression;
-    - `n_features_in_`, and `feature_names_in_` where X has names.
+    - `n_features_in_`, and `feature_names_in_` if X has names.
     """
 
     def __init__(
@@ -116,8 +116,8 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
         """Fit X (N, D) to y, (N,) or (N, O), real numbers; `sample_weight`, (N,) or one number for all, with
         solver spline or lbfgs.
 
-        A weight of 2 is a sample given twice, one of 0 none: the fits are the same. Raises ValueError for data that
-        scikit-learn or relufit does not take, for a bad parameter, and where training diverged.
+        A sample of weight 2 is the same as two samples, and one of weight 0 is left out. Raises ValueError for data
+        that scikit-learn or relufit does not take, for a bad parameter, and if training diverged.
         """
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         columns = np.asarray(y, dtype=np.float64).reshape(len(X), -1)  # (N, O)
@@ -150,7 +150,7 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """The network's output for X (N, D), float64: (N, O), or (N,) where y was a vector.
 
-        Raises NotFittedError before `fit`, and ValueError for an X that is not like the one fitted.
+        Raises NotFittedError before `fit`, and ValueError for an X with other columns than the one fitted.
         """
         check_is_fitted(self)
         y = self.fit_.predict(validate_data(self, X, reset=False, dtype=np.float64))  # (N, O)
@@ -188,9 +188,9 @@ def _fit_spline(
     tolerance: float | None,
     seed: int,
 ) -> Fit:
-    """Fit by spline; warn where relufit.fit raises, because the data do not support `hidden` or allow `tolerance`.
+    """Fit by spline; warn where relufit.fit raises for too large a `hidden` or too small a `tolerance`.
 
-    A fold of cross-validation has fewer distinct x than the whole data, and must not end a search of parameters.
+    A fold of cross-validation has fewer distinct x than all data, and an error would end a search for parameters.
     """
     means_x, means_y, mass = _merged(x, y, weight)
     options: dict[str, Any] = {
@@ -212,7 +212,7 @@ def _fit_spline(
     elif isinstance(hidden, (int, np.integer)) and hidden > most:
         warnings.warn(
             f"hidden={hidden} is too many: the distinct x of the data support {counted(most, 'unit')}, which "
-            f"{'is' if most == 1 else 'are'} fitted; give fewer, or None for as many as the data support",
+            f"{'is' if most == 1 else 'are'} fitted; give fewer, or None to choose the number from the data",
             UserWarning,
             stacklevel=4,
         )
@@ -221,7 +221,7 @@ def _fit_spline(
 
 
 def _most_units(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> int:
-    """The most units of a spline through x (n, 1): one less than there are x that stay distinct when standardised."""
+    """The largest number of units of a spline on x (n, 1): the number of x that stay distinct when scaled, less 1."""
     if weight is not None:
         x, y, weight = weigh(x, y, weight)
     return max(1, len(distinct(merge_sorted(x, y, weight), Scaling.of(x, y, weight)).x) - 1)
@@ -230,7 +230,7 @@ def _most_units(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> int:
 def _squares_about_means(
     x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, means_x: np.ndarray, means_y: np.ndarray
 ) -> float:
-    """The mean square of y (N, 1) about the mean of the samples of each x: no function of x has a smaller error."""
+    """The mean square of y (N, 1) about the mean of the samples of each x, the least error of any function of x."""
     weight = np.ones(len(x)) if weight is None else weight
     x, y, weight = x[weight > 0], y[weight > 0], weight[weight > 0]
     means = means_y[np.searchsorted(means_x[:, 0], x[:, 0])]
@@ -238,24 +238,24 @@ def _squares_about_means(
 
 
 def _seed(random_state: Any) -> int:
-    """A number is the seed of relufit itself; anything else is drawn from."""
+    """The seed for relufit: a number is the seed itself; from a RandomState, or for None, one is drawn."""
     if isinstance(random_state, (int, np.integer)):
         return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 def _of_each(sample_weight: Any, samples: int) -> Any:
-    """A number is the weight of each sample."""
+    """Weights of the samples: a single number becomes the weight of each."""
     return np.full(samples, sample_weight) if isinstance(sample_weight, Number) else sample_weight
 
 
 def _merged(
     x: np.ndarray, y: np.ndarray, weight: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Distinct x (n, D) in ascending order, mean y (n, O), and their weights (n,); None where all are the same.
+    """Distinct x (n, D) in ascending order, mean y (n, O), and their weights (n,); None if all weights are equal.
 
-    Squares about the means depend on no network, so nothing is lost; and a sample given twice and one of weight 2 are
-    the same numbers, from which a search with rounding, in a landscape of many valleys, makes the same fit.
+    The squares about the means do not depend on the network, so the fit is the same. Repeated samples and weighted ones
+    become the same numbers, so that they give the same fit to the last bit.
     """
     if weight is None:
         weight = np.ones(len(x))
@@ -264,7 +264,7 @@ def _merged(
     total = np.bincount(group, weight)
     mean = y[first]
     for column in range(y.shape[1]):
-        # About the first y of a group: equal ones have exactly their own as the mean.
+        # Relative to the first y of a group, so that the mean of equal y is exact.
         away = weight * (y[:, column] - mean[group, column])
         mean[:, column] += np.bincount(group, away) / total
     return x, mean, None if (total == total[0]).all() else total

@@ -1,4 +1,4 @@
-"""What to fit: sin, x^2, a zoo of harder functions, any Python callable, and expressions in x (expressions.py)."""
+"""Targets to fit: sin, x^2, a zoo of harder functions, any Python callable, and expressions in x (expressions.py)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ class Target:
 
     `function` is vectorised: an array of any shape in, real values of the same shape out. `noise` is the standard
     deviation of the normal noise that `sample` adds to it; errors are measured against the function without it.
-    `expression` is the text of the function where it has one that `parse` reads: derivatives are taken of it.
+    `expression` is the function as text for `parse`, from which derivatives are computed; None if it has none.
     """
 
     name: str
@@ -43,8 +43,8 @@ class Target:
     def __call__(self, x: Any) -> np.ndarray:
         """Evaluate at x (any shape) in float64; same shape out.
 
-        A function of one number (math.sin, or one with an `if`) is called for each. Raises RelufitError where the
-        function fails, gives another shape, or values that are not real and finite, and for an x that is not numeric.
+        A function of one number (math.sin, or one with an `if`) is called for each element. Raises RelufitError if the
+        function fails, returns another shape, or values that are not real and finite, and for an x that is not numeric.
         """
         x = self._numbers(x)
         y = self._call(x)
@@ -61,10 +61,10 @@ class Target:
         return y.astype(np.float64)
 
     def demand_function(self) -> None:
-        """Raise RelufitError for a callable that is no function of x: it draws random numbers, counts or takes a mean.
+        """Raise RelufitError for a callable that is not a function of x, as it draws random numbers or takes a mean.
 
-        It is evaluated at a few points of the domain, then again, and at some of them in reverse order. In the last
-        case a few values may differ: numpy's loops for long and short arrays round differently, which matters near a
+        It is evaluated at REPEATED points of the domain, then again, and at some of them in reverse order. In the last
+        case some values may differ: numpy's loops for long and short arrays round differently, which matters near a
         jump.
         """
         x = np.linspace(*self.domain, REPEATED)
@@ -89,7 +89,7 @@ class Target:
             given = np.asarray(x)
             if given.dtype.kind in "fiubO":
                 return given.astype(np.float64, copy=False)
-        except (TypeError, ValueError, OverflowError):  # a ragged list, or objects that are no numbers
+        except (TypeError, ValueError, OverflowError):  # a ragged list, or objects that are not numbers
             pass
         raise RelufitError(f"{self.name!r} is a function of real numbers, not of {x!r:.60}")
 
@@ -97,10 +97,10 @@ class Target:
         try:
             with np.errstate(all="ignore"):
                 try:
-                    return np.asarray(self.function(x.copy()))  # a copy: the function may write into what it is given
+                    return np.asarray(self.function(x.copy()))  # a copy, because the function may modify its argument
                 except (TypeError, ValueError):  # not made for arrays
                     return np.asarray([self.function(float(value)) for value in x.flat]).reshape(x.shape)
-        except Exception as error:  # a function of the user's may raise anything
+        except Exception as error:  # the user's function may raise anything
             raise RelufitError(f"{self.name!r} cannot be evaluated: {type(error).__name__}: {error}") from error
 
 

@@ -5,15 +5,15 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 LONGEST_VALUE = 80  # characters of a value in a repr of one line
-Kind = TypeVar("Kind", bound=type)
+Class = TypeVar("Class", bound=type)
 
 
-def by_value(kind: Kind) -> Kind:
+def by_value(cls: Class) -> Class:
     """Class decorator that compares a NamedTuple or dataclass of arrays by value.
 
     The == that Python generates raises, because == of two arrays gives an array, not a bool. Here two objects are equal
-    if they have the same type and equal values; arrays are equal if shapes and elements are. Equal objects have one
-    hash: that of the shapes of arrays, and of all other values.
+    if they have the same type and equal values; arrays are equal if shapes and elements are. The hash is that of the
+    shapes of arrays, and of all other values.
     """
 
     def equal(one: Any, other: Any) -> bool:
@@ -26,8 +26,8 @@ def by_value(kind: Kind) -> Kind:
         return hash(tuple(value.shape if hasattr(value, "shape") else value for value in _values(one)))
 
     for name, method in {"__eq__": equal, "__ne__": differ, "__hash__": hashed}.items():
-        setattr(kind, name, method)
-    return kind
+        setattr(cls, name, method)
+    return cls
 
 
 def _are_equal(one: Any, other: Any) -> bool:
@@ -48,7 +48,7 @@ def _values(value: Any) -> list[Any]:
 
 
 def one_line(value: Any) -> str:
-    """A repr in one line: arrays are shown by dtype and shape, other values by repr, or by type where that is long."""
+    """A repr in one line: arrays are shown by dtype and shape, other values by repr, or by type if that is long."""
     parts = [f"{name}={_briefly(part)}" for name, part in zip(_names(value), _values(value), strict=True)]
     return f"{type(value).__name__}({', '.join(parts)})"
 

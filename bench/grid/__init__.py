@@ -1,1 +1,1 @@
-"""What is measured: cases and their sizes, which of them a run takes, what they cost."""
+"""Cases and their sizes, the selection of cases for a run, and their costs."""

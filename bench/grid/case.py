@@ -9,36 +9,36 @@ from relufit.params import Sizes
 
 MINIBATCH = 32
 TRAIN_SAMPLES = 800  # of the 1000 that a target is sampled at
-RULES = {"adam": Adam(1e-3), "sgd": SGD(1e-3)}  # the usual rates; from some schemes SGD diverges, and rows say so
-STABLE_RATE = 0.02  # of gradient descent over H, from weights as they are drawn
-SOLVERS = ("spline", "lbfgs", "adam", "momentum", "sgd")  # what stands for the optimizer where a function is solved
-ALONE = "numpy alone"  # what a spline is solved by, whichever backend checks its network
+RULES = {"adam": Adam(1e-3), "sgd": SGD(1e-3)}  # the usual rates; SGD diverges from some schemes (status DIVERGED)
+STABLE_RATE = 0.02  # this over H is a stable rate of gradient descent from initial weights
+SOLVERS = ("spline", "lbfgs", "adam", "momentum", "sgd")  # values of `optimizer` for the workload solving
+ALONE = "numpy alone"  # the library that solves a spline, whichever backend checks its network
 
 
 @dataclass(frozen=True)
 class Case:
-    """One piece of work at one size. Every field stands in the journal under its own name."""
+    """One workload at one size. The journal holds every field under its own name."""
 
     work: str  # a name of grid/workloads.py
-    batch: int  # N of one call; of one minibatch, where the work trains on minibatches
+    batch: int  # N of one call, or of one minibatch if the workload trains on minibatches
     hidden: int = 512
     dtype: str = "float32"
     inputs: int = 1
     outputs: int = 1
-    optimizer: str = ""  # of work that trains; of solving the solver
+    optimizer: str = ""  # of workloads that train; for solving, the solver
     target: str = "sin"
     scheme: str = "spread"
     epochs: int = 0  # trajectory, convergence
-    networks: int = 1  # ensemble: trained at once
+    networks: int = 1  # ensemble: networks trained at once
 
     @property
     def unusual(self) -> dict[str, Any]:
-        """Its work, its batch, and every other field that differs from the usual case."""
+        """The fields without a default, and every other field that differs from its default."""
         return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) != field.default}
 
     @property
     def id(self) -> str:
-        """The case in a test's name: only what differs from the usual case."""
+        """The case in a test's name: only the fields that differ from the usual case."""
         return ",".join(f"{name}={value}" for name, value in self.unusual.items() if name != "work")
 
     @property
@@ -57,7 +57,7 @@ class Case:
         """The optimizer of the case, at a rate that cannot diverge within a timed call of `train`."""
         if not self.optimizer:
             return None
-        if self.work == "solving":  # as `relufit.fit` has it; L-BFGS and the spline have no rule
+        if self.work == "solving":  # the defaults of `relufit.fit`; L-BFGS and the spline have no optimizer
             return OPTIMIZERS[self.optimizer]() if self.optimizer in OPTIMIZERS else None
         rule: Any = RULES[self.optimizer]
         return rule if workload(self.work).learns else replace(rule, learning_rate=1e-6)

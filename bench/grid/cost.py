@@ -1,6 +1,6 @@
-"""What a piece of work needs, as a function of (N, D, H, O): the other half of every roof.
+"""The cost of a workload in operations, bytes and instructions, as a function of (N, D, H, O), for rooflines.
 
-Dense work is the network's own arithmetic, whoever runs it: a library of separate operations, autograd, a compiler or
+Dense work is the arithmetic of the network itself, in any implementation: separate operations, autograd, a compiler or
 a fused kernel. With a product of k terms counted as k multiplications and k additions (sums start from 0):
 
 | operations | forward | backward, beyond it |
@@ -13,22 +13,22 @@ computed twice, relu' is a mask and no factor): forward D fma, max, O fma = D + 
 sums: D fma, compare, and then for D = 1 and, and, add, add (g and g x; 6 in all, 9 with forward); for D > 1 and, add,
 D fma (2 D + 3). O > 1, the textbook form: D fma, compare, O for dh, and, add, D fma, max, O fma = 2 D + 2 O + 4.
 
-Compulsory bytes: inputs, targets, outputs, parameters and gradients, each once. What an unfused library moves through
-(N, H) arrays is more: z written, relu read and written, the output's product reading h: 4 passes; the gradient adds h
-read for dw2, dh written, the mask's two reads and a write, and two reads for dw1 and db1: 11 passes, 22.5 kB a sample
-at H = 512 in float32. A bias added apart and a mask kept as an array make it 13.5 (27.6 kB): the 11 are the least.
+Compulsory bytes: inputs, targets, outputs, parameters and gradients, each once. An unfused library moves more, through
+(N, H) arrays: z written, relu read and written, the output's product reading h: 4 passes; the gradient adds h read for
+dw2, dh written, the mask's two reads and a write, and two reads for dw1 and db1: 11 passes, 22.5 kB per sample at
+H = 512 in float32. A separate bias and a stored mask make it 13.5 (27.6 kB): 11 is the minimum.
 
-Hinge work (D = 1: by sorted knots and moments of the data) does not depend on N: each unit guesses its rank among the
-sorted samples from the place of its knot (divide, subtract, scale) and confirms it by the predicate at two samples
-(multiply, add, compare), 9 operations, and then takes
+Hinge work (D = 1: by sorted knots and moments of the data) does not depend on N: each unit estimates its rank among the
+sorted samples from the position of its knot (divide, subtract, scale) and tests it by the predicate at two samples
+(multiply, add, compare), 9 operations, and then needs
 
     1 order of the knots + 3 moments of x + O (4 slope and intercept + 3 moments with t + 4 sum g + 4 sum g x + 9 loss
     + 2 running sums + 8 gradients) = 4 + 34 O operations.
 
-All of them are in float64, whatever the dtype of the samples. Its forward takes 4 O + log2 H a unit (slope, intercept,
-sorting) and log2 H + 2 O a sample. Its compulsory bytes are parameters, gradients and the table entries touched (the
-segment moments of each unit: 3 + 3 O in float64, and two samples); building the table is a one-off that stands beside
-its rows.
+All of them are in float64, whatever the dtype of the samples. Forward needs 4 O + log2 H operations per unit (slope,
+intercept, sorting) and log2 H + 2 O per sample. Compulsory bytes are parameters, gradients and the table entries that
+are read (the segment moments of each unit: 3 + 3 O in float64, and two samples); the time to build the table is
+reported separately.
 """
 
 from dataclasses import astuple, dataclass
@@ -38,15 +38,15 @@ import numpy as np
 
 from relufit.params import Sizes
 
-RANK_OPERATIONS, PROBES = 9, 2  # of hinge, for each unit
-# Of each parameter (relufit/optim.py), factors that do not change with it folded: operations; the least instructions;
-# moments, which are read and written as the parameter is. The gradient need not leave the kernel.
+RANK_OPERATIONS, PROBES = 9, 2  # operations and samples read per unit, for the rank in hinge
+# Per parameter (relufit/optim.py), constant factors folded: operations; the least number of instructions; moments,
+# which are read and written as the parameter is. The gradient need not leave the kernel.
 UPDATES = {"": (0, 0, 0), "sgd": (2, 1, 0), "momentum": (4, 2, 1), "adam": (13, 9, 2)}
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one call needs at the least. Instructions and multiply-adds count single lanes."""
+    """The minimum cost of one call. Instructions and multiply-adds count single lanes."""
 
     operations: float  # floating-point operations of the algorithm
     bytes: float  # compulsory traffic
@@ -60,7 +60,7 @@ class Cost:
 def cost(work: str, sizes: Sizes, dtype: str, algorithm: str, optimizer: str = "") -> Cost:
     """The cost of one `forward`, `gradient` or `step` (a gradient and an update by `optimizer`) at these sizes.
 
-    `algorithm` is a backend's own word; those that begin with "hinge" take the formulas of hinge, all others are dense.
+    `algorithm` is that of a backend; "hinge..." has the formulas of hinge, all others are dense.
     """
     of_network, itemsize = _hinge if is_hinge(algorithm) else _dense, np.dtype(dtype).itemsize
     found = of_network(work == "forward", sizes, itemsize)
@@ -71,7 +71,7 @@ def cost(work: str, sizes: Sizes, dtype: str, algorithm: str, optimizer: str = "
 
 
 def parameters(sizes: Sizes) -> int:
-    """How many weights the network has."""
+    """The number of weights of the network."""
     _, d, h, o = sizes
     return d * h + h + h * o + o
 
@@ -83,7 +83,7 @@ def _dense(forward_only: bool, sizes: Sizes, itemsize: int) -> Cost:
     forward = Cost(pairs * (2 * d + 1 + 2 * o), forward_bytes, pairs * (d + o + 1), pairs * (d + o))
     if forward_only:
         return forward
-    # Of the fused backward pass, a sample and unit, z computed again.
+    # Per sample and unit of the fused backward pass, which computes z again.
     instructions, multiply_adds = 2 * d + 2 * o + 4, 2 * d + 2 * o - 1
     if o == 1:
         instructions, multiply_adds = (6, 1) if d == 1 else (2 * d + 3, 2 * d)
@@ -102,16 +102,16 @@ def _hinge(forward_only: bool, sizes: Sizes, itemsize: int) -> Cost:
 
 
 def is_hinge(algorithm: object) -> bool:
-    """Whether its gradients come from a table of the data: they cost as much for any N, and samples are *effective*."""
+    """Whether gradients come from a table of moments: their cost does not depend on N, and samples are *effective*."""
     return str(algorithm).startswith("hinge")
 
 
 def is_fused(algorithm: object) -> bool:
-    """Whether it keeps no (N, H) array."""
+    """Whether the algorithm stores no (N, H) array."""
     return "fused" in str(algorithm) or is_hinge(algorithm)
 
 
 def unfused_bytes(work: str, sizes: Sizes, dtype: str) -> int:
-    """Bytes that separate operations move through (N, H) arrays at the least: 4 passes forward, 11 with backward."""
+    """Least bytes that separate operations move through (N, H) arrays: 4 passes forward, 11 with backward."""
     passes = 4 if work == "forward" else 11
     return passes * sizes.samples * sizes.hidden * np.dtype(dtype).itemsize

@@ -8,12 +8,12 @@ from bench.grid.case import Case
 from relufit import init_params, sample, targets
 from relufit.params import Params
 
-MANY_SAMPLES = 10**6  # above it data are drawn in pieces, and the gate repeats distinct samples
+MANY_SAMPLES = 10**6  # above this, data are drawn in pieces, and the gate repeats distinct samples
 PIECE = 2**20  # samples drawn at once
 
 
 def draw(case: Case, samples: int | None = None) -> tuple[Params, np.ndarray, np.ndarray]:
-    """Weights, x (N, D) and y (N, O) of a case on the host, in its dtype: a function of the case alone."""
+    """Weights, x (N, D) and y (N, O) of a case on the host, in its dtype; they depend on the case only."""
     n, domain = case.batch if samples is None else samples, targets.ZOO[case.target].domain
     params = init_params(case.hidden, case.inputs, case.outputs, scheme=case.scheme, domain=domain, dtype=case.dtype)
     draw_columns = _many_columns if n > MANY_SAMPLES else _columns
@@ -29,9 +29,9 @@ def _columns(target: str, n: int, inputs: int, outputs: int, dtype: str) -> tupl
 
 @lru_cache(maxsize=1)
 def _many_columns(target: str, n: int, inputs: int, outputs: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
-    """The same for many samples: x uniform over the domain and in pieces, so that no float64 array of n exists.
+    """As `_columns` for many samples: x is uniform over the domain, drawn in pieces to avoid a float64 array of n.
 
-    Kept for the next backend of the same case; nobody may write into the arrays.
+    Cached for the next backend of the same case; callers must not modify the arrays.
     """
     function = targets.ZOO[target]
     x, y = np.empty((n, inputs), dtype), np.empty((n, outputs), dtype)

@@ -1,6 +1,6 @@
-"""What each profile measures: its cases, the most valuable first.
+"""The cases of each profile, the most valuable first.
 
-Every case is run with every backend, one after the other, so that a machine that drifts drifts for all.
+Every case is run with every backend, one after the other, so that drift of the machine affects all backends.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,17 +12,17 @@ from relufit.errors import RelufitError
 from relufit.optim import OPTIMIZERS
 from relufit.params import DTYPES, SCHEMES
 
-QUICK = "quick"  # the profile of a run that names none
+QUICK = "quick"  # the default profile
 BATCHES = (800, 32, 8192, 65536)
 HIDDEN = (512, 64, 2048)
 TRANSFERS = {"work": ("to_device", "to_host"), "batch": 65536}
 LATENCY_BATCHES = (1, 800)
 ENSEMBLE = 64  # networks that a CPU trains at once
-GPU_NETWORKS = (1, 132, 1056, 4224)  # one, one and eight for each multiprocessor of an H200, and thousands
+GPU_NETWORKS = (1, 132, 1056, 4224)  # one; then 1, 8 and 32 per multiprocessor of an H200
 SCALING_BATCHES = tuple(10**power for power in range(2, 9))
 SCHEDULE = {"quick": 100, "full": 400}  # epochs of a convergence case
-# Epochs of a trajectory, of 25 steps. By Adam float32 parts from float64 after some 2 500 steps, and one float64 from
-# another after some 7 000 (on a CPU, H = 512).
+# Epochs of a trajectory, of 25 steps each. With Adam, float32 diverges from float64 after about 2 500 steps, and two
+# float64 backends from each other after about 7 000 (on a CPU, H = 512).
 TRAJECTORY = {"quick": 20, "full": 400, "gpu": 120}
 LEARNED = ("sin", "square")  # the functions of the trainings
 SOLVED = ("sin", "square", "exp", "runge", "abs", "step")  # smooth ones, a kink and a jump
@@ -37,32 +37,32 @@ def grid(profile: str) -> list[Case]:
 
 
 def _each(**values: Any) -> Iterable[Case]:
-    """A case for each combination of these fields, of which a tuple gives several values; the last varies fastest."""
+    """A case for each combination of values; a tuple gives several values of a field, and the last varies fastest."""
     choices = [value if isinstance(value, tuple) else (value,) for value in values.values()]
     return (Case(**dict(zip(values, chosen, strict=True))) for chosen in product(*choices))
 
 
 def _headline() -> Iterable[Case]:
-    """What the ratios that people quote are made of; the large sizes under the limits of bench/measure/trial.py."""
+    """The cases of the headline ratios; the large sizes are within the limits of bench/measure/trial.py."""
     yield from _each(work="step", batch=MINIBATCH, optimizer=("sgd", "adam"))
     yield from _each(work="gradient", batch=(800, 65536, 2**20, 10**7))
 
 
 def _solvers() -> Iterable[Case]:
-    """Every function by every solver; the spline first, whose error the others' are divided by."""
+    """Every function by every solver; the spline first, because the errors of the others are divided by its error."""
     for target, solver in product(SOLVED, SOLVERS):
         batch, dtype = (MINIBATCH, "float32") if solver in OPTIMIZERS else (TRAIN_SAMPLES, "float64")
         yield Case("solving", batch, dtype=dtype, optimizer=solver, target=target)
 
 
 def _aa() -> Iterable[Case]:
-    """A few of each length: what they say of a backend against itself, the machine says of any two."""
+    """Cases of each length for an A/A run: differences of a backend from itself are what the machine cannot resolve."""
     yield Case("step", MINIBATCH, optimizer="adam")
     yield from _each(work="gradient", batch=(800, 65536))
 
 
 def _gpu() -> Iterable[Case]:
-    """What a GPU is asked, under a limit of time: few samples, where launches count, and many, where the roof does."""
+    """Cases for a GPU, within a time limit: few samples, limited by launches, and many, limited by the roofline."""
     yield from _each(work="step", batch=MINIBATCH, optimizer=("sgd", "adam"))
     yield from _each(work="gradient", batch=(2**22, 800))
     yield Case("ensemble", MINIBATCH, optimizer="adam", networks=GPU_NETWORKS[-1])
@@ -86,7 +86,7 @@ def _gpu() -> Iterable[Case]:
 
 
 def _quick(profile: str = QUICK) -> Iterable[Case]:
-    """First what the main table shows. The full profile begins with the same, at longer trainings."""
+    """The cases of the main table first. The full profile begins with the same cases, but longer trainings."""
     epochs = SCHEDULE[profile]
     for batch in BATCHES[:2]:
         yield Case("gradient", batch)
@@ -106,7 +106,7 @@ def _quick(profile: str = QUICK) -> Iterable[Case]:
         yield from _each(work=("gradient", "forward"), batch=batch)
         yield Case("step", batch, optimizer="adam")
     yield Case("memory", 65536)
-    yield from _each(work="agreement", batch=BATCHES[:2], dtype="float64")  # last: another dtype is compiled anew
+    yield from _each(work="agreement", batch=BATCHES[:2], dtype="float64")  # last: another dtype compiles again
 
 
 def _full() -> Iterable[Case]:

@@ -20,10 +20,10 @@ USUAL_WORKS = ["gradient", "step"]  # of a comparison of two commits
 
 
 def select(option: Any) -> tuple[list[Case], list[str]]:
-    """The cases and backends that the options ask for. Raises RelufitError for what does not exist.
+    """The cases and backends that the options select. Raises RelufitError for unknown names and invalid numbers.
 
-    A value given by an option replaces the usual one in every case that it concerns; cases with another value are left
-    out unless the option gives that value too.
+    Values given by an option replace the usual value in every case that has it; cases with another value are left out
+    unless the option gives that value too.
     """
     cases = grid(option.profile)
     wanted: dict[str, list[Any]] = {
@@ -34,7 +34,7 @@ def select(option: Any) -> tuple[list[Case], list[str]]:
     }
     for name, values in wanted.items():
         cases = [chosen for case in cases for chosen in _with_values(case, name, values)]
-    # Solvers need one that is fast on a CPU; to probe it would load it, before its threads are set.
+    # Solvers need a backend that is fast on a CPU. Do not probe it: that would load it before its threads are set.
     usual = ["numba" if find_spec("numba") else "numpy"] if option.profile == "solvers" else known_names()
     names = backend_names(option.backend) or usual
     if missing := sorted(backends.required() - set(names)):
@@ -43,9 +43,9 @@ def select(option: Any) -> tuple[list[Case], list[str]]:
 
 
 def timed_cases(work: str | None, batch: str | None) -> list[Case]:
-    """Kinds of work at batch sizes, both of them lists of the command line; else a usual few, at their usual sizes.
+    """Cases of workloads at batch sizes, both lists of the command line; by default USUAL_WORKS at their usual sizes.
 
-    Raises RelufitError for what does not exist.
+    Raises RelufitError for unknown workloads and invalid sizes.
     """
     works, sizes = _names("work", work, WORKS.__contains__, WORKS) or USUAL_WORKS, _numbers("batch", batch)
     usual = {"step": MINIBATCH}
@@ -57,12 +57,12 @@ def timed_cases(work: str | None, batch: str | None) -> list[Case]:
 
 
 def backend_names(text: str | None) -> list[str]:
-    """The backends of a list of the command line. Raises RelufitError for one that does not exist."""
+    """Parse a list of backends of the command line. Raises RelufitError for an unknown one."""
     return _names("backend", text, is_backend, known_names())
 
 
 def _with_values(case: Case, name: str, values: list[Any]) -> list[Case]:
-    """The cases that this one stands for, where an option asks for `values` of the field `name`; none: as it is."""
+    """The cases that replace this one if an option gives `values` of the field `name`; itself if there are none."""
     kind = workload(case.work)
     if not values or (name == "target" and not kind.learns) or (name == "batch" and not kind.sized_by_batch):
         return [case]
@@ -72,7 +72,7 @@ def _with_values(case: Case, name: str, values: list[Any]) -> list[Case]:
 
 
 def is_backend(name: str) -> bool:
-    """Whether a backend of that name exists; torch has devices that no table lists."""
+    """Whether a backend of that name exists; torch has devices that are not in the table."""
     with suppress(RelufitError):
         return name in known_names() or bool(backends.row(name))
     return False
@@ -94,5 +94,5 @@ def _numbers(option: str, text: str | None) -> list[int]:
 
 
 def _parts(text: str | None) -> list[str]:
-    """The parts of a list that is separated by commas, each once."""
+    """The parts of a list separated by commas, without duplicates."""
     return list(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))

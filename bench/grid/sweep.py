@@ -1,7 +1,7 @@
-"""The sweep of a crossover: two backends, one kind of work, and the size that varies, with its ends.
+"""The sweep of a crossover: two backends, one workload, and the size that varies, with its ends.
 
-Each field is declared once: the command line, the first line of the journal (`settings`, `crossover`) and the report
-read it from here.
+Each field is declared once, for the command line, the first line of the journal (`settings`, `crossover`) and the
+report.
 """
 
 import re
@@ -12,25 +12,25 @@ from bench.grid.case import MINIBATCH, RULES, Case
 from relufit.params import DTYPES
 
 SYMBOLS = {"batch": "N", "hidden": "H"}
-FIXED = {"batch": 800, "hidden": 512}  # the usual value of the one that stays as it is
+FIXED = {"batch": 800, "hidden": 512}  # default of the size that does not vary
 WORKS = ("gradient", "forward", "step")  # each a function of bench/measure/throughput.py
-MOST = {"batch": 65536, "hidden": 4096}  # the usual end of the one that varies
+MOST = {"batch": 65536, "hidden": 4096}  # default end of the size that varies
 
 
 def _flag(flag: str, default: Any = MISSING, **words: Any) -> Any:
-    """A field that the command line has under this flag; `words` are those of ArgumentParser.add_argument."""
+    """A field with a command-line flag; `words` are keywords of ArgumentParser.add_argument."""
     usual = {} if default is MISSING else {"default": default}
     return field(**usual, metadata={"flag": flag, **usual, **words})
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Two backends, one kind of work, and one size that varies."""
+    """Two backends, one workload, and one size that varies."""
 
     a: str = _flag("a", metavar="A", help="a backend or recipe")
     b: str = _flag("b", metavar="B", help="another one")
     over: str = _flag("--over", "batch", choices=SYMBOLS, help="the size that varies (default: batch)")
-    fixed: int = FIXED["hidden"]  # the other size: of the command line --hidden or --batch
+    fixed: int = FIXED["hidden"]  # the other size: --hidden or --batch on the command line
     least: int = _flag("--least", 1, type=int, help="the size to begin at (default: 1)")
     most: int = _flag("--most", MOST["batch"], type=int, help="the size to end at (default: 65536 samples, 4096 units)")
     work: str = _flag("--work", "gradient", choices=WORKS, help="what is timed (default: gradient)")
@@ -49,7 +49,7 @@ class Sweep:
 
     @property
     def avoided(self) -> tuple[int, ...]:
-        """Sizes that are not measured: at N = 32 a step is one of an epoch of minibatches, at no other size."""
+        """Sizes that are not measured: only at N = 32 a step is one of an epoch of minibatches."""
         return (MINIBATCH,) if self.work == "step" and self.over == "batch" else ()
 
     def case(self, size: int) -> Case:
@@ -68,7 +68,7 @@ class Sweep:
         return f"{self.a} or {self.b}, {self.words()}"
 
     def slug(self) -> str:
-        """The sweep as part of a file's name, without the ends of its sizes."""
+        """The sweep as part of a file name, without the ends of its sizes."""
         parts = [self.a, "to", self.b, "over", self.over, self.optimizer, self.work]
         if self.fixed != FIXED[self.other]:
             parts += [self.other, str(self.fixed)]
@@ -82,7 +82,7 @@ class Sweep:
 
 
 def read(found: object) -> Sweep | None:
-    """The sweep that a journal holds; None where it holds none, or lacks a field."""
+    """The sweep in a journal; None if there is none, or if a field is missing or has another type."""
     values: list[Any] = [found.get(item.name) for item in fields(Sweep)] if isinstance(found, dict) else []
     if [type(value) for value in values] != [item.type for item in fields(Sweep)]:
         return None

@@ -1,7 +1,7 @@
-"""The kinds of work: one row each, with all that the harness has to know of it.
+"""The table of workloads: one row each, with all properties that the harness needs.
 
-A new kind of work is a row here and a function under bench/test_*.py that runs it (`@pytest.mark.work(name)`); profiles
-say at which sizes. Nobody else lists kinds of work: who needs some of them asks `named`.
+A new workload is a row here and a function under bench/test_*.py that runs it (`@pytest.mark.work(name)`); profiles set
+its sizes. No other module lists workloads: `named` selects them by their properties.
 """
 
 from dataclasses import dataclass
@@ -18,27 +18,27 @@ class Shown(NamedTuple):
 
 @dataclass(frozen=True)
 class Workload:
-    """One kind of work."""
+    """One workload."""
 
     name: str  # `work` in the journal
     title: str = ""  # of its tables
     unit: str = "us"  # of the numbers in them
     clock: str = ""  # what is inside the clock, and what is not: a sentence
-    table: str = "throughput"  # of the report, that has its rows
-    verb: str = "loss_and_grads"  # of the backend, that a call consists of
-    cost: str = ""  # its formula in grid/cost.py: forward, gradient or step; without one it has no roof
+    table: str = "throughput"  # the table of the report with its rows
+    verb: str = "loss_and_grads"  # the verb of the backend that a call consists of
+    cost: str = ""  # its formula in grid/cost.py: forward, gradient or step; "" has no roofline
     timed: bool = True  # a finished row holds rounds of seconds
-    repeated: bool = True  # by each pass
+    repeated: bool = True  # every pass repeats it
     sized_by_batch: bool = False  # N is the grid's batch size, which --batch replaces
-    minibatches: bool = False  # always of minibatches of the training samples; a step is so at N = 32 only
-    learns: bool = False  # trains at the optimizer's usual rate; timed training takes one that cannot diverge
-    lists_checks: bool = False  # rows hold the error of every quantity, not of the worst alone
-    ends_on_host: bool = False  # a call ends with its result on the host: nothing is left to wait for
+    minibatches: bool = False  # always trains on minibatches of the training samples; a step does so at N = 32 only
+    learns: bool = False  # trains at the optimizer's usual rate; timed training uses one that cannot diverge
+    lists_checks: bool = False  # rows hold the error of every quantity, not only the worst
+    ends_on_host: bool = False  # a call returns its result on the host, so no synchronization is needed
     columns: tuple[Shown, ...] = ()  # of the main table
 
     @property
     def is_gradient(self) -> bool:
-        """Whether a timed call is one gradient and nothing else."""
+        """Whether a timed call is exactly one gradient."""
         return self.cost == "gradient"
 
 
@@ -86,10 +86,10 @@ WORKLOADS = {row.name: row for row in (
 
 
 def workload(name: str) -> Workload:
-    """The row of that name; of a name out of a foreign journal one that says nothing of it and stands in no table."""
+    """The row of that name; for an unknown name in a journal, a row that is in no table."""
     return WORKLOADS.get(name, Workload(name, table="", repeated=False))
 
 
 def named(**wanted: Any) -> list[str]:
-    """The names of the kinds of work whose rows have these values: `named(timed=True, repeated=False)`."""
+    """The names of the workloads with these properties: `named(timed=True, repeated=False)`."""
     return [name for name, row in WORKLOADS.items() if all(getattr(row, key) == value for key, value in wanted.items())]

@@ -1,7 +1,7 @@
-"""What people write today, as rivals in the same tables.
+"""Training code as people usually write it, compared with the backends in the same tables.
 
 A recipe is a Backend whose `train` runs its own code, with its own loader and its own order of samples, and whose
-`supports` refuses what such code does not do. It is held to the same answers: one step on a given full batch.
+`supports` refuses what such code does not do. Its result of one step on a given full batch must agree, as a backend's.
 """
 
 from collections.abc import Callable
@@ -20,8 +20,8 @@ RECIPES: dict[str, tuple[str, str]] = {  # name -> ("module:Class", the library 
     "sklearn-recipe": ("bench.recipes.sklearn_mlp:SklearnRecipe", "sklearn"),
     "torch-recipe": ("bench.recipes.torch_loop:TorchRecipe", "torch"),
 }
-# Recipes that are no slower for weights seen before because they remember results, but because they keep what people
-# build once, and the harness, whose weights are values, would have them build for each set: the framework's model.
+# Recipes that are faster for weights seen before although they remember no results: they keep the framework's model,
+# which people build once, but which a harness with weights as values would make them build for each set of weights.
 KEEP_MODELS = frozenset({"sklearn-recipe", "torch-recipe"})
 
 
@@ -31,16 +31,16 @@ def known_names() -> list[str]:
 
 
 def order_of(backend: Backend) -> str:
-    """Whose order of samples a training takes: "shared" with all backends, or a recipe's "own"."""
+    """The order of samples in training: "shared" with all backends, or a recipe's "own"."""
     return getattr(backend, "order", "shared")
 
 
 class HostRecipe(Backend):
-    """A recipe on arrays of the host, which trains with some optimizers only; it shuffles for itself."""
+    """A recipe on host arrays that supports some optimizers only, and shuffles the samples itself."""
 
     device, order = "cpu", "own"
     optimizers: tuple[type[Optimizer], ...]
-    refusal: str  # why others are refused
+    refusal: str  # why other optimizers are not supported
 
     def supports(
         self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
@@ -56,7 +56,7 @@ class HostRecipe(Backend):
 
 
 class Kept:
-    """The models built from the latest sets of weights, which code of this kind builds once and keeps."""
+    """The models of the last MOST sets of weights, since user code builds its model only once."""
 
     MOST = 32
 

@@ -1,7 +1,7 @@
 """scikit-learn's MLPRegressor, trained by `partial_fit`: one line instead of a loop.
 
-Its gradients are those of half the squared error, summed over the outputs: 2/O times them are ours. In gradient descent
-the factor goes into the learning rate, and training is the same.
+Its loss is half the squared error, summed over the outputs, so relufit's gradients are 2/O times its gradients. The
+learning rate includes this factor, so that training is the same.
 """
 
 from collections.abc import Iterable
@@ -66,7 +66,7 @@ class SklearnRecipe(HostRecipe):
 
 
 def _regressor(params: Params, **settings: Any) -> MLPRegressor:
-    """A plain gradient descent on the bare loss from these weights: what fit builds before its first epoch."""
+    """An MLPRegressor with these weights and without penalty, as `fit` builds it before its first epoch."""
     (inputs, hidden), outputs = params.w1.shape, params.w2.shape[1]
     model = MLPRegressor(hidden_layer_sizes=(hidden,), solver="sgd", alpha=0.0, nesterovs_momentum=False, **settings)
     model._random_state = check_random_state(0)
@@ -77,11 +77,11 @@ def _regressor(params: Params, **settings: Any) -> MLPRegressor:
 
 
 def _train_epoch(model: MLPRegressor, x: Array, y: Array) -> float:
-    """One epoch; its loss as the mean squared error."""
+    """Train one epoch; return its loss as the mean squared error."""
     try:
         model.partial_fit(x, y)
     except ValueError:
-        # Weights of nan or inf are an error to scikit-learn; here the loss shows them.
+        # scikit-learn raises for weights that are nan or inf; return nan instead, which shows divergence.
         if all(np.isfinite(w).all() for w in model.coefs_ + model.intercepts_):
             raise
         return float("nan")
@@ -89,6 +89,6 @@ def _train_epoch(model: MLPRegressor, x: Array, y: Array) -> float:
 
 
 def _params(arrays: Iterable[Array]) -> Params:
-    """Our parameters of scikit-learn's: its weights come before its biases."""
+    """Params from the arrays of scikit-learn, whose weights come before its biases."""
     w1, w2, b1, b2 = arrays
     return Params(w1, b1, w2, b2)

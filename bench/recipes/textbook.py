@@ -16,7 +16,7 @@ class TwoLayerNet:
         self.w1, self.b1, self.w2, self.b2 = w1, b1, w2, b2
 
     def forward(self, x: Array) -> Array:
-        """Predict, and remember what backward needs."""
+        """Predict, and store the intermediate values for backward."""
         self.x = x
         self.z1 = x @ self.w1 + self.b1
         self.a1 = np.maximum(0, self.z1)
@@ -44,7 +44,7 @@ class TwoLayerNet:
 
 
 class TextbookNumpy(HostRecipe):
-    """The class above behind the verbs; it knows plain gradient descent only."""
+    """TwoLayerNet as a Backend; it trains by plain gradient descent only."""
 
     name, algorithm = "textbook-numpy", "textbook"
     optimizers, refusal = (SGD,), "the textbook class has plain gradient descent only"

@@ -31,7 +31,7 @@ class TwoReLUNet(nn.Module):
 
 
 class TorchRecipe(TorchBackend):
-    """The tutorial's loop behind the verbs: modules, loaders and optimizers are torch's own."""
+    """The tutorial's loop as a Backend: modules, loaders and optimizers are torch's own."""
 
     algorithm, order = "recipe", "own"
 
@@ -55,7 +55,7 @@ class TorchRecipe(TorchBackend):
     def train(self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range) -> Trained:
         check_training(state, samples, optimizer, plan, epochs)
         dataset = TensorDataset(samples.x, samples.y)
-        # The harness has already held the test samples out; the tutorial's Subset, and its cost, stay.
+        # The harness has already held out the test samples; random_split keeps the tutorial's Subset, and its cost.
         generator = torch.Generator().manual_seed(state.step)
         train_set, _ = random_split(dataset, [len(dataset), 0], generator)
         loader = DataLoader(train_set, batch_size=plan.batch, shuffle=plan.order is not None, generator=generator)
@@ -80,7 +80,7 @@ class TorchRecipe(TorchBackend):
 
 def _module(params: Params) -> TwoReLUNet:
     (inputs, hidden), outputs = params.w1.shape, params.w2.shape[1]
-    with torch.device("meta"):  # the initial draw of nn.Linear is not what is measured
+    with torch.device("meta"):  # skip the initial weights of nn.Linear, which are not measured
         model = TwoReLUNet(inputs, hidden, outputs)
     for layer, weight, bias in ((model.fc1, params.w1, params.b1), (model.fc2, params.w2, params.b2)):
         layer.weight = nn.Parameter(weight.detach().T.clone(memory_format=torch.contiguous_format))

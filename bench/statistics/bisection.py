@@ -1,8 +1,8 @@
-"""Where one backend overtakes the other: which size to look at next, and between which sizes the crossover lies.
+"""The search for the size at which one backend overtakes the other: the next size to measure, and the crossovers.
 
-`search` is given the function that measures a size; nothing is timed here. Ratios of times need not be monotone in the
-size. So the whole range is scanned in coarse steps, upwards, since small sizes cost little; the first crossover is
-narrowed down as soon as it is seen, before the scan goes on.
+`search` takes a function that measures a size; nothing is timed here. Ratios of times need not be monotone in the size.
+So the whole range is scanned upwards in coarse steps, because small sizes cost little; the first crossover is narrowed
+down as soon as it is found, before the scan continues.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,17 +13,17 @@ from typing import NamedTuple
 
 from bench.statistics.intervals import CONFIDENCE
 
-SCAN_FACTOR = 8  # between the sizes of the scan
-CLOSE = 1.1  # neighbours are close enough within such a factor
+SCAN_FACTOR = 8  # ratio of successive sizes of the scan
+CLOSE = 1.1  # ratio of the ends of a crossover at which the search ends
 DECIDED = ("FASTER", "SLOWER")
 
 
 class Ended(Exception):
-    """The search cannot go on; the reason is in the journal."""
+    """The search cannot continue; the reason is in the journal."""
 
 
 class Measured(NamedTuple):
-    """What is known at one size."""
+    """The result of a comparison of A and B at one size."""
 
     size: int
     ratio: float  # B's seconds over A's
@@ -31,22 +31,22 @@ class Measured(NamedTuple):
 
 
 class Crossing(NamedTuple):
-    """Between two sizes one backend is overtaken by the other."""
+    """Two sizes between which one backend overtakes the other."""
 
-    low: int  # the largest size at which the one is clearly the faster
-    high: int  # the smallest above it at which the other is
-    size: float  # where the line between the measured ratios, both in logarithms, passes 1
-    word: str  # the verdict on A at `low`: FASTER where B overtakes A
+    low: int  # the largest size at which the first is clearly faster
+    high: int  # the smallest size above it at which the second is clearly faster
+    size: float  # the size at which the ratio, interpolated in logarithms, is 1
+    word: str  # the verdict on A at `low`: FASTER if B overtakes A
 
 
-Look = Callable[[int], list[Measured]]  # measures a size and returns what is then known at all sizes, in order
+Look = Callable[[int], list[Measured]]  # measures a size and returns the results at all sizes so far, in order
 
 
 def search(look: Look, least: int, most: int, longest: int, avoided: Sequence[int] = ()) -> None:
-    """Scan the sizes from `least` to `most`, and narrow down the first crossover as soon as it is seen.
+    """Scan the sizes from `least` to `most`, and narrow down the first crossover as soon as it is found.
 
-    The verdicts that `look` returns are corrected for all sizes so far: one that no longer holds in a longer table is
-    looked into again. It may raise Ended. No more than `longest` sizes are looked at, and none that is avoided.
+    The verdicts that `look` returns are corrected for all sizes so far, so a crossover may vanish and be searched
+    again. `look` may raise Ended. At most `longest` sizes are measured, and none of the `avoided` ones.
     """
     seen: set[int] = set()
     with suppress(Ended):
@@ -60,15 +60,16 @@ def search(look: Look, least: int, most: int, longest: int, avoided: Sequence[in
 
 
 def longest_table(passes: int) -> int:
-    """The most sizes at which so many passes can tell the backends apart: at more, no p-value would be small enough.
+    """The largest number of sizes at which this number of passes can give a significant difference.
 
-    The least of a signed-rank test of n pairs is 2 / 2^n, and Holm's correction multiplies it by the sizes.
+    The least p-value of a signed-rank test of n pairs is 2 / 2^n, and Holm's correction multiplies it by the number of
+    sizes.
     """
     return int((1 - CONFIDENCE) * 2.0 ** min(passes, 60) / 2)
 
 
 def scan(least: int, most: int) -> Iterator[int]:
-    """The sizes of the scan: steps of SCAN_FACTOR from the least, and the most."""
+    """The sizes of the scan: from `least` by factors of SCAN_FACTOR, and `most`."""
     while least < most:
         yield least
         least *= SCAN_FACTOR
@@ -76,13 +77,13 @@ def scan(least: int, most: int) -> Iterator[int]:
 
 
 def find_crossings(row: Sequence[Measured]) -> list[Crossing]:
-    """Every crossover between neighbours with a clear verdict; sizes without one may lie between them."""
+    """Every crossover between successive sizes with a clear verdict; undecided sizes may lie between them."""
     decided = [place for place, point in enumerate(row) if point.word in DECIDED]
     return [_crossing(row[i : j + 1]) for i, j in pairwise(decided) if row[i].word != row[j].word]
 
 
 def _crossing(row: Sequence[Measured]) -> Crossing:
-    """The crossover between the ends of a row; of several passages of its ratios through 1 the first counts."""
+    """The crossover between the ends of a row, at the first size where the ratio passes 1."""
     before, after = next((p, q) for p, q in pairwise(row) if (p.ratio > 1) != (q.ratio > 1))
     share = log(before.ratio) / (log(before.ratio) - log(after.ratio))
     size = exp(log(before.size) + share * (log(after.size) - log(before.size)))
@@ -90,11 +91,10 @@ def _crossing(row: Sequence[Measured]) -> Crossing:
 
 
 def choose_next(row: Sequence[Measured], avoided: Sequence[int] = ()) -> int | None:
-    """The size that narrows the first crossover down the most; None without a crossover, or if its ends are close.
+    """The size that narrows the first crossover down most; None without a crossover, or if its ends are close.
 
-    Without a verdict between its ends that is the middle, in logarithms. Where sizes between them are undecided, the
-    crossover ends before the first of them or after the last: the wider of the two gaps is halved. An avoided size
-    gives way to the next.
+    This is the geometric mean of its ends. If sizes between the ends are undecided, the crossover may end before the
+    first of them or after the last, and the wider of these two gaps is halved. An avoided size is replaced by the next.
     """
     crossings = find_crossings(row)
     if not crossings:

@@ -1,7 +1,7 @@
-"""FASTER, SLOWER, SAME or UNSURE: what the passes over two backends, or over two runs, can tell apart.
+"""Verdicts on two backends, or two runs, from the passes over them: FASTER, SLOWER, SAME or UNSURE.
 
-A block is the median of one pass; passes alternate, so that a machine that drifts drifts for both. SAME needs evidence
-as FASTER does: a difference that is not detected is UNSURE, with the reason.
+A block is the median of one pass; passes alternate, so that drift of the machine affects both. SAME needs evidence, as
+FASTER does: a difference that is not detected is UNSURE, with the reason.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from bench.statistics.intervals import CONFIDENCE, Comparison, holm
 
 MARGIN = 0.05  # a difference shown to be smaller is SAME
 LEAST_BLOCKS = 6  # for a 95 % interval of the median from order statistics
-# A shared machine was seen to become this much slower or faster between two cases of one pass, within minutes: no
-# smaller difference is claimed from a single pass.
+# The speed of a shared machine changed by this share between two cases of one pass, within minutes, so no smaller
+# difference is claimed from a single pass.
 DRIFT = 0.5
 
 
@@ -21,27 +21,27 @@ class Pair(NamedTuple):
 
     comparison: Comparison
     least: float = 0.0  # the smallest difference that may be claimed, as a share
-    because: str = ""  # what makes it so large, in words
-    load: str = ""  # what else was running while one of them was measured, in words
+    because: str = ""  # why it is so large, in words
+    load: str = ""  # other load during one of the measurements, in words
 
 
 class Verdict(NamedTuple):
-    """What can be said of A against B, and why it is not more."""
+    """The verdict on A compared with B, and the reason of UNSURE."""
 
     word: str
-    kind: str = ""  # of UNSURE: loaded, few, drift, wide or weak
+    kind: str = ""  # the reason of UNSURE: loaded, few, drift, wide or weak
     p_different: float = 1.0  # corrected for the length of the table
 
 
 def judge(pairs: Sequence[Pair]) -> list[Verdict]:
-    """The verdicts of a whole table: both of its families of tests are corrected for its length."""
+    """The verdicts of a whole table; the tests for a difference and for equality are corrected for its length."""
     different = holm([pair.comparison.p_different for pair in pairs])
     same = holm([pair.comparison.p_same for pair in pairs])
     return [Verdict(*_verdict(*row), row[1]) for row in zip(pairs, different, same, strict=True)]
 
 
 def _verdict(pair: Pair, p_different: float, p_same: float) -> tuple[str, str]:
-    """The word and, of UNSURE, the kind."""
+    """The word, and the kind if it is UNSURE."""
     found, level = pair.comparison, 1 - CONFIDENCE
     if pair.load:
         return "UNSURE", "loaded"

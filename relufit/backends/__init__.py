@@ -1,4 +1,4 @@
-"""The table of backends, and whether each one works on this machine. Frameworks are imported only when asked for.
+"""The table of backends, and whether each one works on this machine. A framework is imported with its backend.
 
 A row names the class that implements the backend, the device that it is made for and what to install. Other packages
 add rows through the entry-point group `relufit.backends`, as `name = "package.module:Class"`; the class is called with
@@ -36,12 +36,12 @@ DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "gpu", "tpu")  # that a name may 
 
 
 class Row(NamedTuple):
-    """Where a backend is, what it runs on and what it needs."""
+    """The implementation, the device and the requirements of a backend."""
 
     implementation: str  # "module:Class"
     device: str
     library: str  # the module that must be importable
-    install: str  # what to say to pip where it is not
+    install: str  # the argument of pip install that provides it
 
 
 TABLE: dict[str, Row] = {
@@ -72,7 +72,7 @@ TABLE: dict[str, Row] = {
 
 @lru_cache(maxsize=1)
 def table() -> dict[str, Row]:
-    """Every known name: ours first, then those of other packages."""
+    """The rows of all known names: relufit's first, then those of other packages."""
     rows = dict(TABLE)
     for point in entry_points(group="relufit.backends"):
         device, library = point.name.rpartition("-")[2], point.value.partition(".")[0].partition(":")[0]
@@ -93,9 +93,9 @@ def row(name: str) -> Row:
 
 
 def load(name: str) -> Backend:
-    """The backend of that name, proven to work here by a real computation on its device.
+    """The backend of that name, tested by a real computation on its device.
 
-    Raises BackendUnavailable with the reason where it cannot run on this machine, RelufitError for an unknown name.
+    Raises BackendUnavailable with the reason if it cannot run on this machine, RelufitError for an unknown name.
     """
     row(name)
     reason = probe(name)
@@ -105,18 +105,18 @@ def load(name: str) -> Backend:
 
 
 def status() -> dict[str, str | None]:
-    """Every known name -> None where the backend works on this machine, or the reason why not."""
+    """For every known name None if the backend works on this machine, else the reason why not."""
     return {name: probe(name) for name in table()}
 
 
 def required() -> frozenset[str]:
-    """Names in the environment variable RELUFIT_REQUIRE, whose absence tests and benchmarks report as a failure."""
+    """Names in the environment variable RELUFIT_REQUIRE: tests and benchmarks fail if one of these cannot run."""
     return frozenset(name.strip() for name in os.environ.get("RELUFIT_REQUIRE", "").split(",") if name.strip())
 
 
 @lru_cache
 def create(name: str) -> Backend:
-    """Import and construct a backend. Raises BackendUnavailable where its library says that it cannot run."""
+    """Import and construct a backend. Raises BackendUnavailable if its library is missing or fails."""
     found = row(name)
     if find_spec(found.library) is None:
         raise BackendUnavailable(f"{found.library} is not installed: pip install {found.install}")
@@ -174,7 +174,7 @@ def try_out(name: str) -> str | None:
         return error.reason
     except (Exception, SystemExit) as error:  # whatever a broken device raises is the answer
         return f"{type(error).__name__}: {_first_line(error)}"
-    return None if np.isfinite(value) else f"a first gradient gave the loss {value}"
+    return None if np.isfinite(value) else f"the loss of a test gradient was {value}"
 
 
 def _call_all(backend: Backend, params: Params, samples: Samples) -> None:
@@ -197,7 +197,7 @@ def _call_all(backend: Backend, params: Params, samples: Samples) -> None:
 
 @lru_cache
 def _try_out_in_children(names: tuple[str, ...]) -> dict[str, str | None]:
-    """Try the backends one after the other in a child; where one takes the child down, the rest get a new one."""
+    """Try the backends one after the other in a child process; after a crash, try the rest in a new one."""
     answers: dict[str, str | None] = {}
     while left := [name for name in names if name not in answers]:
         answers |= _answers_of_child(left)

@@ -1,4 +1,4 @@
-"""Binds the hand-written backprop to an array namespace: all that numpy, cupy and torch-manual have in common."""
+"""Bind the hand-written backprop to an array namespace: the code that numpy, cupy and torch-manual share."""
 
 from math import prod
 from typing import Any, NamedTuple
@@ -12,18 +12,18 @@ from relufit.params import Array, Params, Sizes
 
 
 class _Flat(NamedTuple):
-    """All weights of a network as one vector: what an optimizer updates as it does four arrays."""
+    """All weights of a network as one vector, which an optimizer updates like a Params."""
 
     weights: Array
 
 
 class _FlatRule:
-    """An optimizer that keeps weights and moments as vectors while it trains; what it gives out are views of them."""
+    """An optimizer that keeps weights and moments as vectors during training; the states it returns are views."""
 
     def __init__(self, xp: Any, rule: Optimizer, state: State) -> None:
         self.xp, self.rule, self.shapes = xp, rule, [array.shape for array in state.params]
-        self.moments = 0  # of the states that `update` takes: it keeps its own
-        packed: Any = self.packed  # a tree of one array, where a State has four
+        self.moments = 0  # of the states that `update` takes; the moments are kept here
+        packed: Any = self.packed  # a tree of one array, in place of the four of a State
         self.state = State(packed(state.params), tuple(map(packed, state.moments)), state.step)
 
     def update(self, state: State, grads: Params) -> State:
@@ -37,11 +37,11 @@ class _FlatRule:
         return state._replace(moments=tuple(map(self.views, self.state.moments)))
 
     def packed(self, params: Params) -> _Flat:
-        """One vector."""
+        """All arrays as one vector."""
         return _Flat(self.xp.concat([self.xp.reshape(array, (-1,)) for array in params]))
 
     def views(self, flat: Any) -> Params:
-        """The arrays that the vector is made of."""
+        """The arrays of a vector, as views."""
         arrays, start = [], 0
         for shape in self.shapes:
             stop = start + prod(shape)
@@ -53,8 +53,8 @@ class _FlatRule:
 class ArrayBackend(Backend):
     """relufit/backprop.py over the namespace `xp`.
 
-    With `block_elements`, a batch is worked off in blocks of rows whose (rows, H) arrays have at most that many
-    elements, so that they stay in the processor's cache; their losses and gradients add up.
+    With `block_elements`, a batch is processed in blocks of rows whose (rows, H) arrays have at most that many
+    elements, so that they stay in the processor's cache; losses and gradients of the blocks are added.
     """
 
     block_elements: int | None = None
@@ -90,7 +90,7 @@ class ArrayBackend(Backend):
         check_training(state, samples, optimizer, plan, epochs)
         if len(state.moments) < 2:
             return super().train(state, samples, optimizer, plan, epochs)
-        # At these sizes an update costs by the operation, and Adam has a dozen: on one array instead of four.
+        # At these sizes the cost of an update is the number of its operations: a dozen for Adam on one array, not four.
         rule: Any = _FlatRule(self.xp, optimizer, state)
         after, losses = super().train(state._replace(moments=()), samples, rule, plan, epochs)
         return rule.unpacked(after), losses

@@ -1,4 +1,4 @@
-"""cupy on a CUDA device: the hand-written backprop of numpy, one launch an operation, and the raw kernels of cuda/."""
+"""cupy on a CUDA device: the hand-written backprop, one launch per operation, and the raw kernels of cuda/."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from relufit.params import Array
 
 
 def _demand_driver() -> None:
-    """Raise BackendUnavailable where there is no driver, or one that is older than this cupy."""
+    """Raise BackendUnavailable without a driver, or if it is older than this cupy."""
     driver, built = cp.cuda.runtime.driverGetVersion() // 10, cp.cuda.runtime.runtimeGetVersion() // 10
     if driver == 0:
         raise BackendUnavailable("this machine has no NVIDIA driver")
@@ -28,7 +28,7 @@ def _demand_driver() -> None:
 
 
 class _Mark:
-    """A moment on a stream; the difference of two is device time in seconds."""
+    """An event on a stream; the difference of two is device time in seconds."""
 
     def __init__(self) -> None:
         self.event = cp.cuda.Event()
@@ -42,11 +42,11 @@ class _Clock:
     """Events on the current stream, and a kernel that waits."""
 
     def mark(self) -> _Mark:
-        """A moment on the stream."""
+        """Record an event on the stream."""
         return _Mark()
 
     def hold(self, seconds: float) -> None:
-        """Keep the stream busy by the device's own timer."""
+        """Keep the stream busy for `seconds` by the device's own timer."""
         _kernel(HOLD, (), "hold")((1,), (1,), (np.uint64(seconds * 1e9),))
 
 
@@ -71,13 +71,13 @@ def _module(text: str, options: tuple[str, ...]) -> Any:
 
 @lru_cache
 def _kernel(text: str, options: tuple[str, ...], name: str) -> Kernel:
-    """One of them. cupy makes an object of it at each asking, which takes as long as a launch."""
+    """One compiled kernel. It is cached, because cupy's lookup takes as long as a launch."""
     kernel: Kernel = _module(text, options).get_function(name)
     return kernel
 
 
 class _CupyDevice:
-    """cupy's current device and stream: what relufit.backends.cuda.Kernels asks for, and the verbs of a device."""
+    """cupy's current device and stream: the methods of relufit.backends.cuda.Kernels, and the verbs of a device."""
 
     xp = cp
 
@@ -90,11 +90,11 @@ class _CupyDevice:
         return _kernel(text, options, name)
 
     def processors(self) -> int:
-        """How many multiprocessors the device has."""
+        """The number of multiprocessors of the device."""
         return int(cp.cuda.Device().attributes["MultiProcessorCount"])
 
     def record(self, launches: Callable[[], None]) -> Callable[[], None]:
-        """Capture the launches on a stream of their own, for the default one cannot; the graph runs on the current."""
+        """Capture the launches on a new stream, as the default one cannot; the graph runs on the current stream."""
         with cp.cuda.Stream(non_blocking=True) as stream:
             stream.begin_capture()
             launches()
@@ -114,7 +114,7 @@ class _CupyDevice:
         return _Clock()
 
     def memory(self) -> dict[str, int]:
-        # The pool never returns memory by itself: what it holds is the peak since it was last emptied.
+        # The pool never returns memory by itself, so its size is the peak since it was last emptied.
         pool = cp.get_default_memory_pool()
         peak = pool.total_bytes()
         pool.free_all_blocks()
@@ -153,12 +153,12 @@ class CupyFusedBackend(_CupyDevice, FusedBackend):
 
 
 class CupyGraphBackend(_CupyDevice, GraphBackend):
-    """The same, and a captured step replayed."""
+    """cupy-fused, and training by replaying a captured step."""
 
 
 class CupyTrainBackend(_CupyDevice, TrainBackend):
-    """The same, and a whole slice of training by one kernel."""
+    """cupy-graph, and a whole slice of training by one kernel."""
 
 
 class CupyHingeBackend(_CupyDevice, HingeBackend):
-    """The same, and full batches by sorted knots and moments."""
+    """cupy-train, and full batches by sorted knots and moments."""

@@ -1,11 +1,10 @@
 """jax on the CPU or on a CUDA device: differentiated by autodiff and compiled by XLA, as jax users write it.
 
-`train` is one compiled call for all epochs that it is asked for: a scan over epochs around a scan over minibatches;
-`train_many` maps that over networks by vmap.
-What changes from call to call (learning rates, the step, the order) is data, so that only new shapes compile anew.
+`train` is one compiled call for all its epochs: a scan over epochs around a scan over minibatches; `train_many` maps
+that over networks by vmap. Learning rates, the step and the order are data, so only new shapes are compiled again.
 
-jax rounds 64-bit numbers to 32 bits unless told otherwise. The verbs allow 64 where arrays have them, in a context of
-the calling thread; the process's own setting stays as its user left it.
+By default, jax rounds 64-bit numbers to 32 bits. The verbs enable 64 bits for arrays that have them, in a context of
+the calling thread, and do not change the setting of the process.
 """
 
 import os
@@ -28,7 +27,7 @@ from relufit.optim import Optimizer, State, uncompiled
 from relufit.params import Array, Params, Sizes
 
 Moments = tuple[Params, ...]
-Carry = tuple[Params, Moments]  # what a step takes over from the one before
+Carry = tuple[Params, Moments]  # passed from each step to the next
 
 
 class _Samples(Samples):
@@ -47,8 +46,8 @@ class JaxBackend(Backend):
     def __init__(self, name: str = "jax-cpu", device: str = "cpu") -> None:
         self.name, self.device = name, device
         self._on = _first_device(device)
-        # What was asked for last. A device works off computations in order, and transfers likewise: the last ones
-        # stand for all before them. (On the CPU too, calls return before their results are there.)
+        # The last computation and the last transfer. A device completes each of them in order, so waiting for the last
+        # ones waits for all. (On the CPU too, calls return before their results are computed.)
         self._computed: Any = None
         self._moved: Any = None
 
@@ -66,8 +65,8 @@ class JaxBackend(Backend):
         return np.asarray(array)
 
     def synchronize(self) -> None:
-        asked, self._computed, self._moved = (self._computed, self._moved), None, None  # not to keep the memory
-        jax.block_until_ready(asked)
+        pending, self._computed, self._moved = (self._computed, self._moved), None, None  # release the memory
+        jax.block_until_ready(pending)
 
     def samples(self, x: Any, y: Any) -> Samples:
         plain = super().samples(x, y)
@@ -144,16 +143,16 @@ class JaxBackend(Backend):
         return facts
 
     def memory(self) -> None:
-        return  # jax counts the peak of the process, which cannot be reset: the peak since a call is not known
+        return  # jax counts the peak of the process and cannot reset it, so the peak since the last call is not known
 
     def pinned(self) -> AbstractContextManager[Any]:
-        # Products ask for the highest precision themselves. 64 bits are allowed here also between the verbs, where the
-        # harness computes with their results.
+        # Products request the highest precision themselves. 64 bits are enabled between the verbs too, where the
+        # benchmarks compute with their results.
         return jax.enable_x64(True)
 
 
 def _width_of(array: Array) -> AbstractContextManager[Any]:
-    """The context that the array's numbers need: 64 bits are let through where it has them."""
+    """The context for the dtype of the array: it enables 64 bits if the array has them."""
     return jax.enable_x64(True) if array.dtype == np.float64 else nullcontext()
 
 
@@ -183,7 +182,7 @@ def _run(
     rule: type[Optimizer],
     batch: int,
 ) -> tuple[Params, Moments, Array]:
-    """All steps of all epochs; losses (epochs,). Pieces of `batch` samples are scanned, the rest is one step more."""
+    """All steps of all epochs; losses (epochs,). A scan takes whole batches; the ragged last batch is one more step."""
     n = x.shape[0]
     whole = 0 if batch == n else n // batch
 
@@ -227,7 +226,7 @@ def _train_many(
     rule: type[Optimizer],
     batch: int,
 ) -> tuple[Params, Moments, Array]:
-    """The same by vmap over M networks, whose arrays lead with M; y is for all, or (N, M), a column for each."""
+    """`_run` by vmap over M networks, whose arrays have a leading axis M; y is shared, or (N, M), a column for each."""
 
     def one(params: Params, moments: Moments, y: Array, rate: Array) -> tuple[Params, Moments, Array]:
         return _run(params, moments, x, y, order, table, rate, rule=rule, batch=batch)

@@ -1,6 +1,6 @@
-"""numpy on the CPU: the backend that is always there, and in float64 the reference for all others.
+"""numpy on the CPU: the backend that is always available, and in float64 the reference for all others.
 
-`numpy` runs the dense form, `numpy-hinge` the exact short cut for one input: sorted knots and moments.
+`numpy` runs the dense form, `numpy-hinge` the exact algorithm for one input: sorted knots and moments.
 """
 
 from typing import Any
@@ -42,7 +42,7 @@ class NumpyHingeBackend(NumpyBackend):
     """relufit/hinge.py: exact gradients for one input by sorted knots; small batches in the dense form, if faster."""
 
     algorithm = "hinge"
-    # Measured at H = 512: below the first the dense form is faster, up to the second a segment for each sample.
+    # Measured at H = 512: the dense form is faster below the first, a segment for each sample up to the second.
     dense_samples, by_sample_samples = 256, 16_384
 
     def __init__(self, name: str = "numpy-hinge", device: str = "cpu") -> None:

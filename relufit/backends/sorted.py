@@ -1,4 +1,4 @@
-"""Samples of one input kept in order, with what relufit/hinge.py needs of them: what the hinge backends share."""
+"""Sorted samples of one input with the table of their moments, for the hinge backends."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,15 +14,15 @@ from relufit.moments import FAN, LEAF, Table, tabulate
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SortedSamples(Samples):
-    """Data x (N, 1), y (N, O) as it was given, and where each sample stands in the table of all."""
+    """Data x (N, 1), y (N, O) in the given order, and the position of each sample in the sorted table."""
 
     table: Table
-    order: np.ndarray | None  # (N,) the samples in the order of the table; None where they came in order
-    chosen: np.ndarray | None = None  # (n,) where the samples stand in the table; None: they are the whole table
+    order: np.ndarray | None  # (N,) indices that sort the samples; None if they were sorted already
+    chosen: np.ndarray | None = None  # (n,) positions of the samples in the table; None if they are the whole table
 
     @cached_property
     def places(self) -> np.ndarray:
-        """Where each sample stands in the table, (n,) integers."""
+        """The position of each sample in the table, (n,) integers."""
         if self.chosen is not None:
             return self.chosen
         index = np.arange(len(self), dtype=index_type(len(self)))
@@ -48,7 +48,7 @@ def sort_samples(x: np.ndarray, y: np.ndarray) -> SortedSamples:
 
 
 def index_type(samples: int) -> Any:
-    """Of the places of samples: 32 bits where they suffice."""
+    """The dtype of indices of samples: 32 bits if they suffice."""
     return np.int32 if samples < 2**31 else np.int64
 
 
@@ -66,7 +66,7 @@ def table_bytes(samples: int, outputs: int, dtype: Any) -> int:
 
 
 def refusal(name: str, inputs: int) -> str | None:
-    """Why a hinge backend cannot do a network with `inputs` inputs; None for one input."""
+    """Why a hinge backend does not support a network with `inputs` inputs; None for one input."""
     if inputs == 1:
         return None
     return (

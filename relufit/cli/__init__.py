@@ -1,9 +1,9 @@
-"""`relufit` on the command line: fit a function or a table, use the fit, and say what the best fit would be.
+"""`relufit` on the command line: fit a function or a table, use the fit, and compute how well a function can be fitted.
 
 Bad input ends in one sentence on stderr and exit code 2; results go to stdout, as text or as JSON.
 
-arguments declares the options; words parses what was typed; printing formats results; keeping writes the files of a
-fit; prediction evaluates a saved network.
+arguments declares the options; words parses their values; printing formats results; keeping writes the files of a fit;
+prediction evaluates a saved network.
 """
 
 import json
@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 TABLES = (".csv", ".tsv", ".txt", ".gz", ".bz2", ".parquet")
-# The root of what typer raises for words that it cannot take: typer brings its own click or imports it, by version.
+# The base class of typer's usage errors, from click, which typer bundles or imports, depending on its version.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 
 
@@ -68,7 +68,7 @@ def fit_command(
     fit = _fit(target, x, y, options, save, plot)
     try:
         _, failures = keeping.write_files(fit, save, plot)
-    finally:  # a file that cannot be written is no reason to lose the result
+    finally:  # print the result even if a file cannot be written
         print(printing.as_json(fit.metrics) if as_json else printing.in_words(fit))
     if failures:
         raise RelufitError("; ".join(failures))
@@ -94,9 +94,9 @@ def predict_command(
         prediction.predict_at(at, params, columns, as_json)
         return
     if not x:
-        from relufit.reading.tables import tell_columns
+        from relufit.reading.tables import describe_columns
 
-        raise RelufitError(f"name the columns of x by --x; {tell_columns(str(table))}")
+        raise RelufitError(f"name the columns of x by --x; {describe_columns(str(table))}")
     prediction.predict_table(str(table), x, params, columns, as_json)
 
 
@@ -137,22 +137,22 @@ def backends_command(as_json: arguments.Json = False) -> None:
 
 @app.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def bench_command(context: typer.Context) -> None:
-    """Run the benchmarks here: pytest bench --benchmark-only, with all that follows."""
+    """Run the benchmarks: pytest bench --benchmark-only, with any further arguments."""
     if not Path("bench", "conftest.py").is_file():
-        raise RelufitError("there is no bench here: the harness is in relufit's repository; run this at its top")
+        raise RelufitError("there is no folder bench here; run this at the top of relufit's repository")
     command = [sys.executable, "-m", "pytest", "bench", "--benchmark-only", *context.args]
     sys.exit(subprocess.run(command, check=False).returncode)
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    """Run the command line; every error that a user can cause is one sentence and exit code 2."""
+    """Run the command line; every error that a user can cause ends in one sentence and exit code 2."""
     given = sys.argv[1:] if given is None else given
     try:
         code = app(words.shield_minus(given), standalone_mode=False)
     except USAGE_ERROR as error:
         if given:
             _end(_in_a_sentence(error))
-        error.show()  # type: ignore[attr-defined]  # the help, where nothing was asked for
+        error.show()  # type: ignore[attr-defined]  # no arguments: show the help
         sys.exit(2)
     except RelufitError as error:
         _end(words.as_options(str(error)))
@@ -167,10 +167,10 @@ def _end(sentence: str) -> None:
 
 
 def _in_a_sentence(error: Any) -> str:
-    """What typer says of words that it cannot take, without the usage above it."""
-    said = " ".join(error.format_message().split()).rstrip(".")
+    """The message of a usage error in one sentence, without the usage that typer prints above it."""
+    message = " ".join(error.format_message().split()).rstrip(".")
     context = getattr(error, "ctx", None)
-    return said[:1].lower() + said[1:] + ("" if context is None else f"; see {context.command_path} --help")
+    return message[:1].lower() + message[1:] + ("" if context is None else f"; see {context.command_path} --help")
 
 
 def _is_table(target: str, x: list[str] | None, y: list[str] | None) -> bool:
@@ -185,7 +185,7 @@ def _fit(
     save: str | None,
     plot: str | None,
 ) -> relufit.Fit:
-    """Fit, with one sentence for Ctrl-C and for divergence; the last good state goes to `save` and `plot`."""
+    """Fit; Ctrl-C and divergence end in one sentence, and `save` and `plot` get the last state before a divergence."""
     try:
         return _fit_table(target, x, y, options) if _is_table(target, x, y) else _fit_function(target, options)
     except KeyboardInterrupt:
@@ -199,9 +199,9 @@ def _fit_table(path: str, x: list[str] | None, y: list[str] | None, options: dic
     from relufit.files import fit_file
 
     if not x or not y:
-        from relufit.reading.tables import tell_columns
+        from relufit.reading.tables import describe_columns
 
-        raise RelufitError(f"name the columns of the table by --x and --y; {tell_columns(path)}")
+        raise RelufitError(f"name the columns of the table by --x and --y; {describe_columns(path)}")
     default = "spline" if len(x) == len(y) == 1 else "adam"
     return fit_file(path, x=x, y=y, **{"solver": default, **options})
 

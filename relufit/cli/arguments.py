@@ -1,6 +1,6 @@
 """The arguments and options of the commands, as types of their parameters.
 
-Numbers come as text and are read by `words`: typer's own errors do not show what was given.
+Numbers are declared as text and parsed by `words`, because typer's own errors do not show the given value.
 """
 
 from typing import Annotated
@@ -13,7 +13,7 @@ from relufit.params import DTYPES, SCHEMES
 
 
 def _complete_backends(incomplete: str) -> list[str]:
-    """Names behind the last comma."""
+    """Complete the name after the last comma."""
     before = incomplete[: incomplete.rfind(",") + 1]
     return [before + name for name in backends.table()]
 
@@ -40,16 +40,16 @@ Weight = Annotated[str | None, typer.Option(help="Column of a table with the wei
 Hidden = Annotated[
     str | None,
     typer.Option(
-        help="Number of hidden units, or auto (spline only): as many as the data support. Default: auto for a "
-        "table fitted by spline, else 512."
+        help="Number of hidden units; auto (spline only) chooses it from the data. Default: auto for a table fitted "
+        "by spline, else 512."
     ),
 ]
 Tolerance = Annotated[
     str | None,
     typer.Option(
         metavar="NUMBER",
-        help="Use the fewest hidden units that reach this mean squared error: over the domain for a function "
-        "without noise, else on the samples fitted.",
+        help="Find the smallest number of hidden units that reaches this mean squared error: over the domain for a "
+        "function without noise, else on the samples fitted. Excludes --hidden.",
     ),
 ]
 Solver = Annotated[
@@ -75,7 +75,8 @@ TestFraction = Annotated[
 Backend = Annotated[
     str | None,
     typer.Option(
-        help="A name from `relufit backends`, or several with commas: the first that can run; default numpy.",
+        help="A name from `relufit backends`, or several separated by commas: the first that can run is used; default "
+        "numpy.",
         autocompletion=_complete_backends,
     ),
 ]
@@ -95,18 +96,18 @@ Table = Annotated[str | None, typer.Argument(help="A csv or parquet file with th
 At = Annotated[
     str | None,
     typer.Option(
-        help="Values of x, such as --at=-1,0,pi/2; times, such as --at=2026-10-02,2026-10-02T12:30:12Z, where x "
-        "was a column of times."
+        help="Values of x, such as --at=-1,0,pi/2; or times, such as --at=2026-10-02,2026-10-02T12:30:12Z, if x was a "
+        "column of times."
     ),
 ]
 Units = Annotated[str, typer.Option(metavar="INTEGER", help="Hidden units.")]
 Mse = Annotated[
     str | None,
-    typer.Option(metavar="NUMBER", help="Also find the fewest units that reach this mean squared error."),
+    typer.Option(metavar="NUMBER", help="Also find the smallest number of units with at most this mean squared error."),
 ]
 MaxError = Annotated[
     str | None,
-    typer.Option(metavar="NUMBER", help="Also find the fewest units whose largest error is at most this."),
+    typer.Option(metavar="NUMBER", help="Also find the smallest number of units with at most this maximum error."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 JsonLines = Annotated[

@@ -1,4 +1,4 @@
-"""The files that a fit is kept in: refused before the work where they cannot be, written after it."""
+"""Write the files of a fit, and check before the fit that they can be written."""
 
 from relufit.errors import RelufitError
 from relufit.export import check_can_save
@@ -7,7 +7,7 @@ from relufit.solvers.training import Diverged
 
 
 def check_files(save: str | None, plot: str | None, inputs: int, outputs: int) -> None:
-    """Raise RelufitError where a fit with these numbers of inputs and outputs could not be kept in these files."""
+    """Raise RelufitError if a fit with these numbers of inputs and outputs could not be written to these files."""
     if save is not None:
         check_can_save(save)
     if plot is not None:
@@ -17,7 +17,7 @@ def check_files(save: str | None, plot: str | None, inputs: int, outputs: int) -
 
 
 def write_files(fit: Fit, save: str | None, plot: str | None) -> tuple[list[str], list[str]]:
-    """The files written, and what is said of those that could not be."""
+    """Write the files; return the paths written, and the error messages of those that could not be written."""
     written: list[str] = []
     failures: list[str] = []
     for path, write in ((save, fit.save), (plot, fit.plot)):
@@ -32,7 +32,7 @@ def write_files(fit: Fit, save: str | None, plot: str | None) -> tuple[list[str]
 
 
 def with_last_state(error: Diverged, save: str | None, plot: str | None) -> RelufitError:
-    """The error, once the last state before the divergence is in the files that were asked for."""
+    """Write the last good state to the requested files; return an error that names them."""
     written, failures = ([], []) if error.fit is None else write_files(error.fit, save, plot)
     kept = [f"the last good state is in {' and '.join(written)}"] if written else []
     return RelufitError("; ".join([str(error), *kept, *failures]))

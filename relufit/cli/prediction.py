@@ -13,7 +13,7 @@ from relufit.errors import RelufitError
 from relufit.export import load_network
 from relufit.params import Params
 
-DATE = re.compile(r"\s*\d{4}-\d{1,2}-\d{1,2}\b")  # as an expression it would be a difference of three numbers
+DATE = re.compile(r"\s*\d{4}-\d{1,2}-\d{1,2}\b")  # also a valid expression, the difference of three numbers
 MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 LIKE_A_TIME = re.compile(
     r"\d+[-/.]\d+[-/.]\d+|^\s*\d{4}[-/]\d{1,2}\s*$|\d:\d|\d\s*[ap]m\b|\dT\d|\b(now|today|yesterday|tomorrow|utc|gmt)\b"
@@ -24,7 +24,7 @@ WRITTEN = "write times as 2026-10-02, 2026-10-02T12:30:12 or 2026-10-02T12:30:12
 
 
 def load(path: str) -> tuple[Params, Columns]:
-    """Load a network and its columns. The weights become float64, as x is: other programs may write float32."""
+    """Load a network and its columns. The weights become float64, as x is; files of other programs may hold float32."""
     params, columns = load_network(path)
     return Params(*(np.asarray(array, np.float64) for array in params)), columns
 
@@ -40,8 +40,8 @@ def predict_at(text: str, params: Params, columns: Columns, as_json: bool) -> No
 def predict_table(path: str, x: Sequence[str], params: Params, columns: Columns, as_json: bool) -> None:
     """Print the network's output for each row of a table, and on stderr how many rows were left out.
 
-    Raises RelufitError as `read_columns` does, for another number of columns than the network takes, for the columns
-    fitted in another order, and for times where numbers were fitted.
+    Raises RelufitError as `read_columns` does, for a wrong number of columns, for the fitted columns in another order,
+    and for times where numbers were fitted.
     """
     from relufit.reading.tables import read_columns
 
@@ -124,7 +124,7 @@ def _no_time(text: str, fitted: str | None) -> RelufitError:
 
 
 def _compare(labels: Sequence[str], found: Sequence[str], columns: Columns) -> None:
-    """Say on stderr where x has another type than the network was fitted to, and how it is read.
+    """Print a note on stderr for each column whose type differs from the one fitted, and how it is read.
 
     Raises RelufitError for times where numbers were fitted.
     """

@@ -1,4 +1,4 @@
-"""What results look like: sentences for people, JSON for programs, on stdout."""
+"""Format results for stdout: as text for people, as JSON for programs."""
 
 import json
 import math
@@ -44,20 +44,20 @@ def print_rows(x: np.ndarray, params: Params, as_json: bool, types: Sequence[str
 
 
 def as_json(values: dict[str, Any]) -> str:
-    """One object."""
+    """Format values as one JSON object."""
     return json.dumps({name: _or_null(value) for name, value in values.items()})
 
 
 def _or_null(value: Any) -> Any:
-    """JSON has no nan and no inf: an error that does not exist (no test samples) is null."""
+    """None for nan and inf, which JSON does not have: a test error without test samples becomes null."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def in_words(fit: Fit) -> str:
-    """Errors, samples and work, a line each."""
+    """Describe a fit in lines of text: errors, samples, and the cost of the fit."""
     m = fit.metrics
     lines = [f"mean squared error {m['mse']:.3e}, largest error {m['max_error']:.3e}{NOTES.get(m['status'], '')}"]
-    if fit.target is None or fit.target.noise:  # where what is fitted are the samples
+    if fit.target is None or fit.target.noise:  # the samples were fitted, not the function itself
         lines.append(f"on the samples fitted {m['train_mse']:.3e}{_held_out(fit)}")
     if m.get("dropped"):
         lines.append(f"{counted(m['rows'], 'row')}; {left_out(m['dropped'])}")
@@ -69,7 +69,7 @@ def in_words(fit: Fit) -> str:
 
 
 def _held_out(fit: Fit) -> str:
-    """The test error; the solvers that fit all samples measure it by a second fit, without those held out."""
+    """The test error in words. Solvers that fit all samples measure it by a second fit without those held out."""
     error = fit.metrics["test_mse"]
     if not math.isfinite(error):
         return ""
@@ -78,5 +78,5 @@ def _held_out(fit: Fit) -> str:
 
 
 def left_out(rows: int) -> str:
-    """How many rows of a table were not used, in words."""
+    """The number of rows of a table that were not used, in words."""
     return f"{counted(rows, 'row')} with a gap {'was' if rows == 1 else 'were'} left out"

@@ -1,4 +1,4 @@
-"""From the words of the command line to values: numbers, intervals, names. Errors name the option and show the word."""
+"""Parse values of the command line: numbers, intervals, names. Errors name the option and show the given text."""
 
 import ast
 import re
@@ -9,15 +9,13 @@ import numpy as np
 from relufit.errors import RelufitError
 from relufit.expressions import Expression, syntax_tree
 
-WITHOUT_VALUE = ("--json", "--help")  # options after which a word is no value of theirs
-
-
-# Options as the errors of the library name them.
+WITHOUT_VALUE = ("--json", "--help")  # options that take no value
+# Options in error messages of the library.
 _OPTION = re.compile(r"\b(batch_size|learning_rate|test_fraction)\b|\b(solver|hidden|backend)='([\w-]+)'")
 
 
 def as_options(sentence: str) -> str:
-    """The sentence of a library's error with the options of the command line: --batch-size for batch_size."""
+    """Rewrite the options in an error message of the library for the command line: --batch-size for batch_size."""
 
     def option(found: re.Match[str]) -> str:
         name, assigned, value = found.groups()
@@ -27,15 +25,15 @@ def as_options(sentence: str) -> str:
 
 
 def whole(option: str, text: str | None, least: int = 1, others: str = "") -> int | None:
-    """A whole number; `others` is what else the option takes, for the error."""
+    """Parse an integer; `others` names what else the option takes, for the error."""
     try:
         return None if text is None else int(text)
     except ValueError:
-        raise RelufitError(f"{option} takes a whole number of at least {least}{others}, not {text!r}") from None
+        raise RelufitError(f"{option} takes an integer >= {least}{others}, not {text!r}") from None
 
 
 def number(option: str, text: str | None) -> float | None:
-    """A number with a decimal point."""
+    """Parse a floating-point number."""
     try:
         return None if text is None else float(text)
     except ValueError:
@@ -43,12 +41,12 @@ def number(option: str, text: str | None) -> float | None:
 
 
 def hidden_units(text: str | None) -> int | str | None:
-    """A number of units, or auto."""
+    """Parse a number of units, or auto."""
     return text if text == "auto" else whole("--hidden", text, others=", or auto")
 
 
 def domain(text: str | None) -> tuple[float, float] | None:
-    """Both ends of an interval, also in parentheses."""
+    """Parse both ends of an interval, with or without parentheses."""
     if text is None:
         return None
     ends = split_outside(text)
@@ -61,21 +59,21 @@ def domain(text: str | None) -> tuple[float, float] | None:
 
 
 def expression(option: str, text: str) -> float:
-    """A finite number such as pi/2."""
+    """Evaluate a constant expression such as pi/2 to a finite number."""
     try:
         uses_x = any(isinstance(node, ast.Name) and node.id == "x" for node in ast.walk(syntax_tree(text)))
         value = float(Expression(text)(np.zeros(1))[0])
     except RelufitError as error:
         raise RelufitError(f"{option}: {error}") from None
     if uses_x:
-        raise RelufitError(f"{option} takes numbers, and {text.strip()!r} is an expression in x")
+        raise RelufitError(f"{option} takes numbers, not {text.strip()!r}, which is an expression in x")
     if not np.isfinite(value):
         raise RelufitError(f"{option} takes finite numbers, not {text.strip()!r}")
     return value
 
 
 def split_outside(text: str) -> list[str]:
-    """Cut text at its commas, but for those inside of parentheses."""
+    """Split text at its commas, except for those inside parentheses."""
     parts, depth = [""], 0
     for character in text:
         depth += (character in "([") - (character in ")]")
@@ -87,16 +85,16 @@ def split_outside(text: str) -> list[str]:
 
 
 def names(text: str | None) -> str | list[str] | None:
-    """A name, or several with commas between them."""
+    """Parse a name, or several separated by commas."""
     if text is None or "," not in text:
         return text if text is None else text.strip()
     return [name.strip() for name in text.split(",")]
 
 
 def shield_minus(words: Sequence[str]) -> list[str]:
-    """The words for typer, which takes "-sin(x)" for options: a space before it makes it an argument as any other.
+    """Put a space before expressions such as "-sin(x)", which typer would parse as options.
 
-    All options here begin with two dashes. The word behind one is its value, whatever it begins with.
+    All options here begin with two dashes, and the word after an option is its value, whatever it begins with.
     """
     shielded = list(words)
     if not shielded or shielded[0] not in ("fit", "limit"):
@@ -110,7 +108,7 @@ def shield_minus(words: Sequence[str]) -> list[str]:
 
 
 def _is_negative(word: str) -> bool:
-    """Whether a word is an expression that begins with minus, or was meant as one: no option has such characters."""
+    """Whether a word is an expression that begins with minus, or holds characters that no option has."""
     if not word.startswith("-") or word.startswith("--") or word == "-":
         return False
     if not word[1:].replace("-", "").isalnum():

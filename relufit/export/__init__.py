@@ -1,7 +1,7 @@
 """Save and load a network: a .safetensors file of the four arrays and the columns. Needs safetensors (relufit[export]).
 
-For other programs there are torch_module.py, onnx_file.py, and numpy_function.py, which needs nothing else installed.
-rounding.py refuses a precision that would lose the network.
+For other programs there are torch_module.py, onnx_file.py, and numpy_function.py, which needs numpy only. rounding.py
+refuses a precision that would change the network's outputs.
 
 The format has no checksum, so a flipped bit would go unnoticed: save_params writes one into the metadata.
 """
@@ -22,24 +22,24 @@ from relufit.params import Params, demand_network, find_fault
 
 CHECKSUM = "relufit_sha256"  # key of the metadata: the checksum of the four arrays
 COLUMNS = "relufit_columns"  # key of the metadata: Columns as JSON; missing where names and types are unknown
-KINDS = ("F32", "F64")  # as safetensors calls them; numpy alone has no bfloat16, and a network no integers
+DTYPE_NAMES = ("F32", "F64")  # the dtypes of a network, as safetensors names them
 
 
 def check_can_save(path: str | Path) -> None:
-    """Raise RelufitError where `save_params` would fail for want of the library, the right name or leave to write."""
+    """Raise RelufitError if `save_params` would fail: without safetensors, or for this path."""
     _safetensors()
     check_path(path, ".safetensors")
 
 
 def check_path(path: str | Path, suffix: str) -> None:
-    """Raise RelufitError unless `path` is one, ends in `suffix`, and can be written."""
+    """Raise RelufitError unless `path` is a str or Path that ends in `suffix` and can be written."""
     if not isinstance(path, (str, PathLike)) or Path(path).suffix != suffix:
         raise RelufitError(f"cannot write {path!r}: the name of a file must end in {suffix}")
     check_writable(path)
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise RelufitError where `path` is a folder, its own does not exist, or the system lets nobody write there."""
+    """Raise RelufitError if `path` is a folder, if its folder does not exist, or if it is not writable."""
     folder = Path(path).absolute().parent
     if os.path.isdir(path):
         raise RelufitError(f"cannot write {path}: it is a folder; give the name of a file")
@@ -53,7 +53,7 @@ def check_writable(path: str | Path) -> None:
 
 
 def save_params(params: Params, path: str | Path, columns: Columns | None = None) -> None:
-    """Write `params` (numpy arrays) to `path`, with the names and types of the columns where they are known.
+    """Write `params` (numpy arrays) to `path`, with the names and types of the columns if they are known.
 
     Raises RelufitError where the file cannot be written, and for arrays that `load_params` would refuse.
     """
@@ -75,8 +75,8 @@ def load_params(path: str | Path) -> Params:
 
     Files of other programs have no checksum.
 
-    Raises RelufitError for a file that is missing, foreign or damaged, or whose weights are no network: not all
-    float32 or all float64, not finite, of shapes that do not fit, without hidden units.
+    Raises RelufitError for a file that is missing, of another format or damaged, and for weights that do not form a
+    network: not all float32 or all float64, not finite, of shapes that do not fit, or without hidden units.
     """
     return load_network(path)[0]
 
@@ -115,7 +115,7 @@ def _columns(text: str | None, params: Params) -> Columns | None:
 
 
 def _in_order(content: bytes) -> bytes:
-    """The same file with a sorted header, so that equal networks give equal files: safetensors orders keys randomly."""
+    """Sort the header of a file, so that equal networks give equal files: safetensors orders keys randomly."""
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)  # the arrays begin at a multiple of 8
@@ -135,10 +135,10 @@ def _read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
                 raise RelufitError(
                     f"{path} holds {', '.join(names) or 'nothing'}, not a relufit network ({', '.join(Params._fields)})"
                 )
-            kinds = sorted({file.get_slice(name).get_dtype() for name in names})
-            if len(kinds) > 1 or kinds[0] not in KINDS:
+            dtypes = sorted({file.get_slice(name).get_dtype() for name in names})
+            if len(dtypes) > 1 or dtypes[0] not in DTYPE_NAMES:
                 raise RelufitError(
-                    f"cannot use {path}: its weights are {', '.join(kinds)}, not all {' or '.join(KINDS)}"
+                    f"cannot use {path}: its weights are {', '.join(dtypes)}, not all {' or '.join(DTYPE_NAMES)}"
                 )
             arrays, metadata = {name: file.get_tensor(name) for name in names}, file.metadata() or {}
             if metadata.get(CHECKSUM) not in (None, _checksum(arrays)):

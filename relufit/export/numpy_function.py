@@ -1,4 +1,4 @@
-"""The network as a plain function of x that needs numpy alone: for a program that has no use for anything else here."""
+"""The network as a plain function of x that needs numpy only."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +12,7 @@ from relufit.errors import RelufitError, counted
 from relufit.hinge import at_infinity
 from relufit.params import Params, demand_network
 
-BLOCK_ELEMENTS = 2**17  # of the (rows, H) arrays: a million samples need no more memory than a few times the answer
+BLOCK_ELEMENTS = 2**17  # of the (rows, H) arrays, which bounds memory to a few times that of the output
 
 
 def build_function(params: Params, types: tuple[str, ...] = ()) -> Callable[[Any], np.ndarray]:
@@ -20,8 +20,8 @@ def build_function(params: Params, types: tuple[str, ...] = ()) -> Callable[[Any
 
     x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1; a number gives a number. `types` are those of the
     columns of x (see relufit.columns): f takes times except in columns of type "number". f pickles by reference:
-    relufit and numpy must be installed where it is read back, and no framework is loaded. Raises RelufitError for
-    arrays that are not a network; f raises it for an x that the network does not take.
+    unpickling needs relufit and numpy, and loads no framework. Raises RelufitError for arrays that are not a network; f
+    raises it for an x that the network does not take.
     """
     demand_network(params)
     return partial(answer, forward, Params(*(np.array(p, np.float64) for p in params)), types=types)
@@ -33,7 +33,7 @@ def answer(
     """Evaluate `forward`, (N, D) -> (N, O), for any x that `as_inputs` takes.
 
     A vector gives a vector, and a number a number, where O = 1. An infinite x gives the limit of a network with one
-    input; with several inputs it gives what floating point does, in general nan. nan gives nan. Nothing warns.
+    input; with several inputs it gives the floating-point result, in general nan. nan gives nan. There are no warnings.
     """
     inputs = as_inputs(params, x, types)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -1,7 +1,7 @@
 """The network as an .onnx file, for any runtime that reads ONNX. Needs onnx (relufit[onnx]).
 
-The three nodes are written down directly: y = Gemm(Relu(Gemm(x, w1, b1)), w2, b2). Where onnxruntime is installed, it
-has to give the network's own answers before a file is written.
+The graph has three nodes: y = Gemm(Relu(Gemm(x, w1, b1)), w2, b2). If onnxruntime is installed, its outputs are
+compared with the network's before a file is written.
 """
 
 from pathlib import Path
@@ -15,16 +15,16 @@ from relufit.export.numpy_function import forward
 from relufit.export.rounding import pick_points, round_params
 from relufit.params import Params
 
-OPSET, IR_VERSION = 17, 8  # ONNX 1.12, of 2022: nothing here needs a newer one, and older runtimes read it too
-LARGEST_BYTES = 2**31 - 2**16  # of weights: protobuf ends at 2 GiB, names and shapes included
+OPSET, IR_VERSION = 17, 8  # ONNX 1.12, of 2022: sufficient, and older runtimes read it too
+LARGEST_BYTES = 2**31 - 2**16  # of weights: protobuf is limited to 2 GiB, names and shapes included
 
 
 def save_onnx(params: Params, x: Any, path: str | Path, dtype: str = "float64") -> None:
     """Write the network to `path`: input `x` (N, D), output `y` (N, O) in `dtype`, float32 or float64, N left open.
 
-    `x` (N, D) are points, some of which the file is tried at. Raises RelufitError without onnx, for another dtype,
-    where `dtype` cannot hold the network or onnxruntime's answers are not the network's, and where the file cannot be
-    written; nothing is written then.
+    The file is tested at some of the points `x` (N, D). Raises RelufitError, and writes nothing, without onnx, for
+    another dtype, if `dtype` cannot hold the network, if onnxruntime's outputs differ, and if the file cannot be
+    written.
     """
     library = _onnx()
     check_path(path, ".onnx")
@@ -66,7 +66,7 @@ def _model(library: Any, params: Params) -> Any:
 
 
 def _check_answers(content: bytes, params: Params, x: np.ndarray, dtype: str) -> None:
-    """Raise RelufitError where onnxruntime, if installed, is off by more than rounding explains at x (N, D)."""
+    """Raise RelufitError if onnxruntime, if installed, differs at x (N, D) by more than rounding explains."""
     try:
         import onnxruntime
     except ImportError:
@@ -77,8 +77,8 @@ def _check_answers(content: bytes, params: Params, x: np.ndarray, dtype: str) ->
     (found,) = session.run(["y"], {"x": x.astype(dtype)})
     w1, b1, w2, b2 = exact = Params(*(np.asarray(p, np.float64) for p in params))
     error = np.abs(found - forward(exact, x))  # (N, O)
-    # The magnitudes that are added up, once for each rounding on the way: of x, weights, products and sums, in both
-    # layers. eps is twice the unit of rounding, which leaves as much again for the reference.
+    # The sum of magnitudes, once for each rounding: of x, weights, products and sums, in both layers. eps is twice the
+    # unit roundoff, which leaves as much again for the reference.
     magnitude = (np.abs(x) @ np.abs(w1) + np.abs(b1)) @ np.abs(w2) + np.abs(b2)  # (N, O)
     if not (error <= np.finfo(dtype).eps * (w1.shape[0] + w1.shape[1] + 6) * magnitude).all():
         raise RelufitError(

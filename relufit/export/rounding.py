@@ -1,7 +1,7 @@
-"""The weights in the precision that another library is to have, refused where rounding would lose the network.
+"""Round weights to the dtype of an export, and refuse if rounding would change the network's outputs.
 
-A fit's parameters are float64 and act on raw x. Rounded to float32, those of a fit of timestamps are of no use: terms
-of 1e9 cancel to numbers near 1. Nobody who only asked for another file format expects that.
+A fit's parameters are float64 and act on raw x. Those of a fit of timestamps are useless in float32: terms of 1e9
+cancel to numbers near 1.
 """
 
 from typing import Any
@@ -12,8 +12,8 @@ from relufit.errors import RelufitError
 from relufit.export.numpy_function import as_inputs, forward
 from relufit.params import Params, check_dtype, demand_network
 
-POINTS = 100  # compared at: a few of a fit's samples, or all where they are fewer than twice as many
-LOST = 1e-3  # of the largest output; where x and y are near 1, float32 costs some 1e-6
+POINTS = 100  # samples at which outputs are compared; below twice as many, all of them
+LOST = 1e-3  # largest error allowed, relative to the largest output; for x and y near 1, float32 costs about 1e-6
 
 
 def pick_points(params: Params, x: Any) -> np.ndarray:
@@ -23,9 +23,9 @@ def pick_points(params: Params, x: Any) -> np.ndarray:
 
 
 def round_params(params: Params, x: Any, dtype: str) -> Params:
-    """A copy of `params` in `dtype`, float32 or float64, whose outputs at some of x (N, D) are still those of `params`.
+    """Copy `params` in `dtype`, float32 or float64, and compare the outputs at some of the points x (N, D).
 
-    Raises RelufitError where they are not, for another dtype, and for arrays that are no network.
+    Raises RelufitError if they differ by more than LOST, for another dtype, and for arrays that are not a network.
     """
     dtype = check_dtype(dtype)
     demand_network(params)
@@ -35,9 +35,9 @@ def round_params(params: Params, x: Any, dtype: str) -> Params:
         wanted = forward(Params(*(np.asarray(p, np.float64) for p in params)), points)
         error = np.abs(forward(rounded, points.astype(dtype)) - wanted).max(initial=0.0)
     largest = np.abs(wanted).max(initial=0.0)
-    if not error <= LOST * largest:  # nan is no agreement
+    if not error <= LOST * largest:  # nan fails too
         raise RelufitError(
             f"{dtype} cannot hold this network: outputs of up to {largest:.2g} would be off by {error:.2g}; "
-            "take float64, or fit x and y moved and scaled to near 1"
+            "use float64, or shift and scale x and y to near 1 before the fit"
         )
     return rounded

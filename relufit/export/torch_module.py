@@ -1,4 +1,4 @@
-"""The network as a torch.nn.Module, to train on or to build into something larger. Needs torch (relufit[torch])."""
+"""The network as a torch.nn.Module, to train further or to use in a larger module. Needs torch (relufit[torch])."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 def build_module(params: Params, x: Any, dtype: str = "float64") -> "torch.nn.Module":
     """The network as fc1 (Linear), relu1 (ReLU), fc2 (Linear) on the CPU, with a copy of `params` that can be trained.
 
-    It takes tensors (N, D) of `dtype`, float32 or float64, and gives (N, O). It is made of torch's own classes, so that
-    where it is kept and loaded again no relufit is needed. `x` (N, D) are points at which rounding must not lose it.
+    It takes tensors (N, D) of `dtype`, float32 or float64, and gives (N, O). It consists of torch's own classes, so
+    loading a saved module does not need relufit. The effect of rounding is tested at some of the points `x` (N, D).
 
-    Raises RelufitError without torch, for another dtype, and where `dtype` cannot hold the network.
+    Raises RelufitError without torch, for another dtype, and if `dtype` cannot hold the network.
     """
     torch = _torch()
     w1, b1, w2, b2 = map(torch.from_numpy, round_params(params, x, dtype))
@@ -30,7 +30,7 @@ def build_module(params: Params, x: Any, dtype: str = "float64") -> "torch.nn.Mo
 
 
 def _linear(torch: Any, inputs: int, outputs: int, dtype: Any) -> Any:
-    """A layer whose weights are yet to come: drawing some would move the generator of the program that asks."""
+    """A layer with uninitialised weights: drawing them would advance torch's random generator."""
     return torch.nn.utils.skip_init(torch.nn.Linear, inputs, outputs, dtype=dtype)
 
 

@@ -1,4 +1,4 @@
-"""Cells of an Arrow column as float64: text, numbers, true and false, times; nan for a gap. Needs pyarrow."""
+"""Convert cells of an Arrow column to float64: text, numbers, true and false, times; nan for a gap. Needs pyarrow."""
 
 from typing import Any
 
@@ -29,11 +29,14 @@ GAPS = (
     ".",
     "-",
 )
-COMMA = "decimal comma"  # the kind of text that is a number with one
+COMMA = "decimal comma"  # the kind of text that holds numbers with a decimal comma
 
 
 def parse(cells: Any, kind: Any) -> np.ndarray:
-    """Cells (n,) of type or text `kind` as float64, nan for a gap. Raises ArrowInvalid for other text."""
+    """Parse cells (n,) as float64, nan for a gap. `kind` is an Arrow type, COMMA, or None if all cells are gaps.
+
+    Raises ArrowInvalid for text that is not of this kind.
+    """
     pyarrow = load_pyarrow()
     if kind is None:
         return np.full(len(cells), np.nan)
@@ -45,7 +48,7 @@ def parse(cells: Any, kind: Any) -> np.ndarray:
 
 
 def exact(cells: Any, kind: Any) -> np.ndarray | None:
-    """Exact values of cells (n,) without gaps, to find what float64 rounds; None for floats, which are not rounded."""
+    """Exact values of cells (n,) without gaps, to find those that float64 rounds; None for floats."""
     pyarrow = load_pyarrow()
     if is_time(kind):
         return _as_datetimes(_typed(cells, kind))
@@ -106,12 +109,12 @@ def parses(cells: Any, kind: Any) -> bool:
 
 
 def contains(cells: Any, pattern: str) -> bool:
-    """Whether any of text (n,) does."""
+    """Whether any cell of text (n,) contains `pattern`."""
     return bool(load_pyarrow().compute.any(load_pyarrow().compute.match_substring(cells, pattern)).as_py())
 
 
 def trim(cells: Any) -> Any:
-    """Text (n,) without the spaces around it, and null where that is a gap."""
+    """Strip the spaces around cells of text (n,); gaps become null."""
     pyarrow = load_pyarrow()
     cells = pyarrow.compute.utf8_trim_whitespace(cells)
     gaps = pyarrow.compute.is_in(cells, pyarrow.array(GAPS, cells.type))
@@ -125,13 +128,13 @@ def is_text(cells: Any) -> bool:
 
 
 def is_time(kind: Any) -> bool:
-    """Whether this kind of cells is a type of times or dates."""
+    """Whether `kind` is a type of times or dates."""
     types = load_pyarrow().types
     return isinstance(kind, load_pyarrow().DataType) and bool(types.is_timestamp(kind) or types.is_date(kind))
 
 
 def load_pyarrow() -> Any:
-    """The library. Raises RelufitError where it is not installed."""
+    """Import pyarrow with the modules used here. Raises RelufitError if it is not installed."""
     try:
         import pyarrow.compute
         import pyarrow.csv

@@ -1,7 +1,7 @@
-"""Reading a csv: its header, its rows as text in pyarrow's batches, and its lines, slowly, for those who ask where.
+"""Read a csv: its header, its rows as text in pyarrow's batches, and, slowly, line numbers for error messages.
 
-Every cell is read as text first and then made a number, all in pyarrow: as fast as its own inference (2.5 s for 10^7
-rows of three columns either way), and a cell that is not a number can be shown with its row.
+pyarrow reads every cell as text and then converts it: as fast as its own inference of types (2.5 s for 10^7 rows of
+three columns either way), and an error can show a cell that is not a number, with its row.
 """
 
 import io
@@ -15,7 +15,7 @@ from relufit.reading.arrow import GAPS, load_pyarrow
 from relufit.reading.rows import Row, split_rows
 from relufit.reading.sources import Source, Table
 
-NAME = 2**17  # most characters in the name of a column
+NAME = 2**17  # largest number of characters in the name of a column
 OPEN_QUOTE = "; is a quote in it never closed?"
 SEPARATOR = re.compile(r'"?sep=([!#-/:-@\[-`{-~]|\t)"?\r?\n')  # the sep= line that Excel reads and writes
 
@@ -41,7 +41,7 @@ def read_header(source: Source, head: bytes, names: list[str]) -> Table:
 
 
 def _cut(source: Source, text: str, delimiter: str, is_declared: bool) -> tuple[Table, str]:
-    """Cut the head of a file by a delimiter: the table, and why its first row cannot be column names, or ""."""
+    """Split the head of a file by a delimiter. Return the table, and why its first row is no header, or ""."""
     spaced = re.search(rf'(^|[\r\n{re.escape(delimiter)}]) +"', text) is not None
     table = Table(source, [], delimiter, int(is_declared), spaced)
     row = next(_rows(io.StringIO(text, newline=""), table), Row(1, [], True))
@@ -57,13 +57,13 @@ def read_batches(table: Table, names: list[str]) -> Iterator[Any]:
 
     def note(row: Any) -> str:
         misfits.append(row)
-        return "error" if row.text.strip() else "skip"  # a line of blanks is an empty one
+        return "error" if row.text.strip() else "skip"  # a line of blanks counts as empty
 
-    # The last column is always read, as bytes and by a name that no column has: a quote that is never closed makes
-    # all that follows its last cell.
+    # Always read the last column, as bytes, under a name that no column has: a quote that is never closed puts the rest
+    # of the file into its last cell.
     last = table.columns[-1] if table.columns[-1] in names else "\0"
     kinds = {last: load_pyarrow().binary()} | dict.fromkeys(names, load_pyarrow().string())
-    # One thread: with more, a row that does not fit has no number, and they are not faster.
+    # One thread: with several, pyarrow does not number the rows that do not fit, and reading is no faster.
     read = library.ReadOptions(
         use_threads=False,
         column_names=[*table.columns[:-1], last],
@@ -74,7 +74,7 @@ def read_batches(table: Table, names: list[str]) -> Iterator[Any]:
     convert = library.ConvertOptions(
         include_columns=list(kinds), column_types=kinds, null_values=GAPS, strings_can_be_null=True
     )
-    header, rows, end = 1, -1, None  # the row of names is text as all the others are
+    header, rows, end = 1, -1, None  # the first batch begins with the row of column names
     try:
         with library.open_csv(_opened(table), read, parse, convert) as reader:
             for batch in reader:
@@ -84,7 +84,7 @@ def read_batches(table: Table, names: list[str]) -> Iterator[Any]:
     except load_pyarrow().ArrowInvalid as error:
         if misfits and misfits[-1].text.strip():
             raise _ragged(table, misfits[-1], len(misfits) - 1) from None
-        if "straddl" in str(error):  # two blocks
+        if "straddl" in str(error):  # a row that straddles more than two blocks
             raise _endless(table, rows) from None
         raise
     cell = None if end is None else end.cast(load_pyarrow().binary())[0].as_py()
@@ -93,27 +93,27 @@ def read_batches(table: Table, names: list[str]) -> Iterator[Any]:
 
 
 def row_name(table: Table, row: int) -> str:
-    """Where row `row` is, and in which line of the file: quoted line ends and empty lines part the two."""
+    """The source, the row and its line in the file, for errors: quoted line ends and empty lines shift lines."""
     line = None if table.delimiter is None else _line(table, row)
     return f"{table.source}: row {row}" + ("" if line is None else f" (line {line})")
 
 
 class Unspaced(io.RawIOBase):
-    """A csv as it is read, without the spaces that cells begin with: pyarrow takes a quote behind them for text.
+    """A stream of a csv without the spaces at the start of cells: pyarrow reads a quote after spaces as text.
 
-    A quoted cell may hold the same characters; it loses spaces, and no more. By bytes.replace, which takes a thirtieth
-    of the time of a regular expression.
+    Spaces after a delimiter inside a quoted cell are lost too. bytes.replace takes a thirtieth of the time of a regular
+    expression.
     """
 
     def __init__(self, stream: Any, delimiter: str) -> None:
         self.stream, self.ends, self.rest, self.is_first = stream, (delimiter.encode(), b"\n"), b"", True
 
     def readable(self) -> bool:
-        """It is."""
+        """Whether the stream can be read: always."""
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes; the start of a cell waits for what follows its spaces."""
+        """Read at most `size` bytes; spaces at the end are held back until the byte after them is known."""
         more: bytes = self.stream.read(size if size < 0 else max(1, size - len(self.rest)))
         content = self.rest + more
         solid = content.rstrip(b" ")
@@ -135,12 +135,12 @@ def _opened(table: Table) -> Any:
 
 
 def _block_bytes(table: Table) -> int:
-    """Bytes that pyarrow reads at once, which is the most that a row may have: more for many columns."""
+    """Bytes that pyarrow reads at once, more for many columns; a row must not be longer."""
     return max(2**20, 64 * len(table.columns), 4 * sum(len(name) + 3 for name in table.columns))
 
 
 def _rows(lines: Iterable[str], table: Table) -> Iterator[Row]:
-    """Rows of a csv below the skipped lines, each with the line it begins on; in Python, so slow.
+    """Rows of a csv below the skipped lines, each with the line on which it begins; slow, as it runs in Python.
 
     Lines that are empty or blank are skipped, as in `read_batches`.
     """
@@ -177,7 +177,7 @@ def _line(table: Table, row: int) -> int | None:
 
 
 def _text(table: Table) -> io.TextIOWrapper:
-    """The file as text, below what is skipped."""
+    """The file as text, after its skipped lines."""
     stream = load_pyarrow().input_stream(str(table.source.path))
     text = io.TextIOWrapper(stream, "utf-8-sig", errors="replace", newline="")
     for _ in range(table.skipped):

@@ -1,16 +1,16 @@
-"""What is said of a cell that cannot be read: what it is not, and what would be read in its place."""
+"""Messages about cells that cannot be read: what is wrong, and what to write instead."""
 
 import re
 from typing import Any
 
 from relufit.reading.arrow import COMMA, load_pyarrow, parses
 
-TIME = "2024-01-31 12:00:00"  # as times are written
+TIME = "2024-01-31 12:00:00"  # an example of a valid time
 LIKE_A_TIME = re.compile(r"\s*(\d{1,4}[-/:]\d{1,2}\b|\d{1,2}\.\d{1,2}\.\d{2,4}\b)")
 
 
 def describe(text: str, kind: Any, delimiter: str | None, may_be_time: bool) -> str:
-    """The end of a sentence about the text of a cell that is no `kind` (see arrow.parse)."""
+    """Describe the text of a cell that is not of this `kind` (see arrow.parse), as the end of a sentence."""
     pyarrow = load_pyarrow()
     cell, is_number = pyarrow.array([text]), str(kind) in ("double", COMMA)
     called = {"double": "a number", "bool": "true or false", COMMA: "a number with a decimal comma"}
@@ -30,6 +30,6 @@ def describe(text: str, kind: Any, delimiter: str | None, may_be_time: bool) -> 
 
 
 def _is_time(cell: Any, unit: str) -> bool:
-    """Whether a cell of text (1,) is one, with a zone or without."""
+    """Whether a cell of text (1,) is a time, with or without a zone."""
     pyarrow = load_pyarrow()
     return any(parses(cell, pyarrow.timestamp(unit, zone)) for zone in (None, "UTC"))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-CELL = 2**20  # most characters in a cell, as in pyarrow
+CELL = 2**20  # largest number of characters in a cell, as in pyarrow
 INSIDE = re.compile('[^"]*(?:""[^"]*)*')  # the text between the quotes around a cell
 
 

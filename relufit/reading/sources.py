@@ -1,4 +1,4 @@
-"""The file that a table lies in, or a copy of what comes through a pipe: tables are read more than once."""
+"""The file of a table. A pipe is copied to a temporary file, because tables are read more than once."""
 
 import os
 import shutil
@@ -12,22 +12,22 @@ from typing import Any, NamedTuple
 from relufit.errors import RelufitError, reason
 
 STANDARD_INPUT = "-"
-PIECE = 2**20  # bytes of a pipe at a time
+PIECE = 2**20  # bytes of a pipe that are copied at once
 
 
 class Source(NamedTuple):
-    """A regular file, and what it is called in errors."""
+    """A regular file, and its name in errors."""
 
     path: Path
     name: str
-    copy: "_Copy | None" = None  # kept as long as it is read
+    copy: "_Copy | None" = None  # deletes the temporary file when the last reference to it is gone
 
     def __str__(self) -> str:
         return self.name
 
 
 class Table(NamedTuple):
-    """A source, and what its head says of it."""
+    """A source, and its columns and delimiter, as its first lines give them."""
 
     source: Source
     columns: list[str]
@@ -37,7 +37,7 @@ class Table(NamedTuple):
 
 
 class _Copy:
-    """A temporary file, which goes when nobody holds this object any more, and in any case with the process."""
+    """A temporary file that is deleted together with this object, at the latest when the process ends."""
 
     def __init__(self, suffix: str) -> None:
         descriptor, name = tempfile.mkstemp(prefix="relufit-", suffix=suffix)
@@ -46,9 +46,9 @@ class _Copy:
 
 
 def find_source(path: str | Path) -> Source:
-    """The file at `path`, or a copy of what comes through the pipe there; "-" is standard input.
+    """The file at `path`, or a copy of the pipe there; "-" is standard input.
 
-    Raises RelufitError for what is missing, neither file nor pipe, may not be read, or is too much to be copied.
+    Raises RelufitError if it is missing, neither a regular file nor a pipe, not readable, or too large to copy.
     """
     name = str(path)
     try:
@@ -76,7 +76,7 @@ def _standard_input() -> Any:
 
 
 def _copied(stream: Any, name: str, suffix: str) -> Source:
-    """A copy of a stream of bytes, which may take half of the space that is free."""
+    """Copy a stream of bytes to a temporary file, which may take half of the free space."""
     left = shutil.disk_usage(tempfile.gettempdir()).free // 2
     copy = _Copy(suffix)
     with copy.file as file:
@@ -84,8 +84,8 @@ def _copied(stream: Any, name: str, suffix: str) -> Source:
             left -= len(piece)
             if left < 0:
                 raise RelufitError(
-                    f"cannot read {name}: more comes through the pipe than half of the space that is free in "
-                    f"{tempfile.gettempdir()}; write the table to a file first"
+                    f"cannot read {name}: the pipe holds more than half of the free space in {tempfile.gettempdir()}; "
+                    "write the table to a file first"
                 )
             file.write(piece)
     return Source(copy.path, name, copy)

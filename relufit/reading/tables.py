@@ -1,6 +1,6 @@
-"""Reading a table, csv or parquet, in pieces: files larger than memory. Needs pyarrow (relufit[tables]).
+"""Read a table, csv or parquet, in chunks, also from files larger than memory. Needs pyarrow (relufit[tables]).
 
-From pieces of rows, which `delimited` and pyarrow cut, to arrays of numbers.
+`delimited` and pyarrow read batches of rows; this module converts them to arrays of numbers.
 """
 
 from collections import Counter
@@ -17,12 +17,12 @@ from relufit.reading.arrow import load_pyarrow
 from relufit.reading.sources import Source, Table, find_source
 
 HEAD = 2**20  # bytes of a csv read for its header
-HEADS = 64  # most heads read, where the first lines are longer than one
-BATCH = 2**16  # rows of parquet at a time
+HEADS = 64  # largest number of heads read, if the first lines are longer than one
+BATCH = 2**16  # rows of parquet read at once
 
 
 class Chunk(NamedTuple):
-    """Consecutive rows of a table, float64 and finite, those with a gap left out; n may be 0."""
+    """Consecutive rows of a table, float64 and finite; rows with a gap are left out, and n may be 0."""
 
     x: np.ndarray  # (n, D)
     y: np.ndarray  # (n, O)
@@ -34,19 +34,19 @@ class Chunk(NamedTuple):
 def read_table(
     path: str | Path, x: str | Sequence[str], y: str | Sequence[str], weight: str | None = None
 ) -> Iterator[Chunk]:
-    """Read the columns `x` (D of them), `y` (O) and `weight` of a csv or parquet file, a piece at a time.
+    """Read the columns `x` (D of them), `y` (O) and `weight` of a csv or parquet file, a chunk at a time.
 
-    A csv has a header, is UTF-8, is delimited by commas, semicolons or tabs (found from the header) or by what a first
-    line such as sep=; says, and may be compressed (.gz, .bz2). Numbers have a decimal point, or a comma where
+    A csv has a header, is UTF-8, and may be compressed (.gz, .bz2). Its delimiter is a comma, semicolon or tab, found
+    from the header, or the one that a first line such as sep=; declares. Numbers have a decimal point, or a comma if
     semicolons delimit and one of the first rows has one. Rows with a gap (an empty cell, nan or another of arrow.GAPS)
     in a column that is read are dropped and counted. Integers, decimals and true/false become float64. In x, dates and
-    times become seconds since 1970, UTC where they name no zone; those of a csv lie between 1677 and 2262. `path` may
-    be a pipe, or "-" for standard input, which is copied to a temporary file.
+    times become seconds since 1970, in UTC if they name no zone; those of a csv lie between 1677 and 2262. `path` may
+    be a pipe, or "-" for standard input; both are copied to a temporary file.
 
-    Raises RelufitError at once for a missing library, file or column, a name used twice, and a file of another kind;
+    Raises RelufitError at once for a missing library, file or column, a name used twice, and a file of another format;
     while reading for a cell that is not a number or is infinite, different integers or times in x that are equal in
-    float64 (within one piece), a negative weight, a row of the wrong length and a quote that is never closed, each with
-    its row (the first one below the header is 1); and after reading where every row has a gap.
+    float64 (within one chunk), a negative weight, a row of the wrong length and a quote that is never closed, each with
+    its row (the first one below the header is 1); and after reading if every row has a gap.
     """
     load_pyarrow()
     inputs, outputs = ([given] if isinstance(given, str) else list(given) for given in (x, y))
@@ -65,8 +65,8 @@ def read_columns(path: str | Path, x: Sequence[str]) -> Iterator[Chunk]:
     return _chunks(_open(path, list(x)), list(x), [], None)
 
 
-def tell_columns(path: str | Path) -> str:
-    """Which columns a table has, as a sentence without its end. Raises RelufitError as `read_table` does."""
+def describe_columns(path: str | Path) -> str:
+    """The columns of a table in words, such as "data.csv has t, v". Raises RelufitError as `read_table` does."""
     load_pyarrow()
     table = _open(path, [])
     return f"{table.source} has {_listed(table.columns)}"
@@ -74,9 +74,9 @@ def tell_columns(path: str | Path) -> str:
 
 def _chunks(table: Table, inputs: list[str], outputs: list[str], weight: str | None) -> Iterator[Chunk]:
     names = [*inputs, *outputs, *([] if weight is None else [weight])]
-    kinds: dict[str, Any] = {}  # what the first cell of a column of text is, its other cells must be
+    kinds: dict[str, Any] = {}  # by column; in a column of text, the first cell decides
     rows = kept = 0
-    number: Any = None  # what all numbers in text are, as the first rows have them
+    number: Any = None  # the kind of all numbers in text; the first rows decide
     for batch in _batches(table, names):
         columns = {}
         if number is None and len(batch):
@@ -98,7 +98,7 @@ def _chunks(table: Table, inputs: list[str], outputs: list[str], weight: str | N
 
 
 def _stack(columns: dict[str, np.ndarray], names: list[str], rows: np.ndarray) -> np.ndarray:
-    """The chosen rows of these columns, (n, columns), of which there may be none."""
+    """The chosen rows of these columns as one array (n, columns)."""
     table = np.empty((int(rows.sum()), len(names)))
     for place, name in enumerate(names):
         table[:, place] = columns[name][rows]
@@ -106,7 +106,7 @@ def _stack(columns: dict[str, np.ndarray], names: list[str], rows: np.ndarray) -
 
 
 def _open(path: str | Path, names: list[str]) -> Table:
-    """Look at the head of a file. Raises RelufitError unless it is a table with the columns `names`, each once."""
+    """Read the head of a file. Raises RelufitError unless it is a table with the columns `names`, each once."""
     source, pyarrow = find_source(path), load_pyarrow()
     try:
         with pyarrow.input_stream(str(source.path)) as file:
@@ -145,7 +145,7 @@ def _batches(table: Table, names: list[str]) -> Iterator[Any]:
         if table.delimiter:
             yield from delimited.read_batches(table, names)
         else:
-            # pre_buffer would keep the columns of the whole file, compressed as they are.
+            # pre_buffer would keep the compressed columns of the whole file in memory.
             with pyarrow.parquet.ParquetFile(table.source.path, pre_buffer=False, buffer_size=BATCH) as file:
                 yield from file.iter_batches(BATCH, columns=names)
     except (pyarrow.ArrowException, OSError) as error:
@@ -153,15 +153,15 @@ def _batches(table: Table, names: list[str]) -> Iterator[Any]:
 
 
 def _number_kind(table: Table, columns: list[Any]) -> Any:
-    """What a number in text is: for a whole table, so that 1.234 beside 3,14 is refused and not misread."""
+    """Whether numbers in text have a decimal comma: in the whole table, so that 1.234 beside 3,14 is an error."""
     has_comma = any(arrow.is_text(cells) and arrow.contains(cells, ",") for cells in columns)
     return arrow.COMMA if table.delimiter == ";" and has_comma else load_pyarrow().float64()
 
 
 def _kind(table: Table, name: str, cells: Any, number: Any, may_be_time: bool) -> Any:
-    """The type of cells (n,); of text the kind of the first cell that is no gap, or None without one.
+    """The type of cells (n,); for text, the kind of the first cell that is not a gap, or None if all are gaps.
 
-    Raises RelufitError where a column of parquet holds no numbers.
+    Raises RelufitError if a column of parquet does not hold numbers.
     """
     pyarrow = load_pyarrow()
     if arrow.is_text(cells):
@@ -179,11 +179,11 @@ def _kind(table: Table, name: str, cells: Any, number: Any, may_be_time: bool) -
 
 
 def _numbers(table: Table, rows: int, name: str, cells: Any, kind: Any, may_be_time: bool) -> np.ndarray:
-    """Cells (n,) as float64, nan for a gap; `rows` lie above them. Raises RelufitError for text that is no `kind`."""
+    """Cells (n,) below `rows` rows as float64, nan for a gap. Raises RelufitError for text that is not of this kind."""
     try:
         return arrow.parse(cells, kind)
     except load_pyarrow().ArrowInvalid:
-        low, high = 0, len(cells)  # the first cell that is wrong is among these
+        low, high = 0, len(cells)  # bisect for the first cell that is wrong
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if arrow.parses(cells[low:middle], kind) else (low, middle)
@@ -193,7 +193,7 @@ def _numbers(table: Table, rows: int, name: str, cells: Any, kind: Any, may_be_t
 
 
 def _check(table: Table, rows: int, name: str, values: np.ndarray, is_weight: bool) -> None:
-    """Raise RelufitError for what is infinite in values (n,), and for weights below 0."""
+    """Raise RelufitError for infinite values (n,), and for weights below 0."""
     bad = np.isinf(values) | (values < 0 if is_weight else False)
     if bad.any():
         first = int(np.argmax(bad))

@@ -1,7 +1,7 @@
-"""What finds the weights: each solver takes a `relufit.fits.Problem`, and returns a `relufit.fits.Fit`.
+"""Solvers: each takes a `relufit.fits.Problem`, and returns a `relufit.fits.Fit`.
 
 - training: by gradients in minibatches, on any backend: sgd, momentum and adam;
-  slices: a training cut into stretches of epochs, which the harness cuts its own into too;
+  slices: training in slices of whole epochs, which the benchmarks use too;
 - lbfgs: by scipy's L-BFGS on all samples at once, the gradient from any backend;
   lifting: weighted samples for that;
 - decay: by L-BFGS with weight decay and early stopping, both chosen by cross-validation;

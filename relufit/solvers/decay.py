@@ -29,10 +29,10 @@ PENALTIES = tuple(
     10.0**-k for k in range(1, 6)
 )  # tried in cross-validation: from a nearly linear fit to a hardly penalised one
 FOLDS = 5
-MANY = 2000  # samples above which one fold suffices to compare penalties
+MANY = 2000  # samples above which only one fold is evaluated
 PATIENCE = 20  # iterations without progress after which a training in cross-validation ends
 PROGRESS = 1e-3  # relative decrease of the held-out error that counts as progress
-SMALL = 0.3  # initial weights in units of He's deviation: small beside the ridge regression
+SMALL = 0.3  # scale of initial weights relative to He's, small compared with the ridge regression
 # Standard errors, over the folds, by which a network must improve on the ridge regression to replace it.
 STANDARD_ERRORS = 1.0
 
@@ -41,7 +41,7 @@ Models = tuple[np.ndarray, np.ndarray]  # coefficients (A, R, O) and intercepts 
 
 
 class _Choice(NamedTuple):
-    """What to fit to all samples; with 0 iterations, the ridge regression itself."""
+    """The chosen fit of all samples; with 0 iterations, the ridge regression itself."""
 
     ridge: int  # index of its penalty
     penalty: float
@@ -60,7 +60,7 @@ def minimize_with_decay(
     dtype: str = "float64",
     seed: int = 0,
 ) -> Fit:
-    """Fit y (N, O) as a function of x (N, D), float64 with weights (N,), by a network of `hidden` units.
+    """Fit y (N, O) as a function of x (N, D), float64, with weights (N,), by a network of `hidden` units.
 
     `alpha` times the sum of squares of w1 and w2 is added to the mean squared error of standardised x and y, each
     column of y divided by its own deviation. None chooses it, and the number of iterations, by cross-validation over
@@ -105,7 +105,7 @@ class _Search:
     def __init__(self, raw: Problem, backend: Backend, hidden: int, iterations: int, dtype: str, seed: int) -> None:
         self.raw, self.backend, self.iterations, self.dtype = raw, backend, iterations, dtype
         x, outputs = raw.scaling.scale_x(raw.x), raw.y.shape[1]
-        self.centre = np.average(x, axis=0, weights=raw.weight)  # (D,), near 0, but not 0: scaling rounds its shift
+        self.centre = np.average(x, axis=0, weights=raw.weight)  # (D,), not exactly 0, because scaling rounds its shift
         x = x - self.centre
         _, lengths, directions = np.linalg.svd(x, full_matrices=False)
         apart = int(np.sum(lengths > max(x.shape) * np.finfo(np.float64).eps * lengths[0]))
@@ -127,7 +127,7 @@ class _Search:
     def choose(self, penalty: float | None) -> _Choice:
         """Choose the ridge regression to start at and, unless the penalty is given, the penalty and the iterations."""
         models = [self._regressions(kept) for kept, _ in self.folds]
-        errors = np.zeros((1, 1))  # (folds, penalties); without folds the strongest penalty is taken
+        errors = np.zeros((1, 1))  # (folds, penalties); without folds, the first and strongest penalty is chosen
         if self.folds:
             errors = np.stack([self._errors_of(*both) for both in zip(models, self.folds, strict=True)])
         ridge = int(np.argmin(errors.sum(axis=0)))
@@ -190,7 +190,7 @@ class _Search:
         fit = lbfgs.minimize(
             problem, self.backend, self._in_dtype(start), self.iterations, silent, watch, penalty=penalty
         )
-        if fit.metrics["status"] == "interrupted":  # there is no fit to return yet
+        if fit.metrics["status"] == "interrupted":  # cross-validation has no fit to return
             raise KeyboardInterrupt
         return errors
 

@@ -12,7 +12,7 @@ from relufit.optim import State
 from relufit.params import Params
 from relufit.solvers.lifting import lifted, lifted_samples, lowered
 
-MEMORY = 20  # pairs of steps and gradients that the Hessian is made of
+MEMORY = 20  # pairs of steps and gradients that approximate the Hessian
 
 Watch = Callable[[Params, int, float], None]
 
@@ -31,12 +31,13 @@ def minimize(
     `penalty` times the sum of squares of w1 and w2 is added to the mean square of standardised samples. It is computed
     here in float64, not by the backend, and the history does not include it.
 
-    Training also ends where the errors reach rounding: that of y itself, or of standardised y in the dtype of `start`.
+    Training also ends when the errors are as small as rounding: of y, or of standardised y in the dtype of `start`.
 
     After each iteration, off the clock, `watch` is called with the weights, the number of gradients computed and the
     seconds so far. It may end the training by raising StopIteration, as scipy's callbacks do.
 
-    Liu and Nocedal (1989), Mathematical Programming 45, 503-528. Ctrl-C ends it with the best weights so far.
+    Ctrl-C ends the training with the best weights so far. Source: Liu and Nocedal (1989), Mathematical Programming 45,
+    503-528.
     """
     from scipy import optimize
 
@@ -53,7 +54,7 @@ def minimize(
 
 
 class _Search:
-    """What scipy asks for, as one vector, and what is seen on the way."""
+    """The loss and its gradient as functions of one vector, for scipy, and the history of the training."""
 
     def __init__(
         self,
@@ -71,8 +72,8 @@ class _Search:
         self.penalties = penalty * self.pack(is_weight)
         self.weighted = problem.weight is not None
         self.samples = (lifted_samples if self.weighted else Problem.samples)(problem, backend, self.dtype)
-        least = np.sqrt(np.finfo(np.float64).tiny)  # that has a square
-        of_y = max(least, np.spacing(np.abs(problem.y).max(axis=0).min()) / 2)  # of the output that is known best
+        least = np.sqrt(np.finfo(np.float64).tiny)  # the smallest number whose square does not underflow
+        of_y = max(least, np.spacing(np.abs(problem.y).max(axis=0).min()) / 2)  # of the output with the finest rounding
         self.rounding = max(float(np.finfo(self.dtype).eps), float(of_y) / problem.scaling.y_scale)
         self.history, self.best, self.calls = History(), start, 0
         self.since = time.perf_counter()
@@ -82,7 +83,7 @@ class _Search:
         return np.concatenate([np.ravel(p).astype(np.float64) for p in params])
 
     def unpack(self, vector: np.ndarray) -> Params:
-        """The same in their shapes and dtype."""
+        """The weights of a vector, in their shapes and dtype."""
         parts = np.split(vector, self.ends)
         return Params(*(p.reshape(shape).astype(self.dtype) for p, shape in zip(parts, self.shapes, strict=True)))
 
@@ -99,8 +100,8 @@ class _Search:
         gradient = self.pack(lowered(on_host) if self.weighted else on_host)
         return float(self.backend.to_host(loss)) + self.penalty(vector), gradient + 2 * self.penalties * vector
 
-    def look(self, intermediate_result: Any) -> None:  # the name is what scipy asks for
-        """After each iteration, off the clock."""
+    def look(self, intermediate_result: Any) -> None:  # scipy requires this name of the argument
+        """Record an iteration, off the clock. Raises StopIteration if the errors are as small as rounding."""
         seconds = time.perf_counter() - self.since
         loss = max(intermediate_result.fun - self.penalty(intermediate_result.x), 0.0)
         self.best = self.unpack(intermediate_result.x)
@@ -110,6 +111,6 @@ class _Search:
         self.show(iteration, self.history.loss[-1])
         if self.watch is not None:
             self.watch(self.best, self.calls, self.history.seconds[-1])
-        if loss < self.rounding**2:  # that of a constant falls on and on
+        if loss < self.rounding**2:  # the loss of a constant would fall further
             raise StopIteration
         self.since = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Weights of samples for a loss that knows none, as every backend's: a network on one more input, of one more unit.
+"""Weighted samples for backends, whose loss has no weights: a network with one more input and one more unit.
 
 With s > 0, s relu(z) = relu(s z), so s times the network at x is a network at (s x, s): the biases b1 become the
 weights of the input s, and b2 those of one more unit, relu(s) = s. Fitted to s y with s the root of a sample's weight,
@@ -15,7 +15,7 @@ from relufit.params import Params, Sizes
 
 
 def lifted_sizes(sizes: Sizes) -> Sizes:
-    """What a backend has to support: an input and a unit more."""
+    """The sizes that a backend must support: one more input and one more unit."""
     return Sizes(sizes.samples, sizes.inputs + 1, sizes.hidden + 1, sizes.outputs)
 
 
@@ -29,7 +29,7 @@ def lifted(params: Params) -> Params:
 
 
 def lowered(grads: Params) -> Params:
-    """The gradients of the network from those of the lifted one, whose others are of what stays as it is."""
+    """The gradients of the network from those of the lifted one, whose other weights are constant."""
     return Params(grads.w1[:-1, :-1], grads.w1[-1, :-1], grads.w2[:-1], grads.w2[-1])
 
 

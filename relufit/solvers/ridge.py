@@ -26,7 +26,7 @@ def ridge_regressions(x: np.ndarray, y: np.ndarray, weight: np.ndarray, rank: in
 
 
 def carry(coefficients: np.ndarray, intercept: np.ndarray, others: Params) -> Params:
-    """The network whose first units give x @ coefficients (D, O) + intercept (O,); its other units are of `others`."""
+    """The network whose first units give x @ coefficients (D, O) + intercept (O,); other units are from `others`."""
     hidden = len(others.b1)
     inner, sizes, outer = np.linalg.svd(coefficients, full_matrices=False)
     rank = min(len(sizes), hidden // 2)

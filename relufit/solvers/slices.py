@@ -1,6 +1,6 @@
-"""Training in slices of whole epochs, with time between them for whoever watches: what `fit` and the harness share.
+"""Training in slices of whole epochs, for `fit` and for the benchmarks.
 
-There are no callbacks. Between two slices, off the clock, the caller looks at progress, divergence and test errors.
+There are no callbacks. Between two slices, off the clock, the caller shows progress and computes test errors.
 """
 
 import time
@@ -16,12 +16,12 @@ from relufit.params import Array
 
 Train = Callable[[State, Samples, Optimizer, Plan, range], tuple[State, Array]]  # Backend.train, or one of many
 
-ORDER_ELEMENTS = 2**24  # of the order of minibatches that is drawn at once: 64 MB
-SLICE_SECONDS = 0.2
+ORDER_ELEMENTS = 2**24  # sample indices of minibatches that are drawn at once: 64 MB
+SLICE_SECONDS = 0.2  # largest length of a slice, if an epoch is not longer
 
 
 class Slice(NamedTuple):
-    """A stretch of training between two looks at it."""
+    """The result of training some epochs."""
 
     state: State
     losses: np.ndarray  # (epochs in this slice,), on the host; (M, epochs) of M networks
@@ -39,10 +39,10 @@ def train_in_slices(
     epochs_per_slice: int | None = None,
     train: Train | None = None,
 ) -> Iterator[Slice]:
-    """Train a plan in slices, by `train` or backend.train, yielding after each one; the caller's time is not counted.
+    """Train a plan in slices, by `train` or backend.train, and yield each one; the caller's time is not counted.
 
-    A slice is `epochs_per_slice` epochs, or as many as take about 0.2 s: then lengths are powers of two (and what is
-    left over), so that a backend that compiles for a number of epochs compiles a handful of times.
+    A slice is `epochs_per_slice` epochs, or as many as take about 0.2 s. Then lengths are powers of two (except the
+    last), so that a backend that compiles for each number of epochs compiles only a few times.
     """
     train = train or backend.train
     start, length = 0, epochs_per_slice or 1
@@ -50,7 +50,7 @@ def train_in_slices(
         epochs = range(start, min(start + length, plan.epochs))
         backend.synchronize()
         begin = time.perf_counter()
-        with np.errstate(over="ignore", invalid="ignore"):  # divergence is looked for in the losses, not warned of
+        with np.errstate(over="ignore", invalid="ignore"):  # the caller detects divergence by the losses
             state, losses = train(state, samples, optimizer, plan, epochs)
             backend.synchronize()
         elapsed = time.perf_counter() - begin
@@ -71,9 +71,9 @@ def train_epochs(
     seed: int,
     train: Train | None = None,
 ) -> Iterator[Slice]:
-    """Train the epochs of a plan in slices, whose epochs are counted from 0; the order goes on where the state stopped.
+    """Train for `epochs` epochs in slices, numbered from 0; the order of samples continues that of the state.
 
-    It is drawn for a stretch of epochs at a time, so that a long run on many samples needs no more memory for it.
+    The order is drawn for some epochs at a time, so that its memory does not grow with their number.
     """
     n = len(samples)
     steps = draw_plan(n, batch=batch).steps_per_epoch(n)

@@ -1,4 +1,4 @@
-"""Training by gradients, in slices of whole epochs: what every network can be fitted by."""
+"""Training by gradients, in slices of whole epochs, for networks of any size."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -14,7 +14,7 @@ from relufit.optim import OPTIMIZERS, Optimizer, State, map_arrays
 from relufit.params import Sizes, check_choice, demand_network
 from relufit.solvers.slices import train_epochs
 
-KNOT_BYTES = 400  # for each unit, at the peak of sorting knots and summing slopes
+KNOT_BYTES = 400  # per unit, at the peak of sorting knots and summing slopes
 
 Wanted = str | Backend | Sequence[str | Backend]  # one, or several in order of preference
 
@@ -37,7 +37,10 @@ def train(
     seed: int,
     show: Callable[[int, float], None],
 ) -> Fit:
-    """Train from `state` and look at it after each slice, until the epochs, the loss or the user ends it."""
+    """Train from `state`, and evaluate after each slice, until the last epoch, divergence or Ctrl-C.
+
+    Raises Diverged with the last good fit.
+    """
 
     def diverged(epoch: int, last: Fit) -> Diverged:
         rate, kind = optimizer.learning_rate, type(optimizer).__name__
@@ -83,9 +86,9 @@ def choose_backend(
     optimizer: Optimizer | None,
     plan: Plan | None,
 ) -> Backend:
-    """The first of those wanted that works here and supports the work.
+    """The first of the wanted backends that runs here and supports these sizes, dtype, optimizer and plan.
 
-    Raises RelufitError with every reason where none does; BackendUnavailable where the only one does not work here.
+    Raises RelufitError with every reason if none does; BackendUnavailable if a single one is wanted and cannot run.
     """
     several = _listed(wanted)
     reasons = []
@@ -112,16 +115,16 @@ def _listed(wanted: object) -> list[str | Backend]:
         return [wanted]
     several = list(wanted) if isinstance(wanted, Iterable) else None
     if several is None or not all(isinstance(one, (str, Backend)) for one in several):
-        raise RelufitError(f"a backend is a name, a Backend or a list of these, not {wanted!r:.60}")
+        raise RelufitError(f"a backend must be a name, a Backend or a list of these, not {wanted!r:.60}")
     return several
 
 
 def training_bytes(sizes: Sizes, item_bytes: int, moments: int, networks: int = 1) -> int:
-    """Bytes that a fit takes at the least: 85 % of what was measured of Adam and SGD for one input and one output.
+    """Least bytes that a fit needs: 85 % of those measured with Adam and SGD for one input and one output.
 
-    Weights are drawn in float64 (as many numbers again for a moment, and once more at the end), and an update makes new
-    ones, and new moments, beside the old. A batch has its hidden values, of 32 samples here, for backends may work it
-    off in parts. With one input the errors are found by sorted knots, of one network after the other.
+    Weights are drawn in float64, with a temporary copy, and are copied again at the end. An update allocates new
+    weights and moments beside the old. A batch has its hidden values, of 32 samples here, because backends may process
+    it in parts. With one input, errors are computed by sorted knots, one network after the other.
     """
     weights = sizes.hidden * (sizes.inputs + 1 + sizes.outputs) + sizes.outputs
     updated = weights * (3 * 8 + item_bytes * (2 * (1 + moments) + 1))
@@ -130,9 +133,9 @@ def training_bytes(sizes: Sizes, item_bytes: int, moments: int, networks: int = 
 
 
 def default_box(inputs: np.ndarray) -> tuple[float, float]:
-    """The interval that initial knots are drawn in: that of the standardised inputs, which may all be the same."""
+    """The interval from which initial knots are drawn: that of the standardised inputs, widened if they are equal."""
     low, high = float(inputs.min()), float(inputs.max())
-    return low, max(high, low + 1e-6 * max(1.0, abs(low)))  # a constant is 0, but for the rounding of a large one
+    return low, max(high, low + 1e-6 * max(1.0, abs(low)))  # equal inputs are 0, or rounding of large numbers
 
 
 def choose_optimizer(
@@ -140,7 +143,7 @@ def choose_optimizer(
 ) -> tuple[Optimizer, str]:
     """Return the optimizer and the name of its solver: the given optimizer, or that of `solver`, or adam.
 
-    Raises RelufitError for an unknown solver, for an optimizer that contradicts it, and for a rate given twice.
+    Raises RelufitError for an unknown solver, for an optimizer that contradicts it, and for two learning rates.
     """
     if solver is not None:
         check_choice("solver", solver, OPTIMIZERS)
@@ -151,7 +154,7 @@ def choose_optimizer(
         raise RelufitError("give the learning rate to the optimizer, not to fit")
     if not isinstance(optimizer, Optimizer):
         raise RelufitError(
-            f"an optimizer is one of {', '.join(c.__name__ for c in OPTIMIZERS.values())}, not {optimizer!r}"
+            f"an optimizer must be one of {', '.join(c.__name__ for c in OPTIMIZERS.values())}, not {optimizer!r}"
         )
     kind = next(name for name, rule in OPTIMIZERS.items() if isinstance(optimizer, rule))
     if solver not in (None, kind):
@@ -160,7 +163,7 @@ def choose_optimizer(
 
 
 def demand_state(state: State, sizes: Sizes, dtype: str, optimizer: Optimizer) -> None:
-    """Raise RelufitError unless training can go on from `state`."""
+    """Raise RelufitError unless training can continue from `state`."""
     if not isinstance(state, State):
         raise RelufitError(f"state must be the .state of an earlier fit, not {type(state).__name__}")
     check_state(state, optimizer)
@@ -171,4 +174,4 @@ def demand_state(state: State, sizes: Sizes, dtype: str, optimizer: Optimizer) -
             f"the state is of a network with (inputs, hidden, outputs) = {shape}, not {tuple(sizes[1:])}"
         )
     if state.params.w1.dtype != np.dtype(dtype):
-        raise RelufitError(f"the state is {state.params.w1.dtype}; pass dtype={str(state.params.w1.dtype)!r} to go on")
+        raise RelufitError(f"the state is {state.params.w1.dtype}; give dtype={str(state.params.w1.dtype)!r} too")

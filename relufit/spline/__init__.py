@@ -1,22 +1,22 @@
 """The best linear spline with a given number of pieces, and the network equal to it, by numpy and LAPACK.
 
-To be read in this order; each file imports only from those before it:
+Read the files in this order; each imports only from those before it:
 
-- breaks: where a target is not smooth, so that a knot there may make a fit exact;
-- cells: a table, however long, as at most 2^20 places with the moments of their samples;
+- breaks: points where a target is not smooth, so that a knot there may make a fit exact;
+- cells: a table of any length as at most 2^20 cells with the moments of their samples;
 - ranges: the moments of any run of samples, however narrow;
-- pieces: a target as the six moments of each stretch between two knots; functions and samples: the two kinds of
-  targets, which all files below see in this way;
+- pieces: a target as the six moments of each piece between two knots; functions and samples: the two types of
+  targets, which all files below access in this way;
 - density, lines: nodes of about equal errors, and all lines from node to node; paths: the shortest path over them;
-- knots: by density, by the best separate lines, or by the best that meet;
-- least_squares: the best values on given knots; newton: Newton's method on values and knots together; both by the
+- knots: by density, by the best separate lines, or by the best joined lines;
+- least_squares: the best values on given knots; newton: Newton's method on values and knots together; both solve the
   banded systems of banded;
-- units: how many hidden units a spline takes, and the network of those;
-- neighbours: splines near one that Newton's method does not reach from it;
-- starts: the splines that a search begins with; open_splines: from there to the best one with a given number of pieces;
-- closing: how a spline takes one unit less; search: the best spline that a given number of units can be;
-- criterion: what units of a table are worth;
-- selection: how many units there should be: as asked for, for a tolerance, or as many as a table supports.
+- units: the number of hidden units of a spline, and its network;
+- neighbours: splines near a given one that Newton's method does not reach from it;
+- starts: the splines that a search begins with; open_splines: the best spline with a given number of pieces;
+- closing: splines that need one unit less; search: the best spline for a given number of units;
+- criterion: scores for splines of a table with different numbers of units;
+- selection: the number of units: as given, for a tolerance, or chosen from the data.
 
-`relufit.solvers.spline` fits functions and data by this; nothing here knows of training, backends or fits.
+`relufit.solvers.spline` fits functions and data by this package, which does not depend on training, backends or fits.
 """

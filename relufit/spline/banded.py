@@ -1,23 +1,23 @@
-"""Symmetric systems of narrow band by LAPACK, several of one size side by side as one long system."""
+"""Solve symmetric banded systems by LAPACK; several systems of one size are solved as one long system."""
 
 import numpy as np
 
 
 def tridiagonal(diagonal: np.ndarray, beside: np.ndarray, *wanted: np.ndarray) -> np.ndarray:
-    """Solve a positive definite tridiagonal system for each right-hand side: rows of the answer."""
+    """Solve a positive definite tridiagonal system for each right-hand side; returns the solutions as rows."""
     from scipy.linalg.lapack import dptsv
 
     beside = np.concatenate([beside, np.zeros((*beside.shape[:-1], 1))], axis=-1).ravel()[:-1]  # one long system
     _, _, found, failed = dptsv(diagonal.ravel(), beside, np.stack([rows.ravel() for rows in wanted], axis=1))
     if failed:
-        raise np.linalg.LinAlgError(f"the values are not determined: minor {failed} of the least-squares system")
+        raise np.linalg.LinAlgError(f"the least-squares system is singular at its leading minor {failed}")
     return found.T.reshape(len(wanted), *diagonal.shape)
 
 
 def definite(band: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:
     """Solve a symmetric system (4, n), the element (i, j) at [3 + i - j, j], for rows (R, n).
 
-    None where it is not positive definite.
+    Returns None if it is not positive definite.
     """
     from scipy.linalg.lapack import dpbsv
 
@@ -26,9 +26,9 @@ def definite(band: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:
 
 
 def indefinite(band: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Solve symmetric systems (4, ..., n) as above, definite or not, for rows (R, ..., n).
+    """Solve symmetric systems (4, ..., n), stored as in `definite`, definite or not, for rows (R, ..., n).
 
-    Also the sign of each determinant, (..., 1); 0 where any is singular, and none is solved.
+    Returns the solutions and the sign of each determinant, (..., 1). If any system is singular, all are 0.
     """
     from scipy.linalg.lapack import dgbsv
 

@@ -1,9 +1,9 @@
-"""Samples of one x, summed into cells: as much of a large table as a spline fit needs, in memory that is bounded.
+"""Sum the samples of a large table into cells, which are sufficient for a spline fit, in bounded memory.
 
-A least-squares fit of a function that is linear inside a cell needs the cell's weight, means and centred second moments
-only, and samples that share their x always share a cell. So up to MOST distinct x nothing at all is lost: each x is
-its own cell, with the mean and the spread of its y. Beyond that, neighbouring samples share a cell, and what is
-lost is where in its cell a sample lay: a fit that bends inside a cell sees the cell's straight line.
+A least-squares fit of a function that is linear inside a cell only needs the cell's weight, means and centred second
+moments, and samples that share their x always share a cell. So up to MOST distinct x nothing is lost: each x is a cell,
+with the mean and the spread of its y. Beyond that, neighbouring samples share a cell, and their positions within the
+cell are lost: a fit that bends inside a cell sees the cell's best line.
 
 Moments are centred, and cells are joined by the parallel-axis theorem (Chan, Golub and LeVeque, "Algorithms for
 computing the sample variance", The American Statistician 37, 1983): sums of squares of times near 1.7e9 seconds would
@@ -18,9 +18,9 @@ import numpy as np
 
 from relufit.errors import RelufitError
 
-MOST = 2**20  # cells in a table: 50 MB, and finer than any network of ours can bend
-BUFFER = 2**19  # samples that wait for a sort, which passes over all cells: half as many take 1.4 times as long
-LIMIT = 1e100  # of |x|, |y| and weight, so that no product of a weight and two of them overflows
+MOST = 2**20  # largest number of cells in a table: 50 MB, and finer than the pieces of any network here
+BUFFER = 2**19  # samples buffered for each sort, which passes over all cells: half as many take 1.4 times as long
+LIMIT = 1e100  # largest |x|, |y| and weight, so that no product of a weight and two of them overflows
 
 
 class Cells(NamedTuple):
@@ -39,10 +39,10 @@ def collect(chunks: Iterable[Sequence[Any]]) -> Cells:
     """Sum chunks (x, y, weight or None, ...) of (n,) or (n, 1) arrays into at most MOST cells; sorted or not.
 
     Up to MOST distinct x this is exact. Beyond, a cell is an interval [i h, (i + 1) h) that holds samples, where h is
-    the smallest power of two for which at most MOST cells do: as chunks arrive h only grows, by joining cells in
-    pairs, so the cells depend on the samples alone and not on how they were cut into chunks (rounding aside).
-    Intervals without samples cost nothing: a far outlier coarsens nothing else. Memory stays below 300 MB beside the
-    chunks. Samples of weight zero are left out.
+    the smallest power of two with at most MOST cells. As chunks arrive, h only grows, by joining cells in pairs, so the
+    cells depend on the samples only and not on the chunks (rounding aside). Intervals without samples are not stored,
+    so a far outlier does not coarsen the other cells. Memory stays below 300 MB, not counting the chunks. Samples of
+    weight zero are left out.
 
     Raises RelufitError for nan, inf, negative weights, sizes beyond LIMIT, arrays that do not match, and no samples.
     """
@@ -60,20 +60,20 @@ def collect(chunks: Iterable[Sequence[Any]]) -> Cells:
 def merge_sorted(x: Any, y: Any, weight: Any = None) -> Cells:
     """Sort arrays (N,) or (N, 1) by x and merge equal x into cells; beyond MOST distinct x, neighbours share a cell.
 
-    These cells have equal numbers of distinct x, and so follow the density of the samples, as only a table that is
-    known whole allows. Samples of weight zero are left out. Raises RelufitError as `collect` does.
+    Cells have equal numbers of distinct x, and so follow the density of the samples, which requires the whole table.
+    Samples of weight zero are left out. Raises RelufitError as `collect` does.
     """
     samples = _samples(x, y, weight, first=0)
     return _checked(join_evenly(_equal_x(_sorted([samples])), MOST), len(x))
 
 
 def join_evenly(cells: Cells, most: int) -> Cells:
-    """Join neighbours where there are more than `most` cells: `most` runs of about as many each."""
+    """Join neighbouring cells if there are more than `most`: into `most` runs of about equal numbers of cells."""
     return cells if len(cells.x) <= most else _sum_runs(cells, np.arange(most) * len(cells.x) // most)
 
 
 def join_places(cells: Cells, places: np.ndarray) -> Cells:
-    """Join neighbouring cells that have the same place, ascending `places` (C,)."""
+    """Join neighbouring cells with equal `places` (C,), which ascend."""
     return _sum_runs(cells, _starts(places))
 
 
@@ -81,7 +81,7 @@ def _checked(cells: Cells, seen: int) -> Cells:
     if not seen:
         raise RelufitError("there are no samples")
     if not cells.samples:
-        raise RelufitError(f"all {seen} samples have weight zero; at least one must have more")
+        raise RelufitError(f"all {seen} samples have weight zero; at least one must have a positive weight")
     return cells
 
 
@@ -90,7 +90,7 @@ def _samples(x: Any, y: Any, weight: Any, first: int) -> Cells:
     x, y = _vector("x", x, first), _vector("y", y, first)
     weight = np.broadcast_to(1.0, x.shape) if weight is None else _vector("weight", weight, first)
     if not len(x) == len(y) == len(weight):
-        raise RelufitError(f"x, y and weight must be as long, not {len(x)}, {len(y)} and {len(weight)}")
+        raise RelufitError(f"x, y and weight must be equally long, not {len(x)}, {len(y)} and {len(weight)}")
     if (weight < 0).any():
         raise RelufitError(f"weight is negative at row {first + np.argmax(weight < 0)}; it must be at least 0")
     if not weight.all():
@@ -117,7 +117,7 @@ def _vector(name: str, values: Any, first: int) -> np.ndarray:
 
 
 def _add(cells: Cells, exponent: int | None, waiting: Sequence[Cells]) -> tuple[Cells, int | None]:
-    """Cells with the samples that wait, and the exponent of their intervals; None while each x is a cell of its own."""
+    """Add buffered samples to cells; return these and the exponent of their intervals, None while each x is a cell."""
     samples = _sorted(waiting)
     if exponent is None:
         cells = _equal_x(_sorted([cells, _equal_x(samples)], "stable"))
@@ -130,11 +130,11 @@ def _add(cells: Cells, exponent: int | None, waiting: Sequence[Cells]) -> tuple[
 
 
 def _sorted(parts: Sequence[Cells], kind: Literal["quicksort", "stable"] = "quicksort") -> Cells:
-    """Tables of cells as one, in ascending order of x; the stable kind is faster where each of two is sorted."""
+    """Concatenate cells and sort them by x; the stable kind is faster for two sorted parts."""
     columns = list(zip(*(part[:-1] for part in parts), strict=True))
     x = np.concatenate(columns[0])
     order = np.argsort(x, kind=kind)
-    # A column at a time, so that only one lies in memory twice; one number for all samples (stride 0) needs no order.
+    # One column at a time, so that only one is in memory twice; one number for all samples (stride 0) needs no order.
     rest = (
         column[0] if len(parts) == 1 and column[0].strides == (0,) else np.concatenate(column)[order]
         for column in columns[1:]
@@ -143,12 +143,12 @@ def _sorted(parts: Sequence[Cells], kind: Literal["quicksort", "stable"] = "quic
 
 
 def _equal_x(cells: Cells) -> Cells:
-    """Join cells of one x each, ascending, where their x are the same."""
+    """Join cells of equal x, given cells of one x each in ascending order."""
     return _sum_runs(cells, _starts(cells.x), same_x=True)
 
 
 def _starts(keys: np.ndarray) -> np.ndarray:
-    """Where runs of equal keys begin, in ascending keys (n,)."""
+    """The first indices of runs of equal keys, in ascending keys (n,)."""
     return np.flatnonzero(np.concatenate([np.ones(min(1, len(keys)), bool), keys[1:] != keys[:-1]]))
 
 
@@ -158,14 +158,14 @@ def _interval(x: np.ndarray, exponent: int) -> np.ndarray:
 
 
 def _exponent(x: np.ndarray, least: int | None) -> int:
-    """The smallest exponent, at least `least`, whose intervals part ascending x (n,) into at most MOST cells.
+    """The smallest exponent >= `least` whose intervals divide ascending x (n,) into at most MOST cells.
 
     Intervals of 2h are pairs of intervals of h, so the number of cells falls with h, and halving finds the exponent.
     """
     largest = int(np.frexp(np.abs(x[[0, -1]]).max())[1])
     finest = largest - 1000 if least is None else max(least, largest - 1000)  # finer overflows
     exponents = range(finest, max(finest, largest) + 1)  # the coarsest leaves two cells
-    fits = [e for e in exponents[:1] if _cells_of(x, e) <= MOST]  # as it does almost always, once cells are intervals
+    fits = [e for e in exponents[:1] if _cells_of(x, e) <= MOST]  # almost always, once cells are intervals
     return fits[0] if fits else exponents[bisect_left(exponents, True, key=lambda e: _cells_of(x, e) <= MOST)]
 
 
@@ -176,7 +176,7 @@ def _cells_of(x: np.ndarray, exponent: int) -> int:
 def _sum_runs(cells: Cells, starts: np.ndarray, *, same_x: bool = False) -> Cells:
     """Join neighbours: one cell for each run of `cells` that begins at `starts` (ascending, the first is 0).
 
-    Where all in a run have the `same_x`, what there is to sum over x is 0: not to do so saves half of the time.
+    With `same_x`, all cells of a run have equal x, so sums over x are 0; skipping them saves half of the time.
     """
     x, y, weight, sxx, sxy, syy, samples = cells
     if len(starts) == len(x):
@@ -188,7 +188,7 @@ def _sum_runs(cells: Cells, starts: np.ndarray, *, same_x: bool = False) -> Cell
     if same_x:
         return Cells(x[starts], mean_y, total, np.zeros_like(total), np.zeros_like(total), syy, samples)
     mean_x, dx = _centred(x, weight, total, starts, run)
-    # No mean leaves its run by rounding: an x that left its interval would not double with it.
+    # Rounding must not move a mean out of its run, and so out of its interval.
     mean_x = np.clip(mean_x, x[starts], x[np.append(starts[1:], len(x)) - 1])
     sxx = np.bincount(run, sxx + weight * dx * dx)
     sxy = np.bincount(run, sxy + weight * dx * dy)
@@ -210,7 +210,7 @@ def _centred(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weighted means of the runs (C,), and how far each of the n values lies from the mean of its run (n,).
 
-    Summed as differences to the first value of a run, which hardly cancel.
+    Summed as differences to the first value of a run, which avoids cancellation.
     """
     first = values[starts]
     mean = first + np.bincount(run, weight * (values - first[run])) / total

@@ -1,8 +1,8 @@
-"""Ways to close a spline, so that K - 1 units make its K pieces (relufit/spline/units.py says how).
+"""Close a spline, so that K - 1 units make its K pieces (see relufit/spline/units.py).
 
-Which turns face left is a choice among 2^(K - 1). Where pieces are many, some choice nearly closes the best open spline
-as it is, and a few Newton steps do the rest. Where they are few, the best closed spline may look quite different: so
-many of them are improved side by side, from open splines and from knots at random, and the worse half-way ones dropped.
+The set of turns that face left is one of 2^(K - 1). With many pieces, some set nearly closes the best open spline, and
+a few Newton steps make it exact. With few pieces, the best closed spline may be quite different: so many are improved
+side by side, from open splines and from random knots, and the worse ones are dropped on the way.
 """
 
 from typing import NamedTuple
@@ -16,29 +16,29 @@ from relufit.spline.newton import STEPS, improve, improve_all
 from relufit.spline.pieces import Pieces, placed_knots
 from relufit.spline.units import closure_of, closures, nearest_sets
 
-FEW = 32  # turns, up to which several sets are tried,
-VERY_FEW = 12  # and of knots at random too;
-FEWEST = 6  # up to which that is done even where the first set closes the best open spline
-CLOSED = 1e-4  # of the error of an open spline, more in a closed one with the same knots: nothing is to be gained
-NEAR = 1e-3  # of the error of an open spline, more in a closed one after some steps: good enough
-HOPELESS = 10.0  # times the error of the open spline: not worth improving, where one unit more costs little
-STEPS_OF_MANY = 4  # where turns are many
-RIVALS = 8  # open splines that are closed
-RANDOM = 256  # sets of knots at random, fewer of more turns,
-RANDOM_SETS = 2**17  # so that no more sets of turns than these are looked at
-SETS = 4  # of turns, for each of them,
+SMALL_SPLINE = 32  # largest number of turns for which several sets are tried,
+RANDOM_KNOTS = 12  # for which random knots are tried too,
+EXHAUSTIVE = 6  # and for which all this is done even if the first set closes the best open spline
+CLOSED = 1e-4  # relative increase of the error from an open spline to a closed one with its knots that ends the search
+NEAR = 1e-3  # the same after some steps
+HOPELESS = 10.0  # ratio of these errors above which a closed spline of many turns is not improved
+STEPS_OF_MANY = 4  # Newton steps for many turns
+RIVALS = 8  # number of open splines that are closed
+RANDOM = 256  # sets of random knots, fewer for more turns,
+RANDOM_SETS = 2**17  # so that at most this number of sets of turns is evaluated
+SETS = 4  # sets of turns for each set of random knots,
 SETS_OF_RIVALS = 10  # and for each open spline
-ROUNDS = (300, 5), (60, 8), (12, 12)  # how many of the best are followed, for how many steps
-FOLLOWED = 2  # of the last ones, on the target itself
-FEW_STEPS = 8  # after which those are compared,
-RIVAL = 1.02  # and dropped above this many times the error of the best
-ALIKE = 1e-3  # of the error: splines that differ by less are taken for one
+ROUNDS = (300, 5), (60, 8), (12, 12)  # of improvement side by side: the number of best splines, and steps for each
+FOLLOWED = 2  # splines of the last round that are improved on the target itself
+FIRST_STEPS = 8  # Newton steps after which splines are compared,
+RIVAL = 1.02  # and dropped above this ratio to the error of the best
+ALIKE = 1e-3  # relative difference of errors below which two splines count as one
 
 
 class Found(NamedTuple):
-    """A spline as hidden units; `left` says which of its turns face left and close it.
+    """A spline as hidden units; `left` is the mask of the turns that face left and close it.
 
-    It is None where a unit is spent on its first slope.
+    It is None if a unit is used for the first slope instead.
     """
 
     spline: Spline
@@ -46,34 +46,34 @@ class Found(NamedTuple):
 
 
 def close(rivals: list[Spline], lines: Lines) -> Found:
-    """The best closed spline, knots improved, of those near to open ones: the rivals, of K pieces each, best first."""
+    """The best closed spline found near the rivals, open splines of K pieces each, best first."""
     best, pieces = rivals[0], rivals[0].pieces
     turns = len(best.knots) - 2
     tried = [Found(solve(pieces, best.knots, closure_of(left)), left) for left in closures(best.slopes)]
     tried.sort(key=squares_of)
-    if turns > FEWEST and tried[0].spline.squares <= best.squares * (1 + CLOSED):
+    if turns > EXHAUSTIVE and tried[0].spline.squares <= best.squares * (1 + CLOSED):
         return tried[0]
-    if turns > FEW and tried[0].spline.squares > HOPELESS * best.squares:
+    if turns > SMALL_SPLINE and tried[0].spline.squares > HOPELESS * best.squares:
         return tried[0]
-    first = _improved(tried[0], STEPS if turns <= FEW else STEPS_OF_MANY)
-    if turns > FEW or (turns > FEWEST and first.spline.squares <= best.squares * (1 + NEAR)):
-        return first  # no closed spline is better than the best open one, if that was found
-    begun = [first, *(_improved(found, FEW_STEPS) for found in _promising([*rivals[:RIVALS], first.spline], lines))]
+    first = _improved(tried[0], STEPS if turns <= SMALL_SPLINE else STEPS_OF_MANY)
+    if turns > SMALL_SPLINE or (turns > EXHAUSTIVE and first.spline.squares <= best.squares * (1 + NEAR)):
+        return first  # no closed spline is better than the best open one
+    begun = [first, *(_improved(found, FIRST_STEPS) for found in _promising([*rivals[:RIVALS], first.spline], lines))]
     behind = RIVAL * min(begun, key=squares_of).spline.squares
     return min((_improved(found) for found in begun if found.spline.squares <= behind), key=squares_of)
 
 
 def _promising(rivals: list[Spline], lines: Lines) -> list[Found]:
-    """Closed splines that are best after some steps side by side, from rivals that are closed or not.
+    """The best closed splines after improving many side by side, from rivals that are closed or not.
 
-    Where turns are very few also from exchanges of the last of the rivals, and from knots at random. Of many only the
-    better ones are followed any further, and again, and again; those of the first rival are all followed to the end.
+    With up to RANDOM_KNOTS turns, exchanges of the last rival and random knots are starts too. Each of ROUNDS keeps
+    only the best, and all those of the first rival.
     """
     pieces, table, turns = rivals[0].pieces, rivals[0].pieces.sampled, len(rivals[0].knots) - 2
     sets = [closures(rival.slopes, SETS_OF_RIVALS) for rival in rivals]
     left, kept = np.concatenate(sets), np.arange(len(sets[0]))
     inner = np.repeat([rival.knots for rival in rivals], list(map(len, sets)), axis=0)
-    if turns <= VERY_FEW:
+    if turns <= RANDOM_KNOTS:
         more = np.concatenate([exchanged(table, rivals[-1].knots), _at_random(table, lines, turns)])
         nearest = nearest_sets(solve(table, more).slopes, SETS)  # (S, SETS, turns)
         inner = np.concatenate([inner, np.repeat(more, nearest.shape[1], axis=0)])
@@ -88,7 +88,7 @@ def _promising(rivals: list[Spline], lines: Lines) -> list[Found]:
 
 
 def _at_random(pieces: Pieces, lines: Lines, turns: int) -> np.ndarray:
-    """Sets of random knots, (S, turns + 2): half of them anywhere, half where nodes crowd since the target bends."""
+    """Sets of random knots, (S, turns + 2): half of them uniform, half with the density of the nodes."""
     rng, number = np.random.default_rng(turns), min(RANDOM, RANDOM_SETS >> turns)
     places = rng.uniform(0, 1, (number, turns))
     share = np.linspace(0, 1, len(lines.nodes))
@@ -104,13 +104,13 @@ def _improved(found: Found, steps: int = STEPS) -> Found:
 
 
 def squares_of(found: Found) -> float:
-    """What a spline leaves."""
+    """The sum of squares of a spline's errors."""
     squares: float = found.spline.squares
     return squares
 
 
 def different(squares: np.ndarray) -> list[int]:
-    """Of splines side by side with these errors (S,), those that are not nearly a better one, best first."""
+    """Indices of splines with these errors (S,), best first, without those that are ALIKE a better one."""
     chosen: list[int] = []
     for i in np.argsort(squares):
         if all(abs(squares[i] - squares[j]) > ALIKE * squares[j] for j in chosen):
@@ -119,9 +119,9 @@ def different(squares: np.ndarray) -> list[int]:
 
 
 def placed(found: Found) -> Found:
-    """The same with knots at places that the network can have; beside a knot that is rounded, slopes would not fit."""
+    """The spline with knots rounded to places that the network can have, and values fitted again."""
     spline = found.spline
     knots = placed_knots(spline.pieces, spline.knots)
-    if len(knots) < len(spline.knots):  # some have fallen together, and their turns with them
+    if len(knots) < len(spline.knots):  # some knots became equal, so the set of turns is not valid
         return Found(solve(spline.pieces, knots), None)
     return Found(solve(spline.pieces, knots, spline.closure), found.left)

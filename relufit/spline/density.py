@@ -1,36 +1,36 @@
-"""Knots by density: where every piece has about the same error.
+"""Knots by density: every piece has about the same error.
 
 de Boor (1973), "Good approximation by splines with variable knots": at the optimum every piece has about the same
-error, so that knots stand with a density of |f''|^(2/5).
+error, so that knots have the density |f''|^(2/5).
 """
 
 import numpy as np
 
 from relufit.spline.pieces import Moments, Pieces
 
-ROUNDS = 12  # at the most
-EVEN = 1.1  # largest error over the mean: they are equal, and the rounds end
-NEARLY_EVEN = 4.0  # below this, the rounds end unless the last one brought it
-GAINING = 0.7  # to this many times what it was before
-FLAT_SHARE = 96  # one node of this many is spread evenly, whatever the errors: a stretch may only have seemed flat
-FLAT = 1e-10  # part of the largest error that a piece counts at least, so that none is left without nodes
+ROUNDS = 12  # largest number of rounds
+EVEN = 1.1  # ratio of the largest error to the mean at which the rounds end
+NEARLY_EVEN = 4.0  # ratio at which they end unless the last round reduced it
+GAINING = 0.7  # by at least this factor
+FLAT_SHARE = 96  # one in this many nodes is placed evenly, because a target may be flat at all nodes but not between
+FLAT = 1e-10  # least error of a piece, relative to the largest, so that every stretch has nodes
 
 
 def by_density(pieces: Pieces, nodes: np.ndarray, count: int) -> np.ndarray:
-    """The places of `count` + 1 knots, such that each piece has about the same error, from that between nodes."""
+    """`count` + 1 knots such that all pieces have about the same error, from the errors between nodes."""
     return _spaced(nodes, _expected(pieces, nodes), count)
 
 
 def even_nodes(pieces: Pieces, nodes: np.ndarray, count: int, fixed: np.ndarray) -> np.ndarray:
-    """About `count` + 1 nodes between which errors are about the same, and those that are fixed; from other nodes.
+    """About `count` + 1 nodes between which errors are about equal, and the `fixed` ones, starting from `nodes`.
 
-    Where nearly all of a target happens in a small part of it, a round moves nodes only some of the way there.
+    It takes several rounds if a target varies mostly in a small part of its domain.
     """
     before, least, spread = nodes, np.inf, pieces.nodes(max(count // FLAT_SHARE, 1))
     for k in range(ROUNDS):
         errors = _expected(pieces, nodes)
         uneven = errors.max() / (errors.mean() + 1e-300)
-        if uneven > 2 * least:  # a stretch that seemed flat is not, once no node is left in it
+        if uneven > 2 * least:  # a stretch seemed flat and lost its nodes
             return before
         if k > 1 and (uneven < EVEN or GAINING * least < uneven < NEARLY_EVEN):
             break
@@ -42,7 +42,7 @@ def even_nodes(pieces: Pieces, nodes: np.ndarray, count: int, fixed: np.ndarray)
 
 
 def _spaced(nodes: np.ndarray, errors: np.ndarray, count: int) -> np.ndarray:
-    """`count` + 1 places that share the errors between nodes equally, as far as lengths decide them."""
+    """`count` + 1 places that divide the errors between nodes equally, if an error depends on the length only."""
     density = (errors + FLAT * errors.max() + 1e-300) ** 0.2  # an error goes with the fifth power of a length
     density = np.convolve(np.pad(density, 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
     share = running(density)
@@ -50,17 +50,17 @@ def _spaced(nodes: np.ndarray, errors: np.ndarray, count: int) -> np.ndarray:
 
 
 def _expected(pieces: Pieces, nodes: np.ndarray) -> np.ndarray:
-    """Squares that a spline leaves of each piece, (K,): what its own line leaves, or as its neighbours' means say.
+    """The expected sum of squares of each piece, (K,): of its own best line, or by the curvature, if that is larger.
 
-    Of a jump nothing, since no knot inside it is of use.
+    0 for a jump, since a knot inside it does not help.
     """
     m = pieces.moments(nodes)
-    told = of_parabola(m.mass, curvature(pieces, nodes, m), np.diff(nodes))
-    return np.where(is_jump(pieces, nodes), 0.0, np.maximum(m.rest, told))
+    by_curvature = of_parabola(m.mass, curvature(pieces, nodes, m), np.diff(nodes))
+    return np.where(is_jump(pieces, nodes), 0.0, np.maximum(m.rest, by_curvature))
 
 
 def is_jump(pieces: Pieces, nodes: np.ndarray) -> np.ndarray:
-    """Which pieces between nodes, none of them within a jump, are a jump: a mask (M,)."""
+    """Mask (M,) of the pieces between nodes that are jumps; no node lies within a jump."""
     left, right = pieces.jumps
     return np.asarray(np.isin(nodes[:-1], left) & np.isin(nodes[1:], right))
 
@@ -76,10 +76,10 @@ def curvature(pieces: Pieces, nodes: np.ndarray, m: Moments) -> np.ndarray:
 
 
 def of_parabola(mass: np.ndarray, curvature: np.ndarray, h: np.ndarray) -> np.ndarray:
-    """Squares that a line leaves of a parabola over a length h: f''^2 h^4 / 720 a unit of mass."""
+    """The sum of squares of a parabola about its best line over a length h: f''^2 h^4 / 720 per unit of mass."""
     return mass * (curvature * h * h) ** 2 / 720
 
 
 def running(values: np.ndarray) -> np.ndarray:
-    """Sums of all values before each place, one more than there are values."""
+    """Cumulative sums of n values, starting with 0: (n + 1,)."""
     return np.concatenate([[0.0], np.cumsum(values)])

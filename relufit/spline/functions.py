@@ -1,4 +1,4 @@
-"""A function as a target, integrated by Gauss points; or, where pieces are few, sampled at them once and for all."""
+"""A function as a target: integrated by Gauss points, or sampled at fixed points for splines of few pieces."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -9,13 +9,13 @@ from relufit.spline.breaks import float_spacing, narrowest_piece
 from relufit.spline.pieces import Moments, within_jumps
 from relufit.spline.samples import DataPieces
 
-PARTS = 64  # that integrals over an interval are cut into, where pieces are fewer
-FINE = 128  # stretches, at least, that a function is sampled in
+PARTS = 64  # parts of integrals over the interval, if pieces are fewer
+FINE = 128  # least number of stretches in which a function is sampled
 POINTS = 8  # Gauss points of a piece: exact for polynomials up to degree 15
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(POINTS)
 PLACES, SHARES = (_NODES + 1) / 2, _WEIGHTS / 2  # (POINTS,) in a piece of length 1
 _CENTRED = PLACES - 0.5
-CROWDED, CROWDED_STEPS = 1e-13, 2  # of the interval, and of the spacing of knots: nodes nearer to each other are one
+CROWDED, CROWDED_STEPS = 1e-13, 2  # least distance of nodes, relative to the interval, and in spacings of knots
 
 
 class FunctionPieces:
@@ -37,24 +37,24 @@ class FunctionPieces:
         self.jumps = self.breaks[np.stack([narrow, narrow + 1])]
         self.suspects = np.empty(0)
         self.most, self.effective = 2**20, np.inf
-        self.rounding = 1e-24  # an error of 1e-12: values have 16 digits, knots and slopes lose a few of them
-        # A line across a jump leaves a twelfth of height^2 a unit of length.
+        self.rounding = 1e-24  # an error of 1e-12: values have 16 digits, knots and slopes lose some of them
+        # The mean square of a line across a jump is height^2 / 12.
         self.least = float(np.sum(np.diff(function(self.jumps), axis=0) ** 2 * np.diff(self.jumps, axis=0)) / 12)
         self.table: tuple[np.ndarray, np.ndarray] | None = None
         self._values: tuple[np.ndarray | None, np.ndarray] = None, np.empty(0)
 
     def _at(self, knots: np.ndarray) -> np.ndarray:
-        """The function at the knots, which each step of a search asks for twice."""
+        """The function at the knots, cached because each step of a search evaluates it twice."""
         if self._values[0] is not knots:
             self._values = knots, self.function(knots)
         return self._values[1]
 
     def refine(self, cuts: np.ndarray) -> None:
-        """Cut integrals at these sorted places too, where pieces are few and so may be long."""
+        """Split integrals at these sorted places too, if pieces are few and may be long."""
         self.cuts = np.union1d(self.breaks, cuts)
 
     def moments(self, knots: np.ndarray) -> Moments:
-        """By Gauss points, of the parts between cuts where one lies inside a piece."""
+        """Moments by Gauss points, on each part of a piece between cuts."""
         count = len(knots) - 1
         cuts = self.cuts if count <= len(self.cuts) else self.breaks
         if not len(cuts):
@@ -72,19 +72,19 @@ class FunctionPieces:
 
     @cached_property
     def sampled(self) -> "SampledFunction":
-        """Where pieces are few, samples cost less than integrals, and are good enough to search by."""
+        """Samples of the function, which are faster than integrals for few pieces, and sufficient for a search."""
         return SampledFunction(self)
 
     def at_knots(self, knots: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
-        """The function itself, whose mass per length is 1."""
+        """Mass per length, which is 1, and the function itself."""
         return np.ones(knots.shape), self._at(knots)
 
-    def guess(self, knots: np.ndarray) -> np.ndarray:
-        """The function itself: hardly needed, but that of an exact fit takes nothing from it."""
+    def interpolated(self, knots: np.ndarray) -> np.ndarray:
+        """The function itself, so that an exact fit stays exact."""
         return self._at(knots)
 
     def pull(self, knots: np.ndarray, away: np.ndarray, mean_squares: np.ndarray) -> np.ndarray:
-        """No pull: a function determines every value."""
+        """0, because a function determines every value."""
         return np.zeros(knots.shape)
 
     def nodes(self, count: int) -> np.ndarray:
@@ -96,25 +96,25 @@ class FunctionPieces:
         return [self.nodes(count)]
 
     def distinct(self, nodes: np.ndarray) -> np.ndarray:
-        """Those that do not lie within a jump, nor as near to another as rounding."""
+        """The nodes that are not within a jump, and not closer to another than rounding."""
         crowded = np.append(np.diff(nodes) < max(CROWDED * (self.high - self.low), CROWDED_STEPS * self.spacing), False)
         crowded[0] = False
         return nodes[~(within_jumps(self, nodes) | crowded) | np.isin(nodes, self.breaks)]
 
     def counts(self, nodes: np.ndarray) -> np.ndarray:
-        """A function has as many samples as one likes."""
+        """A large number, because a function has any number of samples."""
         return np.full(len(nodes) - 1, 1e9)
 
-    def meeting(self, knots: np.ndarray) -> np.ndarray:
-        """The knots as they are: between any two places there are others."""
+    def at_intersections(self, knots: np.ndarray) -> np.ndarray:
+        """The knots as they are, because a function has values between any two of them."""
         return knots
 
 
 class SampledFunction(FunctionPieces):
-    """A function whose moments are those of samples, so dense that it is as good as known between them."""
+    """A function represented by dense samples, from which its moments are computed."""
 
     def __init__(self, pieces: FunctionPieces) -> None:
-        """The Gauss points of stretches between cuts."""
+        """Sample at the Gauss points of stretches between cuts."""
         fine = pieces.distinct(np.union1d(pieces.nodes(FINE), pieces.cuts))
         h = np.diff(fine)[:, None]
         x = (fine[:-1, None] + h * PLACES).ravel()
@@ -123,17 +123,17 @@ class SampledFunction(FunctionPieces):
         self._table = DataPieces(x, y, (h * SHARES).ravel())
 
     def moments(self, knots: np.ndarray) -> Moments:
-        """Those of the samples."""
+        """Moments of the samples."""
         return self._table.moments(knots)
 
     @property
     def sampled(self) -> "SampledFunction":
-        """It is that already."""
+        """Itself."""
         return self
 
 
 def _gathered(moments: Moments, owner: np.ndarray, pieces: int) -> Moments:
-    """Moments of pieces from those of their parts: `owner` says which piece a part belongs to."""
+    """Moments of pieces from those of their parts; `owner` is the piece of each part."""
 
     def add(values: np.ndarray) -> np.ndarray:
         return np.bincount(owner, values, pieces)

@@ -1,10 +1,10 @@
-"""Where the search for knots begins: the best lines between nodes, of those that meet and of those that need not.
+"""Initial knots for the search: the ends of the best lines between nodes, separate or joined.
 
-By density alone (relufit/spline/density.py) knots are nearly right. But how many pieces lie between two inflection
-points, and whether a knot or the middle of a piece stands on them, is a matter of whole numbers, which no small step
-can mend. Dynamic programming (relufit/spline/paths.py) decides it: over lines that need not meet where pieces are many.
-Where they are fewer than the turns of a target such lines say little about the best that meet: those are looked for as
-well, at a few heights a node.
+Knots by density (relufit/spline/density.py) are nearly right. But the number of pieces between two inflection points,
+and whether a knot or the middle of a piece lies on one, are discrete choices, which no small step can change. Dynamic
+programming (relufit/spline/paths.py) makes them, over separate lines if pieces are many. If pieces are fewer than the
+turns of a target, separate lines say little about joined ones, and lines that join at some heights per node are
+searched too.
 """
 
 from collections.abc import Sequence
@@ -17,40 +17,40 @@ from relufit.spline.paths import beginnings, forbidden, priced_paths, shortest_p
 from relufit.spline.pieces import Pieces
 
 NONE = np.empty(0)
-SCARCE = 4  # samples, up to which a line says little
-SPLICES = 8  # places that a part of one path is put into another at
-AWAY = 1e-3  # of what a bend beside it would cost, what a piece of one sample does
+SCARCE = 4  # samples up to which the error of a line is estimated by the curvature around it
+SPLICES = 8  # places at which a part of one path is spliced into another
+AWAY = 1e-3  # cost of a piece of one sample, relative to the estimated error of a piece there
 
 
 def by_lines(pieces: Pieces, count: int, lines: Lines, forced: np.ndarray = NONE) -> np.ndarray:
     """The knots of the best `count` separate lines, which end at each of the nodes `forced`: (count + 1,)."""
     if lines.sums.shape[1] * count < len(lines.nodes) - 1:  # `count` lines do not reach the last node
-        return _meeting(pieces, lines, None, count)
+        return _knots_at(pieces, lines, None, count)
     found = shortest_paths(_of_separate(pieces, lines, forced), count).best(count)
-    return _meeting(pieces, lines, found, count)
+    return _knots_at(pieces, lines, found, count)
 
 
 def by_lines_each(pieces: Pieces, counts: Sequence[int]) -> list[np.ndarray]:
-    """The knots of the best separate lines for each of these numbers of them, (count + 1,), from the same nodes."""
+    """The knots of the best separate lines for each number in `counts`, (count + 1,), from the same nodes."""
     most = max(counts)
     nodes = lines_for(pieces, most).nodes
     lines = lines_between(pieces, nodes, len(nodes))
     paths = shortest_paths(_of_separate(pieces, lines, NONE), most)
-    return [_meeting(pieces, lines, paths.best(count), count) for count in counts]
+    return [_knots_at(pieces, lines, paths.best(count), count) for count in counts]
 
 
-def _meeting(pieces: Pieces, lines: Lines, found: np.ndarray | None, count: int) -> np.ndarray:
-    """The knots at these nodes, or a little beside them; by density, and at breaks, where there is no path."""
+def _knots_at(pieces: Pieces, lines: Lines, found: np.ndarray | None, count: int) -> np.ndarray:
+    """The knots near the nodes of a path; without a path, knots by density and at breaks."""
     if found is not None:
-        return pieces.meeting(lines.nodes[found])
+        return pieces.at_intersections(lines.nodes[found])
     breaks = pieces.breaks if len(pieces.breaks) < count else NONE
     return np.union1d(by_density(pieces, lines.nodes, count - len(breaks)), breaks)
 
 
 def by_joined_lines(lines: Lines, count: int, heights: np.ndarray) -> np.ndarray | None:
-    """The knots, (count + 1,), of the best `count` joined lines at nodes, at some of the `heights` (V, M + 1) there.
+    """The knots, (count + 1,), of the best `count` lines that join at nodes, at one of the `heights` (V, M + 1) there.
 
-    None where the lines are too short for so few of them.
+    None if `count` lines are too short to reach the last node.
     """
     errors = _of_joined(lines, heights, forbidden(lines.sums.shape[1], np.zeros(len(lines.nodes), bool)))
     found = shortest_paths(errors, count).best(count)
@@ -58,9 +58,9 @@ def by_joined_lines(lines: Lines, count: int, heights: np.ndarray) -> np.ndarray
 
 
 def by_priced_lines(lines: Lines, count: int, heights: np.ndarray, price: float) -> list[np.ndarray]:
-    """Knots of good paths of at most `count` joined lines, where they gain most; `price` is a first guess of a line's.
+    """Knots of good paths of at most `count` joined lines; `price` is an initial estimate of the price of a line.
 
-    Where one path has fewer lines and the next too many, some lines of that take the place of those of the first.
+    If one path has fewer lines and the next too many, parts of the second are spliced into the first.
     """
     errors = _of_joined(lines, heights, forbidden(lines.sums.shape[1], np.zeros(len(lines.nodes), bool)))
     found = priced_paths(errors, count, price)
@@ -87,8 +87,8 @@ def _spliced(few: np.ndarray, many: np.ndarray, first: int, most: int) -> np.nda
 def _of_separate(pieces: Pieces, lines: Lines, forced: np.ndarray) -> np.ndarray:
     """Squares about the best lines from node to node, (1, longest, 1, M + 1); inf without a line.
 
-    Between lines that need not meet a jump would cost nothing. So that it costs the piece that a spline spends on it,
-    only the line across it begins at its left side, or ends at its right side.
+    Separate lines would follow a jump at no cost, but a spline needs a piece for it. So only the line across a jump
+    begins at its left side, or ends at its right side.
     """
     errors = _charged(pieces, lines)
     errors[forbidden(len(errors), np.isin(lines.nodes, forced))] = np.inf
@@ -120,25 +120,25 @@ def _of_joined(lines: Lines, heights: np.ndarray, nowhere: np.ndarray) -> np.nda
 
 
 def _charged(pieces: Pieces, lines: Lines) -> np.ndarray:
-    """Squares about the best lines, (longest, nodes), of few samples at least what the curvature around them says.
+    """Squares about the best lines, (longest, nodes); for few samples, at least the estimate by the curvature.
 
-    A line through two samples leaves nothing, but a spline has one value a knot, not two a piece.
+    A line through two samples has no error, but a spline has one value per knot, not two per piece.
     """
     nodes, errors = lines.nodes, _of_lines(lines.sums)
     samples, bends = running(pieces.counts(nodes)), running(curvature(pieces, nodes, lines.fine))
     begin, end = beginnings(lines.sums.shape[1:]), np.arange(len(nodes))
-    few = np.nonzero((samples[end] - samples[begin] <= SCARCE) & (begin < end))
-    first, last = begin[few], end[few[1]]
+    scarce = np.nonzero((samples[end] - samples[begin] <= SCARCE) & (begin < end))
+    first, last = begin[scarce], end[scarce[1]]
 
     def charge(first: np.ndarray, last: np.ndarray) -> np.ndarray:
         return of_parabola(mass, (bends[last] - bends[first]) / (last - first), length)
 
-    mass, length = lines.sums[0][few], nodes[last] - nodes[first]
-    errors[few] = np.maximum(errors[few], charge(first, last))
-    # One sample has no slope: where others do as well they are taken, and best away from bends.
+    mass, length = lines.sums[0][scarce], nodes[last] - nodes[first]
+    errors[scarce] = np.maximum(errors[scarce], charge(first, last))
+    # A line of one sample has no slope: add a small cost, so that others are preferred, and least away from bends.
     beside = charge(np.maximum(first - 1, 0), np.minimum(last + 1, len(bends) - 1))
     single = samples[last] - samples[first] < 2
-    errors[few] += np.where(single, pieces.rounding * pieces.mass + AWAY * beside, 0.0)
+    errors[scarce] += np.where(single, pieces.rounding * pieces.mass + AWAY * beside, 0.0)
     return errors
 
 

@@ -1,7 +1,7 @@
 """The best linear spline on given knots: its values by least squares.
 
-They solve a tridiagonal system of the moments of the pieces (pieces.py), in O(K). A closed spline, sum of a_k s_k = 0
-(units.py says why), adds a border to it, and Lagrange's multiplier times that sum. newton.py moves the knots.
+The values solve a tridiagonal system of the moments of the pieces (pieces.py), in O(K). For a closed spline, the
+constraint sum of a_k s_k = 0 (see units.py) adds a border and a Lagrange multiplier. newton.py moves the knots.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ import numpy as np
 from relufit.spline.banded import tridiagonal
 from relufit.spline.pieces import Moments, Pieces
 
-RIDGE = 1e-12  # weight of the guess of a value, relative to the diagonal of the system
-REPAIRS = 3  # rounds of looking for values that are artefacts
+RIDGE = 1e-12  # weight of the interpolated value at a knot, relative to the diagonal of the system
+REPAIRS = 3  # rounds of the correction of values that are artefacts
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,16 @@ class Spline:
     gram: tuple[np.ndarray, np.ndarray, np.ndarray]  # (K,) each: sums of phi_left^2, phi_left phi_right, phi_right^2
     closure: np.ndarray | None  # (K,) a
     multiplier: np.ndarray  # (1,) of the closure
-    is_converged: bool = False  # no step of its knots gains anything worth while
+    is_converged: bool = False  # no step of its knots reduces the error noticeably
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """Of the pieces, (K,)."""
+        """Lengths of the pieces, (K,)."""
         return np.diff(self.knots)
 
     @cached_property
     def slopes(self) -> np.ndarray:
-        """(K,)."""
+        """Slopes of the pieces, (K,)."""
         return np.diff(self.values) / self.lengths
 
     @cached_property
@@ -50,13 +50,13 @@ class Spline:
 
     @cached_property
     def errors(self) -> np.ndarray:
-        """The sum of e^2 over each piece, (K,): what its own best line leaves, and how far the spline is from that."""
+        """The sum of e^2 over each piece, (K,): about its own best line, plus the distance of the spline from that."""
         m = self.moments
         return m.rest + m.mass * self._mean_residual**2 + (self.slopes - m.slope) ** 2 * m.sxx
 
     @cached_property
     def squares(self) -> Any:
-        """The sum of e^2; of splines side by side, (S,) of them."""
+        """The sum of e^2; (S,) for splines side by side."""
         return self.errors.sum(axis=-1)
 
     @property
@@ -66,7 +66,7 @@ class Spline:
 
     @property
     def is_exact(self) -> bool:
-        """Whether there is nothing left but rounding, and what every spline leaves."""
+        """Whether the error is that of every spline, `pieces.least`, up to rounding."""
         return bool(self.squares - self.pieces.least < self.pieces.rounding * self.pieces.mass)
 
     @cached_property
@@ -75,7 +75,7 @@ class Spline:
 
 
 def solve(pieces: Pieces, knots: np.ndarray, closure: np.ndarray | None = None) -> Spline:
-    """The values that make the squares least, for K + 1 sorted knots, whose ends are those of the target."""
+    """The least-squares spline on K + 1 sorted knots, the first and last of which are the ends of the target."""
     m, h = pieces.moments(knots), np.diff(knots)
     place, spread = (m.x - knots[..., :-1]) / h, m.sxx / (h * h)
     both = m.mass * place * (1 - place) - spread
@@ -83,15 +83,15 @@ def solve(pieces: Pieces, knots: np.ndarray, closure: np.ndarray | None = None) 
     to_right = m.mass * place * m.y + m.sxy / h
     wanted = by_knot(m.mass * m.y - to_right, to_right)
     diagonal = by_knot(left, right)
-    # Values that no sample determines, of two knots between the same two samples, are those of the samples beside them.
-    guess = pieces.guess(knots)
+    # Two knots between the same two samples leave values undetermined: interpolate them between the samples.
+    interpolated = pieces.interpolated(knots)
     ridge = ridge_of(diagonal)
     border = None if closure is None else by_knot(-closure / h, closure / h)
     for _ in range(REPAIRS + 1):
-        values, multiplier = _values(diagonal + ridge, both, wanted + ridge * guess, border)
+        values, multiplier = _values(diagonal + ridge, both, wanted + ridge * interpolated, border)
         spline = Spline(pieces, knots, values, m, (left, both, right), closure, multiplier)
         mean_squares = spline.errors / np.where(m.mass > 0, m.mass, 1.0)
-        pull = pieces.pull(knots, np.abs(values - guess), mean_squares)
+        pull = pieces.pull(knots, np.abs(values - interpolated), mean_squares)
         if (pull <= ridge).all():
             break
         ridge = np.maximum(ridge, pull)
@@ -99,14 +99,14 @@ def solve(pieces: Pieces, knots: np.ndarray, closure: np.ndarray | None = None) 
 
 
 def ridge_of(diagonal: np.ndarray) -> np.ndarray:
-    """What is added to the diagonal of the system of the values, (..., K + 1), so that each has a solution."""
+    """The addition to the diagonal of the system of the values, (..., K + 1), so that it has a unique solution."""
     return RIDGE * np.where(diagonal > 0, diagonal, 1.0)
 
 
 def _values(
     diagonal: np.ndarray, beside: np.ndarray, wanted: np.ndarray, border: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The values of least squares, (..., K + 1), and the multiplier (..., 1) of what makes `border` . values 0."""
+    """The least-squares values, (..., K + 1), and the multiplier (..., 1) of the constraint `border` . values = 0."""
     if border is None:
         return tridiagonal(diagonal, beside, wanted)[0], np.zeros((*diagonal.shape[:-1], 1))
     values, along = tridiagonal(diagonal, beside, wanted, border)
@@ -120,7 +120,7 @@ def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def by_knot(at_left: np.ndarray, at_right: np.ndarray) -> np.ndarray:
-    """Sums over the two pieces beside each knot, (K + 1,), of what each piece has at its left and its right end."""
+    """Sums over the two pieces beside each knot, (K + 1,), of terms at the left and right ends of pieces, (K,) each."""
     total = np.zeros((*at_left.shape[:-1], at_left.shape[-1] + 1))
     total[..., :-1] = at_left
     total[..., 1:] += at_right

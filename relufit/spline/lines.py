@@ -1,4 +1,4 @@
-"""Nodes of a target, and the lines from node to node: what dynamic programming chooses knots from."""
+"""Nodes of a target, and the lines from node to node, from which dynamic programming chooses knots."""
 
 from typing import NamedTuple
 
@@ -9,37 +9,37 @@ from relufit.spline.pieces import Moments, Pieces, within_jumps
 from relufit.spline.ranges import join
 
 NODES_PER_PIECE = 3
-NODES_PER_FEW = 8  # a piece, where pieces are few
-FEWEST_NODES = 64
-FEW_PIECES = 24  # up to which nodes are more, and lines may be of any length
-MOST_PIECES = 2**13  # that lines are looked at for
-LONGEST = 5  # else a line takes up to this many pieces' worth of nodes
-LOOK, LOOK_PER_PIECE = 2048, 4  # places at which turns are counted: at least LOOK, and LOOK_PER_PIECE for each piece
-SAMPLES = 4  # samples between two such places, at least
-CLEAR = 0.45  # part of the error that lines through SAMPLES samples leave at the most; of noise they leave half
-NEGLIGIBLE = 0.1  # part of the root mean square error: turns that change the line by less are not counted
-RESOLVED = 3  # pieces for each stretch between two inflection points, from which there are enough for all turns
+NODES_PER_FEW = 8  # nodes per piece, for up to FEW_PIECES pieces
+LEAST_NODES = 64
+FEW_PIECES = 24  # up to this number of pieces there are more nodes, and lines may have any length
+MOST_PIECES = 2**13  # largest number of pieces for which lines are computed
+LONGEST = 5  # longest line for more pieces, in average numbers of nodes per piece
+LOOK, LOOK_PER_PIECE = 2048, 4  # points at which turns are counted: at least LOOK, and LOOK_PER_PIECE per piece
+SAMPLES = 4  # least number of samples between two such points
+CLEAR = 0.45  # largest share of the error that lines through SAMPLES samples leave of a target; noise leaves half
+NEGLIGIBLE = 0.1  # change of a line, in root mean square errors, below which a turn is not counted
+RESOLVED = 3  # pieces per stretch between two inflection points that suffice to follow all turns
 NODES_PER_STRETCH, MOST_NODES = 5, 2**12
-LINES = 2**18  # from node to node
+LINES = 2**18  # largest number of lines from node to node for `lines_by_turns`
 
 
 class Lines(NamedTuple):
-    """Nodes, what lies between neighbours, and all lines from node to node that are short enough."""
+    """Nodes, the moments between neighbours, and all lines from node to node up to a length."""
 
     nodes: np.ndarray  # (M + 1,)
     fine: Moments  # (M,)
     sums: np.ndarray  # (6, longest, M + 1), see _sums
     is_jump: np.ndarray  # (M,) which lines between neighbours lead across a jump
 
-    def of_about(self, count: int) -> "Lines":
-        """Without those longer than `count` pieces need."""
+    def shortened(self, count: int) -> "Lines":
+        """The lines that are no longer than `count` pieces need."""
         return self._replace(sums=self.sums[:, -max(reach(self.nodes, count), 1) :])
 
 
 def lines_for(pieces: Pieces, count: int) -> Lines:
-    """Lines that `count` pieces may be made of: of any length where they are few; where they are a great many, none.
+    """Lines for splines of `count` pieces: of any length for few pieces, and between neighbours only for very many.
 
-    Then lines show no more than density does, and they would take all memory.
+    With very many pieces, lines are no better than density, and would need too much memory.
     """
     if count > MOST_PIECES:
         return lines_between(pieces, _nodes(pieces, MOST_PIECES), 1)
@@ -48,10 +48,10 @@ def lines_for(pieces: Pieces, count: int) -> Lines:
 
 
 def lines_by_turns(pieces: Pieces, count: int, lines: Lines, squares: float) -> Lines | None:
-    """Lines that show the turns of a target, where these are more than `count` pieces can follow; else None.
+    """Lines that follow the turns of a target, if `count` pieces are too few to follow all turns; else None.
 
-    `squares` is what a spline with `count` pieces leaves of the target. Of a table, turns count where they are more
-    than noise: where lines through SAMPLES neighbours leave much less than that.
+    `squares` is the error of a spline with `count` pieces. Turns of a table count only if they are more than noise:
+    if lines through SAMPLES neighbours have a much smaller error.
     """
     if min(pieces.most // SAMPLES, len(lines.nodes)) < 2:
         return None
@@ -70,7 +70,7 @@ def lines_by_turns(pieces: Pieces, count: int, lines: Lines, squares: float) -> 
 
 
 def inflections(nodes: np.ndarray, fine: Moments, least: float) -> int:
-    """Changes of sign of the turns from node to node, without those that lead away by less than `least`."""
+    """The number of changes of sign of the turns at nodes, without turns that change a line by under `least`."""
     away = np.diff(fine.slope) * (nodes[2:] - nodes[:-2]) / 2
     return int(np.count_nonzero(np.diff(np.sign(away[np.abs(away) > least]))))
 
@@ -82,16 +82,16 @@ def lines_between(pieces: Pieces, nodes: np.ndarray, longest: int) -> Lines:
 
 
 def reach(nodes: np.ndarray, count: int) -> int:
-    """How many nodes long a line is at the most, where there are `count` for about the same errors."""
+    """The largest length of a line in nodes, if `count` lines have about equal errors."""
     return round(LONGEST * (len(nodes) - 1) / count)
 
 
 def _nodes(pieces: Pieces, count: int) -> np.ndarray:
     """Nodes of about equal errors, finer than knots will be, and all breaks; none within a jump."""
-    wanted = max(NODES_PER_FEW * min(count, FEW_PIECES), NODES_PER_PIECE * count, FEWEST_NODES)
+    wanted = max(NODES_PER_FEW * min(count, FEW_PIECES), NODES_PER_PIECE * count, LEAST_NODES)
     nodes = np.union1d(pieces.nodes(2 * wanted), pieces.breaks)
     nodes = even_nodes(pieces, nodes, wanted, np.union1d(pieces.breaks, pieces.suspects))
-    if len(nodes) <= 2 * count:  # of a table whose changes crowd in one place
+    if len(nodes) <= 2 * count:  # a table that varies mostly in one place
         nodes = np.union1d(nodes, pieces.nodes(2 * count))
     return nodes[~within_jumps(pieces, nodes)]
 
@@ -99,12 +99,12 @@ def _nodes(pieces: Pieces, count: int) -> np.ndarray:
 def _sums(fine: Moments, longest: int) -> np.ndarray:
     """Mass, means of x and y, sxx, sxy, syy from node i - l to node i, at [:, longest - l, i]: (6, longest, nodes).
 
-    What stands where a line would begin before the first node means nothing.
+    Elements of lines that would begin before the first node are undefined.
     """
     sums = np.zeros((6, longest, len(fine.mass) + 1))
     sums[:, -1, 1:] = *fine[:5], fine.rest + fine.slope * fine.sxy
     length = 1
-    while length < longest:  # lines of up to `length` nodes, and the longest of those after each
+    while length < longest:  # join lines of up to `length` nodes with the longest of those that follow
         more = min(length, longest - length)
         left, right = sums[:, longest - more :, :-length], sums[:, longest - length, None, length:]
         sums[:, longest - length - more : longest - length, length:] = join(left, right)

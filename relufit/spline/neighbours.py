@@ -1,9 +1,9 @@
-"""Neighbours of a spline that Newton's method does not reach: as many pieces, shared otherwise.
+"""Neighbours of a spline that Newton's method does not reach: splines of as many pieces, distributed differently.
 
-Between two inflection points all turns have one sign. How many pieces such a stretch has, and whether a knot or the
-middle of a piece stands on the inflection point, no small step changes. A shift does: the bounds of some neighbouring
-stretches move by a whole or half a piece, counted along the spline, and the knots are spread in between as before. So
-does an exchange: one of the knots that help least moves into a piece that one more knot helps most.
+Between two inflection points all turns have one sign. No small step changes the number of pieces of such a stretch, or
+whether a knot or the middle of a piece lies on the inflection point. A shift does: the bounds of some neighbouring
+stretches move by half a piece or a whole one, and the knots in between are redistributed. So does an exchange: one of
+the knots that help least moves into a piece where another knot helps most.
 """
 
 import numpy as np
@@ -11,17 +11,17 @@ import numpy as np
 from relufit.spline.least_squares import solve
 from relufit.spline.pieces import Pieces
 
-HALVES = np.array([-1.0, -0.5, 0.5, 1.0])  # pieces that bounds move by; those at knots that are held by whole ones
-SHORTEST = 0.5  # of a piece, that is left of a stretch
-MOST = 256  # shifts, about: where stretches are many, only those of fewer bounds at once
-PARTS = np.append(1.0, 0.5 * 4.0 ** -np.arange(8))  # of the way to a sample beside it, by which a knot is nudged
-ENDS = 6  # knots that help least, and pieces that gain most: what exchanges are made of
+HALVES = np.array([-1.0, -0.5, 0.5, 1.0])  # pieces by which bounds move; bounds at held knots move by whole pieces
+SHORTEST = 0.5  # least length of a stretch after a shift, in pieces
+MOST = 256  # approximate number of shifts; with many stretches, fewer bounds move at once
+PARTS = np.append(1.0, 0.5 * 4.0 ** -np.arange(8))  # parts of the distance to a sample by which a knot is nudged
+ENDS = 6  # knots that help least, and pieces that gain most, that are exchanged
 
 
 def shifted(knots: np.ndarray, slopes: np.ndarray, held: np.ndarray) -> np.ndarray:
     """The knots (K + 1,) of a spline with these slopes (K,) after each of its shifts, (S, K + 1).
 
-    Those held stay where they are, and bound stretches too.
+    The `held` knots do not move, and bound stretches too.
     """
     turns, along = np.diff(slopes), np.arange(len(knots), dtype=np.float64)
     fixed = along[1:-1][np.isin(knots[1:-1], held)]
@@ -37,7 +37,7 @@ def shifted(knots: np.ndarray, slopes: np.ndarray, held: np.ndarray) -> np.ndarr
     moved = (bounds + HALVES[:, None] * moving[:, None]).reshape(-1, len(bounds))  # (4 M, B)
     allowed = (HALVES % 1 == 0) | ~moving[:, np.isin(bounds, fixed)].any(axis=1, keepdims=True)  # (M, 4)
     moved = moved[(np.diff(moved).min(axis=1) >= SHORTEST) & allowed.ravel()]
-    # Where each knot is taken from, counted along the spline: all rows are searched as one ascending array.
+    # The position along the old spline of each new knot; all rows are searched as one ascending array.
     apart = 2 * len(knots) * np.arange(len(moved))[:, None]
     piece = np.searchsorted((moved + apart).ravel(), (along + apart).ravel(), side="right").reshape(-1, len(along))
     piece = (piece - len(bounds) * np.arange(len(moved))[:, None] - 1).clip(0, inner)
@@ -47,7 +47,7 @@ def shifted(knots: np.ndarray, slopes: np.ndarray, held: np.ndarray) -> np.ndarr
 
 
 def lowest(pieces: Pieces, knots: np.ndarray, most: int) -> np.ndarray:
-    """Of knots side by side, (S, K + 1), the `most` whose splines leave the least error."""
+    """The `most` sets of knots with the least errors, of splines side by side, (S, K + 1)."""
     return knots[np.argsort(solve(pieces, knots).squares)[:most]] if len(knots) > most else knots
 
 
@@ -66,9 +66,9 @@ def exchanged(pieces: Pieces, knots: np.ndarray) -> np.ndarray:
 
 
 def nudged(knots: np.ndarray, held: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """The knots (K + 1,) with one moved towards the samples beside it, (S, K + 1); not the ends and those held.
+    """The knots (K + 1,) with one moved towards a neighbouring sample of x (C,): (S, K + 1), for every inner free knot.
 
-    By the whole distance to the sample on either side, and by smaller and smaller parts of it; x (C,) are the samples.
+    It moves by the whole distance to the sample on either side, and by smaller and smaller parts of it.
     """
     free = 1 + np.flatnonzero(~np.isin(knots[1:-1], held))
     right = np.searchsorted(x, knots[free], side="right").clip(1, len(x) - 1)

@@ -1,8 +1,8 @@
 """The best linear spline with K pieces: Newton's method on values and knots together.
 
 Half the sum of squares has a banded Hessian in (v_0, t_0, v_1, t_1, ...), so that a joint step costs O(K). It is damped
-until it is positive definite and the error falls, as Levenberg and Marquardt do. Where that takes much damping, which
-holds all knots back though few are at fault, terms with a residual as a factor (the curvature) count in part only.
+until it is positive definite and the error falls, as in Levenberg and Marquardt's method. Much damping would slow down
+all knots because of a few; instead, the terms with a residual as a factor (the curvature) are reduced.
 
 With n weight of samples per length, e = spline - target, hats phi and slopes s, the derivatives of half the squares are
 
@@ -11,8 +11,8 @@ With n weight of samples per length, e = spline - target, hats phi and slopes s,
     d2/dt dt'  = s^2 integral n phi phi' + s integral n e (phi phi_x' + phi_x phi')
                  + [j = j'] n e(t_j) (s_right - s_left)
 
-in which phi_x = -1/h, 1/h in a piece of length h. A closed spline adds Lagrange's multiplier times
-the sum that is to be 0, and a border to the system.
+in which phi_x = -1/h, 1/h in a piece of length h. For a closed spline, the constraint adds a Lagrange multiplier and a
+border to the system.
 """
 
 from dataclasses import dataclass, replace
@@ -25,19 +25,19 @@ from relufit.spline.banded import definite, indefinite
 from relufit.spline.least_squares import Spline, by_knot, dot, ridge_of, solve
 from relufit.spline.pieces import Moments
 
-STEPS = 80  # at the most
+STEPS = 80  # largest number of steps
 DAMPING = 1e-2  # of the first step
-STRONG = 2.0  # damping from which, if the Hessian is not positive definite yet, curvature gives way instead
-HOPELESS = 1e5  # damping at which no step is left that gains anything
-LEAST_SHARE = 0.1  # of the curvature: where less would do, none is taken
-ENOUGH = 1e-5  # part of the error: the second step in a row that gains less is the last
+STRONG = 2.0  # damping above which the curvature is reduced if the Hessian is not positive definite
+HOPELESS = 1e5  # damping at which the method ends
+LEAST_SHARE = 0.1  # least share of the curvature that is used, besides none
+ENOUGH = 1e-5  # relative gain below which a second step in a row is the last
 PATIENCE = 4  # steps, tried or taken,
-LITTLE = 5e-4  # that together gain no more than this part of the error, are the last too
-STRIDE = 0.4  # of the shorter piece beside it: the most that a knot moves in a step
+LITTLE = 5e-4  # that end the method if their relative gain together is below this
+STRIDE = 0.4  # largest move of a knot in a step, relative to the shorter piece beside it
 
 
 def improve(spline: Spline, held: np.ndarray, steps: int = STEPS) -> Spline:
-    """Move the knots, except the ends and those at `held`, until nothing is gained; never a worse spline."""
+    """Move the knots, except the ends and those at `held`, until the error no longer falls; it never rises."""
     free = _free(spline.knots, held)
     if spline.is_converged or spline.is_exact or not free.any():
         return spline
@@ -75,9 +75,9 @@ def improve(spline: Spline, held: np.ndarray, steps: int = STEPS) -> Spline:
 
 
 def improve_all(splines: Spline, held: np.ndarray, steps: int) -> Spline:
-    """Move the knots of splines side by side, (S, K + 1), for `steps` steps: cheaply, to see which is worth more."""
+    """Move the knots of splines side by side, (S, K + 1), for `steps` steps: fast, to compare the splines."""
     free = _free(splines.knots, held)
-    damping = np.ones((len(splines.knots), 1))  # strong at first: a step that fails is lost
+    damping = np.ones((len(splines.knots), 1))  # strong at first, because a step that fails is wasted
     for _ in range(steps):
         step = _newton_step(_equations(splines, free), damping)
         if step is None:
@@ -91,7 +91,7 @@ def improve_all(splines: Spline, held: np.ndarray, steps: int) -> Spline:
 
 
 def _free(knots: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """Which knots may move: neither the ends nor those held."""
+    """Mask of the knots that may move: neither the ends nor the `held` ones."""
     free = ~np.isin(knots, held)
     free[..., [0, -1]] = False
     return free
@@ -107,7 +107,7 @@ def _moved(spline: Spline, step: np.ndarray) -> np.ndarray:
 
 
 def _chosen(mask: np.ndarray, first: Spline, second: Spline) -> Spline:
-    """Of splines side by side, those of the first where the mask (S, 1) says so, those of the second elsewhere."""
+    """Choose from splines side by side: those of `first` where the mask (S, 1) is true, else those of `second`."""
 
     def pick(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.where(mask, a, b)
@@ -125,13 +125,13 @@ def _chosen(mask: np.ndarray, first: Spline, second: Spline) -> Spline:
 
 @dataclass(frozen=True)
 class _Equations:
-    """Of Newton's step from a spline, in (v_0, t_0, v_1, t_1, ...); banded.py says how the Hessian is laid out."""
+    """The system of Newton's step from a spline, in (v_0, t_0, v_1, t_1, ...), stored as in banded.definite."""
 
     spline: Spline
     free: np.ndarray  # (..., K + 1): the knots that move
     hessian: np.ndarray  # (4, ..., 2 K + 2)
-    downhill: np.ndarray  # (2, ..., 2 K + 2): against the gradient, which in v is 0 or what the closure holds; along it
-    stiffness: np.ndarray  # (..., K + 1), what damping adds to the elements of t
+    downhill: np.ndarray  # (2, ..., 2 K + 2): the negative gradient, and the gradient of the constraint
+    stiffness: np.ndarray  # (..., K + 1), which times the damping is added to the diagonal of t
 
     @property
     def is_closed(self) -> bool:
@@ -139,7 +139,7 @@ class _Equations:
 
     @cached_property
     def products(self) -> np.ndarray:
-        """The Hessian without what residuals are a factor of, after Gauss and Newton: it is never indefinite."""
+        """The Hessian without terms that have a residual as a factor (Gauss-Newton), which is never indefinite."""
         s, (left, both, right) = self.spline.slopes, self.spline.gram
         at_knots, across = by_knot(s * s * left, s * s * right), by_knot(-s * left, -s * right)
         band = np.zeros_like(self.hessian)
@@ -183,9 +183,9 @@ def _equations(spline: Spline, free: np.ndarray) -> _Equations:
 def _fill(
     band: np.ndarray, free: np.ndarray, at_knots: np.ndarray, across: np.ndarray, pairs: tuple[np.ndarray, ...]
 ) -> None:
-    """Put derivatives by t into the band: (..., K + 1) by t t and by v t of a knot, and of the two ends of a piece.
+    """Write derivatives into the band: (..., K + 1) by t t and by v t of a knot, and `pairs` for both ends of a piece.
 
-    Those (..., K) are by v v, t v, v t and t t, the left end first.
+    The pairs (..., K) are the derivatives by v v, t v, v t and t t, with the left end first.
     """
     vv, tv, vt, tt = pairs
     band[3, ..., 1::2] = np.where(free, at_knots, 1.0)
@@ -196,10 +196,10 @@ def _fill(
 
 
 def _newton_step(equations: _Equations, damping: Any, share: float = 1.0) -> np.ndarray | None:
-    """By how much each knot moves, (..., K + 1); None where the damped Hessian is not positive definite.
+    """The move of each knot, (..., K + 1); None if the damped Hessian is not positive definite.
 
-    `damping` is a number; (S, 1) of splines side by side, and those whose Hessian is not stay where they are. Of closed
-    splines, and side by side, that is told by the sign of a determinant, which is wrong for some: their error may rise.
+    `damping` is a number, or (S, 1) for splines side by side, of which those without a positive definite Hessian do not
+    move. For closed splines, and side by side, only the sign of a determinant is tested, so the error may rise.
     """
     hessian, downhill = equations.hessian, equations.downhill
     band = hessian.copy() if share == 1 else equations.products + share * (hessian - equations.products)
@@ -217,15 +217,15 @@ def _newton_step(equations: _Equations, damping: Any, share: float = 1.0) -> np.
 
 
 def _stiffness(turn: np.ndarray, mass: np.ndarray, h: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """What damping is measured by, for each inner knot: the squares that moving it alone would cost, about.
+    """The unit of damping of each inner knot: about the squares that moving it alone would cost.
 
-    Where the slope hardly turns that is nothing. Moved by a piece's length all knots of a good spline cost the same: so
-    each counts a hundredth of the average, of those that are free to move, at least.
+    At a knot with almost no turn these are 0. Moved by the length of a piece, all knots of a good spline cost the same,
+    so each counts at least a hundredth of the average over free knots.
     """
     near = _parallel(h) ** 2
     moved, number = np.where(free, turn * turn * near / 6, 0.0), np.maximum(free.sum(axis=-1, keepdims=True), 1)
     cost = moved * _parallel(mass)
-    # In a table with jumps every other piece may have no samples, and then no knot has a cost.
+    # In a table with jumps every other piece may have no samples, and then every cost is 0.
     of_both = moved * (mass[..., :-1] + mass[..., 1:])
     average = np.where((cost > 0).any(axis=-1, keepdims=True), cost, of_both).sum(axis=-1, keepdims=True) / number
     return np.maximum(cost, 1e-2 * average) / near + 1e-300

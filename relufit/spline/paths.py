@@ -1,8 +1,8 @@
 """Shortest paths by dynamic programming: the best chain of a given number of lines from the first node to the last.
 
-A line begins at one node and ends at another; where lines are to meet it also begins and ends at one of a few heights.
-The errors of all lines are an array (V, longest, V, M + 1): that of the line which ends at node i, `length` nodes long,
-stands at [height at its end, longest - length, height at its beginning, i]. Lines that need not meet have V = 1.
+A line begins at one node and ends at another; joined lines also begin and end at one of several heights. The errors of
+all lines are an array (V, longest, V, M + 1): the line that ends at node i, `length` nodes long, has the index
+[height at its end, longest - length, height at its beginning, i]. Separate lines have V = 1.
 Bellman and Roth (1969), JASA 64(327), 1079-1084.
 """
 
@@ -10,19 +10,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-PRICES = 24  # of a line that are tried, at the most
+PRICES = 24  # largest number of prices of a line that are tried
 NEARLY = 0.02  # relative tolerance of the number of lines, and of the price of a line
-WINDOW = 6  # pieces around its share of the nodes that a knot is looked for in, where lines cannot be of any length
+WINDOW = 6  # pieces on either side of its even share of the nodes in which a knot is searched, if lines are limited
 
 
 def beginnings(shape: tuple[int, int]) -> np.ndarray:
-    """The node that the line at [longest - length, i] begins at, (longest, M + 1); 0 where no line ends there."""
+    """The first node of the line at [longest - length, i], (longest, M + 1); 0 if there is no such line."""
     longest, number = shape
     return np.maximum(np.arange(number) - np.arange(longest, 0, -1)[:, None], 0)
 
 
 def forbidden(longest: int, forced: np.ndarray) -> np.ndarray:
-    """Where there is no line: it would begin before the first node, or pass over one that is forced (M + 1,)."""
+    """Mask of lines that do not exist: they would begin before the first node, or pass a `forced` one (M + 1,)."""
     number, passed = len(forced), np.cumsum(forced)
     end = np.arange(number)
     outside = end - np.arange(longest, 0, -1)[:, None] < 0
@@ -30,10 +30,10 @@ def forbidden(longest: int, forced: np.ndarray) -> np.ndarray:
 
 
 class Paths(NamedTuple):
-    """The least errors of chains of 0, 1, ... lines from the first node to others: for each number, those in a window.
+    """The least errors of chains of 0, 1, ... lines from the first node to the nodes of a window for each number.
 
-    That of j lines to node i, at each height, stands at least[j, :, longest + i - first[j]]. The `longest` places
-    before a window, and those behind it, are of nodes that are not reached.
+    That of j lines to node i, at each height, is least[j, :, longest + i - first[j]]. The `longest` elements before a
+    window, and those after it, are inf.
     """
 
     errors: np.ndarray  # (V, longest, V, M + 1) of the lines
@@ -57,7 +57,7 @@ class Paths(NamedTuple):
 
 
 def shortest_paths(errors: np.ndarray, count: int) -> Paths:
-    """Of up to `count` lines; where lines are of any length, `best` may be asked for fewer as well."""
+    """The paths of up to `count` lines; if lines may have any length, `Paths.best` takes fewer as well."""
     heights, longest, _, number = errors.shape
     last = number - 1
     width = number if longest == last else min(2 * round(WINDOW * last / count) + 1, number)
@@ -67,7 +67,7 @@ def shortest_paths(errors: np.ndarray, count: int) -> Paths:
     least = np.full((count + 1, heights, longest + width + shift.max()), np.inf)
     least[0, :, longest] = 0.0
     layer, row, one = least.strides
-    # before[j, shift[j]] holds what line j + 1 goes on from: [longest - length, height, end - first[j + 1]].
+    # before[j, shift[j]] has the errors that line j + 1 continues: [longest - length, height, end - first[j + 1]].
     before = np.lib.stride_tricks.as_strided(
         least, (count, shift.max() + 1, longest, heights, width), (layer, one, one, row, one), writeable=False
     )
@@ -79,12 +79,12 @@ def shortest_paths(errors: np.ndarray, count: int) -> Paths:
 
 
 def priced_paths(errors: np.ndarray, count: int, price: float) -> tuple[np.ndarray, np.ndarray] | None:
-    """The nodes of two paths from the first node to the last: of at most `count` lines, and of more; None without them.
+    """The nodes of two paths from the first node to the last, of at most `count` lines and of more; None without them.
 
-    Each line has a price, and the cheapest path is found for prices between which the number of lines passes `count`,
-    from a guess of the price on (Lagrangian relaxation; Everett (1963), Operations Research 11(3), 399-417). That takes
-    as long for many lines as for few, and lines of any length may stand anywhere. No price need give just `count`
-    lines: all waves of a sine are worth the same. Then the cheapest paths of `count` lines are parts of these two.
+    Each line has a price, and a search over prices, from an initial one, finds where the number of lines of the
+    cheapest path passes `count` (Lagrangian relaxation; Everett (1963), Operations Research 11(3), 399-417). The cost
+    does not depend on the number of lines, and lines may have any length. Not every `count` has a price: all waves of a
+    sine gain the same. Then the cheapest paths of `count` lines consist of parts of these two.
     """
     by_end = np.ascontiguousarray(errors.transpose(3, 1, 2, 0))  # [i, longest - length, height begun at, height]
     few = many = None
@@ -104,7 +104,7 @@ def priced_paths(errors: np.ndarray, count: int, price: float) -> tuple[np.ndarr
 
 
 def _cheapest(by_end: np.ndarray, price: float) -> np.ndarray | None:
-    """The nodes of the path whose errors and prices of lines have the least sum."""
+    """The nodes of the path with the least sum of errors and prices of its lines."""
     number, longest, heights, _ = by_end.shape
     least = np.full((longest + number, heights), np.inf)  # `longest` places before the first node
     least[longest] = 0.0

@@ -1,7 +1,7 @@
-"""What a linear spline has to know of its target between neighbouring knots: a few moments of each piece.
+"""The moments of a target between neighbouring knots, from which splines are computed.
 
-The best line of a piece, its error, and all that the least-squares spline of least_squares.py is computed from, are in
-six numbers. A target is a function (functions.py) or a table of samples (samples.py).
+Six numbers per piece determine its best line, the error of that, and the least-squares spline (least_squares.py). A
+target is a function (functions.py) or a table of samples (samples.py).
 """
 
 from typing import NamedTuple, Protocol
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Moments(NamedTuple):
-    """Of each of K pieces, (K,) each; sums are weighted by mass, and taken about the means of the piece."""
+    """Moments of K pieces, (K,) each; sums are weighted by mass, and taken about the means of the piece."""
 
     mass: np.ndarray  # length of the piece, or the weight of its samples
     x: np.ndarray  # mean
@@ -21,7 +21,7 @@ class Moments(NamedTuple):
 
     @property
     def slope(self) -> np.ndarray:
-        """Of the piece's own best line; 0 where x does not vary."""
+        """The slope of the piece's own best line; 0 if x does not vary."""
         return np.divide(self.sxy, self.sxx, out=np.zeros_like(self.sxx), where=self.sxx > 0)
 
 
@@ -30,20 +30,20 @@ class Pieces(Protocol):
 
     low: float
     high: float
-    mass: float  # of all of it
+    mass: float  # total length, or total weight of the samples
     spacing: float  # of the places that knots can have in the network
     narrowest: float  # least length of a piece whose knots are moved
-    most: int  # pieces that the target supports
-    effective: float  # samples, those of little weight counted as less; infinite for a function
-    rounding: float  # a mean square that may be nothing but rounding, where y is of the order of 1
-    least: float  # sum of squares that no spline avoids: spreads of samples that share one x, lines across jumps
-    table: tuple[np.ndarray, np.ndarray] | None  # x and y (C,) of its samples, where there are any
+    most: int  # largest number of pieces that the target supports
+    effective: float  # effective number of samples, which counts small weights less; inf for a function
+    rounding: float  # mean square that counts as rounding, if y is of the order of 1
+    least: float  # sum of squares of the best conceivable spline: spreads of samples of equal x, lines across jumps
+    table: tuple[np.ndarray, np.ndarray] | None  # x and y (C,) of the samples; None for a function
 
     @property
     def breaks(self) -> np.ndarray:
-        """Where it is not smooth: kinks, and both sides of each jump; sorted, inside (low, high).
+        """Points where the target is not smooth: kinks, and both sides of each jump; sorted, inside (low, high).
 
-        With knots there a spline may be exact, so a search looks at them, and does not move a knot that stands there.
+        With knots there a spline may be exact, so a search tries them, and does not move knots at breaks.
         """
 
     @property
@@ -52,55 +52,55 @@ class Pieces(Protocol):
 
     @property
     def suspects(self) -> np.ndarray:
-        """Other places that a search for knots looks at beside its nodes, sorted."""
+        """Other places, sorted, that a search for knots adds to its nodes."""
 
     def moments(self, knots: np.ndarray) -> Moments:
-        """Of the pieces between sorted knots (K + 1,), which begin at low and end at high."""
+        """Moments of the pieces between sorted knots (K + 1,), the first of which is low and the last high."""
 
     @property
     def sampled(self) -> "Pieces":
-        """A stand-in that is cheaper for few long pieces, and for many splines side by side; slightly inexact."""
+        """An approximation that is faster for few long pieces, and for many splines side by side."""
 
     def at_knots(self, knots: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
         """Mass per length, and the target's value, at each knot: (K + 1,) each."""
 
-    def guess(self, knots: np.ndarray) -> np.ndarray:
-        """Values at the knots (K + 1,), for where the moments leave them open."""
+    def interpolated(self, knots: np.ndarray) -> np.ndarray:
+        """Values at the knots (K + 1,), for knots whose values the moments do not determine."""
 
     def pull(self, knots: np.ndarray, away: np.ndarray, mean_squares: np.ndarray) -> np.ndarray:
-        """The weight with which each value is to be pulled to the guess, (K + 1,); 0 except for artefacts.
+        """The weight with which each value is pulled to the interpolated one, (K + 1,); 0 except for artefacts.
 
-        Those are `away` from the guess, (K + 1,), by more than the target bends nearby and the `mean_squares` of the
-        errors of the pieces (K,) explain.
+        An artefact is `away` from the interpolated value, (K + 1,), by more than the bends of the target nearby and the
+        `mean_squares` of the errors of the pieces (K,) explain.
         """
 
     def nodes(self, count: int) -> np.ndarray:
-        """About `count` + 1 places from low to high that a search for knots may begin with."""
+        """About `count` + 1 places from low to high as initial nodes of a search for knots."""
 
     def plain_knots(self, count: int) -> list[np.ndarray]:
-        """Knots (count + 1,) from low to high that nothing was searched for, to compare others with."""
+        """Sets of knots (count + 1,) from low to high found without a search, for comparison."""
 
     def distinct(self, nodes: np.ndarray) -> np.ndarray:
-        """These sorted places from low to high without those that are the same to the target."""
+        """These sorted places from low to high without those that the target does not distinguish."""
 
     def counts(self, nodes: np.ndarray) -> np.ndarray:
-        """Samples between neighbouring nodes, (M,); a large number for a function."""
+        """Numbers of samples between neighbouring nodes, (M,); large numbers for a function."""
 
-    def meeting(self, knots: np.ndarray) -> np.ndarray:
-        """The knots (K + 1,), each moved to where the best lines of its two pieces meet, if no sample lies between.
+    def at_intersections(self, knots: np.ndarray) -> np.ndarray:
+        """Move each knot (K + 1,) to the intersection of the best lines of its two pieces, if no sample lies between.
 
-        Those at breaks stay.
+        Knots at breaks stay.
         """
 
 
 def within_jumps(pieces: Pieces, nodes: np.ndarray) -> np.ndarray:
-    """Which of the nodes lie between the two sides of a jump, a mask."""
+    """Mask of the nodes that lie between the two sides of a jump."""
     left, right = pieces.jumps
     return np.asarray(np.searchsorted(left, nodes, side="left") > np.searchsorted(right, nodes, side="right"))
 
 
 def placed_knots(pieces: Pieces, knots: np.ndarray) -> np.ndarray:
-    """Sorted knots (K + 1,), all but the ends rounded to places that the network can have; at most as many."""
+    """Sorted knots (K + 1,), all but the ends rounded to places that the network can have; equal ones become one."""
     inner = np.rint(knots[1:-1] / pieces.spacing) * pieces.spacing
     inner = np.unique(inner[(inner > pieces.low) & (inner < pieces.high)])
     return np.concatenate([[pieces.low], inner, [pieces.high]])

@@ -1,4 +1,4 @@
-"""A table of sorted samples as a target: its moments between knots, its jumps and kinks."""
+"""A table of sorted samples as a target: moments between knots, jumps and kinks."""
 
 from functools import cached_property
 
@@ -8,13 +8,13 @@ from relufit.spline.breaks import float_spacing, jumps, kinks, narrowest_piece
 from relufit.spline.pieces import Moments
 from relufit.spline.ranges import RangeMoments
 
-ROOM = 2.5  # times what may explain that a value lies off the samples beside it: at a knot of a parabola it is 2.24
-FIRM = 1e-2  # of a sample's weight: that of the line between the samples, where the value of a knot is an artefact
-COARSE = 1024  # cells that are enough to compare splines of few pieces
+ROOM = 2.5  # ratio of a value's distance from nearby samples to its explanation, above which it is an artefact
+FIRM = 1e-2  # weight of the interpolated value at an artefact, relative to that of a sample
+COARSE = 1024  # cells that suffice to compare splines of few pieces
 
 
 class DataPieces:
-    """Samples in order of x; the moments of any stretch of them are found at the same cost (ranges.py)."""
+    """Samples in order of x; the moments of a piece cost the same for any number of samples (ranges.py)."""
 
     def __init__(
         self,
@@ -43,14 +43,14 @@ class DataPieces:
 
     @cached_property
     def breaks(self) -> np.ndarray:
-        """Both sides of each jump: the samples before and after it."""
+        """Both sides of each jump: x of the samples before and after it."""
         places = self._before_jumps
         sides = np.unique(np.concatenate([places, places + 1]))
         return self.x[sides[(sides > 0) & (sides < len(self.x) - 1)]]
 
     @cached_property
     def jumps(self) -> np.ndarray:
-        """Without one beside the first sample or the last, which is no break."""
+        """Both sides of each jump, (2, J), except next to the first or last sample."""
         places = self._before_jumps
         places = places[(places > 0) & (places < len(self.x) - 2)]
         return self.x[np.stack([places, places + 1])]
@@ -61,29 +61,29 @@ class DataPieces:
 
     @cached_property
     def suspects(self) -> np.ndarray:
-        """Between the samples that kinks may lie between."""
+        """Midpoints between samples on both sides of possible kinks."""
         return kinks(self.x, self.y)
 
     @cached_property
     def bends(self) -> np.ndarray:
-        """How far the lines through the two samples before a gap, and after it, are off at its other end; (C - 1,)."""
+        """Error at the far end of each gap of the lines through the two samples before or after it, (C - 1,)."""
         h, slope = np.diff(self.x), np.diff(self.y) / np.diff(self.x)
         turn = np.pad(np.abs(np.diff(slope)), 1)
         return h * np.maximum(turn[:-1], turn[1:])
 
     def moments(self, knots: np.ndarray) -> Moments:
-        """A sample belongs to the piece that begins at it or left of it; the last piece has both its ends."""
+        """Moments of pieces. A sample on a knot belongs to the piece on its right, the last one to the last piece."""
         ranks = np.searchsorted(self.x, knots)
         ranks[..., 0], ranks[..., -1] = 0, len(self.x)
         return _as_moments(self.ranges.between(ranks), (knots[..., :-1] + knots[..., 1:]) / 2)
 
     @cached_property
     def sampled(self) -> "CoarseTable":
-        """The same in fewer cells, whose totals are at hand when many splines are looked at side by side."""
+        """The table in fewer cells, which is faster for many splines side by side."""
         return CoarseTable(self)
 
     def at_knots(self, knots: np.ndarray, moments: Moments) -> tuple[np.ndarray, np.ndarray]:
-        """Estimates from the samples nearby, a quarter of a piece on either side, as far as that is no line."""
+        """Estimates from the samples within a quarter of a piece on either side, corrected for slope and curvature."""
         h, slope = np.diff(knots), moments.slope
         left, right = by_knot_left(h) / 4, by_knot_right(h) / 4
         s = (by_knot_left(slope) + by_knot_right(slope)) / 2
@@ -94,22 +94,22 @@ class DataPieces:
         away = knots - near.x
         spread = np.divide(near.sxx, near.mass, out=np.zeros(knots.shape), where=near.mass > 0)
         value = near.y + s * away - curvature / 2 * (away * away + spread)
-        if (near.mass <= 0).any():  # there the lines of both pieces are asked
+        if (near.mass <= 0).any():  # without samples, use the lines of both pieces
             from_left = moments.y + slope * (knots[..., 1:] - moments.x)
             from_right = moments.y + slope * (knots[..., :-1] - moments.x)
             lines = (by_knot_left(from_left) + by_knot_right(from_right)) / 2
             value = np.where(near.mass > 0, value, lines)
         return near.mass / (left + right), value
 
-    def guess(self, knots: np.ndarray) -> np.ndarray:
-        """Between the samples, on the line that joins them."""
+    def interpolated(self, knots: np.ndarray) -> np.ndarray:
+        """Linear interpolation between the samples."""
         return np.interp(knots, self.x, self.y)
 
     def pull(self, knots: np.ndarray, away: np.ndarray, mean_squares: np.ndarray) -> np.ndarray:
-        """FIRM times the weight of the lighter sample beside it, for a value that is an artefact.
+        """FIRM times the weight of the lighter neighbouring sample for an artefact, else 0.
 
-        An artefact is further from the line between its two samples than the bends of the samples there, and the
-        larger error of the two pieces beside the knot, explain.
+        An artefact is further from the line between its two samples than the bends of the samples, and the larger error
+        of the two pieces beside the knot, explain.
         """
         gap = np.searchsorted(self.x[1:-1], knots)
         missed = np.sqrt(np.maximum(by_knot_left(mean_squares), by_knot_right(mean_squares)))
@@ -117,11 +117,11 @@ class DataPieces:
         return np.where(is_artefact, FIRM * np.minimum(self.weight[gap], self.weight[gap + 1]), 0.0)
 
     def nodes(self, count: int) -> np.ndarray:
-        """`count` + 1 samples at equal distances in rank."""
+        """About `count` + 1 places at equal distances in rank."""
         return self.distinct(self.x[np.linspace(0, len(self.x) - 1, count + 1).round().astype(int)])
 
     def plain_knots(self, count: int) -> list[np.ndarray]:
-        """Equidistant, and with equal shares of the places of samples, and of their weight."""
+        """Equidistant knots, and knots at quantiles of the samples and of their weight."""
         share, even = np.cumsum(self.weight) - self.weight / 2, np.linspace(0, 1, count + 1)
         by_weight = np.interp(share[0] + even * (share[-1] - share[0]), share, self.x)
         return [
@@ -131,34 +131,34 @@ class DataPieces:
         ]
 
     def distinct(self, nodes: np.ndarray) -> np.ndarray:
-        """Half-way between two samples each, one for each pair."""
+        """Midpoints between two samples, one for each pair, and both ends."""
         right = np.unique(np.searchsorted(self.x, nodes[1:-1]).clip(1, len(self.x) - 1))
         return np.concatenate([[self.low], (self.x[right - 1] + self.x[right]) / 2, [self.high]])
 
     def counts(self, nodes: np.ndarray) -> np.ndarray:
-        """Of distinct x."""
+        """Numbers of distinct x between neighbouring nodes."""
         ranks = np.searchsorted(self.x, nodes)
         ranks[-1] = len(self.x)
         return np.diff(ranks)
 
-    def meeting(self, knots: np.ndarray) -> np.ndarray:
-        """So is a kink between two samples found exactly."""
+    def at_intersections(self, knots: np.ndarray) -> np.ndarray:
+        """Move knots to intersections of lines, which finds a kink between two samples exactly."""
         m, inner = self.moments(knots), knots[1:-1]
         at_zero = m.y - m.slope * m.x
         with np.errstate(all="ignore"):
-            meeting = (at_zero[1:] - at_zero[:-1]) / (m.slope[:-1] - m.slope[1:])
+            crossing = (at_zero[1:] - at_zero[:-1]) / (m.slope[:-1] - m.slope[1:])
         right = np.searchsorted(self.x, inner).clip(1, len(self.x) - 1)
         low, high = self.x[right - 1], self.x[right]
         slack = 1e-6 * (high - low)  # a kink on a sample is off by rounding
-        good = (low - slack <= meeting) & (meeting <= high + slack) & ~np.isin(inner, self.breaks)
-        moved = np.concatenate([knots[:1], np.where(good, meeting.clip(low, high), inner), knots[-1:]])
+        good = (low - slack <= crossing) & (crossing <= high + slack) & ~np.isin(inner, self.breaks)
+        moved = np.concatenate([knots[:1], np.where(good, crossing.clip(low, high), inner), knots[-1:]])
         crowded = np.diff(moved) < 1e-3 * np.diff(knots)  # on the same sample, from both sides
         stay = np.append(crowded, False) | np.append(False, crowded)
         return np.where(stay, knots, moved)
 
 
 class CoarseTable(DataPieces):
-    """A table in at most COARSE cells of about as many samples each: a cell belongs to one piece as a whole."""
+    """A table in at most COARSE cells of about equal numbers of samples; a cell belongs to one piece as a whole."""
 
     def __init__(self, table: DataPieces) -> None:
         """The moments of `table` from the first sample of each cell to that of the next."""
@@ -174,26 +174,26 @@ class CoarseTable(DataPieces):
 
     @property
     def sampled(self) -> "CoarseTable":
-        """It is that already."""
+        """Itself."""
         return self
 
     def pull(self, knots: np.ndarray, away: np.ndarray, mean_squares: np.ndarray) -> np.ndarray:
-        """None: artefacts are looked for in the whole table."""
+        """0, because artefacts are corrected on the whole table."""
         return np.zeros(knots.shape)
 
 
 def _as_moments(found: np.ndarray, default_x: np.ndarray) -> Moments:
-    """Moments (6, ...) of stretches, those of no samples about `default_x` (...)."""
+    """`Moments` from the six moments of pieces (6, ...); pieces without samples have the mean x `default_x` (...)."""
     mass, x, y, sxx, sxy, syy = found
     slope = np.divide(sxy, sxx, out=np.zeros_like(x), where=sxx > 0)
     return Moments(mass, np.where(mass > 0, x, default_x), y, sxx, sxy, np.maximum(syy - slope * sxy, 0.0))
 
 
 def by_knot_left(of_pieces: np.ndarray) -> np.ndarray:
-    """What the piece left of each knot has, (..., K) -> (..., K + 1); at the first knot, the first piece."""
+    """The value of the piece left of each knot, (..., K) -> (..., K + 1); at the first knot, of the first piece."""
     return np.concatenate([of_pieces[..., :1], of_pieces], axis=-1)
 
 
 def by_knot_right(of_pieces: np.ndarray) -> np.ndarray:
-    """What the piece right of each knot has, (..., K) -> (..., K + 1); at the last knot, the last piece."""
+    """The value of the piece right of each knot, (..., K) -> (..., K + 1); at the last knot, that of the last piece."""
     return np.concatenate([of_pieces, of_pieces[..., -1:]], axis=-1)

@@ -1,4 +1,4 @@
-"""How many hidden units a spline gets: as many as asked for, the fewest for a tolerance, or as the data support."""
+"""Choose the number of hidden units of a spline: as given, the smallest for a tolerance, or from the data."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -16,30 +16,30 @@ from relufit.spline.pieces import Pieces
 from relufit.spline.samples import DataPieces
 from relufit.spline.search import best_spline, rough_splines
 
-MOST_UNITS = 2**13  # that a tolerance may take
-MOST_SCORED = 2**15  # cells that splines are scored on: 64 for each unit at least
-COARSE = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512)  # units that are scored first
+MOST_UNITS = 2**13  # largest number of units for a tolerance
+MOST_SCORED = 2**15  # largest number of cells on which splines are scored: at least 64 for each unit
+COARSE = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512)  # numbers of units that are scored first
 FINE = (*range(1, 8), *range(8, 16, 2), *range(16, 32, 4), *range(32, 64, 8), *range(64, 128, 16))
-FINE = (*FINE, *range(128, 256, 32), *range(256, 513, 64))  # units that may be chosen: steps of a quarter at the most
+FINE = (*FINE, *range(128, 256, 32), *range(256, 513, 64))  # numbers that may be chosen: steps of at most a quarter
 
-FIRST = 1, 2, 3, 4  # units that are always scored by best splines
-SPIKED = 4  # splines with spikes in a row, after which no more are scored
-BELOW = 3  # numbers of units that are tried below the fewest found, as more units may leave a little more
+FIRST = 1, 2, 3, 4  # numbers of units that are always scored by best splines
+SPIKED = 4  # number of splines in a row with spikes that ends scoring
+BELOW = 3  # numbers of units tried below the smallest found, as the error may rise a little with more units
 
-Show = Callable[[int, float], None]  # a number of units that was tried, and the mean square that it leaves
+Show = Callable[[int, float], None]  # called with each number of units tried, and the mean square of its spline
 
 
 class Choice(NamedTuple):
-    """A spline of as many units as were chosen; `status` is "interrupted" where Ctrl-C ended the choosing early."""
+    """A spline with the chosen number of units; `status` is "interrupted" if Ctrl-C ended the search early."""
 
     found: Found
     status: str
 
 
 def data_pieces(cells: Cells, scaling: Scaling) -> DataPieces:
-    """A table, standardised. Raises RelufitError where all samples share one x."""
+    """A standardised table. Raises RelufitError if all samples share one x."""
     if len(cells.x) < 2:
-        raise RelufitError("all samples that are fitted share one x, which supports one hidden unit and no more")
+        raise RelufitError("all samples that are fitted share one x, which supports only one hidden unit")
     x_unit, y_unit = float(scaling.x_scale[0]), scaling.y_scale
     x, y = (cells.x - scaling.x_shift[0]) / x_unit, (cells.y - scaling.y_shift[0]) / y_unit
     spreads = np.stack([cells.sxx / x_unit**2, cells.sxy / (x_unit * y_unit), cells.syy / y_unit**2])
@@ -49,18 +49,19 @@ def data_pieces(cells: Cells, scaling: Scaling) -> DataPieces:
 def choose_spline(
     pieces: Pieces, hidden: int | str | None, tolerance: float | None, loss_unit: float, show: Show
 ) -> Choice:
-    """The best spline of `hidden` units, or of the fewest that reach a tolerance.
+    """The best spline of `hidden` units, or of the smallest number that reaches a tolerance.
 
-    Ctrl-C ends the search for the fewest with the best of those found; before the first is found, and for a given
-    number, the KeyboardInterrupt goes on.
+    Ctrl-C ends the search for a tolerance with the best spline so far; before there is one, and for a given number,
+    KeyboardInterrupt is raised.
 
-    Raises RelufitError for more units than the data have distinct x, for an unreachable tolerance, and for both given.
+    Raises RelufitError for more units than the data have distinct x, for an unreachable tolerance, and if both are
+    given.
     """
     if tolerance is not None:
         if hidden is not None:
             raise RelufitError("give hidden or a tolerance, not both: the tolerance chooses the number of units")
-        return _fewest(pieces, check_positive("a tolerance, a mean squared error,", tolerance), loss_unit, show)
-    if hidden == "auto":  # no criterion prefers a good number to a larger one
+        return _smallest(pieces, check_positive("a tolerance, a mean squared error,", tolerance), loss_unit, show)
+    if hidden == "auto":  # without noise, more units are always better
         raise RelufitError("hidden='auto' is for data with noise; for a function give hidden or a tolerance")
     units = check_count("hidden", hidden)
     if units > pieces.most and pieces.table is None:
@@ -73,14 +74,14 @@ def choose_spline(
     return Choice(best_spline(pieces, units), "finished")
 
 
-def _fewest(pieces: Pieces, tolerance: float, loss_unit: float, show: Show) -> Choice:
-    """The spline of the fewest units whose mean square, times `loss_unit`, is at most `tolerance`.
+def _smallest(pieces: Pieces, tolerance: float, loss_unit: float, show: Show) -> Choice:
+    """The spline with the smallest number of units whose mean square, times `loss_unit`, is at most `tolerance`.
 
-    Where Ctrl-C ends the search: of the fewest so far that reach it, or the best so far where none do.
+    If Ctrl-C ends the search: the one with the smallest number so far, or the best so far if none reaches it.
     """
     mse, status = tolerance / loss_unit, "finished"
     most = min(pieces.most, MOST_UNITS)
-    limit = "the most that a tolerance is given" if most < pieces.most else "the most that the samples support"
+    limit = "the largest number tried" if most < pieces.most else "the largest number that the samples support"
     tried: dict[int, Found] = {}
 
     def reaches(units: int) -> bool:
@@ -90,8 +91,8 @@ def _fewest(pieces: Pieces, tolerance: float, loss_unit: float, show: Show) -> C
 
     try:
         double_and_bisect(reaches, most)
-        fewest = min((units for units, found in tried.items() if found.spline.mse <= mse), default=1)
-        for units in set(range(max(fewest - BELOW, 1), fewest)) - set(tried):
+        smallest = min((units for units, found in tried.items() if found.spline.mse <= mse), default=1)
+        for units in set(range(max(smallest - BELOW, 1), smallest)) - set(tried):
             reaches(units)
     except KeyboardInterrupt:
         if not tried:
@@ -101,15 +102,15 @@ def _fewest(pieces: Pieces, tolerance: float, loss_unit: float, show: Show) -> C
     best = tried[min(enough)] if enough else min(tried.values(), key=lambda found: found.spline.mse)
     if not enough and status == "finished":
         raise RelufitError(
-            f"no mean squared error of {tolerance:.3g} is reached: {most} units, {limit}, leave "
+            f"no mean squared error of {tolerance:.3g} is reached: with {most} units, {limit}, it is "
             f"{tried[most].spline.mse * loss_unit:.3g}"
         )
     return Choice(best, status)
 
 
 def double_and_bisect(reaches: Callable[[int], bool], most: int) -> None:
-    """Ask of numbers of units from 1 to `most` whether they are enough, until no smaller one can be, or none is."""
-    low, high = 0, 1  # too few, and not known
+    """Call `reaches` for numbers of units from 1 to `most` until the smallest that suffices is known, or none does."""
+    low, high = 0, 1  # `low` units do not suffice
     while not reaches(high):
         if high == most:
             return
@@ -120,11 +121,11 @@ def double_and_bisect(reaches: Callable[[int], bool], most: int) -> None:
 
 
 def choose_for_table(cells: Cells, scaling: Scaling, show: Show) -> Choice:
-    """The best spline of as many units as a table supports, up to 512: of the least score (criterion.py).
+    """The best spline with the number of units, up to 512, of the least score (criterion.py).
 
-    Of a large table neighbouring cells are joined for the scores: what turns within a few ten-thousandths of the
-    samples may get fewer units. Ctrl-C ends the search, and the best score so far decides; before there is any, the
-    KeyboardInterrupt goes on. Raises RelufitError where all samples share one x.
+    Neighbouring cells of a large table are joined for the scores, so turns within a few ten-thousandths of the samples
+    may get fewer units. Ctrl-C ends the search with the best score so far; before there is one, KeyboardInterrupt is
+    raised. Raises RelufitError if all samples share one x.
     """
     if len(cells.x) < 4:
         return Choice(best_spline(data_pieces(cells, scaling), 1), "finished")
@@ -132,7 +133,7 @@ def choose_for_table(cells: Cells, scaling: Scaling, show: Show) -> Choice:
     search = _Search(scored, scaling, show)
     try:
         search.run()
-        if scored is not cells:  # a kink inside a cell takes a unit more than it does between samples
+        if scored is not cells:  # a kink inside a joined cell needs one more unit than between samples
             whole = _Search(cells, scaling, show)
             whole.finish(search.best, 0)
             scored, search = cells, whole
@@ -145,7 +146,7 @@ def choose_for_table(cells: Cells, scaling: Scaling, show: Show) -> Choice:
 
 
 def _up_to(most: int, units: tuple[int, ...]) -> tuple[int, ...]:
-    """Those of ascending numbers of units that are less than `most`, and that; at most the last of them."""
+    """The ascending numbers of units below `most`, and `most` itself, or the last number if that is smaller."""
     most = min(most, units[-1])
     return (*units[: bisect_left(units, most)], most)
 
@@ -158,17 +159,17 @@ class _Search:
         self.criterion = Criterion.of(self.pieces)
         self.show, self.loss_unit = show, scaling.loss_unit
         self.scores: dict[int, float] = {}  # by numbers of units
-        self.found: dict[int, Found] = {}  # the best splines, as far as they were looked for
+        self.found: dict[int, Found] = {}  # best splines found so far, by numbers of units
 
     @property
     def best(self) -> int:
-        """The number of units of the least score so far; once there are best splines, no rough one counts."""
+        """The number of units of the least score so far, among best splines if there are any, else rough ones."""
         return min(self.found or self.scores, key=self.scores.__getitem__)
 
     def run(self) -> None:
-        """Score rough splines, more of them near the best; from there best ones of fewer units, and of more.
+        """Score rough splines, more of them near the best score; from there best splines of fewer and of more units.
 
-        Rough splines of FIRST units may miss what the best ones find, as a jump or a spike: those are scored too.
+        Best splines of FIRST units are scored too, because rough ones may miss a jump or a spike.
         """
         coarse, fine = (_up_to(self.criterion.most, units) for units in (COARSE, FINE))
         self._score_roughly(coarse)
@@ -185,7 +186,7 @@ class _Search:
         self.finish(self.best, max((units for units in (0, *fine) if units < self.best), default=0))
 
     def finish(self, units: int, too_few: int) -> None:
-        """Score the best spline with `units` units; where it is exact, bisect for the fewest units that are."""
+        """Score the best spline with `units` units; if it is exact, bisect for the smallest exact number of units."""
         self._score(units)
         while self.criterion.is_exact(self.found[self.best].spline) and self.best - too_few > 1:
             middle = (too_few + self.best) // 2
@@ -197,7 +198,7 @@ class _Search:
             self._record(units, rough)
 
     def _try_while_better(self, numbers: tuple[int, ...]) -> None:
-        """Score best splines until one is worse than the best, or SPIKED in a row have spikes, and one has none."""
+        """Score best splines until one is worse than the best, or, if one has no spikes, SPIKED in a row have some."""
         spiked = 0
         for units in numbers[1:]:
             score = self._score(units)
@@ -220,15 +221,15 @@ class _Search:
 
 
 def take(cells: Cells, chosen: np.ndarray) -> Cells:
-    """Some of the cells, each counted as a sample."""
+    """The chosen cells, each counted as one sample."""
     x, y, weight, sxx, sxy, syy = (column[chosen] for column in cells[:6])
     return Cells(x, y, weight, sxx, sxy, syy, len(x))
 
 
 def squares_on(knots: np.ndarray, values: np.ndarray, cells: Cells, scaling: Scaling) -> float:
-    """Sum of squares, standardised, that the spline through (knots, values), (K + 1,) each, leaves of any cells.
+    """The standardised sum of squared errors on cells of the spline through (knots, values), (K + 1,) each.
 
-    Outside its ends it goes on straight.
+    The spline continues straight outside its ends.
     """
     x = (cells.x - scaling.x_shift[0]) / scaling.x_scale[0]
     y = (cells.y - scaling.y_shift[0]) / scaling.y_scale

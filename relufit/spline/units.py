@@ -1,28 +1,28 @@
-"""A linear spline as a two-layer ReLU network, with as few hidden units as can be.
+"""A linear spline as a two-layer ReLU network, with the smallest number of hidden units.
 
 Every unit adds one change of slope, a turn, at its knot: relu(x - t) w to the right of t, or relu(t - x) w to the left.
-The slope of the first piece has to come from the units that face left: s_0 = -(the sum of their turns). So K pieces
-take K units, two of them at one knot, one for the slope on each side of it; or K - 1 where a set L of the K - 1 turns
+The slope of the first piece is given by the units that face left: s_0 = -(the sum of their turns). So K pieces need K
+units, two of them at one knot, one for the slope on each side of it; or K - 1 units if a set L of the K - 1 turns
 closes the spline,
 
     s_0 + sum over L of (s_j - s_{j - 1}) = sum over k of a_k s_k = 0     a_k = [k = 0] + [k in L] - [k + 1 in L]
 
-such as all turns left of a piece that happens to be flat. Some set nearly does for most functions; newton.py
-makes it exact, at little cost.
+such as all turns left of a flat piece. For most functions some set nearly closes the best spline; newton.py makes it
+exact, at a small cost in error.
 """
 
 import numpy as np
 
 from relufit.params import Params
 
-ALL_SETS = 12  # turns up to which every set is tried
-SETS = 4  # that are offered
-FAR = 1024  # lengths of a line to its knot, where it is a single unit; more would cost it more digits
-FLATTEST = 2  # pieces, of which all turns to their left are such a set
+ALL_SETS = 12  # largest number of turns for which every set is tried
+SETS = 4  # default number of sets that `closures` returns
+FAR = 1024  # distance of the knot of a line of one unit, in lengths of the line; a larger one would lose more digits
+FLATTEST = 2  # number of flattest pieces for which the set of all turns to their left is tried
 
 
 def knots_of(params: Params, low: float, high: float) -> np.ndarray:
-    """Where the units of a network of one input switch, -b1 / w1, inside an interval, sorted."""
+    """The knots -b1 / w1 of a network with one input inside an interval, sorted."""
     w1, b1 = params.w1[0], params.b1
     knots = -b1[w1 != 0] / w1[w1 != 0]
     return np.sort(knots[(knots > low) & (knots < high)])
@@ -31,7 +31,7 @@ def knots_of(params: Params, low: float, high: float) -> np.ndarray:
 def closures(slopes: np.ndarray, most: int = SETS) -> list[np.ndarray]:
     """At most `most` sets of turns that nearly close a spline with these slopes (K,): masks (K - 1,) of them."""
     turns = np.diff(slopes)
-    # All turns left of a piece that is nearly flat: such a set moves little beside that piece.
+    # The set of all turns left of a nearly flat piece: closing it changes little besides that piece.
     flattest = np.argsort(np.abs(slopes), kind="stable")
     prefixes = [np.arange(len(turns)) < k for k in flattest[:FLATTEST]]
     if len(turns) <= ALL_SETS:
@@ -43,7 +43,7 @@ def closures(slopes: np.ndarray, most: int = SETS) -> list[np.ndarray]:
 def nearest_sets(slopes: np.ndarray, most: int) -> np.ndarray:
     """The `most` sets of turns that come nearest to closing each of splines side by side, slopes (S, K).
 
-    Masks (S, most or all there are, K - 1), the nearest first; for up to ALL_SETS turns.
+    Returns masks (S, most, K - 1), or all sets if there are fewer, the nearest first; for up to ALL_SETS turns.
     """
     turns = np.diff(slopes)
     masks = every_set(turns.shape[1])
@@ -60,7 +60,7 @@ def every_set(turns: int) -> np.ndarray:
 
 
 def _exchanged(mask: np.ndarray, first_slope: float, turns: np.ndarray) -> np.ndarray:
-    """A set nearer to closing: as long as it helps, the two turns change sides that do most."""
+    """A set nearer to closing: swap the sides of the best pair of turns, repeatedly, while that helps."""
     mask, best = mask.copy(), abs(first_slope + turns[mask].sum())
     for _ in range(4):
         missing = -(first_slope + turns[mask].sum())
@@ -92,10 +92,10 @@ def closure_of(left: np.ndarray) -> np.ndarray:
 
 
 def to_params(knots: np.ndarray, values: np.ndarray, left: np.ndarray | None = None) -> Params:
-    """The network that is this spline, K + 1 knots and values; float64, w1 of 1 and -1.
+    """The network equal to a spline of K + 1 knots and values; float64, with w1 of 1 and -1.
 
-    With a set `left` of the K - 1 turns that closes it, K - 1 units; else K. Beyond both ends the network goes straight
-    on. Only a line, which is one unit, is constant beyond FAR lengths to the left.
+    It has K - 1 units with a set `left` of the K - 1 turns that closes the spline, else K. The network continues
+    straight beyond both ends. Only a line, which is one unit, is constant beyond FAR lengths to the left.
     """
     slopes, inner = np.diff(values) / np.diff(knots), knots[1:-1]
     turns = np.diff(slopes)
@@ -108,7 +108,7 @@ def to_params(knots: np.ndarray, values: np.ndarray, left: np.ndarray | None = N
         place = knots[0] - FAR * (knots[-1] - knots[0])
         constant = values[0] - slopes[0] * (knots[0] - place)
         return Params(np.ones((1, 1)), np.array([-place]), slopes[:, None], np.array([constant]))
-    # Units left of one knot face left, those right of it face right; at the knot one of each kind.
+    # Units left of one knot face left, those right of it face right; at the knot there is one of each.
     k = _pivot(knots, slopes)
     places, facing = np.insert(inner, k, inner[k]), np.where(np.arange(len(slopes)) <= k, -1.0, 1.0)
     weights = np.concatenate([turns[:k], [-slopes[k], slopes[k + 1]], turns[k + 1 :]])
@@ -116,9 +116,9 @@ def to_params(knots: np.ndarray, values: np.ndarray, left: np.ndarray | None = N
 
 
 def _pivot(knots: np.ndarray, slopes: np.ndarray) -> int:
-    """The number of the inner knot about which units are to face away: where they carry the least rounding to the ends.
+    """The index of the inner knot from which units face away: the one with the least rounding at the ends.
 
-    A unit's rounding is a part of its output, which is largest at the end that it faces.
+    The rounding of a unit is proportional to its output, which is largest at the end that it faces.
     """
     turns, to_left, to_right = np.abs(np.diff(slopes)), knots[1:-1] - knots[0], knots[-1] - knots[1:-1]
     left, right = np.cumsum(turns * to_left) - turns * to_left, np.cumsum((turns * to_right)[::-1])[::-1]

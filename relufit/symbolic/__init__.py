@@ -1,8 +1,8 @@
 """Targets as sympy expressions: exact derivatives, LaTeX labels, and one expression for several array libraries.
 
-Text never reaches sympy's own parser, which evaluates it as Python: the syntax that relufit.targets has checked is
-walked, node by node (translation.py), to sympy's functions and to our own with kinks and jumps (piecewise.py). Needs
-`pip install relufit[symbolic]`; nothing imports this package before it is used.
+Text never reaches sympy's own parser, which evaluates it as Python. translation.py translates the syntax tree that
+relufit.expressions has checked, node by node, to sympy's functions and to our own with kinks and jumps (piecewise.py).
+Needs `pip install relufit[symbolic]`; nothing imports this package before it is used.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,15 +29,15 @@ from relufit.symbolic import piecewise
 from relufit.symbolic.translation import X, translate
 
 MODULES = {"numpy": "numpy", "torch": "torch", "jax": "jax.numpy", "cupy": "cupy"}
-PLACES = 4097  # of a domain, where zeros are looked for
-MAX_PARTS = 2000  # of an expression that is differentiated: the answer has up to the square of them
+PLACES = 4097  # points of a domain at which zeros are searched for
+MAX_PARTS = 2000  # parts of an expression to differentiate: the derivative may have the square of their number
 
 
 def expression(target: object) -> sympy.Expr:
     """A target as a sympy expression in the real symbol x: a zoo name, an expression, or a Target that has one.
 
-    Raises RelufitError for a function without an expression, for whatever `targets.parse` refuses, and where there is
-    no real, finite value to be had, as in sqrt(-x**2) or 1/0.
+    Raises RelufitError for a function without an expression, for text that `targets.parse` refuses, and for expressions
+    without a real, finite value, such as sqrt(-x**2) or 1/0.
     """
     with _one_sentence("express"):
         return piecewise.to_standard(_own_expression(target))
@@ -46,9 +46,9 @@ def expression(target: object) -> sympy.Expr:
 def derivative(target: object, order: int = 1) -> Target:
     """The exact derivative of that order, as a Target over the same domain, without noise.
 
-    At a kink it takes a value on one side, or between: sign(x) for |x|. Raises RelufitError where it is no function
-    (of a jump inside the domain), or not real, and what `expression` raises. Where it is not finite, the Target says so
-    when called; outside the domain it may leave out jumps.
+    At a kink it takes the value of one side, or one between: sign(x) for |x|. Outside the domain it may leave out
+    jumps. Raises RelufitError if the target jumps inside the domain, if the derivative is not real, and as `expression`
+    does. The Target raises RelufitError where it is evaluated and not finite.
     """
     order = check_count("order", order)
     found = resolve(target)
@@ -85,7 +85,7 @@ def lambdify(target: object, library: str = "numpy") -> Callable[[Any], Any]:
 
 @contextmanager
 def _one_sentence(verb: str) -> Iterator[None]:
-    """Turn what sympy raises on expressions that are too much for it into a RelufitError."""
+    """Turn the errors that sympy raises for expressions that it cannot handle into RelufitError."""
     try:
         yield
     except (ArithmeticError, MemoryError, NotImplementedError, RecursionError, SyntaxError, TypeError, ValueError) as e:
@@ -101,14 +101,14 @@ def _own_expression(target: object) -> Any:
 
 
 def _is_never_zero(u: Any, domain: tuple[float, float]) -> bool:
-    """Whether u stays off 0 on the domain, as far as PLACES show: by more than it changes to the next place."""
+    """Whether u has no zero on the domain, as far as PLACES points show: |u| exceeds its change to the next point."""
     values = _compile(u, "numpy")(np.linspace(*domain, PLACES))
     change, size = np.abs(np.diff(values)), np.abs(values)
     return bool(np.isfinite(values).all() and (np.minimum(size[:-1], size[1:]) > change).all())
 
 
 def _check_parts(found: Any) -> None:
-    """Refuse to differentiate what has grown so large that the answer would take minutes."""
+    """Raise RelufitError for an expression so large that its derivative would take minutes."""
     if sum(1 for _ in islice(sympy.preorder_traversal(found), MAX_PARTS + 1)) > MAX_PARTS:
         raise RelufitError(f"an expression of more than {MAX_PARTS} parts is too large to differentiate")
 
@@ -135,7 +135,7 @@ def _compile(found: Any, library: str) -> Callable[[Any], Any]:
 
 
 def _is_irrational_or_long(part: Any) -> bool:
-    """What a library would have to work out itself (torch.sqrt takes no number), or cannot hold as an integer."""
+    """Whether a number must become a float: torch.sqrt takes no numbers, and 64-bit integers overflow."""
     if part.is_Integer:
         return bool(abs(part) >= 2**31)
     return bool(part.is_number and not part.is_Rational and not part.is_Float)
@@ -143,14 +143,14 @@ def _is_irrational_or_long(part: Any) -> bool:
 
 def _in_float64(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def evaluate_silently(x: Any) -> Any:
-        with np.errstate(all="ignore"):  # what is not finite is named by the Target
+        with np.errstate(all="ignore"):  # the Target raises an error for values that are not finite
             return function(np.asarray(x, dtype=np.float64))
 
     return evaluate_silently
 
 
 def _names_in(xp: Any) -> dict[str, Callable[..., Any]]:
-    """What sympy's Python printer and piecewise.py call their functions, in a library.
+    """The functions of a library under the names that sympy's Python printer and piecewise.py use.
 
     sympy has a printer for each library, but those of torch and jax know no functions other than sympy's.
     """
@@ -178,7 +178,7 @@ def _torch_names(torch: Any) -> dict[str, Callable[..., Any]]:
 
 
 class _TextPrinter(StrPrinter):
-    """Writes what targets.parse reads."""
+    """Prints an expression as text that targets.parse reads."""
 
     def _print_Function(self, found: Any) -> str:  # noqa: N802  # sympy's name
         name = getattr(found, "text", None) or found.func.__name__
@@ -190,7 +190,7 @@ class _TextPrinter(StrPrinter):
 
 
 def _as_text(found: Any) -> str | None:
-    """The expression as a text for targets.parse, so that a derivative has derivatives; None where it is too long."""
+    """The expression as text for targets.parse, so that a derivative can be differentiated; None if it is too long."""
     text = _TextPrinter({"full_prec": False}).doprint(found)
     try:
         syntax_tree(text)

@@ -2,8 +2,8 @@
 
 sympy's own Abs, sign, Max and Heaviside fall back to complex parts, to unevaluated derivatives or to DiracDelta (even
 for |x|**3, whose second derivative 6 |x| is continuous). These are real, follow the chain rule, and mark a jump by
-`Impulse`, which `drop_impulses` removes where its factor vanishes, or where it acts outside of what is asked about.
-relufit.symbolic is the one to import.
+`Impulse`, which `drop_impulses` removes where its factor vanishes, or where it acts outside the domain. Import
+relufit.symbolic instead of this module.
 """
 
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from relufit.errors import RelufitError
 
 
 class Piecewise(sympy.Function):
-    """A real function under the parser's name `text`; `standard` says the same by sympy's own functions."""
+    """A real function, `text` in the parser; `standard` gives it in sympy's own functions."""
 
     is_real = True
     text = ""
 
     @classmethod
     def eval(cls, *arguments: Any) -> Any:
-        """Numbers have values; everything else stays as it is."""
+        """Evaluate if all arguments are numbers; otherwise leave the call as it is."""
         return cls.standard(*arguments) if all(argument.is_number for argument in arguments) else None
 
     @staticmethod
@@ -127,29 +127,29 @@ class Remainder(Piecewise):
 
 
 class Impulse(sympy.Function):
-    """Dirac's delta of u. Unlike sympy's it stays what it is, a factor to be looked at."""
+    """Dirac's delta of u. Unlike sympy's, it is never simplified, so that its factor can be inspected."""
 
 
-KINDS = (Absolute, Sign, Step, Larger, Smaller, CubeRoot, Floor, Ceiling, Remainder)
+OWN_FUNCTIONS = (Absolute, Sign, Step, Larger, Smaller, CubeRoot, Floor, Ceiling, Remainder)
 
 
 def to_own(expression: Any) -> Any:
-    """Replace what sympy simplifies to by itself, such as sqrt(x**2) to Abs(x)."""
+    """Replace sympy's Abs and sign, which its simplifications introduce: sqrt(x**2) becomes Abs(x)."""
     return expression.replace(sympy.Abs, Absolute).replace(sympy.sign, Sign)
 
 
 def to_standard(expression: Any) -> Any:
-    """The same by sympy's own functions."""
-    for kind in KINDS:
-        expression = expression.replace(kind, kind.standard)
+    """Replace our functions by sympy's own."""
+    for own in OWN_FUNCTIONS:
+        expression = expression.replace(own, own.standard)
     return expression
 
 
 def drop_impulses(expression: Any, x: Any, is_never_zero: Callable[[Any], bool]) -> Any:
-    """Remove every Impulse that acts nowhere, or where its factor is 0. Raises RelufitError where one is left.
+    """Remove every Impulse that never acts, or whose factor is 0 where it acts. Raises RelufitError if one is left.
 
-    `is_never_zero` says whether an expression in x has no zero where the derivative is asked for.
-    A derivative is linear in the impulses of its jumps, so that a factor is the derivative with respect to its impulse.
+    `is_never_zero` says whether an expression in x has no zero on the domain. A derivative is linear in the impulses of
+    its jumps, so the factor of an impulse is the derivative with respect to it.
     """
     for impulse in expression.atoms(Impulse):
         size = sympy.Dummy()
@@ -162,7 +162,7 @@ def drop_impulses(expression: Any, x: Any, is_never_zero: Callable[[Any], bool])
 
 
 def _vanishes(factor: Any, u: Any, x: Any) -> bool:
-    """Whether a factor is 0 on both sides of u = 0: whatever its own jumps take as their values."""
+    """Whether a factor is 0 on both sides of u = 0, whatever values its own jumps take there."""
     for jump in factor.atoms(Sign, Step):
         factor = factor.xreplace({jump: sympy.Dummy(real=True)})
     if factor.subs(u, 0).is_zero:

@@ -1,8 +1,8 @@
 """From the checked syntax of an expression in x to sympy, in bounded time.
 
-The texts that relufit.targets answers at once must not hang here, where integers are exact: 9**9**9, or (2*x)**64
-nested. So numbers have the values that numpy gives them, and are exact only where no integer can grow large.
-relufit.symbolic is the one to import.
+Expressions that relufit.expressions evaluates at once must not hang here, where integers are exact: 9**9**9, or
+(2*x)**64 nested. So numbers have the values that numpy gives them, and are exact only if no integer can grow large.
+Import relufit.symbolic instead of this module.
 """
 
 import ast
@@ -17,7 +17,7 @@ from relufit.expressions import BINARY, CONSTANTS, FUNCTIONS, UNARY, evaluate, l
 from relufit.symbolic import piecewise
 
 X = sympy.Symbol("x", real=True)
-MAX_BITS = 2048  # of an exact number: Python refuses to print an integer of more than 4300 digits
+MAX_BITS = 2048  # bits of an exact number: Python refuses to print an integer of more than 4300 digits
 EXACT = 1e9  # numbers beyond this size, or below its inverse, are floats
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -28,7 +28,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
         "log2": lambda u: sympy.log(u) / sympy.log(2),
         "log10": lambda u: sympy.log(u) / sympy.log(10),
     },
-    **{kind.text: kind for kind in piecewise.KINDS if kind.text in FUNCTIONS},
+    **{own.text: own for own in piecewise.OWN_FUNCTIONS if own.text in FUNCTIONS},
     "relu": lambda u: piecewise.Larger(u, sympy.Integer(0)),
 }
 
@@ -62,12 +62,15 @@ def _build(tree: ast.expr, exact: bool) -> Any:
 
 
 def _number(number: Any, exact: bool) -> Any:
-    """0.3 as 3/10: whoever divides gets the same float."""
+    """The exact value of a literal, 3/10 for 0.3, or its float."""
     return sympy.Rational(repr(number)) if exact else sympy.Float(float(number))
 
 
 def _apply(symbolic: Callable[..., Any], numeric: Callable[..., Any], *arguments: Any) -> Any:
-    """symbolic(*arguments); of numbers only where numpy says that the value is finite, and neither huge nor tiny."""
+    """symbolic(*arguments); for numbers, the float that numpy computes if it is huge or tiny.
+
+    Raises RelufitError if it is not finite.
+    """
     if any(argument.has(X) for argument in arguments):
         return symbolic(*arguments)
     with np.errstate(all="ignore"):
@@ -78,7 +81,7 @@ def _apply(symbolic: Callable[..., Any], numeric: Callable[..., Any], *arguments
 
 
 def _bits(tree: ast.expr) -> float:
-    """A bound on the size, in bits, of any exact number that sympy may form in working out a tree; inf beyond 1000."""
+    """A bound on the bits of any exact number that sympy may form in evaluating a tree; inf beyond 1000."""
     tree, spine = left_spine(tree)
     bits = 1.0
     match tree:
@@ -95,7 +98,7 @@ def _bits(tree: ast.expr) -> float:
 
 
 def _largest_exponent(tree: ast.expr) -> float:
-    """How large an exponent may become: a number is what it is, and x may cancel out of what contains it."""
+    """A bound on an exponent: the value of a constant; else a bound from its bits, as x may cancel."""
     if not any(isinstance(node, ast.Name) and node.id not in CONSTANTS for node in ast.walk(tree)):
         with np.errstate(all="ignore"):
             value = abs(float(evaluate(tree, np.zeros(()))))

@@ -1,4 +1,4 @@
-"""Networks and data of given sizes, and how they get to a backend's device and back."""
+"""Networks and data of given sizes, their exact gradients, and how they get to a backend's device and back."""
 
 import re
 from collections.abc import Iterator

@@ -94,17 +94,16 @@ def refuses_a_state_that_does_not_fit(backend: Backend) -> None:
     for rule in RULES:
         for other in RULES:
             if rule.moments != other.moments and backend.supports(Sizes(6, 1, 4, 1), "float32", other) is None:
-                with refused(
-                    f"a state of {type(rule).__name__} for {type(other).__name__}", f"not one of {type(other).__name__}"
-                ):
+                name = type(other).__name__
+                with refused(f"a state of {type(rule).__name__} for {name}", f"not one of {name}"):
                     backend.train(rule.init(start), samples, other, plan, range(1))
     demand_support(backend, Sizes(6, 1, 4, 1), "float32", Momentum())
     state = Momentum().init(start)
     wrong = [*broken_networks(params), problem(Sizes(6, 1, 5, 1), "float32")[0]]
     for moment in (on_device(backend, other) for other in wrong):
-        with refused("a moment that is not like its weights", "not like its weights"):
+        with refused("a moment of other weights", "shapes and dtypes of its weights"):
             backend.train(state._replace(moments=(moment,)), samples, Momentum(), plan, range(1))
-    with refused("weights in place of a state", "a state is"):
+    with refused("weights in place of a state", "a state must come from"):
         backend.train(start, samples, Momentum(), plan, range(1))  # type: ignore[arg-type]  # that is what is tested
 
 

@@ -1,4 +1,4 @@
-"""What is possible: the universal approximation theorem as a construction, its error, and what training can stand.
+"""The universal approximation theorem as a construction, bounds on its error, and the largest stable learning rate.
 
 A network that interpolates at H + 1 equidistant points has one unit per change of slope. Its largest error is at most
 omega_f(h), the modulus of continuity at the distance h of the points, and at most h^2 max|f''| / 8 where f'' exists
@@ -6,8 +6,8 @@ omega_f(h), the modulus of continuity at the distance h of the points, and at mo
 
 smoothness.py finds f'', jumps and the modulus of continuity of a target; hessian.py the curvature of a loss.
 
-Targets are what `relufit.fit` takes: a Target, a zoo name, an expression, a function. Their noise is left out, except
-that noise has no MSE*.
+Targets are what `relufit.fit` takes: a Target, a zoo name, an expression, a function. Their noise is ignored, except
+that a noisy target has no MSE*.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ __all__ = [
 CURVATURE = "h^2 max|f''| / 8"
 MODULUS = "modulus of continuity, estimated on a grid"
 NO_BOUND = "none: in mean square only"
-MOST_UNITS = 2**18  # that units_for answers with
+MOST_UNITS = 2**18  # largest number that units_for returns
 
 
 class Bound(NamedTuple):
@@ -38,25 +38,25 @@ class Bound(NamedTuple):
 
     value: float  # inf where the target jumps or has a pole
     kind: str  # CURVATURE, MODULUS or NO_BOUND
-    exact: bool  # f'' is sympy's, its maximum that of 262 145 points; else f'', or the modulus, is an estimate
-    reason: str  # why it is not the bound by f'', or why there is no bound
+    exact: bool  # f'' is from sympy, its maximum over 262 145 points; else f'', or the modulus, is an estimate
+    reason: str  # why it is not the bound by f'', or why there is no bound; "" for the bound by f''
 
 
 class Asymptotic(NamedTuple):
-    """What the mean squared error of the best H pieces comes close to as H grows. Not a bound."""
+    """The asymptotic mean squared error of the best spline of H pieces as H grows. Not a bound."""
 
     value: float | None  # in the units of y, squared
-    exact: bool  # f'' is sympy's; else from differences
-    reason: str  # where value is None
+    exact: bool  # f'' is from sympy; else from differences
+    reason: str  # why value is None; else ""
 
 
 def interpolating_network(target: object, hidden: int, domain: tuple[float, float] | None = None) -> Params:
     """The network of `hidden` units that equals the target at hidden + 1 equidistant points of its domain.
 
-    Returns float64 Params for D = O = 1 that act on x as it is. Units have w1 = 1 or -1, so that knots are exact. They
-    face away from the knot in the middle, which has one for each side: a sum begins where it is small, and the outer
-    pieces go on as lines outside the domain (hidden = 1: a constant to the left of it). Raises RelufitError for hidden
-    below 1 or beyond what the domain holds, and where the target is not finite.
+    Returns float64 Params for D = O = 1 that act on raw x. Units have w1 = 1 or -1, so that knots are exact. They face
+    away from the middle knot, which has one unit for each side, so sums start small, and the outer pieces extend as
+    lines outside the domain (hidden = 1: as a constant to the left). Raises RelufitError for hidden below 1, for more
+    points than floating-point numbers in the domain, and where the target is not finite.
     """
     found, hidden = resolve(target, domain), check_count("hidden", hidden)
     try:
@@ -75,11 +75,11 @@ def interpolating_network(target: object, hidden: int, domain: tuple[float, floa
 
 
 def sup_error_bound(target: object, hidden: int, domain: tuple[float, float] | None = None) -> Bound:
-    """How far `interpolating_network` can be from its target on the domain.
+    """A bound on the largest error of `interpolating_network` on the domain.
 
-    By f'' where it exists and is bounded, or by omega_f(h), h the distance of the points, which a grid can only
-    estimate from below: the smaller of both, and beyond 2^18 units the first. Inf where the target jumps or grows
-    without bound. Raises RelufitError as `interpolating_network` and `modulus_of_continuity`.
+    The smaller of the bound by f'', if f'' exists and is bounded, and of omega_f(h), h the distance of the points,
+    which a grid can only estimate from below; beyond 2^18 units only the first. Inf if the target jumps or grows
+    without bound. Raises RelufitError as `interpolating_network` and `modulus_of_continuity` do.
     """
     found, hidden = resolve(target, domain), check_count("hidden", hidden)
     largest, h = _Largest.of(found), (found.domain[1] - found.domain[0]) / hidden
@@ -88,7 +88,7 @@ def sup_error_bound(target: object, hidden: int, domain: tuple[float, float] | N
     if largest.curvature is None:
         return Bound(modulus_of_continuity(found, h), MODULUS, False, largest.reason)
     by_curvature = Bound(h**2 * largest.curvature / 8, CURVATURE, largest.exact, "")
-    if hidden > MOST_UNITS:  # h is too small a part of the domain to be looked at
+    if hidden > MOST_UNITS:  # h is too small a part of the domain for a grid
         return by_curvature
     modulus = modulus_of_continuity(found, h)
     if modulus >= by_curvature.value:
@@ -99,10 +99,10 @@ def sup_error_bound(target: object, hidden: int, domain: tuple[float, float] | N
 def asymptotic_mse(target: object, hidden: int, domain: tuple[float, float] | None = None) -> Asymptotic:
     """MSE*(H) = (integral of |f''|^(2/5))^5 / (720 H^4 (b - a)): the best linear spline of H pieces, as H grows.
 
-    De Boor 1973, "Good approximation by splines with variable knots". An asymptotic value and not a bound: on sin the
-    best spline found is 15 % below it with 32 pieces and 1 % with 512, and H units can make H + 1 pieces (with 32 units
-    it is 26 % below). It has no value for noisy targets, and where f'' does not exist, is not bounded or changes too
-    fast to be integrated; `reason` says so. Raises RelufitError for hidden below 1, and where the target is not finite.
+    De Boor 1973, "Good approximation by splines with variable knots". It is an asymptotic value and not a bound: on sin
+    the best spline found is 15 % below it with 32 pieces and 1 % with 512, and H units can make H + 1 pieces (with 32
+    units it is 26 % below). It has no value for noisy targets, and if f'' does not exist, is not bounded or changes too
+    fast to be integrated; `reason` says why. Raises RelufitError for hidden below 1, and if the target is not finite.
     """
     found, hidden = resolve(target, domain), check_count("hidden", hidden)
     if found.noise > 0:
@@ -112,7 +112,7 @@ def asymptotic_mse(target: object, hidden: int, domain: tuple[float, float] | No
         return Asymptotic(None, second.exact, second.reason)
     integral = integral_of_power(second, *found.domain)
     if integral is None:
-        return Asymptotic(None, second.exact, "the integral of |f''|^(2/5) does not settle: f'' changes too fast")
+        return Asymptotic(None, second.exact, "the integral of |f''|^(2/5) does not converge: f'' changes too fast")
     with np.errstate(over="ignore"):
         value = float(np.float64(integral) ** 5 / (720.0 * hidden**4 * (found.domain[1] - found.domain[0])))
     if value == inf:
@@ -127,12 +127,12 @@ def units_for(
     max_error: float | None = None,
     domain: tuple[float, float] | None = None,
 ) -> int:
-    """How many units an error needs by theory; where both errors are given, both are met. They are in the units of y.
+    """The number of units that theory gives for an error, in the units of y; for both errors, if both are given.
 
     For `max_error` the number is sufficient, by the bound on the interpolating network; the best spline needs far fewer
     (relufit.limits searches for it). For `mse` it is an estimate for the best spline, by the asymptotic value MSE*;
-    training may need more. Raises RelufitError for an error that is not positive, where none is given, where the target
-    has no MSE* or no bound, and beyond 2^18 units.
+    training may need more. Raises RelufitError for an error that is not positive, if none is given, if the target has
+    no MSE* or no bound, and beyond 2^18 units.
     """
     found = resolve(target, domain)
     mse = None if mse is None else check_positive("mse", mse)
@@ -144,12 +144,12 @@ def units_for(
 
 
 class _Largest(NamedTuple):
-    """What a bound on the error is made of."""
+    """The largest |f''| of a target, or why it has none."""
 
     curvature: float | None  # max|f''|
     exact: bool
-    hopeless: str  # why no network is near everywhere: a jump, a pole
-    reason: str
+    hopeless: str  # why no network is close everywhere, a jump or a pole; else ""
+    reason: str  # why there is no curvature; else ""
 
     @classmethod
     def of(cls, target: Target) -> "_Largest":
@@ -179,14 +179,14 @@ def _units_for_max_error(target: Target, max_error: float) -> int:
         fewer = _checked_units(min(units, MOST_UNITS)) - (units <= MOST_UNITS)
         if fewer == 0 or modulus_of_continuity(target, length / fewer) > max_error:
             return _checked_units(units)
-    return _fewest_units(lambda units: modulus_of_continuity(target, length / units), max_error)
+    return _smallest_units(lambda units: modulus_of_continuity(target, length / units), max_error)
 
 
-def _fewest_units(modulus: Callable[[int], float], max_error: float) -> int:
-    """The fewest units whose modulus is within an error; it falls with them, and takes a look over all of the target.
+def _smallest_units(modulus: Callable[[int], float], max_error: float) -> int:
+    """The smallest number of units whose modulus is at most an error; each evaluation scans the whole target.
 
-    omega(h / k) is at least omega(h) / k, which says how many are needed at the least; between too few and enough,
-    every second guess is that of a power of h, which a modulus mostly is.
+    omega(h / k) is at least omega(h) / k, which gives a lower limit. Then every second trial bisects, and every second
+    one assumes that the modulus is a power of h, as it mostly is.
     """
     below, enough = 0, 1
     over = found = modulus(enough)
@@ -196,15 +196,15 @@ def _fewest_units(modulus: Callable[[int], float], max_error: float) -> int:
         found = modulus(enough)
     by_power = True
     while enough - below > 1:
-        guess = (below + enough) // 2
+        trial = (below + enough) // 2
         if by_power and over > found > 0:
             share = log(over / max_error) / log(over / found)
-            guess = min(max(round(below * (enough / below) ** share), below + 1), enough - 1)
-        by_power, tried = not by_power, modulus(guess)
+            trial = min(max(round(below * (enough / below) ** share), below + 1), enough - 1)
+        by_power, tried = not by_power, modulus(trial)
         if tried <= max_error:
-            enough, found = guess, tried
+            enough, found = trial, tried
         else:
-            below, over = guess, tried
+            below, over = trial, tried
     return enough
 
 
@@ -213,4 +213,4 @@ def _checked_units(units: float) -> int:
         raise RelufitError(
             f"by theory this error needs {units:.3g} units, more than {MOST_UNITS}; allow a larger error"
         )
-    return max(1, ceil(units * (1 - 1e-12)))  # what is a whole number but for rounding stays one
+    return max(1, ceil(units * (1 - 1e-12)))  # an integer plus a rounding error stays that integer

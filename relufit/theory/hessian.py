@@ -13,15 +13,15 @@ from relufit.data import check_table
 from relufit.errors import RelufitError, counted
 from relufit.params import Params, demand_network
 
-BLOCK = 2**20  # hidden values held at once
-STEPS = 500  # of Lanczos; 10 to 60 are usual
-TOLERANCE = 1e-6  # relative, of the largest curvature
+BLOCK = 2**20  # hidden values in memory at once
+STEPS = 500  # largest number of Lanczos steps; 10 to 60 are usual
+TOLERANCE = 1e-6  # relative error of the largest curvature
 
 
 def hessian_vector_product(params: Params, direction: Params, x: np.ndarray, y: np.ndarray) -> Params:
     """The Hessian of mean((network - y)^2), over N and O, times a direction; float64, in O(N H (D + O)).
 
-    x (N, D), y (N, O); `direction` and the result have the shapes of `params`. On a knot the unit counts as off.
+    x (N, D), y (N, O); `direction` and the result have the shapes of `params`. A unit is off on its knot.
     """
     rows = max(1, BLOCK // params.b1.shape[0])
     total = Params(*(np.zeros(p.shape) for p in params))
@@ -47,12 +47,12 @@ def _product_over(params: Params, direction: Params, x: np.ndarray, y: np.ndarra
 
 
 def largest_curvature(params: Params, x: Any, y: Any, *, seed: int = 0) -> float:
-    """The largest eigenvalue of that Hessian, to 1e-6 relative: x (N,) or (N, D), y (N,) or (N, O).
+    """The largest eigenvalue of the Hessian of the loss, to 1e-6 relative: x (N,) or (N, D), y (N,) or (N, O).
 
     By Lanczos' method from a random start, with every vector kept orthogonal to all before it. Power iteration would
-    find the eigenvalue of largest magnitude, and a Hessian has negative ones. It is positive: along b2 it is 2 / O.
-    Raises RelufitError for weights that are no network's or not finite, tables that do not fit it, where the curvature
-    is beyond floating point, and where 500 steps are not enough.
+    find the eigenvalue of largest magnitude, which may be negative. The result is positive: along b2 the curvature is
+    2 / O. Raises RelufitError for weights that do not form a network or are not finite, for tables that do not fit it,
+    if the curvature overflows, and if 500 steps are not enough.
     """
     exact, x, y = _check(params, x, y)
     rng = np.random.default_rng(seed)
@@ -65,10 +65,10 @@ def largest_curvature(params: Params, x: Any, y: Any, *, seed: int = 0) -> float
             vector = _flat(hessian_vector_product(exact, _shaped(basis[-1], exact), x, y))
         if not np.isfinite(vector).all():
             raise RelufitError(
-                "the weights, or the numbers in the table, are too large: so is the curvature of the loss"
+                "the curvature of the loss overflows: the weights, or the numbers in the table, are too large"
             )
         diagonal.append(float(basis[-1] @ vector))
-        for _twice in range(2):  # once leaves what rounding made of it
+        for _twice in range(2):  # a single pass leaves rounding errors
             for earlier in basis:
                 vector -= (earlier @ vector) * earlier
         rest = _norm(vector)
@@ -85,7 +85,7 @@ def largest_stable_learning_rate(params: Params, x: Any, y: Any) -> float:
     """2 / (largest curvature of the loss): x (N,) or (N, D), y (N,) or (N, O), in the units that the network acts on.
 
     Full-batch gradient descent on mean((network - y)^2), over N and O, is locally stable at these weights below this
-    rate and not above it; elsewhere the curvature is another. Raises what `largest_curvature` raises.
+    rate and unstable above it; at other weights the curvature differs. Raises RelufitError as `largest_curvature` does.
     """
     return 2 / largest_curvature(params, x, y)
 
@@ -103,7 +103,7 @@ def _check(params: Params, x: Any, y: Any) -> tuple[Params, np.ndarray, np.ndarr
 
 
 def _norm(vector: np.ndarray) -> float:
-    """Its length, also where squares of its parts overflow."""
+    """The length of a vector, also if squares of its elements overflow."""
     largest = float(np.abs(vector).max())
     return largest * float(np.linalg.norm(vector / largest)) if largest > 0 else 0.0
 

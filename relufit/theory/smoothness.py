@@ -15,19 +15,19 @@ from relufit.spline.breaks import find_pole, singularities
 from relufit.targets import Target, resolve
 from relufit.values import by_value, one_line
 
-GRID = 2**18  # cells that second derivatives are looked at in
-MODULUS_GRID = 2**17  # cells at least, that a modulus of continuity is looked for in,
-CELLS_PER_H = 8  # and at least this many per h,
-MOST_CELLS = 2**23  # but no more than these
-JUMP = 0.8  # of the change over 64 cells, in a single one: |x|^0.05 has as much
-NOISE = 8 * float(np.finfo(np.float64).eps)  # of values, as their second differences show it
-AGREEMENT = 1e-2  # of the largest |f''|, between two steps: where they differ by more, differences found no f''
-POWER = 0.4  # of |f''|, whose integral says what a spline with free knots leaves
-CELLS, GRADED = 1024, 60  # equal intervals that an integral begins with, and halvings of those beside the largest f''
-DEEPEST, MOST_INTERVALS = 60, 2**17  # halvings of an interval, and intervals that are halved at once
-NEGLIGIBLE = 1e-13  # of an integral, between an interval and its halves: what is not halved further
-NEARLY = 1e-11  # of an integral, between all intervals and their halves: where halving ends
-SETTLED = 1e-6, 1e-3  # of an integral, between two resolutions: of an exact f'', and of one by differences
+GRID = 2**18  # cells of the grid for second derivatives
+MODULUS_GRID = 2**17  # least number of cells of the grid for a modulus of continuity,
+CELLS_PER_H = 8  # least number of cells per h,
+MOST_CELLS = 2**23  # and largest number of cells
+JUMP = 0.8  # share of the change over 64 cells in one cell that counts as a jump; |x|^0.05 just does
+NOISE = 8 * float(np.finfo(np.float64).eps)  # rounding in second differences, relative to the largest value
+AGREEMENT = 1e-2  # largest difference between two steps, relative to the largest |f''|, for f'' to count as found
+POWER = 0.4  # of |f''|: the integral of this power gives the error of a spline with free knots
+CELLS, GRADED = 1024, 60  # equal intervals at the start of an integral, and halvings of those beside the largest f''
+DEEPEST, MOST_INTERVALS = 60, 2**17  # largest number of halvings, and of intervals that are halved at once
+NEGLIGIBLE = 1e-13  # change of an interval by halving, relative to the integral, below which it is not halved again
+NEARLY = 1e-11  # change of all intervals by halving, relative to the integral, at which halving ends
+SETTLED = 1e-6, 1e-3  # largest relative error of an integral that counts: of an exact f'', and of one by differences
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 
 
@@ -37,8 +37,8 @@ class SecondDerivative(NamedTuple):
 
     values: np.ndarray | None  # (GRID + 1,)
     exact: bool  # by sympy; else by differences
-    reason: str  # where values are None
-    pole: float | None = None  # where the target itself grows without bound
+    reason: str  # why values are None; else ""
+    pole: float | None = None  # x at which the target itself grows without bound
     function: Callable[[np.ndarray], np.ndarray] | None = None  # f'' at any x, where it is exact; may hold nan or inf
 
     def __repr__(self) -> str:
@@ -46,13 +46,13 @@ class SecondDerivative(NamedTuple):
 
 
 def second_derivative(target: Target) -> SecondDerivative:
-    """Find f'' over the domain of a target; noise is left out. Raises RelufitError where it is not finite."""
+    """Find f'' over the domain of a target, without its noise. Raises RelufitError if the target is not finite."""
     places = singularities(target, *target.domain)
     pole = find_pole(target, *target.domain)
     if pole is not None:
         return SecondDerivative(None, False, f"it grows without bound near x = {pole:.6g}", pole)
     if len(places):
-        place = places[0] if abs(places[0]) > 1e-8 * (target.domain[1] - target.domain[0]) else 0.0  # or one side of it
+        place = places[0] if abs(places[0]) > 1e-8 * (target.domain[1] - target.domain[0]) else 0.0  # a side of 0
         return SecondDerivative(
             None, False, f"f'' does not exist at x = {place:.6g}, as far as can be seen: a kink, or a jump"
         )
@@ -67,11 +67,10 @@ def second_derivative(target: Target) -> SecondDerivative:
 
 
 def integral_of_power(second: SecondDerivative, low: float, high: float) -> float | None:
-    """The integral of |f''|^(2/5) over the domain [low, high], of an f'' that has values; None where it is not found.
+    """The integral of |f''|^(2/5) over the domain [low, high]; None if there are no values or it does not converge.
 
-    An exact f'' is integrated where it is steep by as fine intervals as it takes; where |f''| is largest, at an end as
-    for log(x), or within a narrow peak, they begin fine. One by differences has the values it has: every second of them
-    must say nearly the same.
+    For an exact f'', intervals are halved until the integral converges; they start fine where |f''| is largest, such as
+    at an end for log(x), or in a narrow peak. For an f'' by differences, every second value must give nearly the same.
     """
     if second.values is None:
         return None
@@ -86,9 +85,9 @@ def integral_of_power(second: SecondDerivative, low: float, high: float) -> floa
 
 
 def _integrate(function: Callable[[np.ndarray], np.ndarray], ends: np.ndarray) -> tuple[float, float]:
-    """The integral of |function|^POWER between the first and last of `ends` (K + 1,), and what it may be off by.
+    """The integral of |function|^POWER between the first and last of `ends` (K + 1,), and an estimate of its error.
 
-    Intervals are halved until the halves say what the whole did: about a zero of f'' its power is steep as a root.
+    Intervals are halved until both halves agree with the whole: near a zero of f'' its power is as steep as a root.
     """
     left, right = ends[:-1], ends[1:]
     whole, settled, error = _power_between(function, left, right), 0.0, 0.0
@@ -115,13 +114,13 @@ def _power_between(function: Callable[[np.ndarray], np.ndarray], left: np.ndarra
 
 
 def _mean_of_power(values: np.ndarray) -> float:
-    """The mean of |g|^POWER over an interval, of the line between each two neighbouring values of g (n,).
+    """The mean of |g|^POWER over an interval, g linear between neighbouring values (n,).
 
-    In closed form, because that is steep as a root at the inflection points, where g = 0.
+    In closed form, because the power is as steep as a root at inflection points, where g = 0.
     """
     first, last = values[:-1], values[1:]
     size, change = np.maximum(np.abs(first), np.abs(last)), last - first
-    steep = np.abs(change) > 1e-4 * size  # less, and the power is as good as straight itself
+    steep = np.abs(change) > 1e-4 * size  # below this, the power is linear to rounding
     powers = np.abs(values) ** POWER
     means = (powers[:-1] + powers[1:]) / 2
     risen = np.sign(values) * np.abs(values) ** (1 + POWER) / (1 + POWER)
@@ -130,9 +129,9 @@ def _mean_of_power(values: np.ndarray) -> float:
 
 
 def has_jumps(target: Target) -> bool:
-    """Whether the largest change from point to point hardly falls as 4096 cells become 262 144.
+    """Whether the largest change from point to point hardly falls from a grid of 4096 cells to one of 262 144.
 
-    A jump smaller than what the target changes by in 1/4096 of its domain is not seen.
+    Jumps smaller than the change of the target over 1/4096 of its domain are not found.
     """
     y = target(np.linspace(*target.domain, GRID + 1))
     fine, coarse = np.abs(np.diff(y)).max(), np.abs(np.diff(y[::64])).max()
@@ -140,11 +139,11 @@ def has_jumps(target: Target) -> bool:
 
 
 def modulus_of_continuity(target: object, h: float, domain: tuple[float, float] | None = None) -> float:
-    """The largest |f(x) - f(y)| over |x - y| <= h, in the units of y, as seen on grids of at least 131 073 points.
+    """The largest |f(x) - f(y)| over |x - y| <= h, in the units of y, on grids of at least 131 073 points.
 
-    A lower estimate, as every maximum over a grid is; the grids hold h a whole number of times and start at either end.
-    `target` is what `relufit.fit` takes, without its noise. Raises RelufitError where h is not positive, or so small
-    that eight cells to h would need more than 2^23.
+    This is a lower estimate, as every maximum over a grid. h is a multiple of the cells of the grids, which start at
+    either end. `target` is what `relufit.fit` takes, without its noise. Raises RelufitError if h is not positive, or so
+    small that eight cells per h are more than 2^23 cells.
     """
     found = resolve(target, domain)
     low, high = found.domain
@@ -152,7 +151,10 @@ def modulus_of_continuity(target: object, h: float, domain: tuple[float, float] 
     window = max(CELLS_PER_H, int(np.ceil(MODULUS_GRID * (h / (high - low)))))  # cells to h
     cells = int((high - low) / h * window * (1 + 1e-12))
     if cells > MOST_CELLS:
-        raise RelufitError(f"h = {h:g} is too small a part of the domain ({low:g}, {high:g}) to be looked at")
+        raise RelufitError(
+            f"h = {h:g} is too small a part of the domain ({low:g}, {high:g}): {cells} cells, and at most {MOST_CELLS} "
+            "are allowed; give a larger h"
+        )
     steps = np.arange(cells + 1) * (h / window)
     return max(_largest_change(found(np.clip(x, low, high)), window) for x in (low + steps, high - steps))
 
@@ -168,7 +170,7 @@ def _largest_change(y: np.ndarray, window: int) -> float:
 
 
 def _exact(target: Target) -> Callable[[np.ndarray], np.ndarray] | None:
-    """Find f'' by sympy, whose values may be nan or inf; None without an expression or sympy, or where it has none."""
+    """Find f'' by sympy, whose values may be nan or inf; None without an expression, without sympy, or without f''."""
     if target.expression is None:
         return None
     try:
@@ -186,7 +188,7 @@ def _exact(target: Target) -> Callable[[np.ndarray], np.ndarray] | None:
 
 
 def _by_differences(target: Target) -> np.ndarray | None:
-    """Find f'' from values: None where no two neighbouring steps agree."""
+    """Find f'' from values; None if no two neighbouring steps agree."""
     low, high = target.domain
     y = target(np.linspace(low, high, GRID + 1))
     cell = (high - low) / GRID
@@ -197,7 +199,7 @@ def _by_differences(target: Target) -> np.ndarray | None:
         coarser = _differences(y, stride) / (cell * stride) ** 2
         change = float(np.abs(coarser - finer).max())
         if change < least:
-            # Of the finer step, by what rounding makes of the largest value.
+            # The noise of the finer step: rounding of the largest value.
             best, least, noise = finer, change, NOISE * np.abs(y).max() / (cell * stride / 2) ** 2
         finer = coarser
     if best is None:
@@ -205,7 +207,7 @@ def _by_differences(target: Target) -> np.ndarray | None:
     largest = float(np.abs(best).max())
     if largest <= 8 * noise:  # a straight line: what is left is rounding
         return np.zeros_like(best)
-    # Where a function is flat, as tanh is, the power 2/5 of rounding would add to the integral: it counts as 0.
+    # Where a function is flat, as tanh is, the power 2/5 of rounding would add to the integral: noise counts as 0.
     return np.where(np.abs(best) > noise, best, 0.0) if least <= AGREEMENT * largest else None
 
 

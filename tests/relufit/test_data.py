@@ -112,7 +112,7 @@ def test_check_table_names_what_is_wrong(x: object, y: object, says: str) -> Non
 
 
 def test_integers_that_float64_does_not_tell_apart_are_refused() -> None:
-    """In x, where they would be one; far enough apart they are welcome, and y is rounded as ever."""
+    """Integers that are equal in float64 are refused in x and rounded in y."""
     big = 2**62 + np.arange(28)
     with pytest.raises(RelufitError, match="x holds 4611686018427387904 and 4611686018427387905, which are equal"):
         check_table(big, np.zeros(28))

@@ -99,6 +99,6 @@ def test_no_text_can_do_more_than_fail(text: str) -> None:
 
 
 def test_a_named_argument_is_told_from_an_unknown_function() -> None:
-    """The function is known; it takes no names."""
+    """A known function with a named argument is refused with the right way to call it."""
     with pytest.raises(RelufitError, match=r"^sin takes its arguments without names: write sin\(x\)$"):
         parse("sin(x=1)")

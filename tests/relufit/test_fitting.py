@@ -110,7 +110,7 @@ def test_bad_input_is_one_sentence(arguments: tuple[Any, ...], options: dict[str
 
 @pytest.mark.parametrize("options", [{}, {"solver": "sgd"}, {"solver": "lbfgs"}, {"backend": "numba"}])
 def test_what_no_memory_holds_is_a_sentence(options: dict[str, Any]) -> None:
-    """Before any of it is taken: Linux would grant it, and end the process. Both numbers are named."""
+    """A fit that needs more memory than is free is refused before it allocates, with both numbers."""
     with pytest.raises(RelufitError, match=r"1000000000 hidden units needs .* GiB and .* GiB are free"):
         fit("sin(x)", hidden=10**9, epochs=1, progress=False, **options)
     with pytest.raises(RelufitError, match=r"3 x 1000000000 hidden units needs .* GiB and .* GiB are free"):
@@ -119,7 +119,7 @@ def test_what_no_memory_holds_is_a_sentence(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_what_varies_by_too_little_is_no_constant(solver: str) -> None:
-    """Nor is it trained as one: squares underflow, and a sentence says so. Times a constant the numbers are fine."""
+    """Data whose squares underflow are refused with a sentence, and fitted after multiplication by a constant."""
     x = np.linspace(-3, 3, 40)
     for arguments in (("1e-160*sin(x)",), (x, 1e-160 * np.sin(x)), (x * 1e-160, np.sin(x))):
         with pytest.raises(RelufitError, match="varies by"):

@@ -87,9 +87,9 @@ def test_the_lines_do_not_contradict_each_other(target: str) -> None:
         (
             "step",
             0.503,
-            "error of 0.503 is reached for 'step': with 64 units, the most tried, it is 0.5",
+            "fits 'step' with a maximum error of 0.503: with 64 units, the largest number, it is 0.5",
         ),
-        ("sin", 1e-12, "is reached for 'sin'"),
+        ("sin", 1e-12, "fits 'sin' with a maximum error of 1e-12"),
         ("tan(x)", 0.1, "grows without bound"),
         ("sin", 0.0, "max_error must be a positive number"),
         ("sin", float("nan"), "max_error must be a positive number"),

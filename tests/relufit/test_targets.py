@@ -40,7 +40,7 @@ def test_resolve_takes_what_people_have() -> None:
 
 
 def test_an_unknown_name_is_answered_by_the_known_ones() -> None:
-    """A name that is neither of the zoo nor an expression is refused with the names that are."""
+    """An unknown name of a target is refused with the list of named targets, which parse does not know."""
     with pytest.raises(RelufitError, match=r"^unknown name .sine. in the expression; .* named targets are sin, "):
         resolve("sine")
     with pytest.raises(RelufitError, match=r"functions such as sin\(x\)$"):  # not for a domain
@@ -94,7 +94,7 @@ def test_a_target_needs_a_function_and_a_domain() -> None:
 
 @pytest.mark.parametrize("x", ["abc", [1, [2, 3]], 1j, np.array(["2020-01-01"], "datetime64[D]"), [10**400]])
 def test_a_target_is_a_function_of_numbers(x: object) -> None:
-    """Anything else is a sentence, for functions of all kinds."""
+    """Arguments that are not numbers are refused, for targets of all types."""
     for target in (targets.SIN, parse("x**2"), Target("mine", lambda t: t)):
         with pytest.raises(RelufitError, match="is a function of real numbers"):
             target(x)
@@ -102,7 +102,7 @@ def test_a_target_is_a_function_of_numbers(x: object) -> None:
 
 @pytest.mark.parametrize("text", [*ZOO, "sin(x) + 2*x", " x**2 "])
 def test_a_target_pickles(text: str) -> None:
-    """One of a name or an expression is equal to what comes back."""
+    """A target of a name or an expression equals its copy from a pickle."""
     found = resolve(text)
     for other in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
         assert other == found
@@ -110,7 +110,7 @@ def test_a_target_pickles(text: str) -> None:
 
 
 def test_a_fit_of_an_expression_pickles() -> None:
-    """Network and target."""
+    """The network and the target of a fit are the same after a pickle."""
     found = fit("sin(x)", hidden=4, solver="spline")
     for other in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found)):
         assert other.target == found.target

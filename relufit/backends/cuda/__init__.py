@@ -1,7 +1,7 @@
-"""Backends of raw CUDA kernels for one input and one output: what launches them, whatever compiles and runs them.
+"""Backends of raw CUDA kernels for one input and one output: they launch kernels through the protocol `Kernels`.
 
-`Kernels` is what a device must provide. relufit/backends/cupy.py does so with cupy on a GPU; the tests do so with a
-C++ compiler on the host, and so run the very sources and the very code below without a GPU.
+relufit/backends/cupy.py implements `Kernels` by cupy on a GPU. The tests implement it by a C++ compiler on the host,
+and so run the same sources and the code below without a GPU.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,10 @@ import numpy as np
 from relufit.backend import Backend, Samples, bytes_of_columns
 from relufit.backends.cuda.packing import (
     LANES,
-    Walk,
+    Batches,
     constants,
     flatten,
-    rows,
+    step_coefficients,
     unflatten,
     unflatten_state,
     whole_warps,
@@ -32,14 +32,14 @@ from relufit.params import Array, Params, Sizes
 
 MOST_HIDDEN = MOST_THREADS * UNITS_PER_THREAD
 FORWARD_THREADS = 256  # as in dense.cuh
-ONE_BLOCK_BATCH = 256  # up to here one block takes a batch; above, all of the device does, in two launches a step
+ONE_BLOCK_BATCH = 256  # largest batch that one block trains; larger ones use the whole device, two launches per step
 RULES: dict[type[Optimizer], int] = {SGD: 0, Momentum: 1, Adam: 2}
 
 Kernel = Callable[[tuple[int], tuple[int], tuple[Any, ...]], None]  # (blocks,), (threads,), arguments
 
 
 class Kernels(Protocol):
-    """A device: its arrays, its compiler, and how many blocks it runs at once."""
+    """A device: its arrays, its compiler, and its number of multiprocessors."""
 
     xp: Any  # the namespace of its arrays
 
@@ -47,10 +47,10 @@ class Kernels(Protocol):
         """The kernel of that name, compiled once for these options."""
 
     def processors(self) -> int:
-        """How many multiprocessors it has."""
+        """The number of multiprocessors."""
 
     def record(self, launches: Callable[[], None]) -> Callable[[], None]:
-        """Keep the launches, without making them, as a graph; returns what launches that."""
+        """Capture the launches as a graph, without running them; return a function that launches the graph."""
 
 
 class FusedBackend(Kernels, Backend):
@@ -79,7 +79,7 @@ class FusedBackend(Kernels, Backend):
         self._demand(params)
         y = self.xp.empty((len(x), 1), np.float32)
         wanted, resident = -(-len(x) // FORWARD_THREADS), 2048 // FORWARD_THREADS * self.processors()
-        name, blocks = ("forward_few", wanted) if wanted <= resident else ("forward_many", resident)
+        name, blocks = ("forward_small", wanted) if wanted <= resident else ("forward_large", resident)
         self._launch("dense", params, name, blocks, FORWARD_THREADS, x.ravel(), np.int64(len(x)), y)
         return y
 
@@ -100,12 +100,12 @@ class FusedBackend(Kernels, Backend):
         return self.xp.stack(losses)
 
     def _shares(self, hidden: int, samples: int) -> Array:
-        """Room for the share of each block, (blocks, 2 H + 2), of the gradient of `samples` samples."""
+        """An empty array (blocks, 2 H + 2) for the part of each block in the gradient of `samples` samples."""
         blocks = min(-(-samples // LANES), self.blocks_per_processor * self.processors())
         return self.xp.empty((blocks, 2 * hidden + 2), np.float64)
 
     def _demand(self, params: Params) -> None:
-        """Raise RelufitError where the kernels do not take these weights."""
+        """Raise RelufitError if the kernels do not support these weights."""
         sizes = Sizes(1, params.w1.shape[0], params.b1.shape[0], params.w2.shape[1])
         reason = self.supports(sizes, str(params.w1.dtype))
         if reason is not None:
@@ -119,7 +119,7 @@ class FusedBackend(Kernels, Backend):
 
 
 class GraphBackend(FusedBackend):
-    """The same, and a whole step, update and next batch included, as one graph of two kernels for every step."""
+    """FusedBackend, and `train` by a graph of two kernels per step, which include the update and the next batch."""
 
     def supports(
         self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
@@ -131,23 +131,23 @@ class GraphBackend(FusedBackend):
     ) -> tuple[State, Array]:
         check_training(state, samples, optimizer, plan, epochs)
         self._demand(state.params)
-        h, xp, walk = state.params.b1.shape[0], self.xp, Walk.of(plan, len(samples), epochs)
-        threads, steps = threads_for(h), len(epochs) * walk.steps
+        h, xp, batches = state.params.b1.shape[0], self.xp, Batches.of(plan, len(samples), epochs)
+        threads, steps = threads_for(h), len(epochs) * batches.steps
         flat = flatten(xp, map_arrays(lambda array: array[None], state))[0]
-        squares, shares = xp.empty((len(epochs), walk.steps), np.float64), self._shares(h, walk.batch)
+        squares, shares = xp.empty((len(epochs), batches.steps), np.float64), self._shares(h, batches.batch)
         cursor, table, order = map(
-            self.to_device, (np.zeros(2, np.int32), rows(optimizer, state.step, steps), walk.order)
+            self.to_device, (np.zeros(2, np.int32), step_coefficients(optimizer, state.step, steps), batches.order)
         )
         options = sizes(h, RULES[type(optimizer)], keep_hidden=False)
         add_up, update = (self.kernel(source("step"), options, name) for name in ("step_shares", "step_update"))
-        data = samples.x.ravel(), samples.y.ravel(), order, *walk.numbers
+        data = samples.x.ravel(), samples.y.ravel(), order, *batches.numbers
 
         def step() -> None:
             add_up((len(shares),), (threads,), (flat, *data, cursor, shares))
             found = shares, np.int32(len(shares)), table, *constants(optimizer)
             update((-(-(h + 1) // threads),), (threads,), (*found, cursor, flat, squares))
 
-        self._graph = self.record(step)  # kept: the device may be at it after this returns
+        self._graph = self.record(step)  # kept alive: the device may still run it after this returns
         for _ in range(steps):
             self._graph()
         losses = squares.sum(axis=1) / len(samples)
@@ -157,7 +157,7 @@ class GraphBackend(FusedBackend):
 class TrainBackend(GraphBackend):
     """`train` as one launch: all steps of all epochs, parameters and moments in registers; large batches by graph."""
 
-    most_hidden = 1024  # beyond, a block of as many threads leaves each too few registers; in hinge, a thread a unit
+    most_hidden = 1024  # above, each thread of a block has too few registers; in hinge, a thread holds one unit
 
     def train(
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
@@ -184,30 +184,30 @@ class TrainBackend(GraphBackend):
     def _train(
         self, states: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range, rates: np.ndarray
     ) -> tuple[State, Array]:
-        """A block for each network; states and losses with a leading axis."""
+        """Train each network in one block; states and losses have a leading axis M."""
         self._demand(map_arrays(itemgetter(0), states).params)
-        n, h, xp, walk = len(samples), states.params.b1.shape[1], self.xp, Walk.of(plan, len(samples), epochs)
+        n, h, xp, batches = len(samples), states.params.b1.shape[1], self.xp, Batches.of(plan, len(samples), epochs)
         flat = flatten(xp, states)  # (M, 1 + moments, 3 H + 1)
         losses, targets = xp.empty((len(rates), len(epochs)), np.float64), xp.ascontiguousarray(samples.y.T)
         kernel = self.kernel(source("train"), sizes(h, RULES[type(optimizer)]), "train")
-        table = rows(optimizer, states.step, len(epochs) * walk.steps)
+        table = step_coefficients(optimizer, states.step, len(epochs) * batches.steps)
         kernel((len(rates),), (threads_for(h),), (
-            samples.x.ravel(), targets, np.int64(n if len(targets) > 1 else 0), self.to_device(walk.order),
-            *walk.numbers, *map(np.int32, (n, len(epochs))),
+            samples.x.ravel(), targets, np.int64(n if len(targets) > 1 else 0), self.to_device(batches.order),
+            *batches.numbers, *map(np.int32, (n, len(epochs))),
             *map(self.to_device, (table, rates.astype(np.float32))), *constants(optimizer), flat, losses,
         ))  # fmt: skip
-        return unflatten_state(flat, states.step + len(epochs) * walk.steps), losses.astype(np.float32)
+        return unflatten_state(flat, states.step + len(epochs) * batches.steps), losses.astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TabledSamples(Samples):
-    """Samples on the device, and there too: sorted, with the table of their moments."""
+    """Samples on the device, with a sorted copy and the table of their moments."""
 
     table: tuple[Array, ...] = ()  # x (N,), y (N,), nodes, offsets
 
 
 class HingeBackend(TrainBackend):
-    """Full batches by sorted knots and moments in one launch, however many samples; minibatches in the fused form."""
+    """Full batches by sorted knots and moments in one launch; minibatches by TrainBackend."""
 
     algorithm = "hinge"
 
@@ -227,7 +227,7 @@ class HingeBackend(TrainBackend):
     def samples(self, x: Any, y: Any) -> Samples:
         check_samples(x, y)
         demand_one_input(self.name, x.shape[1])
-        if y.shape[1] != 1:  # of many networks: they train in the fused form
+        if y.shape[1] != 1:  # many networks, which train in the fused form
             return super().samples(x, y)
         host_x, host_y = (array if isinstance(array, np.ndarray) else self.to_host(array) for array in (x, y))
         table = sort_samples(host_x, host_y).table
@@ -256,7 +256,7 @@ class HingeBackend(TrainBackend):
         h, losses = state.params.b1.shape[0], self.xp.empty(len(epochs), np.float64)
         flat = flatten(self.xp, map_arrays(lambda array: array[None], state))[0]
         kernel = self.kernel(source("hinge"), sizes(h, RULES[type(optimizer)]), "hinge_train")
-        table = self.to_device(rows(optimizer, state.step, len(epochs)))
+        table = self.to_device(step_coefficients(optimizer, state.step, len(epochs)))
         kernel((1,), (whole_warps(h),), (
             *samples.table, np.uint32(len(samples)), np.int32(len(epochs)), table, *constants(optimizer), flat, losses
         ))  # fmt: skip

@@ -57,13 +57,13 @@ __device__ __forceinline__ void write_outputs(
     }
 }
 
-// For up to a sample a thread: more would be worked off for nothing.
-extern "C" __global__ void __launch_bounds__(256) forward_few(
+// For at most one sample per thread.
+extern "C" __global__ void __launch_bounds__(256) forward_small(
     NETWORK, const float *__restrict__ x, long long n, float *__restrict__ y) {
     write_outputs<1>(w1, b1, w2, b2, x, n, y);
 }
 
-extern "C" __global__ void __launch_bounds__(256) forward_many(
+extern "C" __global__ void __launch_bounds__(256) forward_large(
     NETWORK, const float *__restrict__ x, long long n, float *__restrict__ y) {
     write_outputs<8>(w1, b1, w2, b2, x, n, y);
 }
@@ -130,7 +130,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) gradient_shares(
     write_share(units, b2[0], groups, (float)(2.0 / n), sample_at, shares + (long long)blockIdx.x * (2 * HIDDEN + 2));
 }
 
-// Adds up the shares of all blocks and writes loss (1,) and the flat gradient (3 H + 1,): a thread a unit.
+// Adds the shares of all blocks and writes loss (1,) and the flat gradient (3 H + 1,); one thread per unit.
 extern "C" __global__ void __launch_bounds__(THREADS) gradient_from_shares(
     NETWORK, const double *__restrict__ shares, int blocks, long long n, float *__restrict__ loss,
     float *__restrict__ grads) {

@@ -1,9 +1,9 @@
-// Forward and masked sums of 32 samples, worked off by one block: what training and gradients are made of (D = O = 1).
+// Forward and masked sums of 32 samples by one block, for training and gradients (D = O = 1).
 //
 // Thread t owns the units t, t + THREADS, ...; their weights live in its registers, and hidden values never leave them.
-// Each warp looks at all 32 samples with its own units; the warps' shares of the outputs meet in shared memory, at the
-// only barrier. From there on each lane knows one sample's residual, and each unit needs two sums over the samples,
-// relufit/backprop.py: S0 = sum of dy and S1 = sum of dy x where it is on.
+// Each warp evaluates its own units at all 32 samples; the warps' shares of the outputs are added in shared memory, at
+// the only barrier. Then each lane has one sample's residual, and each unit needs two sums over the samples
+// (relufit/backprop.py): S0 = sum of dy and S1 = sum of dy x where it is on.
 #pragma once
 #include "warp.cuh"
 
@@ -32,10 +32,10 @@ struct MaskedSums {
 struct Shared {
     float x[WARPS][LANES];           // each warp keeps its own copy: then a warp's own order suffices
     float2 dy[WARPS][LANES];         // dy and dy x
-    float outputs[2][WARPS][LANES];  // of each warp's units; used in turn, so that one barrier a group is enough
+    float outputs[2][WARPS][LANES];  // of each warp's units; used alternately, so that one barrier per group suffices
 };
 
-// 32 samples, one a lane; a lane without one is empty.
+// 32 samples, one per lane; a lane without a sample is empty.
 struct Sample {
     float x, target;
     bool empty;
@@ -49,7 +49,7 @@ __device__ __forceinline__ Sample fetch(const float *x, const float *targets, in
 // Each lane's part of the 32 outputs: `parts` are those of this thread's units, `hidden` what they pass on.
 __device__ __forceinline__ void add_outputs(
     const Units &units, const float *x, float (&parts)[LANES], float (&hidden)[UNITS][LANES]) {
-    float broken = 0.f;  // nan if a weight is not finite: it shows in the loss whether or not its unit is on
+    float broken = 0.f;  // nan if a weight is not finite, so that it shows in the loss also if its unit is off
     #pragma unroll
     for (int k = 0; k < UNITS; k++) broken += 0.f * (units.w1[k] + units.b1[k]);
     #pragma unroll
@@ -64,7 +64,7 @@ __device__ __forceinline__ void add_outputs(
     }
 }
 
-// Adds dy and dy x of the samples that each unit is on for.
+// Adds dy and dy x of the samples for which each unit is on.
 __device__ __forceinline__ void add_masked_sums(
     const Units &units, const float *x, const float2 *dy, const float (&hidden)[UNITS][LANES], MaskedSums &sums) {
     #pragma unroll

@@ -1,8 +1,8 @@
 // The exact full-batch gradient for one input without touching every sample: relufit/hinge.py, in one block.
 //
-// The samples come sorted, with the table of their moments (relufit/moments.py). Thread j owns unit j, and place j among
-// the sorted knots: the segment that begins at knot j, and thread 0 also the one before all knots. Everything between
-// the weights and their gradients is in float64, as in the readable form, whose names are kept here.
+// The samples are sorted, with the table of their moments (relufit/moments.py). Thread j owns unit j, and position j of
+// the sorted knots: the segment that begins at knot j, and thread 0 also the one before all knots. All computation
+// between the weights and their gradients is in float64, as in relufit/hinge.py, with the same names.
 #pragma once
 #include "update.cuh"
 #include "warp.cuh"
@@ -45,8 +45,8 @@ struct Gradients {
 struct HingeShared {
     Key keys[HIDDEN];                // sorted: rank and unit of each knot
     double start[HIDDEN + 1];        // x at the knot of each place, the last sample's at the end
-    union { double bend[HIDDEN], s0[HIDDEN]; };  // by unit: what its knot adds to the slope; later its masked sums
-    union { double jump[HIDDEN], s1[HIDDEN]; };  // the same to the value
+    union { double bend[HIDDEN], s0[HIDDEN]; };  // by unit: the change of slope at its knot; later its masked sum
+    union { double jump[HIDDEN], s1[HIDDEN]; };  // by unit: the change of value at its knot; later its masked sum
     double s2[HIDDEN];
     Rank ranks[HIDDEN];              // by unit
     bool rising[HIDDEN];             // by unit: on to the right of its knot
@@ -58,7 +58,7 @@ __device__ __forceinline__ bool is_left(float x, const Weights &unit) {
     return (preactivation(x, unit.w1, unit.b1) > 0.f) != (unit.w1 > 0.f);
 }
 
-// How many samples lie left of the knot, by the dense form's own predicate: a search in growing steps from `guess`.
+// The number of samples left of the knot, by the predicate of the dense form: a search in growing steps from `guess`.
 __device__ Rank find_rank(const Table &table, const Weights &unit, Rank guess) {
     Rank low = 0, high = table.n, reach = 1;
     if (guess < table.n && is_left(table.x[guess], unit)) {
@@ -84,7 +84,7 @@ __device__ Rank find_rank(const Table &table, const Weights &unit, Rank guess) {
     return low;
 }
 
-// Sorts the keys, which are nearly sorted from the step before: neighbours change places until none has to.
+// Sorts the keys, which are nearly sorted from the step before: swaps neighbours until all are in order.
 __device__ void sort_keys(Key *keys) {
     bool moved = true;
     while (__syncthreads_or(moved)) {
@@ -102,7 +102,7 @@ __device__ void sort_keys(Key *keys) {
     }
 }
 
-// Of each thread's value: the sum over all threads up to it. `warps` is shared, and free again after two barriers.
+// The sum of the values of all threads up to this one. `warps` is shared, and free again after two barriers.
 __device__ __forceinline__ double sum_up_to(double value, double *warps) {
     const int lane = threadIdx.x % LANES, warp = threadIdx.x / LANES;
     double sum = sum_up_to_lane(value, lane);
@@ -112,7 +112,7 @@ __device__ __forceinline__ double sum_up_to(double value, double *warps) {
     return sum;
 }
 
-// The same over all threads from it on.
+// The sum of the values of all threads from this one on.
 __device__ __forceinline__ double sum_from(double value, double *warps) {
     const int lane = threadIdx.x % LANES, warp = threadIdx.x / LANES;
     double sum = value;
@@ -157,7 +157,7 @@ __device__ __forceinline__ void add_run(
     sums.squares += total * e + slope * spread + (syy - slope * sxy);
 }
 
-// Sums over the samples from `first` up to `last`: its ends sample by sample, the rest from the largest runs inside it.
+// Sums over the samples from `first` up to `last`: both ends sample by sample, the rest by the largest runs inside.
 __device__ Sums sums_of_segment(
     const Table &table, Rank first, Rank last, double start, double value, double slope) {
     Sums sums = {0.0, 0.0, 0.0, 0.0};
@@ -187,8 +187,8 @@ __device__ Sums sums_of_segment(
     return sums;
 }
 
-// Loss and gradients over all samples. `rank` is this thread's unit's, from the step before or anything from 0 to n,
-// and is brought up to date; shared.keys hold the units in some order, and are sorted.
+// Loss and gradients over all samples. `rank` is that of this thread's unit: on entry from the step before, or any number
+// from 0 to n; it is updated. shared.keys hold the units in any order, and are sorted.
 __device__ Gradients full_batch_gradient(
     const Table &table, const Weights &unit, float b2, Rank &rank, HingeShared &shared) {
     const int j = threadIdx.x;
@@ -207,7 +207,7 @@ __device__ Gradients full_batch_gradient(
     sort_keys(shared.keys);
 
     // The lines: bends and jumps by unit, then in the order of the knots.
-    const bool falling_on = real && !rising && rank > 0;  // on before the first sample, if samples went on to the left
+    const bool falling_on = real && !rising && rank > 0;  // on to the left of the first sample
     const double at = table.x[rank < table.n ? rank : table.n - 1], scale = 2.0 / table.n;
     if (real) {
         const double turn = (rising ? 1.0 : 0.0) - (falling_on ? 1.0 : 0.0);
@@ -215,7 +215,7 @@ __device__ Gradients full_batch_gradient(
         shared.bend[j] = turn * w1 * w2;
         shared.jump[j] = turn * (w1 * at + b1) * w2;
     }
-    // Of all units, times 0 or 1: a weight that is not finite shows, whatever side of its knot the samples are on.
+    // Sum over all units, times 0 or 1, so that a weight that is not finite always shows in the loss.
     const double first_slope = sum_over_block(real ? w1 * w2 * falling_on : 0.0, shared.warps[0]);
     const double first_value = sum_over_block(real ? (w1 * x0 + b1) * w2 * falling_on : 0.0, shared.warps[1]) + b2;
     const int owner = real ? shared.keys[j] & ((1 << UNIT_BITS) - 1) : 0;
@@ -239,7 +239,7 @@ __device__ Gradients full_batch_gradient(
     const double left_e = sum_up_to(sums.e + head.e, shared.warps[4]) - sums.e;
     const double left_ex = sum_up_to(sums.ex + head.ex, shared.warps[5]) - sums.ex;
     const double right_e = sum_from(sums.e, shared.warps[0]), right_ex = sum_from(sums.ex, shared.warps[1]);
-    // The third sum moves from knot to knot with the point that it is taken about.
+    // The third sum is moved from knot to knot together with its centre.
     const double moved_left = sums.edx - step * (left_e + sums.e), moved_head = head.edx - head_step * head.e;
     const double left_edx = sum_up_to(moved_left + (j == 0 ? moved_head : 0.0), shared.warps[2]) - moved_left;
     const double right_edx = sum_from(sums.edx + step * (right_e - sums.e), shared.warps[3]);

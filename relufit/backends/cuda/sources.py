@@ -1,4 +1,4 @@
-"""The kernels as text: one source from several files, and the sizes that they are compiled for."""
+"""The source text of the kernels, joined from several files, and the compiler options for given sizes."""
 
 import re
 from functools import lru_cache
@@ -12,9 +12,9 @@ MOST_THREADS = 512
 
 @lru_cache
 def source(name: str) -> str:
-    """The text of <name>.cuh with every file that it includes in its place, each once.
+    """The text of <name>.cuh, with the text of every included file in place of its first #include.
 
-    One text, because what compiled it last keeps the result under a hash of the text that it was given.
+    One text, because compilers cache their result under a hash of the text.
     """
     seen: set[str] = set()
 
@@ -35,9 +35,9 @@ def threads_for(hidden: int) -> int:
 
 
 def sizes(hidden: int, rule: int = 0, *, keep_hidden: bool = True) -> tuple[str, ...]:
-    """Compiler options: the number of units and what follows from it, the optimizer, approximate root and division.
+    """Compiler options: the number of units and sizes that depend on it, the optimizer, approximate root and division.
 
-    Those are off by two units in the last place at the most, and IEEE's take a subroutine each.
+    These are off by at most two units in the last place; the IEEE versions call a subroutine each.
     """
     constants = {"HIDDEN": hidden, "THREADS": threads_for(hidden), "RULE": rule, "KEEP_HIDDEN": int(keep_hidden)}
     return (*(f"-D{name}={value}" for name, value in constants.items()), "--prec-sqrt=false", "--prec-div=false")

@@ -1,11 +1,11 @@
-// One step in two kernels, for a graph that is captured once and launched for every step: a graph's arguments are fixed,
-// so all that changes with the step lies in memory.
+// One step in two kernels, for a graph that is captured once and launched for every step. A graph's arguments are fixed,
+// so everything that changes with the step is in memory.
 #pragma once
 #include "dense.cuh"
 #include "update.cuh"
 
-// The step that is next, and the one under way: the first kernel reads `next`, the second writes it. The blocks of one
-// kernel run in any order, those of two kernels one after the other.
+// The next step and the current one: the first kernel reads `next`, the second writes it. The blocks of one kernel run
+// in any order, those of two kernels one after the other.
 struct Cursor {
     int next, now;
 };
@@ -17,8 +17,8 @@ __device__ __forceinline__ float batch_size(int step, BATCHES) {
     return step % steps + 1 < steps ? batch : last_batch;
 }
 
-// Writes the shares (blocks, 2 H + 2) of the samples of this step: order (rows, groups, 32), filled up with -1, whose
-// rows are the batches of one step after the other, and then again from the first.
+// Writes the shares (blocks, 2 H + 2) of the samples of this step: order (rows, groups, 32), padded with -1, has one row
+// per step, and is repeated if there are more steps.
 extern "C" __global__ void __launch_bounds__(THREADS) step_shares(
     const float *__restrict__ state, const float *__restrict__ x, const float *__restrict__ targets,
     const int *__restrict__ order, int rows, int groups, BATCHES, Cursor *cursor, double *__restrict__ shares) {
@@ -32,7 +32,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) step_shares(
         units, state[3 * HIDDEN], groups, scale, sample_at, shares + (long long)blockIdx.x * (2 * HIDDEN + 2));
 }
 
-// Updates state (1 + MOMENTS, 3 H + 1) from the shares of all blocks, a thread a unit, and writes the step's sum of
+// Updates state (1 + MOMENTS, 3 H + 1) from the shares of all blocks, one thread per unit, and writes the step's sum of
 // squares to squares (steps of all epochs,).
 extern "C" __global__ void __launch_bounds__(THREADS) step_update(
     const double *__restrict__ shares, int blocks, const float2 *__restrict__ coefficients, float beta1, float rest1,

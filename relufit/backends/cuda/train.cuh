@@ -1,4 +1,4 @@
-// A whole slice of training in one launch: every step of every epoch, by minibatches, for one network a block.
+// A whole slice of training in one launch: every step of every epoch, by minibatches, for one network per block.
 //
 // All parameters and their moments stay in registers from the first step to the last. What changes with the step comes
 // from tables made on the host: the samples of each batch, and the optimizer's coefficients.
@@ -65,7 +65,7 @@ __device__ __forceinline__ void step(
     update(network.b2, db2, row, constants);
 }
 
-// The order of samples, worked off 32 at a time and from the start again where it ends.
+// The order of samples, read 32 at a time, and from the start again when it ends.
 struct Walk {
     const int *order;
     int groups, at;
@@ -78,7 +78,7 @@ struct Walk {
     }
 };
 
-// order (rows, groups, 32): the samples of each step's batch, filled up with -1, and then again from the first row;
+// order (rows, groups, 32): the samples of each step's batch, padded with -1; repeated if there are more steps;
 // x (n,), targets (nets or 1, n);
 // coefficients (epochs * steps,), whose learning rate is multiplied by the network's of `rates` (nets,);
 // state (nets, 1 + MOMENTS, 3 H + 1);
@@ -95,7 +95,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_PROCESSOR) trai
     state += (long long)blockIdx.x * (1 + MOMENTS) * PARAMETERS;
     losses += (long long)blockIdx.x * epochs;
     Network network = load_network(state);
-    // Samples are fetched one group ahead, and their indices two, so that nobody waits for memory.
+    // Samples are loaded one group ahead, and their indices two, so that no thread waits for memory.
     Walk walk = {order, rows * groups, 0};
     Sample sample = fetch(x, targets, walk.next());
     int index = walk.next(), turn = 0;

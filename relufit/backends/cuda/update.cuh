@@ -15,7 +15,7 @@ struct Constants {  // of Adam; the differences are taken in float64, see Adam.c
     float beta1, rest1, beta2, rest2, eps;
 };
 
-// A parameter and its moments; those that the rule does not have are never touched, and take no register.
+// A parameter and its moments; moments that the rule does not have are never used, and need no register.
 struct Weight {
     float value, first, second;
 };

@@ -1,4 +1,4 @@
-// What the 32 lanes of a warp do together, and the two operations that CUDA C++ has no plain word for.
+// Operations over the 32 lanes of a warp, and relu and unfused multiply-add.
 #pragma once
 
 constexpr int LANES = 32;
@@ -37,7 +37,7 @@ __device__ __forceinline__ Number sum_up_to_lane(Number value, int lane) {
     return value;
 }
 
-// Each lane holds its part of 32 sums; lane l gets sum l. Halving what is held takes 31 shuffles, not 32 times 5.
+// Each lane has its part of 32 sums; lane l gets sum l. Halving the number of parts takes 31 shuffles, not 32 times 5.
 __device__ __forceinline__ float sum_by_lane(float (&parts)[LANES], int lane) {
     #pragma unroll
     for (int offset = LANES / 2; offset > 0; offset /= 2) {

@@ -1,7 +1,7 @@
 """numba on the CPU: compiled loops that keep hidden values in registers and run a whole slice of training in one call.
 
 The first call of each loop in a process loads it from a cache on disk, or compiles it (seconds) and stores it there.
-Where neither the package, the user's cache folder nor NUMBA_CACHE_DIR can be written to, each process compiles its own.
+If neither the package, the user's cache folder nor NUMBA_CACHE_DIR is writable, each process compiles its own.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -23,11 +23,11 @@ from relufit.data import Plan
 from relufit.optim import Optimizer, State, map_arrays, stack_states, uncompiled
 from relufit.params import Array, Params, Sizes
 
-ELEMENTS_PER_THREAD = 2**19  # samples times units below which to wake a thread costs more than it saves
+ELEMENTS_PER_THREAD = 2**19  # samples times units below which waking a thread costs more than it saves
 
 
 class NumbaBackend(Backend):
-    """Fused loops over samples and units; on all of numba's threads where a batch is large."""
+    """Fused loops over samples and units; on all of numba's threads if a batch is large."""
 
     algorithm = "dense, fused"
 
@@ -99,19 +99,19 @@ class NumbaBackend(Backend):
             target = targets[m if len(targets) > 1 else 0]
             training.train(x, target, *order, losses[m], rule, scaled, flat[m], velocities[m], d, h, o, 1)
 
-        # The loop holds no lock of Python, and is compiled already; a parallel one of numba takes half a minute more.
+        # The loop releases the GIL and is compiled already; a parallel loop would take half a minute to compile.
         with ThreadPoolExecutor(numba.get_num_threads()) as pool:
             list(pool.map(one, range(count)))
         rows = [unflatten_state(flat[m], velocities[m], states.step + steps, (d, h, o)) for m in range(count)]
         return stack_states(np.stack, rows), losses.astype(dtype)
 
     def _gradient(self, samples: Samples, sizes: DHO, flat: np.ndarray, grads: np.ndarray) -> float:
-        """Returns the loss and writes the flat gradient, by a compiled loop."""
+        """Return the loss and write the flat gradient, by a compiled loop."""
         x, y = self.to_device(samples.x), self.to_device(samples.y)
         return float(dense.gradient(x, y, *sizes, flat, grads, threads_for(len(x) * sizes[1])))
 
     def _train(self, samples: Samples, sizes: DHO, batch: int, order: np.ndarray, *rest: Any) -> None:
-        """Runs the steps of the `order` by a compiled loop, in place of the flat arrays in `rest`."""
+        """Run the steps of the `order` by a compiled loop, which modifies the flat arrays in `rest`."""
         x, y = self.to_device(samples.x), self.to_device(samples.y)
         training.train(x, y, batch, order, *rest, *sizes, threads_for(batch * sizes[1]))
 
@@ -121,7 +121,7 @@ class NumbaBackend(Backend):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GuidedSamples(SortedSamples):
-    """Sorted samples with the guide that the compiled search begins from; see knots.fill_guide."""
+    """Sorted samples with a guide for the compiled search; see knots.fill_guide."""
 
     guide: np.ndarray | None = None
 
@@ -145,7 +145,7 @@ class NumbaHingeBackend(NumbaBackend):
         if verb == "forward":
             dense_form = batch < self.dense_forward_samples
         else:
-            dense_form = batch < min(self.dense_samples, samples)  # a full batch is all of the table, however few
+            dense_form = batch < min(self.dense_samples, samples)  # a full batch is never dense
         return super().algorithm if dense_form else self.algorithm
 
     def working_bytes(self, verb: str, sizes: Sizes, dtype: str) -> int:
@@ -171,7 +171,7 @@ class NumbaHingeBackend(NumbaBackend):
     def _gradient(self, samples: Samples, sizes: DHO, flat: np.ndarray, grads: np.ndarray) -> float:
         if not isinstance(samples, GuidedSamples) or self._is_dense(samples, len(samples)):
             return super()._gradient(samples, sizes, flat, grads)
-        # No places stand for all of the table.
+        # An empty array of places stands for the whole table.
         places = np.zeros(0, index_type(len(samples))) if samples.chosen is None else samples.chosen
         _, h, o = sizes
         return float(hinge.gradient(*samples.table, samples.guide, places, h, o, flat, grads))
@@ -190,7 +190,7 @@ class NumbaHingeBackend(NumbaBackend):
         return {**super().facts(), "threads": "1 where it is not dense", "dense": dense_below}
 
     def _is_dense(self, samples: GuidedSamples, batch: int) -> bool:
-        """Whether batches of that many of the samples are worked off in the dense form."""
+        """Whether batches of `batch` of these samples are computed in the dense form."""
         whole = samples.chosen is None and batch == len(samples)
         return not whole and batch < self.dense_samples
 
@@ -203,48 +203,48 @@ def batches(plan: Plan, samples: int, epochs: range) -> tuple[int, np.ndarray]:
 
 
 def threads_for(elements: int) -> int:
-    """How many of numba's threads a batch is worth, from its number of pairs of a sample and a unit."""
+    """The number of threads for a batch, from its number of samples times units."""
     return max(1, min(int(numba.get_num_threads()), elements // ELEMENTS_PER_THREAD))
 
 
 def flatten(params: Params) -> np.ndarray:
-    """One vector: W1, b1, W2 transposed, b2."""
+    """The weights as one vector: W1, b1, W2 transposed, b2."""
     return np.concatenate([params.w1.ravel(), params.b1, params.w2.T.ravel(), params.b2])
 
 
 def unflatten(flat: np.ndarray, d: int, h: int, o: int) -> Params:
-    """The arrays again, as views of the vector."""
+    """The arrays of a vector, as views."""
     w1, b1, w2, b2 = dense.parts.py_func(flat, d, h, o)
     return Params(w1, b1, w2.T, b2)
 
 
 def flatten_state(state: State) -> tuple[np.ndarray, np.ndarray]:
-    """Parameters (P,) and moments (number, P)."""
+    """Parameters (P,) and moments (number, P) of a state, as vectors."""
     flat = flatten(state.params)
     return flat, np.array([flatten(moment) for moment in state.moments], flat.dtype).reshape(-1, len(flat))
 
 
 def flatten_states(states: State) -> tuple[np.ndarray, np.ndarray]:
-    """The same of M networks: (M, P) and (M, number, P)."""
+    """Parameters (M, P) and moments (M, number, P) of M networks, as vectors."""
     networks = [flatten_state(map_arrays(itemgetter(m), states)) for m in range(states.params.w1.shape[0])]
     return np.stack([flat for flat, _ in networks]), np.stack([moments for _, moments in networks])
 
 
 def unflatten_state(flat: np.ndarray, moments: np.ndarray, step: int, sizes: DHO) -> State:
-    """The state again, its arrays views of the vectors."""
+    """The state of these vectors; its arrays are views."""
     return State(unflatten(flat, *sizes), tuple(unflatten(moment, *sizes) for moment in moments), step)
 
 
 def forget_outdated_loops() -> None:
-    """Drop compiled loops that are older than one of our files.
+    """Delete cached loops that are older than one of relufit's files.
 
-    numba looks at the file of the loop that is called, and not at those of the loops and constants that it uses.
+    numba only checks the file of the loop that is called, not the files of the loops and constants that it uses.
     """
     if not dense.OPTIONS["cache"]:
         return
     sources = [*Path(__file__).parent.glob("*.py"), Path(moments.__file__)]
     newest = max(file.stat().st_mtime for file in sources)
     for index in Path(dense.gradient.stats.cache_path).glob("*.nbi"):
-        with suppress(FileNotFoundError):  # another process may drop it too
+        with suppress(FileNotFoundError):  # another process may delete it at the same time
             if index.stat().st_mtime < newest:
                 index.unlink()

@@ -14,12 +14,12 @@ import numpy as np
 from numba import njit, prange
 from numba.extending import intrinsic
 
-# Not True: with nnan and ninf LLVM removes the comparisons that let nan through, and divergence would be invisible.
+# Not True: nnan and ninf let LLVM remove the comparisons that propagate nan, which would hide divergence.
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 
 
 def can_cache() -> bool:
-    """Whether numba finds a folder it can write compiled loops to. Where it finds none, cache=True is an error."""
+    """Whether numba finds a writable folder for compiled loops; without one, cache=True raises an error."""
     try:
         njit(cache=True)(can_cache)  # decorating compiles nothing, so any function of this file serves
     except RuntimeError:
@@ -47,16 +47,16 @@ def fma(typing_context, a, b, c):
 
 @njit(**EXACT)
 def is_on(x, w, b):
-    """Whether a unit passes a sample on, for D = 1: rounded twice, as numpy rounds, so that the masks are the same.
+    """Whether a unit is on at x, for D = 1: rounded twice, as numpy rounds, so that the masks are the same.
 
-    Where a knot was put on a sample, b = -w x rounded, that is off; a fused multiply-add would see the rounding error.
+    If a knot is on a sample, b = -w x rounded, the unit is off; a fused multiply-add would see the rounding error.
     """
     return x * w + b > 0
 
 
 @njit(**OPTIONS)
 def relu(z):
-    """max(z, 0); in this order a nan stays a nan: the comparison is false, and z is taken."""
+    """max(z, 0); in this form nan stays nan, because z < 0 is false."""
     return type(z)(0) if z < 0 else z
 
 
@@ -174,7 +174,7 @@ def output(z, w2, b2):
 
 @njit(**OPTIONS)
 def gradient_general(x, t, count, d, h, o, flat, grads):
-    """The same for any D and O: x (N, D), t (N, O); one sample at a time, units in the inner loop."""
+    """As `gradient_one_to_one`, for any D and O: x (N, D), t (N, O); one sample at a time, units in the inner loop."""
     zero, scale, squares = x.dtype.type(0), x.dtype.type(2.0 / (count * o)), 0.0
     w1, b1, w2, b2 = parts(flat, d, h, o)
     totals, chunk = np.zeros(len(flat)), np.empty(len(flat), x.dtype)
@@ -229,7 +229,7 @@ def forward_one_core(x, d, h, o, flat, y):
 
 @njit(**OPTIONS)
 def gradient_one_core(x, t, count, d, h, o, flat, grads):
-    """The share of x (N, D), t (N, O) in the loss over `count` samples; writes its share of the flat `grads`."""
+    """The part of x (N, D), t (N, O) in the loss over `count` samples; writes their part of the flat `grads`."""
     if d == 1 and o == 1:
         w1, b1, w2, b2 = parts(flat, d, h, o)
         squares = gradient_one_to_one(x[:, 0], t[:, 0], count, w1[0], b1, w2[0], b2[0], grads)
@@ -240,7 +240,7 @@ def gradient_one_core(x, t, count, d, h, o, flat, grads):
 
 @njit(parallel=True, **OPTIONS)
 def forward_all_cores(x, d, h, o, flat, y, threads):
-    """The samples cut into one piece for each thread."""
+    """`forward_one_core` on one piece of the samples per thread."""
     for k in prange(threads):
         first, last = len(x) * k // threads, len(x) * (k + 1) // threads
         forward_one_core(x[first:last], d, h, o, flat, y[first:last])
@@ -248,7 +248,7 @@ def forward_all_cores(x, d, h, o, flat, y, threads):
 
 @njit(parallel=True, **OPTIONS)
 def gradient_all_cores(x, t, d, h, o, flat, grads, threads):
-    """The batch cut into one piece for each thread; the shares are added in order."""
+    """`gradient_one_core` on one piece of the batch per thread; the parts are added in order."""
     n = len(x)
     shares, losses = np.empty((threads, len(flat)), flat.dtype), np.empty(threads)
     for k in prange(threads):
@@ -264,7 +264,7 @@ def gradient_all_cores(x, t, d, h, o, flat, grads, threads):
 
 @njit(**OPTIONS)
 def forward(x, d, h, o, flat, y, threads):
-    """Writes the network's output y (N, O) for x (N, D)."""
+    """Write the network's output y (N, O) for x (N, D)."""
     if threads > 1:
         forward_all_cores(x, d, h, o, flat, y, threads)
     else:
@@ -273,7 +273,7 @@ def forward(x, d, h, o, flat, y, threads):
 
 @njit(**OPTIONS)
 def gradient(x, t, d, h, o, flat, grads, threads):
-    """Returns the loss of a batch x (N, D), t (N, O) and writes its flat gradient."""
+    """Return the loss of a batch x (N, D), t (N, O) and write its flat gradient."""
     if threads > 1:
         return gradient_all_cores(x, t, d, h, o, flat, grads, threads)
     return gradient_one_core(x, t, len(x), d, h, o, flat, grads)

@@ -10,11 +10,11 @@ from numba import njit
 
 from relufit.backends.numba.dense import EXACT, OPTIONS, parts
 from relufit.backends.numba.knots import find_ranks, find_segments, sorted_inner
-from relufit.backends.numba.residuals import add_each, add_places, add_segments, ask_for_ends
+from relufit.backends.numba.residuals import add_each, add_places, add_segments, prefetch_ends
 from relufit.backends.numba.training import update
 
-CHUNK = 2**16  # samples of a forward pass whose segments are looked up at once
-SAMPLES_PER_UNIT = 4  # up to which a segment for each sample is less work than to sort the ranks
+CHUNK = 2**16  # samples whose segments forward finds at once
+SAMPLES_PER_UNIT = 4  # up to this ratio, a segment for each sample is faster than sorting the ranks
 
 
 @njit(**OPTIONS)
@@ -34,14 +34,14 @@ def cut(x, ranks, inner, edges, start, knots):
 
 @njit(**OPTIONS)
 def lines(w1, b1, w2, b2, start, knots, value, slope):
-    """Write value at its start and slope of each segment, (K + 1,); that of the last edge is of no use."""
+    """Write value at its start and slope of each segment, (K + 1,); the last element is not used."""
     value[:] = 0
     slope[:] = 0
     v, a, x0 = np.float64(b2), 0.0, start[0]
     for j in range(len(w1)):
         w, b, u, k = np.float64(w1[j]), np.float64(b1[j]), np.float64(w2[j]), knots[j]
         rising, falling = 1.0 if w > 0 else 0.0, 1.0 if w <= 0 and k > 0 else 0.0  # falling: on before the first sample
-        # Of all units, times 0 or 1: a weight that is not finite shows, whatever side of its knot the samples are on.
+        # Sum over all units, times 0 or 1, so that a weight that is not finite always shows in the output.
         v += u * (w * x0 + b) * falling
         a += u * w * falling
         turn = u * (rising - falling)
@@ -54,7 +54,7 @@ def lines(w1, b1, w2, b2, start, knots, value, slope):
 
 @njit(**EXACT)
 def accumulate(start, value, slope):
-    """Turn jumps and bends at `start` into values and slopes; in this order, so that a step waits for one addition."""
+    """Sum jumps and bends at `start` to values and slopes; in this order, each step waits for one addition only."""
     v, a = value[0], slope[0]
     for k in range(1, len(start)):
         v, a = v + (value[k] + a * (start[k] - start[k - 1])), a + slope[k]
@@ -65,13 +65,13 @@ def accumulate(start, value, slope):
 def running_sums(sums, start, both):
     """For each edge k write the sums of e, e x and e (x - start[k]) over all samples left of it, and right of it.
 
-    Those of the left stand in both[k], those of the right in both[K + 1 + k]: (2 (K + 1), 4), a row a cache line. The
-    last sum moves from edge to edge with the point that it is taken about, so nothing is subtracted from a total.
+    both[k] has the sums of the left, both[K + 1 + k] those of the right: (2 (K + 1), 4), a row per cache line. The last
+    sum is moved from edge to edge together with its centre, so nothing is subtracted from a total.
     """
     last = len(start) - 1
     both[0], both[2 * last + 1] = 0, 0
     s0, s1, s2, t0, t1, t2 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for k in range(last):  # both ways at once: each addition waits for the one before it
+    for k in range(last):  # both directions at once, because each addition waits for the one before it
         s0 += sums[k, 0]
         s1 += sums[k, 1]
         s2 += sums[k, 2] - (start[k + 1] - start[k]) * s0
@@ -113,7 +113,7 @@ def gradient(x, y, nodes, offsets, guide, places, h, o, flat, grads):
         start[n] = x[n - 1]
     else:
         if whole and len(nodes) > 0:
-            ask_for_ends(x, y, nodes, ranks)
+            prefetch_ends(x, y, nodes, ranks)
         inner = sorted_inner(ranks, n)
         knots, edges, start = np.empty(h, np.int64), np.empty(len(inner) + 2, np.int64), np.empty(len(inner) + 2)
         cut(x, ranks, inner, edges, start, knots)
@@ -158,7 +158,7 @@ def forward(x, h, o, flat, y):
     start[0], start[count + 1] = positions[inner[0]] if count > 0 else middle, high
     for j in range(h):
         w, b = np.float64(w1[0, j]), np.float64(b1[j])
-        on = w * middle + b > 0  # half-way, because at an end itself rounding decides
+        on = w * middle + b > 0  # half-way, because at an end rounding decides
         knots[j] = 0 if on == (w > 0) else count + 1
     for k in range(count):
         start[k + 1] = positions[inner[k]]

@@ -1,6 +1,6 @@
-"""Compiled searches of relufit/hinge.py: where among sorted samples the knots lie, and in which order.
+"""Compiled searches of relufit/hinge.py: the position of each knot among sorted samples, and the order of the knots.
 
-A guide to the sorted samples lets the search for a knot begin a few samples from its end, wherever it is.
+A guide to the sorted samples lets the search for each knot begin a few samples away from it.
 """
 
 import numpy as np
@@ -11,14 +11,14 @@ from numba.extending import intrinsic
 
 from relufit.backends.numba.dense import EXACT, OPTIONS, is_on
 
-SAMPLES_PER_CELL = 2  # of the guide to a table
-FAR_SAMPLES = 2**15  # from which on a table is no longer in the cache at hand
-DIGIT = 8  # bits that the radix sort works off at once
+SAMPLES_PER_CELL = 2  # average number of samples per cell of the guide
+FAR_SAMPLES = 2**15  # size from which a table does not fit into the nearest cache
+DIGIT = 8  # bits per pass of the radix sort
 
 
 @njit(**OPTIONS)
 def fill_guide(x, guide):
-    """Write where each cell of [x[0], x[-1]], cut into C of equal length, begins in sorted x (N,): guide (C + 1,)."""
+    """Write the first index in sorted x (N,) of each of C cells of equal length on [x[0], x[-1]]: guide (C + 1,)."""
     cells, cell = len(guide) - 1, 0
     scale = cells_per_unit(x, cells)
     guide[0] = 0
@@ -31,14 +31,14 @@ def fill_guide(x, guide):
 
 @njit(**OPTIONS)
 def cells_per_unit(x, cells):
-    """How many cells there are to a unit of x; 0 where all samples are equal."""
+    """The number of cells per unit of x; 0 if all samples are equal."""
     width = np.float64(x[-1]) - np.float64(x[0])
     return cells / width if width > 0 else 0.0
 
 
 @njit(**OPTIONS)
 def cell_of(x, low, scale, cells):
-    """The cell that x lies in, or the nearest one; any cell where x is nan."""
+    """The cell that contains x, or the nearest one; any cell if x is nan."""
     place = (np.float64(x) - np.float64(low)) * scale
     return int(place) if 0 < place < cells else (cells - 1 if place > 0 else 0)
 
@@ -51,7 +51,7 @@ def is_left(x, w, b):
 
 @intrinsic
 def prefetch(typing_context, array, index):
-    """Ask for the cache line of array[index], of a contiguous array, without waiting for it."""
+    """Prefetch the cache line of array[index], of a contiguous array, without waiting for it."""
 
     def codegen(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
@@ -73,13 +73,13 @@ def find_ranks(x, guide, w1, b1, ranks):
     """Write how many of the sorted samples x (N,) lie left of each unit's knot: ranks (H,)."""
     n = len(x)
     find_cells(x, len(guide) - 1, w1, b1, ranks)
-    if n >= FAR_SAMPLES:  # the memory of large tables is asked for many knots ahead
+    if n >= FAR_SAMPLES:  # prefetch large tables for all knots ahead
         for j in range(len(ranks)):
             prefetch(guide, ranks[j])
         for j in range(len(ranks)):
             prefetch(x, guide[ranks[j]])
     for j in range(len(ranks)):
-        w, b, cell = w1[j], b1[j], np.uint64(ranks[j])  # unsigned: numba then does not count from the end
+        w, b, cell = w1[j], b1[j], np.uint64(ranks[j])  # unsigned: numba need not handle negative indices
         first, last = np.int64(guide[cell]), np.int64(guide[cell + np.uint64(1)])
         rank = first
         if last - first > 2 * SAMPLES_PER_CELL:
@@ -87,7 +87,7 @@ def find_ranks(x, guide, w1, b1, ranks):
         else:
             while rank < last and is_left(x[rank], w, b):
                 rank += 1
-        # The cell is a guess. Where the predicate at its ends does not confirm it, the search is over all samples.
+        # Rounding may give a wrong cell. If the predicate fails at its ends, search over all samples.
         begins_later = rank == last and last < n and is_left(x[last], w, b)
         if begins_later or (rank == first and first > 0 and not is_left(x[first - 1], w, b)):
             rank = bisect(x, 0, n, w, b)
@@ -96,11 +96,11 @@ def find_ranks(x, guide, w1, b1, ranks):
 
 @njit(**OPTIONS)
 def find_cells(x, cells, w1, b1, places):
-    """Write the cell of the guide to x that each unit's knot lies in, or the nearest: places (H,); a vector loop."""
+    """Write the cell of the guide to x that contains each unit's knot, or the nearest: places (H,); a vector loop."""
     scale, low = cells_per_unit(x, cells), np.float64(x[0])
     for j in range(len(places)):
         place = (-np.float64(b1[j]) / np.float64(w1[j]) - low) * scale
-        place = place if place > 0 else 0.0  # in this order nan becomes 0
+        place = place if place > 0 else 0.0  # nan becomes 0 too
         places[j] = np.int64(place if place < cells - 1 else cells - 1.0)
 
 
@@ -141,7 +141,7 @@ def sorted_inner(ranks, n):
 
 @njit(**OPTIONS)
 def find_segments(ends, values, segments):
-    """Write how many of the sorted `ends` are at most each of `values` (n,): by a guide to the ends, and bisection."""
+    """Write the number of the sorted `ends` that are <= each of `values` (n,), by a guide to the ends and bisection."""
     segments[:] = 0
     if len(ends) == 0:
         return

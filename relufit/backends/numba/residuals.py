@@ -1,6 +1,6 @@
-"""Compiled sums over the samples of each segment, of the residual e = output - y: see relufit.hinge.Sums.
+"""Compiled sums of the residual e = output - y over the samples of each segment: see relufit.hinge.Sums.
 
-From the samples themselves where they are few, and from the moments of runs of them (relufit/moments.py) where not.
+Short segments are summed sample by sample, long ones by the moments of runs of samples (relufit/moments.py).
 """
 
 import numpy as np
@@ -14,15 +14,15 @@ LEAF_BITS, FAN_BITS = LEAF.bit_length() - 1, FAN.bit_length() - 1
 
 
 @njit(**OPTIONS)
-def ask_for_ends(x, y, nodes, ranks):
-    """Ask for what `add_long` will read where segments begin and end: leaves of x (N,) and y (O, N), rows of nodes."""
+def prefetch_ends(x, y, nodes, ranks):
+    """Prefetch the data that `add_long` reads at the ends of segments: leaves of x (N,) and y (O, N), rows of nodes."""
     rows, width, samples = nodes.reshape(-1), nodes[0].size, y.reshape(-1)
     for j in range(len(ranks)):
         leaf = min(ranks[j] >> LEAF_BITS, len(nodes) - 1)
         prefetch(x, leaf << LEAF_BITS)
         for o in range(len(y)):
             prefetch(samples, o * len(x) + (leaf << LEAF_BITS))
-        # The node before the leaf up to that after it: three rows of 8-byte numbers, in lines of 64 bytes.
+        # From the node before the leaf to the one after it: three rows of 8-byte numbers, in lines of 64 bytes.
         for at in range(max(leaf - 1, 0) * width, min((leaf + 2) * width, len(rows)), 8):
             prefetch(rows, at)
 
@@ -46,10 +46,10 @@ def add_samples(x, y, first, last, start, value, slope):
 
 @njit(**OPTIONS)
 def add_part_of_leaf(x, y, base, first, last, start, value, slope):
-    """The same over those of the LEAF samples from `base` on that lie from `first` up to `last`.
+    """As `add_samples`, over samples from `first` up to `last` of the leaf of LEAF samples that begins at `base`.
 
-    All of the leaf is worked off, without a branch: to guess where a short loop ends costs more than it saves, and
-    keeps the processor from waiting for several leaves at once.
+    The loop covers the whole leaf without a branch: a mispredicted end of a short loop costs more than it saves, and
+    stops the processor from loading several leaves at once.
     """
     xs, ys, first, last = x[base : base + LEAF], y[base : base + LEAF], first - base, last - base
     e_sum, ex_sum, edx_sum, squares = 0.0, 0.0, 0.0, 0.0
@@ -66,7 +66,7 @@ def add_part_of_leaf(x, y, base, first, last, start, value, slope):
 
 @njit(**OPTIONS)
 def add_run(moments, o, size, start, value, slope):
-    """The same over the run of `size` samples that has these moments (2 + 3 O,), for output o."""
+    """As `add_samples`, over a run of `size` samples with these moments (2 + 3 O,), for output o."""
     mean_x, sxx, mean_y = moments[0], moments[1], moments[2 + 3 * o]
     sxy, syy = moments[3 + 3 * o], moments[4 + 3 * o]
     dx = mean_x - start
@@ -77,9 +77,9 @@ def add_run(moments, o, size, start, value, slope):
 
 @njit(**OPTIONS)
 def add_long(x, y, nodes, offsets, o, first, last, start, value, slope):
-    """The same over a segment of a leaf at least: the largest runs inside it, and its ends sample by sample."""
+    """As `add_samples`, over a segment of at least LEAF samples: its largest runs, and both ends by sample."""
     low, high = (first + LEAF - 1) >> LEAF_BITS, last >> LEAF_BITS
-    # Of at least LEAF samples, so low <= high. The leaf of the tail may end beyond the data: then it is moved.
+    # At least LEAF samples, so low <= high. If the last leaf would end beyond the data, it is shifted.
     head, tail = first & ~(LEAF - 1), min(high << LEAF_BITS, len(x) - LEAF)
     a0, a1, a2, a3 = add_part_of_leaf(x, y, head, first, low << LEAF_BITS, start, value, slope)
     b0, b1, b2, b3 = add_part_of_leaf(x, y, tail, high << LEAF_BITS, last, start, value, slope)
@@ -105,7 +105,7 @@ def add_long(x, y, nodes, offsets, o, first, last, start, value, slope):
 
 @njit(**OPTIONS)
 def add_segments(x, y, nodes, offsets, o, edges, start, value, slope, sums):
-    """Write a row of `sums` (K, 4) per segment: those of e, e x and e (x - start); returns that of e^2 over all."""
+    """Write the sums of e, e x and e (x - start) of each segment to `sums` (K, 4); return the sum of e^2."""
     total = 0.0
     for k in range(len(edges) - 1):
         first, last = edges[k], edges[k + 1]
@@ -120,7 +120,7 @@ def add_segments(x, y, nodes, offsets, o, edges, start, value, slope, sums):
 
 @njit(**OPTIONS)
 def add_each(x, y, value, sums):
-    """The same where each sample is a segment."""
+    """As `add_segments`, with a segment for each sample."""
     total = 0.0
     for i in range(len(x)):
         e = value[i] - np.float64(y[i])
@@ -131,7 +131,7 @@ def add_each(x, y, value, sums):
 
 @njit(**OPTIONS)
 def add_places(x, y, places, segments, start, value, slope, sums):
-    """The same over the samples at `places` (n,) alone, whose segments (n,) are given."""
+    """As `add_segments`, over the samples at the indices `places` (n,) only, whose segments (n,) are given."""
     total = 0.0
     sums[:] = 0
     for i in range(len(places)):

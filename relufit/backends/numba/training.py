@@ -1,4 +1,4 @@
-"""A whole slice of training inside one compiled call: gather, gradient, update, for every batch of every epoch."""
+"""A whole slice of training in one compiled call: gather, gradient, update, for every batch of every epoch."""
 
 import numpy as np
 from numba import njit
@@ -10,7 +10,7 @@ RULES: dict[type, int] = {SGD: 0, Momentum: 1, Adam: 2}
 
 
 def compiled(optimizer: Optimizer, step: int, steps: int, dtype: np.dtype) -> tuple[int, np.ndarray]:
-    """An optimizer as `update` takes it: its number, and a row of coefficients for each step (steps, k)."""
+    """An optimizer for `update`: its number, and its coefficients for each step (steps, k)."""
     return RULES[type(optimizer)], optimizer.coefficients(step, step + steps).astype(dtype)
 
 

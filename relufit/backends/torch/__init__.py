@@ -1,8 +1,8 @@
-"""torch on any of its devices: by autograd, as people use it, and by the hand-written backprop to compare.
+"""torch on any of its devices: by autograd, as it is usually used, and by the hand-written backprop for comparison.
 
 `torch-cpu`, `torch-cuda`, `torch-mps`, `torch-xpu`, ... record a graph and differentiate it; `torch-manual` runs
-relufit/backprop.py on torch tensors through array_api_compat. compiled.py has torch.compile do the same, graphs.py
-takes a whole step as one CUDA graph.
+relufit/backprop.py on torch tensors through array_api_compat. compiled.py uses torch.compile, graphs.py captures a
+whole step as one CUDA graph.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from relufit.params import Array, Params, Sizes
 
 
 class _Mark:
-    """A moment on torch's current stream; the difference of two is device time in seconds."""
+    """An event on torch's current stream; the difference of two is device time in seconds."""
 
     def __init__(self) -> None:
         self.event = torch.cuda.Event(enable_timing=True)
@@ -36,16 +36,16 @@ class _Clock:
     """Events on torch's current stream, and torch's own kernel that waits."""
 
     def mark(self) -> _Mark:
-        """A moment on the stream."""
+        """Record an event on the stream."""
         return _Mark()
 
     def hold(self, seconds: float) -> None:
-        """Keep the stream busy, at a clock of 2 GHz; a slower one keeps it busy for longer."""
+        """Keep the stream busy for `seconds` at a clock of 2 GHz, longer at a slower one."""
         torch.cuda._sleep(int(2e9 * seconds))
 
 
 class _TorchDevice(Backend):
-    """What both kinds have in common: moving arrays, waiting, and the state of the device."""
+    """Transfers, synchronization, memory and settings of a torch device."""
 
     def __init__(self, name: str, device: str) -> None:
         self.name, self.device = name, device
@@ -129,7 +129,7 @@ class TorchBackend(_TorchDevice):
 
 
 class TorchManualBackend(_TorchDevice, ArrayBackend):
-    """relufit/backprop.py over torch: what autograd costs is the difference to this."""
+    """relufit/backprop.py over torch; the difference in time to TorchBackend is the cost of autograd."""
 
     algorithm = "dense"
 
@@ -141,13 +141,13 @@ class TorchManualBackend(_TorchDevice, ArrayBackend):
 
 
 def network(params: Params, x: Array) -> Array:
-    """The functional twin of Linear, ReLU, Linear; torch keeps weights as (out, in), we as (in, out)."""
+    """Linear, ReLU, Linear as functions; torch stores weights as (out, in), relufit as (in, out)."""
     hidden = torch.relu(functional.linear(x, params.w1.T, params.b1))  # (N, H)
     return functional.linear(hidden, params.w2.T, params.b2)  # (N, O)
 
 
 def _device_module(device: str) -> Any:
-    """torch.cuda, torch.mps, ... or None for the CPU. Raises BackendUnavailable with the reason where it has none."""
+    """torch.cuda, torch.mps, ... or None for the CPU. Raises BackendUnavailable if torch has no such device here."""
     kind = device.partition(":")[0]
     if kind == "cpu":
         return None

@@ -15,16 +15,16 @@ from relufit.data import Plan
 from relufit.optim import Optimizer, State, uncompiled
 from relufit.params import Array, Params, Sizes
 
-VARIANTS = 128  # of a compiled function, at most: far more than the sizes, dtypes and layouts of a run need
+VARIANTS = 128  # limit of compiled variants of a function, far more than the sizes, dtypes and strides of a run need
 
 
 class TorchCompileBackend(TorchBackend):
     """Network, loss with all gradients, and update, each compiled whole by torch.compile (Inductor).
 
-    At H = 512 and N = 32, on one core, a gradient taken inside one graph (torch.func) takes 110 us, against 370 us
-    where autograd runs outside a compiled loss, which also compiles twice; an update of Adam 50 us instead of 170 us.
+    At H = 512 and N = 32, on one core, a gradient inside one graph (torch.func) takes 110 us; with autograd outside a
+    compiled loss it takes 370 us, and compiles twice. An update of Adam takes 50 us instead of 170 us.
 
-    Sizes are symbols of the graph: compiled for each size, it was hardly faster, and each size takes seconds.
+    Sizes are symbols of the graph: compiling for each size takes seconds and was hardly faster.
     """
 
     algorithm = "autograd, compiled"
@@ -41,7 +41,7 @@ class TorchCompileBackend(TorchBackend):
         return uncompiled(self.name, optimizer) or super().supports(sizes, dtype, optimizer, plan)
 
     def to_device(self, array: np.ndarray) -> Array:
-        return super().to_device(np.asarray(array, order="C"))  # another layout is another compilation
+        return super().to_device(np.asarray(array, order="C"))  # other strides would be compiled again
 
     def forward(self, params: Params, x: Array) -> Array:
         check_input(params, x)
@@ -60,25 +60,25 @@ class TorchCompileBackend(TorchBackend):
         return super().train(state, samples, rule, plan, epochs)
 
     def call(self, function: Callable[..., Any], params: Params, *rest: Any) -> Any:
-        """Call the compiled function; arguments of a kind not seen before are given the room to be compiled for.
+        """Call the compiled function, with a raised limit of variants for arguments of new shapes, dtypes or strides.
 
-        torch gives up after 8 variants of a function (sizes of 1, dtypes, layouts). `fullgraph` makes it raise then,
-        where it would go on uncompiled under this name.
+        torch stops compiling after 8 variants of a function (sizes of 1, dtypes, strides). `fullgraph` makes it raise
+        then, instead of running uncompiled.
         """
         last = rest[-1]
-        layout = tuple(array.stride() for array in (*params, last))
-        kind = function, params.w1.shape, params.w2.shape, last.shape, last.dtype, layout
-        with torch.no_grad():  # the mode is part of what is compiled for; torch.func records for itself
-            if kind in self._seen:
+        strides = tuple(array.stride() for array in (*params, last))
+        variant = function, params.w1.shape, params.w2.shape, last.shape, last.dtype, strides
+        with torch.no_grad():  # the mode is part of a variant; torch.func enables gradients itself
+            if variant in self._seen:
                 return _compiled(function)(params, *rest)
             with torch._dynamo.config.patch(recompile_limit=VARIANTS):
                 result = _compiled(function)(params, *rest)
-        self._seen.add(kind)
+        self._seen.add(variant)
         return result
 
 
 class _CompiledRule:
-    """An optimizer for some steps from `state`, whose update is compiled; all its numbers are data to the graph."""
+    """An optimizer for some steps from `state` with a compiled update; its coefficients are data of the graph."""
 
     def __init__(self, backend: TorchCompileBackend, rule: Optimizer, state: State, steps: int) -> None:
         self.backend, self.function, self.first = backend, type(rule).updated, state.step
@@ -94,7 +94,7 @@ class _CompiledRule:
 
 
 def loss_and_grads(params: Params, x: Array, y: Array) -> tuple[Array, Params]:
-    """Loss and gradients as one function of values, which is what can be compiled whole."""
+    """Loss and gradients as one pure function, which torch can compile as a whole."""
 
     def loss(params: Params) -> Array:
         return functional.mse_loss(network(params, x), y)
@@ -105,12 +105,12 @@ def loss_and_grads(params: Params, x: Array, y: Array) -> tuple[Array, Params]:
 
 @lru_cache
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function compiled without a break; torch keeps what it compiled with the function, so once is enough."""
+    """The function compiled as one graph; torch stores its compiled variants with it."""
     return torch.compile(function, fullgraph=True, dynamic=True)
 
 
 def _demand_compiler() -> None:
-    """Raise BackendUnavailable where torch finds no C++ compiler, in fewer words than it has itself."""
+    """Raise BackendUnavailable, with a short reason, if torch finds no C++ compiler."""
     from torch._inductor.cpp_builder import get_cpp_compiler
     from torch._inductor.exc import InvalidCxxCompiler
 

@@ -14,13 +14,13 @@ from relufit.optim import Optimizer, State, map_arrays, uncompiled
 from relufit.params import Array, Params, Sizes
 
 WARM_UPS = 3  # steps before a capture
-KEPT = 4  # kinds of steps
+KEPT = 4  # captured steps that are kept, one for each set of sizes
 
 
 class TorchGraphBackend(TorchBackend):
-    """The same, and a whole step, from the next batch to the update, captured as a CUDA graph and replayed.
+    """TorchBackend with a whole step, from the next batch to the update, captured as a CUDA graph and replayed.
 
-    A graph is for fixed addresses: the last few are kept, for the next call of `train` of the same kind.
+    A graph is bound to addresses of arrays. The last few graphs are kept for calls of `train` with the same sizes.
     """
 
     def __init__(self, name: str, device: str) -> None:
@@ -44,7 +44,7 @@ class TorchGraphBackend(TorchBackend):
             return map_arrays(torch.clone, run.state)._replace(step=state.step + steps), losses
 
     def record(self, run: "_StaticSteps", size: int) -> Callable[[], None]:
-        """Capture a step; it is run some times before, on another stream, for what libraries set up at first use."""
+        """Capture a step, after some steps on another stream in which libraries initialise themselves."""
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
@@ -61,24 +61,24 @@ class TorchGraphBackend(TorchBackend):
     def _prepared(
         self, state: State, samples: Samples, optimizer: Optimizer, order: Array | None, sizes: list[int], steps: int
     ) -> "_StaticSteps":
-        """The steps of this kind, captured, with this state and these data at their addresses."""
-        capacity = 1 << max(0, steps - 1).bit_length()  # so that runs of other lengths find it again
+        """Captured steps for these sizes, with this state and these data copied to their addresses."""
+        capacity = 1 << max(0, steps - 1).bit_length()  # a power of two, so that runs of other lengths reuse it
         shapes = state.params.w1.shape, state.params.w2.shape, samples.x.shape
-        kind = type(optimizer), shapes, samples.x.dtype, tuple(sizes), capacity
+        key = type(optimizer), shapes, samples.x.dtype, tuple(sizes), capacity
         table = torch.as_tensor(optimizer.coefficients(state.step, state.step + steps), dtype=samples.x.dtype)
-        if kind not in self._kept:
+        if key not in self._kept:
             while len(self._kept) >= KEPT:
                 del self._kept[next(iter(self._kept))]
             batch = 0 if order is None else sizes[0]
             run = _StaticSteps(state, samples, type(optimizer), capacity, batch, table.shape[1])
             run.replay = {size: self.record(run, size) for size in set(sizes)}
-            self._kept[kind] = run
-        self._kept[kind].load(state, samples, order, sizes, table)
-        return self._kept[kind]
+            self._kept[key] = run
+        self._kept[key].load(state, samples, order, sizes, table)
+        return self._kept[key]
 
 
 class TorchReduceOverheadBackend(TorchGraphBackend):
-    """The same step compiled by torch.compile(mode="reduce-overhead"), which fuses it and captures the graph itself."""
+    """The step compiled by torch.compile(mode="reduce-overhead"), which fuses it and captures the graph itself."""
 
     algorithm = "autograd, compiled"
 
@@ -88,14 +88,14 @@ class TorchReduceOverheadBackend(TorchGraphBackend):
         return uncompiled(self.name, optimizer) or super().supports(sizes, dtype, optimizer, plan)
 
     def record(self, run: "_StaticSteps", size: int) -> Callable[[], None]:
-        """Compile a step, all that it reads and writes at addresses that stay; torch captures it in the third call."""
+        """Compile a step that reads and writes arrays at fixed addresses; torch captures it in the third call."""
         for array in run.arrays():
             torch._dynamo.mark_static_address(array)
 
         def step() -> None:
             run.step(size, _step_gradient)
 
-        # Each kind has its own sizes; all are the same code to torch, which would make symbols of what differs.
+        # Not dynamic: this step has fixed sizes, and torch would make symbols of sizes that differ between steps.
         compiled = torch.compile(step, fullgraph=True, dynamic=False, mode="reduce-overhead")
         with torch._dynamo.config.patch(recompile_limit=VARIANTS):
             for _ in range(WARM_UPS):
@@ -105,7 +105,7 @@ class TorchReduceOverheadBackend(TorchGraphBackend):
 
 
 class _StaticSteps:
-    """Steps whose every array has its own place: the state, the data, the order, and which step is next."""
+    """Steps on arrays at fixed addresses: the state, the data, the order, and the number of the next step."""
 
     replay: dict[int, Callable[[], None]]  # by the size of the batch
 
@@ -126,7 +126,7 @@ class _StaticSteps:
         return [*(a for tree in trees for a in tree), self.x, self.y, self.order, self.table, self.losses, self.next]
 
     def load(self, state: State, samples: Samples, order: Array | None, sizes: list[int], table: Array) -> None:
-        """Begin anew from `state`, by the batches of `order` (epochs, N); None is the full batch."""
+        """Copy a `state`, the data and the batches of `order` (epochs, N) to the arrays; None is the full batch."""
         for place, array in zip(self.arrays(), _leaves(state), strict=False):
             place.copy_(array)
         self.x.copy_(samples.x)
@@ -134,12 +134,14 @@ class _StaticSteps:
         self.table[: len(table)] = table
         self.next.zero_()
         if order is not None:
-            rows = self.order[: len(table)].reshape(len(order), len(sizes), -1)  # a view: what follows writes to it
+            rows = self.order[: len(table)].reshape(
+                len(order), len(sizes), -1
+            )  # a view, so the loop writes to the order
             for step, piece in enumerate(order.split(sizes, dim=1)):
                 rows[:, step, : sizes[step]] = piece
 
     def step(self, size: int, gradient: Callable[[Params, Samples], tuple[Array, Params]]) -> None:
-        """The next batch, which has `size` samples; its loss, its gradients and the update."""
+        """Train on the next batch, which has `size` samples: loss, gradients and update."""
         x, y = self.x, self.y
         if size < len(x):
             index = self.order.index_select(0, self.next)[0, :size]

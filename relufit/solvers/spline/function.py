@@ -1,4 +1,4 @@
-"""Fitting a function itself, not samples of it."""
+"""Fit a function itself, not samples of it."""
 
 import time
 
@@ -16,16 +16,16 @@ from relufit.targets import Target
 HIDDEN = 512  # units by default
 SURPRISE = 2e-3  # relative difference of the measured error from the integrated one that triggers finer integrals
 FINER_PARTS = 1024, 16384  # parts of the domain in finer integrals
-AT_JUMPS = 6.0  # times the error of lines across all jumps that the error of a spline may be unknown by
+AT_JUMPS = 6.0  # uncertainty of the error of a spline, in errors of the lines across all jumps
 
 
 def fit_function(
     problem: Problem, target: Target, hidden: int | str | None, tolerance: float | None, show: Show
 ) -> Fit:
-    """Fit a function itself; again with finer integrals where the error is not what they said.
+    """Fit a function itself; again with finer integrals if the measured error differs from the integrated one.
 
-    That happens where a function has more turns than there are Gauss points to see them. Where finer integrals do not
-    help either, the best of the fits is "inexact".
+    That happens if a function has more turns than there are Gauss points. If finer integrals do not help either, the
+    best of the fits is "inexact".
     """
     start = time.perf_counter()
     if hidden is None and tolerance is None:
@@ -44,7 +44,7 @@ def fit_function(
         solution = solution_of(choice.found, choice.status)
         fits.append(as_fit(problem, solution))
         seen = fits[-1].metrics["mse"] / problem.scaling.loss_unit
-        # What a jump costs, between its two sides, no integral says well.
+        # Integrals across a jump are inaccurate.
         at_jumps = AT_JUMPS * pieces.least / pieces.mass
         if abs(seen - solution.mse) <= SURPRISE * seen + at_jumps + pieces.rounding or choice.status != "finished":
             status = choice.status
@@ -56,10 +56,10 @@ def fit_function(
 
 
 def function_pieces(target: Target, scaling: Scaling, parts: int = PARTS) -> FunctionPieces:
-    """A function over its domain, standardised, with its kinks and jumps; integrals are cut into `parts` parts."""
+    """A standardised function over its domain, with its kinks and jumps; integrals are split into `parts` parts."""
 
     def function(x: np.ndarray) -> np.ndarray:
-        at = np.clip(x * scaling.x_scale[0] + scaling.x_shift[0], *target.domain)  # the ends, there and back
+        at = np.clip(x * scaling.x_scale[0] + scaling.x_shift[0], *target.domain)  # rounding may move the ends outside
         y: np.ndarray = (target(at) - scaling.y_shift[0]) / scaling.y_scale
         return y
 

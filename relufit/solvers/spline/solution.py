@@ -12,17 +12,17 @@ from relufit.spline.units import to_params
 
 
 class Solution(NamedTuple):
-    """A spline in standardised coordinates, and how it came about."""
+    """A spline in standardised coordinates, and the status of the search for it."""
 
     knots: np.ndarray  # (K + 1,)
     values: np.ndarray  # (K + 1,)
-    left: np.ndarray | None  # (K - 1,) which turns face left, where they close it; see relufit/spline/units.py
-    mse: float  # of what was fitted, as the spline claims
+    left: np.ndarray | None  # (K - 1,) turns that face left and close the spline; see relufit/spline/units.py
+    mse: float  # of the target or the samples fitted, as computed for the spline
     status: str
 
     @property
     def params(self) -> Params:
-        """The network that it is; float64, in the same coordinates."""
+        """The network equal to the spline; float64, in the same coordinates."""
         return to_params(self.knots, self.values, self.left)
 
 

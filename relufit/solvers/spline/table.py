@@ -1,4 +1,4 @@
-"""Fitting a table of data: arrays, or samples summed into cells."""
+"""Fit a table of data: arrays, or samples summed into cells."""
 
 import sys
 import time
@@ -21,11 +21,11 @@ from relufit.spline.search import best_spline
 from relufit.spline.selection import Show, choose_for_table, choose_spline, data_pieces, squares_on, take
 from relufit.spline.starts import plain_splines
 
-CLAIM = 1e-3  # relative difference of a network's error from that of its spline, above which other splines are tried
+CLAIM = 1e-3  # relative difference of the errors of a network and its spline, above which other splines are tried
 LOST = 1e-6  # relative growth of a spline's error when its knots are rounded, above which plain knots are tried too
-ROUNDING = 1e-12  # mean square of standardised y that is taken for rounding
-ROUNDINGS = 8.0  # roundings of the largest y that are taken for rounding
-RESOLUTION = 2.0**50  # places of standardised x in a unit, which is about a deviation
+ROUNDING = 1e-12  # mean square of standardised y that counts as rounding
+ROUNDINGS = 8.0  # error that counts as rounding, in spacings of floats at the largest y
+RESOLUTION = 2.0**50  # distinct positions per unit of standardised x
 
 
 def fit_table(problem: Problem, hidden: int | str | None, tolerance: float | None, show: Show) -> Fit:
@@ -53,7 +53,7 @@ def fit_cells(
     seed: int = 0,
     progress: bool | None = None,
 ) -> Fit:
-    """Fit a table that was summed into cells; for one too large to be kept as it is.
+    """Fit a table that was summed into cells, because it is too large to keep as arrays.
 
     Some of the cells are held out for `test_mse`. Mean squares are those of all samples, by the moments of the cells;
     `max_error` is that of the cells' means. The Fit holds the cells' means as x and y. Ctrl-C and `progress` are as in
@@ -71,7 +71,7 @@ def fit_cells(
 
     def made(solution: Solution) -> Fit:
         fit = as_fit(problem, solution)
-        # Beside the squares of the cells' means, which the network leaves, those of the samples within each cell.
+        # Add the squares of the samples within each cell to those of the cells' means.
         error = fit.metrics["train_mse"] + _within(solution, cells, scaling)
         fit.metrics.update(mse=error, train_mse=error)
         return fit
@@ -85,17 +85,17 @@ def fit_cells(
 
 
 class _Table(NamedTuple):
-    """A table of data that is fitted, and scored."""
+    """A table of data to fit, and to score by a second fit without the cells held out."""
 
     cells: Cells
-    train: Cells | None  # those that are not held out; None where none are
+    train: Cells | None  # without the cells held out; None if none are
     scaling: Scaling
     show: Show
 
     def fit(self, hidden: int | str | None, tolerance: float | None, made: Callable[[Solution], Fit]) -> Fit:
-        """The Fit of all cells, with as many units as asked for, or as they support.
+        """The Fit of all cells, with the given number of units, or a number chosen from the data.
 
-        Where all samples share one x, there is no slope to fit, and the fit is a constant.
+        If all samples share one x, there is no slope to fit, and the fit is a constant.
         """
         both = tolerance is not None and hidden is not None
         if len(self.cells.x) == 1 and hidden in (None, "auto", 1) and not both:
@@ -112,16 +112,16 @@ class _Table(NamedTuple):
         mse = fit.metrics["train_mse"]
         if tolerance is not None and mse > check_positive("a tolerance, a mean squared error,", tolerance):
             raise RelufitError(
-                f"no mean squared error of {tolerance:.3g} is reached: all samples share one x, and their mean, the "
-                f"most there can be, leaves {mse:.3g}"
+                f"no mean squared error of {tolerance:.3g} is reached: all samples share one x, and their mean, "
+                f"the best fit, has {mse:.3g}"
             )
         return fit
 
     def _agreeing(self, found: Found, status: str, pieces: Pieces, made: Callable[[Solution], Fit]) -> Fit:
-        """The Fit of a spline whose network leaves the error that was claimed; else the best of it and plainer ones.
+        """The Fit of a spline if its network has the error of the spline; else the best of it and of plain splines.
 
-        The two differ where a target is too steep for the knots that floating point has, and where a search has placed
-        knots closer together than that.
+        The two differ if a target is too steep for the spacing of floating-point knots, or if a search has placed knots
+        closer together than that spacing.
         """
         solution = solution_of(found, status)
 
@@ -136,7 +136,7 @@ class _Table(NamedTuple):
         is_agreed = agrees(fit, solution)
         if is_agreed and solution.mse <= found.spline.mse * (1 + LOST) + ROUNDING:
             return fit
-        count = len(found.spline.knots) - (1 if found.left is None else 2)  # pieces that as many units always make
+        count = len(found.spline.knots) - (1 if found.left is None else 2)  # pieces that these units can always make
         plain = [solution_of(Found(spline, None), status) for spline in plain_splines(pieces, count)]
         plain = [other for other in plain if not is_agreed or other.mse < solution.mse]
         tried = [(fit, solution), *((made(other), other) for other in plain)]
@@ -146,9 +146,9 @@ class _Table(NamedTuple):
         return fit
 
     def score(self, fit: Fit, error: Callable[[Solution], float]) -> float:
-        """The error of a fit without the cells that are held out, with as many units.
+        """The error on the held-out cells of a fit without them, with as many units.
 
-        nan where none are held out, and where Ctrl-C ends it.
+        nan if no cells are held out, and if Ctrl-C ends it.
         """
         if self.train is None:
             return float("nan")
@@ -157,7 +157,7 @@ class _Table(NamedTuple):
         try:
             pieces = data_pieces(self.train, self.scaling)
             return error(solution_of(best_spline(pieces, min(fit.metrics["hidden"], pieces.most))))
-        except KeyboardInterrupt:  # the fit is whole all the same
+        except KeyboardInterrupt:  # the fit itself is complete
             return float("nan")
 
 
@@ -170,13 +170,13 @@ def _constant(cells: Cells, scaling: Scaling) -> Solution:
 
 
 def _mean_square(solution: Solution, cells: Cells, scaling: Scaling) -> float:
-    """Of all samples of some cells, in the units of y."""
+    """The mean squared error over all samples of some cells, in the units of y."""
     squares = squares_on(solution.knots, solution.values, cells, scaling)
     return squares * scaling.loss_unit / float(cells.weight.sum())
 
 
 def _within(solution: Solution, cells: Cells, scaling: Scaling) -> float:
-    """What a solution leaves within cells, beyond what it leaves of their means: a mean square of all samples."""
+    """The part of the mean squared error over all samples that is within cells, beyond that of their means."""
     none = np.zeros_like(cells.sxx)
     return _mean_square(solution, cells, scaling) - _mean_square(
         solution, cells._replace(sxx=none, sxy=none, syy=none), scaling
@@ -184,6 +184,6 @@ def _within(solution: Solution, cells: Cells, scaling: Scaling) -> float:
 
 
 def distinct(cells: Cells, scaling: Scaling) -> Cells:
-    """Cells that standardising keeps apart: of x from 1e-9 to 1e9 the smallest fall together beside the mean."""
+    """Join cells whose x are equal when standardised: of x from 1e-9 to 1e9, the smallest become equal."""
     x = (cells.x - scaling.x_shift[0]) / scaling.x_scale[0]
     return join_places(cells, np.rint(x * RESOLUTION))

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.cuda_source
 RULES = [SGD(1e-4), Momentum(1e-4), Adam(1e-3)]
 # Of a kernel in the worst case of H = 64, 512 and 1024 and of all optimizers: registers a thread.
 REGISTERS = {
-    "forward_few": 64, "forward_many": 64, "gradient_shares": 104, "gradient_from_shares": 64, "step_shares": 104,
+    "forward_small": 64, "forward_large": 64, "gradient_shares": 104, "gradient_from_shares": 64, "step_shares": 104,
     "step_update": 64, "train": 255, "hinge_gradient": 128, "hinge_train": 144,
 }  # fmt: skip
 USED = re.compile(

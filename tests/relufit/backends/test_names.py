@@ -145,6 +145,7 @@ def _register(folder: Path, *names: str) -> None:
     (info / "entry_points.txt").write_text(f"[relufit.backends]\n{points}")
 
 
+@pytest.mark.usefixtures("few")
 @pytest.mark.parametrize(
     ("place", "act"),
     [
@@ -172,6 +173,7 @@ def test_a_hostile_plug_in_costs_itself_alone(
         assert said in reason
 
 
+@pytest.mark.usefixtures("few")
 def test_a_device_is_the_end_of_a_name_that_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry point called my-einsum runs on a CPU, my-own-cuda on a GPU."""
     monkeypatch.syspath_prepend(tmp_path)

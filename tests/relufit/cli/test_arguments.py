@@ -22,7 +22,7 @@ LOADED = "atexit.register(lambda: print([m for m in ('torch', 'numba', 'jax') if
     ],
 )
 def test_values_are_completed(typed: str, wanted: list[str]) -> None:
-    """As the shell asks for them; no framework is loaded."""
+    """The shell completes names of targets and values of options, without loading a framework."""
     line = f"relufit {typed}"
     place = str(len(line.split(" ")) - 1)
     asked = {"_RELUFIT_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": place}

@@ -21,7 +21,7 @@ def answer(capsys: pytest.CaptureFixture[str]) -> Answer:
 
 @pytest.fixture
 def network(tmp_path: Path) -> str:
-    """A file with a network of one input, of slopes that overflow far outside."""
+    """A file with a network of one input, whose output overflows far outside the data."""
     path = tmp_path / "net.safetensors"
     params = init_params(4, dtype="float64")
     save_params(params._replace(w1=params.w1 * 1e3), path)
@@ -40,10 +40,10 @@ def table(tmp_path: Path) -> str:
     [
         (["fit", "sin", "--tolerance", "abc"], "--tolerance takes a number, such as 0.01 or 1e-6, not 'abc'"),
         (["fit", "sin", "--learning-rate", "x"], "--learning-rate takes a number, such as 0.01 or 1e-6, not 'x'"),
-        (["fit", "sin", "--seed", "abc"], "--seed takes a whole number of at least 0, not 'abc'"),
-        (["fit", "sin", "--epochs", "1.5"], "--epochs takes a whole number of at least 1, not '1.5'"),
-        (["fit", "sin", "--hidden", "1.5"], "--hidden takes a whole number of at least 1, or auto, not '1.5'"),
-        (["limit", "sin", "--hidden", "auto"], "--hidden takes a whole number of at least 1, not 'auto'"),
+        (["fit", "sin", "--seed", "abc"], "--seed takes an integer >= 0, not 'abc'"),
+        (["fit", "sin", "--epochs", "1.5"], "--epochs takes an integer >= 1, not '1.5'"),
+        (["fit", "sin", "--hidden", "1.5"], "--hidden takes an integer >= 1, or auto, not '1.5'"),
+        (["limit", "sin", "--hidden", "auto"], "--hidden takes an integer >= 1, not 'auto'"),
         (["limit", "sin", "--mse", "x"], "--mse takes a number, such as 0.01 or 1e-6, not 'x'"),
         (["fit"], "missing argument 'target'"),
         (["fit", "sin", "cos"], "extra argument(s) (cos)"),
@@ -56,14 +56,14 @@ def table(tmp_path: Path) -> str:
     ],
 )
 def test_what_typer_cannot_take_is_one_sentence(answer: Answer, given: list[str], says: str) -> None:
-    """With the word, and without the usage."""
+    """A usage error is one sentence that shows the given word, without the usage text."""
     found = answer.refusal(*given)
     assert says in found
     assert "Usage" not in found
 
 
 def test_help_and_nothing_at_all(answer: Answer) -> None:
-    """Help that is asked for is a result; without a word it is what there was to do instead."""
+    """Help that is requested is a result on stdout; a command line without arguments prints it on stderr."""
     code, out, err = answer("fit", "--help")
     assert (code, err) == (0, "")
     assert "default 200" in " ".join(out.split())
@@ -73,7 +73,7 @@ def test_help_and_nothing_at_all(answer: Answer) -> None:
 
 
 def test_an_expression_may_begin_with_minus(answer: Answer) -> None:
-    """Of fit and limit, before and behind options, whose values may begin so too."""
+    """An expression of fit and limit, and the value of an option, may begin with minus."""
     for given in (["-sin(x)", "--solver", "spline"], ["--solver", "spline", "--hidden", "8", "--json", "-x"]):
         code, out, _ = answer("fit", *given)
         assert code == 0
@@ -88,7 +88,7 @@ def test_an_expression_may_begin_with_minus(answer: Answer) -> None:
 
 @pytest.mark.parametrize("rows", ["", ",1\nNA,2\n"])
 def test_a_table_without_a_number_is_a_sentence(answer: Answer, network: str, tmp_path: Path, rows: str) -> None:
-    """The one that fit gives."""
+    """`relufit predict` refuses a table without numbers with the same sentence as fit."""
     path = tmp_path / "gaps.csv"
     path.write_text("t,v\n" + rows)
     says = f"{path} has no row with a number in each of t; it has {rows.count(chr(10))} rows"
@@ -96,7 +96,7 @@ def test_a_table_without_a_number_is_a_sentence(answer: Answer, network: str, tm
 
 
 def test_a_long_run_of_gaps_is_passed(answer: Answer, network: str, tmp_path: Path) -> None:
-    """Pieces of a table may have no row at all."""
+    """Chunks of a table may have no rows left."""
     path = tmp_path / "gaps.csv"
     path.write_text("t,v\n1,1\n" + "NA,1\n" * 600_000 + "2,1\n")
     code, out, err = answer("predict", network, str(path), "--x", "t")
@@ -106,7 +106,7 @@ def test_a_long_run_of_gaps_is_passed(answer: Answer, network: str, tmp_path: Pa
 
 
 def test_json_has_no_infinity(answer: Answer, network: str) -> None:
-    """An object a line; what is not finite is null, and no warning is shown."""
+    """Each line of JSON is one object; a number that is not finite is null, without a warning."""
     code, out, err = answer("predict", network, "--at=0,1e308", "--json")
     assert (code, err) == (0, "")
 
@@ -126,19 +126,19 @@ def test_json_has_no_infinity(answer: Answer, network: str) -> None:
         (["--at="], "--at takes numbers or times separated by commas, such as --at=-1,0,pi/2, not ''"),
         (["--at=1,"], "not '1,'"),
         (["--at=1/0"], "--at takes finite numbers, not '1/0'"),
-        (["--at=x*(1-x)"], "--at takes numbers, and 'x*(1-x)' is an expression in x"),
+        (["--at=x*(1-x)"], "--at takes numbers, not 'x*(1-x)', which is an expression in x"),
         (["--at=1,y"], "--at: unknown name 'y'"),
         (["--at=1", "--x", "t"], "--x names columns of a table"),
         ([], "give either a table and --x, or values"),
     ],
 )
 def test_values_that_are_none(answer: Answer, network: str, given: list[str], says: str) -> None:
-    """The sentence names the option and shows what was given."""
+    """The error about invalid values names the option and shows what was given."""
     assert says in answer.refusal("predict", network, *given)
 
 
 def test_predict_checks_columns_before_it_reads(answer: Answer, network: str, table: str, tmp_path: Path) -> None:
-    """How many there are to be, which there are, and that the network is a file."""
+    """`relufit predict` checks the number of columns, lists the columns of the table, and refuses a folder."""
     assert answer.refusal("predict", network, table).endswith("has t, v")
     assert "takes 1 column of x, not 2" in answer.refusal("predict", network, table, "--x", "t", "--x", "v")
     assert "it is a folder" in answer.refusal("predict", str(tmp_path), "--at=1")
@@ -149,20 +149,20 @@ def test_predict_checks_columns_before_it_reads(answer: Answer, network: str, ta
     [("-pi,pi", (-np.pi, np.pi)), ("min(0,1),2", (0, 2)), ("(0, 1)", (0, 1)), ("[0,max(1,2)]", (0, 2)), (None, None)],
 )
 def test_domains_are_read(text: str | None, wanted: tuple[float, float] | None) -> None:
-    """Commas inside of parentheses part nothing; a pair of them around all may stand."""
+    """Commas inside parentheses do not separate the ends of a domain, which may stand in parentheses."""
     assert words.domain(text) == wanted
 
 
 @pytest.mark.parametrize("text", ["", ",", "1,", "1", "(1)", "1,2,3", "(0", "0,1/0", "0/0,1", "x,1", "(0)+(1)"])
 def test_what_is_no_domain_names_the_option(text: str) -> None:
-    """And not a value of x where some function is not finite."""
+    """The error about an invalid domain names the option, and is not about values of a function."""
     with pytest.raises(RelufitError, match=r"^--domain") as caught:
         words.domain(text)
     assert "choose a domain" not in str(caught.value)
 
 
 def test_backends_may_have_spaces_between_them() -> None:
-    """As people write lists."""
+    """Spaces after the commas of a list of backends are ignored."""
     assert words.names("cupy, numpy ") == ["cupy", "numpy"]
     assert words.names(" numpy") == "numpy"
 
@@ -181,7 +181,7 @@ def test_backends_may_have_spaces_between_them() -> None:
     ],
 )
 def test_options_that_a_solver_does_not_use_are_refused(answer: Answer, given: list[str], says: str) -> None:
-    """By name, also where nobody named the solver."""
+    """An option that the solver does not use is refused by name, also with the default solver."""
     assert says in answer.refusal("fit", "sin", *given)
 
 
@@ -197,14 +197,14 @@ def test_options_that_a_solver_does_not_use_are_refused(answer: Answer, given: l
 def test_a_table_has_sentences_of_its_own(
     answer: Answer, table: str, given: list[str], says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is missing, with what there is; what belongs to a function."""
+    """The error names the missing options and the columns of the table, or the option that belongs to functions."""
     monkeypatch.chdir(Path(table).parent)
     assert says in answer.refusal("fit", "data.csv", *given)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no /dev")
 def test_standard_input_is_a_table(tmp_path: Path) -> None:
-    """By - and by /dev/stdin, from a pipe and from a file; what is no table says so."""
+    """A table is read from - and /dev/stdin, from a pipe and from a file; without --x the error lists its columns."""
     command = [sys.executable, "-m", "relufit", "fit", "-", "--x", "t", "--y", "v", "--json"]
     content = "t,v\n" + "".join(f"{i},{2 * i}\n" for i in range(50))
     for name in ("-", "/dev/stdin"):
@@ -223,7 +223,7 @@ def test_standard_input_is_a_table(tmp_path: Path) -> None:
 def test_metrics_survive_files_that_cannot_be_written(
     answer: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The one that can be is there, all else is told, and the exit code is 2."""
+    """If one file cannot be written, the other is, the metrics are printed, and the exit code is 2."""
 
     def full(self: Fit, path: str) -> None:
         raise RelufitError(f"cannot write {path}: no space left on device")
@@ -239,7 +239,7 @@ def test_metrics_survive_files_that_cannot_be_written(
 
 
 def test_the_state_before_a_divergence_is_kept(answer: Answer, tmp_path: Path) -> None:
-    """In the files that were asked for."""
+    """The last good state before a divergence is written to the requested files."""
     names = str(tmp_path / "o.safetensors"), str(tmp_path / "o.svg")
     given = ("fit", "sin", "--solver", "sgd", "--learning-rate", "10", "--epochs", "3")
     says = answer.refusal(*given, "--save", names[0], "--plot", names[1])

@@ -148,7 +148,7 @@ def network(dtype: Any = np.float32, hidden: int = 3) -> dict[str, np.ndarray]:
         (network() | {"b1": np.array([1, np.inf, 1], np.float32), "b2": np.full(1, np.nan, np.float32)}, "in b1, b2"),
         (network(hidden=0), "1 input, 0 hidden units and 1 output: each must be at least 1"),
         (network() | {"w1": np.ones((0, 3), np.float32)}, "0 inputs"),
-        (network() | {"w1": np.ones(3, np.float32)}, "which are no network"),
+        (network() | {"w1": np.ones(3, np.float32)}, r"not \(D, H\), \(H,\)"),
         (network() | {"more": np.ones(1, np.float32)}, "holds b1, b2, more, w1, w2, not a relufit network"),
         ({}, "holds nothing"),
     ],

@@ -36,7 +36,7 @@ def test_times_and_truth_in_csv(tmp_path: Path, text: str, seconds: float) -> No
 
 
 def test_parquet_types(tmp_path: Path) -> None:
-    """Integers, decimals, truth, text of numbers and nulls, over several row groups."""
+    """Integers, decimals, booleans, text of numbers and nulls become float64, over several row groups."""
     path = parquet_of(
         tmp_path,
         row_group_size=2,
@@ -55,7 +55,7 @@ def test_parquet_types(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 def test_parquet_times(tmp_path: Path, unit: str) -> None:
-    """Seconds since 1970, exact where they are whole; days likewise."""
+    """Times and dates in parquet become seconds since 1970, exact if they are whole."""
     stamp = np.datetime64("2024-05-06T07:08:09", "s")
     path = parquet_of(
         tmp_path, t=pyarrow.array([stamp.astype(f"datetime64[{unit}]")]), day=[stamp.astype(object).date()], v=[1]
@@ -67,13 +67,13 @@ def test_parquet_times(tmp_path: Path, unit: str) -> None:
 
 @pytest.mark.parametrize("gap", ["<NA>", "NaT", "?", ".", "-", " - "])
 def test_more_gaps(tmp_path: Path, gap: str) -> None:
-    """Whole cells only, as other programs write them."""
+    """The marks that other programs write for a gap count as gaps if they are the whole cell."""
     chunk = whole(written(tmp_path, f"t,v\n1,{gap}\n-2,.5\n"))
     assert (chunk.x.tolist(), chunk.y.tolist(), chunk.dropped) == ([[-2.0]], [[0.5]], 1)
 
 
 def test_integers_that_float64_does_not_tell_apart(tmp_path: Path) -> None:
-    """In x, as text and as integers; times in nanoseconds are far enough apart, and y is rounded as ever."""
+    """Different integers equal in float64 are refused in x and rounded in y; nanoseconds of times are distinct."""
     for kind in ("int64", "uint64"):
         big = np.arange(28).astype(kind) + np.array(2**62 if kind == "int64" else 2**63, kind)
         says = f"column 't' holds {big[0]} and {big[1]}, which are equal in float64; subtract an integer from"

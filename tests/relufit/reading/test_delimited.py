@@ -11,7 +11,7 @@ from relufit.reading.delimited import Unspaced
 
 
 def test_lines_of_blanks_are_no_rows(tmp_path: Path) -> None:
-    """At the end and elsewhere; the rows and lines of errors below them are counted right."""
+    """Lines of blanks are skipped, and rows and lines in errors below them are correct."""
     assert whole(written(tmp_path, "t,v\n1,2\n   ")).x.tolist() == [[1.0]]
     path = written(tmp_path, "t,v\n1,2\n \t\n3,4\n  \n")
     assert (whole(path).x.tolist(), whole(path).dropped) == ([[1.0], [3.0]], 0)

@@ -24,13 +24,13 @@ pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed: table
 def test_decimal_commas_beside_points_are_refused(
     tmp_path: Path, content: str, row: int, column: str, cell: str
 ) -> None:
-    """In any column that is read: the table has one or the other."""
+    """A table has decimal commas or decimal points in all its columns, not both."""
     says = f"row {row} (line {row + 1}), column {column!r} holds {cell!r}, which is not a number with a decimal comma"
     assert message(written(tmp_path, content)) == f"data.csv: {says}"
 
 
 def test_tabs_make_no_decimal_commas(tmp_path: Path) -> None:
-    """There a comma may part thousands."""
+    """Tabs do not allow decimal commas, because there a comma may separate thousands."""
     says = (
         "data.csv: row 1 (line 2), column 'v' holds '3,140', which is not a number; write it with a point, or delimit"
     )
@@ -82,12 +82,12 @@ X_ONLY = "times may stand in x only"
     ],
 )
 def test_errors_name_row_line_column_and_cell(tmp_path: Path, rows: str, says: str) -> None:
-    """The row counts from 1 below the header, the line from 1 with it."""
+    """Errors name the row, counted below the header, the line of the file, the column and the cell."""
     assert message(written(tmp_path, "t,v\n" + rows)) == says
 
 
 def test_a_late_error_names_its_row(tmp_path: Path) -> None:
-    """Many pieces into the file; the pieces before it come out."""
+    """An error many chunks into the file names its row, and the chunks before it are returned."""
     path = written(tmp_path, "t,v\n" + "1,2\n" * 700_000 + "1,abc\n" + "1,2\n" * 10)
     assert message(path) == "data.csv: row 700001 (line 700002), column 'v' holds 'abc', which is not a number"
     assert len(next(read_table(path, "t", "v")).x) > 1000
@@ -107,7 +107,7 @@ def test_a_row_below_a_giant_cell_has_a_line(tmp_path: Path) -> None:
 
 
 def test_errors_of_parquet_name_the_row(tmp_path: Path) -> None:
-    """There are no lines; a column of another type is refused as a whole."""
+    """Errors in parquet name the row and no line; a column of another type is refused as a whole."""
     path = parquet_of(tmp_path, t=[1.0, 2.0, float("inf")], s=["1", "x", "2"], w=[1, 0, -3], z=[[1], [2], [3]])
     assert message(path, "t", "w") == "data.parquet: row 3, column 't' holds inf, which is not finite"
     assert message(path, "w", "s") == "data.parquet: row 2, column 's' holds 'x', which is not a number"
@@ -116,7 +116,7 @@ def test_errors_of_parquet_name_the_row(tmp_path: Path) -> None:
 
 
 def test_a_negative_weight_is_named(tmp_path: Path) -> None:
-    """With its row; in x and y negative numbers are welcome."""
+    """A negative weight is refused with its row; in x and y negative numbers are valid."""
     path = written(tmp_path, "t,v,w\n-1,-2,0\n1,2,-0.5\n")
     says = "data.csv: row 2 (line 3), column 'w' holds -0.5, and a weight must be at least 0"
     assert message(path, weight="w") == says
@@ -124,7 +124,7 @@ def test_a_negative_weight_is_named(tmp_path: Path) -> None:
 
 
 def test_decimal_commas_that_come_late(tmp_path: Path) -> None:
-    """Below the first piece of the file, which has told that there are none."""
+    """A decimal comma after the first chunk, which has none, is refused."""
     path = written(tmp_path, "t;v\n" + "1;2\n" * 400_000 + "1;2,5\n")
     says = "column 'v' holds '2,5', which is not a number: none of the first rows has a decimal comma, so write"
     assert message(path) == f"data.csv: row 400001 (line 400002), {says} this one with a point too"

@@ -17,7 +17,7 @@ from relufit.reading import sources
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders")
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_pipe_is_read(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From a copy, which is gone afterwards; errors name the pipe."""
+    """A pipe is read from a temporary copy, which is deleted afterwards; errors name the pipe."""
     (tmp_path / "copies").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
     path = parquet_of(tmp_path, t=[1, 2], v=[3, 4]) if kind == "parquet" else written(tmp_path, "t,v\n1,3\n2,4\n")
@@ -32,7 +32,7 @@ def test_a_pipe_is_read(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPat
     gc.collect()
     assert list((tmp_path / "copies").iterdir()) == []
     monkeypatch.setattr(sources.shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
-    assert "more comes through the pipe than half of the space that is free" in message(fed(path.read_bytes()))
+    assert "the pipe holds more than half of the free space" in message(fed(path.read_bytes()))
     gc.collect()
     assert list((tmp_path / "copies").iterdir()) == []
 

@@ -12,7 +12,7 @@ from table_files import message, parquet_of, whole, written
 
 from relufit import RelufitError
 from relufit.columns import NUMBER, TIME, ZONED
-from relufit.reading.tables import read_columns, read_table, tell_columns
+from relufit.reading.tables import describe_columns, read_columns, read_table
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed: tables cannot be read")
 
@@ -21,7 +21,7 @@ pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed: table
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_delimiters_line_ends_and_marks(tmp_path: Path, delimiter: str, end: str, mark: str) -> None:
-    """Comma, semicolon or tab; either line end; with and without a byte order mark; quoted or not; spaces around."""
+    """A csv may have any of three delimiters, either line end, a byte order mark, quotes and spaces."""
     rows = ['"t";u;v;w', "1;a;2;0.5", '"3";"b;c";+4e0;0', " -5 ; ; 6;1"]
     content = mark + end.join(row.replace(";", delimiter) for row in rows) + end
     chunk = whole(written(tmp_path, content), weight="w")
@@ -33,7 +33,7 @@ def test_delimiters_line_ends_and_marks(tmp_path: Path, delimiter: str, end: str
 
 
 def test_columns_are_taken_by_name(tmp_path: Path) -> None:
-    """Several for x and y, in the order asked for, whatever stands beside them; names lose their spaces."""
+    """Columns are read by name, in the given order; names lose surrounding spaces."""
     path = written(tmp_path, "a, b ,note,c\n1,2,x,3\n4,5,y,6")
     chunk = whole(path, ["c", "a"], ["b"])
     np.testing.assert_array_equal(chunk.x, [[3.0, 1.0], [6.0, 4.0]])
@@ -42,7 +42,7 @@ def test_columns_are_taken_by_name(tmp_path: Path) -> None:
 
 
 def test_gaps_are_dropped_and_counted(tmp_path: Path) -> None:
-    """An empty cell, NA, nan and the like, with spaces too, in a column that is read; others do not matter."""
+    """Rows with a gap in a column that is read are dropped and counted; gaps in other columns do not matter."""
     path = written(tmp_path, "t,u,v\n1,,2\n,1,3\n4,1,\n5,1,NA\n6,1, nan \n7,1,null\n8,1,Nan\n9,1,10\n")
     chunk = whole(path)
     np.testing.assert_array_equal(chunk.x[:, 0], [1, 9])
@@ -50,7 +50,7 @@ def test_gaps_are_dropped_and_counted(tmp_path: Path) -> None:
 
 
 def test_a_column_that_begins_with_gaps(tmp_path: Path) -> None:
-    """More of them than one piece holds."""
+    """A column may begin with more gaps than one chunk holds."""
     path = written(tmp_path, "t,v,note\n" + f"1,,{'-' * 1000}\n" * 3000 + "2,3,\n")
     chunk = whole(path)
     assert chunk.x.tolist() == [[2.0]]
@@ -58,7 +58,7 @@ def test_a_column_that_begins_with_gaps(tmp_path: Path) -> None:
 
 
 def test_quoted_line_ends_and_empty_lines(tmp_path: Path) -> None:
-    """A cell may hold line ends, also across the pieces in which a file is read; empty lines are no rows."""
+    """A quoted cell may hold line ends, also across chunks; empty lines are not rows."""
     rows = "".join(f'{i},"{"line" * 20}\n\nend",{2 * i}\n\n' for i in range(30_000))
     chunk = whole(written(tmp_path, "\n\nt,note,v\n" + rows))
     np.testing.assert_array_equal(chunk.x[:, 0], np.arange(30_000))
@@ -84,14 +84,14 @@ def test_a_quote_that_is_never_closed_swallows_no_rows(tmp_path: Path, names: st
 
 
 def test_a_last_cell_may_hold_line_ends(tmp_path: Path) -> None:
-    """In the last row too, with and without a line end behind it, and bytes of other alphabets."""
+    """The last cell of the file may hold line ends, and other columns bytes of other encodings."""
     for end in ("", "\n", "\r\n"):
         content = f't,v,note\n1,2,"a\nb"\n3,4,"5"" pipe\n\n\xe4,"{end}'.encode("latin-1")
         assert whole(written(tmp_path, content)).x.tolist() == [[1.0], [3.0]]
 
 
 def test_decimal_commas(tmp_path: Path) -> None:
-    """Where semicolons delimit and a number has one, quoted or not; times and integers beside them as ever."""
+    """Numbers may have decimal commas if semicolons delimit, beside times and integers."""
     path = written(
         tmp_path, 'd;t;v\n2024-01-01 10:00:00.25;1;3,14\n2024-01-02;20;"-,5"\n;3;4\n2024-01-03;1e3; 5,0e-1 \n'
     )
@@ -117,7 +117,7 @@ def test_decimal_commas(tmp_path: Path) -> None:
     ],
 )
 def test_columns_are_checked_at_once(tmp_path: Path, x: Any, y: Any, weight: str | None, says: str) -> None:
-    """When read_table is called, not when the first chunk is asked for; a name twice is no harm in other columns."""
+    """Columns are checked when read_table is called; a name that occurs twice only matters if it is read."""
     path = written(tmp_path, "t,v,w,t\n1,2,3,4\n")
     with pytest.raises(RelufitError) as caught:
         read_table(path, x, y, weight)
@@ -126,7 +126,7 @@ def test_columns_are_checked_at_once(tmp_path: Path, x: Any, y: Any, weight: str
 
 
 def test_a_file_without_header(tmp_path: Path) -> None:
-    """Its first row is shown."""
+    """The error about a missing column shows the first row, which was read as the header."""
     assert "it has 1.5, 2.5 (a table begins" in message(written(tmp_path, "1.5,2.5\n3,4\n"))
 
 
@@ -149,12 +149,12 @@ def test_a_file_without_header(tmp_path: Path) -> None:
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, name: str, content: bytes, says: str) -> None:
-    """Each with a sentence."""
+    """Files of other formats are refused with a sentence that says why."""
     assert message(written(tmp_path, content, name)).startswith(says)
 
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:
-    """Are named as what they are."""
+    """A missing file and a folder are named in the error."""
     assert message(tmp_path / "data.csv") == "cannot read data.csv: there is no such file"
     assert message(tmp_path).endswith("it is a folder")
 
@@ -168,7 +168,7 @@ def test_headers_alone_and_in_other_alphabets(tmp_path: Path) -> None:
 
 
 def test_without_pyarrow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What to install."""
+    """Without pyarrow the error says what to install."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(RelufitError, match=r"^pyarrow is not installed: pip install relufit\[tables\]$"):
         read_table(tmp_path / "data.csv", "t", "v")
@@ -176,7 +176,7 @@ def test_without_pyarrow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_memory_is_bounded(tmp_path: Path, kind: str) -> None:
-    """Eight million rows, 128 MB as arrays and 112 MB as text, are never held at once, by Python or by pyarrow."""
+    """Eight million rows, 128 MB as arrays and 112 MB as text, are never in memory at once."""
     n = 8_000_000
     if kind == "csv":
         path = written(tmp_path, "t,v\n" + "1.25,3.123456\n" * n)
@@ -204,6 +204,6 @@ def test_chunks_say_what_x_was(tmp_path: Path) -> None:
 
 
 def test_the_columns_there_are(tmp_path: Path) -> None:
-    """As words, for those who have not named any."""
-    assert tell_columns(written(tmp_path, "t;a, b;v\n1;2;3\n")) == f"{tmp_path / 'data.csv'} has t, a, b, v"
-    assert tell_columns(parquet_of(tmp_path, t=[1], v=[2])) == f"{tmp_path / 'data.parquet'} has t, v"
+    """describe_columns lists the columns of a csv and of a parquet file."""
+    assert describe_columns(written(tmp_path, "t;a, b;v\n1;2;3\n")) == f"{tmp_path / 'data.csv'} has t, a, b, v"
+    assert describe_columns(parquet_of(tmp_path, t=[1], v=[2])) == f"{tmp_path / 'data.parquet'} has t, v"

@@ -172,7 +172,7 @@ def test_errors_may_be_beyond_float32(dtype: str) -> None:
 
 
 def test_the_bytes_of_a_fit_grow_with_all_that_it_holds() -> None:
-    """Units, inputs, outputs, moments, digits and networks; 0.8 GB were measured of Adam with a million units."""
+    """The estimate of memory grows with every size, and is near the 0.8 GB measured for Adam with a million units."""
     one = training_bytes(Sizes(800, 1, 10**6, 1), 4, 2)
     assert 0.6e9 < one < 0.8e9
     for more in (
@@ -185,7 +185,7 @@ def test_the_bytes_of_a_fit_grow_with_all_that_it_holds() -> None:
 
 
 def test_a_state_that_is_no_network_is_refused() -> None:
-    """Weights that do not fit each other, are not finite or no arrays, and moments that are not like them."""
+    """A state whose weights do not form a network, or whose moments do not match them, is refused."""
     state = fit("sin", hidden=8, epochs=1, progress=False).state
     wrong = [
         state._replace(params=state.params._replace(b1=state.params.b1[:3])),

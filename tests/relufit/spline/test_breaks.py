@@ -25,20 +25,20 @@ ENDS = -2 * np.pi, 2 * np.pi
     ],
 )
 def test_kinks_are_found(function: Callable[[np.ndarray], np.ndarray], kinks: list[float]) -> None:
-    """To 1e-9 of the interval; the ends do not count."""
+    """Kinks are located to 1e-9 of the interval; the ends of the interval do not count."""
     np.testing.assert_allclose(singularities(function, *ENDS), kinks, atol=1e-8)
 
 
 @pytest.mark.parametrize("place", [0.0, 0.7, -np.e])
 def test_a_jump_has_two_sides(place: float) -> None:
-    """At half the narrowest piece on either side."""
+    """A jump is reported by two places, half the narrowest piece on either side of it."""
     left, right = singularities(lambda x: np.heaviside(x - place, 1.0) + np.cos(x), *ENDS)
     assert left < place < right
     assert right - left == pytest.approx(NARROWEST * (ENDS[1] - ENDS[0]), rel=1e-3)
 
 
 def test_a_jump_may_have_a_value_of_its_own() -> None:
-    """sign(0) = 0 lies half-way: the cells on both sides bend, the one between does not."""
+    """A jump of sign, whose value at 0 is half-way, is found although only the cells on both sides of it bend."""
     left, right = singularities(np.sign, -1.0, 1.0)
     assert left < 0 < right
     assert right - left < 4 * NARROWEST
@@ -46,7 +46,7 @@ def test_a_jump_may_have_a_value_of_its_own() -> None:
 
 @pytest.mark.parametrize("function", [np.tan, lambda x: 1 / (x - 0.123), lambda x: np.log(np.abs(x + 0.777))])
 def test_poles_are_found(function: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Though no sample hits them; of either sign, and as slow as a logarithm."""
+    """Poles between samples are found, with either sign, and as slow as a logarithm."""
     with np.errstate(all="ignore"):
         place = find_pole(function, *ENDS)
         assert place is not None
@@ -57,7 +57,7 @@ def test_poles_are_found(function: Callable[[np.ndarray], np.ndarray]) -> None:
     "function", [np.sin, np.abs, np.floor, np.exp, lambda x: np.exp(-1e6 * (x - 0.1234567) ** 2), np.cbrt]
 )
 def test_what_is_bounded_has_no_pole(function: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Jumps, kinks, infinite slopes, and a peak that the grid hardly sees."""
+    """Jumps, kinks, infinite slopes and narrow peaks are not poles."""
     assert find_pole(function, *ENDS) is None
 
 
@@ -73,7 +73,7 @@ DOMAINS = [(-1, 1), (-1, 2), (-0.3, 0.777), (-1.3034, 1.2189), ENDS]
     ],
 )  # fmt: skip
 def test_what_grows_for_ever_is_a_pole(text: str, domain: tuple[float, float]) -> None:
-    """Of any power, of a logarithm, on one side or both; where a point of the search falls on it, it says so too."""
+    """Powers and logarithms have poles, one-sided or not, also if the function raises there."""
     try:
         found = find_pole(parse(text), *domain) is not None
     except RelufitError as error:
@@ -91,12 +91,12 @@ def test_what_grows_for_ever_is_a_pole(text: str, domain: tuple[float, float]) -
     ],
 )  # fmt: skip
 def test_a_narrow_peak_is_no_pole(text: str, domain: tuple[float, float]) -> None:
-    """However high, it stops growing."""
+    """A narrow peak of any height is not a pole."""
     assert find_pole(parse(text), *domain) is None
 
 
 def test_a_pole_at_a_floating_point_number_is_one() -> None:
-    """The tangent is finite at the number nearest to pi/2, which a grid over (0, pi) hits; beside it, it grows."""
+    """The pole of the tangent is found although a grid point is at the float nearest to it."""
     assert find_pole(np.tan, 0, np.pi) == np.pi / 2
     assert find_pole(gamma, -2.5, 2.0) is not None
 
@@ -112,7 +112,7 @@ def test_a_pole_at_a_floating_point_number_is_one() -> None:
     ],
 )  # fmt: skip
 def test_an_end_may_be_a_pole(text: str, domain: tuple[float, float], place: float) -> None:
-    """Where rounding leaves a large number of it; it is said where, and theory knows no bound."""
+    """A pole at an end is found although rounding makes the function finite there; theory gives no bound."""
     assert find_pole(parse(text), *domain) == place
     with pytest.raises(RelufitError, match=f"grows without bound near x = {place:.6g}"):
         fit(text, domain=domain, solver="spline", hidden=4)
@@ -131,14 +131,14 @@ def test_an_end_may_be_a_pole(text: str, domain: tuple[float, float], place: flo
     ],
 )  # fmt: skip
 def test_an_end_may_be_steep(text: str, domain: tuple[float, float]) -> None:
-    """Of infinite slope, or a high peak: it is finite, on either side of zero and mirrored too."""
+    """An infinite slope or a high peak at an end is not a pole."""
     low, high = domain
     assert find_pole(parse(text), low, high) is None
     assert find_pole(parse(re.sub(r"\bx\b", "(-x)", text)), -high, -low) is None
 
 
 def test_a_function_is_not_asked_outside_its_interval() -> None:
-    """Not by one rounding, where a root has no value."""
+    """A function is never evaluated outside its interval, where a root has no value."""
     rng = np.random.default_rng(0)
     for low, length in zip(rng.uniform(-9, 9, 100), rng.uniform(0.1, 5, 100), strict=True):
         high = low + length
@@ -147,7 +147,7 @@ def test_a_function_is_not_asked_outside_its_interval() -> None:
 
 
 def test_floor_has_all_its_jumps() -> None:
-    """Thirteen, of which none is an end."""
+    """All thirteen jumps of floor inside the interval are found."""
     assert len(singularities(np.floor, -6.5, 6.5)) == 2 * 13
 
 
@@ -159,12 +159,12 @@ def test_floor_has_all_its_jumps() -> None:
     ],
 )  # fmt: skip
 def test_smooth_functions_have_none(function: Callable[[np.ndarray], np.ndarray]) -> None:
-    """However steep, and however much of them is rounding."""
+    """Smooth functions have no breaks, also if they are steep or dominated by rounding."""
     assert len(singularities(function, *ENDS)) == 0
 
 
 def test_jumps_of_a_table_are_between_two_samples() -> None:
-    """Of a sampled step: the last sample below and the first above; evenly spaced, and at random."""
+    """A jump of a table is between the last sample below and the first above, evenly spaced or not."""
     for x in (np.linspace(-1, 1, 1000), np.sort(np.random.default_rng(0).uniform(-1, 1, 1000))):
         y = np.heaviside(x - 0.123, 1.0)
         first = np.argmax(y)
@@ -173,7 +173,7 @@ def test_jumps_of_a_table_are_between_two_samples() -> None:
 
 @pytest.mark.parametrize("samples", [1000, 1001])
 def test_kinks_of_a_table_lie_between_the_places_found(samples: int) -> None:
-    """Of |x| and a smooth function: with a sample on the kink, or one on either side of it."""
+    """The kink of |x| plus a smooth function is found with a sample on it, and between two samples."""
     x = np.linspace(-1, 1, samples)
     found = kinks(x, np.abs(x) + x**2)
     spacing = x[1] - x[0]
@@ -185,7 +185,7 @@ def test_kinks_of_a_table_lie_between_the_places_found(samples: int) -> None:
 
 
 def test_noise_gaps_and_short_tables_are_no_jumps() -> None:
-    """Neither normal noise, nor a smooth function with a hole in its samples, nor five samples."""
+    """Noise, a gap in the samples and a table of five samples have no jumps."""
     rng = np.random.default_rng(0)
     x = np.sort(rng.uniform(-3, 3, 3000))
     assert len(jumps(x, rng.normal(size=3000))) == 0

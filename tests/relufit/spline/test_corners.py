@@ -35,7 +35,7 @@ def bursts() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(("data", "plain"), [(two_clusters(), 0.9732), (bursts(), 0.976)])
 def test_clusters_are_fitted_as_claimed(data: tuple[np.ndarray, np.ndarray], plain: float) -> None:
-    """However narrow they are beside their distance; better than by equidistant knots."""
+    """Clusters that are narrow beside their distance are fitted, better than by equidistant knots."""
     found = all_rows(*data, hidden=20)
     error = np.mean((found.predict(data[0]) - data[1]) ** 2)
     assert found.history.loss[-1] == pytest.approx(error, rel=1e-9)
@@ -44,7 +44,7 @@ def test_clusters_are_fitted_as_claimed(data: tuple[np.ndarray, np.ndarray], pla
 
 
 def overrated(found: Found, wrong: itertools.count) -> Found:
-    """A spline that claims too little, the first times that it is asked for."""
+    """The placed spline, which reports half its error once `wrong` has counted up to 0."""
     spline, left = really_placed(found)
     if next(wrong) < 0:
         return Found(spline, left)
@@ -53,7 +53,7 @@ def overrated(found: Found, wrong: itertools.count) -> Found:
 
 
 def test_a_spline_that_claims_too_little_is_not_returned_silently(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The best of it and of splines on plain knots is, with a status that says so."""
+    """If no spline has the error that it reports, the best is returned with status "inexact"."""
     monkeypatch.setattr(solution, "placed", lambda found: overrated(found, itertools.count()))
     x = np.linspace(0, 1, 50)
     y = np.sin(9 * x) + np.random.default_rng(0).normal(0, 0.1, 50)
@@ -63,7 +63,7 @@ def test_a_spline_that_claims_too_little_is_not_returned_silently(monkeypatch: p
 
 
 def test_another_spline_takes_the_place_of_a_wrong_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where its network is better than that of the wrong one."""
+    """A plain spline is returned if its network is better than that of a wrong one."""
 
     def ruined(pieces: Any, hidden: int) -> Found:
         spline, left = best_spline(pieces, hidden)
@@ -91,7 +91,7 @@ def test_another_spline_takes_the_place_of_a_wrong_one(monkeypatch: pytest.Monke
     ],
 )
 def test_jumps_far_from_zero_are_kept(text: str, domain: tuple[float, float], hidden: int, largest: float) -> None:
-    """Knots are rounded to places that floating point has before the slopes beside them are computed."""
+    """Knots are rounded to floats before the slopes beside them are computed."""
     found = spline(text, domain=domain, hidden=hidden)
     assert found.metrics["mse"] < largest
     x = np.linspace(*domain, 10001)
@@ -102,7 +102,7 @@ def test_jumps_far_from_zero_are_kept(text: str, domain: tuple[float, float], hi
 
 
 def test_outer_pieces_go_on_on_both_sides() -> None:
-    """A line is a line on both sides; one unit alone is constant only far to the left."""
+    """A spline continues straight on both sides; only a line of one unit is constant far to the left."""
     x = np.linspace(0, 10, 200)
     for hidden in (2, 3, 20, 150):
         found = all_rows(x, 3 * x + 1, hidden=hidden)
@@ -114,7 +114,7 @@ def test_outer_pieces_go_on_on_both_sides() -> None:
 
 @pytest.mark.parametrize("solver_name", ["spline", "lbfgs"])
 def test_all_samples_are_fitted_and_some_are_held_out_for_the_score(solver_name: str) -> None:
-    """The network is that of no samples held out; test_mse is that of a fit of the others, on those held out."""
+    """The network fits all samples; test_mse is the error on the held-out samples of a second fit without them."""
     rng = np.random.default_rng(0)
     x = rng.uniform(-2, 2, (150, 1))
     y = np.sin(3 * x) + rng.normal(0, 0.1, (150, 1))
@@ -132,7 +132,7 @@ def test_all_samples_are_fitted_and_some_are_held_out_for_the_score(solver_name:
 
 
 def test_three_points_are_joined() -> None:
-    """No sample is left out of what is delivered."""
+    """The returned fit of three points uses all of them."""
     found = spline([0.0, 1.0, 2.0], [0.0, 1.0, 1.5], hidden=2)
     np.testing.assert_allclose(found.predict([0.0, 1.0, 2.0]), [0, 1, 1.5], atol=1e-12)
     x = np.linspace(0, 1, 200)
@@ -144,12 +144,12 @@ def test_three_points_are_joined() -> None:
     [(200 * np.pi, 100, 0.262), (200 * np.pi, 128, 0.19), (754, 120, 0.265), (2000, 512, 0.11)],
 )
 def test_a_wave_of_more_turns_than_pieces_is_followed_in_part(length: float, hidden: int, reachable: float) -> None:
-    """A zigzag on a part of the domain and a flat line on the rest: half the turns leave half the squares."""
+    """A wave with too many turns is followed on a part of the domain, which halves the squares with half the turns."""
     assert spline(Target("wave", np.sin, (0.0, length)), hidden=hidden).metrics["mse"] < reachable
 
 
 def test_square_waves_and_spikes_are_followed_in_part() -> None:
-    """With 100 units and with more, as with 99."""
+    """Square waves and spikes with too many turns are followed in part by 100 units and by more."""
     square = Target("square wave", lambda x: np.where(np.floor(x) % 2 == 0, 1.0, -1.0), (0.0, 200.0))
     spikes = Target("spikes", lambda x: np.maximum(0, 1 - 10 * np.abs(x % 2 - 1)), (0.0, 400.0))
     for target, units in ((square, (99, 100, 128)), (spikes, (99, 100, 400))):
@@ -159,7 +159,7 @@ def test_square_waves_and_spikes_are_followed_in_part() -> None:
 
 
 def test_weights_over_nine_decades_count() -> None:
-    """Eight points of |x - 1/2| and one unit leave less than the weighted line: weights far away pull no value."""
+    """Weights over nine decades are fitted: one unit is better than the weighted line."""
     x = np.linspace(0, 1, 8)
     y, weight = np.abs(x - 0.5) * 1e6, np.array([1e-3, 1, 1e6, 1e-3, 1, 1e6, 1e-3, 1])
     line = np.polyval(np.polyfit(x, y, 1, w=np.sqrt(weight)), x)
@@ -188,7 +188,7 @@ def best_hinge(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_one_unit_of_a_weighted_table_is_the_best(seed: int) -> None:
-    """To a millionth: the error has edges at samples, where Newton's method alone stops early."""
+    """One unit is the best to a millionth, although the error is not smooth at samples."""
     rng = np.random.default_rng(seed)
     n = int(rng.integers(5, 15))
     x, y, weight = np.sort(rng.uniform(0, 1, n)), rng.normal(size=n), 10 ** rng.uniform(-2, 2, n)
@@ -197,7 +197,7 @@ def test_one_unit_of_a_weighted_table_is_the_best(seed: int) -> None:
 
 @pytest.mark.parametrize("n", [3, 50, 2001])
 def test_one_unit_less_than_samples_joins_them(n: int) -> None:
-    """All samples of x^2, and of noise at random places."""
+    """One unit less than samples joins all of them, for x^2 and for noise."""
     x, rng = np.arange(float(n)), np.random.default_rng(n)
     assert all_rows(x, x**2, hidden=n - 1).metrics["max_error"] < 1e-11 * n**2
     x = np.sort(rng.uniform(0, 1, n))

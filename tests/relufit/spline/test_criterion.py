@@ -12,7 +12,7 @@ from relufit.spline.selection import data_pieces
 
 
 def judged(x: np.ndarray, y: np.ndarray, most: int) -> tuple[Criterion, DataPieces]:
-    """The criterion of a table in at most so many cells, and that table."""
+    """The criterion of a table in at most `most` cells, and that table."""
     scaling = Scaling.of(x[:, None], y[:, None])
     cells = join_evenly(merge_sorted(x, y), most)
     pieces = data_pieces(cells, scaling)

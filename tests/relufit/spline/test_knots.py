@@ -14,12 +14,12 @@ NONE = np.empty(0)
 
 
 def squares_of_lines(pieces: Pieces, knots: np.ndarray) -> float:
-    """What separate lines between these knots leave."""
+    """The sum of squares about separate lines between these knots."""
     return float(pieces.moments(knots).rest.sum())
 
 
 def test_few_lines_are_the_best_of_all() -> None:
-    """Of 20 samples in four lines: no other way of cutting them leaves less."""
+    """For 20 samples, no other four lines have a smaller error."""
     rng = np.random.default_rng(0)
     x, y = np.arange(20.0), np.cumsum(rng.normal(size=20))
     pieces = DataPieces(x, y, np.ones(20))
@@ -31,7 +31,7 @@ def test_few_lines_are_the_best_of_all() -> None:
 
 
 def test_lines_of_two_samples_are_not_for_nothing() -> None:
-    """A steep stretch of a table gets a knot a sample, not lines through pairs that no spline could follow."""
+    """A steep stretch of a table gets a knot for each sample, not lines through pairs of samples."""
     x = np.linspace(-3, 3, 401)
     pieces = DataPieces(x, np.tanh(20 * x), np.ones(401))
     knots = by_lines(pieces, 40, lines_for(pieces, 40))
@@ -40,7 +40,7 @@ def test_lines_of_two_samples_are_not_for_nothing() -> None:
 
 
 def test_lines_end_at_what_is_held() -> None:
-    """Kinks are knots, in few pieces and in many."""
+    """Lines end at held kinks, with few pieces and with many."""
     held = np.array([-0.7, 0.31])
     pieces = FunctionPieces(np.sin, -2.0, 2.0, held)
     for count in (4, 100):
@@ -52,7 +52,7 @@ def test_lines_end_at_what_is_held() -> None:
 
 
 def test_more_pieces_than_nodes_are_still_knots() -> None:
-    """A table of 12 samples in 11 pieces."""
+    """A table of 12 samples has knots for 11 pieces."""
     pieces = DataPieces(np.arange(12.0), np.arange(12.0) % 3, np.ones(12))
     knots = by_lines(pieces, 11, lines_for(pieces, 11))
     assert len(knots) == 12
@@ -60,7 +60,7 @@ def test_more_pieces_than_nodes_are_still_knots() -> None:
 
 
 def test_joined_lines_are_the_best_of_all() -> None:
-    """Of 9 nodes at 3 heights each in three lines that meet: no other choice leaves less of the samples."""
+    """For 9 nodes with 3 heights each, no other three joined lines have a smaller error."""
     rng = np.random.default_rng(1)
     x, y = np.arange(30.0), np.cumsum(rng.normal(size=30))
     pieces = DataPieces(x, y, np.ones(30))
@@ -93,7 +93,7 @@ def test_joined_lines_need_lines_that_are_long_enough() -> None:
 
 
 def test_a_jump_costs_separate_lines_the_piece_that_it_costs_a_spline() -> None:
-    """Three lines fit a step of a function and of a table, knots on both sides; two lines do not pretend to."""
+    """Three separate lines fit a step exactly, with knots on both sides; two lines do not."""
     x = np.linspace(-1, 1, 100)
     sides = np.array([-1e-9, 1e-9])
     for pieces in (FunctionPieces(np.sign, -1.0, 1.0, sides), DataPieces(x, np.sign(x), np.ones(100))):

@@ -33,7 +33,7 @@ def hats(knots: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def half_squares(values: np.ndarray, knots: np.ndarray) -> float:
-    """Half the integral of (spline - sine)^2, by 4000 Gauss points a piece: independent of the moments."""
+    """Half the integral of (spline - sine)^2 by 4000 Gauss points per piece, independent of the moments."""
     nodes, weights = np.polynomial.legendre.leggauss(40)
     h = np.diff(knots)
     x = (knots[:-1, None] + h[:, None] * (nodes + 1) / 2).ravel()
@@ -42,7 +42,7 @@ def half_squares(values: np.ndarray, knots: np.ndarray) -> float:
 
 
 def test_values_are_those_of_least_squares() -> None:
-    """Of a weighted table: numpy's dense solution; squares and residual sums too."""
+    """Values, squares and residual sums of a weighted table equal those of numpy's dense solution."""
     pieces = table()
     spline = solve(pieces, KNOTS)
     weight, y = pieces.weight, pieces.y
@@ -88,7 +88,7 @@ def joint_newton_step(spline_values: np.ndarray, knots: np.ndarray) -> np.ndarra
 
 
 def test_newtons_step_is_that_of_finite_differences() -> None:
-    """Undamped, near the optimum, where the Hessian is positive definite."""
+    """The undamped step near the optimum equals that by finite differences."""
     near = improve(solve(sine(), KNOTS), np.empty(0), steps=50).knots.copy()
     near[1:-1] += [0.01, -0.012, 0.008, -0.01, 0.011]
     spline = solve(sine(), near)
@@ -102,7 +102,7 @@ def test_newtons_step_is_that_of_finite_differences() -> None:
 @pytest.mark.parametrize("left", [None, LEFT])
 @pytest.mark.parametrize("pieces", [sine(), table()], ids=["function", "table"])
 def test_an_improved_spline_is_a_local_optimum(pieces: Pieces, left: np.ndarray | None) -> None:
-    """No knot moved alone, by a little either way, gives less; open and closed."""
+    """Moving any single knot of an improved spline by a little increases the error, open and closed."""
     closure = None if left is None else closure_of(left)
     start = solve(pieces, KNOTS, closure)
     best = improve(start, np.empty(0), steps=200)
@@ -116,7 +116,7 @@ def test_an_improved_spline_is_a_local_optimum(pieces: Pieces, left: np.ndarray 
 
 
 def test_newton_converges_in_a_few_steps() -> None:
-    """Quadratically: from near the optimum four steps reach what forty do."""
+    """Convergence is quadratic: from near the optimum, four steps reach what forty do."""
     best = improve(solve(sine(), KNOTS), np.empty(0), steps=60)
     off = best.knots.copy()
     off[1:-1] += [0.01, -0.01, 0.01, -0.01, 0.01]
@@ -124,7 +124,7 @@ def test_newton_converges_in_a_few_steps() -> None:
 
 
 def test_held_knots_stay() -> None:
-    """Bit for bit, and the ends too."""
+    """Held knots and the ends stay bit for bit."""
     held = KNOTS[[2, 4]]
     found = improve(solve(sine(), KNOTS), held).knots
     assert set(held) <= set(found)
@@ -133,7 +133,7 @@ def test_held_knots_stay() -> None:
 
 
 def test_it_is_never_worse_and_knots_stay_in_order() -> None:
-    """From starts at random, crowded ones among them."""
+    """From random starts, also with crowded knots, the error never rises and knots stay sorted."""
     rng = np.random.default_rng(0)
     for pieces in (sine(), table(60)):
         for _ in range(20):
@@ -146,7 +146,7 @@ def test_it_is_never_worse_and_knots_stay_in_order() -> None:
 
 @pytest.mark.parametrize("left", [None, LEFT])
 def test_splines_side_by_side_improve_as_alone(left: np.ndarray | None) -> None:
-    """From starts at random: never worse, and after many steps each stands where its own Newton's method ends."""
+    """Splines side by side never get worse, and end where each ends alone."""
     rng = np.random.default_rng(0)
     pieces = sine()
     starts = np.array([[LOW, *np.sort(rng.uniform(LOW, HIGH, 5)), HIGH] for _ in range(12)])
@@ -165,7 +165,7 @@ def test_splines_side_by_side_improve_as_alone(left: np.ndarray | None) -> None:
 
 
 def test_systems_side_by_side_are_those_of_dense_algebra() -> None:
-    """Solutions, and the sign of each determinant."""
+    """Solutions and signs of determinants equal those of dense algebra."""
     rng = np.random.default_rng(0)
     band = rng.normal(size=(4, 7, 10))
     for k in range(3):
@@ -180,7 +180,7 @@ def test_systems_side_by_side_are_those_of_dense_algebra() -> None:
 
 
 def test_damping_does_not_depend_on_the_steepest_turn() -> None:
-    """A kink a million times as sharp as all other turns, at a held knot: they move on as without it."""
+    """A very sharp kink at a held knot does not change how far the other knots move."""
 
     def kinked(steepness: float) -> FunctionPieces:
         return FunctionPieces(lambda x: np.sin(2 * x) + steepness * np.maximum(x - 1.5, 0), LOW, HIGH, np.array([1.5]))

@@ -19,7 +19,7 @@ def test_one_sign_of_turns_has_no_shifts() -> None:
 
 
 def test_shifts_move_the_pieces_beside_an_inflection() -> None:
-    """Of a sine whose middle is in the middle of a piece: by one knot to either side, and by half a piece onto it."""
+    """Shifts move the pieces beside an inflection point by one knot to either side, or by half a piece."""
     knots = np.linspace(0, 2 * np.pi, 9) + 0.1 * np.sin(np.linspace(0, np.pi, 9))
     middle = (knots[3] + knots[4]) / 2
     found = shifted(knots, wave(knots), NONE) - middle
@@ -29,7 +29,7 @@ def test_shifts_move_the_pieces_beside_an_inflection() -> None:
 
 @pytest.mark.parametrize("held", [NONE, np.array([3.0]), np.array([3.0, 5.5])])
 def test_shifts_keep_ends_order_and_what_is_held(held: np.ndarray) -> None:
-    """Of random knots over three half-waves: sorted, no two the same, none a copy of the spline itself."""
+    """Shifts of random knots are sorted and distinct, and keep the ends and the held knots."""
     rng = np.random.default_rng(0)
     for _ in range(20):
         knots = np.unique(np.concatenate([[0, 10], rng.uniform(0, 10, 14), held]))
@@ -46,7 +46,7 @@ def test_shifts_keep_ends_order_and_what_is_held(held: np.ndarray) -> None:
 
 
 def test_a_held_knot_bounds_a_stretch() -> None:
-    """The pieces on its two sides are exchanged, whole ones."""
+    """Shifts exchange whole pieces between the two sides of a held knot."""
     knots = np.linspace(-1, 1, 9)
     found = shifted(knots, np.diff(knots**2), knots[4:5])
     assert sorted((found < 0).sum(axis=1)) == [3, 5]

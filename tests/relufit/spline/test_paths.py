@@ -11,13 +11,13 @@ NODES = 8
 
 
 def some_errors(longest: int, heights: int, seed: int) -> np.ndarray:
-    """Random errors of lines, inf where there are none."""
+    """Random errors of lines, inf where there is no line."""
     errors = np.random.default_rng(seed).random((heights, longest, heights, NODES))
     return np.where(forbidden(longest, np.zeros(NODES, bool))[:, None], np.inf, errors)
 
 
 def cheapest(errors: np.ndarray, count: int) -> tuple[float, tuple[int, ...]]:
-    """The least sum of `count` lines from node 0 to the last, and its nodes, of all ways there are."""
+    """The least sum of errors of `count` lines from node 0 to the last, and its nodes, by trying all paths."""
     heights, longest = errors.shape[:2]
     best = (np.inf, ())
     for inner in combinations(range(1, NODES - 1), count - 1):
@@ -37,7 +37,7 @@ def cheapest(errors: np.ndarray, count: int) -> tuple[float, tuple[int, ...]]:
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 @pytest.mark.parametrize("longest", [7, 4])
 def test_the_path_is_the_cheapest_of_all(heights: int, count: int, longest: int) -> None:
-    """Of lines that need not meet, and of lines that meet at one of three heights."""
+    """The path has the least error of all, for separate lines and for lines joined at three heights."""
     for seed in range(3):
         errors = some_errors(longest, heights, seed)
         total, nodes = cheapest(errors, count)
@@ -53,7 +53,7 @@ def test_the_path_is_the_cheapest_of_all(heights: int, count: int, longest: int)
 
 
 def test_no_line_passes_over_a_forced_node() -> None:
-    """Nor begins before the first."""
+    """No line passes a forced node, or begins before the first."""
     forced = np.zeros(NODES, bool)
     forced[3] = True
     nowhere = forbidden(NODES - 1, forced)

@@ -15,7 +15,7 @@ KNOTS = np.array([-2.0, -1.1, -0.3, 0.05, 0.9, 2.0])
 
 
 def counted(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> list[float]:
-    """The six moments of samples, the plain way."""
+    """The six moments of samples by plain sums."""
     mass = weight.sum()
     mean_x, mean_y = weight @ x / mass, weight @ y / mass
     dx, dy = x - mean_x, y - mean_y
@@ -106,7 +106,7 @@ def test_pieces_without_samples_weigh_nothing() -> None:
 
 @pytest.mark.parametrize("samples", [40, 400, 40_000])
 def test_a_table_knows_its_value_at_a_knot(samples: int) -> None:
-    """A smooth table knows its value at a knot better than a piece's own line does, and its density."""
+    """The value of a smooth table at a knot is closer than that of a piece's own line; its density is right."""
     x = np.linspace(-2, 2, samples)
     pieces = DataPieces(x, np.exp(x), np.ones(samples))
     density, value = pieces.at_knots(KNOTS, pieces.moments(KNOTS))
@@ -115,7 +115,7 @@ def test_a_table_knows_its_value_at_a_knot(samples: int) -> None:
 
 
 def test_samples_of_a_function_tell_its_moments() -> None:
-    """Samples of a function tell its breaks, and its moments as well as a search needs."""
+    """Samples of a function have its breaks, and nearly its moments."""
     pieces = FunctionPieces(lambda x: np.where(x < 0.3, np.sin(5 * x), 2 - x), -1.0, 1.0, np.array([0.3 - 1e-9, 0.3]))
     knots = np.array([[-1.0, -0.62, -0.1, 0.3, 0.77, 1.0], [-1.0, -0.4, 0.0, 0.3, 0.5, 1.0]])
     together = pieces.sampled.moments(knots)
@@ -127,7 +127,7 @@ def test_samples_of_a_function_tell_its_moments() -> None:
 
 
 def test_a_line_across_a_jump_leaves_a_twelfth_of_its_square() -> None:
-    """A unit of length: all that is left of a step, which is then as exact as can be."""
+    """The mean square of a line across a jump is a twelfth of height^2, the only error of a spline of a step."""
     width = 2e-9
     step = FunctionPieces(
         lambda x: np.where(x < 0.5, -1.0, 2.0), -1.0, 1.0, np.array([0.5 - width / 2, 0.5 + width / 2])

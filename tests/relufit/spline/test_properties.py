@@ -19,7 +19,7 @@ def spline(x: np.ndarray | Target, *more: np.ndarray | None, hidden: int) -> Fit
 
 
 def faults_of_table(seed: int, decades: float) -> str | None:
-    """What is wrong with the fit of a random table; None where nothing is."""
+    """What is wrong with the fit of a random table; None if nothing is."""
     table = random_table(seed, decades)
     found = fit(table.x, table.y, solver="spline", hidden=table.hidden, weight=table.weight, test_fraction=0)
     claimed, error = found.history.loss[-1], table.mean_square(found.predict(table.x) - table.y)
@@ -48,14 +48,14 @@ def faults_by_units(seed: int, data: tuple[np.ndarray, np.ndarray] | None, targe
 
 
 def none_of(faults: Iterable[str | None], most: int = 0) -> None:
-    """No faults, or `most` at the most."""
+    """Assert that there are no faults, or at most `most`."""
     found = [fault for fault in faults if fault is not None]
     assert len(found) <= most, "\n".join(found)
 
 
 @pytest.mark.parametrize("block", range(10))
 def test_a_table_is_fitted_as_claimed_and_better_than_by_plain_knots(block: int) -> None:
-    """The claimed error is that of `predict`, and at most that of equidistant knots and of quantiles."""
+    """The reported error is that of `predict`, and at most that of equidistant knots and of quantiles."""
     none_of(faults_of_table(seed, 3.0) for seed in range(10 * block, 10 * block + 10))
 
 
@@ -67,27 +67,27 @@ def test_a_spike_between_neighbouring_floats_is_not_claimed() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(40))
 def test_large_tables_are_fitted_as_claimed_and_better_than_by_plain_knots(block: int) -> None:
-    """The same of 2000 tables of up to 10^5 samples."""
+    """Errors of 2000 tables of up to 10^5 samples are as reported, and at most those of plain knots."""
     none_of(faults_of_table(seed, 5.0) for seed in range(1000 + 50 * block, 1050 + 50 * block))
 
 
 @pytest.mark.parametrize("block", range(10))
 def test_more_units_of_a_function_are_not_worse(block: int) -> None:
-    """At most 2 % above the least error of fewer units."""
+    """The error of a function is at most 2 % above the least error with fewer units."""
     none_of(faults_by_units(seed, None, random_function(seed), 2) for seed in range(10 * block, 10 * block + 10))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(30))
 def test_many_more_units_of_a_function_are_not_worse(block: int) -> None:
-    """The same for 9 numbers of units of 300 functions; a search may miss, of one in ten functions at the most."""
+    """For 300 functions and 9 numbers of units, more units are worse in at most one in ten."""
     seeds = range(500 + 10 * block, 510 + 10 * block)
     none_of((faults_by_units(seed, None, random_function(seed), 9) for seed in seeds), most=1)
 
 
 @pytest.mark.parametrize("block", range(10))
 def test_more_units_of_a_table_are_not_worse(block: int) -> None:
-    """At most 2 % above the least error of fewer units, with noise and without."""
+    """The error of a table is at most 2 % above the least error with fewer units, with noise and without."""
     targets = {seed: random_function(seed) for seed in range(10 * block, 10 * block + 10)}
     none_of(faults_by_units(seed, sampled(target, seed, 3.0), target, 2) for seed, target in targets.items())
 
@@ -95,14 +95,14 @@ def test_more_units_of_a_table_are_not_worse(block: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(30))
 def test_many_more_units_of_a_table_are_not_worse(block: int) -> None:
-    """The same for 9 numbers of units of 300 tables of up to 10^4 samples; of one in ten tables it may miss."""
+    """For 300 tables of up to 10^4 samples and 9 numbers of units, more units are worse in at most one in ten."""
     targets = {seed: random_function(seed) for seed in range(500 + 10 * block, 510 + 10 * block)}
     faults = (faults_by_units(seed, sampled(target, seed, 4.0), target, 9) for seed, target in targets.items())
     none_of(faults, most=1)
 
 
 def test_more_units_leave_a_jump_as_it_is() -> None:
-    """A jump is one piece, however many units there are: 4 to 8 units made it narrower, and more did not."""
+    """A jump is one piece of the same width for any number of units."""
     target = random_function(529)  # a square wave with one jump
     errors = [spline(target, hidden=hidden).metrics["mse"] for hidden in range(2, 14)]
     np.testing.assert_allclose(errors, errors[0], rtol=1e-3)
@@ -110,7 +110,7 @@ def test_more_units_leave_a_jump_as_it_is() -> None:
 
 @pytest.mark.parametrize(("seed", "units"), [(533, (48, 99)), (553, (100, 160)), (572, (64, 99)), (589, (128, 160))])
 def test_where_few_pieces_have_most_of_the_error_all_samples_are_a_start(seed: int, units: tuple[int, int]) -> None:
-    """Spikes and saws in tables of 800 to 1900 samples: up to 10^4 times as much was left by more units."""
+    """More units do not increase the error on spikes and saws in tables of 800 to 1900 samples."""
     target = random_function(seed)
     data = sampled(target, seed, 4.0)
     fewer, more = (spline(*data, hidden=hidden).metrics["mse"] for hidden in units)
@@ -119,7 +119,7 @@ def test_where_few_pieces_have_most_of_the_error_all_samples_are_a_start(seed: i
 
 @pytest.mark.parametrize("seed", range(100))
 def test_a_line_is_a_line_a_hundred_lengths_outside(seed: int) -> None:
-    """On both sides, wherever it lies, for any number of units that the samples support."""
+    """The fit of a line continues as that line on both sides, for any number of units."""
     rng = np.random.default_rng(seed)
     x = rng.uniform(-1, 1, rng.integers(2, 200)) * 10 ** rng.uniform(-6, 6)
     x += rng.choice([0.0, 1.0, -1.0]) * 10 ** rng.uniform(0, 6) * np.ptp(x)

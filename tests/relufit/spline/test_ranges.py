@@ -30,7 +30,7 @@ def summed(table: np.ndarray, begin: int, end: int) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["even", "clusters", "far"])
 @pytest.mark.parametrize("n", [2, 3, BLOCK - 1, BLOCK, BLOCK + 1, 200, 1023, 1024, 5000])
 def test_any_run_has_the_moments_of_its_samples(n: int, kind: str) -> None:
-    """However narrow it is beside its distance from the others: sums about one centre lost all digits of clusters."""
+    """Moments are accurate for runs that are narrow beside their distance from the other samples."""
     rng = np.random.default_rng(n)
     table = samples(n, kind, rng)
     begin = rng.integers(0, n - 1, 200)
@@ -45,14 +45,14 @@ def test_any_run_has_the_moments_of_its_samples(n: int, kind: str) -> None:
 
 
 def test_a_run_of_no_samples_is_empty() -> None:
-    """Its mass is 0, wherever it is, and so are all its sums."""
+    """The mass and all sums of a run of no samples are 0."""
     table = RangeMoments(samples(100, "even", np.random.default_rng(0)))
     places = np.array([0, 1, 50, 100])
     assert not table.runs(places, places)[[0, 3, 4, 5]].any()
 
 
 def test_neighbouring_ranks_bound_runs() -> None:
-    """`between` asks for the runs from each rank to the next, side by side too."""
+    """`between` returns the moments of the runs from each rank to the next, also for splines side by side."""
     table = RangeMoments(samples(300, "even", np.random.default_rng(0)))
     ranks = np.array([[0, 0, 7, 150, 300], [0, 1, 2, 3, 300]])
     np.testing.assert_array_equal(table.between(ranks), table.runs(ranks[:, :-1], ranks[:, 1:]))

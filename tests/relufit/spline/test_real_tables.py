@@ -30,13 +30,13 @@ def test_x_of_many_scales() -> None:
 
 @pytest.mark.parametrize("size", [1e-323, 1e-310, 1e-100, 1e100, 1e300])
 def test_weights_of_any_size(size: float) -> None:
-    """Only the ratios of weights count."""
+    """A common factor of all weights changes nothing."""
     wanted = spline(X, Y, hidden=6).predict(X)
     np.testing.assert_allclose(spline(X, Y, hidden=6, weight=np.full(200, size)).predict(X), wanted, atol=1e-9)
 
 
 def test_weights_of_many_sizes() -> None:
-    """Weights from 1e-25 to 1e25 are taken, of which most count for nothing beside the largest."""
+    """Weights from 1e-25 to 1e25 are accepted; most are negligible beside the largest."""
     weight = np.exp(np.random.default_rng(1).normal(size=200) * 20)
     result = spline(X, Y, weight=weight)
     assert result.metrics["mse"] < 1e-3
@@ -45,7 +45,7 @@ def test_weights_of_many_sizes() -> None:
 
 @pytest.mark.parametrize("solver", ["spline", "lbfgs"])
 def test_samples_of_weight_zero_are_not_there(solver: str) -> None:
-    """A sample of weight zero changes nothing, whatever it holds."""
+    """A sample of weight zero changes nothing, whatever its values."""
     weight = np.append(np.ones(200), np.zeros(50))
     x, y = np.append(X, np.full(50, 1e12)), np.append(Y, np.full(50, 1e12))
     options: dict[str, object] = {"solver": solver, "hidden": 8, "progress": False}
@@ -59,7 +59,7 @@ def test_samples_of_weight_zero_are_not_there(solver: str) -> None:
 
 @pytest.mark.parametrize("hidden", [None, "auto", 1])
 def test_one_x_is_fitted_by_a_constant(hidden: int | str | None) -> None:
-    """A table of one x is fitted by its weighted mean; more units have nothing to stand on."""
+    """A table of one x is fitted by its weighted mean; more units are refused."""
     result = spline(np.full(4, 3.0), np.array([1.0, 2.0, 3.0, 4.0]), hidden=hidden, weight=[1, 1, 1, 5])
     np.testing.assert_allclose(result.predict([-1e9, 3.0, 1e9]), 3.25)
     assert result.metrics["mse"] == pytest.approx(1.1875)
@@ -71,7 +71,7 @@ def test_one_x_is_fitted_by_a_constant(hidden: int | str | None) -> None:
 @pytest.mark.parametrize("solver", ["spline", "lbfgs"])
 @pytest.mark.parametrize("size", [1e-320, 1e-200, 1e-160, 1e-150, 1e-30, 1e99])
 def test_numbers_of_any_size(solver: str, size: float) -> None:
-    """No warning, no nan; where squares vanish the fit would be a constant, and a sentence says why there is none."""
+    """Numbers of any size are fitted without warnings or nan, or refused with a sentence if squares underflow."""
     for x, y in ((X * size, Y), (X, Y * size)):
         if size < 1e-154:
             with pytest.raises(RelufitError, match=r"varies by .* multiply it by a constant"):

@@ -29,13 +29,13 @@ def scaling_of(target: targets.Target) -> Scaling:
 
 
 def as_function(target: targets.Target) -> tuple[FunctionPieces, float]:
-    """A target, and the unit of its squares."""
+    """A target as FunctionPieces, and its loss unit."""
     scaling = scaling_of(target)
     return function_pieces(target, scaling), scaling.loss_unit
 
 
 def as_table(target: targets.Target, samples: int) -> tuple[DataPieces, float]:
-    """Samples of a target, in order and not at random, and the unit of their squares."""
+    """Samples of a target as DataPieces, in order and not at random, and their loss unit."""
     x = np.linspace(*target.domain, samples)[:, None]
     noise = np.random.default_rng(0).normal(0, target.noise, x.shape) if target.noise else 0.0
     scaling = Scaling.of(x, target(x) + noise)
@@ -59,7 +59,7 @@ ASYMPTOTIC = {"sin": 1.6273e-10, "square": 2.0158e-9, "exp": 4.3582e-8, "runge":
     ],
 )  # fmt: skip
 def test_it_is_at_the_asymptotic_value_or_below(name: str, hidden: int, ratio: float) -> None:
-    """The numbers that were asked for."""
+    """The error of the best spline is at most `ratio` times the asymptotic value."""
     asymptotic = ASYMPTOTIC[name] * (512 / hidden) ** 4
     assert mse(as_function(targets.ZOO[name]), hidden) <= ratio * asymptotic
 
@@ -67,7 +67,7 @@ def test_it_is_at_the_asymptotic_value_or_below(name: str, hidden: int, ratio: f
 @pytest.mark.parametrize("text", ["tanh(3*x)", "1/(1 + exp(-5*x))", "exp(-x**2)"])
 @pytest.mark.parametrize("hidden", [128, 512])
 def test_where_a_function_is_nearly_flat_too(text: str, hidden: int) -> None:
-    """Knots in the flat tails hardly matter, and still find their places."""
+    """The best spline is also found if knots in flat tails hardly change the error."""
     target = targets.parse(text, (-PI2, PI2))
     asymptotic = asymptotic_mse(target, hidden).value
     assert asymptotic is not None
@@ -94,21 +94,21 @@ LONGEST = {
 
 @pytest.mark.parametrize(("text", "domain", "hidden"), LONGEST)
 def test_a_long_search_finds_nothing_better(text: str, domain: tuple[float, float], hidden: int) -> None:
-    """At most 0.3 % less, where a search by lines alone, or from one way to close a spline, misses some percent."""
+    """A long search finds splines at most 0.3 % better."""
     pieces, _ = as_function(targets.parse(text, domain))
     assert best_spline(pieces, hidden).spline.mse <= 1.003 * LONGEST[text, domain, hidden]
 
 
 @pytest.mark.parametrize(("name", "global_optimum"), [("sin", 2.133e-3), ("square", 3.396e-2)])
 def test_eight_units_are_not_above_the_global_optimum_of_eight_pieces(name: str, global_optimum: float) -> None:
-    """On 1000 points, what pwlf's differential evolution finds in a minute or two."""
+    """On 1000 points, eight units are as good as the result of pwlf's differential evolution."""
     assert mse(as_table(targets.ZOO[name], 1000), 8) <= global_optimum
 
 
 @pytest.mark.parametrize("text", ["sin(x)", "x**2", "exp(x)", "sin(3*x) + 0.5*cos(7*x)", "1/(1 + x**2) + 0.1*sin(9*x)"])
 @pytest.mark.parametrize("hidden", [1, 2, 3, 5, 9, 20])
 def test_a_multi_start_finds_nothing_better(text: str, hidden: int) -> None:
-    """Newton's method from 24 sets of knots at random, each closed by its best sets: at most 0.3 % below."""
+    """Newton's method from 24 random sets of knots finds splines at most 0.3 % better."""
     pieces, _ = as_function(targets.parse(text, (-3, 3.1)))
     found, rng = best_spline(pieces, hidden).spline.squares, np.random.default_rng(hidden)
     best = np.inf
@@ -134,7 +134,7 @@ def test_a_multi_start_finds_nothing_better(text: str, hidden: int) -> None:
 )
 @pytest.mark.parametrize("hidden", [64, 512])
 def test_where_nearly_all_happens_in_a_small_part(text: str, domain: tuple[float, float], hidden: int) -> None:
-    """Not above the knots that many rounds of equal shares of the error lead to, with best values."""
+    """The spline is not worse than one with knots by density after many rounds."""
     pieces, _ = as_function(targets.parse(text, domain))
     nodes = np.linspace(pieces.low, pieces.high, 20_001)
     for _ in range(25):
@@ -148,7 +148,7 @@ def test_where_nearly_all_happens_in_a_small_part(text: str, domain: tuple[float
 @pytest.mark.parametrize("hidden", [1, 5, 16, 200])
 @pytest.mark.parametrize("samples", [None, 1000])
 def test_it_is_never_worse_than_equidistant_knots(name: str, hidden: int, samples: int | None) -> None:
-    """Of as many pieces as units, on every function of the zoo and on tables of it."""
+    """The spline is not worse than one with equidistant knots, for every function of the zoo and its tables."""
     target = targets.ZOO[name]
     pieces, _ = as_function(target) if samples is None else as_table(target, samples)
     equidistant = solve(pieces, np.linspace(pieces.low, pieces.high, hidden + 1))
@@ -156,7 +156,7 @@ def test_it_is_never_worse_than_equidistant_knots(name: str, hidden: int, sample
 
 
 def test_small_jumps_of_a_table_are_not_worth_knots() -> None:
-    """Exp with a jump of 0.3 beside values up to 20: with few units as near as knots of the smooth part alone."""
+    """With few units, a small jump in a table gets no knots."""
     x = np.linspace(-3, 3, 1001)
     y = np.exp(x) + 0.3 * (x >= 0.003)
     scaling = Scaling.of(x[:, None], y[:, None])
@@ -170,7 +170,7 @@ def test_small_jumps_of_a_table_are_not_worth_knots() -> None:
 
 
 def test_a_million_samples_at_random_are_fitted_as_the_function_is() -> None:
-    """Slopes between samples that all but coincide are those of rounding, and no kinks that draw knots."""
+    """Slopes between samples that almost coincide, which are rounding, do not count as kinks."""
     x = np.sort(np.random.default_rng(0).uniform(-6, 6, 10**6))[:, None]
     scaling = Scaling.of(x, np.exp(x))
     table = data_pieces(merge_sorted(x, np.exp(x)), scaling)
@@ -181,7 +181,7 @@ def test_a_million_samples_at_random_are_fitted_as_the_function_is() -> None:
 
 
 def test_a_hundred_jumps_are_exact() -> None:
-    """Two units for each of the 101 jumps of a staircase, or more."""
+    """Two units for each of the 101 jumps of a staircase, or more, fit it exactly."""
     pieces, _ = as_function(targets.parse("floor(x)", (-50.5, 50.5)))
     assert len(pieces.jumps[0]) == 101
     assert best_spline(pieces, 200).spline.mse > 1e-6
@@ -191,7 +191,7 @@ def test_a_hundred_jumps_are_exact() -> None:
 
 @pytest.mark.parametrize("hidden", [9000, 30_000])
 def test_many_thousand_units_take_little_memory(hidden: int) -> None:
-    """Where lines from node to node would take gigabytes, density places the knots as well."""
+    """For many thousand units, knots are placed by density, because lines would need gigabytes."""
     pieces, unit = as_function(targets.SIN)
     tracemalloc.start()
     found = best_spline(pieces, hidden).spline
@@ -203,7 +203,7 @@ def test_many_thousand_units_take_little_memory(hidden: int) -> None:
 
 @pytest.mark.parametrize("hidden", [2, 3, 8, 64, 512])
 def test_a_kink_and_a_step_are_exact(hidden: int) -> None:
-    """|x| as a function and on its samples, a step on its samples: to a mean square of 1e-12."""
+    """|x|, as a function and as a table, and a step as a table, are fitted to a mean square of 1e-12."""
     assert mse(as_function(targets.ABS), hidden) < 1e-12
     for samples in (1000, 1001, 10_000):
         assert mse(as_table(targets.ABS, samples), hidden) < 1e-12
@@ -211,7 +211,7 @@ def test_a_kink_and_a_step_are_exact(hidden: int) -> None:
 
 
 def test_more_units_are_never_worse() -> None:
-    """On a table with a steep stretch, from 2 units to nearly as many as there are samples."""
+    """More units do not increase the error on a table with a steep stretch."""
     x = np.linspace(-PI2, PI2, 300)[:, None]
     y = np.tanh(20 * x)
     pieces = data_pieces(merge_sorted(x, y), Scaling.of(x, y))

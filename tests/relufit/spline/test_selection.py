@@ -18,7 +18,7 @@ from relufit.spline.selection import MOST_SCORED, choose_for_table, choose_splin
 
 
 def test_a_tolerance_takes_the_fewest_units() -> None:
-    """A tolerance takes so many units that one fewer does not reach it."""
+    """A tolerance gives a number of units of which one less does not reach it."""
     found = fit("exp", solver="spline", tolerance=0.1)
     units = found.metrics["hidden"]
     assert found.metrics["mse"] <= 0.1
@@ -26,7 +26,7 @@ def test_a_tolerance_takes_the_fewest_units() -> None:
 
 
 def noisy(n: int, noise: float, kinks: int) -> tuple[np.ndarray, np.ndarray]:
-    """A zigzag with so many kinks, and noise."""
+    """A zigzag with this number of kinks, and noise."""
     rng = np.random.default_rng(0)
     x = rng.uniform(0, kinks + 1, n)
     return x, np.abs((x % 2) - 1) + rng.normal(0, noise, n)
@@ -74,7 +74,7 @@ ROWS = np.arange(20.0)
     ],
 )
 def test_the_fewest_units_that_are_exact_are_chosen(y: np.ndarray, fewest: int) -> None:
-    """Of a table that few units fit exactly so many are chosen, however near its jumps are, and no one more."""
+    """If few units fit a table exactly, the smallest such number is chosen, however close its jumps are."""
     found = fit(np.arange(float(len(y))), y, solver="spline", test_fraction=0)
     assert found.metrics["hidden"] == fewest
     assert found.metrics["max_error"] < 1e-6
@@ -97,7 +97,7 @@ def test_steep_ends_and_cusps_get_units(function: Callable[[np.ndarray], np.ndar
 
 
 def test_without_noise_more_units_are_chosen() -> None:
-    """A table without noise gets more units, for nothing is overfitted."""
+    """A table without noise gets more units, because nothing is overfitted."""
     x = np.linspace(-3, 3, 1000)
     found = fit(x, np.sin(2 * x), solver="spline")
     assert found.metrics["hidden"] >= 256
@@ -120,7 +120,7 @@ def test_small_noisy_tables_get_few_units(seed: int) -> None:
 
 
 def test_outliers_get_no_units() -> None:
-    """Of a line with outliers a line is fitted, though a peak for each of them would leave less."""
+    """A line with outliers is fitted by a line, although peaks for the outliers would have a smaller error."""
     rng = np.random.default_rng(0)
     x, y = np.linspace(0, 1, 200), 0.1 * rng.normal(size=200)
     y[[30, 90, 140]] += 5, -8, 20
@@ -157,7 +157,7 @@ def test_a_weight_of_two_is_a_sample_given_twice() -> None:
 
 @pytest.mark.parametrize(("waves", "n", "fewest"), [(5, 10**4, 40), (12, 10**5, 112)])
 def test_few_units_that_are_no_good_do_not_end_it(waves: int, n: int, fewest: int) -> None:
-    """A sine of many periods is fitted, although few units leave everything, now a bit more, now less."""
+    """A sine of many periods is fitted, although few units do not reduce its error."""
     rng = np.random.default_rng(0)
     x = np.linspace(-6, 6, n)
     found = fit(x, np.sin(waves * x) + rng.normal(0, 0.1, n), solver="spline")
@@ -188,7 +188,7 @@ def test_squares_on_other_cells_count_their_spread() -> None:
 
 
 def test_choosing_for_a_large_table_is_frugal() -> None:
-    """To choose for a table of 2^20 cells, 50 MB, takes little more than the table as a target does."""
+    """Choosing units for a table of 2^20 cells, 50 MB, needs little more memory than the table itself."""
     rng = np.random.default_rng(0)
     x = np.linspace(-6, 6, 2**20)
     cells = merge_sorted(x, np.sin(x) + rng.normal(0, 0.3, len(x)))
@@ -202,7 +202,7 @@ def test_choosing_for_a_large_table_is_frugal() -> None:
 
 
 def interrupted_at(call: int, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, whose call of this number Ctrl-C interrupts, and only that."""
+    """A function that raises KeyboardInterrupt at its call of this number only."""
     calls = 0
 
     def called(*arguments: Any) -> Any:
@@ -217,7 +217,7 @@ def interrupted_at(call: int, function: Callable[..., Any]) -> Callable[..., Any
 
 @pytest.mark.parametrize(("call", "units"), [(2, 1), (5, 8), (6, 16), (7, 12), (8, 12), (9, 11)])
 def test_ctrl_c_keeps_the_best_spline_so_far(monkeypatch: pytest.MonkeyPatch, call: int, units: int) -> None:
-    """Ctrl-C keeps the most units tried while none reach the tolerance, and then the fewest that do."""
+    """Ctrl-C returns the most units tried while none reaches the tolerance, then the smallest number that does."""
     tolerance = fit("sin", solver="spline", hidden=11).metrics["mse"] * 1.001
     monkeypatch.setattr(selection, "best_spline", interrupted_at(call, best_spline))
     found = fit("sin", solver="spline", tolerance=tolerance)

@@ -14,7 +14,7 @@ def network(params: tuple[np.ndarray, ...], x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("pieces", [1, 2, 3, 8, 65])
 @pytest.mark.parametrize("offset", [0.0, 1.7e9])
 def test_an_open_spline_takes_a_unit_a_piece(pieces: int, offset: float) -> None:
-    """An open spline takes a unit a piece, and goes straight on for as long again outside."""
+    """An open spline needs one unit per piece, and continues straight outside."""
     rng = np.random.default_rng(pieces)
     knots = offset + np.cumsum(rng.uniform(0.5, 1, pieces + 1))
     values = rng.normal(size=pieces + 1)
@@ -31,7 +31,7 @@ def test_an_open_spline_takes_a_unit_a_piece(pieces: int, offset: float) -> None
 
 
 def test_a_closed_spline_takes_a_unit_less() -> None:
-    """A spline with turns that sum to minus the first slope takes a unit less: those units face left."""
+    """A closed spline needs one unit less than pieces."""
     rng = np.random.default_rng(0)
     knots, left = np.linspace(0, 1, 8), np.array([1, 0, 0, 1, 1, 0], bool)
     slopes = rng.normal(size=7)

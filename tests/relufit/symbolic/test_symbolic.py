@@ -30,7 +30,7 @@ LIBRARIES = [name for name in ("numpy", "torch", "jax") if importlib.util.find_s
 
 
 def near_kink(x: np.ndarray) -> np.ndarray:
-    """Where some expression above is not smooth, to the step of a difference."""
+    """Whether an expression of these tests is not smooth near x, to the step of a difference."""
     places = np.array([0.2, 0.31, 0.4, 0.51, 0.6, np.exp(-0.7), np.sqrt(0.33)])
     return (np.abs(x[:, None] - places) < 2e-3).any(axis=1)
 
@@ -100,7 +100,7 @@ def test_a_kink_has_no_second_derivative(text: str) -> None:
     ],
 )  # fmt: skip
 def test_a_jump_outside_the_domain_does_not_matter(text: str, domain: tuple[float, float], same: str) -> None:
-    """The derivatives are those of what the function is inside."""
+    """A derivative is that of the function inside the domain."""
     x = np.linspace(*domain, 41)
     for order in (1, 2, 3):
         found = symbolic.derivative(parse(text, domain), order)
@@ -112,7 +112,7 @@ def test_a_jump_outside_the_domain_does_not_matter(text: str, domain: tuple[floa
 
 @pytest.mark.parametrize("text", ["step", "sign(x)**3", "floor(x)", "ceil(x)", "x % 2", "x*step(x - 1)", "step(x)**2"])
 def test_a_jump_has_no_derivative(text: str) -> None:
-    """No function is the derivative of step."""
+    """The derivative of step is refused."""
     with pytest.raises(RelufitError, match="jump"):
         symbolic.derivative(text)
 
@@ -147,7 +147,7 @@ def test_what_the_parser_refuses_never_reaches_sympy(text: str) -> None:
 
 
 def nested(pattern: str, depth: int = 30) -> str:
-    """A text put into itself, where @ is."""
+    """A text nested into itself at @."""
     text = "x"
     for _ in range(depth):
         text = pattern.replace("@", text)
@@ -164,7 +164,7 @@ def nested(pattern: str, depth: int = 30) -> str:
     ],
 )  # fmt: skip
 def test_no_text_takes_for_ever(text: str) -> None:
-    """Any text is answered, or refused in one sentence, in seconds."""
+    """Any text gives a result, or an error of one sentence, in seconds."""
     start = time.process_time()
     for act in (symbolic.expression, lambda t: symbolic.derivative(t, 2), symbolic.lambdify):
         with contextlib.suppress(RelufitError):

@@ -20,18 +20,18 @@ def network(inputs: int, outputs: int, seed: int = 3) -> tuple[Params, np.ndarra
 
 
 def shift(params: Params, direction: np.ndarray, size: float) -> Params:
-    """Params + size * direction, which is flat."""
+    """Parameters plus size * direction, where the direction is a flat vector."""
     ends = np.cumsum([p.size for p in params])[:-1]
     return Params(*(p + size * d.reshape(p.shape) for p, d in zip(params, np.split(direction, ends), strict=True)))
 
 
 def flat_gradient(params: Params, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """By the textbook form."""
+    """The gradient in the textbook form, as one vector."""
     return np.concatenate([g.ravel() for g in backprop.loss_and_grads_textbook(params, x, y, xp=np)[1]])
 
 
 def dense_hessian(params: Params, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """By central differences of the gradient: exact but for rounding where no knot is crossed, cubic terms aside."""
+    """The Hessian by central differences of the gradient, exact except for rounding and cubic terms."""
     step, columns = 1e-5, []
     for unit in np.eye(sum(p.size for p in params)):
         ahead, behind = (flat_gradient(shift(params, unit, s), x, y) for s in (step, -step))
@@ -41,7 +41,7 @@ def dense_hessian(params: Params, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 1), (1, 2), (2, 3)])
 def test_hessian_products_and_the_largest_curvature(inputs: int, outputs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Against the dense Hessian by differences, in one block of samples and in many."""
+    """Products and the largest curvature agree with the dense Hessian by differences, in one block and in many."""
     params, x, y = network(inputs, outputs)
     hessian = dense_hessian(params, x, y)
     zero = Params(*(np.zeros_like(p) for p in params))
@@ -57,7 +57,7 @@ def test_hessian_products_and_the_largest_curvature(inputs: int, outputs: int, m
 
 
 def test_a_negative_curvature_of_larger_size_is_not_taken() -> None:
-    """One unit, huge residuals: the Hessian's eigenvalue of largest magnitude is negative for one sign of y."""
+    """The largest curvature is found although the eigenvalue of largest magnitude is negative."""
     params, x, y = network(1, 1)
     y = np.full_like(y, 1e3)
     values = np.linalg.eigvalsh(dense_hessian(params, x, y))
@@ -77,7 +77,7 @@ def descend(params: Params, x: np.ndarray, y: np.ndarray, rate: float, steps: in
 
 @pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (2, 2)])
 def test_descent_converges_below_the_rate_and_diverges_above_it(inputs: int, outputs: int) -> None:
-    """Next to a minimum that the network attains: 2 % below, and 2 % above."""
+    """Gradient descent near a minimum converges 2 % below the stable rate, and diverges 2 % above it."""
     params, x, _ = network(inputs, outputs)
     y = evaluate(params, x)
     rate = theory.largest_stable_learning_rate(params, x, y)
@@ -89,7 +89,7 @@ def test_descent_converges_below_the_rate_and_diverges_above_it(inputs: int, out
 
 
 def test_tables_are_checked() -> None:
-    """Shapes that do not fit, and weights that are not finite."""
+    """Data that do not fit the network, and weights that are not finite or not a network, are refused."""
     params, x, y = network(2, 1)
     for bad in ((x[:, :1], y), (x, np.hstack([y, y])), (x, y[:-1])):
         with pytest.raises(RelufitError):
@@ -105,7 +105,7 @@ def test_tables_are_checked() -> None:
 
 
 def test_large_numbers_have_a_rate_as_long_as_there_is_one() -> None:
-    """The rate goes with the inverse square of the weights; beyond floating point a sentence says so."""
+    """The rate falls with the square of the weights; if the curvature overflows, an error says so."""
     start, x = init_params(6, domain=(-2, 2), dtype="float64"), np.linspace(-2, 2, 60)
     y = np.zeros(len(x))
     rates = [

@@ -16,7 +16,7 @@ PI2 = (-2 * math.pi, 2 * math.pi)
 
 
 def largest_error(target: object, hidden: int, domain: tuple[float, float] | None = None) -> float:
-    """Of the interpolating network on a fine grid, in the dense form."""
+    """The largest error of the interpolating network on a fine grid."""
     found = resolve(target, domain)
     x = np.linspace(*found.domain, 20_011)
     return float(
@@ -27,7 +27,7 @@ def largest_error(target: object, hidden: int, domain: tuple[float, float] | Non
 @pytest.mark.parametrize("hidden", [1, 2, 3, 4, 7, 64, 4096])
 @pytest.mark.parametrize("target", ["sin", "exp", "sines", "abs"])
 def test_the_network_interpolates(target: str, hidden: int) -> None:
-    """At all its knots, by both ways to work it out, to rounding of the sums: H terms, at most 1e-12 of the largest."""
+    """The network equals the target at all its knots, by segments and in the dense form, to rounding of the sums."""
     params, domain = theory.interpolating_network(target, hidden), resolve(target).domain
     assert [p.shape for p in params] == [(1, hidden), (hidden,), (hidden, 1), (1,)]
     assert all(p.dtype == np.float64 for p in params)
@@ -39,7 +39,7 @@ def test_the_network_interpolates(target: str, hidden: int) -> None:
 
 
 def test_it_has_the_knots_that_it_says() -> None:
-    """One per inner point and two in the middle; lines go on outside."""
+    """The network has one knot at each inner point and two in the middle, and continues as lines outside."""
     params = theory.interpolating_network("square", 6, (0, 6))
     np.testing.assert_array_equal(np.sort(-params.b1 / params.w1[0]), [1, 2, 3, 3, 4, 5])
     np.testing.assert_allclose(evaluate(params, np.array([[-2.0], [8.0]]))[:, 0], [-2, 36 + 2 * 11])
@@ -58,7 +58,7 @@ def test_it_has_the_knots_that_it_says() -> None:
     ],
 )  # fmt: skip
 def test_the_network_stays_within_its_bound(target: Any, domain: Any, kind: str, hidden: int) -> None:
-    """Everywhere on a fine grid, and the kind is the one that the target allows; with few units the modulus is less."""
+    """The error on a fine grid is within the bound, whose kind depends on the target; few units use the modulus."""
     bound = theory.sup_error_bound(target, hidden, domain)
     kind = theory.MODULUS if hidden < 32 and bound.kind == theory.MODULUS else kind
     assert bound.kind == kind
@@ -93,7 +93,7 @@ def test_of_two_bounds_the_smaller_is_given() -> None:
 
 @pytest.mark.parametrize("h", [1e-4, 0.01, 0.37, 1.0, 3.0, 40.0])
 def test_the_modulus_of_continuity(h: float) -> None:
-    """Of functions whose modulus is known, from below and closely."""
+    """Known moduli of continuity are approximated from below and closely."""
     for target, wanted in {
         "3*x": 3 * min(h, 4), "sqrt(x)": math.sqrt(min(h, 4)), "sqrt(4 - x)": math.sqrt(min(h, 4)),
         "x**2": 16 - max(4 - h, 0) ** 2, "step(x - 1)": 1.0, "7": 0.0,
@@ -105,13 +105,13 @@ def test_the_modulus_of_continuity(h: float) -> None:
 
 @pytest.mark.parametrize("h", [0, -1, float("nan"), float("inf"), "1", 1e-9])
 def test_an_h_that_is_none_is_refused(h: Any) -> None:
-    """Not positive, not a number, or too small to be looked at."""
+    """An h that is not a positive number, or too small for a grid, is refused."""
     with pytest.raises(RelufitError, match="h"):
         theory.modulus_of_continuity("sin", h)
 
 
 def test_asymptotic_errors_known_by_hand() -> None:
-    """Integrals in closed form: of |sin|^0.4 by the beta function, of constants, of exponentials, of |x|^0.4."""
+    """Asymptotic errors equal those from integrals in closed form."""
     integral = 4 * math.sqrt(math.pi) * math.gamma(0.7) / math.gamma(1.2)  # |sin|^0.4 over two periods
     sine = integral**5 / (720 * 512**4 * 4 * math.pi)
     assert sine == pytest.approx(1.63e-10, rel=5e-3)
@@ -138,14 +138,14 @@ def test_asymptotic_errors_known_by_hand() -> None:
     ],
 )  # fmt: skip
 def test_differences_come_close_to_sympy(function: Any, text: str, domain: tuple[float, float]) -> None:
-    """For functions without an expression, and the result says which of both it is."""
+    """Functions without an expression get nearly the same value as by sympy, and the result says which was used."""
     numerical, exact = theory.asymptotic_mse(function, 64, domain), theory.asymptotic_mse(text, 64, domain)
     assert (numerical.exact, exact.exact) == (False, True)
     assert numerical.value == pytest.approx(exact.value, rel=1e-4)
 
 
 def test_where_there_is_no_asymptotic_error_it_says_why() -> None:
-    """Jumps, kinks, noise, roots."""
+    """Targets with jumps, kinks, noise or roots have no asymptotic error, and the result says why."""
     for target, domain, reason in (
         ("step", None, "jump"), ("abs", None, "kink"), ("noisy_sine", None, "noisy"), ("sqrt(x)", (0, 4), "unbounded"),
         (np.sqrt, (0, 4), "unbounded"), (np.abs, None, "kink"), (np.sign, None, "f''"), ("relu(x - 1)", None, "kink"),
@@ -158,7 +158,7 @@ def test_where_there_is_no_asymptotic_error_it_says_why() -> None:
 
 
 def test_units_for_a_tolerance() -> None:
-    """The least number whose bound, or asymptotic error, is within it."""
+    """units_for returns the smallest number whose bound, or asymptotic error, is within the tolerance."""
     for target, domain in (("sin", None), ("abs", None), ("sqrt(x)", (0, 4)), (np.exp, None)):
         for tolerance in (0.3, 0.01 if target != "sqrt(x)" else 0.1):
             units = theory.units_for(target, max_error=tolerance, domain=domain)
@@ -179,7 +179,7 @@ def test_units_for_a_tolerance() -> None:
 def test_few_looks_find_the_units(
     target: str, max_error: float, domain: tuple[float, float], units: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each goes over the whole target: a dozen for a power of h, where doubling and halving take thirty."""
+    """units_for evaluates the modulus at most 14 times, where doubling and bisection take thirty."""
     looks: list[int] = []
 
     def counted(found: object, h: float) -> float:
@@ -191,8 +191,8 @@ def test_few_looks_find_the_units(
     assert len(looks) <= 14
 
 
-def test_the_fewest_units_of_any_falling_modulus() -> None:
-    """Of powers, of plateaus and of steps: what is found is enough, and one fewer is not."""
+def test_the_smallest_units_of_any_falling_modulus() -> None:
+    """For powers, plateaus and steps, the number found suffices, and one less does not."""
     rng = np.random.default_rng(0)
     for _ in range(200):
         at, power = int(np.exp(rng.uniform(0, 12))), rng.uniform(0.1, 1)
@@ -201,13 +201,13 @@ def test_the_fewest_units_of_any_falling_modulus() -> None:
             lambda u, at=at: 1.01 if u < at else 0.99,
             lambda u, at=at: 0.0 if u >= at else 1.5 - 0.4 * u / at,
         ):
-            found = theory._fewest_units(modulus, 1.0)
+            found = theory._smallest_units(modulus, 1.0)
             assert modulus(found) <= 1
             assert found == 1 or modulus(found - 1) > 1
 
 
 def test_a_tolerance_may_be_any_number() -> None:
-    """Of numpy's kinds too."""
+    """A tolerance may be a number of numpy or a Fraction."""
     for value in (np.float32(1e-6), np.float64(np.float32(1e-6))):
         assert theory.units_for("sin", mse=value) == theory.units_for("sin", mse=float(value))
     assert theory.units_for("sin", mse=Fraction(1, 10)) == theory.units_for("sin", mse=0.1)
@@ -228,13 +228,13 @@ def test_a_tolerance_may_be_any_number() -> None:
     ],
 )  # fmt: skip
 def test_tolerances_that_nothing_meets(target: str, tolerances: Any, match: str) -> None:
-    """One sentence each."""
+    """An invalid or unreachable tolerance is refused with one sentence."""
     with pytest.raises(RelufitError, match=match):
         theory.units_for(target, **tolerances)
 
 
 def test_sizes_are_checked() -> None:
-    """A network has at least one unit."""
+    """A number of units below 1, or not an integer, is refused."""
     for act in (theory.interpolating_network, theory.sup_error_bound, theory.asymptotic_mse):
         for hidden in (0, 2.5, "8"):
             with pytest.raises(RelufitError, match="hidden"):
@@ -242,7 +242,7 @@ def test_sizes_are_checked() -> None:
 
 
 def test_a_domain_holds_the_points_of_a_network() -> None:
-    """Where it does not, or memory does not, there is no network, and a sentence instead."""
+    """More points than floats in the domain, or than memory allows, are refused with a sentence."""
     narrow = (1.0, 1.0 + 2.0**-34)  # 2^18 numbers
     assert np.isfinite(theory.interpolating_network("x", 1000, narrow).w2).all()
     for hidden in (2**19, 10**15):

@@ -38,7 +38,7 @@ def test_a_tolerance_is_of_what_is_fitted() -> None:
         (("sin",), {"hidden": 3, "tolerance": 1e-3}, "not both"),
         (("sin",), {"tolerance": 0}, "positive"),
         (("sin",), {"tolerance": "small"}, "positive"),
-        (("sin",), {"hidden": 0}, "at least 1"),
+        (("sin",), {"hidden": 0}, ">= 1"),
         (("sin",), {"hidden": 2_000_000}, "a function is fitted by at most 1048576 hidden units"),
         (("sin",), {"tolerance": True}, "positive"),
         ((np.repeat(np.arange(9.0), 2), np.arange(18.0)), {"tolerance": 1e-9}, "no mean squared error of 1e-09"),
