@@ -104,7 +104,9 @@ def in_words(found: list[Note], work: str) -> str:
 
 def remedy(word: str, work: str) -> str:
     """How to measure better after a note on this kind of work, which passes may not repeat."""
-    return REMEDIES[word] if workload(work).repeated else REMEDIES_ONCE.get(word, REMEDIES[word])
+    kind = workload(work)  # backward is neither timed nor learns: it is a difference of two kinds that are repeated
+    is_once = kind.learns or (kind.timed and not kind.repeated)
+    return REMEDIES_ONCE.get(word, REMEDIES[word]) if is_once else REMEDIES[word]
 
 
 def words(text: str) -> list[str]:

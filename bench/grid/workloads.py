@@ -59,7 +59,7 @@ WORKLOADS = {row.name: row for row in (
     Workload("gradient", "Forward + backward", "us", f"loss and all four gradients of N samples{_ON_DEVICE}",
              cost="gradient", sized_by_batch=True, columns=(Shown(800), Shown(65536, "ms"))),
     Workload("backward", "Backward alone (difference of the two above)", "us", "nothing: it is gradient minus forward",
-             timed=False),
+             **_UNTIMED),
     Workload("step", "Training step", "us", _STEP_CLOCK, verb="train", cost="step", sized_by_batch=True,
              columns=(Shown(32, optimizer="adam"), Shown(32, optimizer="sgd"))),
     Workload("latency", "Latency of one forward, host to host", "us",

@@ -155,15 +155,15 @@ def test_every_warning_ends_with_what_to_do(tmp_path: Path) -> None:
 def test_passes_are_not_advised_where_they_repeat_nothing(tmp_path: Path) -> None:
     """What to do about noise in work that each run measures once: an idle machine, and no number of passes."""
     noise = [1e-3 * (1 + k % 5) for k in range(25)]
-    lines = [
-        line(name, work=work, seconds=noise) for name in ("numpy", "torch-cpu") for work in ("gradient", "scaling")
-    ]
+    works = ("gradient", "forward", "scaling")
+    lines = [line(name, work=work, seconds=noise) for name in ("numpy", "torch-cpu") for work in works]
     run = read(write(tmp_path / "r.jsonl", *lines, solved("spline", seconds=noise)))
     for frame, advised in ((throughput.throughput(run), True), (throughput.scaling(run), False), (solvers(run), False)):
         assert ("--passes 12" in "".join(frame.unsound)) == advised
-        assert ("--passes 12" in "".join(map(str, legend(frame)))) == advised
+        told = "".join(map(str, legend(frame)))  # of throughput: with the rows of backward
+        assert ("noisy: --passes 12" in told, "noisy: measure on an idle machine" in told) == (advised, not advised)
     verdicts = comparison.two_backends(run, "numpy", "torch-cpu").set_index("work")
-    assert verdicts.detail.str.contains("--passes").to_dict() == {"gradient": True, "scaling": False}
+    assert verdicts.detail.str.contains("--passes").to_dict() == {"gradient": True, "forward": True, "scaling": False}
 
 
 def test_drift_is_looked_for_within_a_pass(tmp_path: Path) -> None:
