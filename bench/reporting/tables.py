@@ -97,9 +97,12 @@ class TableSpec:
         names = [*dict.fromkeys([*self.csv.split(), *(column.name for column in self.columns if column.name)])]
         if names:  # else the columns of the rows
             rows = pd.DataFrame(columns=names) if rows.empty else rows[names]  # without rows columns have no types
-        # The names of the columns are not said again in their cells: they would be a tenth of the largest file.
-        threads, allocations = run.threads.removeprefix("threads "), run.allocations.removeprefix("allocations ")
-        return rows.assign(machine=run.machine, threads=threads, allocations=allocations, run=run.name)
+        # Short cells: the words of the headings would be a tenth of the largest file.
+        threads, allocations = (
+            words.removeprefix(name).replace("as installed", "default")
+            for name, words in (("threads ", run.threads), ("allocations ", run.allocations))
+        )
+        return rows.assign(machine=run.machine_slug, threads=threads, allocations=allocations, run=run.name)
 
 
 def matrix(
