@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from contextlib import closing, suppress
+from contextlib import closing
 from math import inf
 from pathlib import Path
 
@@ -160,6 +160,6 @@ def run_tests(tests: Iterable[str], required: Iterable[str], seconds: float) -> 
     except subprocess.TimeoutExpired:
         return -1
     finally:
-        with suppress(ProcessLookupError):  # nothing is left
+        if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)  # its children too: nothing may share the GPU with the grid
-        child.wait()
+            child.wait()

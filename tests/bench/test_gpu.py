@@ -8,6 +8,7 @@ import pytest
 
 from bench import gpu
 from bench.hardware import nvidia
+from bench.measure import isolation
 from bench.measure.backends import unavailable
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,22 @@ def test_a_budget_has_room_for_the_report(capsys: pytest.CaptureFixture[str]) ->
     """A budget without room for the report is refused in one sentence."""
     assert gpu.main(["--budget", "5"]) == 2
     assert "--budget must be above 30 s, not 5" in capsys.readouterr().err
+
+
+def test_tests_that_do_not_end_are_killed(tmp_path: Path) -> None:
+    """Tests that take longer than their share are ended, and the exit code says so."""
+    (tmp_path / "test_long.py").write_text(LONG)
+    assert isolation.run_tests([str(tmp_path / "test_long.py")], [], 0.5) == -1
+    assert isolation.run_tests([str(tmp_path / "test_long.py"), "--co"], [], 60) == 0
+
+
+LONG = """
+import time, pytest
+
+@pytest.mark.gpu
+def test_long():
+    time.sleep(60)
+"""
 
 
 def test_reasons_to_slow_down_are_words() -> None:
