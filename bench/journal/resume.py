@@ -59,11 +59,12 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """
     found = [_facts(header) for header in (before, now)]
     variables = [header["settings"]["environment"] for header in (before, now)]
-    every = {name: was for name, was in found[0].items() if was} | {name: "" for part in variables for name in part}
+    every = [name for name, was in found[0].items() if was]
+    every += [name for part in variables for name in part] if variables[0] else []  # each run of today has one
     was, is_now = ({**facts, **part} for facts, part in zip(found, variables, strict=True))
     return [
         f"{name} was {was.get(name) or 'not set'} and is {is_now.get(name) or 'not set'}"
-        for name in every
+        for name in dict.fromkeys(every)
         if was.get(name) != is_now.get(name)
     ]
 

@@ -24,6 +24,7 @@ from bench.measure.session import Session, measure_ceilings_again
 from relufit.memory import free_bytes
 
 CASE_SECONDS, POLL_SECONDS = 120.0, 0.2
+HANG_SECONDS = 600.0  # the same for a run that ends with its process: its longest cases take minutes
 LEAST_FREE_BYTES = 2**29  # with less of the machine's memory free, the case in flight is ended as OOM
 FINAL = (0, 1, *ENDED_BY_USER.values(), WRONG_USAGE, NOTHING_TO_RUN)  # 1: some failed; any other code is a crash
 PYTEST = [sys.executable, "-m", "pytest"]
@@ -32,9 +33,10 @@ PYTEST = [sys.executable, "-m", "pytest"]
 def run_watched(command: list[str], say: Complain) -> tuple[int, Path | None]:
     """Run a command in a process of its own, which a backend may end as it likes; returns exit code and journal.
 
-    Only the command can end it with success: the code is 1 where its process ended before it did.
+    Only the command can end it with success: the code is 1 where its process ended before it did, or was ended because
+    a case did not end or took the machine's memory.
     """
-    code, journal = process.run(command)
+    code, journal = process.run(command, lambda child: _watch(child, inf, say, HANG_SECONDS))
     if code in (*PYTEST_CODES, *ENDED_BY_USER.values()):
         return code, journal
     say("the process of the run ended before the run did" + (f", with {code}" if code != ENDED_EARLY else ""))
@@ -118,14 +120,14 @@ def _cases(journal: Path | None) -> int:
     return -1 if journal is None else len(reader.read_lines(journal)[1])
 
 
-def _watch(child: Process, deadline: float, say: Complain) -> Reason | None:
+def _watch(child: Process, deadline: float, say: Complain, most_seconds: float | None = None) -> Reason | None:
     """Wait for the end of a process; end it where one case takes too long or all memory, or at the deadline.
 
     Returns why it was ended during a case. A case takes as long as this process has seen it in flight, by its own
     clock: the times of files may lag behind. What is in flight at the start is of a process before it.
     """
     stale = case = child.case_in_flight()
-    since = time.monotonic()
+    since, most_seconds = time.monotonic(), most_seconds or CASE_SECONDS
     while not child.has_ended():
         time.sleep(POLL_SECONDS)
         if (now := child.case_in_flight()) != case:
@@ -133,8 +135,8 @@ def _watch(child: Process, deadline: float, say: Complain) -> Reason | None:
         is_running, free = case not in ("", stale), free_bytes()
         if is_running and free < LEAST_FREE_BYTES:
             reason = Status.OOM, f"left {free / 2**20:.0f} MiB of the machine's memory"
-        elif is_running and time.monotonic() - since > CASE_SECONDS:
-            reason = Status.TIMEOUT, f"did not end within {CASE_SECONDS:g} s"
+        elif is_running and time.monotonic() - since > most_seconds:
+            reason = Status.TIMEOUT, f"did not end within {most_seconds:g} s"
         elif time.monotonic() > deadline:
             reason = Status.INTERRUPTED, "was ended with the run, whose time was up"
         else:

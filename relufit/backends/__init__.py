@@ -240,7 +240,7 @@ def _answers_of_child(names: list[str]) -> dict[str, str | None]:
         errors.seek(0)
         said = _last_line(errors.read())
     if (silent := next((name for name in names if name not in answers), None)) is not None:
-        crashed = f"crashed its process (exit {child.returncode}): {said}"
+        crashed = f"crashed its process (exit {child.returncode})" + (f": {said}" if said else "")
         end = f"did not answer within {PROBE_SECONDS:g} s" if is_late else crashed
         answers[silent] = f"the {'plug-in' if row(silent).device == 'cpu' else 'device'} {end}"
     return answers

@@ -210,6 +210,20 @@ def test_the_ceilings_of_the_device_are_measured_again(
     assert (last["kind"], last["device_ceilings"]) == ("ceilings", found)
 
 
+def test_a_plain_run_ends_where_a_case_hangs(
+    tmp_path: Path, plant: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without --isolate a case that does not end becomes TIMEOUT, and the run ends with 1 and says how to resume it."""
+    plant("time.sleep(1000)")
+    monkeypatch.setattr(isolation, "HANG_SECONDS", 3.0)
+    said: list[str] = []
+    assert isolation.run_pytest([*GRID, "--results", str(tmp_path)], said.append) == 1
+    (path,) = tmp_path.rglob("*.jsonl")
+    assert [line["status"] for line in read_lines(path)[1] if line["batch"] == 33][-1] == "TIMEOUT"
+    assert "a case did not end within 3 s" in said
+    assert f"--resume {path} measures them" in said[-1]
+
+
 def test_a_backend_that_hangs_twice_is_left_alone(tmp_path: Path, plant: Callable[..., None]) -> None:
     """After two cases that did not end, the others of that backend are skipped with that reason, and no others."""
     plant("time.sleep(1000)", case_seconds=3.0)
