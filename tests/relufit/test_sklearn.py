@@ -25,9 +25,16 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from relufit.sklearn import ReluRegressor
 
 
-@parametrize_with_checks([ReluRegressor(), ReluRegressor(hidden=8, epochs=50, alpha=0.01, random_state=None)])
+@parametrize_with_checks([ReluRegressor(hidden=4), ReluRegressor(hidden=8, epochs=50, alpha=0.01, random_state=None)])
 def test_all_checks_of_scikit_learn_pass(estimator: Any, check: Any) -> None:
     """Every check passes; scikit-learn itself skips that of array_api input unless SCIPY_ARRAY_API is set."""
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([ReluRegressor()])
+def test_all_checks_pass_at_the_usual_width(estimator: Any, check: Any) -> None:
+    """Every check passes with all defaults too; the same code with 4 units passes them above."""
     check(estimator)
 
 
