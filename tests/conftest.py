@@ -1,6 +1,7 @@
 """Set-up of the tests: assertions in the shared requirements explain themselves as those in tests do."""
 
 import os
+from collections.abc import Generator
 
 import hypothesis
 import pytest
@@ -8,11 +9,21 @@ import pytest
 from bench.hardware import machine
 from bench.recipes import known_names
 from relufit import backends
+from relufit.testing import Unsupported
 
 # Times of single examples say nothing on a loaded machine.
 hypothesis.settings.register_profile("relufit", deadline=None)
 hypothesis.settings.load_profile("relufit")
 pytest.register_assert_rewrite("cleanness", "command_line", "table_files")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, None, None]:
+    """What a backend says that it does not support is skipped, with its reason."""
+    try:
+        yield
+    except Unsupported as error:
+        pytest.skip(str(error))
 
 
 def pytest_configure() -> None:

@@ -12,7 +12,7 @@ from bench.statistics.intervals import Comparison, compare_pairs
 from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN, Pair
 
 UNDISTURBED = 0.25  # the quantile of the rounds of a pass at a commit: what disturbs a round lengthens it
-UNCHANGED = 0.03  # the least difference of two commits that is claimed: see `two_commits`
+UNCHANGED = 0.05  # the least difference of two commits that is claimed: see `two_commits`
 
 
 def two_commits(new: Run, old: Run, names: Collection[str]) -> tuple[pd.DataFrame, Comparison]:

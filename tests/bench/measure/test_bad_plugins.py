@@ -37,7 +37,8 @@ def measured(case: Case, backend: Any, **options: Any) -> tuple[str, str, dict[s
         assert not written
         assert not shown
         return (*status_of(error), {})
-    assert shown == [(written[0]["seconds"], written[0]["iterations"])]
+    steps = written[0]["steps"]
+    assert shown == [([second / steps for second in written[0]["seconds"]], written[0]["iterations"] * steps)]
     return written[0]["status"], "", written[0]
 
 
