@@ -33,6 +33,7 @@ KERNEL_VARIABLES = (
     "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "CUPY_TF32", "CUPY_ACCELERATORS", "CUBLAS_WORKSPACE_CONFIG",
     "CUDA_LAUNCH_BLOCKING", "CUDA_FORCE_PTX_JIT",
 )  # fmt: skip
+MOST_LETTERS = 80  # of a slug's words: it is a part of the names of files
 
 
 def slug(machine: Mapping[str, Any], folder: str) -> str:
@@ -43,7 +44,7 @@ def slug(machine: Mapping[str, Any], folder: str) -> str:
     brand = re.sub(r"\((R|TM)\)|CPU|Processor|@.*", " ", str(machine.get("cpu", "")))
     words = " ".join([*map(_name, machine.get("gpus", [])[:1]), brand, f"{cores or 'unknown'} cores"])
     facts = {name: _fact(machine, name) for name in FACTS if machine.get(name)}
-    return re.sub(r"[^a-z0-9]+", "-", f"{words} {digest(facts)}".lower()).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", f"{words[-MOST_LETTERS:]} {digest(facts)}".lower()).strip("-")
 
 
 def digest(facts: Any) -> str:

@@ -47,6 +47,11 @@ def test_a_slug_is_a_name_of_a_folder() -> None:
     assert len(digest) == 6
 
 
+def test_a_slug_is_short_whatever_a_journal_holds() -> None:
+    """A name that somebody made long does not make the names of files too long."""
+    assert len(identity.slug({**ZEN3, "cpu": "x" * 500}, "folder")) < 100
+
+
 def test_an_old_journal_has_the_name_of_its_folder() -> None:
     """What holds a marketing name and a number of cores alone cannot be told from others of that name."""
     assert identity.slug({"cpu": "AMD EPYC", "cores": 2, "gpus": []}, "amd-epyc-2-cores") == "amd-epyc-2-cores"
