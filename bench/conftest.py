@@ -24,6 +24,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.grid.workloads import workload
 from bench.hardware import machine
 from bench.journal.plan import Key
+from bench.journal.reader import read_first_line
 from bench.journal.status import Status, row, status_of
 from bench.journal.writer import RESULTS, Unwritable
 from bench.measure import isolation, process, timing
@@ -294,6 +295,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if run.nothing_left:
         say("nothing is left to do: all that these options ask for is in the journal")
     if run.journal is not None:
+        for text in read_first_line(run.journal.path)["warnings"]:
+            say(text)
         say(f"journal: {run.journal.path}; python -m bench.report makes the tables and figures")
 
 

@@ -94,6 +94,11 @@ class Run:
         return "allocations kept" if kept else "allocations as installed"
 
     @property
+    def title(self) -> str:
+        """Machine, threads and what made libraries choose other kernels, in words: for titles."""
+        return ", ".join([self.machine, self.threads, *self.kernels])
+
+    @property
     def setting(self) -> str:
         """Under which settings of the process it was measured, in words."""
         return ", ".join([self.threads, self.allocations, *self.kernels])

@@ -25,8 +25,9 @@ PACKAGES = ("relufit", "numpy", "scipy", "torch", "numba", "jax", "jaxlib", "cup
 PREALLOCATION = "XLA_PYTHON_CLIENT_PREALLOCATE"
 ALLOCATOR_VARIABLES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX", "LD_PRELOAD",
                        PREALLOCATION)  # fmt: skip
-AFFINITY_VARIABLES = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY", "OMP_WAIT_POLICY",
-                      "OMP_DYNAMIC", "MKL_DYNAMIC", "CUDA_VISIBLE_DEVICES")  # fmt: skip
+PLACING_VARIABLES = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY", "OMP_WAIT_POLICY",
+                     "OMP_DYNAMIC", "OMP_THREAD_LIMIT", "GOTO_NUM_THREADS", "BLIS_NUM_THREADS",
+                     "VECLIB_MAXIMUM_THREADS", "CUDA_VISIBLE_DEVICES")  # fmt: skip
 available_bytes = free_bytes  # within the limits of a container, without swapping
 
 
@@ -128,7 +129,8 @@ def blas_threads(package: str) -> int | None:
 
 def environment() -> dict[str, str]:
     """The environment variables that are set and change what is measured."""
-    names = (*THREAD_VARIABLES, *ALLOCATOR_VARIABLES, *AFFINITY_VARIABLES, *KERNEL_VARIABLES)
+    names = dict.fromkeys((*THREAD_VARIABLES, *ALLOCATOR_VARIABLES, *PLACING_VARIABLES, *KERNEL_VARIABLES))
+    names |= dict.fromkeys(sorted(name for name in os.environ if name.startswith("MKL_")))
     return {name: os.environ[name] for name in names if name in os.environ}
 
 

@@ -119,7 +119,7 @@ def crossover(run: Run) -> Figure | None:
     below.yaxis.set_minor_formatter("")
     handles = dict(zip(*reversed(above.get_legend_handles_labels()), strict=True))  # by label: that of load once
     above.legend(handles.values(), handles.keys(), frameon=False, fontsize=9)
-    title = f"{run.machine}, {run.threads}\n{textwrap.fill(crossover_in_words(run), 110)}"
+    title = f"{run.title}\n{textwrap.fill(crossover_in_words(run), 110)}"
     figure.suptitle(plain(title), fontsize=9)
     return figure
 
@@ -164,7 +164,7 @@ def trajectory(run: Run) -> Figure | None:
         panel.axhline(learning.PARTED, color="black", linewidth=0.8, alpha=0.5)
         panel.set(**LOG, xlabel="steps of 32 samples", title=plain(", ".join(values)))
     grid[0, 0].set(ylabel="distance from float64, of the way gone")
-    return finish(figure, grid[0], f"{run.machine}, {run.threads}; H = {hidden}, over the same minibatches")
+    return finish(figure, grid[0], f"{run.title}; H = {hidden}, over the same minibatches")
 
 
 def fits(run: Run) -> Figure | None:
@@ -225,7 +225,7 @@ def solvers(run: Run) -> Figure | None:
         _solved(axes, run, cases[cases.target == name], name)
     for axes in grid.ravel()[len(names) :]:
         axes.set_axis_off()
-    title = f"{run.machine}, {run.threads}; H = {hidden}; error against the function, {LOWEST}"
+    title = f"{run.title}; H = {hidden}; error against the function, {LOWEST}"
     return finish(figure, grid.flat, title)
 
 

@@ -121,8 +121,9 @@ def write(out: Path, chosen: list[Run], formats: list[Format]) -> None:
         drawn = [path for run in found for path in figures.draw_all(run, out / "figures", label)]
         written |= {path.with_suffix(suffix) for path in drawn for suffix in (".png", ".svg")}
         tables = [name for name in TABLES if any(run in sections[name] for run in found)]
-        own = next((sections[main_table(run)][run] for run in found if run in sections[main_table(run)]), None)
-        page += page_section(own or sections[tables[0]][found[0]], tables, drawn) if tables else []
+        first = [main_table(run) for run in found] + tables  # where no run has its main table, another one
+        shown = [sections[name][run] for name in first for run in found if run in sections[name]]
+        page += page_section(shown[0], tables, drawn) if shown else []
     write_text(out / "README.md", markdown(page))
     kept = {path.resolve() for path in written}
     ours = [out / "tables" / f"{name}.{kind.suffix}" for name in TABLES for kind in FORMATS.values()]

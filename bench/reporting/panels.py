@@ -68,7 +68,7 @@ def finish(figure: Figure, panels: Iterable[Axes], title: str, fontsize: int = 1
 def title_of(run: Run) -> str:
     """The machine, its threads, and the width and dtype of the figures."""
     hidden, dtype = focus(run)
-    return f"{run.machine}, {run.threads}; H = {hidden}, {dtype}"
+    return f"{run.title}; H = {hidden}, {dtype}"
 
 
 def draw_backends(axes: Axes, run: Run, frame: pd.DataFrame, y: str, all_rows: pd.DataFrame) -> None:

@@ -57,7 +57,7 @@ def show(run: Run) -> None:
         f"load average {run.cases.load_average.median():.2g}; every case is in tables/"
     )
     ended_early = filter(None, [plan.in_words(run.header)])
-    print_table(frame, f"{run.machine}, {run.threads}; {title}", [*notes, note, *ended_early], justify="right")
+    print_table(frame, f"{run.title}; {title}", [*notes, note, *ended_early], justify="right")
 
 
 def show_comparison(
