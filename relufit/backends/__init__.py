@@ -218,9 +218,12 @@ def _answers_of_child(names: list[str]) -> dict[str, str | None]:
         is_late = True
         _kill(child)
 
+    # The child imports from where this process does, also if that is known to sys.path alone.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    command = [sys.executable, "-c", script]
     with TemporaryFile() as errors:
         child = subprocess.Popen(
-            [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+            command, env=environment, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
         )
         assert child.stdout is not None
         timer, read = _started(expire), partial(child.stdout.readline, LONGEST_LINE)

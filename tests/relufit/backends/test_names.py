@@ -174,6 +174,16 @@ def test_a_hostile_plug_in_costs_itself_alone(
 
 
 @pytest.mark.usefixtures("few")
+def test_a_child_imports_from_where_its_parent_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend, or relufit itself, that is found by sys.path alone is tried out as one that is installed."""
+    _module(tmp_path, PLANTED.format(body="return super().loss_and_grads(params, samples)"), monkeypatch)
+    monkeypatch.delenv("PYTHONPATH")
+    monkeypatch.chdir(tmp_path.parent)
+    _register(tmp_path, "planted-cuda")
+    assert backends.probe("planted-cuda") is None
+
+
+@pytest.mark.usefixtures("few")
 def test_a_device_is_the_end_of_a_name_that_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry point called my-einsum runs on a CPU, my-own-cuda on a GPU."""
     monkeypatch.syspath_prepend(tmp_path)
