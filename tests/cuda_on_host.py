@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock, local
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from relufit.backends.cuda import FusedBackend, GraphBackend, HingeBackend, Kern
 SHIM = Path(__file__).with_name("cuda_host.h")
 BUILT = Path(tempfile.gettempdir()) / "relufit-cuda-on-host"
 KERNELS = re.compile(r'extern "C" __global__ void [^(]*(?:\([^)]*\) )?(\w+)\(')
+STREAM = Lock()  # on which kernels of all threads run one after the other
 DEADLOCK = 86  # the exit code of cuda_host.h
 
 
@@ -52,6 +54,12 @@ def build(text: str, options: tuple[str, ...]) -> Path:
     return library
 
 
+class Captured(local):
+    """The launches that a thread captures instead of making them; None where it captures nothing."""
+
+    captured: list[Callable[[], None]] | None = None
+
+
 class HostKernels:
     """A device on the host: numpy's arrays, and blocks one after the other. `seed` is the order of their threads."""
 
@@ -61,7 +69,7 @@ class HostKernels:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.captured: list[Callable[[], None]] | None = None
+        self.here = Captured()
 
     def to_device(self, array: Any) -> np.ndarray:
         """Share the array."""
@@ -84,20 +92,21 @@ class HostKernels:
 
             def run() -> None:
                 pointers = (ctypes.c_void_p * len(held))(*(a.ctypes.data for a in held))
-                function(blocks[0], threads[0], ctypes.c_uint(self.seed), pointers)
+                with STREAM:
+                    function(blocks[0], threads[0], ctypes.c_uint(self.seed), pointers)
 
-            if self.captured is None:
+            if self.here.captured is None:
                 run()
             else:
-                self.captured.append(run)
+                self.here.captured.append(run)
 
         return launch
 
     def record(self, launches: Callable[[], None]) -> Callable[[], None]:
         """As a stream captures: nothing runs yet, and addresses and numbers are those of now."""
-        self.captured = captured = []
+        self.here.captured = captured = []
         launches()
-        self.captured = None
+        self.here.captured = None
 
         def replay() -> None:
             for run in captured:

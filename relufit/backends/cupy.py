@@ -96,7 +96,8 @@ class _CupyDevice:
     def record(self, launches: Callable[[], None]) -> Callable[[], None]:
         """Capture the launches on a new stream, as the default one cannot; the graph runs on the current stream."""
         with cp.cuda.Stream(non_blocking=True) as stream:
-            stream.begin_capture()
+            # Other threads may allocate meanwhile, which a capture in the usual mode forbids to all of them.
+            stream.begin_capture(cp.cuda.runtime.streamCaptureModeThreadLocal)
             launches()
             launch: Callable[[], None] = stream.end_capture().launch
         return launch

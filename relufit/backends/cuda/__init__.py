@@ -7,6 +7,7 @@ and so run the same sources and the code below without a GPU.
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import itemgetter
+from threading import local
 from typing import Any, Protocol
 
 import numpy as np
@@ -118,6 +119,9 @@ class FusedBackend(Kernels, Backend):
         kernel((blocks,), (threads,), (*network, *arguments))
 
 
+_ALIVE = local()  # the last graph of each thread
+
+
 class GraphBackend(FusedBackend):
     """FusedBackend, and `train` by a graph of two kernels per step, which include the update and the next batch."""
 
@@ -147,9 +151,9 @@ class GraphBackend(FusedBackend):
             found = shares, np.int32(len(shares)), table, *constants(optimizer)
             update((-(-(h + 1) // threads),), (threads,), (*found, cursor, flat, squares))
 
-        self._graph = self.record(step)  # kept alive: the device may still run it after this returns
+        graph = _ALIVE.graph = self.record(step)  # kept alive: the device may still run it after this returns
         for _ in range(steps):
-            self._graph()
+            graph()
         losses = squares.sum(axis=1) / len(samples)
         return unflatten_state(flat, state.step + steps), losses.astype(np.float32)
 

@@ -6,7 +6,7 @@ constexpr unsigned ALL_LANES = 0xffffffffu;
 
 // max(z, 0); of nan it is nan, because fmaxf would hide that training diverged.
 __device__ __forceinline__ float relu(float z) {
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800  // one instruction from Ampere on
     float h;
     asm("max.NaN.f32 %0, %1, 0f00000000;" : "=f"(h) : "f"(z));
     return h;

@@ -1,6 +1,7 @@
 """A whole training step as one CUDA graph: captured from autograd, or compiled and captured by torch.compile."""
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import torch
@@ -21,11 +22,13 @@ class TorchGraphBackend(TorchBackend):
     """TorchBackend with a whole step, from the next batch to the update, captured as a CUDA graph and replayed.
 
     A graph is bound to addresses of arrays. The last few graphs are kept for calls of `train` with the same sizes.
+    Calls from several threads train one after the other, because they share these arrays.
     """
 
     def __init__(self, name: str, device: str) -> None:
         super().__init__(name, device)
         self._kept: dict[Any, _StaticSteps] = {}
+        self._alone = Lock()
 
     def train(
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
@@ -35,7 +38,7 @@ class TorchGraphBackend(TorchBackend):
         sizes = [piece.stop - piece.start for piece in plan.slices(len(samples))]
         if plan.order is not None and len(sizes) > 1:
             order = torch.as_tensor(plan.order[epochs.start : epochs.stop], dtype=torch.int64, device=self.device)
-        with torch.no_grad():
+        with self._alone, torch.no_grad():
             run = self._prepared(state, samples, optimizer, order, sizes, steps)
             for size in sizes * len(epochs):
                 run.replay[size]()
@@ -53,7 +56,7 @@ class TorchGraphBackend(TorchBackend):
                 run.step(size, self.loss_and_grads)
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may use the device meanwhile
             run.step(size, self.loss_and_grads)
         replay: Callable[[], None] = graph.replay
         return replay

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threads import train_in_threads
 
 from relufit import Adam, Backend, BackendUnavailable, Plan, Sizes, backends, draw_plan
 from relufit.testing import REQUIREMENTS
@@ -102,6 +103,11 @@ def test_what_was_captured_is_kept() -> None:
         start = rule.init(on_device(backend, params))
         backend.train(start, backend.samples(x, y), rule, draw_plan(50, batch=batch), range(1))
     assert len(backend._kept) == graphs.KEPT
+
+
+def test_threads_do_not_share_a_training() -> None:
+    """Trainings of one backend from several threads, with the same sizes, end where each ends alone."""
+    train_in_threads(GraphOnHost("torch-graph", "cpu"))
 
 
 def test_a_step_compiles_whole() -> None:
