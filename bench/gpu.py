@@ -3,7 +3,10 @@
 First the tests that need a GPU; then the grid of the profile `gpu`, most valuable cases first, each result on disk as
 soon as it is measured; last the report. What crashes the device costs its own case: another process continues the run.
 
-Exit code 0 without failures, 1 where a test or a case failed, 2 where no GPU can be used.
+    python -m bench.gpu --budget 540
+    python -m bench.gpu --dry-run       what that would do on this machine, with or without a GPU, and what is missing
+
+Exit code 0 without failures and after a dry run, 1 if a test or a case failed, 2 if no GPU can be used.
 """
 
 import argparse
@@ -12,9 +15,11 @@ import time
 from pathlib import Path
 
 from bench import report
+from bench.grid import selection
 from bench.journal.reader import Complain, read_rows
 from bench.journal.status import statuses
 from bench.journal.writer import RESULTS
+from bench.measure import dry_run as dry_runs
 from bench.measure import isolation, process
 from bench.reporting import terminal
 from relufit import RelufitError, backends
@@ -30,15 +35,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--budget", type=float, default=540.0, help="seconds for everything (default: 540)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the journal (default: results)")
     parser.add_argument("--backend", help="only these backends, separated by commas")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done, and what is missing")
     options = parser.parse_args(arguments)
     return terminal.run_command("gpu", lambda say: _run(say, **vars(options)))
 
 
-def _run(say: Complain, budget: float, results: Path, backend: str | None) -> int:
+def _run(say: Complain, budget: float, results: Path, backend: str | None, dry_run: bool) -> int:
     start = time.monotonic()
     if not budget > REPORT_SECONDS:
         raise RelufitError(f"--budget must be above {REPORT_SECONDS:g} s, not {budget:g}")
     device = [name for name, row in backends.table().items() if row.device == "cuda"]
+    if dry_run:
+        say(f"of {budget:g} s up to {TESTS_SHARE * budget:.0f} s are for tests and {REPORT_SECONDS:g} s for the report")
+        asked = selection.backend_names(backend) or [*device, *BESIDE]
+        for text in dry_runs.describe(asked, (1 - TESTS_SHARE) * budget - REPORT_SECONDS):
+            say(text)
+        return 0
     usable = [name for name in device if backends.probe(name) is None]
     for name in device:
         say(f"{name}: {backends.probe(name) or 'ready'}")

@@ -22,7 +22,7 @@ class NumpyBackend(ArrayBackend):
 
     # Half a megabyte of float32 fits in the L2 cache of today's cores, and is allocated without page faults: at H =
     # 512 a gradient of 8192 samples takes half as long as in one piece, and one of 800 a quarter to a half.
-    block_elements = 2**17
+    block_elements: int | None = 2**17
 
     def __init__(self, name: str = "numpy", device: str = "cpu") -> None:
         super().__init__(name, device, np)

@@ -1,5 +1,6 @@
 """What `python -m bench.gpu` does where there is no GPU, and what it makes of a run."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,3 +61,14 @@ def test_without_nvml_nothing_is_known() -> None:
     else:
         assert nvidia.state() is None
         assert nvidia.kernels_per_call(lambda: None, lambda: None) is None
+
+
+def test_a_dry_run_needs_no_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    """It lists devices, backends with their reasons, cases with their memory and seconds, and ends with 0."""
+    assert gpu.main(["--dry-run", "--budget", "300", "--backend", "numpy,cupy"]) == 0
+    said = capsys.readouterr().err
+    assert "bench.gpu: device: " in said
+    assert "bench.gpu: backend numpy: ready" in said
+    assert "bench.gpu: backend cupy: " in said
+    assert re.search(r"gradient: \d+ cases, N = \d+ to \d+, up to [\d,]+ MiB a call", said)
+    assert re.search(r"in all \d+ cases of [12] backends that are ready, 165 s, [\d.]+ s each", said)

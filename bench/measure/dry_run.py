@@ -1,0 +1,59 @@
+"""What `bench.gpu` would do on this machine: devices, backends, cases, memory, seconds, and what is missing."""
+
+import shutil
+from collections.abc import Iterator
+from importlib.util import find_spec
+from types import SimpleNamespace
+
+from bench.grid import selection
+from bench.grid.workloads import WORKLOADS, workload
+from bench.hardware import machine
+from relufit import backends
+from relufit.backends.numpy import NumpyBackend
+
+LIBRARIES = ("cupy", "torch", "jax", "numba", "sklearn", "pandas", "pytest_benchmark")
+TOOLS = {
+    "nvidia-smi": "comes with the NVIDIA driver: names, clocks and power of devices",
+    "compute-sanitizer": "comes with the CUDA toolkit: memory and race checks of the kernels",
+    "g++": "compiles the kernels for the host, and torch.compile",
+}
+
+
+class Whole(NumpyBackend):
+    """A backend that works on whole batches; one that works in blocks, or fused, needs less memory."""
+
+    block_elements = None
+
+
+def describe(names: list[str], grid_seconds: float) -> Iterator[str]:
+    """The lines of a dry run of these backends, whose grid has so many seconds."""
+    yield from _devices()
+    reasons = {name: backends.probe(name) for name in names}
+    yield from (f"backend {name}: {reason or 'ready'}" for name, reason in reasons.items())
+    yield from (f"missing library: {name}" for name in LIBRARIES if find_spec(name) is None)
+    yield from (f"missing tool: {name}, which {what}" for name, what in TOOLS.items() if shutil.which(name) is None)
+    yield from _cases([name for name, reason in reasons.items() if reason is None], grid_seconds)
+
+
+def _devices() -> Iterator[str]:
+    found = machine.gpus()
+    for gpu in found:
+        yield f"device: {gpu['name']}, driver {gpu['driver']}, {gpu['memory']}"
+    if not found:
+        yield "device: none that nvidia-smi lists"
+
+
+def _cases(usable: list[str], grid_seconds: float) -> Iterator[str]:
+    """A line for each kind of work: its cases, sizes and the most memory that separate operations take for one."""
+    option = SimpleNamespace(profile="gpu", backend="numpy", batch=None, hidden=None, dtype=None, target=None)
+    cases, whole = selection.select(option)[0], Whole()
+    for work in WORKLOADS:
+        own = [case for case in cases if case.work == work]
+        if own:
+            batches, verb = [case.batch for case in own], workload(work).verb
+            need = max(whole.working_bytes(verb, case.sizes, case.dtype) for case in own)
+            span = f"N = {min(batches)} to {max(batches)}"
+            yield f"{work}: {len(own)} cases, {span}, up to {need / 2**20:,.0f} MiB a call"
+    count = len(cases) * len(usable)
+    share = f", {grid_seconds / count:.2g} s each" if count else ""
+    yield f"in all {len(cases)} cases of {len(usable)} backends that are ready, {grid_seconds:.0f} s{share}"
