@@ -127,11 +127,11 @@ class Run:
 def runs(
     results: Path, names: list[str] | None = None, complain: Complain = lambda _: None, baseline: str | None = None
 ) -> list[Run]:
-    """The runs of these names or files; without names, those that the tables of each machine and setting show.
+    """The runs of these names or files; without names, the runs to show of each machine and setting.
 
-    That is the newest run, and for each table (`Run.tables`) the newest that has measured enough for it, so that a
-    short or narrow run replaces no full one. A/A runs stand behind the others of their machine (`Run.aa`) and are given
-    by name only.
+    These are the newest run and, for each table (`Run.tables`), the newest run that has measured enough of it: a short
+    or narrow run does not replace a full one. A/A runs are attached to the others of their machine (`Run.aa`) and
+    returned by name only.
     Raises RelufitError if no journal is found, or a name or the baseline is unknown.
     """
     found = {name_of(path): path for path in sorted((results / "raw").glob("*/*.jsonl*"))}

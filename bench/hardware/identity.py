@@ -14,9 +14,9 @@ from typing import Any
 # The facts that decide speed. Versions of drivers and packages belong to a run, not to its machine.
 FACTS = ("cpu", "vendor", "family", "model", "stepping", "instructions", "caches", "cores", "logical_cores",
          "usable_cores", "quota_cores", "gpus", "multiply_adds_per_second")  # fmt: skip
-# Of which a machine has at least one, unless its journal is older than they are: then the folder names the machine.
-TELLING = ("family", "model", "instructions", "caches", "usable_cores", "multiply_adds_per_second")
-# The instruction sets that kernels of array libraries choose between, as Linux names them on x86 and on ARM.
+# Facts that identify a machine. An older journal has none of them: then the name of its folder is that of the machine.
+IDENTIFYING = ("family", "model", "instructions", "caches", "usable_cores", "multiply_adds_per_second")
+# Instruction sets that array libraries have different kernels for, by their names in Linux on x86 and ARM.
 INSTRUCTIONS = (
     "sse4_2", "avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni",
     "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8", "asimd", "asimdhp", "asimddp", "sve", "sve2",
@@ -25,7 +25,7 @@ INSTRUCTIONS = (
 
 # The last is XLA's, which has no other switch (--xla_cpu_multi_thread_eigen=false no longer limits it: measured).
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "PJRT_NPROC")
-# Each makes a library take other kernels than this processor would have, or other arithmetic.
+# Variables that make a library use other kernels than it would choose for this processor, or another arithmetic.
 KERNEL_VARIABLES = (
     "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "MKL_DEBUG_CPU_TYPE",
     "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_DISABLE_JIT",
@@ -37,8 +37,8 @@ MOST_LETTERS = 80  # of a slug's words: it is a part of the names of files
 
 
 def slug(machine: Mapping[str, Any], folder: str) -> str:
-    """The name of a machine: GPU, processor, cores, and a hash of FACTS; `folder` where there is none of TELLING."""
-    if not any(machine.get(name) for name in TELLING):
+    """The name of a machine: GPU, processor, cores and a hash of FACTS; `folder` if nothing identifies it."""
+    if not any(machine.get(name) for name in IDENTIFYING):
         return folder
     cores = machine.get("usable_cores") or machine.get("cores")
     brand = re.sub(r"\((R|TM)\)|CPU|Processor|@.*", " ", str(machine.get("cpu", "")))

@@ -29,10 +29,10 @@ def selection(option: Any) -> dict[str, str]:
 
 
 def demand_same_run(path: Path, option: Any, conditions: dict[str, Any]) -> list[str]:
-    """What differs from the conditions that a journal was begun under, a sentence each.
+    """The differences between the conditions of a journal and those of today, a sentence each.
 
-    Raises RelufitError where something does and --resume-anyway is not given, where the options differ, and where the
-    journal is not of `pytest bench`. An old journal does not hold its options, or some of the conditions.
+    Raises RelufitError if there is one and --resume-anyway is not given, if the options differ, and if the journal is
+    not of `pytest bench`. An old journal lacks its options and some of the conditions; these are not compared.
     """
     header = read_lines(path)[0]
     if header["settings"]["crossover"]:
@@ -53,9 +53,9 @@ def demand_same_run(path: Path, option: Any, conditions: dict[str, Any]) -> list
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What differs in machine, code, versions and variables between two first lines of a journal, a sentence each.
+    """The differences of two first lines in machine, code, versions and variables, a sentence each.
 
-    What the older one does not hold is not compared, except for variables, which need not be set.
+    Facts that the older one lacks are not compared, except variables, which may be unset.
     """
     found = [_facts(header) for header in (before, now)]
     variables = [header["settings"]["environment"] for header in (before, now)]
@@ -80,7 +80,7 @@ def _in_words(options: dict[str, str]) -> str:
 
 
 def unlike_earlier(ceilings: dict[str, Any], folder: Path) -> list[str]:
-    """A sentence where the ceiling of a core is far from the median of a machine's earlier runs; else nothing."""
+    """A sentence if the multiply-add rate of a core is far from the median of the machine's earlier runs."""
     name = "multiply_adds_per_second_float32"
     rate = ceilings.get("one_core", {}).get(name)
     before = [read_first_line(path)["ceilings"]["one_core"][name] for path in folder.glob("*.jsonl*")]
