@@ -13,7 +13,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,16 @@ from bench.journal.status import Status, row, status_of
 from bench.journal.writer import RESULTS, Unwritable
 from bench.measure import isolation, process, timing
 from bench.measure.backends import has_failed, load_or_skip, unavailable
-from bench.measure.session import QUICK_SECONDS, Budget, Session, measure_ceilings_again
+from bench.measure.session import (
+    QUICK_SECONDS,
+    Budget,
+    Session,
+    measure_ceilings_again,
+    unwritable_ends_run,
+    usage_errors,
+)
 from bench.measure.trial import MAX_NOISE, Trial, Unsuitable, demand_support
-from relufit import Backend, RelufitError
+from relufit import Backend
 
 # Options of pytest with which a run stays in one process, and those of pytest-benchmark with which nothing is timed.
 IN_THIS_PROCESS = {"help", "version", "collectonly", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow",
@@ -74,26 +81,6 @@ def _positive(option: str, kind: type[float]) -> Callable[[str], float]:
         raise pytest.UsageError(f"--{option} must be {what}, not {text!r}")
 
     return read
-
-
-@contextmanager
-def usage_errors() -> Iterator[None]:
-    """What a user can mend is a sentence, and pytest's exit code for wrong usage."""
-    try:
-        yield
-    except RelufitError as error:
-        raise pytest.UsageError(str(error)) from None
-
-
-@contextmanager
-def unwritable_ends_run(run: Session) -> Iterator[None]:
-    """A journal that cannot be written, as on a full disk, ends the run; the case in flight is left to --resume."""
-    try:
-        yield
-    except Unwritable as error:
-        if run.journal is not None:
-            run.journal.end_case()
-        pytest.exit(f"{error}; --resume continues it")
 
 
 def pytest_configure(config: pytest.Config) -> None:

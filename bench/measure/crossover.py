@@ -1,21 +1,25 @@
 """The search for a crossover: two backends timed in alternating blocks, at the sizes that bisection asks for.
 
 At each size both backends are gated on agreement, as in every benchmark. What is known at each size is computed from
-the journal alone, by a function that the caller gives: nothing here reads a journal.
+the journal alone, by a function that the caller gives: nothing here reads a journal. `time_block` times a block without
+pytest, here and for a comparison of two commits (side.py).
 """
 
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import inf
+from typing import Any
 
 from bench.grid.case import Case
 from bench.grid.sweep import Sweep
-from bench.journal.status import Status, row
+from bench.journal.status import Status, row, status_of
 from bench.journal.writer import Journal
-from bench.measure.block import time_block
-from bench.measure.trial import Past
+from bench.measure import backends, throughput
+from bench.measure.trial import MAX_NOISE, Past, Trial, demand_support
 from bench.statistics.bisection import Ended, Measured, longest_table, search
+
+BLOCK_SECONDS = 0.1  # for the rounds of a block and what comes before them, where calls are short
 
 
 @dataclass
@@ -60,3 +64,21 @@ class Search:
         for name in names:
             self.journal.write({**row(case, name, number), "status": Status.SKIPPED, "reason": reason})
         raise Ended
+
+
+def time_block(case: Case, name: str, number: int, past: Past, max_noise: float = MAX_NOISE) -> dict[str, Any]:
+    """The row of a case in this pass, gated at its first; with the status and the reason where it has no time."""
+    rows = [row(case, name, number)]
+    try:
+        backend = backends.load(name)
+        trial = Trial(case, backend, None, rows.append, BLOCK_SECONDS, past, number=number, max_noise=max_noise)
+        try:
+            with backend.pinned():
+                demand_support(trial)
+                getattr(throughput, case.work)(trial)
+        finally:
+            backend.memory()  # gives what its allocator keeps back to the device, where other libraries find it
+    except Exception as error:  # each library has errors of its own
+        status, reason = status_of(error)
+        return {**rows[0], "status": status, "reason": reason}
+    return rows[-1]

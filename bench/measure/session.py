@@ -6,20 +6,24 @@ bench/conftest.py has pytest's hooks, which call this.
 import random
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import pytest
 
 from bench.grid import profiles, selection, workloads
 from bench.hardware import cpu_peaks, gpu_peaks, machine
 from bench.journal import plan, reader, resume
 from bench.journal.plan import Key
 from bench.journal.status import MORE_TIME
-from bench.journal.writer import Journal
+from bench.journal.writer import Journal, Unwritable
 from bench.measure import backends, timing
 from bench.measure.trial import Past, Unsuitable
+from relufit.errors import RelufitError
 
 ORDER_SEED = 0
 QUICK_SECONDS = 110.0  # with what is compiled and probed before, under 3 minutes
@@ -150,6 +154,26 @@ class Session:
         settings |= {"order_seed": ORDER_SEED, "isolated": self.option.isolate}
         settings["selection"] = resume.selection(self.option)
         return begin_journal(Path(self.option.results), self.names, settings, keys)
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """What a user can mend is a sentence, and pytest's exit code for wrong usage."""
+    try:
+        yield
+    except RelufitError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@contextmanager
+def unwritable_ends_run(run: Session) -> Iterator[None]:
+    """A journal that cannot be written, as on a full disk, ends the run; the case in flight is left to --resume."""
+    try:
+        yield
+    except Unwritable as error:
+        if run.journal is not None:
+            run.journal.end_case()
+        pytest.exit(f"{error}; --resume continues it")
 
 
 def begin_journal(results: Path, names: list[str], settings: dict[str, Any], keys: Sequence[Key] = ()) -> Journal:

@@ -14,7 +14,7 @@ import relufit
 from bench.hardware import machine
 from bench.journal.status import status_of
 from bench.measure import backends, timing
-from bench.measure.block import time_block
+from bench.measure.crossover import time_block
 from bench.measure.trial import Past
 
 

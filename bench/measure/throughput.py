@@ -18,8 +18,7 @@ from bench.grid.data import draw
 from bench.hardware import nvidia
 from bench.journal.status import Diverging
 from bench.measure import timing
-from bench.measure.rounds import call_first, demand_short, measure, time_rounds
-from bench.measure.sampling import Calls
+from bench.measure.rounds import Calls, call_first, demand_short, measure, time_rounds
 from bench.measure.trial import LEAST_CALLS, Trial, count_subnormals, draw_call
 from relufit import Params, Plan, Samples, State, init_params, targets
 from relufit.optim import map_arrays, stack_states

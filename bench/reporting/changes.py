@@ -13,8 +13,8 @@ from bench.analysis.regressions import Changes
 from bench.analysis.verdicts import Row, rows_of
 from bench.grid.workloads import named
 from bench.journal.status import Status
-from bench.reporting.notes import case_in_words
 from bench.reporting.number_format import digits, ends
+from bench.reporting.provenance import case_in_words
 from bench.reporting.verdict_tables import reason
 from bench.statistics.intervals import Comparison
 

@@ -11,8 +11,8 @@ from bench.analysis.learning import EXACT, LIMITS, THRESHOLDS, best_spline
 from bench.grid.case import SOLVERS
 from bench.journal.status import Status, statuses
 from bench.reporting.document import Document, Table, Words
-from bench.reporting.notes import loads_in_words
 from bench.reporting.number_format import duration, marked, scientific, seconds_cell, times, whole
+from bench.reporting.provenance import loads_in_words
 from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, shown
 from relufit.targets import ZOO
 

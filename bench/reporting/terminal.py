@@ -16,8 +16,8 @@ from bench.analysis.learning import is_of_solvers, solvers
 from bench.journal import plan
 from bench.journal.reader import Complain
 from bench.reporting import changes, crossovers, learning_tables, throughput_tables, verdict_tables
-from bench.reporting.notes import loads_in_words
 from bench.reporting.number_format import NO_BREAK
+from bench.reporting.provenance import loads_in_words
 from bench.reporting.tables import flat
 from relufit.errors import RelufitError
 

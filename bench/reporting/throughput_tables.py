@@ -12,7 +12,7 @@ from bench.grid.workloads import WORKLOADS, Shown, named, workload
 from bench.journal.status import Status
 from bench.reporting import number_format as fmt
 from bench.reporting.document import Document, Heading, Table, Words
-from bench.reporting.notes import legend, note
+from bench.reporting.provenance import legend, note
 from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, matrix, shown
 
 THROUGHPUT_NOTE = Words("""In square brackets: the share of the roof, which is the least time that the measured

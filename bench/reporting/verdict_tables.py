@@ -12,8 +12,8 @@ from bench.analysis.verdicts import Row
 from bench.grid.workloads import named
 from bench.journal.schema import CASE_FIELDS
 from bench.reporting.document import Document, Heading, Table, Words
-from bench.reporting.notes import case_in_words, loads_in_words
 from bench.reporting.number_format import LOADED, digits, duration, ends
+from bench.reporting.provenance import case_in_words, loads_in_words
 from bench.reporting.tables import Column, Columns, TableSpec, flat, matrix
 from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN
 

@@ -16,7 +16,7 @@ from bench.agreement import gate
 from bench.analysis import comparison, frames
 from bench.grid.case import Case
 from bench.hardware import cpu_peaks, interference
-from bench.measure import sampling, timing
+from bench.measure import rounds, timing
 from bench.measure.backends import load, unavailable
 from bench.recipes import RECIPES
 from bench.reporting.crossovers import crossover_in_words
@@ -99,7 +99,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "perf_counter", lambda: Early.now)
     # The counters of what else the machine does know nothing of this clock.
     monkeypatch.setattr(interference, "together", lambda stretches, calls: {})
-    monkeypatch.setattr(sampling, "_reference_clock", lambda: Early.now)  # a fake clock is no slow one
+    monkeypatch.setattr(rounds, "_reference_clock", lambda: Early.now)  # a fake clock is no slow one
     monkeypatch.setattr(timing, "resolution", lambda: 1e-9)
     monkeypatch.setattr(cpu_peaks, "measure", lambda threads: {})
     monkeypatch.setattr(crossover.machine, "describe", lambda: MACHINE)

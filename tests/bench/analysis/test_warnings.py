@@ -23,7 +23,7 @@ from bench.measure import rounds, timing
 from bench.measure import throughput as measuring
 from bench.reporting import throughput_tables
 from bench.reporting.document import markdown
-from bench.reporting.notes import legend
+from bench.reporting.provenance import legend
 from relufit.backends.numpy import NumpyBackend
 
 RNG = np.random.default_rng(0)

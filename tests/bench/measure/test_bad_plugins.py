@@ -14,7 +14,7 @@ from mutants import Planted
 
 from bench.grid.case import Case
 from bench.journal.status import Unsound, status_of
-from bench.measure import backends, sampling, throughput
+from bench.measure import backends, rounds, throughput
 from bench.measure.trial import Trial
 from relufit import Params, Samples, State
 from relufit.backends.numpy import NumpyBackend
@@ -298,10 +298,10 @@ def test_an_honest_backend_gets_its_time(name: str) -> None:
 
 def test_load_on_some_fresh_calls_is_no_memory() -> None:
     """A call that has to compute what the others remember is long every time; load lengthens some calls."""
-    calls = sampling.Calls(run=lambda inputs: None)
-    sampling.Sample(1, [1e-3] * 9, [1e-3] * 2 + [5e-3] * 7).demand_sound(calls, keeps_models=False)
+    calls = rounds.Calls(run=lambda inputs: None)
+    rounds.Sample(1, [1e-3] * 9, [1e-3] * 2 + [5e-3] * 7).demand_sound(calls, keeps_models=False)
     with pytest.raises(Unsound, match="remembers results: a call takes 5 times"):
-        sampling.Sample(1, [1e-3] * 9, [5e-3] * 9).demand_sound(calls, keeps_models=False)
+        rounds.Sample(1, [1e-3] * 9, [5e-3] * 9).demand_sound(calls, keeps_models=False)
 
 
 PLUGIN = """
