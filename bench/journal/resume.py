@@ -57,22 +57,23 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
     Facts that the older one lacks are not compared, except variables, which may be unset.
     """
-    found = [_facts(header) for header in (before, now)]
-    variables = [header["settings"]["environment"] for header in (before, now)]
-    every = [name for name, was in found[0].items() if was]
-    every += [name for part in variables for name in part] if variables[0] else []  # each run of today has one
-    was, is_now = ({**facts, **part} for facts, part in zip(found, variables, strict=True))
+    was, is_now = map(_facts, (before, now))
+    every = [name for name, fact in was.items() if fact]
+    if identity.slug(before["machine"], ""):  # since a journal identifies its machine, an absent fact is none
+        every += identity.FACTS
+    if before["settings"]["environment"]:  # of any run of today at least one variable is known
+        every += [name for header in (before, now) for name in header["settings"]["environment"]]
     return [
-        f"{name} was {was.get(name) or 'not set'} and is {is_now.get(name) or 'not set'}"
+        f"{name.replace('_cores', ' cores')} was {was.get(name) or 'not set'} and is {is_now.get(name) or 'not set'}"
         for name in dict.fromkeys(every)
         if was.get(name) != is_now.get(name)
     ]
 
 
-def _facts(header: dict[str, Any]) -> dict[str, str]:
-    machine = header["machine"]
-    own = {"the processor": machine["cpu"], "the machine": identity.slug(machine, ""), "Python": machine["python"]}
-    return {**own, "the hash of the sources": header["code"]["content_hash"], **machine["packages"]}
+def _facts(header: dict[str, Any]) -> dict[str, Any]:
+    machine, own = header["machine"], {"the hash of the sources": header["code"]["content_hash"]}
+    facts = {name: machine[name] for name in (*identity.FACTS, "python")}
+    return {**facts, **own, **machine["packages"], **header["settings"]["environment"]}
 
 
 def _in_words(options: dict[str, str]) -> str:

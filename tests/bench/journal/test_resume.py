@@ -37,10 +37,11 @@ def demand(path: Path, anyway: bool = False) -> list[str]:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"machine": {"cpu": "Apple M4"}}, "the processor was Apple M4 and is "),
-        ({"machine": {"stepping": 99}}, "the machine was "),
-        ({"machine": {"usable_cores": 1000}}, "the machine was "),
-        ({"machine": {"python": "CPython 2.7"}}, "Python was CPython 2.7 and is "),
+        ({"machine": {"cpu": "Apple M4"}}, "cpu was Apple M4 and is "),
+        ({"machine": {"stepping": 99}}, "stepping was 99 and is "),
+        ({"machine": {"usable_cores": 1000}}, "usable cores was 1000 and is "),
+        ({"machine": {"quota_cores": 0.5}}, "quota cores was 0.5 and is "),
+        ({"machine": {"python": "CPython 2.7"}}, "python was CPython 2.7 and is "),
         ({"machine": {"packages": {"numpy": "1.0"}}}, "numpy was 1.0 and is "),
         ({"code": {"content_hash": "0123456789abcdef"}}, "the hash of the sources was 0123456789abcdef and is "),
         ({"settings": {"environment": {"OPENBLAS_CORETYPE": "Zen"}}}, "OPENBLAS_CORETYPE was Zen and is not set"),
