@@ -184,7 +184,7 @@ class Problem:
         return bool(fit.history.loss) and first_divergence(error) is not None
 
     def mse(self, params: Params, index: np.ndarray) -> float:
-        """The mean squared error over the samples at `index`; nan if there are none. `params` act on raw x."""
+        """The mean squared error over the samples at `index`; nan if `index` is empty. `params` act on raw x."""
         return self._mean_square(self._errors(params, index), index)
 
     def _errors(self, params: Params, index: np.ndarray | slice) -> np.ndarray:
@@ -193,7 +193,7 @@ class Problem:
             return evaluate(params, self.x[index]) - self.y[index]
 
     def _mean_square(self, errors: np.ndarray, index: np.ndarray | slice) -> float:
-        """The mean square of errors (n, O) of the samples at `index`, weighted as they are; nan if there are none."""
+        """The mean square of errors (n, O) of the samples at `index`, with their weights; nan if `index` is empty."""
         if not len(errors):
             return float("nan")
         with np.errstate(over="ignore", invalid="ignore"):

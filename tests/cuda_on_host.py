@@ -30,7 +30,7 @@ DEADLOCK = 86  # the exit code of cuda_host.h
 
 @lru_cache
 def compiler() -> str:
-    """The C++ compiler. Raises RuntimeError where there is none: these tests are not to be skipped unseen."""
+    """The C++ compiler. Raises RuntimeError if none is installed, so that these tests are never skipped silently."""
     for name in (os.environ.get("CXX"), "c++", "g++", "clang++"):
         if name and shutil.which(name):
             return name

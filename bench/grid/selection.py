@@ -62,7 +62,7 @@ def backend_names(text: str | None) -> list[str]:
 
 
 def _with_values(case: Case, name: str, values: list[Any]) -> list[Case]:
-    """The cases that replace this one if an option gives `values` of the field `name`; itself if there are none."""
+    """The cases that replace `case` if an option gives `values` of the field `name`: [case] without values."""
     kind = workload(case.work)
     if not values or (name == "target" and not kind.learns) or (name == "batch" and not kind.sized_by_batch):
         return [case]

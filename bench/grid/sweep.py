@@ -82,7 +82,7 @@ class Sweep:
 
 
 def read(found: object) -> Sweep | None:
-    """The sweep in a journal; None if there is none, or if a field is missing or has another type."""
+    """The sweep in a journal, or None if the entry is missing, lacks a field, or has a field of the wrong type."""
     values: list[Any] = [found.get(item.name) for item in fields(Sweep)] if isinstance(found, dict) else []
     if [type(value) for value in values] != [item.type for item in fields(Sweep)]:
         return None

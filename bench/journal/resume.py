@@ -59,7 +59,7 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """
     was, is_now = map(_facts, (before, now))
     every = [name for name, fact in was.items() if fact]
-    if identity.slug(before["machine"], ""):  # since a journal identifies its machine, an absent fact is none
+    if identity.slug(before["machine"], ""):  # such a header has every fact that was set
         every += identity.FACTS
     if before["settings"]["environment"]:  # of any run of today at least one variable is known
         every += [name for header in (before, now) for name in header["settings"]["environment"]]

@@ -70,7 +70,7 @@ class Process:
         return self._continued if noted is None else Path(noted)
 
     def case_in_flight(self) -> str:
-        """The record of the case in flight; empty where there is none."""
+        """The record of the case in flight, or an empty string while no case runs."""
         journal = self.journal
         with suppress(FileNotFoundError):
             return "" if journal is None else in_flight_file(journal).read_text()

@@ -58,7 +58,7 @@ class Budget:
         return max(timing.ROUND_SECONDS, timing.SHARE_FOR_ROUNDS * self.case_seconds / timing.MAX_ROUNDS)
 
     def next_share(self, name: str) -> float:
-        """Seconds for the next case, which is of this backend. Raises Unsuitable when there are none."""
+        """Seconds for the next case, a case of backend `name`. Raises Unsuitable if no time is left."""
         if self.seconds is None:
             return self.case_seconds
         now = time.monotonic()

@@ -16,7 +16,7 @@ WINDOW = 6  # pieces on either side of its even share of the nodes in which a kn
 
 
 def beginnings(shape: tuple[int, int]) -> np.ndarray:
-    """The first node of the line at [longest - length, i], (longest, M + 1); 0 if there is no such line."""
+    """The first node of the line at [longest - length, i], at least 0: (longest, M + 1)."""
     longest, number = shape
     return np.maximum(np.arange(number) - np.arange(longest, 0, -1)[:, None], 0)
 

@@ -1,6 +1,6 @@
-"""The learning loop that convergence and solving share, and each of them: what is seen is what stands.
+"""The training loop of the workloads convergence and solving, and the records of both.
 
-What is trained is what `fit` trains.
+The loop trains the same network as `relufit.fit`.
 """
 
 from dataclasses import replace

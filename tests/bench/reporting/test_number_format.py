@@ -62,7 +62,7 @@ def test_a_wide_interval_is_shown_by_its_ends(low: float, value: float, high: fl
 
 
 def test_the_ends_of_an_interval() -> None:
-    """Both ends have the last digit of the number between them; without an interval there are none."""
+    """Both ends are rounded to the same digit as the number; a nan interval gives an empty string."""
     assert ends(0.226, 0.38) == "(0.23 to 0.38)"
     assert ends(np.nan, np.nan) == ""
 

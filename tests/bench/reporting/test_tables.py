@@ -41,7 +41,7 @@ def test_a_table_is_for_the_runs_that_it_names(tmp_path: Path) -> None:
 
 
 def test_a_table_without_rows_says_so(tmp_path: Path) -> None:
-    """A run without such cases has a table that says there are none, and the declared columns in the .csv."""
+    """A table without rows reads "No cases." in Markdown, and its .csv still has the declared columns."""
     run = make(tmp_path, line())
     for name in ("ensembles", "scaling", "convergence", "agreement", "trajectory"):
         assert markdown(page.TABLES[name].document(run)) == "No cases."

@@ -106,7 +106,7 @@ def test_what_is_undecided_is_closed_in_from_both_sides() -> None:
 
 
 def test_small_sizes_end_the_search_as_neighbours() -> None:
-    """The search ends at neighbours, for there is no whole number between 3 and 4."""
+    """The search ends at adjacent sizes such as 3 and 4, since no integer lies between them."""
     assert choose_next([Measured(3, 2.0, "FASTER"), Measured(4, 0.5, "SLOWER")]) is None
     assert choose_next([Measured(3, 2.0, "FASTER"), Measured(5, 0.5, "SLOWER")]) == 4
     assert choose_next([Measured(3, 2.0, "FASTER"), Measured(5, 2.0, "FASTER")]) is None

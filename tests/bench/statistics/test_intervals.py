@@ -146,7 +146,7 @@ def test_half_the_width_is_relative_to_the_median() -> None:
 
 
 def test_the_interval_is_made_of_values() -> None:
-    """The interval of six is their extremes, of eleven the second from each end, of five there is none."""
+    """The interval of 6 values is their range; of 11, the second value from each end; of 5, nan."""
     assert median_interval([3, 1, 2, 6, 5, 4]) == (3.5, 1, 6)
     assert median_interval(list(range(11))) == (5, 1, 9)
     median, low, high = median_interval([1, 2, 3, 4, 5])

@@ -57,7 +57,7 @@ def test_unknown_names_list_the_known_ones(name: object) -> None:
 
 
 def test_any_device_of_torch_is_a_name() -> None:
-    """Any device of torch is a backend's name; where there is none here, the status says why."""
+    """Each device of torch gives a backend "torch-<device>"; a device that torch lacks is unavailable."""
     assert backends.load("torch-cpu").device == "cpu"
     with pytest.raises(BackendUnavailable, match="no device 'nosuch'"):
         backends.load("torch-nosuch")

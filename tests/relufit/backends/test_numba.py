@@ -45,7 +45,7 @@ def test_all_cores_agree_with_one(backend: Backend, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("dense_samples", [0, 300])
 def test_divergence_is_seen_in_every_loop(monkeypatch: pytest.MonkeyPatch, dense_samples: int) -> None:
-    """Training that overflows ends in losses that are not finite: no compiler flag may assume that there are none."""
+    """Training that overflows ends in losses that are not finite: no compiler flag may assume finite numbers."""
     x = np.linspace(-6, 6, 100, dtype=np.float32)[:, None]
     for name in ("numba", "numba-hinge"):
         backend = load_or_skip(name)

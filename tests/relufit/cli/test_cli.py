@@ -255,7 +255,7 @@ def test_the_limits_of_a_line_are_told(answer: Answer) -> None:
 
 
 def test_bench_is_handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """With all that follows, to pytest where there is a bench; a sentence where there is none."""
+    """`relufit bench` passes its arguments to pytest if a folder `bench` exists, and otherwise prints a sentence."""
     asked: list[list[str]] = []
 
     def run(command: list[str], check: bool) -> object:

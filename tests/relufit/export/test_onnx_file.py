@@ -79,7 +79,7 @@ def test_a_graph_that_answers_wrongly_is_not_written(
 
 
 def test_without_onnxruntime_the_file_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without onnxruntime the same file goes untried, and without onnx there is none, but a sentence."""
+    """Without onnxruntime the same file is written unchecked; without onnx, an error says what to install."""
     params, x = init_params(9), np.zeros((2, 1))
     save_onnx(params, x, tmp_path / "tried.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
