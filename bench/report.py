@@ -1,6 +1,7 @@
-"""`python -m bench.report`: tables, figures and a page from the raw journals, and the main table in the terminal.
+"""`python -m bench.report`: tables, figures and a page from the raw journals; the answer and a table in the terminal.
 
     python -m bench.report                      of each table the newest run of each machine and setting that fills it
+    python -m bench.report --advise "N=5000, H=256, step"     which backend for that; nothing is written
     python -m bench.report --run NAME ...       these runs
     python -m bench.report JOURNAL ...          look at journals, such as somebody sent: nothing is written
     python -m bench.report --show               look at the newest runs: nothing is written
@@ -40,7 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
     failing = f"end with 1 where a row has one of these statuses ({', '.join(FAILED)}), or cases were not measured"
     add("journals", nargs="*", metavar="JOURNAL", help="runs to look at, by name or file; nothing is written")
     add("--run", nargs="+", metavar="NAME", help="runs to publish, by name or file; default: those of each table")
-    add("--show", action="store_true", help="print the newest runs, and write nothing")
+    add("--show", action="store_true", help="print the newest run of each machine and setting, and write nothing")
+    add("--advise", metavar="SIZES", help='answer for such as "N=5000, H=256, step, adam"; nothing is written')
     add("--results", type=Path, default=RESULTS, help="folder with raw/ (default: results)")
     add("--out", type=Path, metavar="DIR", help="folder for tables, figures and page (default: that of --results)")
     add("--format", default=",".join(USUAL), help=formats)
@@ -55,6 +57,10 @@ def main(arguments: list[str] | None = None) -> None:
         if options.run and options.journals:
             raise RelufitError("journals to look at and --run, which publishes, do not go together")
         names, publish = options.run or options.journals or None, not (options.show or options.journals)
+        if options.advise is not None:
+            from bench.reporting import page  # as in `report`
+
+            return page.advise(options.results, names, options.advise, _say)
         formats = options.format.split(",")
         runs = report(options.results, names, formats, options.against, options.baseline, options.out, publish)
         failing_runs = [run for run in runs if chosen and _say_failures(run, chosen)]
@@ -83,14 +89,17 @@ def report(
     out: Path | None = None,
     publish: bool = True,
 ) -> "list[Run]":
-    """Write tables, figures and page, and print the main table of each run; returns the runs that were printed.
+    """Write tables, figures and page, and print the answer; returns the newest run of each machine, or those named.
 
     They are written to `out`, or else, where `publish` says so, to `results`.
     """
     from bench.reporting import page  # here, since `--help` needs neither pandas, nor scipy, nor matplotlib
 
-    say = lambda text: print(f"bench.report: {text}", file=sys.stderr)  # noqa: E731
-    return page.report(results, names, formats, against, baseline, say, out or (results if publish else None))
+    return page.report(results, names, formats, against, baseline, _say, out or (results if publish else None))
+
+
+def _say(text: str) -> None:
+    print(f"bench.report: {text}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def two_backends(run: Run, a: str, b: str) -> pd.DataFrame:
     """Backend A against backend B in each timed case of a run."""
     rows = rows_of(run)
     shared = [(row, rows.get((b, *case))) for (name, *case), row in rows.items() if name == a]
-    return table_of([(row, other, _in_one_run(run, row, other)) for row, other in shared if other is not None])
+    return table_of([(row, other, compare_in_one_run(run, row, other)) for row, other in shared if other is not None])
 
 
 @lru_cache
@@ -38,12 +38,15 @@ def against_baseline(run: Run) -> pd.DataFrame:
         other = rows.get((base, *case))
         if other is not None and name != base and Status.OK in (row["status"], other["status"]):
             table = tuple(row[column] for column in TABLE)
-            found.setdefault(table, []).append((row, other, _in_one_run(run, row, other)))
+            found.setdefault(table, []).append((row, other, compare_in_one_run(run, row, other)))
     return pd.concat([table_of(table) for table in found.values()]) if found else table_of([])
 
 
-def _in_one_run(run: Run, a: Row, b: Row) -> Pair | None:
-    """Compare the passes that both rows have; where they are too few, the rounds, with room for drift."""
+def compare_in_one_run(run: Run, a: Row, b: Row) -> Pair | None:
+    """Compare the passes that both rows have; where they are too few, the rounds, with room for drift.
+
+    None where one of the rows has no time.
+    """
     if not a["status"] == b["status"] == Status.OK:
         return None
     load, (blocks, others) = load_in_words(a, b), paired(a, b)

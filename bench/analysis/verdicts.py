@@ -44,6 +44,11 @@ def round_seconds(row: Row) -> list[float]:
     return _step_seconds(row, row["seconds"])
 
 
+def median_seconds(row: Row) -> float:
+    """The median seconds of a step; nan for a row without a time."""
+    return float(np.median(round_seconds(row))) if row["status"] == Status.OK and row["seconds"] else float("nan")
+
+
 def pass_seconds(row: Row) -> dict[int, list[float]]:
     """The same by the number of the pass."""
     return {number: _step_seconds(row, block) for number, block in row["passes"].items()}
@@ -95,10 +100,6 @@ def _judged(a: Row, b: Row, pair: Pair, verdict: Verdict, detail: str) -> list[A
     vanished = lost and not failed and a["backend"] == b["backend"]
     ratio, low, high, *_, blocks = pair.comparison
     case = [a[name] for name in CASE_FIELDS]
-    times = [_microseconds(a), _microseconds(b), ratio, low, high, blocks]
+    times = [1e6 * median_seconds(a), 1e6 * median_seconds(b), ratio, low, high, blocks]
     claim = [verdict.word, verdict.kind, a["load"], b["load"], pair.least, verdict.p_different, detail]
     return [a["backend"], b["backend"], *case, *times, *claim, failed, vanished, 1.0]
-
-
-def _microseconds(row: Row) -> float:
-    return float(np.median(round_seconds(row))) * 1e6 if row["status"] == Status.OK and row["seconds"] else float("nan")

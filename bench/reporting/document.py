@@ -47,7 +47,13 @@ class Table(NamedTuple):
     frame: "pd.DataFrame"
 
 
-Element = Heading | Words | Table | str  # a str is a paragraph of plain text
+class Items(NamedTuple):
+    """A list of plain texts."""
+
+    texts: list[str]
+
+
+Element = Heading | Words | Items | Table | str  # a str is a paragraph of plain text
 Document = list[Element]
 NO_CASES = "No cases."
 
@@ -63,6 +69,8 @@ def _in_markdown(element: Element) -> str:
             return f"{'#' * level} {plain(text)}"
         case Words(text):
             return text
+        case Items(lines):
+            return "\n".join(f"- {plain(line)}" for line in lines)
         case Table(frame):
             cells = texts(frame).map(plain).rename(columns=plain)
             return NO_CASES if frame.empty else str(cells.to_markdown(index=False, disable_numparse=True))
@@ -109,6 +117,9 @@ def _in_latex(element: Element) -> str:
         case Words(text):
             text = re.sub(r"[^`*]+", lambda found: _escaped(found[0]), re.sub(r"\[(.*?)\]\(.*?\)", r"\1", text))
             return re.sub(r"\*(.*?)\*", r"\\emph{\1}", re.sub(r"`(.*?)`", r"\\texttt{\1}", text))
+        case Items(lines):
+            items = "\n".join(rf"\item {_escaped(line)}" for line in lines)
+            return f"\\begin{{itemize}}\n{items}\n\\end{{itemize}}"
         case Table(frame):
             return NO_CASES if frame.empty else _tabular(texts(frame))
     return _escaped(element)
@@ -131,13 +142,14 @@ class Format(NamedTuple):
     suffix: str
     write: Callable[["pd.DataFrame", Document, Path], None]
     library: str | None = None
+    is_read: bool = False  # by people: it holds the tables, and is split where these are long; else the long frame
 
 
 FORMATS = {
     "csv": Format("csv", write_csv),
-    "markdown": Format("md", lambda _, document, path: write_text(path, markdown(document))),
+    "markdown": Format("md", lambda _, document, path: write_text(path, markdown(document)), is_read=True),
     "parquet": Format("parquet", lambda long, _, path: long.to_parquet(path, engine="pyarrow", index=False), "pyarrow"),
-    "latex": Format("tex", write_latex, "jinja2"),
+    "latex": Format("tex", write_latex, "jinja2", is_read=True),
 }
 USUAL = ("csv", "markdown")
 

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import learning
-from bench.analysis.frames import Run, records, sorted_by_backend
+from bench.analysis.frames import Run, records
 from bench.analysis.learning import EXACT, LIMITS, THRESHOLDS, best_spline
 from bench.grid.case import SOLVERS
 from bench.journal.status import Status, statuses
 from bench.reporting.document import Document, Table, Words
 from bench.reporting.number_format import duration, marked, scientific, seconds_cell, times, whole
 from bench.reporting.provenance import loads_in_words
-from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, shown
+from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, matrix, shown
 from relufit.targets import ZOO
 
 TRAJECTORY_NOTE = Words(f"""One step: the backend's update from 32 states along a float64 run, the largest error as a
@@ -22,7 +22,11 @@ After each epoch: the distance of all its weights from float64's, relative to th
 pairs of a sample and a unit the sign of z differs. A run has parted at a distance above {learning.PARTED:g}. An epoch
 takes each sample once, so about as many terms are in the gradients of one run and not the other's; `until then` adds
 them up.""")
-AGREEMENT_NOTE = "Each cell: the largest error of the quantity, and in brackets its share of the computed bound."
+AGREEMENT_NOTE = (
+    "Output, loss, each gradient and the gradient as a whole are compared with float64. Each cell: the error of the "
+    "quantity that is nearest to its computed bound, and in brackets its share of the bound and which one it is. The "
+    ".csv has every quantity."
+)
 SOLVERS_NOTE = (
     "Each cell: seconds of solving, and steps, when the mean squared error against the function over its domain was "
     "first seen below that of the column; blank where it never was. The error is that of float64 parameters, evaluated "
@@ -63,6 +67,7 @@ CONVERGENCE = TableSpec(
     ),
     keys="target scheme optimizer hidden dtype",
     heading=TRAINED,
+    split="target",
 )
 
 
@@ -100,14 +105,19 @@ TRAJECTORY = TableSpec(
 )
 
 
+def _worst_error(row: Row) -> str:
+    """The error that is the largest share of its bound, that share, and of which quantity it is."""
+    if np.isnan(row["error"]):
+        return str(row["status"])
+    passed = "" if row["status"] == Status.OK else f"{row['status']} "
+    return f"{passed}{row['error']:.1e} ({row['share']:.1g}, {row['quantity']})"
+
+
 def _errors(run: Run, rows: pd.DataFrame, columns: Columns) -> Document:
-    """Backends down, quantities across: the error as a share of what rounding explains; above 1 disagrees."""
-    rows = sorted_by_backend(run, rows)
-    cells = ["" if np.isnan(e) else f"{e:.1e} ({s:.1g})" for e, s in zip(rows.error, rows["share"], strict=True)]
-    table = rows.assign(cell=cells, quantity=rows.quantity.fillna("")).pivot_table(
-        index=["backend", "status"], columns="quantity", values="cell", aggfunc="first", sort=False
-    )
-    return [Table(table[[name for name in table.columns if name]].fillna("").reset_index())]
+    """Backends down, batch sizes across: the quantity that is nearest to its bound; above 1 disagrees."""
+    worst = rows.sort_values("share", ascending=False, kind="stable", na_position="last")
+    note = lambda rows: "; ".join(dict.fromkeys(row["reason"] for row in rows if row["reason"]))  # noqa: E731
+    return [matrix(run, worst, _worst_error, note=note)]  # of several rows of a case it shows the first
 
 
 AGREEMENT = TableSpec(
@@ -115,8 +125,8 @@ AGREEMENT = TableSpec(
     learning.agreement,
     "dtype batch inputs hidden outputs backend status quantity error bound share reason",
     lay_out=_errors,
-    keys="dtype batch inputs hidden outputs",
-    heading="{dtype}, N = {batch}, D = {inputs}, H = {hidden}, O = {outputs}",
+    keys="dtype inputs hidden outputs",
+    heading="{dtype}, D = {inputs}, H = {hidden}, O = {outputs}",
     note=AGREEMENT_NOTE,
 )
 
@@ -167,6 +177,7 @@ SOLVERS_TABLE = TableSpec(
     note=SOLVERS_NOTE,
     applies=lambda run: run.sweep is None and learning.has_solvers(run),
     sort=False,
+    split="hidden",
 )
 SHORT = (  # columns that a terminal has room for
     *shown("target"),

@@ -14,6 +14,8 @@ WIDE = 0.1  # half an interval over its median, above which both ends are shown 
 NAN = float("nan")
 BELOW_NOISE = "below noise"  # stands for a difference whose interval holds 0
 LOADED = "*"  # marks a time that was measured while something else was running
+ROUGH = "~"  # marks a time whose interval is wide, or that other runs disagree with, where there is no room for either
+FASTEST = "◄"  # marks the fastest of a column, and those that cannot be told apart from it
 
 
 def time_cell(row: dict[str, Any], unit: float = 1) -> str:
@@ -30,6 +32,15 @@ def time_cell(row: dict[str, Any], unit: float = 1) -> str:
     apart = between(row, unit)
     text = (digits(median, (high - low) / 2) + apart if apart else with_interval(median, low, high)) + marked(row)
     return text if isnan(row["device_us"]) else f"{text} ({digits(row['device_us'] / unit)} on device)"
+
+
+def short_time_cell(row: dict[str, Any], unit: float = 1) -> str:
+    """The time as one word, for a terminal: "985", "28~" where its interval is wide or runs disagree; or the status."""
+    if row["status"] != Status.OK or isnan(row["median_us"]):
+        return time_cell(row, unit)
+    half = (row["high_us"] - row["low_us"]) / 2
+    is_rough = bool(row.get("between")) or isnan(half) or half > WIDE * row["median_us"]
+    return digits(row["median_us"] / unit, half / unit) + ROUGH * is_rough + marked(row)
 
 
 def marked(row: dict[str, Any]) -> str:

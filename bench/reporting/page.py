@@ -24,6 +24,7 @@ from bench.reporting import (
     throughput_tables,
     verdict_tables,
 )
+from bench.reporting.answer import ANSWER, answer
 from bench.reporting.document import (
     FORMATS,
     NO_CASES,
@@ -31,31 +32,47 @@ from bench.reporting.document import (
     Element,
     Format,
     Heading,
+    Items,
     Table,
     Words,
     markdown,
     write_text,
 )
+from bench.reporting.number_format import FASTEST
 from bench.reporting.provenance import marks, provenance
+from bench.reporting.tables import TableSpec
 from relufit.errors import RelufitError
 
 TABLES = {
     table.name: table
     for table in (
-        throughput_tables.THROUGHPUT, throughput_tables.HEADLINE_TABLE, throughput_tables.SCALING,
+        ANSWER, throughput_tables.THROUGHPUT, throughput_tables.HEADLINE_TABLE, throughput_tables.SCALING,
         throughput_tables.ENSEMBLES, learning_tables.CONVERGENCE, learning_tables.AGREEMENT,
         learning_tables.TRAJECTORY, throughput_tables.MEMORY, learning_tables.SOLVERS_TABLE,
         throughput_tables.BACKENDS, verdict_tables.VERDICTS, throughput_tables.SUMMARY_TABLE, crossovers.CROSSOVER,
     )
 }  # fmt: skip
+MOST_LINES = 300  # of a file of tables that people read; a longer one is split by machine and setting
 PAGE_TITLE: tuple[Element, ...] = (
     Heading(1, "Results"),
     Words(
-        "Made by `python -m bench.report` from [raw](raw). Times are medians with a 95 % interval of the median: "
-        "± half its\nwidth, or both ends where that is above 10 %, or the range of several runs where they disagree.\n"
-        "[What is inside the clock](../bench/README.md#what-is-inside-the-clock)."
+        'Made by `python -m bench.report` from [raw](raw); `python -m bench.report --advise "N=5000, H=256, step"` '
+        "answers\nfor other sizes. The answer for each machine is below these ten terms."
+    ),
+    Words(
+        f"""- **±, or two ends**: the 95 % interval of the median; two ends where half of it is above 10 %.
+- **in 3 runs**: what several runs of the machine gave, where they disagree.
+- **{FASTEST}**: the fastest of its column, and what cannot be told apart from it.
+- **\\***: measured under load, while something else was running.
+- **certain**: by a rank test over rounds or passes, and by more than the machine itself may drift.
+- **a call, a step**: what is inside the clock, [for each kind of work](../bench/README.md#what-is-inside-the-clock).
+- **recipe**: what people write with that library today, with its own loader and order of samples.
+- **hinge**: exact gradients by sorted knots and moments of the data, for one input only; its cost does not grow with N.
+- **share of the roof**: the least time that the machine's measured peaks allow, over the time measured.
+- **SKIPPED, OOM, TIMEOUT, ...**: why a cell has no time; the tables have each reason."""
     ),
 )
+MAIN_SETTING = "threads as installed, allocations as installed"
 
 
 def report(
@@ -67,10 +84,11 @@ def report(
     say: Complain,
     out: Path | None,
 ) -> list[Run]:
-    """Write tables, figures and page to `out`, unless it is None, and print the main table of each run.
+    """Write tables, figures and page to `out`, unless it is None, and print the answer and main table of runs.
 
-    Returns the runs that were printed: those of these names or files, or else the newest of each machine and setting.
-    Tables show older ones where newer ones have measured less.
+    These are the runs of these names or files; without names the newest of all where the report is written, else the
+    newest of each machine and setting. Returns the newest of each machine and setting, or those named. Tables show
+    older runs where newer ones have measured less.
     """
     chosen_formats = document.chosen(formats)
     # In pyarrow's storage, the default where it is installed, the texts of many small frames take twice the time.
@@ -84,15 +102,19 @@ def report(
                     write_against(out, chosen, older, chosen_formats)
             except OSError as error:
                 raise RelufitError(f"cannot write to {out}: {error.strerror}") from None
-        printed = []
-        for found in _by_slug(chosen).values():
-            newest = max(found, key=lambda run: run.name)
-            printed.append(newest)
+        groups = {max(found, key=lambda run: run.name): found for found in _by_slug(chosen).values()}
+        latest = max(groups, key=lambda run: run.name)
+        for newest in groups if names or out is None else [latest]:
             terminal.show(newest)
-            kept = [run.name for run in found if TABLES[main_table(newest)].is_for(run)]
+            kept = [run.name for run in groups[newest] if TABLES[main_table(newest)].is_for(run)]
             if kept and newest.name not in kept:
                 say(f"{kept[0]} has measured more and stays in the tables; --run {newest.name} shows this one there")
-    return printed
+    return [*groups]
+
+
+def advise(results: Path, names: list[str] | None, question: str, say: Complain) -> None:
+    """Print what the newest runs, or those of these names or files, say of the sizes nearest to those of a question."""
+    terminal.show_advice(runs(results, names, say), question)
 
 
 def _by_slug(chosen: list[Run]) -> dict[str, list[Run]]:
@@ -107,30 +129,70 @@ def _by_slug(chosen: list[Run]) -> dict[str, list[Run]]:
 
 def write(out: Path, chosen: list[Run], formats: list[Format]) -> None:
     """Write every file of the report; tables and figures of an earlier one that show no run any more are removed."""
-    written: set[Path] = set()
     for folder in ("tables", "figures"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    sections = {}
-    for name, table in TABLES.items():
-        sections[name] = {run: section(run, name, table.document(run)) for run in chosen if table.is_for(run)}
-        frames = [table.long(run) for run in sections[name]]
-        written |= _write_table(out, name, name.capitalize(), frames, [*sections[name].values()], formats)
-    page = [*PAGE_TITLE]
+    written, places = set[Path](), dict[Run, dict[str, list[str]]]()
+    for table in TABLES.values():
+        runs_of_table = [run for run in chosen if table.is_for(run)]
+        long = [table.long(run) for run in runs_of_table]
+        files = _files(table, runs_of_table)
+        sections = {name: [part for _, part in own] for name, own in files.items()}
+        written |= _write_table(out, table.name, long, sections, formats)
+        for name, own in files.items():
+            for run, _ in own:
+                places.setdefault(run, {}).setdefault(table.name, []).append(name)
+    drawn = {}
     for slug, found in _by_slug(chosen).items():
-        label = re.sub(r"[^\w.+-]+", "-", slug)  # folders are named by others: it stands in links
-        drawn = [path for run in found for path in figures.draw_all(run, out / "figures", label)]
-        written |= {path.with_suffix(suffix) for path in drawn for suffix in (".png", ".svg")}
-        tables = [name for name in TABLES if any(run in sections[name] for run in found)]
-        first = [main_table(run) for run in found] + tables  # where no run has its main table, another one
-        shown = [sections[name][run] for name in first for run in found if run in sections[name]]
-        page += page_section(shown[0], tables, drawn) if shown else []
+        label = _in_name(slug)  # folders are named by others: it stands in links
+        for run in found:
+            drawn[run] = figures.draw_all(run, out / "figures", label)
+    written |= {path.with_suffix(suffix) for paths in drawn.values() for path in paths for suffix in (".png", ".svg")}
+    machines: dict[str, list[Run]] = {}
+    for run in chosen:
+        machines.setdefault(run.machine_slug, []).append(run)
+    page = [*PAGE_TITLE, *chain.from_iterable(page_section(own, places, drawn) for own in machines.values())]
     write_text(out / "README.md", markdown(page))
     kept = {path.resolve() for path in written}
-    ours = [out / "tables" / f"{name}.{kind.suffix}" for name in TABLES for kind in FORMATS.values()]
+    suffixes = [kind.suffix for kind in FORMATS.values()]
+    ours = [path for name in TABLES for end in suffixes for path in (out / "tables").glob(f"{name}*.{end}")]
     ours += [path for name in figures.NAMES for path in (out / "figures").glob(f"{name}-*.*[gG]")]
     for path in ours:
         if path.resolve() not in kept:
             path.unlink(missing_ok=True)
+
+
+Files = dict[str, list[tuple[Run, Document]]]  # by the name of the file: its sections
+
+
+def _files(table: TableSpec, shown: list[Run]) -> Files:
+    """The sections of what people read of a table, by file: one file, or several where it would be too long.
+
+    Then there is one for each part of the table (`TableSpec.split`), or for each part, machine and setting.
+    """
+    files: Files = {table.name: [(run, section(run, table.name, table.document(run))) for run in shown]}
+    if table.split and _lines(files[table.name]) > MOST_LINES:
+        files = {}
+        for run in shown:
+            for part in table.parts(run):
+                own = section(run, table.name, table.document(run, part))
+                files.setdefault(f"{table.name}-{_in_name(str(part))}".strip("-"), []).append((run, own))
+    for name, sections in [*files.items()]:
+        if len({run.slug for run, _ in sections}) > 1 and _lines(sections) > MOST_LINES:
+            del files[name]
+            for run, own in sections:
+                files.setdefault(f"{name}-{_in_name(run.slug)}", []).append((run, own))
+    return files
+
+
+def _lines(sections: list[tuple[Run, Document]]) -> int:
+    """About the lines of these sections in Markdown."""
+    elements = chain.from_iterable(part for _, part in sections)
+    return sum(len(element.frame) + 3 if isinstance(element, Table) else 2 for element in elements)
+
+
+def _in_name(text: str) -> str:
+    """A text of a journal as a part of the name of a file."""
+    return re.sub(r"[^\w.+-]+", "-", text)
 
 
 def write_against(out: Path, chosen: list[Run], older: Run, formats: list[Format]) -> None:
@@ -146,20 +208,27 @@ def write_against(out: Path, chosen: list[Run], older: Run, formats: list[Format
         loads = verdict_tables.loads_of(frame)
         sections.append(section(run, "verdicts", [*changes.changes_in_words(run, older, found), table, *loads]))
         frames.append(frame[verdict_tables.COMPARED.split()].assign(run=run.name, against=older.name))
-    _write_table(out, "against", f"Against {older.name}", frames, sections, formats)
+    _write_table(out, "against", frames, {"against": sections}, formats)
 
 
 def _write_table(
-    out: Path, name: str, title: str, frames: list[pd.DataFrame], sections: list[Document], formats: list[Format]
+    out: Path, name: str, frames: list[pd.DataFrame], sections: dict[str, list[Document]], formats: list[Format]
 ) -> set[Path]:
-    """Write one table of all runs that have it in each format, and return the files; none where no run has it."""
+    """Write one table of all runs that have it in each format, and return the files; none where no run has it.
+
+    `sections` are those of each file that people read; the long frame of all runs is one file.
+    """
     if not frames:
         return set()
     long = pd.concat(frames, ignore_index=True).infer_objects()  # a run without cases has columns without a type
-    paths = {out / "tables" / f"{name}.{kind.suffix}": kind for kind in formats}
-    for path, kind in paths.items():
-        kind.write(long, [Heading(1, title), *chain.from_iterable(sections)], path)
-    return set(paths)
+    written = set()
+    for kind in formats:
+        for file, parts in sections.items() if kind.is_read else [(name, [])]:
+            path = out / "tables" / f"{file}.{kind.suffix}"
+            title = Heading(1, file.replace("-", " ").capitalize())
+            kind.write(long, [title, *chain.from_iterable(parts)], path)
+            written.add(path)
+    return written
 
 
 def section(run: Run, table: str, parts: Document) -> Document:
@@ -185,8 +254,31 @@ def main_table(run: Run) -> str:
     return "solvers" if is_of_solvers(run) else "headline" if run.profile == "headline" else "summary"
 
 
-def page_section(main: Document, tables: list[str], drawn: list[Path]) -> Document:
-    """The part of results/README.md on a machine and setting: its main table, links to all, and its figures."""
-    links = ", ".join(f"[{table}](tables/{table}.md)" for table in tables)
-    pictures = [Words(f"![{path.stem}](figures/{path.name})") for path in drawn]
-    return [*main, Words(f"All tables: {links}."), *pictures]
+def page_section(found: list[Run], places: dict[Run, dict[str, list[str]]], drawn: dict[Run, list[Path]]) -> Document:
+    """The part of results/README.md on a machine: the answer, one table, one figure, and where the rest is."""
+    ordinary = [run for run in found if not run.kind and run.sweep is None] or found
+    main = next(
+        (run for run in ordinary if run.setting == MAIN_SETTING and main_table(run) in places[run]), ordinary[0]
+    )
+    table = main_table(main) if main_table(main) in places[main] else next(iter(places[main]))
+    sentences = answer(main) + [crossovers.crossover_in_words(run) for run in found if run.sweep and run is not main]
+    files: dict[str, dict[str, str]] = {}  # by table: the link of each file and what it is called
+    for run in found:
+        for name, own in places.get(run, {}).items():
+            files.setdefault(name, {}).update({file: file.removeprefix(name).strip("-") or name for file in own})
+    listed = []
+    for name, linked in files.items():
+        links = ", ".join(f"[{word}](tables/{file}.md)" for file, word in linked.items())
+        listed.append(f"- {links}" if [*linked] == [name] else f"- {name}: {links}")
+    every = [path for run in found for path in drawn[run]]
+    pictures = ", ".join(f"[{path.stem.replace(f'-{main.machine_slug}', '')}](figures/{path.name})" for path in every)
+    code = main.header["code"]
+    made = f"Run {main.name}, profile {main.profile}, commit {(code['commit'] or code['content_hash'])[:12]}."
+    return [
+        Heading(2, main.machine),
+        f"{main.setting}. {made}",
+        *([Items(sentences)] if sentences else []),
+        *TABLES[table].document(main),
+        *map(Words, [f"![{path.stem}](figures/{path.name})" for path in every[:1]]),
+        Words("\n".join(["Tables:", "", *listed, f"- figures: {pictures}"])),
+    ]

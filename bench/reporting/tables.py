@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bench.analysis.frames import Run, in_order, records, sorted_by_backend
+from bench.analysis.frames import Run, absence, in_order, records, sorted_by_backend
 from bench.analysis.learning import is_of_solvers
 from bench.grid.workloads import named
 from bench.reporting.document import NO_CASES, Document, Element, Heading, Table
 from bench.reporting.number_format import power
 
 Row = dict[str, Any]
+NOTES = {"note", "reason"}  # columns of sentences, which stand under the table with a number each
 
 
 class Column(NamedTuple):
@@ -70,6 +71,8 @@ class TableSpec:
     note: Element = ""  # stands before the tables
     applies: Callable[[Run], bool] = is_ordinary
     sort: bool = True  # by the keys; else the small tables are in the order of the rows
+    split: str = ""  # a field; what people read has a file for each of its values
+    absent: bool = False  # shows backends that could not run too
 
     @property
     def source(self) -> str:
@@ -80,16 +83,25 @@ class TableSpec:
         """Whether the table of a report has a section on this run."""
         return self.applies(run) and run.shows(self.source)
 
-    def document(self, run: Run) -> Document:
-        """The table as people read it."""
+    def document(self, run: Run, part: str = "") -> Document:
+        """The table as people read it; of a table that is split, one value's part of it."""
         rows, keys = self.rows(run), self.keys.split()
+        if not self.absent and "backend" in rows:
+            rows = rows[[absence(run, name) is None for name in rows.backend]]
+        if part:
+            rows = rows[rows[self.split] == part]
         if rows.empty:
             return [NO_CASES]
         document: Document = [self.note] if self.note else []
         for values, group in rows.groupby(keys, sort=self.sort) if keys else [((), rows)]:
             title = self.heading.format(**dict(zip(keys, values, strict=True)))
             document += [*([Heading(3, title)] if keys else []), *self.lay_out(run, group, self.columns)]
-        return document or [NO_CASES]
+        return _with_footnotes(document) or [NO_CASES]
+
+    def parts(self, run: Run) -> list[str]:
+        """The values by which the table is split; one empty text where it is not."""
+        rows = self.rows(run)
+        return [*dict.fromkeys(rows[self.split])] if self.split and len(rows) else [""]
 
     def long(self, run: Run) -> pd.DataFrame:
         """The columns of the .csv, and which run each row is of."""
@@ -124,3 +136,21 @@ def matrix(
     if note is not None:
         table["note"] = [note([row for row in found if row["backend"] == name]) for name in names]
     return Table(pd.DataFrame(table))
+
+
+def _with_footnotes(document: Document) -> Document:
+    """The document with numbers in the column of notes, and each cause once, with its number, at the end."""
+    numbers: dict[str, int] = {}
+
+    def number(cell: str) -> str:
+        causes = filter(None, str(cell).split("; "))
+        return ", ".join(str(numbers.setdefault(cause, len(numbers) + 1)) for cause in causes)
+
+    found = [
+        element._replace(frame=element.frame.assign(**{name: element.frame[name].map(number) for name in names}))
+        if isinstance(element, Table) and (names := NOTES & {*element.frame.columns})
+        else element
+        for element in document
+    ]
+    notes = "; ".join(f"({place}) {cause}" for cause, place in numbers.items())
+    return [*found, f"Notes: {notes}."] if notes else found

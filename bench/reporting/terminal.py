@@ -16,14 +16,22 @@ from bench.analysis.learning import is_of_solvers, solvers
 from bench.journal import plan
 from bench.journal.reader import Complain
 from bench.reporting import changes, crossovers, learning_tables, throughput_tables, verdict_tables
-from bench.reporting.number_format import NO_BREAK
+from bench.reporting.answer import advise, answer, command
+from bench.reporting.number_format import FASTEST, LOADED, NO_BREAK, ROUGH
 from bench.reporting.provenance import loads_in_words
 from bench.reporting.tables import flat
 from relufit.errors import RelufitError
 
 # Stands for a no-break space while rich breaks lines, for rich breaks at that too. No text of a journal holds it.
 HELD = "\ue000"
-PLAIN = {"±": "+-", "─": "-", "…": "...", "²": "^2", "–": "-"}  # what stands for a sign that a terminal lacks
+PLAIN = {
+    "±": "+-",
+    "─": "-",
+    "…": "...",
+    "²": "^2",
+    "–": "-",
+    FASTEST: "<",
+}  # what stands for a sign that a terminal lacks
 
 
 def run_command(name: str, command: Callable[[Complain], int]) -> int:
@@ -39,9 +47,15 @@ def run_command(name: str, command: Callable[[Complain], int]) -> int:
         return 2
 
 
+LEGEND = (
+    f"{FASTEST} fastest of its column, or not told apart from it; {ROUGH} interval above 10 %, or runs disagree; "
+    f"{LOADED} measured under load: tables/summary has the intervals and what was running."
+)
+
+
 def show(run: Run) -> None:
-    """Print the main table, and why the other backends are not in it; of a crossover its sizes and its sentence."""
-    notes = [*map(str, throughput_tables.not_here(run))]
+    """Print the answer, the main table and why other backends are not in it; of a crossover its sizes and sentence."""
+    lead, notes = list[str](), [*map(str, throughput_tables.not_here(run))]
     if run.sweep is not None:
         loads = verdict_tables.loads_of(comparison.crossover(run))
         title, notes = run.sweep.title, [crossovers.crossover_in_words(run), *loads]
@@ -50,14 +64,24 @@ def show(run: Run) -> None:
         title, frame = "solvers", flat(solvers(run), learning_tables.SHORT).frame
         notes = [*loads_in_words(records(solvers(run))), *notes]
     else:
-        title, frame = throughput_tables.focus_in_words(run), throughput_tables.summary(run)
-        notes = [*map(str, throughput_tables.legend_of_summary(run)), *notes]
-    note = (
-        f"run {run.name}; ± and brackets: 95 % interval of the median, or what several runs gave; "
-        f"load average {run.cases.load_average.median():.2g}; every case is in tables/"
-    )
+        title, frame = throughput_tables.focus_in_words(run), throughput_tables.short_summary(run)
+        lead, notes = answer(run), [LEGEND, *notes]
+    note = f"Run {run.name}, load average {run.cases.load_average.median():.2g}; every case is in tables/."
     ended_early = filter(None, [plan.in_words(run.header)])
-    print_table(frame, f"{run.title}; {title}", [*notes, note, *ended_early], justify="right")
+    print_table(frame, f"{run.title}; {title}", [*notes, note, *ended_early], justify="right", lead=lead)
+
+
+def show_advice(chosen: list[Run], question: str) -> None:
+    """Print what runs say of the sizes nearest to those of a question, and the command that measures exactly them."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    for run in chosen:
+        if run.sweep is None and not is_of_solvers(run):
+            lines = [
+                f"{run.title}, {run.allocations}; run {run.name}",
+                *(f"  {text}" for text in advise(run, question)),
+            ]
+            _print(console, [*map(_held, lines), ""])
+    _print(console, [f"To measure exactly this: {command(question)}"])
 
 
 def show_comparison(
@@ -124,8 +148,14 @@ def _are_runs(results: Path, a: str, b: str) -> bool:
     return are[0]
 
 
-def print_table(frame: pd.DataFrame, title: str, notes: list[str], justify: Literal["left", "right"] = "left") -> None:
-    """Print a frame of text and its notes; the first column names the row and stays in one line.
+def print_table(
+    frame: pd.DataFrame,
+    title: str,
+    notes: list[str],
+    justify: Literal["left", "right"] = "left",
+    lead: Sequence[str] = (),
+) -> None:
+    """Print a frame of text, what leads to it and its notes; the first column names the row and stays in one line.
 
     Where the words of its cells do not fit into the terminal side by side, each cell gets a line of its own.
     """
@@ -139,8 +169,13 @@ def print_table(frame: pd.DataFrame, title: str, notes: list[str], justify: Lite
         table.add_row(*map(_held, row))
     fits = sum(widths) + len(widths) <= console.width
     shown = [table] if fits else [_held(title), "", *_in_lines(frame), ""]
+    _print(console, [*map(_held, lead), *([""] if lead else []), *shown, *map(_held, notes)])
+
+
+def _print(console: Console, parts: list[Any]) -> None:
+    """Print lines and tables in signs that the terminal has."""
     with console.capture() as printed:
-        console.print(*shown, *map(_held, notes), sep="\n")
+        console.print(*parts, sep="\n")
     print(encodable(printed.get().replace(HELD, " "), sys.stdout.encoding), end="")
 
 

@@ -2,18 +2,22 @@
 
 from collections.abc import Callable
 from functools import lru_cache, partial
+from math import inf, log
+from statistics import fmean
+from typing import NamedTuple
 
 import pandas as pd
 
 from bench.analysis import learning, throughput
-from bench.analysis.frames import Run, absence, focus, in_order, matching, records, sorted_by_backend
+from bench.analysis.fastest import fastest
+from bench.analysis.frames import Run, absence, focus, in_order, matching, records
 from bench.grid.case import RULES
 from bench.grid.workloads import WORKLOADS, Shown, named, workload
 from bench.journal.status import Status
 from bench.reporting import number_format as fmt
 from bench.reporting.document import Document, Heading, Table, Words
 from bench.reporting.provenance import legend, note
-from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, matrix, shown
+from bench.reporting.tables import Columns, Row, TableSpec, flat, matrix, shown
 
 THROUGHPUT_NOTE = Words("""In square brackets: the share of the roof, which is the least time that the measured
 ceilings allow for the algorithm's instructions, multiply-adds and compulsory bytes (`bench/grid/cost.py`), over the
@@ -22,6 +26,10 @@ over the copy rate, above 1 where they stay in a cache; `samples_per_second` cou
 algorithm is hinge.""")
 SCALING_NOTE = Words(
     "One full-batch gradient; hinge: exact, at *effective* samples. Notes: why a backend goes no further."
+)
+MEMORY_NOTE = Words(
+    "Peak bytes of one gradient beyond its inputs; below 1 MiB resident memory says nothing, for the heap may have "
+    "kept as much before."
 )
 ENSEMBLES_NOTE = Words(
     f"Networks of {throughput.ENSEMBLE_STEPS} steps a second, trained at once on the same batches (`train_many`)."
@@ -34,19 +42,47 @@ MOST_SIZES = 4  # columns of a kind of work in a run that has none of the usual 
 HEADLINE = (("step", 32, "sgd"), ("step", 32, "adam"), *(("gradient", n, "") for n in (800, 65536, 2**20, 10**7)))
 
 Case = dict[str, object]  # fields that the rows of a column have, beside the width and dtype that the run is about
-MainColumn = tuple[str, pd.DataFrame, Case, Callable[[Row], str]]  # its title, where its rows are, which, and a cell
+Cell = Callable[[Row], str]
+
+
+class MainColumn(NamedTuple):
+    """A column of a main table."""
+
+    title: str
+    rows: pd.DataFrame
+    case: Case
+    cell: Cell
+    best: list[str]  # the backends that are marked as the fastest
 
 
 @lru_cache
 def summary(run: Run) -> pd.DataFrame:
     """The main table: a row for each backend that ran, and the columns that answer most questions."""
+    return _summary(run, fmt.time_cell)
+
+
+def short_summary(run: Run) -> pd.DataFrame:
+    """The main table with times alone, for a terminal."""
+    return _summary(run, fmt.short_time_cell)
+
+
+def _summary(run: Run, form: Callable[..., str]) -> pd.DataFrame:
     columns = [
-        _timed(run, work, column.batch, column.optimizer, f"N={column.batch}\n{column.unit}", _time_in(column.unit))
+        _timed(run, work, column.batch, column.optimizer, f"N={column.batch}\n{column.unit}",
+               partial(form, unit=MICROSECONDS[column.unit]))
         for work, column in main_columns(run)
-    ]
-    learned: Case = {"target": "sin", "scheme": "spread", "optimizer": "adam"}
-    cell = partial(fmt.seconds_cell, column="seconds_to_0.01")
-    return _main_rows(run, [*columns, ("Adam, sin\nto 1e-2\ns", learning.convergence(run), learned, cell)])
+    ]  # fmt: skip
+    return _main_rows(run, [*columns, _learned(run)])
+
+
+def _learned(run: Run) -> MainColumn:
+    """Seconds of Adam until the error of sin is 1e-2."""
+    hidden, dtype = focus(run)
+    case: Case = {"target": "sin", "scheme": "spread", "optimizer": "adam"}
+    rows, name = learning.convergence(run), "seconds_to_0.01"
+    seconds = matching(rows, **case, hidden=hidden, dtype=dtype)
+    best = [] if seconds.empty else [*seconds.backend[seconds[name] == seconds[name].min()]]
+    return MainColumn("Adam, sin\nto 1e-2\ns", rows, case, partial(fmt.seconds_cell, column=name), best)
 
 
 def main_columns(run: Run) -> list[tuple[str, Shown]]:
@@ -68,10 +104,6 @@ def main_columns(run: Run) -> list[tuple[str, Shown]]:
     return columns
 
 
-def _time_in(unit: str) -> Callable[[Row], str]:
-    return partial(fmt.time_cell, unit=MICROSECONDS[unit])
-
-
 @lru_cache
 def headline(run: Run) -> pd.DataFrame:
     """The times that ratios are quoted from, each with how many times faster than the baseline of its device it is."""
@@ -79,22 +111,38 @@ def headline(run: Run) -> pd.DataFrame:
     return _main_rows(run, [_timed(run, work, n, rule, f"N={fmt.power(n)}", cell) for work, n, rule in HEADLINE])
 
 
-def _timed(run: Run, work: str, batch: int, rule: str, size: str, cell: Callable[[Row], str]) -> MainColumn:
+def _timed(run: Run, work: str, batch: int, rule: str, size: str, cell: Cell) -> MainColumn:
     title = f"{type(RULES[rule]).__name__} {work}" if rule else work
     case: Case = {"work": work, "batch": batch, "optimizer": rule}
-    return f"{title}\n{size}", throughput.throughput(run), case, cell
+    hidden, dtype = focus(run)
+    found = records(matching(fastest(run), **case, hidden=hidden, dtype=dtype))
+    best = [name for row in found for name in (row["fastest"], *row["tied"].split(", "))]
+    return MainColumn(f"{title}\n{size}", throughput.throughput(run), case, cell, best)
 
 
 def _main_rows(run: Run, columns: list[MainColumn]) -> pd.DataFrame:
-    """A row for each backend that ran, at `focus(run)`; without the columns that no backend has."""
+    """A row for each backend that ran, at `focus(run)`; without the columns that no backend has.
+
+    Backends of one library follow each other, the fastest first, by the mean of the logarithms of their times over the
+    fastest of each column; libraries follow in the order of their fastest. The fastest of a column are marked.
+    """
     hidden, dtype = focus(run)
     table = pd.DataFrame({"backend": [name for name in in_order(run) if absence(run, name) is None]})
-    for title, rows, case, cell in columns:
-        found = matching(rows, **case, hidden=hidden, dtype=dtype)
-        cells = {row["backend"]: cell(row) for row in reversed(records(found))}
-        if not cells.keys().isdisjoint(table.backend):
-            table[title] = [cells.get(name, "") for name in table.backend]
-    return table
+    behind: dict[str, list[float]] = {name: [] for name in table.backend}
+    for title, rows, case, cell, best in columns:
+        found = {row["backend"]: row for row in reversed(records(matching(rows, **case, hidden=hidden, dtype=dtype)))}
+        if found.keys().isdisjoint(table.backend):
+            continue
+        cells = {name: cell(row) + (f" {fmt.FASTEST}" if name in best else "") for name, row in found.items()}
+        table[title] = [cells.get(name, "") for name in table.backend]
+        times = {name: row["median_us"] for name, row in found.items() if pd.notna(row.get("median_us"))}
+        for name in times.keys() & behind.keys():
+            behind[name].append(log(times[name] / min(times.values())))
+    score = {name: fmean(logs) if logs else inf for name, logs in behind.items()}
+    library = {name: name.partition("-")[0] for name in score}
+    first = {own: min(score[name] for name in score if library[name] == own) for own in library.values()}
+    order = sorted(score, key=lambda name: (first[library[name]], library[name], score[name]))
+    return table.set_index("backend").loc[order].reset_index()
 
 
 def in_one_line(frame: pd.DataFrame) -> pd.DataFrame:
@@ -109,12 +157,10 @@ def focus_in_words(run: Run) -> str:
 
 
 def not_here(run: Run) -> Document:
-    """A sentence on the backends that could not run on this machine, each reason once; none where all could."""
-    found: dict[str | None, list[str]] = {}
-    for name in in_order(run):
-        found.setdefault(absence(run, name), []).append(name)
-    parts = [f"{', '.join(names)} ({reason})" for reason, names in found.items() if reason is not None]
-    return [f"Not measured here: {'; '.join(parts)}."] if parts else []
+    """A line on the backends that could not run on this machine; none where all could."""
+    names = [name for name in in_order(run) if absence(run, name) is not None]
+    which = f"{len(names)} backends" if len(names) > 1 else "One backend"
+    return [f"{which} cannot run here: {', '.join(names)}; tables/backends has each reason."] if names else []
 
 
 def lay_out_summary(run: Run, rows: pd.DataFrame, columns: Columns = ()) -> Document:
@@ -182,10 +228,13 @@ def memory(run: Run) -> pd.DataFrame:
     return run.cases[run.cases.work == "memory"]
 
 
-def lay_out_memory(run: Run, rows: pd.DataFrame, columns: Columns) -> Document:
-    """A row for each case; below 1 MiB resident memory says nothing, for the heap may have kept as much before."""
-    rows = sorted_by_backend(run, rows).sort_values(["dtype", "hidden", "batch"], kind="stable")
-    return [flat(rows, columns)]
+def _peak(row: Row) -> str:
+    return fmt.mebibytes(row["peak_bytes"]) if row["status"] == Status.OK else str(row["status"])
+
+
+def _memory_note(rows: list[Row]) -> str:
+    """How the memory of a backend was measured, and why cells have none."""
+    return "; ".join(dict.fromkeys(filter(None, [row[name] for row in rows for name in ("method", "reason")])))
 
 
 def backends(run: Run) -> pd.DataFrame:
@@ -205,6 +254,7 @@ THROUGHPUT = TableSpec(
     "minor_faults_per_call build_seconds first_call_seconds order unsound under_load reason baseline "
     "baseline_over_recipe times_faster_than_baseline",
     lay_out=lay_out_throughput,
+    split="work",
 )
 SCALING = TableSpec(
     "scaling",
@@ -236,8 +286,10 @@ MEMORY = TableSpec(
     "memory",
     memory,
     "dtype hidden batch backend status peak_bytes method reason",
-    (*shown("dtype hidden batch backend"), Column("peak_bytes", "peak", fmt.mebibytes), *shown("status method reason")),
-    lay_out_memory,
+    lay_out=lambda run, rows, columns: [matrix(run, rows, _peak, note=_memory_note)],
+    keys="dtype hidden",
+    heading="H = {hidden}, {dtype}",
+    note=MEMORY_NOTE,
 )
 BACKENDS = TableSpec(
     "backends",
@@ -245,4 +297,5 @@ BACKENDS = TableSpec(
     columns=shown("backend state facts"),
     lay_out=lambda run, rows, columns: [flat(rows, columns)],
     applies=lambda run: run.sweep is None,
+    absent=True,
 )

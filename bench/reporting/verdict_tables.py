@@ -119,5 +119,9 @@ def _cell(row: Row) -> str:
 
 COMPARED = f"a b {' '.join(CASE_FIELDS)} a_us b_us times_faster low high blocks verdict kind reason failed"
 VERDICTS = TableSpec(
-    "verdicts", lambda run: with_reasons(comparison.against_baseline(run)), COMPARED, lay_out=lay_out_verdicts
+    "verdicts",
+    lambda run: with_reasons(comparison.against_baseline(run)),
+    COMPARED,
+    lay_out=lay_out_verdicts,
+    split="work",
 )

@@ -43,7 +43,7 @@ def test_a_smaller_run_replaces_no_larger_one(tmp_path: Path, capsys: pytest.Cap
     report.main(["--results", str(tmp_path)])
     said = capsys.readouterr()
     assert digest(tmp_path) == before
-    assert f"run {NEWER}" in said.out
+    assert f"Run {NEWER}" in said.out
     assert f"{FULL} has measured more and stays in the tables; --run {NEWER} shows this one there" in said.err
 
 

@@ -27,7 +27,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 def test_every_file_is_written_and_the_main_table_printed(written: tuple[Path, str]) -> None:
-    """The report writes tables, figures and a page, and prints the main table with absent backends' reasons."""
+    """The report writes tables, figures and a page, and prints the answer, a table and absent backends."""
     folder, printed = written
     names = set(digest(folder))
     tables = set(TABLES) - {"solvers", "crossover"}
@@ -39,12 +39,12 @@ def test_every_file_is_written_and_the_main_table_printed(written: tuple[Path, s
     } <= names
     page = (folder / "README.md").read_text()
     assert "| numpy" in page
-    assert "Not measured here: cupy (no driver)." in page
+    assert "One backend cannot run here: cupy; tables/backends has each reason." in page
     links = re.findall(r"\]\(([^)]+)\)", page)
     assert {"tables/throughput.md", "figures/fits-a-machine.png"} <= set(links)
     assert all((folder / link).exists() for link in links if not link.startswith("../"))
     assert "numpy" in printed
-    assert "Not measured here: cupy (no driver)." in printed
+    assert "One backend cannot run here: cupy; tables/backends has each reason." in printed
     assert "DISAGREES" not in page
 
 
@@ -103,7 +103,7 @@ def test_a_run_without_anything_missing_is_reported(tmp_path: Path) -> None:
     whole = json.loads(head) | {"backends": {"numpy": {"reason": None, "facts": {}}}}
     path.write_text("\n".join([json.dumps(whole), *rest]) + "\n")
     report.report(tmp_path)
-    assert "Not measured here" not in (tmp_path / "README.md").read_text()
+    assert "cannot run here" not in (tmp_path / "README.md").read_text()
 
 
 def test_every_target_that_was_learned_is_drawn(tmp_path: Path) -> None:

@@ -223,8 +223,11 @@ def test_runs_of_other_settings_stand_side_by_side(tmp_path: Path) -> None:
     ]
     report.report(tmp_path)
     page = (tmp_path / "README.md").read_text()
+    assert page.count("\n## ") == 1  # a section for each machine
+    assert "## A CPU, 2 cores\n" in page
+    tables = "".join(path.read_text() for path in (tmp_path / "tables").glob("*.md"))
     for run, kind in zip(found, ("", ": headline", ": headline", ": solvers"), strict=True):
-        assert f"## A CPU, 2 cores, {run.setting}{kind}\n" in page
+        assert f"## A CPU, 2 cores, {run.setting}{kind}\n" in tables
     assert len(list((tmp_path / "figures").glob("throughput-*.png"))) == 4
 
 

@@ -130,9 +130,9 @@ def test_the_table_as_it_is_read(tmp_path: Path) -> None:
         "4 s, 400", "OK", "",
     ]  # fmt: skip
     assert cells_of(smooth)["spline", "numpy"] == [
-        *["50 ms"] * 8, "2.0e-10", "2.0e-10", "3.0e-05", "1.25", "1", "50 ms", "OK",
-        "noisy: the middle half of the rounds spreads by 20 % (measure on an idle machine)",
+        *["50 ms"] * 8, "2.0e-10", "2.0e-10", "3.0e-05", "1.25", "1", "50 ms", "OK", "1",
     ]  # fmt: skip
+    assert "(1) noisy: the middle half of the rounds spreads by 20 % (measure on an idle machine)" in text
     assert cells_of(kinked)["adam", "numpy"][-5:] == ["", "", "4 s, 400", "OK", ""]
 
 
@@ -177,8 +177,9 @@ def test_the_newest_run_of_solvers_stands_beside_the_others(tmp_path: Path, caps
     write(folder / "2028.jsonl", spline(), solved(), **own)
     report.main(["--results", str(tmp_path)])
     page, table = ((tmp_path / name).read_text() for name in ("README.md", "tables/solvers.md"))
-    assert "## A CPU, 2 cores, threads as installed, allocations as installed: solvers\n" in page
-    assert "### sin; H = 512" in page
+    assert "(tables/solvers.md)" in page
+    assert "## A CPU, 2 cores, threads as installed, allocations as installed: solvers\n" in table
+    assert "### sin; H = 512" in table
     assert "(figures/solvers-m.png)" in page
     assert "Run 2028" in table
     assert "Run 2026" not in table

@@ -166,7 +166,8 @@ def test_hinge_rows_say_what_they_are(tmp_path: Path) -> None:
         case(backend="torch-cpu", algorithm="autograd", first_call_seconds=2e-3, build_seconds=1e-5),
     )
     text = markdown(throughput_tables.THROUGHPUT.document(run))
-    assert "no time; no memory; hinge: effective samples, dense up to N = 32; build 12 ms at N = 800" in text
+    assert "(1) no time; (2) no memory; (3) hinge: effective samples, dense up to N = 32; (4) build 12 ms" in text
+    assert "| 1, 2, 3, 4 " in text
     assert "first call 3.1 s" in text
     assert text.count("first call") == 1
     assert text.count("build 12 ms") == 1

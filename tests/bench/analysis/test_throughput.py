@@ -46,7 +46,8 @@ def test_what_a_gpu_shows_beside_its_time(tmp_path: Path) -> None:
     assert row.baseline == "torch-cuda"
     assert row.times_faster_than_baseline == pytest.approx(5)
     text = markdown(throughput_tables.THROUGHPUT.document(run))
-    assert "launch-bound: the device waits 90 % of the time at N = 800; 70 kernels a step; throttled at N = 800" in text
+    waits = "the device waits 90 % of the time at N = 800"
+    assert f"(1) launch-bound: {waits}; (2) 70 kernels a step; (3) throttled at N = 800" in text
     assert row.unsound.startswith("throttled: software power cap (")
     assert text.count("launch-bound") == text.count("throttled at") == 1
     assert "* Measured under load: cupy-train, step adam N = 800: software power cap." in text.replace("\\*", "*")
@@ -138,7 +139,7 @@ def test_the_headline_stands_beside_its_baseline(tmp_path: Path) -> None:
     )
     frame = throughput_tables.headline(run).set_index("backend")
     assert list(frame.columns) == ["SGD step\nN=32", "gradient\nN=2^20"]
-    assert frame.loc["numpy"].tolist() == ["10 us, 10x", "1.5 s"]
+    assert frame.loc["numpy"].tolist() == ["10 us, 10x ◄", "1.5 s"]
     assert frame.loc["torch-cpu"].tolist() == ["100 us, 1x", "SKIPPED"]
 
 
@@ -216,7 +217,8 @@ def test_a_trajectory_as_it_is_read(tmp_path: Path) -> None:
     assert cells["numpy"] == ["0.2", "step 50", "2.5e-04", "step 75", "57 of 409 600", "59", "1.2e-01", "OK", ""]
     never = "not in 2 000 steps"
     assert cells["numba"] == ["0.2", never, "", never, "", "", "1.0e-05", "OK", ""]
-    assert cells["torch-recipe"] == ["0.2", *[""] * 6, "OK", "own order"]
+    assert cells["torch-recipe"] == ["0.2", *[""] * 6, "OK", "1"]
     assert cells["torch-cpu"][1] == "not in 50 steps"
-    assert cells["torch-cpu"][-2:] == ["DIVERGED", "torch-cpu diverged in epoch 3"]
-    assert cells["jax-cpu"] == [*[""] * 7, "DISAGREES", "w1 is off"]
+    assert cells["torch-cpu"][-2:] == ["DIVERGED", "2"]
+    assert cells["jax-cpu"] == [*[""] * 7, "DISAGREES", "3"]
+    assert "Notes: (1) own order; (2) torch-cpu diverged in epoch 3; (3) w1 is off." in text

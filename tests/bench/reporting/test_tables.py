@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from journals import journal, line, make
+from journals import CURVE, journal, learned, line, make
 
 from bench import report
 from bench.reporting import page
@@ -21,17 +21,16 @@ def plant(monkeypatch: pytest.MonkeyPatch, table: str, column: Column) -> None:
 
 
 @pytest.mark.usefixtures("without_figures")
-@pytest.mark.parametrize("table", ["memory", "throughput"])
+@pytest.mark.parametrize("table", ["convergence", "throughput"])
 def test_a_planted_column_is_one_entry(table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A field of the journal becomes a column of the .csv, and of a flat table for readers, by one entry."""
     plant(monkeypatch, table, Column("load_average", "load average", digits))
-    lines = [line(work=work, peak_bytes=3e6, load_average=1.2345) for work in ("memory", "gradient")]
-    journal(tmp_path, "20260101T000000Z-aaaa", *lines)
+    journal(tmp_path, "20260101T000000Z-aaaa", line(load_average=1.2345), learned(curve=CURVE, load_average=1.2345))
     report.report(tmp_path)
     frame = pd.read_csv(tmp_path / "tables" / f"{table}.csv")
     assert 1.2345 in set(frame.load_average)
     text = (tmp_path / "tables" / f"{table}.md").read_text()
-    assert ("load average" in text and "1.23 " in text) == (table == "memory")
+    assert ("load average" in text and "1.23 " in text) == (table == "convergence")
 
 
 def test_a_table_is_for_the_runs_that_it_names(tmp_path: Path) -> None:
