@@ -169,3 +169,13 @@ def test_reading_shows_its_rows(
     assert "1 unit:" in "".join(shown[3:])
     fit_file(samples[0], x="x", y="y", tolerance=0.1)
     assert capsys.readouterr().err == ""
+
+
+def test_a_fit_of_a_file_says_which_backends_it_passed_over(samples: tuple[Path, np.ndarray, np.ndarray]) -> None:
+    """The options of `fit` reach it: here a list of backends, of which the first takes one input only."""
+    preferred = ["numpy-hinge", "numpy"]
+    metrics = fit_file(
+        samples[0], x=["x", "w"], y="y", solver="adam", hidden=4, epochs=1, backend=preferred, progress=False
+    ).metrics
+    assert metrics["backend"] == "numpy"
+    assert "needs one input" in metrics["passed_over"]["numpy-hinge"]
