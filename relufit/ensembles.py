@@ -82,11 +82,11 @@ def fit_many(
 
     train, test = split(len(x), test_fraction=options["test_fraction"], seed=options["seed"])
     sizes = Sizes(len(train), x.shape[1], options.get("hidden", HIDDEN), 1)
-    chosen = _backend_for(sizes, rule, count, options)
+    chosen, passed_over = _backend_for(sizes, rule, count, options)
     problems = [
         Problem(
-            x, column, target, Scaling.of(x, column), train, test, solver, chosen.name, columns=columns.of_output(m)
-        )
+            x, column, target, Scaling.of(x, column), train, test, solver, "numpy", columns=columns.of_output(m)
+        ).on(chosen, passed_over)
         for m, (column, target) in enumerate(zip(outputs, targets, strict=True))
     ]
     for problem in problems:
@@ -100,8 +100,11 @@ def fit_many(
     return [networks.fit(m) for m in range(count)]
 
 
-def _backend_for(sizes: Sizes, rule: Optimizer, count: int, options: dict[str, Any]) -> Backend:
-    """The first backend that can train `count` networks. Raises RelufitError if they do not fit into memory."""
+def _backend_for(sizes: Sizes, rule: Optimizer, count: int, options: dict[str, Any]) -> tuple[Backend, dict[str, str]]:
+    """The first backend that can train `count` networks, and why those preferred cannot.
+
+    Raises RelufitError if the networks do not fit into memory.
+    """
     demand_memory(
         f"training {count} x {counted(sizes.hidden, 'hidden unit')}",
         training_bytes(sizes, np.dtype(options["dtype"]).itemsize, rule.moments, count),

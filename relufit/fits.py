@@ -137,13 +137,14 @@ class Problem:
     backend: str
     weight: np.ndarray | None = None  # (N,), at least 0
     columns: Columns = Columns()  # noqa: RUF009  # a frozen value
+    passed_over: dict[str, str] = field(default_factory=dict)  # preferred backends, and why each was not taken
 
     def __repr__(self) -> str:
         return one_line(self)
 
-    def on(self, backend: Backend) -> "Problem":
-        """The same problem, solved on this backend."""
-        return replace(self, backend=backend.name)
+    def on(self, backend: Backend, passed_over: dict[str, str]) -> "Problem":
+        """The same problem, solved on this backend, because those passed over cannot."""
+        return replace(self, backend=backend.name, passed_over=passed_over)
 
     def on_all_samples(self) -> "Problem":
         """The same problem with no sample held out."""
@@ -175,6 +176,7 @@ class Problem:
             hidden=params.b1.shape[0],
             solver=self.solver,
             backend=self.backend,
+            passed_over=dict(self.passed_over),
         )
         return fit
 

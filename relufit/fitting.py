@@ -84,7 +84,8 @@ def fit(
     `seed` (0) is the seed of all random numbers.
 
     With "lbfgs" and "spline" the samples of data may have a `weight`, (N,): a sample of weight 2 counts as two samples,
-    and one of weight 0 is left out of the Fit. The test fraction counts samples, not weights.
+    and one of weight 0 is left out of the Fit. The test fraction counts samples, not weights. The backend of "lbfgs"
+    gets the weights as one more input.
 
     Outside the samples, or the domain of a function, a spline of two hidden units or more continues its first and last
     piece as lines. A spline of one hidden unit is constant on one side of its knot. If it is a line on the data, that
@@ -93,18 +94,23 @@ def fit(
     x and y are standardised for training in `dtype` and the scaling is folded back into float64 parameters. `progress`
     shows a bar, or for a spline the numbers of units tried; None shows it if stderr is a terminal.
 
-    `backend` is a name, a Backend, or several in order of preference, such as ("cupy-train", "cupy", "numpy"): the
-    first that runs on this machine and supports these sizes is used.
+    `backend` is a name, a Backend, or several in order of preference, such as ("cupy-train", "numba", "numpy"): the
+    first that runs on this machine and supports these sizes, dtype and optimizer is used, and metrics["passed_over"]
+    has the reason of each one before it. "auto" is the first that can of "numba-hinge", "numba", "numpy-hinge" and
+    "numpy": their order in the published times of a training step, for one input and one output. No GPU has been
+    measured yet, so "auto" takes none; ("cupy-train", "auto") prefers one. A backend that fails during training is an
+    error; no other one is tried. The first fit with numba on a machine compiles its loops, which takes seconds.
 
     Ctrl-C ends training, and the search for a number of units, and returns the state reached, with metrics["status"]
     "interrupted". For a spline with a `tolerance` that is the smallest number of units found so far, or the best fit if
-    none reaches it; for "auto" it is the number of units with the best score so far. Before the first result,
+    none reaches it; for `hidden` "auto" it is the number of units with the best score so far. Before the first result,
     KeyboardInterrupt is raised.
 
     Returns a Fit. metrics: `mse` and `max_error` against the function over the domain (against all samples, for
     data), `train_mse` on the samples fitted, `test_mse` on those held out, `seconds` of solving, epochs, steps, hidden,
-    solver, backend, and `status`: "finished", "interrupted" by Ctrl-C, or "inexact" if the error of a spline's network
-    differs from that of the spline, because pieces are too steep for float64.
+    solver, backend, `passed_over` (the reason of each backend that was preferred and not taken), and `status`:
+    "finished", "interrupted" by Ctrl-C, or "inexact" if the error of a spline's network differs from that of the
+    spline, because pieces are too steep for float64.
 
     Raises RelufitError for bad input, BackendUnavailable if the backend cannot run here, and Diverged, with the last
     good fit as `.fit`, if the loss becomes nan, inf or larger than 1e8 (of standardised data).
@@ -171,8 +177,8 @@ def _minimize(problem: Problem, sizes: Sizes, options: dict[str, Any], shown: bo
     """Fit all samples by L-BFGS on the first backend that can, and once more without those held out, for `test_mse`."""
     start, epochs = _draw_weights(problem, sizes, options), options["epochs"]
     lifted = sizes if problem.weight is None else lifted_sizes(sizes)
-    chosen = choose_backend(options["backend"], lifted, options["dtype"], None, None)
-    problem = problem.on(chosen)
+    chosen, passed_over = choose_backend(options["backend"], lifted, options["dtype"], None, None)
+    problem = problem.on(chosen, passed_over)
     with progress_bar(epochs, shown) as show:
         fit = lbfgs.minimize(problem.on_all_samples(), chosen, start, epochs, show)
     if not len(problem.test_index) or fit.metrics["status"] == "interrupted":
@@ -191,9 +197,9 @@ def _train(problem: Problem, sizes: Sizes, rule: Optimizer, options: dict[str, A
     state = options["state"] if "state" in options else rule.init(_draw_weights(problem, sizes, options))
     demand_state(state, sizes, options["dtype"], rule)
     plan = draw_plan(sizes.samples, batch=batch_size, seed=seed)
-    chosen = choose_backend(options["backend"], sizes, options["dtype"], rule, plan)
+    chosen, passed_over = choose_backend(options["backend"], sizes, options["dtype"], rule, plan)
     with progress_bar(epochs, shown) as show:
-        return train(problem.on(chosen), chosen, state, rule, epochs, batch_size, seed, show)
+        return train(problem.on(chosen, passed_over), chosen, state, rule, epochs, batch_size, seed, show)
 
 
 def _data(

@@ -11,6 +11,7 @@ from relufit.columns import NUMBER, as_text
 from relufit.errors import RelufitError, counted
 from relufit.fits import Fit, evaluate
 from relufit.params import Params
+from relufit.solvers.training import reasons_in_words
 
 NOTES = {  # by metrics["status"]
     "interrupted": " (stopped by Ctrl-C: this is the state reached)",
@@ -65,6 +66,8 @@ def in_words(fit: Fit) -> str:
     lines.append(
         f"{counted(m['hidden'], 'hidden unit')}, {m['solver']} on {m['backend']}: {trained}{m['seconds']:.2g} s"
     )
+    if m["passed_over"]:
+        lines.append(f"backend: {m['backend']} ({reasons_in_words(m['passed_over'])})")
     return "\n".join(lines)
 
 

@@ -87,8 +87,9 @@ def minimize_with_decay(
     sizes = Sizes(len(x), x.shape[1], hidden, y.shape[1])
     need = training_bytes(sizes, np.dtype(dtype).itemsize, lbfgs.MEMORY)
     demand_memory(f"training {counted(hidden, 'hidden unit')}", need, "take fewer units")
-    chosen = choose_backend(backend, sizes if weight is None else lifted_sizes(sizes), dtype, None, None)
-    search = _Search(raw.on(chosen), chosen, hidden, epochs, dtype, seed)
+    supported = sizes if weight is None else lifted_sizes(sizes)
+    chosen, passed_over = choose_backend(backend, supported, dtype, None, None)
+    search = _Search(raw.on(chosen, passed_over), chosen, hidden, epochs, dtype, seed)
     fit = search.refit(search.choose(alpha))
     fit.metrics["seconds"] = time.perf_counter() - began
     return fit

@@ -16,7 +16,11 @@ from relufit.solvers.slices import train_epochs
 
 KNOT_BYTES = 400  # per unit, at the peak of sorting knots and summing slopes
 
-Wanted = str | Backend | Sequence[str | Backend]  # one, or several in order of preference
+Wanted = str | Backend | Sequence[str | Backend]  # one, or several in order of preference; "auto" stands for AUTO
+# Fastest first, by the published times of a training step (results/tables/throughput.csv: D = O = 1, geometric means).
+# No GPU has been measured, so none is here; torch and jax are not, because numba was faster at every published size and
+# importing them takes seconds.
+AUTO = ("numba-hinge", "numba", "numpy-hinge", "numpy")
 
 
 class Diverged(RelufitError):
@@ -85,38 +89,43 @@ def choose_backend(
     dtype: str,
     optimizer: Optimizer | None,
     plan: Plan | None,
-) -> Backend:
+) -> tuple[Backend, dict[str, str]]:
     """The first of the wanted backends that runs here and supports these sizes, dtype, optimizer and plan.
 
-    Raises RelufitError with every reason if none does; BackendUnavailable if a single one is wanted and cannot run.
+    Also returns the reason why not for each of those before it, by name. Raises RelufitError with every reason if none
+    can do this; BackendUnavailable if a single one is wanted and cannot run.
     """
     several = _listed(wanted)
-    reasons = []
+    passed_over: dict[str, str] = {}
     for one in several:
         try:
             backend = one if isinstance(one, Backend) else load(one)
         except BackendUnavailable as error:
             if len(several) == 1:
                 raise
-            reasons.append(f"{one}: {error.reason}")
+            passed_over[str(one)] = error.reason
             continue
         reason = backend.supports(sizes, dtype, optimizer, plan)
         if reason is None:
-            return backend
-        reasons.append(reason if len(several) == 1 else f"{backend.name}: {reason}")
+            return backend, passed_over
+        passed_over[backend.name] = reason
     if len(several) == 1:
-        raise RelufitError(f"backend {backend.name} cannot do this: {reasons[0]}")
-    raise RelufitError("none of these backends can do this: " + ("; ".join(reasons) or "none was named"))
+        raise RelufitError(f"backend {backend.name} cannot do this: {reason}")
+    raise RelufitError("none of these backends can do this: " + (reasons_in_words(passed_over) or "none was named"))
+
+
+def reasons_in_words(passed_over: dict[str, str]) -> str:
+    """Names of backends, each with the reason why it was not taken."""
+    return "; ".join(f"{name}: {reason}" for name, reason in passed_over.items())
 
 
 def _listed(wanted: object) -> list[str | Backend]:
-    """One backend or several in order of preference. Raises RelufitError for anything else."""
-    if isinstance(wanted, (str, Backend)):
-        return [wanted]
-    several = list(wanted) if isinstance(wanted, Iterable) else None
+    """One backend or several in order of preference, "auto" replaced. Raises RelufitError for anything else."""
+    several = [wanted] if isinstance(wanted, (str, Backend)) else wanted
+    several = list(several) if isinstance(several, Iterable) else None
     if several is None or not all(isinstance(one, (str, Backend)) for one in several):
-        raise RelufitError(f"a backend must be a name, a Backend or a list of these, not {wanted!r:.60}")
-    return several
+        raise RelufitError(f'a backend must be a name, "auto", a Backend or a list of these, not {wanted!r:.60}')
+    return [one for given in several for one in (AUTO if given == "auto" else (given,))]
 
 
 def training_bytes(sizes: Sizes, item_bytes: int, moments: int, networks: int = 1) -> int:

@@ -113,7 +113,9 @@ def test_goes_on_as_fit() -> None:
 def test_takes_the_first_backend_that_can() -> None:
     """The first backend that can do the work is taken, by `supports` alone."""
     wanted: list[str | Backend] = [HostTrain("cupy-train"), "numpy"]
-    assert fit_many("sin", backend=wanted, dtype="float64", **FEW)[0].metrics["backend"] == "numpy"
+    metrics = fit_many("sin", backend=wanted, dtype="float64", **FEW)[0].metrics
+    assert metrics["backend"] == "numpy"
+    assert metrics["passed_over"] == {"cupy-train": "cupy-train computes in float32, not float64"}
     assert fit_many("sin", backend=wanted, **(FEW | {"epochs": 1, "hidden": 4}))[0].metrics["backend"] == "cupy-train"
     assert fit("sin", backend=["cupy", "numpy"], **FEW).metrics["backend"] in ("cupy", "numpy")
     with pytest.raises(RelufitError, match=r"none of these backends can do this: cupy-train: .*float64"):

@@ -56,7 +56,9 @@ def test_a_large_file_is_summed_into_cells(
         fit_file(path, x="x", y="y", learning_rate=0.1)
     with pytest.raises(RelufitError, match="'spline' does not use optimizer"):
         fit_file(path, x="x", y="y", optimizer=SGD())
-    assert {type(value) for value in found.metrics.values()} == {int, float, str}  # as json wants them
+    assert found.metrics["passed_over"] == {}
+    types = {type(value) for name, value in found.metrics.items() if name != "passed_over"}
+    assert types == {int, float, str}  # as json wants them
 
 
 @pytest.mark.parametrize("rows", [100, files.ROWS])
@@ -167,3 +169,13 @@ def test_reading_shows_its_rows(
     assert "1 unit:" in "".join(shown[3:])
     fit_file(samples[0], x="x", y="y", tolerance=0.1)
     assert capsys.readouterr().err == ""
+
+
+def test_a_fit_of_a_file_says_which_backends_it_passed_over(samples: tuple[Path, np.ndarray, np.ndarray]) -> None:
+    """The options of `fit` reach it: here a list of backends, of which the first takes one input only."""
+    preferred = ["numpy-hinge", "numpy"]
+    metrics = fit_file(
+        samples[0], x=["x", "w"], y="y", solver="adam", hidden=4, epochs=1, backend=preferred, progress=False
+    ).metrics
+    assert metrics["backend"] == "numpy"
+    assert "needs one input" in metrics["passed_over"]["numpy-hinge"]

@@ -186,6 +186,16 @@ def test_options_choose_a_solver() -> None:
         ReluRegressor(solver="spline", epochs=5).fit(x, y)
 
 
+def test_backends_passed_over_are_in_the_metrics() -> None:
+    """Both ways of training take the first backend that can, and say why not the others."""
+    x, y = data(2, 1, 30)
+    for options in ({"epochs": 2}, {"epochs": 1, "batch_size": 8}):
+        model = ReluRegressor(hidden=4, backend=["numpy-hinge", "auto"], **options)  # type: ignore[arg-type]
+        metrics = model.fit(x, y).fit_.metrics
+        assert metrics["backend"] in ("numba", "numpy")
+        assert "needs one input" in metrics["passed_over"]["numpy-hinge"]
+
+
 def test_units_are_chosen_by_the_data() -> None:
     """Without noise many units are chosen, with noise few, and for a tolerance as many as it takes."""
     x, y = sample(targets.SIN)

@@ -1,7 +1,8 @@
 """Backends of raw CUDA kernels for one input and one output: they launch kernels through the protocol `Kernels`.
 
 relufit/backends/cupy.py implements `Kernels` by cupy on a GPU. The tests implement it by a C++ compiler on the host,
-and so run the same sources and the code below without a GPU.
+and so run the same sources and the code below without a GPU. README.md in this folder draws how a step of training maps
+to threads, registers and barriers.
 """
 
 from collections.abc import Callable

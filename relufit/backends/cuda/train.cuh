@@ -1,7 +1,7 @@
 // A whole slice of training in one launch: every step of every epoch, by minibatches, for one network per block.
 //
 // All parameters and their moments stay in registers from the first step to the last. What changes with the step comes
-// from tables made on the host: the samples of each batch, and the optimizer's coefficients.
+// from tables made on the host: the samples of each batch, and the optimizer's coefficients. README.md draws a step.
 #pragma once
 #include "group.cuh"
 #include "update.cuh"

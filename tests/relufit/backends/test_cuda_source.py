@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from cuda_on_host import DEADLOCK, HostKernels
 from cuda_runs import HOST, adversarial, digest
+from cuda_sass import compile_for
 from threads import train_in_threads
 
 from bench.agreement import answers
@@ -41,26 +42,6 @@ LARGEST = {"dense": 2048, "step": 2048, "train": 1024, "hinge": 1024}  # units t
 SPILLED = {"hinge_train": 128, "hinge_gradient": 32}  # bytes at H = 1024, where 1024 threads leave 64 registers each
 
 
-def compile_for(architecture: int, text: str, options: tuple[str, ...]) -> str:
-    """What the compiler of the CUDA run time says of the kernels of a source; fails where it does not compile."""
-    nvrtc = pytest.importorskip(
-        "cuda.bindings.nvrtc", reason="cuda-bindings is not installed: pip install relufit[dev]"
-    )
-
-    def result(answer: tuple[object, ...]) -> object:
-        assert answer[0] == nvrtc.nvrtcResult.NVRTC_SUCCESS, answer[0]
-        return answer[1] if len(answer) == 2 else None
-
-    program = result(nvrtc.nvrtcCreateProgram(text.encode(), b"kernels", 0, [], []))
-    asked = [*dict.fromkeys([*options, "--std=c++17"]), f"--gpu-architecture=sm_{architecture}"]
-    asked += ["--ftz=true", "--ptxas-options=-v"]  # cupy asks for the first of its own accord
-    (status,) = nvrtc.nvrtcCompileProgram(program, len(asked), [option.encode() for option in asked])
-    text = b" " * result(nvrtc.nvrtcGetProgramLogSize(program))  # type: ignore[operator]
-    result(nvrtc.nvrtcGetProgramLog(program, text))
-    assert status == nvrtc.nvrtcResult.NVRTC_SUCCESS, text.decode()
-    return text.decode()
-
-
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize(
     ("file", "hidden"),
@@ -69,7 +50,7 @@ def compile_for(architecture: int, text: str, options: tuple[str, ...]) -> str:
 def test_compiles_within_its_registers(architecture: int, hidden: int, file: str) -> None:
     """Every kernel compiles for devices from T4 to RTX 50 and B200 without local memory, but for what is said."""
     for rule in range(len(RULES)) if architecture == 90 and file != "dense" else (len(RULES) - 1,):  # Adam has most
-        said = compile_for(architecture, source(file), sizes(hidden, rule, keep_hidden=file == "train"))
+        said, _ = compile_for(architecture, source(file), sizes(hidden, rule, keep_hidden=file == "train"))
         found = USED.findall(said)
         assert {name for name, *_ in found} <= set(REGISTERS)
         assert found, said
@@ -83,7 +64,7 @@ def test_compiles_within_its_registers(architecture: int, hidden: int, file: str
 @pytest.mark.parametrize("dtype", list(gpu_peaks.NUMBERS))
 def test_ceilings_compile_without_memory(dtype: str, architecture: int) -> None:
     """The loops that measure a device keep everything in registers."""
-    said = compile_for(architecture, gpu_peaks.SOURCE.read_text(), gpu_peaks.options(dtype))
+    said, _ = compile_for(architecture, gpu_peaks.SOURCE.read_text(), gpu_peaks.options(dtype))
     found = {name: (int(stack), int(spills)) for name, stack, spills, _ in USED.findall(said)}
     assert set(found) == {*gpu_peaks.MIXES, "nothing"}
     assert set(found.values()) == {(0, 0)}

@@ -17,6 +17,7 @@ LOADED = "atexit.register(lambda: print([m for m in ('torch', 'numba', 'jax') if
         ("limit ru", ["runge"]),
         ("fit sin --solver s", ["sgd", "spline"]),
         ("fit sin --backend numpy,cupy-t", ["numpy,cupy-train"]),
+        ("fit sin --backend cupy,a", ["cupy,auto"]),
         ("fit sin --dtype ", ["float32", "float64"]),
         ("fit sin --scheme t", ["torch", "textbook"]),
     ],

@@ -11,6 +11,7 @@ from command_line import Answer
 from typer.testing import CliRunner
 
 from relufit import RelufitError, cli
+from relufit.solvers.training import AUTO
 
 QUICK = ("--epochs", "5", "--hidden", "16")
 
@@ -122,6 +123,25 @@ def test_backends_in_order_of_preference(answer: Answer) -> None:
     """The first that works here and can do the work."""
     words = ("--epochs", "1", "--n", "20", "--hidden", "4", "--backend", "torch-mps,numpy", "--json")
     assert json.loads(answer("fit", "sin", *words)[1])["backend"] in ("torch-mps", "numpy")
+
+
+def test_what_was_passed_over_is_printed(answer: Answer) -> None:
+    """A line says which backend was taken and why not those before it; without any there is no such line."""
+    words = ("fit", "sin", "--epochs", "1", "--n", "20", "--hidden", "4")
+    _, out, _ = answer(*words, "--backend", "torch-nosuch,numpy")
+    (line,) = [line for line in out.splitlines() if line.startswith("backend: ")]
+    _, out, _ = answer(*words, "--backend", "torch-nosuch,numpy", "--json")
+    reason = json.loads(out)["passed_over"]["torch-nosuch"]
+    assert reason
+    assert line == f"backend: numpy (torch-nosuch: {reason})"
+    assert "backend:" not in answer(*words)[1]
+    assert json.loads(answer(*words, "--json")[1])["passed_over"] == {}
+
+
+def test_auto_is_a_backend_of_the_command_line(answer: Answer) -> None:
+    """The fastest backend that runs here is taken, and fits data of several inputs too."""
+    words = ("fit", "sin", "--epochs", "1", "--n", "20", "--hidden", "4", "--backend", "auto", "--json")
+    assert json.loads(answer(*words)[1])["backend"] in AUTO
 
 
 def test_a_spline_answers_at_once_and_loads_little() -> None:
