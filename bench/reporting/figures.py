@@ -36,8 +36,9 @@ STYLE: dict[Any, Any] = {
 }  # fmt: skip
 LOWEST = "the lowest so far, and pale the present one"
 LOG: dict[str, Any] = {"xscale": "log", "yscale": "log"}
-FITS_ACROSS, SOLVERS_ACROSS = 6, 3  # panels in a row
-MOST_FITS, MOST_TRAJECTORIES = 36, 12  # panels that a figure has room for; tables have all backends and cases
+SOLVERS_ACROSS = 3  # panels in a row
+MOST_TRAJECTORIES = 12  # panels that a figure has room for; tables have all cases
+MARKS = 6  # on a line of the length of a panel's diagonal, which others may hide
 FLOOR = 1e-13  # lower errors, of splines that are exact, are drawn here: all others would have no room
 
 
@@ -158,56 +159,47 @@ def trajectory(run: Run) -> Figure | None:
     figure, grid = grid_of(1, len(groups), 4 * len(groups) + 2.5, 4, sharey=True)
     styled = styles_of(run)
     for panel, (values, rows) in zip(grid[0], groups, strict=True):
-        for case in _by_backend(run, rows):
-            name = case["backend"]
-            panels.draw_line(panel, case["step"], case["distance"], styled[name], label=plain(name))
+        for place, case in enumerate(_by_backend(run, rows)):
+            name, marks = case["backend"], (place / len(rows) / MARKS, 1 / MARKS)  # beside those of the other lines
+            panel.plot(case["step"], case["distance"], **styled[name], markevery=marks, label=plain(name))
         panel.axhline(learning.PARTED, color="black", linewidth=0.8, alpha=0.5)
         panel.set(**LOG, xlabel="steps of 32 samples", title=plain(", ".join(values)))
-    grid[0, 0].set(ylabel="distance from float64, of the way gone")
+    grid[0, 0].set(ylabel="distance from float64, relative\nto the distance trained")
     return finish(figure, grid[0], f"{run.title}; H = {hidden}, over the same minibatches")
 
 
 def fits(run: Run) -> Figure | None:
-    """What each backend learned of each function, beside the function."""
+    """What each backend learned of each function, and below it how far that is from the function."""
     cases = _learned(run)
     names = _targets(cases)
     if not names:
         return None
-    backends = [name for name in in_order(run) if (cases.backend == name).any()][:MOST_FITS]
-    across = min(len(backends), FITS_ACROSS)
-    down = -(-len(backends) // across)  # rows of panels for one target
-    figure, grid = grid_of(down * len(names), across, 2.7 * across + 0.6, 2.8 * down * len(names) + 0.5)
-    for place, target in enumerate(names):
-        shown = grid[place * down : (place + 1) * down].ravel()
-        for axes, name in zip(shown, backends, strict=False):
-            axes.sharex(shown[0])
-            axes.sharey(shown[0])
-            _fit(axes, cases[(cases.target == target) & (cases.backend == name)], target, name)
-        for axes in shown[::across]:
-            axes.set_ylabel(target)
-        for axes in shown[len(backends) :]:
-            axes.set_axis_off()
-    for axes in grid[-1]:
-        axes.set_xlabel("x")
-    return finish(figure, grid.flat, f"{title_of(run)}, 800 samples, Adam from spread weights; mean squared error")
+    figure, grid = grid_of(2, len(names), 6 * len(names) + 2, 6, sharex="col", height_ratios=(2, 1))
+    styled = styles_of(run)
+    for (above, below), name in zip(grid.T, names, strict=True):
+        target, own = targets.ZOO[name], cases[cases.target == name]
+        above.set(title=plain(name), ylabel="y")
+        below.set(xlabel="x", ylabel="network - function")
+        for case in map(_best_of, _each_backend(run, own)):
+            x, curve = np.linspace(*target.domain, len(case["curve"])), np.asarray(case["curve"], dtype=float)
+            is_usual = (case["optimizer"], case["scheme"]) == ("adam", "spread")
+            how = "" if is_usual else plain(f" ({case['optimizer']}, {case['scheme']} weights)")
+            style, label = styled[case["backend"]], plain(case["backend"]) + how
+            panels.draw_line(above, x, curve, style, label=label)
+            panels.draw_line(below, x, curve - target(x), style)
+        above.plot(x, target(x), color="black", linewidth=3, alpha=0.3, label="function")
+        below.axhline(0, color="black", linewidth=0.8, alpha=0.5)
+    return finish(figure, grid[0], f"{title_of(run)}, 800 samples, Adam from spread weights")
 
 
-def _fit(axes: Axes, cases: pd.DataFrame, target_name: str, backend: str) -> None:
-    """Draw one panel: the run by Adam from `spread` weights, or for a backend without it the one that ended best."""
-    if cases.empty:
-        axes.set_title(f"{plain(backend)}: no finished run", fontsize=9)
-        return
+def _each_backend(run: Run, cases: pd.DataFrame) -> list[pd.DataFrame]:
+    return [rows for name in in_order(run) if len(rows := cases[cases.backend == name])]
+
+
+def _best_of(cases: pd.DataFrame) -> dict[str, Any]:
+    """The run of a backend by Adam from `spread` weights, or of one without it the one that ended best."""
     by_adam, last = cases[_is_usual(cases)], cases.test_mse.str[-1].astype(float)
-    chosen = by_adam if len(by_adam) else cases.loc[last.nsmallest(1).index]
-    case, target = chosen.iloc[0], targets.ZOO[target_name]
-    curve = np.asarray(case["curve"], dtype=float)
-    x = np.linspace(*target.domain, len(curve))
-    axes.plot(x, target(x), color="black", linewidth=2.5, alpha=0.35, label="function")
-    axes.plot(x, curve, color="tab:red", linewidth=1, label="network")
-    error = float(np.mean((curve - target(x)) ** 2))
-    lowest = f"lowest test error {np.nanmin(case['test_mse']):.1e}"
-    how = "" if len(by_adam) else plain(f"\n{case['optimizer']}, {case['scheme']} weights")
-    axes.set_title(f"{plain(backend)}: {error:.1e} at the end\n{lowest}{how}", fontsize=8)
+    return records(by_adam if len(by_adam) else cases.loc[last.fillna(np.inf).nsmallest(1).index])[0]
 
 
 def solvers(run: Run) -> Figure | None:

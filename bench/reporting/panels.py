@@ -4,15 +4,18 @@ Sixteen backends are too many for as many colours: the first word of a name (tor
 has a colour; mark and line tell its members apart.
 """
 
-from collections.abc import Iterable
-from itertools import chain
+import textwrap
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from bench.analysis.frames import Run, focus, in_order
 from bench.grid.cost import is_hinge
@@ -20,7 +23,9 @@ from bench.grid.cost import is_hinge
 COLOURS = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]
 MARKERS = "osD^vPX"
 LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (7, 3)))
-
+LETTERS_PER_INCH = 8  # of a title, with room for the legend beside it
+SHORT_SPAN = 300  # largest over least value of an axis, up to which it has labels between powers of ten
+RATE = "samples_per_second"  # the one quantity that is drawn and is no time
 
 Style = dict[str, Any]  # options of Axes.plot
 
@@ -57,12 +62,28 @@ def grid_of(down: int, across: int, width: float, height: float, **options: Any)
 
 
 def finish(figure: Figure, panels: Iterable[Axes], title: str, fontsize: int = 10) -> Figure:
-    """Add the title, and one legend to the right of what the panels show."""
-    shown = [zip(*panel.get_legend_handles_labels(), strict=True) for panel in panels]
-    handles = {label: handle for handle, label in chain.from_iterable(shown)}
-    figure.legend(handles.values(), handles.keys(), loc="outside right upper", frameon=False, fontsize=9)
-    figure.suptitle(plain(title), fontsize=fontsize)
+    """Add the title, ticks that cover the data, and one legend to the right: lines in the order of their right ends."""
+    entries: dict[str, tuple[int, float, Any]] = {}  # by label: the panel, how far from the top its line ends, the line
+    for place, panel in enumerate(panels):
+        for axis, span in ((panel.xaxis, panel.get_xlim()), (panel.yaxis, panel.get_ylim())):
+            _label_short_spans(axis, *span)
+        for line, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            heights = np.asarray(line.get_ydata() if isinstance(line, Line2D) else [], dtype=float)
+            entries.setdefault(label, (place, -float(heights[-1]) if heights.size else np.inf, line))
+    ordered = sorted(entries, key=lambda label: entries[label][:2])
+    lines = [entries[label][2] for label in ordered]
+    figure.legend(lines, ordered, loc="outside right upper", frameon=False, fontsize=9)
+    lines_of_title = textwrap.fill(title, int(LETTERS_PER_INCH * figure.get_figwidth()))
+    figure.suptitle(plain(lines_of_title), fontsize=fontsize)
     return figure
+
+
+def _label_short_spans(axis: Axis, low: float, high: float) -> None:
+    """Label 1, 2 and 5 of each power of ten on a logarithmic axis that has few powers of ten."""
+    if axis.get_scale() == "log" and 0 < low < high < SHORT_SPAN * low:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_minor_formatter(NullFormatter())
+        axis.set_major_formatter("{x:.3g}")
 
 
 def title_of(run: Run) -> str:
@@ -72,7 +93,10 @@ def title_of(run: Run) -> str:
 
 
 def draw_backends(axes: Axes, run: Run, frame: pd.DataFrame, y: str, all_rows: pd.DataFrame) -> None:
-    """A line for each backend against the batch size; `all_rows` say whether its samples are effective ones."""
+    """A line for each backend against the batch size, with its interval as a band, and the roofs.
+
+    The band holds what other runs gave too. `all_rows` say whether a backend's samples are effective ones.
+    """
     style = styles_of(run)
     for name in in_order(run):
         rows = frame[frame.backend == name].sort_values("batch")
@@ -80,8 +104,26 @@ def draw_backends(axes: Axes, run: Run, frame: pd.DataFrame, y: str, all_rows: p
             is_effective = any(map(is_hinge, all_rows[all_rows.backend == name].algorithm))
             label = plain(name) + (" (hinge)" if is_effective else "")
             axes.plot(rows.batch, rows[y], label=label, **style[name])
+            ends = [np.fmin(rows.low_us, rows.between_low_us), np.fmax(rows.high_us, rows.between_high_us)]
+            reach = (end.fillna(rows.median_us) / rows.median_us for end in ends)
+            band = [rows[y] / share if y == RATE else rows[y] * share for share in reach]
+            axes.fill_between(rows.batch, *band, color=style[name]["color"], alpha=0.2, linewidth=0)
             loaded = rows[rows.under_load != ""]
             draw_loaded(axes, loaded.batch, loaded[y], style[name])
+    for title, line, rows in _by_roof(frame):
+        roof = rows[y] / rows.share_of_roof if y == RATE else rows[y] * rows.share_of_roof
+        best = roof.groupby(rows.batch).max() if y == RATE else roof.groupby(rows.batch).min()
+        axes.plot(best.index, best, color="black", linewidth=1, linestyle=line, label=title)
+
+
+def _by_roof(frame: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """The rows under each roof, with its title and line: of dense work and hinge, on the CPU and on a GPU."""
+    known = frame[frame.share_of_roof > 0]
+    if known.empty:
+        return
+    groups = known.groupby([known.device.str.partition(":")[0], known.algorithm.map(is_hinge)])
+    for (device, hinge), rows in groups:
+        yield f"roof, {'hinge' if hinge else 'dense'}, {device}", ":" if hinge else "--", rows
 
 
 def draw_loaded(axes: Axes, x: Any, y: Any, style: Style) -> None:

@@ -95,3 +95,42 @@ def test_a_solver_that_diverged_in_tf32_is_unsound(tmp_path: Path) -> None:
     assert run.cases.status.tolist() == ["UNSOUND"]
     assert run.cases.reason[0].endswith("; the loss became nan")
     assert figures.solvers(run) is None
+
+
+def test_intervals_are_bands_and_lines_stand_in_the_legend_as_they_end(tmp_path: Path) -> None:
+    """Each backend has a band as high as its interval, and the legend lists the lines from the top to the bottom."""
+    rows = [
+        line(name, batch=n, seconds=[times * 1e-3 * (1 + k / 20) for k in range(9)])
+        for name, times in (("numpy", 3.0), ("torch-cpu", 1.0), ("numba", 9.0))
+        for n in (32, 800)
+    ]
+    figure = figures.throughput(read(write(tmp_path / "r.jsonl", *rows)))
+    assert figure is not None
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["torch-cpu", "numpy", "numba"]
+    bands = [band.get_paths()[0].get_extents() for band in figure.axes[0].collections]
+    assert len(bands) == 3
+    assert all(band.ymax > 1.1 * band.ymin for band in bands)
+
+
+def test_fits_have_a_panel_for_each_function_with_the_difference_below(tmp_path: Path) -> None:
+    """Every backend is a line of one panel, and its difference from the function a line of the panel below."""
+    names = ("numpy", "numba", "torch-cpu")
+    rows = [learned(backend=name, curve=CURVE, target=target) for name in names for target in ("sin", "square")]
+    figure = figures.fits(read(write(tmp_path / "r.jsonl", *rows)))
+    assert figure is not None
+    assert [axes.get_title() for axes in figure.axes] == ["sin", "square", "", ""]
+    above, below = figure.axes[0], figure.axes[2]
+    assert len(above.get_lines()) == len(names) + 1  # and the function
+    assert len(below.get_lines()) == len(names) + 1  # and zero
+    assert below.get_lines()[0].get_ydata()[100] == pytest.approx(CURVE[100], abs=1e-12)  # sin(0) = 0
+
+
+def test_short_spans_have_labels_between_powers_of_ten(tmp_path: Path) -> None:
+    """Times from 1 to 3 ms span no power of ten: the axis has labels at 1, 2 and 5 of one."""
+    rows = [line(batch=n, work="scaling", seconds=[1e-3 * (1 + n / 400)] * 6) for n in (100, 800)]
+    figure = figures.scaling(read(write(tmp_path / "r.jsonl", *rows)))
+    assert figure is not None
+    axes = figure.axes[0]
+    shown = [at for at in axes.yaxis.get_majorticklocs() if axes.get_ylim()[0] <= at <= axes.get_ylim()[1]]
+    assert len(shown) >= 1
+    assert any(str(at)[0] in "25" for at in shown)
