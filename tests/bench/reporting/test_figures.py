@@ -133,4 +133,4 @@ def test_short_spans_have_labels_between_powers_of_ten(tmp_path: Path) -> None:
     axes = figure.axes[0]
     shown = [at for at in axes.yaxis.get_majorticklocs() if axes.get_ylim()[0] <= at <= axes.get_ylim()[1]]
     assert len(shown) >= 1
-    assert any(str(at)[0] in "25" for at in shown)
+    assert any(f"{at:e}"[0] in "25" for at in shown)
