@@ -16,7 +16,7 @@ from bench.recipes import order_of
 from relufit import Adam, Backend, Params, Plan, State
 from relufit.backends.numpy import NumpyBackend
 from relufit.optim import Optimizer, map_arrays, stack_states
-from relufit.testing.error_bounds import USEFUL, Reference, as_float64, distance, norm
+from relufit.testing.error_bounds import Reference, as_float64, distance, norm
 
 TRAINED = {"float32": 1e-2, "float64": 1e-6}  # largest error after training, relative to the distance trained
 OWN_ORDER = 0.75  # the same for a recipe that takes the samples in another order
@@ -65,7 +65,7 @@ def check_gradient(found: dict[str, np.ndarray], exact: Reference) -> Check:
     shapes_differ = any(found[name].shape != exact.values[name].shape for name in Params._fields)
     grads = Params(*(as_float64(found[name]) for name in Params._fields))
     error = np.inf if shapes_differ else distance(grads, exact.grads) / (norm(exact.grads) or 1.0)
-    return check_relative(error, max(USEFUL, exact.rounding))
+    return check_relative(error, exact.limits["gradient"])
 
 
 def _check_output(found: np.ndarray, exact: Reference) -> Check:
