@@ -9,12 +9,12 @@ is below its own rounding error the mask may rightly flip, and that unit's whole
 
 Products in reduced precision (relufit/precision.py) round their operands besides, and may round a bias or a result. The
 bounds of the elements allow for the worst case of each, which is far from what many roundings do together. So output
-and gradient are also bounded as a whole, each as one vector: by ROUNDED times the error of relufit/testing/rounded.py,
-which rounds all that may be rounded, and by the masks that may flip. Rounding the weights to 6 bits in place of the 8
-of bfloat16 makes 2 to 10 times that error of the output (H = 512, targets sin, exp and runge: 7 to 10 times).
+and gradient are also bounded as a whole, each as one vector: by ROUNDED times the larger error of the two backends of
+relufit/testing/rounded.py, and by the masks that may flip. Rounding the weights to 6 bits in place of the 8
+of bfloat16 makes 2 to 10 times their error of the output (H = 512, targets sin, exp and runge: 7 to 10 times).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import sqrt
@@ -22,14 +22,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from relufit.backend import Samples
 from relufit.params import Params
 from relufit.precision import PRECISIONS, Precision, loss_scale
-from relufit.testing.rounded import RoundedBackend
+from relufit.testing.rounded import rounded_backends
 
 CHUNK_ELEMENTS = 2**20  # of the hidden layer, evaluated at once
 USEFUL = 1e-3  # largest relative error of a gradient that is of use, even if rounding explains more
-# An output or gradient in reduced precision may have this many times the error of the same in RoundedBackend. torch,
-# which rounds biases and results too, has 1.0 times that error, and jax, which rounds neither, 0.3 to 1.5 times.
+# An output or gradient in reduced precision may have this many times the larger error of rounded_backends. torch on a
+# CPU has the error of the one that rounds results to three digits, jax that of the other one.
 ROUNDED = 2.0
 UNROUNDED = Precision("", 0.0, "", "")
 QUANTITIES = ("output", "loss", "w1", "b1", "w2", "b2")
@@ -46,7 +47,8 @@ class Reference:
     limits: dict[str, float]  # of the relative error of "gradient" as one vector; in reduced precision "output" too
     repeats: int = 1  # how often the data repeat the samples; the output is that of one repeat
     precision: str = ""  # of the products, if reduced
-    rounded: Params | None = None  # the gradients of RoundedBackend, in reduced precision
+    rounded: tuple[Params, ...] = ()  # the gradients of rounded_backends, in reduced precision
+    flips: float = 0.0  # of limits["gradient"], what flipped masks can add in reduced precision
 
     @property
     def grads(self) -> Params:
@@ -120,42 +122,52 @@ def reference(params: Params, x: np.ndarray, y: np.ndarray, repeats: int = 1, pr
     sum_unit = unit * (repeats * growth(n + d + 3) + lost(n * repeats, unit)) + _grown(narrow.unit, 2)
     values = {"output": outputs, "loss": np.asarray(loss / terms), **sums}
     bounds = {name: slack[name] + sum_unit * _size(magnitudes[name], least) for name in sums}
-    limits, rounded = {"gradient": max(USEFUL, norm(without_repeats.values()) / (norm(sums.values()) or 1.0))}, None
+    limits = {"gradient": max(USEFUL, norm(without_repeats.values()) / (norm(sums.values()) or 1.0))}
+    rounded, flipped = tuple[Params, ...](), 0.0
     if precision:
         limits, rounded = _limits(precision, params, x, y, values)
-        limits["gradient"] += norm([flips]) / (norm(sums.values()) or 1.0)
+        flipped = norm([flips]) / (norm(sums.values()) or 1.0)
+        limits["gradient"] += flipped
         off = limits["output"] * (norm([outputs]) or 1.0)  # of the output, so of the residuals, as one vector
         loss_error = 2 * sqrt(loss) * off + off**2
     loss_bound = (loss_error + unit * repeats * growth(terms + 2) * loss) / terms
     bounds |= {"output": output_errors, "loss": np.asarray(loss_bound)}
-    return Reference(unit, values, bounds, limits, repeats, precision, rounded)
+    return Reference(unit, values, bounds, limits, repeats, precision, rounded, flipped)
 
 
 def _limits(
     precision: str, params: Params, x: np.ndarray, y: np.ndarray, values: dict[str, np.ndarray]
-) -> tuple[dict[str, float], Params]:
-    """The limits of output and gradient as a whole, and the gradient of RoundedBackend."""
-    backend, weights = RoundedBackend(precision), Params(*map(as_float64, params))
-    _, grads = backend.loss_and_grads(weights, backend.samples(as_float64(x), as_float64(y)))
-    pairs = {
-        "output": ([backend.forward(weights, as_float64(x))], [values["output"]]),
-        "gradient": (grads, [values[name] for name in Params._fields]),
+) -> tuple[dict[str, float], tuple[Params, ...]]:
+    """The limits of output and gradient as a whole, and the gradients of rounded_backends."""
+    models, weights, samples = (
+        rounded_backends(precision),
+        Params(*map(as_float64, params)),
+        Samples(*map(as_float64, (x, y))),
+    )
+    grads = tuple(model.loss_and_grads(weights, samples)[1] for model in models)
+    outputs = [[model.forward(weights, samples.x)] for model in models]
+    exact, hidden = [values[name] for name in Params._fields], params.b1.size
+    limits = {
+        "output": limit_of_rounding(outputs, [values["output"]], precision, hidden),
+        "gradient": limit_of_rounding(grads, exact, precision, hidden),
     }
-    hidden = params.b1.size
-    return {name: limit_of_rounding(*pair, precision, hidden) for name, pair in pairs.items()}, grads
+    return limits, grads
 
 
 def limit_of_rounding(
-    rounded: Iterable[np.ndarray], exact: Iterable[np.ndarray], precision: str, hidden: int, scale: float | None = None
+    rounded: Iterable[Sequence[np.ndarray]],
+    exact: Sequence[np.ndarray],
+    precision: str,
+    hidden: int,
+    scale: float | None = None,
 ) -> float:
     """How far a result in reduced precision may be from the exact one, as one vector and relative to it, or to `scale`.
 
-    `rounded` is that of RoundedBackend. Few roundings may cancel in it by accident and not in a right result: so two
-    units are allowed besides, of which independent roundings of `hidden` units leave 1 / sqrt(H).
+    `rounded` are those of rounded_backends. Few roundings may cancel in them by accident and not in a right result: so
+    two units are allowed besides, of which independent roundings of `hidden` units leave 1 / sqrt(H).
     """
-    rounded, exact = list(rounded), list(exact)
-    error = norm(a - b for a, b in zip(rounded, exact, strict=True)) / (scale or norm(exact) or 1.0)
-    return ROUNDED * error + 2 * PRECISIONS[precision].unit / sqrt(hidden)
+    errors = [norm(a - b for a, b in zip(found, exact, strict=True)) for found in rounded]
+    return ROUNDED * max(errors) / (scale or norm(exact) or 1.0) + 2 * PRECISIONS[precision].unit / sqrt(hidden)
 
 
 def _grown(unit: float, roundings: int) -> float:

@@ -1,7 +1,9 @@
-"""The network in reduced precision, as far as it may be rounded, computed in float64: how large honest errors are.
+"""The network in reduced precision computed in float64: how large honest errors are.
 
-Operands, biases, hidden values and the results of all products are rounded to the precision; sums are exact. A library
-may leave out some of these roundings. The errors of what is left are of that size, for it rounds the same values.
+Operands and hidden values are rounded to the precision; a library may round biases and the results of products too. So
+there are two of these backends, one for each habit. Libraries between the two round the same values, and their errors
+are of the size of the larger of both. (One alone would not do: the errors of many samples have a common part, which is
+small in either by accident, but seldom in both.)
 """
 
 from math import log2
@@ -16,12 +18,13 @@ CHUNK_ELEMENTS = 2**20  # of the hidden layer, evaluated at once
 
 
 class RoundedBackend(Backend):
-    """Takes and returns float64 arrays; trains as every backend does, with exact updates."""
+    """Takes and returns float64 arrays; trains as every backend does, with exact sums and updates."""
 
     device = "cpu"
 
-    def __init__(self, precision: str) -> None:
+    def __init__(self, precision: str, results: bool) -> None:
         self.name, self.precision = f"rounded to {precision}", precision
+        self.round_result = self.round if results else np.asarray  # of biases and products
 
     def to_device(self, array: np.ndarray) -> Array:
         """The array itself."""
@@ -42,30 +45,40 @@ class RoundedBackend(Backend):
 
     def forward(self, params: Params, x: Array) -> Array:
         """The output (N, O), rounded."""
-        rounded = Params(*map(self.round, params))
+        rounded = self._rounded(params)
         return np.concatenate([self._layers(rounded, part)[1] for part in self._chunks(params, x)])
 
     def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
         """The loss of the rounded output, and gradients whose products are rounded, under the loss scale."""
-        rounded, terms = Params(*map(self.round, params)), samples.y.size
+        rounded, terms = self._rounded(params), samples.y.size
         scale, loss, sums = loss_scale(self.precision, terms), 0.0, [np.zeros(p.shape) for p in params]
         chunks = (self._chunks(params, array) for array in (samples.x, samples.y))
         for x, y in zip(*chunks, strict=True):
             h, out = self._layers(rounded, x)
             error = out - y
             loss += float(np.sum(error * error))
-            dy = self.round(error * (2 * scale / terms))  # (n, O)
-            dz = np.where(h > 0, self.round(dy @ rounded.w2.T), 0)  # (n, H)
-            parts = self.round(x).T @ dz, dz.sum(axis=0), h.T @ dy, dy.sum(axis=0)
+            dy = self.round_result(error * (2 * scale / terms))  # (n, O)
+            dz = np.where(h > 0, self.round_result(self.round(dy) @ rounded.w2.T), 0)  # (n, H)
+            parts = self.round(x).T @ self.round(dz), dz.sum(axis=0), h.T @ self.round(dy), dy.sum(axis=0)
             sums = [total + part for total, part in zip(sums, parts, strict=True)]
-        return np.asarray(loss / terms), Params(*(self.round(total) / scale for total in sums))
+        return np.asarray(loss / terms), Params(*(self.round_result(total) / scale for total in sums))
+
+    def _rounded(self, params: Params) -> Params:
+        """The weights as operands, and the biases."""
+        w1, b1, w2, b2 = params
+        return Params(self.round(w1), self.round_result(b1), self.round(w2), self.round_result(b2))
 
     def _layers(self, rounded: Params, x: Array) -> tuple[Array, Array]:
         """Hidden values (n, H) and output (n, O), for weights that are rounded already."""
         h = self.round(np.maximum(self.round(x) @ rounded.w1 + rounded.b1, 0))
-        return h, self.round(h @ rounded.w2 + rounded.b2)
+        return h, self.round_result(h @ rounded.w2 + rounded.b2)
 
     def _chunks(self, params: Params, array: Array) -> list[Array]:
         """The rows of an array in parts whose hidden layer has CHUNK_ELEMENTS at most."""
         rows = max(1, CHUNK_ELEMENTS // params.b1.size)
         return [array[start : start + rows] for start in range(0, len(array), rows)]
+
+
+def rounded_backends(precision: str) -> list[RoundedBackend]:
+    """One that rounds all that may be rounded, and one that rounds operands alone."""
+    return [RoundedBackend(precision, results) for results in (True, False)]

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from relufit.backend import Backend
+from relufit.backend import Backend, Samples
 from relufit.data import Plan, draw_plan
 from relufit.optim import SGD, Optimizer, stack_states
 from relufit.params import Params, Sizes
 from relufit.testing.definitions import exact_training
 from relufit.testing.error_bounds import as_float64, distance, limit_of_rounding
 from relufit.testing.problems import demand_support, exact_run, leaves, on_device, on_host, problem, require
-from relufit.testing.rounded import RoundedBackend
+from relufit.testing.rounded import rounded_backends
 
 
 def trains_as_the_formulas_say(backend: Backend, rule: Optimizer) -> None:
@@ -35,16 +35,17 @@ def trains_as_the_formulas_say(backend: Backend, rule: Optimizer) -> None:
 
 
 def trains_as_rounded(backend: Backend, rule: Optimizer, sizes: Sizes) -> None:
-    """Training in reduced precision ends as near to exact training as RoundedBackend does, and updates in float32."""
+    """Training in reduced precision ends as near to exact training as rounded_backends do, and updates in float32."""
     demand_support(backend, sizes, "float32", rule)
     params, x, y = problem(sizes, "float32", on_knots=False)
     own_order = getattr(backend, "order", "shared") == "own"
     plan = Plan(None, 90, 20) if own_order else draw_plan(90, batch=20, epochs=4, seed=3)
     exact, _ = exact_training(params, x, y, rule, plan)
-    model, start, epochs = RoundedBackend(backend.precision), Params(*map(as_float64, params)), range(plan.epochs)
-    rounded, _ = model.train(rule.init(start), model.samples(as_float64(x), as_float64(y)), rule, plan, epochs)
+    start, epochs = Params(*map(as_float64, params)), range(plan.epochs)
+    given = rule.init(start), Samples(as_float64(x), as_float64(y)), rule, plan, epochs
+    rounded = [model.train(*given)[0].params for model in rounded_backends(backend.precision)]
     way = distance(exact, start)
-    limit = limit_of_rounding(rounded.params, exact, backend.precision, sizes.hidden, way)
+    limit = limit_of_rounding(rounded, exact, backend.precision, sizes.hidden, way)
     samples, start = backend.samples(x, y), on_device(backend, params)
     state, _ = backend.train(rule.init(start), samples, rule, plan, epochs)
     off = distance(on_host(backend, state.params), exact) / way
