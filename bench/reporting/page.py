@@ -42,7 +42,8 @@ from relufit.errors import RelufitError
 TABLES = {
     table.name: table
     for table in (
-        throughput_tables.THROUGHPUT, throughput_tables.HEADLINE_TABLE, throughput_tables.SCALING,
+        throughput_tables.THROUGHPUT, throughput_tables.HEADLINE_TABLE, throughput_tables.REDUCED,
+        throughput_tables.SCALING,
         throughput_tables.ENSEMBLES, learning_tables.CONVERGENCE, learning_tables.AGREEMENT,
         learning_tables.TRAJECTORY, throughput_tables.MEMORY, learning_tables.SOLVERS_TABLE,
         throughput_tables.BACKENDS, verdict_tables.VERDICTS, throughput_tables.SUMMARY_TABLE, crossovers.CROSSOVER,

@@ -10,12 +10,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.analysis import commits, comparison, regressions, resolution
+from bench.analysis import commits, comparison, regressions, resolution, throughput
 from bench.analysis.frames import Run, absence, in_order, name_of, newest_aa, newest_ordinary, records, runs
 from bench.analysis.learning import is_of_solvers, solvers
 from bench.journal import plan
 from bench.journal.reader import Complain
-from bench.reporting import changes, crossovers, learning_tables, throughput_tables, verdict_tables
+from bench.reporting import changes, crossovers, document, learning_tables, throughput_tables, verdict_tables
 from bench.reporting.number_format import NO_BREAK
 from bench.reporting.provenance import loads_in_words
 from bench.reporting.tables import flat
@@ -58,6 +58,11 @@ def show(run: Run) -> None:
     )
     ended_early = filter(None, [plan.in_words(run.header)])
     print_table(frame, f"{run.title}; {title}", [*notes, note, *ended_early], justify="right")
+    rows = throughput.reduced(run)
+    if not rows.empty:
+        table = throughput_tables.REDUCED.lay_out(run, rows, throughput_tables.SHORT)[0]
+        assert isinstance(table, document.Table)
+        print_table(table.frame, "products in reduced precision; all else is float32", [], justify="right")
 
 
 def show_comparison(

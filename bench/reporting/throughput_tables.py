@@ -20,6 +20,11 @@ ceilings allow for the algorithm's instructions, multiply-adds and compulsory by
 measured time. Columns of the .csv: `share_of_copy` is the bandwidth that going through (N, H) arrays implies
 over the copy rate, above 1 where they stay in a cache; `samples_per_second` counts *effective* samples where the
 algorithm is hinge.""")
+REDUCED_NOTE = Words("""Products with operands rounded to bfloat16, float16 or tf32 (`relufit/precision.py`). Weights,
+moments, data, losses, gradients and the update are float32; the errors are those of rounded products, so these rows
+stand in no table of float32. The roof is the multiply-adds of the algorithm at the fastest rate of such products that
+a library of the run was measured at, or the copy of its float32 arrays. An error above 1 of its bound disagrees: the
+bound is twice what these roundings do when they are carried out in float64.""")
 SCALING_NOTE = Words(
     "One full-batch gradient; hinge: exact, at *effective* samples. Notes: why a backend goes no further."
 )
@@ -177,6 +182,12 @@ def _first_reason(rows: list[Row]) -> str:
     return next((row["reason"] for row in rows if row["reason"]), "")
 
 
+def lay_out_reduced(run: Run, rows: pd.DataFrame, columns: Columns) -> Document:
+    """A row for each case and backend, and what was running while marked times were measured."""
+    rows = sorted_by_backend(run, rows).sort_values(["work", "optimizer", "dtype", "hidden", "batch"], kind="stable")
+    return [flat(rows, columns), *legend(rows)]
+
+
 def memory(run: Run) -> pd.DataFrame:
     """Peak bytes of one gradient beyond its inputs."""
     return run.cases[run.cases.work == "memory"]
@@ -205,6 +216,33 @@ THROUGHPUT = TableSpec(
     "minor_faults_per_call build_seconds first_call_seconds order unsound under_load reason baseline "
     "baseline_over_recipe times_faster_than_baseline",
     lay_out=lay_out_throughput,
+)
+SHORT = (  # what the terminal shows of reduced precision
+    *shown("backend dtype"),
+    Column(title="work", cell=lambda row: f"{row['optimizer']} {row['work']}".strip()),
+    Column("batch", "N", fmt.whole),
+    *shown("hidden"),
+    Column(title="time", cell=fmt.duration_cell),
+    Column("times_faster_than_float32", "times faster than its float32", fmt.times),
+    Column("share_of_roof", "share of roof", lambda share: "" if pd.isna(share) else f"{100 * share:.2g}%"),
+    Column("error_share_of_bound", "error, of its bound", fmt.times),
+)
+REDUCED = TableSpec(
+    "reduced",
+    throughput.reduced,
+    "work batch hidden dtype optimizer backend device algorithm stored accumulated loss_scale status median_us low_us "
+    "high_us float32_us times_faster_than_float32 share_of_roof error_share_of_bound gradient_error rounds "
+    "calls_per_round first_call_seconds unsound under_load reason",
+    (
+        *SHORT,
+        Column("stored", "operands and hidden values in"),
+        Column("accumulated", "sums in"),
+        Column("loss_scale", "loss scale", fmt.whole),
+        Column("gradient_error", "gradient off by", fmt.scientific),
+        Column(title="note", cell=lambda row: note([row])),
+    ),
+    lay_out_reduced,
+    note=REDUCED_NOTE,
 )
 SCALING = TableSpec(
     "scaling",
