@@ -30,14 +30,16 @@ def runs_on_cuda(name: str) -> bool:
     return name not in RECIPES and backends.row(name).device == "cuda" and unavailable(name) is None
 
 
-@lru_cache
 def load(name: str, dtype: str = "float32") -> Backend:
     """The backend or recipe of that name, with products of reduced precision where `dtype` is one.
 
     Raises as `relufit.backends.load` and `Backend.at` do.
     """
-    if dtype in PRECISIONS:
-        return load(name).at(dtype)
+    return _load(name).at(dtype) if dtype in PRECISIONS else _load(name)
+
+
+@lru_cache
+def _load(name: str) -> Backend:
     if name not in RECIPES:
         return backends.load(name)
     backend: Backend = resolve_name(RECIPES[name][0])()

@@ -7,7 +7,8 @@ import pytest
 from journals import followed, learned, line, make
 
 from bench.analysis import learning, throughput
-from bench.reporting import learning_tables, number_format, throughput_tables
+from bench.analysis.frames import focus
+from bench.reporting import learning_tables, number_format, terminal, throughput_tables, verdict_tables
 from bench.reporting.document import markdown
 from bench.reporting.number_format import NO_BREAK
 
@@ -220,3 +221,33 @@ def test_a_trajectory_as_it_is_read(tmp_path: Path) -> None:
     assert cells["torch-cpu"][1] == "not in 50 steps"
     assert cells["torch-cpu"][-2:] == ["DIVERGED", "torch-cpu diverged in epoch 3"]
     assert cells["jax-cpu"] == [*[""] * 7, "DISAGREES", "w1 is off"]
+
+
+def test_reduced_precision_stands_in_no_column_of_float32(tmp_path: Path) -> None:
+    """Rows of bfloat16, though faster and more, are in a table of their own: main table and ratios lack them."""
+    reduced = [line(name, dtype="bfloat16", batch=n, seconds=[1e-6] * 6) for name in ("numpy", "torch-cpu")
+               for n in (800, 65536)]  # fmt: skip
+    run = make(tmp_path, line(seconds=[2e-3] * 6), *reduced)
+    assert focus(run) == (512, "float32")
+    assert set(throughput.throughput(run).dtype) == {"float32"}
+    shown = markdown(throughput_tables.SUMMARY_TABLE.document(run)) + markdown(
+        throughput_tables.THROUGHPUT.document(run)
+    )
+    assert "bfloat16" not in shown
+    assert f"2{NO_BREAK}000" in shown
+    frame = throughput.reduced(run).set_index(["backend", "batch"])
+    assert sorted(frame.index) == [("numpy", 800), ("numpy", 65536), ("torch-cpu", 800), ("torch-cpu", 65536)]
+    assert frame.loc[("numpy", 800)].times_faster_than_float32 == pytest.approx(2000)
+    assert np.isnan(frame.loc[("torch-cpu", 800)].times_faster_than_float32)
+    assert "bfloat16" in markdown(throughput_tables.REDUCED.document(run))
+    verdicts = verdict_tables.VERDICTS.rows(run)
+    assert set(zip(verdicts.dtype, verdicts.a, verdicts.b, strict=True)) <= {("bfloat16", "numpy", "torch-cpu")}
+
+
+def test_a_run_of_reduced_precision_alone_can_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a run has nothing else, its table is printed, and its other tables say that there are no cases."""
+    run = make(tmp_path, line(dtype="bfloat16", loss_scale=1.0, seconds=[1e-3] * 6))
+    assert throughput.throughput(run).empty
+    terminal.show(run)
+    assert "bfloat16" in capsys.readouterr().out
+    assert markdown(throughput_tables.THROUGHPUT.document(run)) == "No cases."
