@@ -32,8 +32,9 @@ PRECISIONS = {
     for found in (
         Precision("bfloat16", 2.0**-8, "bfloat16", "float32"),
         Precision("float16", 2.0**-11, "float16", "float32", normal=2.0**-14, scaled=True),
-        # Ten bits are kept: 2^-11 if they are rounded, 2^-10 if the others are cut off. cuBLAS documents neither.
-        Precision("tf32", 2.0**-10, "float32, of which products read 10 bits", "float32"),
+        # Ten bits are kept: 2^-11 if they are rounded, 2^-10 if the others are cut off. cuBLAS documents neither. It is
+        # a permission: a library may compute products that tensor cores do not suit, as of a vector, in float32.
+        Precision("tf32", 2.0**-10, "float32, of which products may read 10 bits", "float32"),
     )
 }
 

@@ -7,39 +7,42 @@ tried too, and the fastest of all sizes counts.
 """
 
 import time
-from itertools import product
+from math import inf
 
 import numpy as np
 
 from relufit.backend import Backend
 
 SIZES = (256, 512, 1024, 2048, 4096, 8192)  # N of (N, N) @ (N, N) and of (N, N) @ (N, 1)
-LEAST_SECONDS, MOST_SECONDS = 5e-3, 0.1  # of a burst; after one that is longer no larger size is tried
+LEAST_SECONDS, MOST_SECONDS = 5e-3, 0.1  # of a burst, and of a call: a size that would take longer is not tried
 BURSTS = 5
 
 
 def rate(backend: Backend) -> float:
     """Multiply-adds per second in the precision of the backend, on all threads that its library uses; the best seen.
 
-    Takes up to about two seconds.
+    Takes about a second.
     """
-    best, longest = 0.0, dict.fromkeys((True, False), 0.0)
+    found = [0.0]
     with backend.pinned():
-        for size, is_square in product(SIZES, longest):
-            if longest[is_square] <= MOST_SECONDS:
+        for is_square in (True, False):
+            last = inf  # the rate at the size before
+            for size in SIZES:
                 columns = size if is_square else 1
-                calls, seconds = _burst(backend, size, columns)
-                best, longest[is_square] = max(best, calls * size * size * columns / seconds), seconds
-    return best
+                if size * size * columns / last > MOST_SECONDS:
+                    break
+                last = size * size * columns / _seconds(backend, size, columns)
+                found.append(last)
+    return max(found)
 
 
-def _burst(backend: Backend, size: int, columns: int) -> tuple[int, float]:
-    """How many products (N, N) @ (N, columns) a burst had, and the seconds of the fastest burst."""
+def _seconds(backend: Backend, size: int, columns: int) -> float:
+    """Seconds of a product (N, N) @ (N, columns): the fastest of a few bursts."""
     rng, calls = np.random.default_rng(0), 1
     run = backend.product(*(rng.standard_normal((size, m), dtype=np.float32) for m in (size, columns)))
     run()  # compiles
 
-    def seconds() -> float:
+    def burst() -> float:
         backend.synchronize()
         start = time.perf_counter()
         for _ in range(calls):
@@ -47,6 +50,6 @@ def _burst(backend: Backend, size: int, columns: int) -> tuple[int, float]:
         backend.synchronize()
         return time.perf_counter() - start
 
-    while (found := seconds()) < LEAST_SECONDS:
+    while (found := burst()) < LEAST_SECONDS:
         calls *= 2
-    return calls, found if found > MOST_SECONDS else min(found, *(seconds() for _ in range(BURSTS)))
+    return min(found, *(burst() for _ in range(BURSTS if found < MOST_SECONDS else 1))) / calls

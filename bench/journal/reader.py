@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.grid.workloads import workload
 from bench.journal import plan, schema
-from bench.journal.schema import CASE_FIELDS, ROOFS, as_fields, as_named, in_one_line
+from bench.journal.schema import CASE_FIELDS, PRODUCTS, ROOFS, as_fields, as_named, in_one_line
 from bench.journal.status import Status, statuses
 from relufit.errors import RelufitError
 from relufit.precision import PRECISIONS
@@ -117,7 +117,7 @@ def _with_higher_ceilings(header: dict[str, Any], again: dict[str, Any]) -> dict
     }
     compute = "multiply_adds_per_second_float32"
     gain = cores["all_cores"][compute] / cores["one_core"][compute]  # nan where one of them was not measured
-    on_device = {rate: _higher(device[rate], again["device_ceilings"][rate]) for rate in ROOFS}
+    on_device = {rate: _higher(device[rate], again["device_ceilings"][rate]) for rate in (*ROOFS, *PRODUCTS)}
     found = {**ceilings, **cores, "independent_loops_scaling": gain}
     return {**header, "ceilings": found, "device_ceilings": {**device, **on_device}}
 

@@ -210,11 +210,8 @@ MEASURED: dict[str, Field] = {
 }
 
 MIXES = ("multiply_adds", "forward_instructions", "gradient_instructions")
-ROOFS = (
-    "copy_bytes_per_second",
-    *(f"{mix}_per_second_{dtype}" for mix in MIXES for dtype in DTYPES),
-    *(f"products_per_second_{precision}" for precision in PRECISIONS),  # in a line of their own
-)
+ROOFS = ("copy_bytes_per_second", *(f"{mix}_per_second_{dtype}" for mix in MIXES for dtype in DTYPES))
+PRODUCTS = tuple(f"products_per_second_{name}" for name in PRECISIONS)  # of runs with such cases, in lines of their own
 DEVICE_COSTS = ("launch_seconds", "graph_node_seconds", "cache_bytes", "processors")
 PLAN = {"plan": Field(partial(as_list, kind=as_group), [])}  # what was to be measured; also in a line of its own
 # The first line of a run.
@@ -247,11 +244,11 @@ HEADER: Fields = {
     "warnings": Field(partial(as_list, kind=as_text), []),  # on the machine as a whole
     "timer_seconds": RATE,
     "ceilings": {
-        **dict.fromkeys(("one_core", "all_cores"), dict.fromkeys(ROOFS, RATE)),
+        **dict.fromkeys(("one_core", "all_cores"), dict.fromkeys((*ROOFS, *PRODUCTS), RATE)),
         **dict.fromkeys(("cores", "independent_loops_scaling", "cache_bytes"), RATE),
         "reason": TEXT,
     },
-    "device_ceilings": dict.fromkeys((*ROOFS, *DEVICE_COSTS), RATE),
+    "device_ceilings": dict.fromkeys((*ROOFS, *PRODUCTS, *DEVICE_COSTS), RATE),
 }
 BACKEND = {"reason": TEXT, "facts": TEXTS}  # why it cannot run, empty where it can, and what it says of itself
 
