@@ -30,20 +30,18 @@ def runs_on_cuda(name: str) -> bool:
     return name not in RECIPES and backends.row(name).device == "cuda" and unavailable(name) is None
 
 
-def load(name: str, dtype: str = "float32") -> Backend:
-    """The backend or recipe of that name, with products of reduced precision where `dtype` is one.
-
-    Raises as `relufit.backends.load` and `Backend.at` do.
-    """
-    return _load(name).at(dtype) if dtype in PRECISIONS else _load(name)
-
-
 @lru_cache
-def _load(name: str) -> Backend:
+def load(name: str) -> Backend:
+    """The backend or recipe of that name; raises as `relufit.backends.load` does."""
     if name not in RECIPES:
         return backends.load(name)
     backend: Backend = resolve_name(RECIPES[name][0])()
     return backend
+
+
+def load_at(name: str, dtype: str) -> Backend:
+    """The same, with products of reduced precision where `dtype` is one; raises as `Backend.at` does too."""
+    return load(name).at(dtype) if dtype in PRECISIONS else load(name)
 
 
 def has(name: str, dtype: str) -> bool:
@@ -63,7 +61,7 @@ def load_or_skip(name: str, dtype: str = "float32") -> Backend:
     """The backend, or a pytest skip with the reason; a failure where RELUFIT_REQUIRE names it."""
     reason = unavailable(name)
     if reason is None:
-        return load(name, dtype)
+        return load_at(name, dtype)
     if name in backends.required():
         pytest.fail(f"RELUFIT_REQUIRE names {name}, which cannot run here: {reason}", pytrace=False)
     pytest.skip(f"{name}: {reason}")

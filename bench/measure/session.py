@@ -228,7 +228,7 @@ def measure_products(journal: Journal, keys: Iterable[Key], threads: int | None)
     """Add the peak rates of products in the reduced precisions of these cases, the highest of their backends."""
     cores, device = dict[str, float](), dict[str, float]()
     for precision, name in dict.fromkeys((case.precision, name) for case, name, _ in keys if case.precision):
-        found, rate = f"products_per_second_{precision}", product_peaks.rate(backends.load(name, precision))
+        found, rate = f"products_per_second_{precision}", product_peaks.rate(backends.load_at(name, precision))
         rates = cores if backends.load(name).device == "cpu" else device
         rates[found] = max(rate, rates.get(found, 0.0))
     if cores or device:
