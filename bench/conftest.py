@@ -34,6 +34,7 @@ from bench.measure.session import (
     Budget,
     Session,
     measure_ceilings_again,
+    measure_products,
     unwritable_ends_run,
     usage_errors,
 )
@@ -58,7 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--target", help="only these functions, for trajectory, convergence and solvers")
     add("--batch", help="only these batch sizes; other sizes than the grid's are allowed")
     add("--hidden", help="only these widths; other widths than the grid's are allowed")
-    add("--dtype", help="only float32 or float64")
+    add("--dtype", help="only float32, float64, or products in bfloat16, float16 or tf32")
     add("--threads", type=_positive("threads", int), help="threads of the CPU libraries; default: as installed")
     add("--passes", type=_positive("passes", int), default=1, help="passes over the timed cases, for bench.compare; 1")
     noise = "sampling ends where half the interval of the median is below so many %% of it, or time is up; 3"
@@ -144,6 +145,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     run = config.stash[SESSION]
     # A benchmark whose work has no case in this profile is left out, not skipped: pytest parametrizes it with nothing.
     items[:] = [item for item in items if not item.get_closest_marker("work") or key_of(item) is not None]
+    with usage_errors():
+        run.demand_precisions()
     if config.option.resume is not None and items:
         with usage_errors():
             finished = run.finished()
@@ -166,6 +169,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             run.journal.give_up_case(Status.INTERRUPTED, "the user ended the run during this case", content)
         if has_ended and run.journal is not None and not run.nothing_left:
             measure_ceilings_again(run.journal, run.names, run.option.threads)
+            measure_products(run.journal, filter(None, map(key_of, session.items)), run.option.threads)
     process.note(code=int(session.exitstatus))  # to the process that watches
 
 
@@ -188,7 +192,7 @@ def backend(request: pytest.FixtureRequest, run: Session, key: Key) -> Iterator[
     """The backend with its modes pinned; it sets the clock of the `benchmark` fixture, which must come after it."""
     if (name := key[1]) in run.hung:
         pytest.skip(run.hung[name])
-    loaded = load_or_skip(name)
+    loaded = load_or_skip(name, key[0].dtype)
     if measures(request.config):
         run.open_journal().begin_case(row(*key))
     timer = request.node.stash[TIMER] = timing.Replay(timing.synchronized_clock(loaded))

@@ -9,13 +9,21 @@ relufit/backends/__init__.py (or an entry point in the group `relufit.backends`)
 - dtypes are kept; `float32` in is `float32` out;
 - `train` is the one verb to override for speed;
 - every verb first calls its check from relufit/checks.py, which raises RelufitError for arguments that do not fit.
+
+A backend whose products can take rounded operands names those precisions of relufit/precision.py in `precisions`, reads
+`self.precision` in its verbs ("" is full precision) and implements `product`. `at("bfloat16")` is then the same library
+and device in that precision; arrays that go in and come out stay float32. Run the conformance suite on it too:
+`check_backend(backend.at("bfloat16"))`. A class that inherits from such a backend and has verbs of its own sets
+`precisions = ()`, unless they read `self.precision`.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -79,11 +87,35 @@ class Backend(ABC):
     name: str  # "torch-cuda"
     device: str  # "cpu", "cuda", "mps", ...
     algorithm: str = "dense"
+    precisions: tuple[str, ...] = ()  # names of relufit.precision.PRECISIONS that `at` takes
+    precision: str = ""  # of the products; "" is that of the arrays
+
+    def at(self, precision: str) -> Self:
+        """This library on this device with products in a precision of `precisions`.
+
+        Raises RelufitError for any other precision.
+        """
+        if precision not in self.precisions:
+            has = f"only those in {', '.join(self.precisions)}" if self.precisions else "none in reduced precision"
+            raise RelufitError(f"{self.name} has no products in {precision!r}, {has}")
+        variant = copy(self)
+        variant.precision = precision
+        return variant
+
+    def product(self, left: np.ndarray, right: np.ndarray) -> Callable[[], Array]:
+        """A function that computes left (N, K) @ right (K, M) in the precision of the backend, by its library.
+
+        The host arrays are float32; they are copied to the device and rounded before the function is called. The
+        benchmark measures the peak rate of products by it. Raises RelufitError where `precisions` is empty.
+        """
+        raise RelufitError(f"{self.name} has no products in reduced precision")
 
     def supports(
         self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
     ) -> str | None:
         """None if this backend supports these sizes, dtype, optimizer and plan; else the reason, in words."""
+        if self.precision and dtype != "float32":
+            return f"{self.name} with products in {self.precision} takes float32 arrays, not {dtype}"
         return None if dtype in DTYPES else f"{self.name} computes in {' or '.join(DTYPES)}, not {dtype}"
 
     def algorithm_of(self, verb: str, batch: int, samples: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.frames import runs
-from bench.reporting import learning_tables, throughput_tables
+from bench.reporting import learning_tables, main_tables
 from bench.reporting.document import markdown
 from bench.reporting.number_format import FASTEST, NO_BREAK
 from relufit import Backend
@@ -17,7 +17,7 @@ from relufit.testing import check_backend
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OF_BENCH = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
-LAYOUTS = {"summary": throughput_tables.SUMMARY_TABLE.document, "reached": learning_tables.lay_out_reached}
+LAYOUTS = {"summary": main_tables.SUMMARY_TABLE.document, "reached": learning_tables.lay_out_reached}
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
@@ -69,7 +69,7 @@ def test_plain_pytest_finds_the_tests() -> None:
 )
 def test_quoted_ratios_are_those_of_the_headline(text: str, run: str, quoted: dict[str, str]) -> None:
     """The ratios at N = 65536 that the prose quotes stand in the headline table of the run that they are from."""
-    cells = throughput_tables.headline(runs(ROOT / "results", [run])[0]).set_index("backend")["gradient\nN=65536"]
+    cells = main_tables.headline(runs(ROOT / "results", [run])[0]).set_index("backend")["gradient\nN=65536"]
     for backend, ratio in quoted.items():
         assert ratio in text
         assert cells[backend].replace(NO_BREAK, " ").removesuffix(f" {FASTEST}").endswith(f", {ratio}x")

@@ -4,6 +4,7 @@ Each difference is a Check: the error, the bound that relufit/testing/error_boun
 the bound. `demand` refuses what is beyond its bound.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -16,9 +17,11 @@ from bench.recipes import order_of
 from relufit import Adam, Backend, Params, Plan, State
 from relufit.backends.numpy import NumpyBackend
 from relufit.optim import Optimizer, map_arrays, stack_states
-from relufit.testing.error_bounds import USEFUL, Reference, as_float64, distance, norm
+from relufit.testing.error_bounds import Reference, as_float64, distance, limit_of_rounding, norm
+from relufit.testing.rounded import rounded_backends
 
 TRAINED = {"float32": 1e-2, "float64": 1e-6}  # largest error after training, relative to the distance trained
+KEPT_RATE = 1e-8  # of a step in which weights move by less than float32 rounds them
 OWN_ORDER = 0.75  # the same for a recipe that takes the samples in another order
 
 
@@ -42,10 +45,10 @@ def compare(backend: Backend, params: Params, x: np.ndarray, y: np.ndarray, exac
     loss, grads = backend.loss_and_grads(on_device, backend.samples(x, y))
     output = backend.forward(on_device, backend.to_device(x))
     demand_kind({"output": output, "loss": loss, **grads._asdict()}, on_device.w1)
-    output = backend.to_host(output)
+    outputs = backend.to_host(output)
     found = {name: backend.to_host(value) for name, value in {"loss": loss, **grads._asdict()}.items()}
     checks = {name: check(value, exact.values[name], exact.bounds[name]) for name, value in found.items()}
-    return {"output": _check_output(output, exact), **checks, "gradient": check_gradient(found, exact)}
+    return {**check_output(outputs, exact), **checks, "gradient": check_gradient(found, exact)}
 
 
 def demand_kind(found: dict[str, Any], given: Any) -> None:
@@ -65,14 +68,22 @@ def check_gradient(found: dict[str, np.ndarray], exact: Reference) -> Check:
     shapes_differ = any(found[name].shape != exact.values[name].shape for name in Params._fields)
     grads = Params(*(as_float64(found[name]) for name in Params._fields))
     error = np.inf if shapes_differ else distance(grads, exact.grads) / (norm(exact.grads) or 1.0)
-    return check_relative(error, max(USEFUL, exact.rounding))
+    return check_relative(error, exact.limits["gradient"])
 
 
-def _check_output(found: np.ndarray, exact: Reference) -> Check:
-    """The worst of all repetitions of the output, each against the same values."""
+def check_output(found: np.ndarray, exact: Reference) -> Checks:
+    """The worst element of all repetitions of the output, each against the same values.
+
+    In reduced precision also the worst repetition as a whole, "outputs".
+    """
+    wanted, checks = exact.values["output"], dict[str, Check]()
     parts = np.array_split(np.atleast_1d(found), exact.repeats)  # each (N, O), or of a shape that `check` refuses
-    checks = (check(part, exact.values["output"], exact.bounds["output"]) for part in parts)
-    return max(checks, key=lambda of_part: of_part.share)
+    of_parts = (check(part, wanted, exact.bounds["output"]) for part in parts)
+    checks["output"] = max(of_parts, key=lambda of_part: of_part.share)
+    if "output" in exact.limits and checks["output"].error < np.inf:
+        error = max(norm([part - wanted]) for part in parts) / (norm([wanted]) or 1.0)
+        checks["outputs"] = check_relative(error, exact.limits["output"])
+    return checks
 
 
 def compare_step(
@@ -99,15 +110,33 @@ def compare_update(
 
     `state` holds host arrays in the dtype under test, `exact` is the reference at its weights. At learning rate 1 the
     update is not lost in the rounding of the weight; it is one step only, and its bound that of the same rate.
+
+    In reduced precision the bounds of the gradient's elements are wide. So the update is also held to its limit as a
+    whole, "update", and at a rate that hides the gradient, "kept", the weights must keep the digits of float32.
     """
-    rule = replace(rule, learning_rate=1.0)
+    checks = _compare_update(backend, state, x, y, exact, replace(rule, learning_rate=1.0))
+    if exact.precision:
+        kept = _compare_update(backend, state, x, y, exact, replace(rule, learning_rate=KEPT_RATE))
+        checks["kept"] = max((kept[name] for name in Params._fields), key=lambda found: found.share)
+    return checks
+
+
+def _compare_update(
+    backend: Backend, state: State, x: np.ndarray, y: np.ndarray, exact: Reference, rule: Optimizer
+) -> Checks:
     errors = Params(*(exact.bounds[name] for name in Params._fields))
     wanted, bounds = bound_update(rule, map_arrays(as_float64, state), exact.grads, errors, exact.unit)
     start = map_arrays(lambda array: backend.to_device(array.copy()), state)  # a CPU library may share what it is given
     after, _ = backend.train(start, backend.samples(x, y), rule, Plan(None, len(x), 1), range(1))
     demand_kind(after.params._asdict(), start.params.w1)
-    found = map(backend.to_host, after.params)
-    return {name: check(*arrays) for name, *arrays in zip(Params._fields, found, wanted, bounds, strict=True)}
+    found = Params(*map(backend.to_host, after.params))
+    checks = {name: check(*arrays) for name, *arrays in zip(Params._fields, found, wanted, bounds, strict=True)}
+    if exact.precision and max(found.error for found in checks.values()) < np.inf:
+        rounded = [rule.update(map_arrays(as_float64, state), grads).params for grads in exact.rounded]
+        way, hidden = distance(wanted, state.params), wanted.b1.size
+        limit = limit_of_rounding(rounded, wanted, exact.precision, hidden, way) + exact.flips
+        checks["update"] = check_relative(distance(found, wanted) / way, limit)
+    return checks
 
 
 def compare_training(
@@ -119,7 +148,8 @@ def compare_training(
 
     The difference is relative to the distance that all weights, as one vector, were trained, and to the last epoch's
     loss. Later steps amplify the rounding of earlier ones, so no bound follows from the data alone: the limit TRAINED
-    is about ten times the largest error seen of any backend. A batch left out, repeated or taken in another order makes
+    is about ten times the largest error seen of any backend, and in reduced precision it follows from what the same
+    training gives in relufit/testing/rounded.py. A batch left out, repeated or taken in another order makes
     2 % and more. Therefore a recipe that shuffles for itself is held to OWN_ORDER: it must have learned as much.
     """
     start, samples, epochs = rule.init(params), backend.samples(x, y), range(plan.epochs)
@@ -136,11 +166,22 @@ def compare_training(
     exact_start = rule.init(Params(*map(as_float64, params)))
     exact_samples = NumpyBackend().samples(as_float64(x), as_float64(y))
     exact, exact_losses = NumpyBackend().train(exact_start, exact_samples, rule, plan, epochs)
-    off = distance(found, exact.params) / distance(params, exact.params)
-    loss_off = float(backend.to_host(losses)[-1]) / float(exact_losses[-1]) - 1
+    way, final = distance(params, exact.params), float(exact_losses[-1])
+    off, loss_off = distance(found, exact.params) / way, float(backend.to_host(losses)[-1]) / final - 1
     own = plan.order is not None and order_of(backend) == "own"
-    limit = OWN_ORDER if own else TRAINED[x.dtype.name]
-    return {"trained weights": check_relative(off, limit), "trained loss": check_relative(loss_off, limit)}
+    limit = loss_limit = OWN_ORDER if own else TRAINED[x.dtype.name]
+    if backend.precision:
+        models = rounded_backends(backend.precision)
+        runs = [model.train(exact_start, exact_samples, rule, plan, epochs) for model in models]
+        rounded = [after.params for after, _ in runs]
+        limit = limit_of_rounding(rounded, exact.params, backend.precision, params.b1.size, way)
+        loss_limit = limit_of_loss([float(own[-1]) for _, own in runs], final, backend.precision)
+    return {"trained weights": check_relative(off, limit), "trained loss": check_relative(loss_off, loss_limit)}
+
+
+def limit_of_loss(rounded: Iterable[float], exact: float, precision: str) -> float:
+    """The largest relative error of a loss in reduced precision, by those of rounded_backends."""
+    return limit_of_rounding([[np.asarray(loss)] for loss in rounded], [np.asarray(exact)], precision, 1)
 
 
 def check_relative(error: float, limit: float) -> Check:

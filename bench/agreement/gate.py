@@ -67,7 +67,7 @@ def recorded(case: Case, checks: Checks) -> dict[str, Any] | None:
 @lru_cache(maxsize=4)
 def exact(case: Case, repeats: int) -> Reference:
     """The reference for the inputs of a case, `repeats` times over; cases that differ in the work only share it."""
-    return reference(*draw(case), repeats)
+    return reference(*draw(case), repeats, case.precision)
 
 
 def gate_inputs(case: Case) -> tuple[Params, np.ndarray, np.ndarray, Reference]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.agreement import answers
-from bench.agreement.answers import Checks, check, check_gradient, check_relative, demand, demand_kind
+from bench.agreement.answers import Checks, check, check_gradient, check_output, check_relative, demand, demand_kind
 from bench.agreement.gate import PARAMETER_SETS, inputs_of, stable, weights_at
 from bench.grid.case import RULES, Case
 from bench.grid.data import PIECE, draw
@@ -20,6 +20,7 @@ from bench.recipes import order_of
 from relufit import Adam, Backend, Params, Plan, State, draw_plan
 from relufit.backends.numpy import NumpyBackend, NumpyHingeBackend
 from relufit.testing.error_bounds import USEFUL, Reference, as_float64, distance, norm, reference
+from relufit.testing.rounded import RoundedBackend
 
 TIMED = PARAMETER_SETS  # number of the inputs that the last timed call takes
 FRESH = TIMED + 1  # number of the first inputs that no call has had; the last call on fresh inputs takes these
@@ -29,20 +30,20 @@ FIRST_LOSS = {"float32": 1e-3, "float64": 1e-6}  # largest relative error; the r
 FAR = 0.1  # largest distance from the start, relative to it, after steps of the timed rate
 
 
-def compare_output(params: Params, x: np.ndarray, output: np.ndarray) -> Checks:
+def compare_output(params: Params, x: np.ndarray, output: np.ndarray, precision: str = "") -> Checks:
     """The output (N, O) of weights and x (N, D) on the host, at OUTPUTS of the samples, each within its bound."""
     shape = len(x), params.w2.shape[1]
     demand_kind({"output": output}, params.w1)
     if output.shape != shape:
         raise Disagreement(f"output has the shape {output.shape} where {shape} is right")
     chosen = np.unique(np.linspace(0, len(x) - 1, min(len(x), OUTPUTS)).astype(int))
-    exact = reference(params, x[chosen], np.zeros((len(chosen), shape[1]), x.dtype))
-    return demand({"output": check(output[chosen], exact.values["output"], exact.bounds["output"])})
+    exact = reference(params, x[chosen], np.zeros((len(chosen), shape[1]), x.dtype), precision=precision)
+    return demand(check_output(output[chosen], exact))
 
 
 def compare_forward(case: Case, number: int, output: np.ndarray) -> Checks:
     """The output for the samples of the case and the weights of that number."""
-    return compare_output(weights_at(case, number), draw(case)[1], output)
+    return compare_output(weights_at(case, number), draw(case)[1], output, case.precision)
 
 
 def compare_gradient(case: Case, number: int, gated: Checks, loss: np.ndarray, grads: Params) -> Checks:
@@ -69,7 +70,7 @@ def compare_gradient(case: Case, number: int, gated: Checks, loss: np.ndarray, g
 @lru_cache(maxsize=32)
 def exact_at(case: Case, number: int) -> Reference:
     """The reference for the samples of a case at the weights of that number, for all backends to share."""
-    return reference(weights_at(case, number), *draw(case)[1:])
+    return reference(weights_at(case, number), *draw(case)[1:], precision=case.precision)
 
 
 @lru_cache(maxsize=16)
@@ -119,18 +120,27 @@ def compare_steps(
     moved = distance(Params(*map(as_float64, after.params)), params)
     if moved == 0 and isinstance(case.rule(), Adam):
         raise Disagreement("the weights have not moved")
-    limit = answers.OWN_ORDER if order_of(backend) == "own" else FIRST_LOSS[case.dtype]
-    loss = float(np.atleast_2d(losses)[-1, 0]) / first_loss(case, *(array.tobytes() for array in start)) - 1
+    arrays = [array.tobytes() for array in start]
+    wanted = first_loss(case, *arrays)
+    limit = answers.OWN_ORDER if order_of(backend) == "own" else FIRST_LOSS[case.stored]
+    if case.precision:
+        rounded = (first_loss(case, *arrays, results=results) for results in (True, False))
+        limit = answers.limit_of_loss(rounded, wanted, case.precision)
+    loss = float(np.atleast_2d(losses)[-1, 0]) / wanted - 1
     return demand({"first loss": check_relative(loss, limit), "weights": check_relative(moved / norm(params), FAR)})
 
 
 @lru_cache(maxsize=32)
-def first_loss(case: Case, *start: bytes) -> float:
-    """The loss of the first epoch of the case's plan in float64, from these weights, which are hashed as bytes."""
+def first_loss(case: Case, *start: bytes, results: bool | None = None) -> float:
+    """The loss of the first epoch of the case's plan in float64, from these weights, which are hashed as bytes.
+
+    With `results` it is that of RoundedBackend.
+    """
     rule, shapes = case.rule(), [array.shape for array in weights_at(case, 0)]
     assert rule is not None
-    arrays = (np.frombuffer(data, case.dtype).reshape(shape) for data, shape in zip(start, shapes, strict=True))
-    backend, (_, x, y) = exact_backend(case), draw(case, case.samples)
+    arrays = (np.frombuffer(data, case.stored).reshape(shape) for data, shape in zip(start, shapes, strict=True))
+    backend: Backend = exact_backend(case) if results is None else RoundedBackend(case.precision, results)
+    _, x, y = draw(case, case.samples)
     samples = backend.samples(as_float64(x), as_float64(y))
     plan = draw_plan(case.samples, batch=case.batch)
     _, losses = backend.train(rule.init(Params(*map(as_float64, arrays))), samples, rule, plan, range(1))

@@ -21,6 +21,7 @@ from bench.journal.reader import Complain, read_first_line, read_rows
 from bench.journal.schema import CASE_FIELDS
 from bench.journal.status import Status
 from relufit.errors import RelufitError
+from relufit.precision import PRECISIONS
 
 AA = "aa"  # the profile of a run of backends against themselves
 KINDS = ("headline", "solvers")  # profiles whose newest run stands beside that of the others
@@ -274,8 +275,12 @@ def absence(run: Run, backend: str) -> str | None:
 
 @lru_cache
 def focus(run: Run) -> tuple[int, str]:
-    """The width and dtype that the main table and the figures show: 512 and float32, or the most frequent ones."""
-    counts = run.cases.groupby(["hidden", "dtype"]).size()
+    """The width and dtype that the main table and the figures show: 512 and float32, or the most frequent ones.
+
+    Reduced precision has a table of its own, so its dtypes come in where a run has no others.
+    """
+    full = run.cases[~run.cases.dtype.isin(PRECISIONS)]
+    counts = (run.cases if full.empty else full).groupby(["hidden", "dtype"]).size()
     hidden, dtype = (512, "float32") if (512, "float32") in counts.index else counts.idxmax()
     return int(hidden), str(dtype)
 

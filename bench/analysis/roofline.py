@@ -5,6 +5,10 @@ multiply-adds and, where its compulsory bytes exceed the largest cache, its copy
 run was limited to one thread, all cores' otherwise; a row of a CUDA device stands under that device's ceilings, and its
 data are compared with its L2 cache.
 
+A row with products in reduced precision stands under the rate of such products that its run measured
+(hardware/product_peaks.py) in place of instructions and multiply-adds: the roof is the longest of its multiply-adds and
+its copy, whose arrays are float32.
+
 `share_of_copy` differs from that: it is the bandwidth that an unfused library must have moved if it went through its
 (N, H) arrays as bench/grid/cost.py counts, over the measured copy rate. It exceeds 1 where the arrays stay in a
 cache, or where a compiler fused some of the passes after all.
@@ -17,6 +21,7 @@ import numpy as np
 from bench.grid import cost
 from bench.grid.workloads import workload
 from relufit.params import DTYPES, Sizes
+from relufit.precision import PRECISIONS
 
 DEVICES = ("cpu", "cuda")
 NAN = float("nan")
@@ -27,9 +32,14 @@ def shares(header: dict[str, Any], case: dict[str, Any], seconds: float) -> dict
     sizes = Sizes(*(int(case[name]) for name in ("batch", "inputs", "hidden", "outputs")))
     work, algorithm = workload(case["work"]).cost, case["algorithm"]
     rule = case["optimizer"] if work == "step" else ""
-    if not work or case["device"] not in DEVICES or case["dtype"] not in DTYPES or rule not in cost.UPDATES:
+    known = (*DTYPES, *PRECISIONS)
+    if not work or case["device"] not in DEVICES or case["dtype"] not in known or rule not in cost.UPDATES:
         return {"share_of_roof": NAN, "share_of_copy": NAN}
     ceilings = in_force(header, case["device"])
+    if case["dtype"] in PRECISIONS:
+        need = cost.cost(work, sizes, "float32", algorithm, rule)
+        roof = _longest(need, ceilings, need.multiply_adds / ceilings[f"products_per_second_{case['dtype']}"])
+        return {"share_of_roof": roof / seconds, "share_of_copy": NAN}
     need = cost.cost(work, sizes, case["dtype"], algorithm, rule)
     computed_in = "float64" if cost.is_hinge(algorithm) else case["dtype"]
     roof = roof_seconds(need, ceilings, work, computed_in)
@@ -66,10 +76,15 @@ def all_cores(ceilings: dict[str, Any]) -> dict[str, float]:
 def roof_seconds(need: cost.Cost, ceilings: dict[str, float], work: str, dtype: str) -> float:
     """The least seconds that the ceilings allow for the cost; nan where one of them was not measured."""
     mix = "forward" if work == "forward" else "gradient"
-    times = [
+    return _longest(
+        need,
+        ceilings,
         need.instructions / ceilings[f"{mix}_instructions_per_second_{dtype}"],
         need.multiply_adds / ceilings[f"multiply_adds_per_second_{dtype}"],
-    ]
-    if need.bytes > ceilings["cache_bytes"]:
-        times.append(need.bytes / ceilings["copy_bytes_per_second"])
-    return float(np.max(times))  # nan where one is nan
+    )
+
+
+def _longest(need: cost.Cost, ceilings: dict[str, float], *seconds: float) -> float:
+    """The longest of these times and, where the bytes exceed the largest cache, their copy; nan where one is nan."""
+    copy = need.bytes / ceilings["copy_bytes_per_second"] if need.bytes > ceilings["cache_bytes"] else 0.0
+    return float(np.max([*seconds, copy]))

@@ -17,6 +17,7 @@ from bench.grid.cost import is_hinge
 from bench.grid.workloads import named
 from bench.journal.status import Status
 from bench.statistics.intervals import median_interval, reach
+from relufit.precision import PRECISIONS
 
 # Of each device what most people use, the first of which that a run has timed is its baseline.
 MOST_USED = {
@@ -61,9 +62,9 @@ def baseline_in_words(run: Run) -> str:
 
 @lru_cache
 def throughput(run: Run) -> pd.DataFrame:
-    """Times and rates of forward, gradient, their difference, step, latency and transfer."""
+    """Times and rates of forward, gradient, their difference, step, latency and transfer, without reduced precision."""
     frame = _timed(run, named(table="throughput"))
-    if frame.empty:
+    if frame.empty or (frame := frame[~frame.dtype.isin(PRECISIONS)]).empty:
         return frame
     frame = pd.concat([frame, _backward(frame)], ignore_index=True)
     frame["baseline"] = frame.device.map(baselines(run))
@@ -73,6 +74,24 @@ def throughput(run: Run) -> pd.DataFrame:
     slower = base.low_us.fillna(base.median_us) > SLOWER_BY * peer.high_us.fillna(peer.median_us)
     frame["times_faster_than_baseline"] = (base.median_us / frame.median_us).mask(slower)
     return frame
+
+
+@lru_cache
+def reduced(run: Run) -> pd.DataFrame:
+    """Times with products in reduced precision, and their ratio to the float32 rows of the same backend."""
+    frame = _timed(run, named(table="throughput"))
+    if frame.empty or (own := frame[frame.dtype.isin(PRECISIONS)]).empty:
+        return pd.DataFrame()
+    keys = ["work", "batch", "hidden", "inputs", "outputs", "optimizer", "target", "scheme", "backend"]
+    full = frame[frame.dtype == "float32"].drop_duplicates(keys).set_index(keys)
+    beside = full.reindex(pd.MultiIndex.from_frame(own[keys])).set_index(own.index)
+    formats = [PRECISIONS[name] for name in own.dtype]
+    return own.assign(
+        stored=[found.stored for found in formats],
+        accumulated=[found.accumulated for found in formats],
+        float32_us=beside.median_us,
+        times_faster_than_float32=beside.median_us / own.median_us,
+    )
 
 
 def _beside(frame: pd.DataFrame, names: pd.Series) -> pd.DataFrame:

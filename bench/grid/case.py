@@ -6,6 +6,7 @@ from typing import Any
 from bench.grid.workloads import workload
 from relufit.optim import OPTIMIZERS, SGD, Adam, Optimizer
 from relufit.params import Sizes
+from relufit.precision import PRECISIONS
 
 MINIBATCH = 32
 TRAIN_SAMPLES = 800  # of the 1000 that a target is sampled at
@@ -22,7 +23,7 @@ class Case:
     work: str  # a name of grid/workloads.py
     batch: int  # N of one call, or of one minibatch if the workload trains on minibatches
     hidden: int = 512
-    dtype: str = "float32"
+    dtype: str = "float32"  # of the arrays, or the reduced precision of the products of float32 arrays
     inputs: int = 1
     outputs: int = 1
     optimizer: str = ""  # of workloads that train; for solving, the solver
@@ -40,6 +41,16 @@ class Case:
     def id(self) -> str:
         """The case in a test's name: only the fields that differ from the usual case."""
         return ",".join(f"{name}={value}" for name, value in self.unusual.items() if name != "work")
+
+    @property
+    def precision(self) -> str:
+        """The reduced precision of the products (relufit/precision.py); empty where they are in the arrays' own."""
+        return self.dtype if self.dtype in PRECISIONS else ""
+
+    @property
+    def stored(self) -> str:
+        """The dtype of weights, data, losses and gradients."""
+        return "float32" if self.precision else self.dtype
 
     @property
     def samples(self) -> int:

@@ -13,11 +13,11 @@ PIECE = 2**20  # samples drawn at once
 
 
 def draw(case: Case, samples: int | None = None) -> tuple[Params, np.ndarray, np.ndarray]:
-    """Weights, x (N, D) and y (N, O) of a case on the host, in its dtype; they depend on the case only."""
+    """Weights, x (N, D) and y (N, O) of a case on the host, as they are stored; they depend on the case only."""
     n, domain = case.batch if samples is None else samples, targets.ZOO[case.target].domain
-    params = init_params(case.hidden, case.inputs, case.outputs, scheme=case.scheme, domain=domain, dtype=case.dtype)
+    params = init_params(case.hidden, case.inputs, case.outputs, scheme=case.scheme, domain=domain, dtype=case.stored)
     draw_columns = _many_columns if n > MANY_SAMPLES else _columns
-    return params, *draw_columns(case.target, n, case.inputs, case.outputs, case.dtype)
+    return params, *draw_columns(case.target, n, case.inputs, case.outputs, case.stored)
 
 
 def _columns(target: str, n: int, inputs: int, outputs: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:

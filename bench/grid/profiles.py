@@ -11,6 +11,7 @@ from bench.grid.case import MINIBATCH, RULES, SOLVERS, TRAIN_SAMPLES, Case
 from relufit.errors import RelufitError
 from relufit.optim import OPTIMIZERS
 from relufit.params import DTYPES, SCHEMES
+from relufit.precision import PRECISIONS
 
 QUICK = "quick"  # the default profile
 BATCHES = (800, 32, 8192, 65536)
@@ -83,6 +84,9 @@ def _gpu() -> Iterable[Case]:
         yield Case("gradient", 800, hidden)
         yield Case("step", MINIBATCH, hidden, optimizer="adam")
     yield from _each(work="gradient", batch=(800, 65536), dtype="float64")
+    for precision in PRECISIONS:
+        yield from _each(work="gradient", batch=(65536, 2**20), dtype=precision)
+        yield from _each(work="step", batch=(MINIBATCH, 65536), dtype=precision, optimizer="adam")
 
 
 def _quick(profile: str = QUICK) -> Iterable[Case]:
@@ -107,6 +111,8 @@ def _quick(profile: str = QUICK) -> Iterable[Case]:
         yield Case("step", batch, optimizer="adam")
     yield Case("memory", 65536)
     yield from _each(work="agreement", batch=BATCHES[:2], dtype="float64")  # last: another dtype compiles again
+    yield Case("gradient", 800, dtype="bfloat16")
+    yield Case("step", MINIBATCH, dtype="bfloat16", optimizer="adam")
 
 
 def _full() -> Iterable[Case]:
@@ -125,6 +131,9 @@ def _full() -> Iterable[Case]:
                 yield from _each(work="step", **size, optimizer=tuple(RULES))
             yield from _each(work="latency", batch=LATENCY_BATCHES, hidden=hidden, dtype=dtype)
         yield from _each(**TRANSFERS, dtype=dtype)
+    for precision in ("bfloat16", "float16"):  # on a CPU without such instructions, torch takes a second at 65 536
+        yield from _each(work=("agreement", "gradient", "forward"), batch=(800, 65536), dtype=precision)
+        yield from _each(work="step", batch=(MINIBATCH, 800), dtype=precision, optimizer="adam")
     yield Case("ensemble", MINIBATCH, optimizer="adam", networks=ENSEMBLE)
     yield from _each(work="scaling", batch=SCALING_BATCHES)
 

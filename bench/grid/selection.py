@@ -14,6 +14,7 @@ from bench.recipes import known_names
 from relufit import backends, targets
 from relufit.errors import RelufitError
 from relufit.params import DTYPES
+from relufit.precision import PRECISIONS
 
 USUAL: dict[str, Any] = {"batch": 800, "hidden": 512, "dtype": "float32", "target": "sin"}
 USUAL_WORKS = ["gradient", "step"]  # of a comparison of two commits
@@ -25,11 +26,11 @@ def select(option: Any) -> tuple[list[Case], list[str]]:
     Values given by an option replace the usual value in every case that has it; cases with another value are left out
     unless the option gives that value too.
     """
-    cases = grid(option.profile)
+    cases, known_dtypes = grid(option.profile), [*DTYPES, *PRECISIONS]
     wanted: dict[str, list[Any]] = {
         "batch": _numbers("batch", option.batch),
         "hidden": _numbers("hidden", option.hidden),
-        "dtype": _names("dtype", option.dtype, DTYPES.__contains__, DTYPES),
+        "dtype": _names("dtype", option.dtype, known_dtypes.__contains__, known_dtypes),
         "target": _names("target", option.target, targets.ZOO.__contains__, targets.ZOO),
     }
     for name, values in wanted.items():
@@ -67,7 +68,7 @@ def _with_values(case: Case, name: str, values: list[Any]) -> list[Case]:
     if not values or (name == "target" and not kind.learns) or (name == "batch" and not kind.sized_by_batch):
         return [case]
     if getattr(case, name) == USUAL[name]:
-        return [replace(case, **{name: value}) for value in values]
+        return [replace(case, **{name: value}) for value in values if value not in PRECISIONS or kind.reducible]
     return [case] if getattr(case, name) in values else []
 
 
@@ -79,7 +80,7 @@ def is_backend(name: str) -> bool:
 
 
 def _names(option: str, text: str | None, exists: Callable[[str], bool], known: Iterable[str]) -> list[str]:
-    names = _parts(text)
+    names = asked(text)
     for name in names:
         if not exists(name):
             raise RelufitError(f"--{option}: unknown {name!r}; choose from {', '.join(known)}")
@@ -87,12 +88,12 @@ def _names(option: str, text: str | None, exists: Callable[[str], bool], known: 
 
 
 def _numbers(option: str, text: str | None) -> list[int]:
-    parts = _parts(text)
+    parts = asked(text)
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise RelufitError(f"--{option} takes whole numbers above 0, separated by commas, not {text!r}")
     return [int(part) for part in parts]
 
 
-def _parts(text: str | None) -> list[str]:
+def asked(text: str | None) -> list[str]:
     """The parts of a list separated by commas, without duplicates."""
     return list(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))

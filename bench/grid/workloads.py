@@ -33,6 +33,7 @@ class Workload:
     minibatches: bool = False  # always trains on minibatches of the training samples; a step does so at N = 32 only
     learns: bool = False  # trains at the optimizer's usual rate; timed training uses one that cannot diverge
     lists_checks: bool = False  # rows hold the error of every quantity, not only the worst
+    reducible: bool = False  # has cases with products in reduced precision
     ends_on_host: bool = False  # a call returns its result on the host, so no synchronization is needed
     columns: tuple[Shown, ...] = ()  # of the main table
 
@@ -55,13 +56,13 @@ _COMPARISON = "nothing: a comparison with float64 numpy"
 
 WORKLOADS = {row.name: row for row in (
     Workload("forward", "Forward", "us", f"`forward` of N samples, keeping nothing for a gradient{_ON_DEVICE}",
-             verb="forward", cost="forward", sized_by_batch=True, columns=(Shown(800),)),
+             verb="forward", cost="forward", sized_by_batch=True, reducible=True, columns=(Shown(800),)),
     Workload("gradient", "Forward + backward", "us", f"loss and all four gradients of N samples{_ON_DEVICE}",
-             cost="gradient", sized_by_batch=True, columns=(Shown(800), Shown(65536, "ms"))),
+             cost="gradient", sized_by_batch=True, reducible=True, columns=(Shown(800), Shown(65536, "ms"))),
     Workload("backward", "Backward alone (difference of the two above)", "us", "nothing: it is gradient minus forward",
              **_UNTIMED),
     Workload("step", "Training step", "us", _STEP_CLOCK, verb="train", cost="step", sized_by_batch=True,
-             columns=(Shown(32, optimizer="adam"), Shown(32, optimizer="sgd"))),
+             reducible=True, columns=(Shown(32, optimizer="adam"), Shown(32, optimizer="sgd"))),
     Workload("latency", "Latency of one forward, host to host", "us",
              "one forward from a host array to a host array, the clock read around each call",
              verb="forward", ends_on_host=True),
@@ -79,7 +80,7 @@ WORKLOADS = {row.name: row for row in (
     Workload("memory", "Memory", "MiB", "nothing: memory is measured in a pass of its own",
              table="memory", sized_by_batch=True, **_UNTIMED),
     Workload("agreement", "Agreement", "share of the bound", _COMPARISON,
-             table="agreement", sized_by_batch=True, lists_checks=True, **_UNTIMED),
+             table="agreement", sized_by_batch=True, reducible=True, lists_checks=True, **_UNTIMED),
     Workload("trajectory", "Trajectory", "share of the bound", _COMPARISON,
              table="trajectory", lists_checks=True, **_LEARNING),
 )}  # fmt: skip

@@ -16,9 +16,10 @@ from typing import Any
 
 from bench.grid.workloads import workload
 from bench.journal import plan, schema
-from bench.journal.schema import CASE_FIELDS, ROOFS, as_fields, as_named, in_one_line
+from bench.journal.schema import CASE_FIELDS, PRODUCTS, ROOFS, as_fields, as_named, in_one_line
 from bench.journal.status import Status, statuses
 from relufit.errors import RelufitError
+from relufit.precision import PRECISIONS
 
 Complain = Callable[[str], None]
 Row = dict[str, Any]
@@ -43,7 +44,9 @@ def read_rows(path: Path, complain: Complain = lambda text: None) -> tuple[dict[
     absent = {name: state["reason"] for name, state in header["backends"].items() if state["reason"]}
     for name, reason in absent.items():
         own = {"backend": name, "status": Status.SKIPPED.value, "reason": reason}
-        rows += [{**empty_row(), **dict(zip(CASE_FIELDS, case, strict=True)), **own} for case in cases]
+        fields = [dict(zip(CASE_FIELDS, case, strict=True)) for case in cases]
+        # Whether it has products in reduced precision is not known.
+        rows += [{**empty_row(), **case, **own} for case in fields if case["dtype"] not in PRECISIONS]
     return header, rows
 
 
@@ -74,7 +77,7 @@ def read_lines(path: Path, complain: Complain = lambda text: None) -> tuple[dict
                 plans += as_fields(value, schema.PLAN, leave_out)["plan"]
             elif kind == "resumed":  # under other conditions
                 resumed += as_fields(value, RESUMED, leave_out)["resumed"]
-            elif kind == "ceilings":  # measured again at the end
+            elif kind == "ceilings":  # measured again at the end, or of reduced precision
                 later.append(as_fields(value, LATER, leave_out))
             elif kind != "run":
                 cases.append(read_case(value))
@@ -114,7 +117,7 @@ def _with_higher_ceilings(header: dict[str, Any], again: dict[str, Any]) -> dict
     }
     compute = "multiply_adds_per_second_float32"
     gain = cores["all_cores"][compute] / cores["one_core"][compute]  # nan where one of them was not measured
-    on_device = {rate: _higher(device[rate], again["device_ceilings"][rate]) for rate in ROOFS}
+    on_device = {rate: _higher(device[rate], again["device_ceilings"][rate]) for rate in (*ROOFS, *PRODUCTS)}
     found = {**ceilings, **cores, "independent_loops_scaling": gain}
     return {**header, "ceilings": found, "device_ceilings": {**device, **on_device}}
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Union
 from bench.grid import sweep
 from bench.grid.case import Case
 from relufit.params import DTYPES
+from relufit.precision import PRECISIONS
 
 UNSYNCHRONIZED = 3.0  # read_back_seconds over the clock's seconds, above which a call was not waited for
 NAME_LENGTH, TEXT_LENGTH = 200, 500  # characters: a longer name is refused, a longer text is cut
@@ -194,7 +195,7 @@ MEASURED: dict[str, Field] = {
     **dict.fromkeys(("device", "algorithm", "order", "reason", "method"), TEXT),
     **dict.fromkeys(("minor_faults_per_call", "peak_bytes", "load_average", "kernels_per_step", "cores_used"), NUMBER),
     "cores_idle": NUMBER,
-    **dict.fromkeys(("subnormals", "pairs", "asymptotic_mse"), NUMBER),
+    **dict.fromkeys(("subnormals", "pairs", "asymptotic_mse", "loss_scale"), NUMBER),
     **dict.fromkeys(("cores_of_others", "cores_stolen", "throttled_share"), DIFFERENCE),
     **dict.fromkeys(("build_seconds", "first_call_seconds", "read_back_seconds"), DURATION),
     **dict.fromkeys(("watched_seconds", "budget_seconds"), DURATION),
@@ -210,6 +211,7 @@ MEASURED: dict[str, Field] = {
 
 MIXES = ("multiply_adds", "forward_instructions", "gradient_instructions")
 ROOFS = ("copy_bytes_per_second", *(f"{mix}_per_second_{dtype}" for mix in MIXES for dtype in DTYPES))
+PRODUCTS = tuple(f"products_per_second_{name}" for name in PRECISIONS)  # of runs with such cases, in lines of their own
 DEVICE_COSTS = ("launch_seconds", "graph_node_seconds", "cache_bytes", "processors")
 PLAN = {"plan": Field(partial(as_list, kind=as_group), [])}  # what was to be measured; also in a line of its own
 # The first line of a run.
@@ -242,11 +244,11 @@ HEADER: Fields = {
     "warnings": Field(partial(as_list, kind=as_text), []),  # on the machine as a whole
     "timer_seconds": RATE,
     "ceilings": {
-        **dict.fromkeys(("one_core", "all_cores"), dict.fromkeys(ROOFS, RATE)),
+        **dict.fromkeys(("one_core", "all_cores"), dict.fromkeys((*ROOFS, *PRODUCTS), RATE)),
         **dict.fromkeys(("cores", "independent_loops_scaling", "cache_bytes"), RATE),
         "reason": TEXT,
     },
-    "device_ceilings": dict.fromkeys((*ROOFS, *DEVICE_COSTS), RATE),
+    "device_ceilings": dict.fromkeys((*ROOFS, *PRODUCTS, *DEVICE_COSTS), RATE),
 }
 BACKEND = {"reason": TEXT, "facts": TEXTS}  # why it cannot run, empty where it can, and what it says of itself
 

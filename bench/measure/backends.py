@@ -12,7 +12,8 @@ import pytest
 
 from bench.hardware import machine
 from bench.recipes import RECIPES
-from relufit import Backend, backends
+from relufit import Backend, RelufitError, backends
+from relufit.precision import PRECISIONS
 
 
 @lru_cache
@@ -38,11 +39,29 @@ def load(name: str) -> Backend:
     return backend
 
 
-def load_or_skip(name: str) -> Backend:
+def load_at(name: str, dtype: str) -> Backend:
+    """The same, with products of reduced precision where `dtype` is one; raises as `Backend.at` does too."""
+    return load(name).at(dtype) if dtype in PRECISIONS else load(name)
+
+
+def has(name: str, dtype: str) -> bool:
+    """Whether a backend has cases of this dtype: those of a reduced precision only if it runs here and has that."""
+    return dtype not in PRECISIONS or (unavailable(name) is None and dtype in load(name).precisions)
+
+
+def demand_precisions(names: list[str], dtypes: list[str]) -> None:
+    """Raise RelufitError where none of these backends has a precision that was asked for."""
+    for dtype in dtypes:
+        if not any(has(name, dtype) for name in names):
+            able = "add one that has, as torch-cpu and jax-cpu do in bfloat16 and float16"
+            raise RelufitError(f"--dtype {dtype}: no products in {dtype} here by {', '.join(names)}; {able}")
+
+
+def load_or_skip(name: str, dtype: str = "float32") -> Backend:
     """The backend, or a pytest skip with the reason; a failure where RELUFIT_REQUIRE names it."""
     reason = unavailable(name)
     if reason is None:
-        return load(name)
+        return load_at(name, dtype)
     if name in backends.required():
         pytest.fail(f"RELUFIT_REQUIRE names {name}, which cannot run here: {reason}", pytrace=False)
     pytest.skip(f"{name}: {reason}")

@@ -70,7 +70,7 @@ def time_block(case: Case, name: str, number: int, past: Past, max_noise: float 
     """The row of a case in this pass, gated at its first; with the status and the reason where it has no time."""
     rows = [row(case, name, number)]
     try:
-        backend = backends.load(name)
+        backend = backends.load_at(name, case.dtype)
         trial = Trial(case, backend, None, rows.append, BLOCK_SECONDS, past, number=number, max_noise=max_noise)
         try:
             with backend.pinned():

@@ -51,7 +51,7 @@ def _cases(usable: list[str], grid_seconds: float) -> Iterator[str]:
         own = [case for case in cases if case.work == work]
         if own:
             batches, verb = [case.batch for case in own], workload(work).verb
-            need = max(whole.working_bytes(verb, case.sizes, case.dtype) for case in own)
+            need = max(whole.working_bytes(verb, case.sizes, case.stored) for case in own)
             span = f"N = {min(batches)} to {max(batches)}"
             yield f"{work}: {len(own)} cases, {span}, up to {need / 2**20:,.0f} MiB a call"
     count = len(cases) * len(usable)

@@ -6,7 +6,7 @@ bench/conftest.py has pytest's hooks, which call this.
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import inf
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bench.grid import profiles, selection, workloads
-from bench.hardware import cpu_peaks, gpu_peaks, machine
+from bench.hardware import cpu_peaks, gpu_peaks, machine, product_peaks
 from bench.journal import plan, reader, resume
 from bench.journal.plan import Key
 from bench.journal.status import MORE_TIME
@@ -98,7 +98,16 @@ class Session:
         """What is measured of this workload. Later passes repeat what is timed, not what is learned or compared."""
         passes = range(self.option.passes if workloads.workload(work).repeated else 1)
         own = [case for case in self.cases if case.work == work]
-        return [(case, name, number) for case in own for name in self.names for number in passes]
+        pairs = [(case, name) for case in own for name in self.names if backends.has(name, case.dtype)]
+        return [(case, name, number) for case, name in pairs for number in passes]
+
+    def demand_precisions(self) -> None:
+        """Raise RelufitError where no backend of the run has a precision that --dtype names.
+
+        With --isolate each process has one backend only, which need not have it.
+        """
+        if not self.option.isolate:
+            backends.demand_precisions(self.names, selection.asked(self.option.dtype))
 
     def turn(self, key: Key | None) -> tuple[int, int, int]:
         """The place in the order of a run: pass by pass, most valuable case first.
@@ -137,6 +146,7 @@ class Session:
         journal = self.open_journal(keys)
         if self.option.resume is not None and keys:
             journal.write({"kind": "plan", "plan": plan.compact(keys)})
+        measure_products(journal, keys, self.option.threads)
         return journal
 
     def open_journal(self, keys: Sequence[Key] = ()) -> Journal:
@@ -212,6 +222,18 @@ def measure_ceilings_again(journal: Journal, names: list[str], threads: int | No
     again = _ceilings(names, threads)
     if "one_core" in again["ceilings"]:
         journal.write({"kind": "ceilings", **again})
+
+
+def measure_products(journal: Journal, keys: Iterable[Key], threads: int | None) -> None:
+    """Add the peak rates of products in the reduced precisions of these cases, the highest of their backends."""
+    cores, device = dict[str, float](), dict[str, float]()
+    for precision, name in dict.fromkeys((case.precision, name) for case, name, _ in keys if case.precision):
+        found, rate = f"products_per_second_{precision}", product_peaks.rate(backends.load_at(name, precision))
+        rates = cores if backends.load(name).device == "cpu" else device
+        rates[found] = max(rate, rates.get(found, 0.0))
+    if cores or device:
+        ceilings = {"one_core" if threads == 1 else "all_cores": cores}
+        journal.write({"kind": "ceilings", "ceilings": ceilings, "device_ceilings": device})
 
 
 def _ceilings(names: list[str], threads: int | None) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from bench.journal.status import MORE_TIME, Status, row
 from bench.measure.timing import ROUND_SECONDS
 from bench.recipes import order_of
 from relufit import Backend, Plan, RelufitError, draw_plan
+from relufit.precision import PRECISIONS, loss_scale
 
 CALL_SECONDS_LIMIT = 10.0  # a gradient that would take longer is skipped
 FREE_SHARE = 0.9  # of the free memory, that a case may need
@@ -52,10 +53,15 @@ class Past:
     def least_seconds(self, name: str, case: Case) -> float:
         """The least seconds of a gradient, by what the backend's gradients of other sizes took; 0 without one.
 
-        Of a time a + b n a smaller size takes its share at least, and a larger one as long.
+        Of a time a + b n a smaller size takes its share at least, and a larger one as long. Reduced precision may be
+        slower by far: it says nothing of other dtypes, nor they of it.
         """
         size = case.batch * case.hidden
-        known = ((seconds, n * hidden) for (own, hidden, _), (n, seconds) in self.last.items() if own == name)
+        known = (
+            (seconds, n * hidden)
+            for (own, hidden, dtype), (n, seconds) in self.last.items()
+            if own == name and (dtype == case.dtype or not {dtype, case.dtype} & PRECISIONS.keys())
+        )
         return max((seconds * min(1.0, size / other) for seconds, other in known), default=0.0)
 
     def demand(self, name: str, case: Case) -> None:
@@ -107,7 +113,7 @@ def demand_support(trial: Trial) -> None:
     """Raise Unsuitable where the backend refuses the case, its memory is not free, or a call would take too long."""
     case, backend = trial.case, trial.backend
     plan = draw_call(case) if case.optimizer else None
-    reason = backend.supports(case.sizes, case.dtype, case.rule(), plan)
+    reason = backend.supports(case.sizes, case.stored, case.rule(), plan)
     if reason is not None:
         raise Unsuitable(reason)
     if case.networks > MOST_NETWORKS and type(backend).train_many is Backend.train_many:
@@ -131,9 +137,9 @@ def demand_time(trial: Trial, seconds: float) -> None:
 def _demand_memory(trial: Trial) -> None:
     """Raise Unsuitable where the case would not fit into the free memory."""
     case, backend = trial.case, trial.backend
-    need = backend.working_bytes(workload(case.work).verb, case.sizes, case.dtype)
+    need = backend.working_bytes(workload(case.work).verb, case.sizes, case.stored)
     if case.batch > data.MANY_SAMPLES:  # the data count too: drawn, repeated for the gate, and on the device
-        need += 3 * case.batch * (case.inputs + case.outputs) * np.dtype(case.dtype).itemsize
+        need += 3 * case.batch * (case.inputs + case.outputs) * np.dtype(case.stored).itemsize
     free = _free_bytes(trial)
     if need > FREE_SHARE * free and backend.device == "cpu":
         memory.return_free_memory()  # malloc may keep what earlier cases have freed
@@ -171,6 +177,8 @@ def record(trial: Trial, **measured: Any) -> None:
         return
     by_what = {"device": trial.backend.device, "algorithm": trial.algorithm, "order": order_of(trial.backend)}
     beside = {"agreement": comparisons.recorded(trial.case, trial.checks), "load_average": machine.load_average()}
+    if trial.case.precision:
+        beside["loss_scale"] = loss_scale(trial.case.precision, trial.case.batch * trial.case.outputs)
     line = {**row(trial.case, trial.backend.name, trial.number), **by_what, "status": Status.OK, **beside}
     trial.write({**line, **trial.noted, **measured})
 

@@ -33,7 +33,7 @@ class TwoReLUNet(nn.Module):
 class TorchRecipe(TorchBackend):
     """The tutorial's loop as a Backend: modules, loaders and optimizers are torch's own."""
 
-    algorithm, order = "recipe", "own"
+    algorithm, order, precisions = "recipe", "own", ()
 
     def __init__(self, name: str = "torch-recipe", device: str = "cpu") -> None:
         super().__init__(name, device)

@@ -15,11 +15,12 @@ from bench.analysis.frames import Run, focus, matching, records
 from bench.grid.case import RULES
 from bench.grid.workloads import named
 from bench.reporting.document import Words
+from bench.reporting.main_tables import main_columns
 from bench.reporting.number_format import digits, duration, times, whole
 from bench.reporting.tables import Column, TableSpec, flat
-from bench.reporting.throughput_tables import main_columns
 from relufit.errors import RelufitError
 from relufit.params import DTYPES
+from relufit.precision import PRECISIONS
 
 CALLS = {  # kinds of work in the plural
     "forward": "forward passes", "gradient": "gradients", "step": "steps", "latency": "forward passes, host to host,",
@@ -142,10 +143,10 @@ def _read(question: str) -> dict[str, Any]:
             found["work"] = part.lower()
         elif part.lower() in RULES:
             found |= {"optimizer": part.lower(), "work": "step"}
-        elif part.lower() in DTYPES:
+        elif part.lower() in (*DTYPES, *PRECISIONS):
             found["dtype"] = part.lower()
         else:
-            known = ", ".join((*works, *RULES, *DTYPES))
+            known = ", ".join((*works, *RULES, *DTYPES, *PRECISIONS))
             raise RelufitError(f"--advise: {part!r} is not known; give N=5000, H=256 and some of {known}")
     return found
 

@@ -20,6 +20,7 @@ from bench.reporting import (
     document,
     figures,
     learning_tables,
+    main_tables,
     terminal,
     throughput_tables,
     verdict_tables,
@@ -46,10 +47,11 @@ from relufit.errors import RelufitError
 TABLES = {
     table.name: table
     for table in (
-        ANSWER, throughput_tables.THROUGHPUT, throughput_tables.HEADLINE_TABLE, throughput_tables.SCALING,
+        ANSWER, throughput_tables.THROUGHPUT, main_tables.HEADLINE_TABLE, throughput_tables.REDUCED,
+        throughput_tables.SCALING,
         throughput_tables.ENSEMBLES, learning_tables.CONVERGENCE, learning_tables.AGREEMENT,
         learning_tables.TRAJECTORY, throughput_tables.MEMORY, learning_tables.SOLVERS_TABLE,
-        throughput_tables.BACKENDS, verdict_tables.VERDICTS, throughput_tables.SUMMARY_TABLE, crossovers.CROSSOVER,
+        throughput_tables.BACKENDS, verdict_tables.VERDICTS, main_tables.SUMMARY_TABLE, crossovers.CROSSOVER,
     )
 }  # fmt: skip
 MOST_LINES = 300  # of a file of tables that people read; a longer one is split by machine and setting

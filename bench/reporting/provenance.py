@@ -23,6 +23,7 @@ from bench.journal.schema import USUAL
 from bench.journal.status import Status
 from bench.reporting.document import Document
 from bench.reporting.number_format import LOADED, duration, power
+from relufit.precision import PRECISIONS
 
 # Inside the clock of tables that show several kinds of work.
 ROUNDS = (
@@ -133,6 +134,7 @@ RATES = {
     "copy_bytes_per_second": "copy {:.3g} {}B/s",
     "multiply_adds_per_second_float32": "{:.3g} {} multiply-adds/s",
     "gradient_instructions_per_second_float32": "{:.3g} {} lane instructions/s of the gradient's mix",
+    **{f"products_per_second_{name}": f"{{:.3g}} {{}} multiply-adds/s of products in {name}" for name in PRECISIONS},
 }
 
 

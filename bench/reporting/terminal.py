@@ -10,12 +10,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.analysis import commits, comparison, regressions, resolution
+from bench.analysis import commits, comparison, regressions, resolution, throughput
 from bench.analysis.frames import Run, absence, in_order, name_of, newest_aa, newest_ordinary, records, runs
 from bench.analysis.learning import is_of_solvers, solvers
 from bench.journal import plan
 from bench.journal.reader import Complain
-from bench.reporting import changes, crossovers, learning_tables, throughput_tables, verdict_tables
+from bench.reporting import changes, crossovers, learning_tables, main_tables, throughput_tables, verdict_tables
 from bench.reporting.answer import advise, answer, command
 from bench.reporting.number_format import FASTEST, LOADED, NO_BREAK, ROUGH
 from bench.reporting.provenance import loads_in_words
@@ -55,7 +55,7 @@ LEGEND = (
 
 def show(run: Run) -> None:
     """Print the answer, the main table and why other backends are not in it; of a crossover its sizes and sentence."""
-    lead, notes = list[str](), [*map(str, throughput_tables.not_here(run))]
+    lead, notes = list[str](), [*map(str, main_tables.not_here(run))]
     if run.sweep is not None:
         loads = verdict_tables.loads_of(comparison.crossover(run))
         title, notes = run.sweep.title, [crossovers.crossover_in_words(run), *loads]
@@ -64,8 +64,12 @@ def show(run: Run) -> None:
         title, frame = "solvers", flat(solvers(run), learning_tables.SHORT).frame
         notes = [*loads_in_words(records(solvers(run))), *notes]
     else:
-        title, frame = throughput_tables.focus_in_words(run), throughput_tables.short_summary(run)
+        title, frame = main_tables.focus_in_words(run), main_tables.short_summary(run)
         lead, notes = answer(run), [LEGEND, *notes]
+        reduced = throughput.reduced(run)
+        if throughput.throughput(run).empty and not reduced.empty:
+            title = "products in reduced precision, all else in float32"
+            frame = flat(reduced, throughput_tables.SHORT).frame
     note = f"Run {run.name}, load average {run.cases.load_average.median():.2g}; every case is in tables/."
     ended_early = filter(None, [plan.in_words(run.header)])
     print_table(frame, f"{run.title}; {title}", [*notes, note, *ended_early], justify="right", lead=lead)

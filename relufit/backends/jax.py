@@ -25,7 +25,10 @@ from relufit.checks import check_input, check_many, check_shapes, check_training
 from relufit.data import Plan
 from relufit.optim import Optimizer, State, uncompiled
 from relufit.params import Array, Params, Sizes
+from relufit.precision import loss_scale
 
+HIGHEST = lax.Precision.HIGHEST
+NARROW = {"bfloat16": jnp.bfloat16, "float16": jnp.float16}  # what operands are converted to
 Moments = tuple[Params, ...]
 Carry = tuple[Params, Moments]  # passed from each step to the next
 
@@ -42,10 +45,13 @@ class JaxBackend(Backend):
     """jit around autodiff; `train` by lax.scan."""
 
     algorithm = "autograd"
+    precisions: tuple[str, ...] = ("bfloat16", "float16")
 
     def __init__(self, name: str = "jax-cpu", device: str = "cpu") -> None:
         self.name, self.device = name, device
         self._on = _first_device(device)
+        if device == "cuda" and float(getattr(self._on, "compute_capability", 0)) >= 8:  # Ampere
+            self.precisions = (*self.precisions, "tf32")
         # The last computation and the last transfer. A device completes each of them in order, so waiting for the last
         # ones waits for all. (On the CPU too, calls return before their results are computed.)
         self._computed: Any = None
@@ -75,15 +81,25 @@ class JaxBackend(Backend):
     def forward(self, params: Params, x: Array) -> Array:
         check_input(params, x)
         with _width_of(x):
-            self._computed = _network(params, x)
+            self._computed = _network(params, x, self.precision)
         return self._computed
 
     def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
         check_shapes(params, samples)
         with _width_of(samples.x):
-            loss, grads = _loss_and_grads(params, samples.x, samples.y)
+            loss, grads = _loss_and_grads(params, samples.x, samples.y, self.precision)
         self._computed = loss
         return loss, grads
+
+    def product(self, left: np.ndarray, right: np.ndarray) -> Callable[[], Array]:
+        narrow = NARROW.get(self.precision, jnp.float32)
+        operands = [self.to_device(array).astype(narrow) for array in (left, right)]
+
+        def run() -> Array:
+            self._computed = _product(*operands, self.precision)
+            return self._computed
+
+        return run
 
     def train(
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
@@ -126,6 +142,7 @@ class JaxBackend(Backend):
                 order,
                 table.reshape(len(epochs), steps, -1).astype(samples.x.dtype),
                 rule=type(optimizer),
+                precision=self.precision,
                 batch=len(samples) if order is None else min(plan.batch, len(samples)),
             )
         self._computed = losses
@@ -156,18 +173,50 @@ def _width_of(array: Array) -> AbstractContextManager[Any]:
     return jax.enable_x64(True) if array.dtype == np.float64 else nullcontext()
 
 
-@jax.jit
-def _network(params: Params, x: Array) -> Array:
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+@partial(jax.jit, static_argnums=2)
+def _product(left: Array, right: Array, precision: str) -> Array:
+    """The product of left (N, K) and right (K, M), operands rounded to the precision; sums and result in float32."""
+    if precision == "tf32":
+        return jnp.matmul(left, right, precision=lax.DotAlgorithmPreset.TF32_TF32_F32)
+    left, right = (array.astype(NARROW[precision]) for array in (left, right))
+    return jnp.matmul(left, right, preferred_element_type=jnp.float32)
+
+
+def _product_and_operands(left: Array, right: Array, precision: str) -> tuple[Array, tuple[Array, Array]]:
+    narrow = NARROW.get(precision, jnp.float32)
+    return _product(left, right, precision), (left.astype(narrow), right.astype(narrow))
+
+
+def _product_backward(precision: str, operands: tuple[Array, Array], d: Array) -> tuple[Array, Array]:
+    """The derivatives by both operands, whose own products are rounded alike."""
+    left, right = operands
+    return _product(d, right.T, precision), _product(left.T, d, precision)
+
+
+_product.defvjp(_product_and_operands, _product_backward)
+
+
+@partial(jax.jit, static_argnums=2)
+def _network(params: Params, x: Array, precision: str) -> Array:
     """(N, D) -> (N, O); jax.nn.relu has the derivative 0 at 0, where that of jnp.maximum is 1/2."""
-    hidden = jax.nn.relu(jnp.matmul(x, params.w1, precision=lax.Precision.HIGHEST) + params.b1)  # (N, H)
-    return jnp.matmul(hidden, params.w2, precision=lax.Precision.HIGHEST) + params.b2
+
+    def product(left: Array, right: Array) -> Array:
+        return _product(left, right, precision) if precision else jnp.matmul(left, right, precision=HIGHEST)
+
+    hidden = jax.nn.relu(product(x, params.w1) + params.b1)  # (N, H)
+    return product(hidden, params.w2) + params.b2
 
 
-def _loss(params: Params, x: Array, y: Array) -> Array:
-    return jnp.mean((_network(params, x) - y) ** 2)
+def _loss(params: Params, x: Array, y: Array, precision: str) -> Array:
+    return jnp.mean((_network(params, x, precision) - y) ** 2)
 
 
-_loss_and_grads = jax.jit(jax.value_and_grad(_loss))
+@partial(jax.jit, static_argnums=3)
+def _loss_and_grads(params: Params, x: Array, y: Array, precision: str) -> tuple[Array, Params]:
+    scale = loss_scale(precision, y.size)
+    loss, grads = jax.value_and_grad(lambda params: _loss(params, x, y, precision) * scale)(params)
+    return loss / scale, Params(*(grad / scale for grad in grads))
 
 
 def _run(
@@ -180,6 +229,7 @@ def _run(
     rate: Array | None = None,
     *,
     rule: type[Optimizer],
+    precision: str,
     batch: int,
 ) -> tuple[Params, Moments, Array]:
     """All steps of all epochs; losses (epochs,). A scan takes whole batches; the ragged last batch is one more step."""
@@ -188,7 +238,7 @@ def _run(
 
     def step(carry: Carry, piece: tuple[Array, Array, Array]) -> tuple[Carry, Array]:
         (params, moments), (x, y, numbers) = carry, piece
-        loss, grads = jax.value_and_grad(_loss)(params, x, y)
+        loss, grads = _loss_and_grads(params, x, y, precision)
         if rate is not None:
             numbers = numbers.at[0].multiply(rate)  # every rule's first coefficient is proportional to its rate
         return rule.updated(params, moments, grads, numbers), loss
@@ -210,10 +260,10 @@ def _run(
     return params, moments, losses
 
 
-_train = partial(jax.jit, static_argnames=("rule", "batch"))(_run)
+_train = partial(jax.jit, static_argnames=("rule", "precision", "batch"))(_run)
 
 
-@partial(jax.jit, static_argnames=("rule", "batch"))
+@partial(jax.jit, static_argnames=("rule", "precision", "batch"))
 def _train_many(
     params: Params,
     moments: Moments,
@@ -224,12 +274,13 @@ def _train_many(
     *,
     rates: Array,  # (M,)
     rule: type[Optimizer],
+    precision: str,
     batch: int,
 ) -> tuple[Params, Moments, Array]:
     """`_run` by vmap over M networks, whose arrays have a leading axis M; y is shared, or (N, M), a column for each."""
 
     def one(params: Params, moments: Moments, y: Array, rate: Array) -> tuple[Params, Moments, Array]:
-        return _run(params, moments, x, y, order, table, rate, rule=rule, batch=batch)
+        return _run(params, moments, x, y, order, table, rate, rule=rule, precision=precision, batch=batch)
 
     shared = y.shape[1] == params.w2.shape[2]
     targets = y if shared else y.T[:, :, None]

@@ -92,6 +92,30 @@ def test_bad_options_are_a_sentence(words: tuple[str, str], tmp_path: Path) -> N
     assert list(tmp_path.rglob("*")) == []
 
 
+def test_a_precision_that_no_backend_has_is_a_sentence(tmp_path: Path) -> None:
+    """Reduced precision with backends that lack it is wrong usage, and no run without a row."""
+    done = bench(tmp_path, "--benchmark-only", "--backend", "numpy", "--dtype", "bfloat16", "--batch", "33")
+    assert done.returncode == 4
+    assert "--dtype bfloat16: no products in bfloat16 here by numpy; add one that has" in done.stdout + done.stderr
+    assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.slow
+def test_reduced_precision_has_rows_and_a_peak(tmp_path: Path) -> None:
+    """A short run has rows of bfloat16 of the backend that has it, gated, with their ceiling, and none of the other."""
+    pytest.importorskip("torch")
+    words = ("--backend", "numpy,torch-cpu", "--dtype", "float32,bfloat16", "--batch", "40", "--hidden", "8")
+    done = bench(tmp_path, "--benchmark-only", *words, "-k", "gradient", "--seconds", "20")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = lines(tmp_path)
+    rows = {(line["backend"], line.get("dtype", "float32")): line for line in found if line["kind"] == "case"}
+    assert set(rows) == {("numpy", "float32"), ("torch-cpu", "float32"), ("torch-cpu", "bfloat16")}
+    assert 0 < rows["torch-cpu", "bfloat16"]["agreement"]["gradient"]["share"] < 1  # type: ignore[index]
+    ceilings = [line["ceilings"]["all_cores"] for line in found if line["kind"] == "ceilings"]  # type: ignore[index]
+    assert all(rates["products_per_second_bfloat16"] > 1e8 for rates in ceilings)
+    assert len(ceilings) == 2  # at the begin and at the end
+
+
 @pytest.mark.parametrize(
     "words", [("--threads", "0"), ("--seconds", "-1"), ("--seconds", "abc"), ("--passes", "0"), ("--max-noise", "0")]
 )

@@ -5,7 +5,7 @@ relufit/backprop.py on torch tensors through array_api_compat. compiled.py uses 
 whole step as one CUDA graph.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,9 @@ from relufit.checks import check_input, check_shapes
 from relufit.data import Plan
 from relufit.optim import Optimizer, State
 from relufit.params import Array, Params, Sizes
+from relufit.precision import loss_scale
+
+NARROW = {"bfloat16": torch.bfloat16, "float16": torch.float16}  # what operands are converted to
 
 
 class _Mark:
@@ -95,31 +98,62 @@ class _TorchDevice(Backend):
 
     @contextmanager
     def pinned(self) -> Iterator[None]:
-        before = torch.backends.cuda.matmul.allow_tf32
-        torch.backends.cuda.matmul.allow_tf32 = False
+        # These flags are the process's, for all threads: outside this context a product in tf32 is as the user set it.
+        # As installed, torch may add the parts of a long sum in the narrow dtype.
+        flags, reduced = torch.backends.cuda.matmul, "reduced_precision_reduction"
+        wanted = {f"allow_{kind}_{reduced}": False for kind in ("bf16", "fp16")}
+        wanted["allow_tf32"] = self.precision == "tf32"
+        before = {name: getattr(flags, name) for name in wanted}
         try:
+            for name, value in wanted.items():
+                setattr(flags, name, value)
             yield
         finally:
-            torch.backends.cuda.matmul.allow_tf32 = before
+            for name, value in before.items():
+                setattr(flags, name, value)
 
 
 class TorchBackend(_TorchDevice):
-    """Forward by torch.nn.functional, gradients by autograd, the update in plain tensor operations."""
+    """Forward by torch.nn.functional, gradients by autograd, the update in plain tensor operations.
+
+    In bfloat16 and float16, weights and x are converted in each call, as torch.autocast does it: the two layers run in
+    the narrow dtype, biases and results of products included, and the loss in float32. tf32 is a flag of the process,
+    which `pinned` sets.
+    """
 
     algorithm = "autograd"
+    precisions: tuple[str, ...] = ("bfloat16", "float16")
+
+    def __init__(self, name: str, device: str) -> None:
+        super().__init__(name, device)
+        is_nvidia = self.device.startswith("cuda") and torch.version.hip is None
+        if self.precisions and is_nvidia and torch.cuda.get_device_capability() >= (8, 0):  # Ampere
+            self.precisions = (*self.precisions, "tf32")
 
     def forward(self, params: Params, x: Array) -> Array:
         check_input(params, x)
         with torch.no_grad():
-            return network(params, x)
+            return self._network(params, x)
 
     def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
         check_shapes(params, samples)
         with torch.enable_grad():
             leaves = Params(*(p.detach().requires_grad_() for p in params))
-            loss = functional.mse_loss(network(leaves, samples.x), samples.y)
-            grads = torch.autograd.grad(loss, leaves)
-        return loss.detach(), Params(*grads)
+            loss = functional.mse_loss(self._network(leaves, samples.x), samples.y)
+            scale = loss_scale(self.precision, samples.y.numel())
+            grads = torch.autograd.grad(loss if scale == 1 else loss * scale, leaves)
+        return loss.detach(), Params(*(grads if scale == 1 else (grad / scale for grad in grads)))
+
+    def product(self, left: np.ndarray, right: np.ndarray) -> Callable[[], Array]:
+        operands = [self.to_device(array).to(NARROW.get(self.precision, torch.float32)) for array in (left, right)]
+        return lambda: torch.matmul(*operands)
+
+    def _network(self, params: Params, x: Array) -> Array:
+        """(N, D) -> (N, O), in the dtype of x; torch rounds the result of each layer to the narrow dtype."""
+        narrow = NARROW.get(self.precision)
+        if narrow is None:
+            return network(params, x)
+        return network(Params(*(p.to(narrow) for p in params)), x.to(narrow)).to(x.dtype)
 
     def train(
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range

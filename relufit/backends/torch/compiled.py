@@ -28,6 +28,7 @@ class TorchCompileBackend(TorchBackend):
     """
 
     algorithm = "autograd, compiled"
+    precisions = ()  # its graphs are of float32 and float64
 
     def __init__(self, name: str, device: str) -> None:
         super().__init__(name, device)

@@ -25,6 +25,8 @@ class TorchGraphBackend(TorchBackend):
     Calls from several threads train one after the other, because they share these arrays.
     """
 
+    precisions = ()  # kept graphs are found by their sizes
+
     def __init__(self, name: str, device: str) -> None:
         super().__init__(name, device)
         self._kept: dict[Any, _StaticSteps] = {}

@@ -120,7 +120,7 @@ def test_share_of_copy_is_of_unfused_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"device": "cuda"}, {"work": "latency"}, {"dtype": "float16"}, {"work": "step", "optimizer": "lion"}]
+    "changes", [{"device": "cuda"}, {"work": "latency"}, {"dtype": "float8"}, {"work": "step", "optimizer": "lion"}]
 )
 def test_what_the_host_does_not_bound_has_no_share(changes: dict[str, str], tmp_path: Path) -> None:
     """Another device, another kind of work and a rule without a cost have no share."""
@@ -192,3 +192,21 @@ def test_hinge_stands_under_the_roof_of_float64(tmp_path: Path) -> None:
     """Hinge takes (9 + 4 + 34) float64 operations a unit at 1e10 a second, whatever the samples' dtype."""
     found = ours(make(tmp_path, case(algorithm="hinge")))
     assert found.share_of_roof == pytest.approx(512 * 47 / 1e10 / 1e-3)
+
+
+def test_reduced_precision_stands_under_its_own_peak(tmp_path: Path) -> None:
+    """Its roof is its multiply-adds over the rate of such products; without that rate there is none, nor of float32."""
+    reduced = case(
+        dtype="bfloat16", loss_scale=1.0, agreement={"outputs": {"error": 0.006, "bound": 0.012, "share": 0.5}}
+    )
+    ceilings = {**CEILINGS, "one_core": {**ONE, "products_per_second_bfloat16": 4e9}}
+    run = make(tmp_path, reduced, case(seconds=[5e-4] * 6), ceilings=ceilings)
+    row = throughput.reduced(run).iloc[0]
+    assert row.share_of_roof == pytest.approx(3 * 800 * 512 / 4e9 / 1e-3)
+    assert row.times_faster_than_float32 == pytest.approx(0.5)
+    assert (row.stored, row.accumulated, row.error_share_of_bound) == ("bfloat16", "float32", 0.5)
+    assert np.isnan(throughput.reduced(make(tmp_path, reduced)).share_of_roof[0])
+    large = {**ceilings, "cache_bytes": 100.0}
+    copy = 4 * (2 * 800 + 2 * (3 * 512 + 1)) / 2e10
+    fast = {**large, "one_core": {**ONE, "products_per_second_bfloat16": 1e15}}
+    assert throughput.reduced(make(tmp_path, reduced, ceilings=fast)).share_of_roof[0] == pytest.approx(copy / 1e-3)

@@ -7,7 +7,8 @@ import pytest
 from journals import followed, learned, line, make
 
 from bench.analysis import learning, throughput
-from bench.reporting import learning_tables, number_format, throughput_tables
+from bench.analysis.frames import focus
+from bench.reporting import learning_tables, main_tables, number_format, terminal, throughput_tables, verdict_tables
 from bench.reporting.document import markdown
 from bench.reporting.number_format import NO_BREAK
 
@@ -125,7 +126,7 @@ def test_a_case_without_a_time_shows_its_status(status: str, tmp_path: Path) -> 
     row = throughput.throughput(run).query("backend == 'numpy'").to_dict("records")[0]
     assert number_format.time_cell(row) == status
     assert np.isnan(row["times_faster_than_baseline"])
-    assert status in throughput_tables.summary(run).to_string()
+    assert status in main_tables.summary(run).to_string()
 
 
 def test_the_headline_stands_beside_its_baseline(tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def test_the_headline_stands_beside_its_baseline(tmp_path: Path) -> None:
         line(batch=2**20, seconds=[1.5] * 3),
         line("torch-cpu", batch=2**20, status="SKIPPED", reason="about 40 s a call, the limit is 10 s", seconds=None),
     )
-    frame = throughput_tables.headline(run).set_index("backend")
+    frame = main_tables.headline(run).set_index("backend")
     assert list(frame.columns) == ["SGD step\nN=32", "gradient\nN=2^20"]
     assert frame.loc["numpy"].tolist() == ["10 us, 10x ◄", "1.5 s"]
     assert frame.loc["torch-cpu"].tolist() == ["100 us, 1x", "SKIPPED"]
@@ -222,3 +223,31 @@ def test_a_trajectory_as_it_is_read(tmp_path: Path) -> None:
     assert cells["torch-cpu"][-2:] == ["DIVERGED", "2"]
     assert cells["jax-cpu"] == [*[""] * 7, "DISAGREES", "3"]
     assert "Notes: (1) own order; (2) torch-cpu diverged in epoch 3; (3) w1 is off." in text
+
+
+def test_reduced_precision_stands_in_no_column_of_float32(tmp_path: Path) -> None:
+    """Rows of bfloat16, though faster and more, are in a table of their own: main table and ratios lack them."""
+    reduced = [line(name, dtype="bfloat16", batch=n, seconds=[1e-6] * 6) for name in ("numpy", "torch-cpu")
+               for n in (800, 65536)]  # fmt: skip
+    run = make(tmp_path, line(seconds=[2e-3] * 6), *reduced)
+    assert focus(run) == (512, "float32")
+    assert set(throughput.throughput(run).dtype) == {"float32"}
+    shown = markdown(main_tables.SUMMARY_TABLE.document(run)) + markdown(throughput_tables.THROUGHPUT.document(run))
+    assert "bfloat16" not in shown
+    assert f"2{NO_BREAK}000" in shown
+    frame = throughput.reduced(run).set_index(["backend", "batch"])
+    assert sorted(frame.index) == [("numpy", 800), ("numpy", 65536), ("torch-cpu", 800), ("torch-cpu", 65536)]
+    assert frame.loc[("numpy", 800)].times_faster_than_float32 == pytest.approx(2000)
+    assert np.isnan(frame.loc[("torch-cpu", 800)].times_faster_than_float32)
+    assert "bfloat16" in markdown(throughput_tables.REDUCED.document(run))
+    verdicts = verdict_tables.VERDICTS.rows(run)
+    assert set(zip(verdicts.dtype, verdicts.a, verdicts.b, strict=True)) <= {("bfloat16", "numpy", "torch-cpu")}
+
+
+def test_a_run_of_reduced_precision_alone_can_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a run has nothing else, its table is printed, and its other tables say that there are no cases."""
+    run = make(tmp_path, line(dtype="bfloat16", loss_scale=1.0, seconds=[1e-3] * 6))
+    assert throughput.throughput(run).empty
+    terminal.show(run)
+    assert "bfloat16" in capsys.readouterr().out
+    assert markdown(throughput_tables.THROUGHPUT.document(run)) == "No cases."

@@ -1,5 +1,6 @@
 """The options that choose cases and backends."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,10 +8,12 @@ import pytest
 
 from bench.grid import selection
 from bench.grid.case import Case
+from bench.grid.data import draw
 from bench.grid.profiles import grid
 from bench.grid.workloads import workload
 from bench.recipes import known_names
 from relufit import RelufitError
+from relufit.precision import PRECISIONS
 
 NONE: dict[str, Any] = dict.fromkeys(("backend", "target", "batch", "hidden", "dtype"))
 
@@ -96,3 +99,15 @@ def test_bad_options_are_named(options: dict[str, str]) -> None:
     with pytest.raises(RelufitError) as caught:
         select(**options)
     assert next(iter(options.values())) in str(caught.value)
+
+
+def test_reduced_precision_is_asked_for_by_its_dtype() -> None:
+    """--dtype takes reduced precisions; work that consists of no products has no such case, nor float32 then."""
+    cases = select(profile="full", dtype="bfloat16")[0]
+    assert {case.dtype for case in cases} == {"bfloat16"}
+    assert {case.work for case in cases} == {"gradient", "forward", "step", "agreement"}
+    assert {(case.stored, case.precision) for case in cases} == {("float32", "bfloat16")}
+    assert draw(replace(cases[0], batch=8))[1].dtype == "float32"
+    assert not {case.dtype for case in select(dtype="float32,float64")[0]} & PRECISIONS.keys()
+    with pytest.raises(RelufitError, match="unknown 'float8'; choose from float32, float64, bfloat16, float16, tf32"):
+        select(dtype="float8")

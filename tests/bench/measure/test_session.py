@@ -1,14 +1,23 @@
 """One run of `pytest bench`: what it measures in which order, and how its time is shared."""
 
+from contextlib import closing
+from math import isnan
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from journals import write
 
+from bench.grid.case import Case
+from bench.journal.reader import read_lines
+from bench.journal.writer import Journal
 from bench.measure import session, timing
 from bench.measure.session import MAX_CASE_SECONDS, Budget, Session
 from bench.measure.timing import SHARE_FOR_ROUNDS
 from bench.measure.trial import Unsuitable
+from relufit import RelufitError
+from relufit.backends.numpy import NumpyBackend
 
 
 def run(**options: Any) -> Session:
@@ -77,3 +86,33 @@ def test_rounds_fill_the_time_where_there_is_no_limit() -> None:
     assert Budget(10, {"a": 20}, 3.0).round_seconds == timing.ROUND_SECONDS
     assert Budget(None, {"a": 20}, 3.0).round_seconds * timing.MAX_ROUNDS == pytest.approx(SHARE_FOR_ROUNDS * 3.0)
     assert Budget(None, {"a": 20}, 1e-3).round_seconds == timing.ROUND_SECONDS
+
+
+def test_only_backends_with_a_precision_have_its_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend without a reduced precision has no row of it; where none of a run has it, a sentence says so."""
+    usual = run()
+    assert {case.dtype for case, _, _ in usual.keys("gradient")} == {"float32"}
+    asked = run(dtype="bfloat16,float32", isolate=False)
+    with pytest.raises(RelufitError, match="--dtype bfloat16: no products in bfloat16 here by numpy, textbook-numpy"):
+        asked.demand_precisions()
+    run(dtype="bfloat16", isolate=True).demand_precisions()  # the process of another backend may have it
+    monkeypatch.setattr(NumpyBackend, "precisions", ("bfloat16",))
+    asked.demand_precisions()
+    found = {(case.dtype, name) for case, name, _ in asked.keys("gradient")}
+    assert found == {("float32", "numpy"), ("float32", "textbook-numpy"), ("bfloat16", "numpy")}
+
+
+def test_peaks_of_products_are_a_line_of_the_journal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each precision of the cases has its rate, the highest of its backends; runs without one have no such line."""
+    monkeypatch.setattr(NumpyBackend, "precisions", ("bfloat16",))
+    monkeypatch.setattr(session.product_peaks, "rate", lambda backend: 3e9 if backend.precision else 0.0)
+    for threads, cores in ((1, "one_core"), (None, "all_cores")):
+        path = write(tmp_path / f"{cores}.jsonl")
+        with closing(Journal.resume(path)) as journal:
+            session.measure_products(journal, [(Case("gradient", 800), "numpy", 0)], threads)
+            assert "ceilings" not in path.read_text()
+            session.measure_products(journal, [(Case("gradient", 800, dtype="bfloat16"), "numpy", 0)], threads)
+        found = read_lines(path)[0]["ceilings"]
+        assert found[cores]["products_per_second_bfloat16"] == 3e9
+        assert isnan(found[cores]["products_per_second_float16"])
+        assert isnan(found[cores]["copy_bytes_per_second"])
