@@ -27,9 +27,10 @@ def shares(header: dict[str, Any], case: dict[str, Any], seconds: float) -> dict
     sizes = Sizes(*(int(case[name]) for name in ("batch", "inputs", "hidden", "outputs")))
     work, algorithm = workload(case["work"]).cost, case["algorithm"]
     rule = case["optimizer"] if work == "step" else ""
-    if not work or case["device"] not in DEVICES or case["dtype"] not in DTYPES or rule not in cost.UPDATES:
+    device = case["device"].partition(":")[0]  # without its number
+    if not work or device not in DEVICES or case["dtype"] not in DTYPES or rule not in cost.UPDATES:
         return {"share_of_roof": NAN, "share_of_copy": NAN}
-    ceilings = in_force(header, case["device"])
+    ceilings = in_force(header, device)
     need = cost.cost(work, sizes, case["dtype"], algorithm, rule)
     computed_in = "float64" if cost.is_hinge(algorithm) else case["dtype"]
     roof = roof_seconds(need, ceilings, work, computed_in)

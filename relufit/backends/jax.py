@@ -20,9 +20,10 @@ import jaxlib.version
 import numpy as np
 from jax import lax
 
-from relufit.backend import Backend, BackendUnavailable, Samples
-from relufit.checks import check_input, check_many, check_shapes, check_training
+from relufit.backend import Backend, BackendUnavailable, Samples, device_index
+from relufit.checks import beyond_32_bits, check_input, check_many, check_shapes, check_training
 from relufit.data import Plan
+from relufit.errors import RelufitError
 from relufit.optim import Optimizer, State, uncompiled
 from relufit.params import Array, Params, Sizes
 
@@ -45,7 +46,7 @@ class JaxBackend(Backend):
 
     def __init__(self, name: str = "jax-cpu", device: str = "cpu") -> None:
         self.name, self.device = name, device
-        self._on = _first_device(device)
+        self._on = _device(device)  # what is computed from arrays on a device is computed there
         # The last computation and the last transfer. A device completes each of them in order, so waiting for the last
         # ones waits for all. (On the CPU too, calls return before their results are computed.)
         self._computed: Any = None
@@ -54,7 +55,8 @@ class JaxBackend(Backend):
     def supports(
         self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
     ) -> str | None:
-        return uncompiled(self.name, optimizer) or super().supports(sizes, dtype, optimizer, plan)
+        reason = beyond_32_bits(self.name, sizes.samples) or uncompiled(self.name, optimizer)
+        return reason or super().supports(sizes, dtype, optimizer, plan)
 
     def to_device(self, array: np.ndarray) -> Array:
         with jax.enable_x64(True):
@@ -114,6 +116,8 @@ class JaxBackend(Backend):
         epochs: range,
     ) -> tuple[State, Array]:
         """Call `_train` or `_train_many`."""
+        if (reason := beyond_32_bits(self.name, len(samples))) is not None:  # jax would cut the order to 32 bits
+            raise RelufitError(reason)
         steps = plan.steps_per_epoch(len(samples))
         table = optimizer.coefficients(state.step, state.step + len(epochs) * steps)
         order = None if plan.order is None else plan.order[epochs.start : epochs.stop]
@@ -137,8 +141,9 @@ class JaxBackend(Backend):
             "jaxlib": jaxlib.version.__version__,
             "platform": self._on.client.platform_version,
         }
-        if self.device == "cuda":
-            facts["gpu"] = self._on.device_kind
+        if self.device_kind == "cuda":
+            facts["gpu"], facts["gpu number"] = self._on.device_kind, str(self._on.local_hardware_id)
+            facts["compute capability"] = str(getattr(self._on, "compute_capability", "not known"))
             facts["preallocation"] = os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE", "true")
         return facts
 
@@ -236,10 +241,11 @@ def _train_many(
     return jax.vmap(one, in_axes=(0, 0, None if shared else 0, 0))(params, moments, targets, rates)
 
 
-def _first_device(kind: str) -> Any:
-    """The first device of that kind. Raises BackendUnavailable with the reason where jax has none."""
+def _device(device: str) -> Any:
+    """The device of that kind and number. Raises BackendUnavailable with the reason where jax has none."""
+    kind = device.partition(":")[0]
     try:
-        return jax.devices(kind)[0]
+        found = jax.devices(kind)
     except RuntimeError as error:  # jax raises nothing narrower
         plugin = any(find_spec(f"jax_{kind}{version}_plugin") for version in (12, 13))
         if kind == "cuda" and not plugin:
@@ -247,3 +253,4 @@ def _first_device(kind: str) -> Any:
         else:
             reason = f"jax {jax.__version__} finds no usable {kind} device on this machine"
         raise BackendUnavailable(reason) from error
+    return found[device_index(device, len(found))]

@@ -35,6 +35,7 @@ def _forget() -> None:
         backends.create,
         backends.probe,
         backends._try_out_in_children,
+        backends._given_up,
         unavailable,
         load,
     ):

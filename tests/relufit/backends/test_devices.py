@@ -1,0 +1,348 @@
+"""Accelerators by number: work stays on its device, what cannot run has its reason, and a broken driver costs little.
+
+The devices are those of tests/fake_cuda: stand-ins for cupy and torch.cuda that know on which device each thing is
+done, and that are as strict as CUDA about arrays, streams and graphs of another device.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import relufit
+from relufit import Adam, Backend, Params, Plan, RelufitError, Sizes, backends, draw_plan
+from relufit.backends import child
+from relufit.backends.numpy import NumpyBackend
+from relufit.testing.problems import on_device, on_host, problem
+
+FAKE = Path(__file__).parents[2] / "fake_cuda"
+CUPY = ("cupy", "cupy-fused", "cupy-graph", "cupy-train", "cupy-hinge")
+CACHES = (backends.table, backends.create, backends.probe, backends._try_out_in_children, backends._given_up)
+Play = Callable[..., Any]
+
+
+@pytest.fixture
+def play(monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
+    """A function that makes this process, and its children, see a machine with the CUDA devices of a scene."""
+
+    def forget() -> None:
+        for name in ("cupy", "fake_scene", "relufit.backends.cupy"):
+            sys.modules.pop(name, None)
+        for cached in CACHES:
+            cached.cache_clear()
+
+    def begin(scene: str, visible: str | None = None) -> Any:
+        forget()
+        monkeypatch.setenv("RELUFIT_FAKE_CUDA", scene)
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if visible is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        monkeypatch.syspath_prepend(str(FAKE))
+        return import_module("cupy").SCENE
+
+    if "cupy" in sys.modules:
+        pytest.skip("the real cupy is in use")
+    yield begin
+    forget()
+
+
+def use_all_verbs(backend: Backend) -> list[np.ndarray]:
+    """Call every verb and the clock; return the results on the host."""
+    params, x, y = problem(Sizes(40, 1, 8, 1), "float32")
+    rule, start, samples = Adam(1e-2), on_device(backend, params), backend.samples(x, y)
+    zeros = Params(*(backend.to_device(np.zeros_like(p)) for p in params))
+    state = relufit.State(start, (zeros, zeros), 0)
+    many = relufit.State(*(_stacked(backend, tree) for tree in (state.params, state.moments)), 0)
+    clock = backend.device_clock()
+    assert clock is not None
+    before = clock.mark()
+    clock.hold(0.0)
+    loss, grads = backend.loss_and_grads(start, samples)
+    found = [loss, *grads, backend.forward(start, samples.x)]
+    for plan in (draw_plan(40, batch=16, epochs=2), Plan(None, 40, 2)):
+        after, losses = backend.train(state, samples, rule, plan, range(2))
+        found += [losses, *after.params]
+    found += [*backend.train_many(many, samples, rule, Plan(None, 40, 1), range(1))[0].params]
+    backend.synchronize()
+    assert clock.mark() - before >= 0
+    backend.memory()
+    backend.facts()
+    with backend.pinned():
+        return [backend.to_host(array) for array in found]
+
+
+def _stacked(backend: Backend, tree: Any) -> Any:
+    if isinstance(tree, Params):
+        return Params(*(backend.stack([array, array]) for array in tree))
+    return tuple(_stacked(backend, part) for part in tree)
+
+
+@pytest.mark.parametrize("current", [0, 1])
+@pytest.mark.parametrize("name", CUPY)
+def test_work_is_on_the_named_device(name: str, current: int, play: Play) -> None:
+    """Each verb of cupy:1 and of cupy allocates, launches, waits and records there, whichever device is current."""
+    scene = play("devices=2")
+    scene.set_device(current)
+    results = {}
+    for suffix, device in (("", 0), (":1", 1)):
+        backend = backends.create(name + suffix)
+        assert backend.device == "cuda" + suffix
+        assert backend.device_kind == "cuda"
+        scene.log.clear()
+        results[device] = use_all_verbs(backend)
+        assert {on for _, on in scene.log} == {device}
+        assert {"allocate", "launch", "copy", "event", "synchronize"} <= {what for what, _ in scene.log}
+        assert scene.current() == current
+    for here, there in zip(results[0], results[1], strict=True):
+        np.testing.assert_array_equal(here, there)
+
+
+def test_threads_work_on_devices_of_their_own(play: Play) -> None:
+    """Two threads train on two devices at once, as if each were alone."""
+    scene = play("devices=2")
+    names = ["cupy-graph", "cupy-graph:1"]
+    alone = [use_all_verbs(backends.create(name)) for name in names]
+    with ThreadPoolExecutor(2) as pool:
+        for found, wanted in zip(pool.map(lambda n: use_all_verbs(backends.create(n)), names * 3), alone * 3, strict=True):
+            for a, b in zip(found, wanted, strict=True):
+                np.testing.assert_array_equal(a, b)
+    assert {on for what, on in scene.log if what == "compile"} == {0, 1}
+
+
+def test_the_library_numbers_what_is_visible(play: Play) -> None:
+    """CUDA_VISIBLE_DEVICES=1,0 exchanges the numbers; facts identify the physical device."""
+    play("devices=2 capability=75")
+    wanted = backends.create("cupy:1").facts()
+    play("devices=2 capability=75", visible="1,0")
+    assert backends.create("cupy").facts() == {**wanted, "gpu number": "0"}
+    assert wanted["compute capability"] == "7.5"
+    assert wanted["gpu uuid"].startswith("GPU-f1f1f1f1-")
+    play("devices=2 capability=75", visible="1")
+    assert backends.try_out("cupy:1") == "CUDA_VISIBLE_DEVICES='1' leaves 1 CUDA device, 0, and so no cuda:1"
+
+
+@pytest.mark.parametrize(
+    ("scene", "visible", "says"),
+    [
+        ("devices=2", None, "this machine has 2 CUDA devices, 0 and 1, and so no cuda:9"),
+        ("devices=4", None, "this machine has 4 CUDA devices, 0 to 3, and so no cuda:9"),
+        ("devices=0", None, "this machine has no CUDA device"),
+        ("devices=2", "", "CUDA_VISIBLE_DEVICES='' leaves no CUDA device"),
+        ("driver=0", None, "this machine has no NVIDIA driver"),
+        ("driver=12040", None, "the NVIDIA driver is for CUDA 12, and this cupy for CUDA 13: update the driver"),
+    ],
+)
+def test_what_is_missing_is_named(scene: str, visible: str | None, says: str, play: Play) -> None:
+    """Without the device, without any, and without a driver that fits, the reason says what there is."""
+    play(scene, visible)
+    assert str(backends.try_out("cupy:9")).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("scene", "says"),
+    [
+        ("busy=1", "Failure: cudaErrorDevicesUnavailable: CUDA-capable device(s) is/are busy or unavailable"),
+        ("oom=1", "OutOfMemoryError: Out of memory allocating 16 bytes"),
+        ("oom=9", "OutOfMemoryError: Out of memory"),
+        ("sticky=2", "Failure: cudaErrorIllegalAddress: an illegal memory access was encountered"),
+    ],
+)
+@pytest.mark.parametrize("name", ["cupy", "cupy-fused"])
+def test_what_a_device_raises_is_its_reason(name: str, scene: str, says: str, play: Play) -> None:
+    """A device that another process has for itself, or has filled, or that fails in the middle, is a reason."""
+    play(scene)
+    assert str(backends.try_out(name)).startswith(says)
+
+
+@pytest.mark.parametrize("name", CUPY)
+def test_after_out_of_memory_the_process_goes_on(name: str, play: Play) -> None:
+    """After an error in the middle, memory() gives all to the device again, and the next call is right."""
+    scene = play("devices=2")
+    backend = backends.create(f"{name}:1")
+    wanted = use_all_verbs(backend)
+    for later in (3, 12, 20):
+        scene.oom = scene.allocations + later
+        with pytest.raises(MemoryError, match="Out of memory allocating"):
+            use_all_verbs(backend)
+        scene.oom = 0
+        assert scene.bytes[0] == 0
+        found = backend.memory()
+        assert found is not None
+        assert found["held"] == 0
+        assert found["free"] == found["free"] // 2**30 * 2**30  # the whole device
+        for a, b in zip(use_all_verbs(backend), wanted, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_dense_cupy_works_in_blocks(play: Play) -> None:
+    """A gradient in blocks of rows is right, and needs no more memory than it states, a fraction of that in one piece."""
+    play("")
+    sizes = Sizes(4096, 1, 64, 1)
+    params, x, y = problem(sizes, "float32")
+    backend = backends.create("cupy")
+    assert backend.working_bytes("loss_and_grads", Sizes(2**22, 1, 512, 1), "float32") < 2**31
+    assert backend.working_bytes("loss_and_grads", Sizes(2**17, 1, 512, 1), "float32") > 2**30
+    backend.block_elements = 2**14  # type: ignore[attr-defined]  # of this one backend
+    start, samples = on_device(backend, params), backend.samples(x, y)
+    held = backend.memory()
+    assert held is not None
+    loss, grads = backend.loss_and_grads(start, samples)
+    output = backend.forward(start, samples.x)
+    after = backend.memory()
+    assert after is not None
+    needed = after["peak"] - held["held"]
+    assert needed <= backend.working_bytes("loss_and_grads", sizes, "float32") < 4096 * 64 * 4 * 5 / 4
+    right = NumpyBackend()
+    wanted_loss, wanted = right.loss_and_grads(params, right.samples(x, y))
+    np.testing.assert_allclose(backend.to_host(loss), wanted_loss, rtol=1e-5)
+    np.testing.assert_allclose(backend.to_host(output), right.forward(params, x), rtol=1e-4, atol=1e-5)
+    for a, b in zip(on_host(backend, grads), wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_counts_beyond_32_bits_are_refused(play: Play) -> None:
+    """2^31 samples are a sentence where a kernel would wrap around, and supported where it counts in 64 bits."""
+    play("")
+    sizes = Sizes(2**31, 1, 8, 1)
+    many: Any = np.broadcast_to(np.float32(0), (2**31, 1))  # four bytes
+    for name in ("cupy-graph", "cupy-train", "cupy-hinge"):
+        backend = backends.create(name)
+        for reason in (backend.supports(sizes, "float32"), backend.supports(sizes, "float32", Adam(), Plan(None, 8, 1))):
+            assert reason == f"{name} counts samples in 32 bits, up to 2^31 - 1, not 2147483648"
+        assert backend.supports(sizes._replace(samples=2**31 - 1), "float32") is None
+        state = Adam().init(problem(Sizes(2, 1, 8, 1), "float32")[0])
+        with pytest.raises(RelufitError, match="counts samples in 32 bits"):
+            backend.train(state, relufit.Samples(many, many), Adam(), Plan(None, 2**31, 1), range(1))
+    for name in ("cupy", "cupy-fused", "numpy"):
+        assert backends.create(name).supports(sizes, "float32") is None
+
+
+def test_the_probe_tries_a_numbered_device_in_a_child(play: Play) -> None:
+    """A child process sees the same machine; fit takes the name, and trains there."""
+    scene = play("devices=2")
+    assert backends.probe("cupy-train:1") is None
+    assert backends.probe("cupy:2") == "this machine has 2 CUDA devices, 0 and 1, and so no cuda:2"
+    scene.log.clear()
+    found = relufit.fit("sin", backend="cupy-fused:1", hidden=8, epochs=2, n=64)
+    assert found.metrics["backend"] == "cupy-fused:1"
+    assert {on for _, on in scene.log} == {1}
+
+
+def test_a_driver_that_hangs_is_waited_for_once(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the first backend is silent, all others of that device are given up too, in one child and one wait."""
+    monkeypatch.setattr(backends, "DEVICE_SECONDS", 0.5)
+    monkeypatch.setattr(backends, "TABLE", {n: r for n, r in backends.TABLE.items() if r.device == "cuda"})
+    begun: list[str] = []
+    run = child.run
+    monkeypatch.setattr(child, "run", lambda script, *rest: begun.append(script) or run(script, *rest))
+    play("hang=1")
+    start = time.monotonic()
+    reasons = {name: backends.probe(name) for name in backends.TABLE}
+    assert time.monotonic() - start < 10  # of which the start of Python is most
+    assert len(begun) == 1
+    assert reasons.pop("cupy") == "the device did not answer within 0.5 s"
+    assert set(reasons.values()) == {"the device did not answer within 0.5 s when cupy was tried"}
+    assert len(reasons) == 10
+
+
+ON_TORCH = """
+import torch, fake_torch_cuda
+from relufit import Adam, Plan, draw_plan, backends
+from relufit.backends.torch import graphs
+from test_devices import use_all_verbs
+from relufit.testing.problems import on_device, problem
+from relufit import Sizes
+import numpy as np
+scene = fake_torch_cuda.SCENE
+for name in ("torch-cuda", "torch-graph", "torch-manual-cuda"):
+    results = []
+    for suffix, device in (("", 0), (":1", 1)):  # so that the first capture of the process is on device 0
+        scene.set_device(1 - device)
+        backend = backends.create(name + suffix)
+        scene.log.clear()
+        results.append(use_all_verbs(backend))
+        assert {on for what, on in scene.log if what != "free"} == {device}, name
+        assert scene.current() == 1 - device
+        assert backend.facts()["gpu number"] == str(device)
+    for a, b in zip(*results):
+        np.testing.assert_array_equal(a, b)
+assert backends.try_out("torch-cuda:2") == "this machine has 2 CUDA devices, 0 and 1, and so no cuda:2"
+
+backend = backends.create("torch-graph:1")
+assert not backend._kept  # use_all_verbs ends with memory()
+def train(n):
+    params, x, y = problem(Sizes(n, 1, 8, 1), "float32")
+    state = Adam().init(on_device(backend, params))
+    return backend.train(state, backend.samples(x, y), Adam(), draw_plan(n, batch=n // 2, epochs=1), range(1))
+for n in (10, 12, 14, 16, 18):
+    train(n)
+assert len(backend._kept) == graphs.KEPT
+graphs.KEPT_BYTES = 2**14
+train(1000)
+train(2000)
+assert len(backend._kept) == 1  # the last one, of any size
+train(20)
+assert [len(run.x) for run in backend._kept.values()] == [20]
+scene.log.clear()
+train(20)
+assert ("replay", 1) in scene.log
+
+for later in (2, 8, 11):
+    scene.oom = scene.allocations + later
+    try:
+        train(22 + later)
+        raise SystemExit("no error")
+    except torch.OutOfMemoryError:
+        backend.memory()
+    assert not backend._kept
+    train(22 + later)
+print("right")
+"""
+
+ON_JAX = """
+import jax, numpy as np
+from relufit.backends.jax import JaxBackend
+from relufit import SGD, BackendUnavailable, Sizes, draw_plan
+from relufit.testing.problems import on_device, problem
+backend = JaxBackend("jax-cuda:1", "cpu:1")
+params, x, y = problem(Sizes(40, 1, 8, 1), "float32")
+start, samples = on_device(backend, params), backend.samples(x, y)
+loss, grads = backend.loss_and_grads(start, samples)
+state, losses = backend.train(SGD().init(start), samples, SGD(), draw_plan(40, batch=16, epochs=1), range(1))
+found = [*start, samples.x, loss, *grads, backend.forward(start, samples.x), backend.stack([loss]), losses]
+found += [samples.take(np.array([1, 2])).x, *state.params]
+assert {device for array in found for device in array.devices()} == {jax.devices()[1]}
+assert "32 bits" in backend.supports(Sizes(2**31, 1, 8, 1), "float32")
+try:
+    JaxBackend("jax-cuda:2", "cpu:2")
+except BackendUnavailable as error:
+    assert str(error) == "this machine has 2 cpu devices, 0 and 1, and so no cpu:2"
+    print("right")
+"""
+
+
+@pytest.mark.parametrize(
+    ("library", "script", "environment"),
+    [
+        ("torch", ON_TORCH, {"RELUFIT_FAKE_CUDA": "devices=2"}),
+        ("jax", ON_JAX, {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}),
+    ],
+)
+def test_torch_and_jax_work_on_the_named_device(
+    library: str, script: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each verb, capture, replay and clock is on its device; graphs are bounded, and freed after out of memory."""
+    pytest.importorskip(library)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "path", [str(FAKE), str(FAKE.parent), str(Path(__file__).parent), *sys.path])
+    monkeypatch.setenv("PYTHONPATH", ":".join(path for path in sys.path if path))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "right", done.stderr[-2000:]
