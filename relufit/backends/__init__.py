@@ -1,7 +1,8 @@
 """The table of backends, and whether each one works on this machine. A framework is imported with its backend.
 
 A row names the class that implements the backend, the device that it is made for and what to install. A backend of an
-accelerator runs on the first device, and with a number after its name on that one: "cupy:1". Other packages add rows through the entry-point group `relufit.backends`, as `name = "package.module:Class"`; the class is called with the name
+accelerator runs on the first device, and with a number after its name on that one: "cupy:1". Other packages add rows
+through the entry-point group `relufit.backends`, as `name = "package.module:Class"`; the class is called with the name
 and the device, which is the last part of the name if that is one of DEVICES ("mine-cuda"), or else "cpu".
 """
 
@@ -229,7 +230,7 @@ def _try_out_in_children(names: tuple[str, ...]) -> dict[str, str | None]:
 
 @lru_cache(maxsize=1)
 def _given_up() -> dict[str, str]:
-    """The devices that did not answer, each with the reason; `_answers_of_child` adds them, so that none waits again."""
+    """The devices that did not answer, each with the reason, so that none is waited for again."""
     return {}
 
 

@@ -18,7 +18,7 @@ class Silent(Exception):
 
 
 def run(script: str, read: Callable[[str], float], seconds: float) -> str:
-    """Run a script, give each line that it prints to `read`, and return how it ended: "crashed its process (exit 1): ..."
+    """Run a script, give each line that it prints to `read`, and return how it ended: "crashed its process (exit 1)".
 
     The first line may take `seconds`, and each further one as long as the last call of `read` returned. Raises Silent
     where one takes longer. The script imports from where this process does, also if that is known to sys.path alone.

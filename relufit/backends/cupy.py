@@ -15,10 +15,9 @@ from relufit.backends.array import ArrayBackend
 from relufit.backends.cuda import FusedBackend, GraphBackend, HingeBackend, Kernel, TrainBackend
 from relufit.params import Array
 
-# Verbs that allocate, launch or wait, and what the classes of cuda/ ask of a device.
-DEVICE_METHODS = (
-    "to_device", "to_host", "samples", "forward", "loss_and_grads", "train", "train_many", "stack", "synchronize",
-    "memory", "facts", "kernel", "record",
+# Verbs that allocate, launch or wait; other methods call these, or are called by them.
+DEVICE_VERBS = (
+    "to_device", "to_host", "forward", "loss_and_grads", "train", "train_many", "stack", "synchronize", "memory",
 )  # fmt: skip
 
 
@@ -127,7 +126,7 @@ class _CupyDevice:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        for name in DEVICE_METHODS:
+        for name in DEVICE_VERBS:
             setattr(cls, name, _on_its_device(getattr(cls, name)))
 
     def __init__(self, name: str, device: str = "cuda") -> None:

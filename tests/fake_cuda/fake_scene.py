@@ -103,6 +103,4 @@ def visible(devices: list[int], text: str | None) -> list[int]:
     return chosen
 
 
-def of_process() -> Scene:
-    """The scene of this process, from its environment."""
-    return Scene(os.environ.get("RELUFIT_FAKE_CUDA", ""))
+SCENE = Scene(os.environ.get("RELUFIT_FAKE_CUDA", ""))  # of this process

@@ -11,9 +11,9 @@ from typing import Any
 
 import fake_scene
 import torch
+from fake_scene import SCENE
 from torch.utils._python_dispatch import TorchDispatchMode
 
-SCENE = fake_scene.of_process()
 FIRST: dict[str, int] = {}  # the device of torch's own stream for captures
 
 
@@ -132,7 +132,6 @@ class Capture:
     def __exit__(self, *error: Any) -> None:
         self.graph.steps.__exit__(*error)
         SCENE.here.capture = None
-
 
 
 class Current:

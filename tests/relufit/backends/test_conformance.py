@@ -9,7 +9,6 @@ from relufit import Params, Sizes, fit
 from relufit.backends import required, row
 from relufit.testing import REQUIREMENTS
 
-
 # A device other than the first is tested where RELUFIT_REQUIRE names it: cupy:1.
 NAMES = list(dict.fromkeys([*known_names(), *sorted(required())]))
 

@@ -4,12 +4,12 @@ The devices are those of tests/fake_cuda: stand-ins for cupy and torch.cuda that
 done, and that are as strict as CUDA about arrays, streams and graphs of another device.
 """
 
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,71 +17,21 @@ import numpy as np
 import pytest
 
 import relufit
-from relufit import Adam, Backend, Params, Plan, RelufitError, Sizes, backends, draw_plan
+from relufit import Adam, Backend, Plan, RelufitError, Sizes, backends
 from relufit.backends import child
 from relufit.backends.numpy import NumpyBackend
 from relufit.testing.problems import on_device, on_host, problem
 
 FAKE = Path(__file__).parents[2] / "fake_cuda"
 CUPY = ("cupy", "cupy-fused", "cupy-graph", "cupy-train", "cupy-hinge")
-CACHES = (backends.table, backends.create, backends.probe, backends._try_out_in_children, backends._given_up)
-Play = Callable[..., Any]
-
-
-@pytest.fixture
-def play(monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
-    """A function that makes this process, and its children, see a machine with the CUDA devices of a scene."""
-
-    def forget() -> None:
-        for name in ("cupy", "fake_scene", "relufit.backends.cupy"):
-            sys.modules.pop(name, None)
-        for cached in CACHES:
-            cached.cache_clear()
-
-    def begin(scene: str, visible: str | None = None) -> Any:
-        forget()
-        monkeypatch.setenv("RELUFIT_FAKE_CUDA", scene)
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-        if visible is not None:
-            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-        monkeypatch.syspath_prepend(str(FAKE))
-        return import_module("cupy").SCENE
-
-    if "cupy" in sys.modules:
-        pytest.skip("the real cupy is in use")
-    yield begin
-    forget()
+Play = Callable[..., Any]  # the fixture of conftest.py
 
 
 def use_all_verbs(backend: Backend) -> list[np.ndarray]:
-    """Call every verb and the clock; return the results on the host."""
-    params, x, y = problem(Sizes(40, 1, 8, 1), "float32")
-    rule, start, samples = Adam(1e-2), on_device(backend, params), backend.samples(x, y)
-    zeros = Params(*(backend.to_device(np.zeros_like(p)) for p in params))
-    state = relufit.State(start, (zeros, zeros), 0)
-    many = relufit.State(*(_stacked(backend, tree) for tree in (state.params, state.moments)), 0)
-    clock = backend.device_clock()
-    assert clock is not None
-    before = clock.mark()
-    clock.hold(0.0)
-    loss, grads = backend.loss_and_grads(start, samples)
-    found = [loss, *grads, backend.forward(start, samples.x)]
-    for plan in (draw_plan(40, batch=16, epochs=2), Plan(None, 40, 2)):
-        after, losses = backend.train(state, samples, rule, plan, range(2))
-        found += [losses, *after.params]
-    found += [*backend.train_many(many, samples, rule, Plan(None, 40, 1), range(1))[0].params]
-    backend.synchronize()
-    assert clock.mark() - before >= 0
-    backend.memory()
-    backend.facts()
-    with backend.pinned():
-        return [backend.to_host(array) for array in found]
+    """As verbs.use_all_verbs, which is beside the stand-ins."""
+    from verbs import use_all_verbs
 
-
-def _stacked(backend: Backend, tree: Any) -> Any:
-    if isinstance(tree, Params):
-        return Params(*(backend.stack([array, array]) for array in tree))
-    return tuple(_stacked(backend, part) for part in tree)
+    return use_all_verbs(backend)
 
 
 @pytest.mark.parametrize("current", [0, 1])
@@ -110,7 +60,8 @@ def test_threads_work_on_devices_of_their_own(play: Play) -> None:
     names = ["cupy-graph", "cupy-graph:1"]
     alone = [use_all_verbs(backends.create(name)) for name in names]
     with ThreadPoolExecutor(2) as pool:
-        for found, wanted in zip(pool.map(lambda n: use_all_verbs(backends.create(n)), names * 3), alone * 3, strict=True):
+        together = pool.map(lambda name: use_all_verbs(backends.create(name)), names * 3)
+        for found, wanted in zip(together, alone * 3, strict=True):
             for a, b in zip(found, wanted, strict=True):
                 np.testing.assert_array_equal(a, b)
     assert {on for what, on in scene.log if what == "compile"} == {0, 1}
@@ -182,7 +133,7 @@ def test_after_out_of_memory_the_process_goes_on(name: str, play: Play) -> None:
 
 
 def test_dense_cupy_works_in_blocks(play: Play) -> None:
-    """A gradient in blocks of rows is right, and needs no more memory than it states, a fraction of that in one piece."""
+    """A gradient in blocks of rows is right, and needs the memory that is stated, a fraction of that in one piece."""
     play("")
     sizes = Sizes(4096, 1, 64, 1)
     params, x, y = problem(sizes, "float32")
@@ -214,7 +165,8 @@ def test_counts_beyond_32_bits_are_refused(play: Play) -> None:
     many: Any = np.broadcast_to(np.float32(0), (2**31, 1))  # four bytes
     for name in ("cupy-graph", "cupy-train", "cupy-hinge"):
         backend = backends.create(name)
-        for reason in (backend.supports(sizes, "float32"), backend.supports(sizes, "float32", Adam(), Plan(None, 8, 1))):
+        for rule in (None, Adam()):
+            reason = backend.supports(sizes, "float32", rule)
             assert reason == f"{name} counts samples in 32 bits, up to 2^31 - 1, not 2147483648"
         assert backend.supports(sizes._replace(samples=2**31 - 1), "float32") is None
         state = Adam().init(problem(Sizes(2, 1, 8, 1), "float32")[0])
@@ -252,97 +204,19 @@ def test_a_driver_that_hangs_is_waited_for_once(play: Play, monkeypatch: pytest.
     assert len(reasons) == 10
 
 
-ON_TORCH = """
-import torch, fake_torch_cuda
-from relufit import Adam, Plan, draw_plan, backends
-from relufit.backends.torch import graphs
-from test_devices import use_all_verbs
-from relufit.testing.problems import on_device, problem
-from relufit import Sizes
-import numpy as np
-scene = fake_torch_cuda.SCENE
-for name in ("torch-cuda", "torch-graph", "torch-manual-cuda"):
-    results = []
-    for suffix, device in (("", 0), (":1", 1)):  # so that the first capture of the process is on device 0
-        scene.set_device(1 - device)
-        backend = backends.create(name + suffix)
-        scene.log.clear()
-        results.append(use_all_verbs(backend))
-        assert {on for what, on in scene.log if what != "free"} == {device}, name
-        assert scene.current() == 1 - device
-        assert backend.facts()["gpu number"] == str(device)
-    for a, b in zip(*results):
-        np.testing.assert_array_equal(a, b)
-assert backends.try_out("torch-cuda:2") == "this machine has 2 CUDA devices, 0 and 1, and so no cuda:2"
-
-backend = backends.create("torch-graph:1")
-assert not backend._kept  # use_all_verbs ends with memory()
-def train(n):
-    params, x, y = problem(Sizes(n, 1, 8, 1), "float32")
-    state = Adam().init(on_device(backend, params))
-    return backend.train(state, backend.samples(x, y), Adam(), draw_plan(n, batch=n // 2, epochs=1), range(1))
-for n in (10, 12, 14, 16, 18):
-    train(n)
-assert len(backend._kept) == graphs.KEPT
-graphs.KEPT_BYTES = 2**14
-train(1000)
-train(2000)
-assert len(backend._kept) == 1  # the last one, of any size
-train(20)
-assert [len(run.x) for run in backend._kept.values()] == [20]
-scene.log.clear()
-train(20)
-assert ("replay", 1) in scene.log
-
-for later in (2, 8, 11):
-    scene.oom = scene.allocations + later
-    try:
-        train(22 + later)
-        raise SystemExit("no error")
-    except torch.OutOfMemoryError:
-        backend.memory()
-    assert not backend._kept
-    train(22 + later)
-print("right")
-"""
-
-ON_JAX = """
-import jax, numpy as np
-from relufit.backends.jax import JaxBackend
-from relufit import SGD, BackendUnavailable, Sizes, draw_plan
-from relufit.testing.problems import on_device, problem
-backend = JaxBackend("jax-cuda:1", "cpu:1")
-params, x, y = problem(Sizes(40, 1, 8, 1), "float32")
-start, samples = on_device(backend, params), backend.samples(x, y)
-loss, grads = backend.loss_and_grads(start, samples)
-state, losses = backend.train(SGD().init(start), samples, SGD(), draw_plan(40, batch=16, epochs=1), range(1))
-found = [*start, samples.x, loss, *grads, backend.forward(start, samples.x), backend.stack([loss]), losses]
-found += [samples.take(np.array([1, 2])).x, *state.params]
-assert {device for array in found for device in array.devices()} == {jax.devices()[1]}
-assert "32 bits" in backend.supports(Sizes(2**31, 1, 8, 1), "float32")
-try:
-    JaxBackend("jax-cuda:2", "cpu:2")
-except BackendUnavailable as error:
-    assert str(error) == "this machine has 2 cpu devices, 0 and 1, and so no cpu:2"
-    print("right")
-"""
-
-
 @pytest.mark.parametrize(
-    ("library", "script", "environment"),
+    ("library", "variable", "value"),
     [
-        ("torch", ON_TORCH, {"RELUFIT_FAKE_CUDA": "devices=2"}),
-        ("jax", ON_JAX, {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}),
+        ("torch", "RELUFIT_FAKE_CUDA", "devices=2"),
+        ("jax", "XLA_FLAGS", "--xla_force_host_platform_device_count=2"),
     ],
 )
-def test_torch_and_jax_work_on_the_named_device(
-    library: str, script: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_torch_and_jax_work_on_the_named_device(library: str, variable: str, value: str) -> None:
     """Each verb, capture, replay and clock is on its device; graphs are bounded, and freed after out of memory."""
     pytest.importorskip(library)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "path", [str(FAKE), str(FAKE.parent), str(Path(__file__).parent), *sys.path])
-    monkeypatch.setenv("PYTHONPATH", ":".join(path for path in sys.path if path))
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
-    assert done.stdout.strip() == "right", done.stderr[-2000:]
+    path = os.pathsep.join([str(FAKE), str(FAKE.parent), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, str(FAKE / f"{library}_on_two_devices.py")],
+        capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": path, variable: value},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
