@@ -13,12 +13,11 @@ import numpy as np
 from relufit.backend import BackendUnavailable, device_index
 from relufit.backends.array import ArrayBackend
 from relufit.backends.cuda import FusedBackend, GraphBackend, HingeBackend, Kernel, TrainBackend
-from relufit.params import Array
+from relufit.params import Array, Params
 
-# Verbs that allocate, launch or wait; other methods call these, or are called by them.
-DEVICE_VERBS = (
-    "to_device", "to_host", "forward", "loss_and_grads", "train", "train_many", "stack", "synchronize", "memory",
-)  # fmt: skip
+# Verbs that allocate, launch or wait: those of a few microseconds, which take (params, data), and the others.
+SHORT_VERBS = "forward", "loss_and_grads"
+DEVICE_VERBS = "to_device", "to_host", "train", "train_many", "stack", "synchronize", "memory"
 
 
 def _demand_device(device: str) -> int:
@@ -53,6 +52,19 @@ def _on_its_device(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(self, *args, **kwargs)
         with cp.cuda.Device(self.index):
             return method(self, *args, **kwargs)
+
+    return run
+
+
+def _short_on_its_device(method: Callable[[Any, Params, Any], Any]) -> Callable[[Any, Params, Any], Any]:
+    """As `_on_its_device`, for (params, data): to pass on any number of arguments takes longer than to ask CUDA."""
+
+    @wraps(method)
+    def run(self: Any, params: Params, data: Any, /) -> Any:
+        if cp.cuda.get_device_id() == self.index:
+            return method(self, params, data)
+        with cp.cuda.Device(self.index):
+            return method(self, params, data)
 
     return run
 
@@ -128,6 +140,8 @@ class _CupyDevice:
         super().__init_subclass__()
         for name in DEVICE_VERBS:
             setattr(cls, name, _on_its_device(getattr(cls, name)))
+        for name in SHORT_VERBS:
+            setattr(cls, name, _short_on_its_device(getattr(cls, name)))
 
     def __init__(self, name: str, device: str = "cuda") -> None:
         self.name, self.device, self.index = name, device, _demand_device(device)

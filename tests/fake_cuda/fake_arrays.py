@@ -117,8 +117,9 @@ def asarray(array: Any) -> ndarray:
 
 
 def asnumpy(array: ndarray) -> np.ndarray:
-    """A copy on the host, made on the array's own device as cupy makes it."""
-    SCENE.do("copy", array.on)
+    """A copy on the host, made on the stream of the current device, which must be the array's."""
+    on_host(array)
+    SCENE.do("copy")
     return array.host.copy()
 
 

@@ -30,7 +30,8 @@ def use_all_verbs(backend: Backend) -> list[np.ndarray]:
     backend.memory()
     backend.facts()
     with backend.pinned():
-        return [backend.to_host(array) for array in found]
+        doubled = loss + loss  # on the device that is current inside
+    return [backend.to_host(array) for array in (*found, doubled)]
 
 
 def _stacked(backend: Backend, tree: Any) -> Any:
