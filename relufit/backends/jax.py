@@ -148,7 +148,9 @@ class JaxBackend(Backend):
         return facts
 
     def memory(self) -> None:
-        return  # jax counts the peak of the process and cannot reset it, so the peak since the last call is not known
+        # jax counts the peak of the process and cannot reset it, so the peak since the last call is not known. The last
+        # results need not be kept to be waited for; after an error, waiting for them would raise it again.
+        self._computed = self._moved = None
 
     def pinned(self) -> AbstractContextManager[Any]:
         # Products request the highest precision themselves. 64 bits are enabled between the verbs too, where the

@@ -18,3 +18,7 @@ assert {device for array in found for device in array.devices()} == {jax.devices
 assert "32 bits" in backend.supports(Sizes(2**31, 1, 8, 1), "float32")
 with refused("a third device", "this machine has 2 cpu devices, 0 and 1, and so no cpu:2"):
     JaxBackend("jax-cuda:2", "cpu:2")
+
+backend.forward(start, samples.x)
+backend.memory()
+assert backend._computed is backend._moved is None

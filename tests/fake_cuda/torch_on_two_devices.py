@@ -55,3 +55,7 @@ for later in (2, 8, 11):
         backend.memory()
     assert not backend._kept
     train(22 + later)
+
+dense, sizes = backends.create("torch-cuda:1"), Sizes(2**20, 1, 8, 1)
+copies = backend.working_bytes("train", sizes, "float32") - dense.working_bytes("train", sizes, "float32")
+assert copies >= 2**20 * (4 + 4 + 8)  # x, y and an index of each sample

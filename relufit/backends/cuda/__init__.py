@@ -83,7 +83,7 @@ class FusedBackend(Kernels, Backend):
             return y  # CUDA refuses a launch of no blocks
         wanted, resident = -(-len(x) // FORWARD_THREADS), 2048 // FORWARD_THREADS * self.processors()
         name, blocks = ("forward_small", wanted) if wanted <= resident else ("forward_large", resident)
-        self._launch("dense", params, name, blocks, FORWARD_THREADS, x.ravel(), np.int64(len(x)), y)
+        self._launch("dense", params, name, blocks, FORWARD_THREADS, self._whole(x), np.int64(len(x)), y)
         return y
 
     def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
@@ -92,7 +92,7 @@ class FusedBackend(Kernels, Backend):
         h, n = params.b1.shape[0], len(samples)
         threads, shares = threads_for(h), self._shares(h, n)
         blocks = len(shares)
-        data = samples.x.ravel(), samples.y.ravel(), np.int64(n)
+        data = self._whole(samples.x), self._whole(samples.y), np.int64(n)
         self._launch("dense", params, "gradient_shares", blocks, threads, *data, shares)
         loss, grads = self.xp.empty((), np.float32), self.xp.empty(3 * h + 1, np.float32)
         found, of_units = (shares, np.int32(blocks), np.int64(n), loss, grads), -(-(h + 1) // threads)
@@ -114,10 +114,14 @@ class FusedBackend(Kernels, Backend):
         if reason is not None:
             raise RelufitError(reason)
 
+    def _whole(self, array: Array) -> Array:
+        """The array without gaps, as kernels read it: a column of a wider array has some, also after cupy's ravel."""
+        return self.xp.ascontiguousarray(array)
+
     def _launch(self, file: str, params: Params, name: str, blocks: int, threads: int, *arguments: Any) -> None:
         """Launch a kernel whose first arguments are the network's arrays."""
         kernel = self.kernel(source(file), sizes(params.b1.shape[0], keep_hidden=False), name)
-        network = (self.xp.ascontiguousarray(array) for array in params)
+        network = map(self._whole, params)
         kernel((blocks,), (threads,), (*network, *arguments))
 
 
@@ -147,7 +151,7 @@ class GraphBackend(FusedBackend):
         )
         options = sizes(h, RULES[type(optimizer)], keep_hidden=False)
         add_up, update = (self.kernel(source("step"), options, name) for name in ("step_shares", "step_update"))
-        data = samples.x.ravel(), samples.y.ravel(), order, *batches.numbers
+        data = self._whole(samples.x), self._whole(samples.y), order, *batches.numbers
 
         def step() -> None:
             add_up((len(shares),), (threads,), (flat, *data, cursor, shares))
@@ -195,11 +199,11 @@ class TrainBackend(GraphBackend):
         self._demand(map_arrays(itemgetter(0), states).params, len(samples))
         n, h, xp, batches = len(samples), states.params.b1.shape[1], self.xp, Batches.of(plan, len(samples), epochs)
         flat = flatten(xp, states)  # (M, 1 + moments, 3 H + 1)
-        losses, targets = xp.empty((len(rates), len(epochs)), np.float64), xp.ascontiguousarray(samples.y.T)
+        losses, targets = xp.empty((len(rates), len(epochs)), np.float64), self._whole(samples.y.T)
         kernel = self.kernel(source("train"), sizes(h, RULES[type(optimizer)]), "train")
         table = step_coefficients(optimizer, states.step, len(epochs) * batches.steps)
         kernel((len(rates),), (threads_for(h),), (
-            samples.x.ravel(), targets, np.int64(n if len(targets) > 1 else 0), self.to_device(batches.order),
+            self._whole(samples.x), targets, np.int64(n if len(targets) > 1 else 0), self.to_device(batches.order),
             *batches.numbers, *map(np.int32, (n, len(epochs))),
             *map(self.to_device, (table, rates.astype(np.float32))), *constants(optimizer), flat, losses,
         ))  # fmt: skip

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 
 import relufit
-from relufit import Adam, Backend, Plan, RelufitError, Sizes, backends
-from relufit.backends import child
+from relufit import SGD, Adam, Backend, Plan, RelufitError, Sizes, backends
+from relufit.backends import Row, child
 from relufit.backends.numpy import NumpyBackend
+from relufit.testing import check_backend
 from relufit.testing.problems import on_device, on_host, problem
 
 FAKE = Path(__file__).parents[2] / "fake_cuda"
@@ -202,6 +203,78 @@ def test_a_driver_that_hangs_is_waited_for_once(play: Play, monkeypatch: pytest.
     assert reasons.pop("cupy") == "the device did not answer within 0.5 s"
     assert set(reasons.values()) == {"the device did not answer within 0.5 s when cupy was tried"}
     assert len(reasons) == 10
+
+
+HANGS = """
+import os, time
+from relufit.backends.numpy import NumpyBackend
+class Planted(NumpyBackend):
+    def __init__(self, name, device):
+        super().__init__(name, device)
+    def loss_and_grads(self, params, samples):
+        if self.name in os.environ["HANGS"].split(): time.sleep(999)
+        return super().loss_and_grads(params, samples)
+"""
+
+
+@pytest.mark.parametrize(
+    ("hanging", "given_up"),
+    [
+        ("a", {"a": "within 1 s", "b": "within 1 s when a was tried", "c": "within 1 s when a was tried"}),
+        ("b", {"b": "within 4 s"}),  # a computed, so its device answers: b alone is at fault
+        ("planted-cuda", {"planted-cuda": "within 4 s"}),  # of another package
+    ],
+)
+def test_silence_is_charged_to_whom_it_belongs(
+    hanging: str, given_up: dict[str, str], tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device is given up at its first answer only, and never because of another package's backend."""
+    play("")
+    (tmp_path / "planted_backend.py").write_text(HANGS)
+    row = Row("planted_backend:Planted", "cuda", "planted_backend", "planted")
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import relufit.backends as b\nb.TABLE.clear()\nb.TABLE.update(dict.fromkeys('abc', b.Row{tuple(row)}))"
+    )
+    info = tmp_path / "planted-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: planted\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[relufit.backends]\nplanted-cuda = planted_backend:Planted\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("HANGS", hanging)
+    monkeypatch.setattr(backends, "TABLE", dict.fromkeys("abc", row))
+    monkeypatch.setattr(backends, "DEVICE_SECONDS", 1.0)
+    monkeypatch.setattr(backends, "PROBE_SECONDS", 4.0)
+    found = {name: reason for name, reason in backends.status().items() if reason is not None}
+    assert found == {name: f"the device did not answer {reason}" for name, reason in given_up.items()}
+
+
+@pytest.mark.parametrize("name", CUPY)
+def test_a_column_of_a_wider_array_is_read_as_one(name: str, play: Play) -> None:
+    """Kernels read arrays without gaps: x and y may be columns of wider arrays, as in training many networks."""
+    play("")
+    backend = backends.create(name)
+    params, x, y = problem(Sizes(40, 1, 8, 1), "float32")
+    wide = backend.to_device(np.concatenate([y, x, y, x], axis=1))
+    start, plan = on_device(backend, params), Plan(None, 40, 2)
+    results = []
+    for samples in (backend.samples(x, y), relufit.Samples(wide[:, 1:2], wide[:, 2:3])):
+        loss, grads = backend.loss_and_grads(start, samples)
+        state, losses = backend.train(SGD(0.1).init(start), samples, SGD(0.1), plan, range(2))
+        found = [backend.forward(start, samples.x), loss, *grads, losses, *state.params]
+        results.append([backend.to_host(array) for array in found])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)  # hinge sorts only what `samples` made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CUPY)
+def test_the_stand_in_meets_every_requirement(name: str, play: Play) -> None:
+    """Each backend of cupy passes the conformance suite on the second of two devices."""
+    scene = play("devices=2")
+    backend = backends.create(f"{name}:1")
+    scene.log.clear()
+    assert {check.status for check in check_backend(backend)} <= {"passed", "skipped"}
+    assert {on for _, on in scene.log} == {1}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import relufit
+from bench.grid.selection import is_backend
 from bench.measure.backends import load, load_or_skip, unavailable
 from bench.recipes import known_names
 from relufit import BackendUnavailable, RelufitError, backends
@@ -62,6 +64,36 @@ def test_any_device_of_torch_is_a_name() -> None:
     assert backends.load("torch-cpu").device == "cpu"
     with pytest.raises(BackendUnavailable, match="no device 'nosuch'"):
         backends.load("torch-nosuch")
+
+
+def test_a_number_after_a_name_is_a_device() -> None:
+    """Backends of accelerators take the number of a device, as their name and device say; those of the CPU do not."""
+    for name, device in (("cupy:1", "cuda:1"), ("torch-graph:0", "cuda:0"), ("jax-cuda:12", "cuda:12"),
+                         ("torch-xpu:3", "xpu:3")):  # fmt: skip
+        assert backends.row(name) == backends.row(name.partition(":")[0])._replace(device=device)
+        assert backends.row(name).device_kind == device.partition(":")[0]
+        assert is_backend(name)
+    for name in ("numpy:1", "torch-cpu:0", "torch-compile:1"):
+        with pytest.raises(RelufitError, match=r"only backends of accelerators, .* take a device number"):
+            backends.row(name)
+    for name in ("cupy:x", "cupy:-1", "cupy:", "cupy:01", "cupy:1:2", "cupy:\u0661", "cupy: 1", "cupy:" + "9" * 5000):
+        with pytest.raises(RelufitError, match=r"a device number must be 0, 1, 2, .*, as in 'cupy:1'"):
+            relufit.fit("sin", backend=name)
+        assert not is_backend(name)
+
+
+@pytest.mark.usefixtures("few")
+def test_a_plug_in_for_one_device_refuses_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The class of another package gets the device with its number; one that ignores it would compute elsewhere."""
+    _module(tmp_path, PLANTED.format(body="return super().loss_and_grads(params, samples)"), monkeypatch)
+    _register(tmp_path, "planted-cuda")
+    assert backends.probe("planted-cuda:1") is None
+    assert backends.create("planted-cuda:1").device == "cuda:1"
+    _forget()
+    fixed = PLANTED.replace("super().__init__(name, device)", "super().__init__(name, 'cuda')")
+    _module(tmp_path, fixed.format(body="return super().loss_and_grads(params, samples)"), monkeypatch)
+    assert backends.try_out("planted-cuda") is None
+    assert backends.try_out("planted-cuda:1") == "planted_backend:Planted takes no device number; its device is cuda"
 
 
 @pytest.mark.usefixtures("few")
