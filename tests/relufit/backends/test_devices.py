@@ -7,7 +7,6 @@ done, and that are as strict as CUDA about arrays, streams and graphs of another
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,8 +16,8 @@ import numpy as np
 import pytest
 
 import relufit
+from bench.grid.selection import is_backend
 from relufit import SGD, Adam, Backend, Plan, RelufitError, Sizes, backends
-from relufit.backends import Row, child
 from relufit.backends.numpy import NumpyBackend
 from relufit.testing import check_backend
 from relufit.testing.problems import on_device, on_host, problem
@@ -33,6 +32,22 @@ def use_all_verbs(backend: Backend) -> list[np.ndarray]:
     from verbs import use_all_verbs
 
     return use_all_verbs(backend)
+
+
+def test_a_number_after_a_name_is_a_device() -> None:
+    """Backends of accelerators take the number of a device, as their name and device say; those of the CPU do not."""
+    for name, device in (("cupy:1", "cuda:1"), ("torch-graph:0", "cuda:0"), ("jax-cuda:12", "cuda:12"),
+                         ("torch-xpu:3", "xpu:3")):  # fmt: skip
+        assert backends.row(name) == backends.row(name.partition(":")[0])._replace(device=device)
+        assert backends.row(name).device_kind == device.partition(":")[0]
+        assert is_backend(name)
+    for name in ("numpy:1", "torch-cpu:0", "torch-compile:1"):
+        with pytest.raises(RelufitError, match=r"only backends of accelerators, .* take a device number"):
+            backends.row(name)
+    for name in ("cupy:x", "cupy:-1", "cupy:", "cupy:01", "cupy:1:2", "cupy:\u0661", "cupy: 1", "cupy:" + "9" * 5000):
+        with pytest.raises(RelufitError, match=r"a device number must be 0, 1, 2, .*, as in 'cupy:1'"):
+            relufit.fit("sin", backend=name)
+        assert not is_backend(name)
 
 
 @pytest.mark.parametrize("current", [0, 1])
@@ -175,77 +190,6 @@ def test_counts_beyond_32_bits_are_refused(play: Play) -> None:
             backend.train(state, relufit.Samples(many, many), Adam(), Plan(None, 2**31, 1), range(1))
     for name in ("cupy", "cupy-fused", "numpy"):
         assert backends.create(name).supports(sizes, "float32") is None
-
-
-def test_the_probe_tries_a_numbered_device_in_a_child(play: Play) -> None:
-    """A child process sees the same machine; fit takes the name, and trains there."""
-    scene = play("devices=2")
-    assert backends.probe("cupy-train:1") is None
-    assert backends.probe("cupy:2") == "this machine has 2 CUDA devices, 0 and 1, and so no cuda:2"
-    scene.log.clear()
-    found = relufit.fit("sin", backend="cupy-fused:1", hidden=8, epochs=2, n=64)
-    assert found.metrics["backend"] == "cupy-fused:1"
-    assert {on for _, on in scene.log} == {1}
-
-
-def test_a_driver_that_hangs_is_waited_for_once(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the first backend is silent, all others of that device are given up too, in one child and one wait."""
-    monkeypatch.setattr(backends, "DEVICE_SECONDS", 0.5)
-    monkeypatch.setattr(backends, "TABLE", {n: r for n, r in backends.TABLE.items() if r.device == "cuda"})
-    begun: list[str] = []
-    run = child.run
-    monkeypatch.setattr(child, "run", lambda script, *rest: begun.append(script) or run(script, *rest))
-    play("hang=1")
-    start = time.monotonic()
-    reasons = {name: backends.probe(name) for name in backends.TABLE}
-    assert time.monotonic() - start < 10  # of which the start of Python is most
-    assert len(begun) == 1
-    assert reasons.pop("cupy") == "the device did not answer within 0.5 s"
-    assert set(reasons.values()) == {"the device did not answer within 0.5 s when cupy was tried"}
-    assert len(reasons) == 10
-
-
-HANGS = """
-import os, time
-from relufit.backends.numpy import NumpyBackend
-class Planted(NumpyBackend):
-    def __init__(self, name, device):
-        super().__init__(name, device)
-    def loss_and_grads(self, params, samples):
-        if self.name in os.environ["HANGS"].split(): time.sleep(999)
-        return super().loss_and_grads(params, samples)
-"""
-
-
-@pytest.mark.parametrize(
-    ("hanging", "given_up"),
-    [
-        ("a", {"a": "within 1 s", "b": "within 1 s when a was tried", "c": "within 1 s when a was tried"}),
-        ("b", {"b": "within 4 s"}),  # a computed, so its device answers: b alone is at fault
-        ("planted-cuda", {"planted-cuda": "within 4 s"}),  # of another package
-    ],
-)
-def test_silence_is_charged_to_whom_it_belongs(
-    hanging: str, given_up: dict[str, str], tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A device is given up at its first answer only, and never because of another package's backend."""
-    play("")
-    (tmp_path / "planted_backend.py").write_text(HANGS)
-    row = Row("planted_backend:Planted", "cuda", "planted_backend", "planted")
-    (tmp_path / "sitecustomize.py").write_text(
-        f"import relufit.backends as b\nb.TABLE.clear()\nb.TABLE.update(dict.fromkeys('abc', b.Row{tuple(row)}))"
-    )
-    info = tmp_path / "planted-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: planted\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[relufit.backends]\nplanted-cuda = planted_backend:Planted\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("HANGS", hanging)
-    monkeypatch.setattr(backends, "TABLE", dict.fromkeys("abc", row))
-    monkeypatch.setattr(backends, "DEVICE_SECONDS", 1.0)
-    monkeypatch.setattr(backends, "PROBE_SECONDS", 4.0)
-    found = {name: reason for name, reason in backends.status().items() if reason is not None}
-    assert found == {name: f"the device did not answer {reason}" for name, reason in given_up.items()}
 
 
 @pytest.mark.parametrize("name", CUPY)

@@ -1,7 +1,5 @@
 """The table of backends: what is known, what works, and how what does not work is said."""
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -9,10 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import relufit
-from bench.grid.selection import is_backend
-from bench.measure.backends import load, load_or_skip, unavailable
-from bench.recipes import known_names
+from bench.measure.backends import load, unavailable
 from relufit import BackendUnavailable, RelufitError, backends
 from relufit.backends import PROBE_SECONDS, Row
 
@@ -64,22 +59,6 @@ def test_any_device_of_torch_is_a_name() -> None:
     assert backends.load("torch-cpu").device == "cpu"
     with pytest.raises(BackendUnavailable, match="no device 'nosuch'"):
         backends.load("torch-nosuch")
-
-
-def test_a_number_after_a_name_is_a_device() -> None:
-    """Backends of accelerators take the number of a device, as their name and device say; those of the CPU do not."""
-    for name, device in (("cupy:1", "cuda:1"), ("torch-graph:0", "cuda:0"), ("jax-cuda:12", "cuda:12"),
-                         ("torch-xpu:3", "xpu:3")):  # fmt: skip
-        assert backends.row(name) == backends.row(name.partition(":")[0])._replace(device=device)
-        assert backends.row(name).device_kind == device.partition(":")[0]
-        assert is_backend(name)
-    for name in ("numpy:1", "torch-cpu:0", "torch-compile:1"):
-        with pytest.raises(RelufitError, match=r"only backends of accelerators, .* take a device number"):
-            backends.row(name)
-    for name in ("cupy:x", "cupy:-1", "cupy:", "cupy:01", "cupy:1:2", "cupy:\u0661", "cupy: 1", "cupy:" + "9" * 5000):
-        with pytest.raises(RelufitError, match=r"a device number must be 0, 1, 2, .*, as in 'cupy:1'"):
-            relufit.fit("sin", backend=name)
-        assert not is_backend(name)
 
 
 @pytest.mark.usefixtures("few")
@@ -298,35 +277,6 @@ def test_a_library_that_does_not_import_is_a_reason(tmp_path: Path, monkeypatch:
     reason = backends.status()["planted"]
     assert reason is not None
     assert "libmissing" in reason
-
-
-@pytest.mark.parametrize("name", known_names())
-def test_skips_turn_into_failures_where_required(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A backend that RELUFIT_REQUIRE names fails the suite where it would be skipped."""
-    monkeypatch.delenv("RELUFIT_REQUIRE", raising=False)
-    if unavailable(name) is None:
-        assert load_or_skip(name).name == name
-        return
-    with pytest.raises(pytest.skip.Exception):
-        load_or_skip(name)
-    monkeypatch.setenv("RELUFIT_REQUIRE", f"numpy, {name}")
-    with pytest.raises(pytest.fail.Exception, match="RELUFIT_REQUIRE"):
-        load_or_skip(name)
-
-
-def test_the_suite_fails_where_a_required_backend_is_missing() -> None:
-    """The real suite fails, seen from outside, where a required backend is missing."""
-    missing = [name for name in known_names() if unavailable(name) is not None]
-    if not missing:
-        pytest.skip("every backend works here")
-    suite = "tests/relufit/backends/test_conformance.py"
-    command = [sys.executable, "-m", "pytest", "-q", suite, "-k", f"{missing[0]}-takes_samples"]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "RELUFIT_REQUIRE": missing[0]})
-    assert done.returncode == 1
-    assert "RELUFIT_REQUIRE names" in done.stdout
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "RELUFIT_REQUIRE": "torch-cdua"})
-    assert done.returncode == 4
-    assert "torch-cdua" in done.stderr
 
 
 def test_what_is_installed_for_the_cpu_works() -> None:
