@@ -166,8 +166,8 @@ class Event:
 
 def index_of(device: Any) -> int:
     """The number of a device, which may be a stream's."""
-    if device is None:
-        return SCENE.current()
+    if device is None or isinstance(device, int):
+        return SCENE.current() if device is None else device
     found = getattr(device, "on", None)
     return int(found if found is not None else torch.device(device).index or 0)
 

@@ -39,8 +39,8 @@ class TorchGraphBackend(TorchBackend):
         sizes = [piece.stop - piece.start for piece in plan.slices(len(samples))]
         if plan.order is not None and len(sizes) > 1:
             order = torch.as_tensor(plan.order[epochs.start : epochs.stop], dtype=torch.int64, device=self._on)
-        # Streams, captures and replays belong to the current device.
-        with self._alone, torch.no_grad(), torch.cuda.device(self._on):
+        # Streams, captures and replays belong to the current device; -1, for steps on a CPU, leaves it as it is.
+        with self._alone, torch.no_grad(), torch.cuda.device(-1 if self._on.index is None else self._on.index):
             run = self._prepared(state, samples, optimizer, order, sizes, steps)
             for size in sizes * len(epochs):
                 run.replay[size]()
