@@ -7,6 +7,7 @@ relufit/backends/__init__.py (or an entry point in the group `relufit.backends`)
 - parameters and states are values: no verb modifies what it is given;
 - no verb waits for the device, except `to_host`; the caller that measures time calls `synchronize`;
 - dtypes are kept; `float32` in is `float32` out;
+- all work of a verb is on the backend's own device, whichever device is current in the calling thread;
 - `train` is the one verb to override for speed;
 - every verb first calls its check from relufit/checks.py, which raises RelufitError for arguments that do not fit.
 
@@ -17,6 +18,7 @@ and device in that precision; arrays that go in and come out stay float32. Run t
 `precisions = ()`, unless they read `self.precision`.
 """
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -29,14 +31,14 @@ import numpy as np
 
 from relufit.checks import check_input, check_many, check_plan, check_samples, check_shapes, check_training
 from relufit.data import Plan
-from relufit.errors import RelufitError
+from relufit.errors import RelufitError, counted
 from relufit.optim import Optimizer, State, map_arrays, stack_states
 from relufit.params import DTYPES, Array, Params, Sizes
 from relufit.values import one_line
 
 __all__ = [  # what the author of a backend needs
     "Backend", "BackendUnavailable", "DeviceClock", "Samples", "check_input", "check_many", "check_plan",
-    "check_samples", "check_shapes", "check_training",
+    "check_samples", "check_shapes", "check_training", "device_index",
 ]  # fmt: skip
 
 
@@ -66,6 +68,24 @@ class Samples:
         return Samples(self.x[index], self.y[index])
 
 
+def device_index(device: str, count: int) -> int:
+    """The number in the name of a device, 1 of "cuda:1" and 0 of "cuda", where there are `count` of that kind.
+
+    Raises BackendUnavailable, with the numbers that exist, if there is no such device. The numbers are those of the
+    library: CUDA counts only the devices that CUDA_VISIBLE_DEVICES names, from 0 in the order of that list.
+    """
+    kind, _, number = device.partition(":")
+    index, visible = int(number or 0), os.environ.get("CUDA_VISIBLE_DEVICES") if kind == "cuda" else None
+    if index < count:
+        return index
+    where = "this machine has" if visible is None else f"CUDA_VISIBLE_DEVICES={visible!r} leaves"
+    noun = "CUDA device" if kind == "cuda" else f"{kind} device"
+    if count == 0:
+        raise BackendUnavailable(f"{where} no {noun}")
+    numbers = {1: "0", 2: "0 and 1"}.get(count, f"0 to {count - 1}")
+    raise BackendUnavailable(f"{where} {counted(count, noun)}, {numbers}, and so no {device}")
+
+
 def bytes_of_columns(sizes: Sizes, dtype: str) -> int:
     """Bytes that a fused call allocates at once: output, residual, residual times x, and one more column (N, D + O)."""
     return 4 * sizes.samples * (sizes.inputs + sizes.outputs) * np.dtype(dtype).itemsize
@@ -84,8 +104,8 @@ class DeviceClock(Protocol):
 class Backend(ABC):
     """One array library, on one device, with one algorithm. See the module's docstring for the rules."""
 
-    name: str  # "torch-cuda"
-    device: str  # "cpu", "cuda", "mps", ...
+    name: str  # "torch-cuda", or "torch-cuda:1" on the second device
+    device: str  # "cpu", "cuda", "mps", ..., with its number if it was asked for by number: "cuda:1"
     algorithm: str = "dense"
     precisions: tuple[str, ...] = ()  # names of relufit.precision.PRECISIONS that `at` takes
     precision: str = ""  # of the products; "" is that of the arrays
@@ -109,6 +129,11 @@ class Backend(ABC):
         benchmark measures the peak rate of products by it. Raises RelufitError where `precisions` is empty.
         """
         raise RelufitError(f"{self.name} has no products in reduced precision")
+
+    @property
+    def device_kind(self) -> str:
+        """The device without its number: "cuda" of "cuda:1"."""
+        return self.device.partition(":")[0]
 
     def supports(
         self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
@@ -230,7 +255,9 @@ class Backend(ABC):
     def memory(self) -> dict[str, int] | None:
         """Bytes of the device's memory: `free`, `held`, and `peak` since the last call.
 
-        None if the device shares the host's memory, or if the library does not report it.
+        First gives back to the device what the backend and its library's allocator keep for later calls: after an
+        out-of-memory error, a call of every loaded backend leaves the device to the next work. None if the device
+        shares the host's memory, or if the library does not report it.
         """
         return None
 

@@ -53,6 +53,11 @@ def check_input(params: Params, x: Array) -> DHO:
     return _demand_fit(params, {"x": x})
 
 
+def beyond_32_bits(name: str, samples: int) -> str | None:
+    """Why a backend that counts samples in 32 bits does not take so many; None up to 2^31 - 1."""
+    return f"{name} counts samples in 32 bits, up to 2^31 - 1, not {samples}" if samples >= 2**31 else None
+
+
 def check_shapes(params: Params, samples: "Samples") -> DHO:
     """Return the network's D, H, O, or raise RelufitError unless it takes these samples: same D, O and dtype."""
     x = samples.x

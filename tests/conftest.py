@@ -6,6 +6,7 @@ from collections.abc import Generator
 import hypothesis
 import pytest
 
+from bench.grid.selection import is_backend
 from bench.hardware import machine
 from bench.recipes import known_names
 from relufit import backends
@@ -32,6 +33,8 @@ def pytest_configure() -> None:
     # What tests begin in processes of their own is no worker of this run, in which pytest-benchmark times nothing.
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
         del os.environ[name]
-    unknown = sorted(backends.required() - set(known_names()))
+    # torch-<device> is a name for every device of torch, so a mistyped device is known by the table alone.
+    known = {name for name in backends.required() if name.partition(":")[0] in known_names() and is_backend(name)}
+    unknown = sorted(backends.required() - known)
     if unknown:
         raise pytest.UsageError(f"RELUFIT_REQUIRE names {', '.join(unknown)}; known: {', '.join(known_names())}")

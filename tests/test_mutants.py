@@ -66,6 +66,20 @@ class Double(NumpyBackend):
         return super().forward(Params(*(p.astype(np.float64) for p in params)), x)
 
 
+class LosesTheDtypeOfNothing(NumpyBackend):
+    """An output joined from a list of blocks, which is empty without samples."""
+
+    def forward(self, params: Params, x: Any) -> Any:
+        return np.reshape([*super().forward(params, x)], (-1, params.b2.size)).astype(x.dtype if len(x) else None)
+
+
+class FailsAtNothing(NumpyBackend):
+    """It joins blocks of rows, of which there are none without samples."""
+
+    def forward(self, params: Params, x: Any) -> Any:
+        return np.concatenate([super(FailsAtNothing, self).forward(params, row) for row in x[:, None]])
+
+
 class DropsTheRaggedBatch(NumpyBackend):
     """The last, shorter batch of an epoch is left out."""
 
@@ -113,6 +127,8 @@ def test_the_real_backend_passes() -> None:
         (SummedLoss, "agrees_with_float64"),
         (WritesThrough, "leaves_inputs_unchanged"),
         (Double, "keeps_dtypes"),
+        (LosesTheDtypeOfNothing, "takes_no_rows(Sizes(samples=4, inputs=1, hidden=6, outputs=1), 'float32'"),
+        (FailsAtNothing, "takes_no_rows"),
         (DropsTheRaggedBatch, "trains_as_the_formulas_say"),
     ],
 )

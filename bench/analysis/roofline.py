@@ -32,10 +32,11 @@ def shares(header: dict[str, Any], case: dict[str, Any], seconds: float) -> dict
     sizes = Sizes(*(int(case[name]) for name in ("batch", "inputs", "hidden", "outputs")))
     work, algorithm = workload(case["work"]).cost, case["algorithm"]
     rule = case["optimizer"] if work == "step" else ""
+    device = case["device"].partition(":")[0]  # without its number
     known = (*DTYPES, *PRECISIONS)
-    if not work or case["device"] not in DEVICES or case["dtype"] not in known or rule not in cost.UPDATES:
+    if not work or device not in DEVICES or case["dtype"] not in known or rule not in cost.UPDATES:
         return {"share_of_roof": NAN, "share_of_copy": NAN}
-    ceilings = in_force(header, case["device"])
+    ceilings = in_force(header, device)
     if case["dtype"] in PRECISIONS:
         need = cost.cost(work, sizes, "float32", algorithm, rule)
         roof = _longest(need, ceilings, need.multiply_adds / ceilings[f"products_per_second_{case['dtype']}"])

@@ -27,7 +27,7 @@ def unavailable(name: str) -> str | None:
 
 def runs_on_cuda(name: str) -> bool:
     """Whether the backend runs here on a CUDA device; it is not loaded in this process."""
-    return name not in RECIPES and backends.row(name).device == "cuda" and unavailable(name) is None
+    return name not in RECIPES and backends.row(name).device_kind == "cuda" and unavailable(name) is None
 
 
 @lru_cache

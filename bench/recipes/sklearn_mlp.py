@@ -31,7 +31,9 @@ class SklearnRecipe(HostRecipe):
         self._model = Kept(_regressor)
 
     def forward(self, params: Params, x: Array) -> Array:
-        check_input(params, x)
+        _, _, outputs = check_input(params, x)
+        if len(x) == 0:
+            return np.empty((0, outputs), x.dtype)  # scikit-learn refuses it
         return self._model(params).predict(x).reshape(len(x), -1)  # a single output comes as (N,)
 
     def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:

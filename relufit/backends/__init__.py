@@ -1,37 +1,36 @@
 """The table of backends, and whether each one works on this machine. A framework is imported with its backend.
 
-A row names the class that implements the backend, the device that it is made for and what to install. Other packages
-add rows through the entry-point group `relufit.backends`, as `name = "package.module:Class"`; the class is called with
-the name and the device, which is the last part of the name if that is one of DEVICES ("mine-cuda"), or else "cpu".
+A row names the class that implements the backend, the device that it is made for and what to install. A backend of an
+accelerator runs on the first device, and with a number after its name on that one: "cupy:1". Other packages add rows
+through the entry-point group `relufit.backends`, as `name = "package.module:Class"`; the class is called with the name
+and the device, which is the last part of the name if that is one of DEVICES ("mine-cuda"), or else "cpu".
 """
 
 import os
-import signal
-import subprocess
-import sys
+import re
 import warnings
-from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
-from tempfile import TemporaryFile
-from threading import Timer
 from typing import NamedTuple
 
 import numpy as np
 
 from relufit.backend import Backend, BackendUnavailable, Samples
+from relufit.backends import child
 from relufit.data import Plan
 from relufit.errors import RelufitError
 from relufit.optim import SGD, stack_states
 from relufit.params import Params, Sizes, init_params
 
 MARK = "relufit-probe"
-# For each backend: a first CUDA context on a cold machine takes seconds, a broken driver or a plug-in may never answer.
+# For each backend: compiling its first kernels takes seconds on a cold machine, and a plug-in may never answer.
 PROBE_SECONDS = 60.0
-LONGEST_LINE = 2**16  # bytes that are read at once of what a child prints
+# For the first answer of a device, whose first context takes seconds. One that is silent for longer has a driver that
+# hangs: then no other backend waits for it again.
+DEVICE_SECONDS = 20.0
 DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "gpu", "tpu")  # that a name may end with
 
 
@@ -42,6 +41,11 @@ class Row(NamedTuple):
     device: str
     library: str  # the module that must be importable
     install: str  # the argument of pip install that provides it
+
+    @property
+    def device_kind(self) -> str:
+        """The device without its number: "cuda" of "cuda:1"."""
+        return self.device.partition(":")[0]
 
 
 TABLE: dict[str, Row] = {
@@ -83,13 +87,24 @@ def table() -> dict[str, Row]:
 
 
 def row(name: str) -> Row:
-    """The row of a name; `torch-<device>` is known for every device of torch. Raises RelufitError for other names."""
-    if not isinstance(name, str) or name not in table():
-        device = name.removeprefix("torch-") if isinstance(name, str) else ""
-        if isinstance(name, str) and name.startswith("torch-") and device.isalnum():
-            return TABLE["torch-cpu"]._replace(device=device)
+    """The row of a name, which may end with the number of a device; `torch-<device>` is known for every torch device.
+
+    Raises RelufitError for other names, and for a number that is none or that follows a backend of the CPU.
+    """
+    base, colon, number = name.partition(":") if isinstance(name, str) else ("", "", "")
+    found, device = table().get(base), base.removeprefix("torch-")
+    if found is None and device != base and device.isalnum():
+        found = TABLE["torch-cpu"]._replace(device=device)
+    if found is None:
         raise RelufitError(f"unknown backend {name!r}; known: {', '.join(table())}")
-    return table()[name]
+    if not colon:
+        return found
+    if found.device == "cpu":
+        kinds = "only backends of accelerators, such as cupy, torch-cuda and jax-cuda, take a device number"
+        raise RelufitError(f"unknown backend {name!r}: {kinds}, and {base} runs on the CPU")
+    if not re.fullmatch("0|[1-9][0-9]{0,3}", number):
+        raise RelufitError(f"unknown backend {name!r}: a device number must be 0, 1, 2, ..., as in {base + ':1'!r}")
+    return found._replace(device=f"{found.device}:{number}")
 
 
 def load(name: str) -> Backend:
@@ -133,6 +148,8 @@ def create(name: str) -> Backend:
         raise BackendUnavailable(f"{type(error).__name__}: {_first_line(error)}") from error
     if not isinstance(backend, Backend):
         raise BackendUnavailable(f"{found.implementation} is not a relufit.Backend")
+    if ":" in name and backend.device != found.device:  # of another package, written for one device
+        raise BackendUnavailable(f"{found.implementation} takes no device number; its device is {backend.device}")
     return backend
 
 
@@ -146,12 +163,18 @@ def probe(name: str) -> str | None:
     found = row(name)
     if find_spec(found.library) is None:
         return f"{found.library} is not installed: pip install {found.install}"
-    if found.device == "cpu" and name in TABLE:
+    if found.device == "cpu" and _is_own(name):
         return try_out(name)
     # What imports the same library is tried in the same process: the import takes longer than all the rest.
-    others = {n: r for n, r in table().items() if r.device != "cpu" or n not in TABLE}
-    beside = tuple(n for n, r in others.items() if r.library == found.library)
+    _, colon, number = name.partition(":")
+    others = {n: r for n, r in table().items() if r.device != "cpu" or not (_is_own(n) or colon)}
+    beside = tuple(n + colon + number for n, r in others.items() if r.library == found.library)
     return _try_out_in_children(beside if name in beside else (name,))[name]
+
+
+def _is_own(name: str) -> bool:
+    """Whether a backend is relufit's, on whichever device: others may not act on what is known of a device."""
+    return name.partition(":")[0] in TABLE
 
 
 def try_out(name: str) -> str | None:
@@ -166,7 +189,7 @@ def try_out(name: str) -> str | None:
         samples = backend.samples(x, x)
         loss, _ = backend.loss_and_grads(params, samples)
         value = float(backend.to_host(loss))
-        if name not in TABLE:
+        if not _is_own(name):
             with backend.pinned():
                 dict(backend.facts())
             _call_all(backend, params, samples)
@@ -200,72 +223,49 @@ def _try_out_in_children(names: tuple[str, ...]) -> dict[str, str | None]:
     """Try the backends one after the other in a child process; after a crash, try the rest in a new one."""
     answers: dict[str, str | None] = {}
     while left := [name for name in names if name not in answers]:
-        answers |= _answers_of_child(left)
+        given_up = {name: _given_up()[row(name).device] for name in left if row(name).device in _given_up()}
+        answers |= {name: why for name, why in given_up.items() if _is_own(name)} or _answers_of_child(left)
     return answers
+
+
+@lru_cache(maxsize=1)
+def _given_up() -> dict[str, str]:
+    """The devices that did not answer, each with the reason, so that none is waited for again."""
+    return {}
 
 
 def _answers_of_child(names: list[str]) -> dict[str, str | None]:
     """The answers of a child that tries these backends, up to the first that ends it or that does not answer."""
     script = (
-        "from relufit.backends import try_out\n"
+        "from importlib import import_module\nfrom relufit.backends import row, try_out\n"
+        f"try: import_module(row({names[0]!r}).library)\nexcept BaseException: pass\n"  # try_out finds the reason
+        f"print({MARK!r}, flush=True)\n"
         f"for name in {names!r}: print({MARK!r}, name, try_out(name) or '', sep='\\t', flush=True)"
     )
     answers: dict[str, str | None] = {}
-    is_late = False
+    is_own = _is_own(names[0])
+    seconds = PROBE_SECONDS  # the import of a library from a cold disk is no silence of a device
 
-    def expire() -> None:
-        nonlocal is_late
-        is_late = True
-        _kill(child)
+    def read(line: str) -> float:
+        nonlocal seconds
+        if line.startswith(MARK):  # libraries print banners
+            _, *answer = line.rstrip("\n").split("\t", 2)
+            if answer:
+                answers[answer[0]] = answer[1] or None
+            seconds = PROBE_SECONDS if answers or not is_own else DEVICE_SECONDS
+        return seconds
 
-    # The child imports from where this process does, also if that is known to sys.path alone.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
-    command = [sys.executable, "-c", script]
-    with TemporaryFile() as errors:
-        child = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
-        )
-        assert child.stdout is not None
-        timer, read = _started(expire), partial(child.stdout.readline, LONGEST_LINE)
-        try:
-            for line in iter(read, b""):
-                if line.startswith(MARK.encode()):  # libraries print banners
-                    _, name, reason = line.decode(errors="replace").rstrip("\n").split("\t", 2)
-                    answers[name] = reason or None
-                    timer.cancel()
-                    timer = _started(expire)
-            child.wait()
-        finally:
-            timer.cancel()
-            _kill(child)
-            child.stdout.close()
-            child.wait()
-        errors.seek(0)
-        said = _last_line(errors.read())
+    try:
+        end, is_late = child.run(script, read, PROBE_SECONDS), False
+    except child.Silent:
+        end, is_late = f"did not answer within {seconds:g} s", True
     if (silent := next((name for name in names if name not in answers), None)) is not None:
-        crashed = f"crashed its process (exit {child.returncode})" + (f": {said}" if said else "")
-        end = f"did not answer within {PROBE_SECONDS:g} s" if is_late else crashed
-        answers[silent] = f"the {'plug-in' if row(silent).device == 'cpu' else 'device'} {end}"
+        found = row(silent)
+        reason = f"the {'plug-in' if found.device == 'cpu' else 'device'} {end}"
+        if is_late and is_own and not answers:
+            _given_up()[found.device] = f"{reason} when {silent} was tried"
+        answers[silent] = reason
     return answers
-
-
-def _started(expire: Callable[[], None]) -> Timer:
-    timer = Timer(PROBE_SECONDS, expire)
-    timer.daemon = True
-    timer.start()
-    return timer
-
-
-def _kill(child: subprocess.Popen[bytes]) -> None:
-    """End a process and, where the system has process groups, all that it has started."""
-    if hasattr(os, "killpg"):
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-    child.kill()
-
-
-def _last_line(output: bytes) -> str:
-    return (output.decode(errors="replace").strip().splitlines() or [""])[-1][:200]
 
 
 def _first_line(error: BaseException) -> str:

@@ -74,6 +74,8 @@ def _requirements() -> dict[str, Requirement]:
             bind(answers.agrees_with_float64, sizes, dtype)
         bind(answers.keeps_dtypes, dtype)
         bind(answers.is_zero_at_the_kink, dtype)
+        for sizes in (Sizes(4, 1, 6, 1), Sizes(4, 2, 6, 3)):
+            bind(answers.takes_no_rows, sizes, dtype)
     for sizes in SIZES:
         bind(answers.agrees_with_the_definition, sizes)
     for sizes in (Sizes(20, 1, 9, 1), Sizes(20, 2, 9, 2)):  # both forms of the gradient

@@ -89,6 +89,15 @@ def keeps_dtypes(backend: Backend, dtype: str) -> None:
     require(backend.to_host(loss).shape == (), f"the loss has the shape {backend.to_host(loss).shape}, and not ()")
 
 
+def takes_no_rows(backend: Backend, sizes: Sizes, dtype: str) -> None:
+    """The output at no samples is an empty array (0, O) of the same dtype."""
+    demand_support(backend, sizes, dtype)
+    params, x, _ = problem(sizes, dtype)
+    y = backend.to_host(backend.forward(on_device(backend, params), backend.to_device(x[:0])))
+    require(y.shape == (0, sizes.outputs), f"forward of (0, {sizes.inputs}) has the shape {y.shape}")
+    require(str(y.dtype) == dtype, f"forward of (0, {sizes.inputs}) {dtype} is {y.dtype}")
+
+
 def leaves_inputs_unchanged(backend: Backend) -> None:
     """No verb modifies weights, samples or states; host arrays may be read-only."""
     params, x, y = problem(Sizes(12, 1, 5, 1), "float32")

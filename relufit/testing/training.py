@@ -64,7 +64,7 @@ def trains_in_slices(backend: Backend, rule: Optimizer) -> None:
     own_order = getattr(backend, "order", "shared") == "own"
     plan = Plan(None, 50, 6) if own_order else draw_plan(50, batch=16, epochs=6)
     # A recipe may even shuffle the full batch; a GPU's compiler may sum otherwise in a program for fewer epochs.
-    tolerance = 1e-10 if own_order or backend.device == "cuda" else 0
+    tolerance = 1e-10 if own_order or backend.device_kind == "cuda" else 0
     samples = backend.samples(x, y)
     whole, losses = backend.train(rule.init(on_device(backend, params)), samples, rule, plan, range(6))
     part, early = backend.train(rule.init(on_device(backend, params)), samples, rule, plan, range(2))

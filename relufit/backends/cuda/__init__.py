@@ -26,7 +26,7 @@ from relufit.backends.cuda.packing import (
 )
 from relufit.backends.cuda.sources import MOST_THREADS, UNITS_PER_THREAD, sizes, source, threads_for
 from relufit.backends.sorted import demand_one_input, sort_samples, table_bytes
-from relufit.checks import check_input, check_many, check_samples, check_shapes, check_training
+from relufit.checks import beyond_32_bits, check_input, check_many, check_samples, check_shapes, check_training
 from relufit.data import Plan
 from relufit.errors import RelufitError
 from relufit.optim import SGD, Adam, Momentum, Optimizer, State, map_arrays, uncompiled
@@ -80,9 +80,11 @@ class FusedBackend(Kernels, Backend):
         check_input(params, x)
         self._demand(params)
         y = self.xp.empty((len(x), 1), np.float32)
+        if len(x) == 0:
+            return y  # CUDA refuses a launch of no blocks
         wanted, resident = -(-len(x) // FORWARD_THREADS), 2048 // FORWARD_THREADS * self.processors()
         name, blocks = ("forward_small", wanted) if wanted <= resident else ("forward_large", resident)
-        self._launch("dense", params, name, blocks, FORWARD_THREADS, x.ravel(), np.int64(len(x)), y)
+        self._launch("dense", params, name, blocks, FORWARD_THREADS, self._whole(x), np.int64(len(x)), y)
         return y
 
     def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
@@ -91,7 +93,7 @@ class FusedBackend(Kernels, Backend):
         h, n = params.b1.shape[0], len(samples)
         threads, shares = threads_for(h), self._shares(h, n)
         blocks = len(shares)
-        data = samples.x.ravel(), samples.y.ravel(), np.int64(n)
+        data = self._whole(samples.x), self._whole(samples.y), np.int64(n)
         self._launch("dense", params, "gradient_shares", blocks, threads, *data, shares)
         loss, grads = self.xp.empty((), np.float32), self.xp.empty(3 * h + 1, np.float32)
         found, of_units = (shares, np.int32(blocks), np.int64(n), loss, grads), -(-(h + 1) // threads)
@@ -106,17 +108,21 @@ class FusedBackend(Kernels, Backend):
         blocks = min(-(-samples // LANES), self.blocks_per_processor * self.processors())
         return self.xp.empty((blocks, 2 * hidden + 2), np.float64)
 
-    def _demand(self, params: Params) -> None:
-        """Raise RelufitError if the kernels do not support these weights."""
-        sizes = Sizes(1, params.w1.shape[0], params.b1.shape[0], params.w2.shape[1])
+    def _demand(self, params: Params, samples: int = 1) -> None:
+        """Raise RelufitError if the kernels do not support these weights, or so many samples."""
+        sizes = Sizes(samples, params.w1.shape[0], params.b1.shape[0], params.w2.shape[1])
         reason = self.supports(sizes, str(params.w1.dtype))
         if reason is not None:
             raise RelufitError(reason)
 
+    def _whole(self, array: Array) -> Array:
+        """The array without gaps, as kernels read it: a column of a wider array has some, also after cupy's ravel."""
+        return self.xp.ascontiguousarray(array)
+
     def _launch(self, file: str, params: Params, name: str, blocks: int, threads: int, *arguments: Any) -> None:
         """Launch a kernel whose first arguments are the network's arrays."""
         kernel = self.kernel(source(file), sizes(params.b1.shape[0], keep_hidden=False), name)
-        network = (self.xp.ascontiguousarray(array) for array in params)
+        network = map(self._whole, params)
         kernel((blocks,), (threads,), (*network, *arguments))
 
 
@@ -129,13 +135,14 @@ class GraphBackend(FusedBackend):
     def supports(
         self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
     ) -> str | None:
-        return uncompiled(self.name, optimizer) or super().supports(sizes, dtype, optimizer, plan)
+        reason = beyond_32_bits(self.name, sizes.samples) or uncompiled(self.name, optimizer)
+        return reason or super().supports(sizes, dtype, optimizer, plan)
 
     def train(
         self, state: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range
     ) -> tuple[State, Array]:
         check_training(state, samples, optimizer, plan, epochs)
-        self._demand(state.params)
+        self._demand(state.params, len(samples))
         h, xp, batches = state.params.b1.shape[0], self.xp, Batches.of(plan, len(samples), epochs)
         threads, steps = threads_for(h), len(epochs) * batches.steps
         flat = flatten(xp, map_arrays(lambda array: array[None], state))[0]
@@ -145,7 +152,7 @@ class GraphBackend(FusedBackend):
         )
         options = sizes(h, RULES[type(optimizer)], keep_hidden=False)
         add_up, update = (self.kernel(source("step"), options, name) for name in ("step_shares", "step_update"))
-        data = samples.x.ravel(), samples.y.ravel(), order, *batches.numbers
+        data = self._whole(samples.x), self._whole(samples.y), order, *batches.numbers
 
         def step() -> None:
             add_up((len(shares),), (threads,), (flat, *data, cursor, shares))
@@ -190,14 +197,14 @@ class TrainBackend(GraphBackend):
         self, states: State, samples: Samples, optimizer: Optimizer, plan: Plan, epochs: range, rates: np.ndarray
     ) -> tuple[State, Array]:
         """Train each network in one block; states and losses have a leading axis M."""
-        self._demand(map_arrays(itemgetter(0), states).params)
+        self._demand(map_arrays(itemgetter(0), states).params, len(samples))
         n, h, xp, batches = len(samples), states.params.b1.shape[1], self.xp, Batches.of(plan, len(samples), epochs)
         flat = flatten(xp, states)  # (M, 1 + moments, 3 H + 1)
-        losses, targets = xp.empty((len(rates), len(epochs)), np.float64), xp.ascontiguousarray(samples.y.T)
+        losses, targets = xp.empty((len(rates), len(epochs)), np.float64), self._whole(samples.y.T)
         kernel = self.kernel(source("train"), sizes(h, RULES[type(optimizer)]), "train")
         table = step_coefficients(optimizer, states.step, len(epochs) * batches.steps)
         kernel((len(rates),), (threads_for(h),), (
-            samples.x.ravel(), targets, np.int64(n if len(targets) > 1 else 0), self.to_device(batches.order),
+            self._whole(samples.x), targets, np.int64(n if len(targets) > 1 else 0), self.to_device(batches.order),
             *batches.numbers, *map(np.int32, (n, len(epochs))),
             *map(self.to_device, (table, rates.astype(np.float32))), *constants(optimizer), flat, losses,
         ))  # fmt: skip
@@ -216,13 +223,6 @@ class HingeBackend(TrainBackend):
 
     algorithm = "hinge"
 
-    def supports(
-        self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
-    ) -> str | None:
-        if sizes.samples >= 2**31:
-            return f"{self.name} counts samples in 32 bits, up to 2^31 - 1, not {sizes.samples}"
-        return uncompiled(self.name, optimizer) or super().supports(sizes, dtype, optimizer, plan)
-
     def algorithm_of(self, verb: str, batch: int, samples: int) -> str:
         return self.algorithm if verb != "forward" and batch >= samples else super().algorithm
 
@@ -232,6 +232,8 @@ class HingeBackend(TrainBackend):
     def samples(self, x: Any, y: Any) -> Samples:
         check_samples(x, y)
         demand_one_input(self.name, x.shape[1])
+        if (reason := beyond_32_bits(self.name, len(x))) is not None:
+            raise RelufitError(reason)
         if y.shape[1] != 1:  # many networks, which train in the fused form
             return super().samples(x, y)
         host_x, host_y = (array if isinstance(array, np.ndarray) else self.to_host(array) for array in (x, y))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from relufit.backend import Backend, BackendUnavailable, Samples
+from relufit.backend import Backend, BackendUnavailable, Samples, device_index
 from relufit.backends.array import ArrayBackend
 from relufit.checks import check_input, check_shapes
 from relufit.data import Plan
@@ -25,26 +25,30 @@ NARROW = {"bfloat16": torch.bfloat16, "float16": torch.float16}  # what operands
 
 
 class _Mark:
-    """An event on torch's current stream; the difference of two is device time in seconds."""
+    """An event on a device's current stream; the difference of two is device time in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
         self.event = torch.cuda.Event(enable_timing=True)
-        self.event.record()
+        self.event.record(torch.cuda.current_stream(device))
 
     def __sub__(self, earlier: "_Mark") -> float:
         return float(earlier.event.elapsed_time(self.event)) * 1e-3  # torch gives milliseconds
 
 
 class _Clock:
-    """Events on torch's current stream, and torch's own kernel that waits."""
+    """Events on a device's current stream, and torch's own kernel that waits."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
 
     def mark(self) -> _Mark:
         """Record an event on the stream."""
-        return _Mark()
+        return _Mark(self.device)
 
     def hold(self, seconds: float) -> None:
         """Keep the stream busy for `seconds` at a clock of 2 GHz, longer at a slower one."""
-        torch.cuda._sleep(int(2e9 * seconds))
+        with torch.cuda.device(self.device):
+            torch.cuda._sleep(int(2e9 * seconds))
 
 
 class _TorchDevice(Backend):
@@ -53,11 +57,14 @@ class _TorchDevice(Backend):
     def __init__(self, name: str, device: str) -> None:
         self.name, self.device = name, device
         self._module = _device_module(device)
+        self._on = torch.device(device)
+        if self._module is not None:  # by number: "cuda" alone is the device that is current in the calling thread
+            self._on = torch.device(self.device_kind, device_index(device, self._module.device_count()))
 
     def supports(
         self, sizes: Sizes, dtype: str, optimizer: Optimizer | None = None, plan: Plan | None = None
     ) -> str | None:
-        if dtype == "float64" and self.device.startswith("mps"):
+        if dtype == "float64" and self.device_kind == "mps":
             return "Apple's GPUs have no float64"
         return super().supports(sizes, dtype, optimizer, plan)
 
@@ -65,7 +72,7 @@ class _TorchDevice(Backend):
         host = np.asarray(array)
         # torch shares host memory, but has neither read-only tensors nor negative strides: those are copied.
         shared = host.flags.writeable and all(stride >= 0 for stride in host.strides)
-        return torch.as_tensor(host if shared else host.copy(), device=self.device)
+        return torch.as_tensor(host if shared else host.copy(), device=self._on)
 
     def to_host(self, array: Array) -> np.ndarray:
         return array.detach().cpu().numpy() if isinstance(array, torch.Tensor) else np.asarray(array)
@@ -75,23 +82,27 @@ class _TorchDevice(Backend):
 
     def synchronize(self) -> None:
         if self._module is not None:
-            self._module.synchronize()
+            self._module.synchronize(*([] if self.device_kind == "mps" else [self._on]))  # torch.mps takes no device
 
     def device_clock(self) -> "_Clock | None":
-        return _Clock() if self.device.startswith("cuda") else None
+        return _Clock(self._on) if self.device_kind == "cuda" else None
 
     def memory(self) -> dict[str, int] | None:
-        if not self.device.startswith("cuda"):
+        if self.device_kind != "cuda":
             return None
-        peak = torch.cuda.max_memory_allocated()
+        on, peak = self._on, torch.cuda.max_memory_allocated(self._on)
         torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-        return {"free": torch.cuda.mem_get_info()[0], "held": torch.cuda.memory_allocated(), "peak": peak}
+        torch.cuda.reset_peak_memory_stats(on)
+        return {"free": torch.cuda.mem_get_info(on)[0], "held": torch.cuda.memory_allocated(on), "peak": peak}
 
     def facts(self) -> dict[str, str]:
         facts = {"torch": torch.__version__, "threads": str(torch.get_num_threads())}
-        if self.device.startswith("cuda"):
-            facts["gpu"] = torch.cuda.get_device_name()
+        if self.device_kind == "cuda":
+            known = torch.cuda.get_device_properties(self._on)
+            kind = "MIG" if "MIG" in known.name else "GPU"
+            facts["gpu"], facts["gpu number"] = known.name, str(self._on.index)
+            facts["gpu uuid"] = f"{kind}-{known.uuid}" if hasattr(known, "uuid") else "not known"
+            facts["compute capability"] = f"{known.major}.{known.minor}"
             facts["cuda runtime"] = str(torch.version.cuda)
             facts["tf32"] = "on" if torch.backends.cuda.matmul.allow_tf32 else "off"
         return facts
@@ -127,7 +138,7 @@ class TorchBackend(_TorchDevice):
     def __init__(self, name: str, device: str) -> None:
         super().__init__(name, device)
         is_nvidia = self.device.startswith("cuda") and torch.version.hip is None
-        if self.precisions and is_nvidia and torch.cuda.get_device_capability() >= (8, 0):  # Ampere
+        if self.precisions and is_nvidia and torch.cuda.get_device_capability(self.device) >= (8, 0):  # Ampere
             self.precisions = (*self.precisions, "tf32")
 
     def forward(self, params: Params, x: Array) -> Array:

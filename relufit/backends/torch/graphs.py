@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from relufit.backend import Samples
+from relufit.backend import Samples, bytes_of_columns
 from relufit.backends.torch import TorchBackend
 from relufit.backends.torch.compiled import VARIANTS, loss_and_grads
 from relufit.checks import check_training
@@ -15,14 +15,15 @@ from relufit.optim import Optimizer, State, map_arrays, uncompiled
 from relufit.params import Array, Params, Sizes
 
 WARM_UPS = 3  # steps before a capture
-KEPT = 4  # captured steps that are kept, one for each set of sizes
+KEPT, KEPT_BYTES = 4, 2**28  # captured steps that are kept, one for each set of sizes, and bytes of their arrays
 
 
 class TorchGraphBackend(TorchBackend):
     """TorchBackend with a whole step, from the next batch to the update, captured as a CUDA graph and replayed.
 
-    A graph is bound to addresses of arrays. The last few graphs are kept for calls of `train` with the same sizes.
-    Calls from several threads train one after the other, because they share these arrays.
+    A graph is bound to addresses of arrays, among them a copy of the data. The last graph is kept for calls of `train`
+    with the same sizes, and a few before it whose arrays are small, until `memory` is called. Calls from several
+    threads train one after the other, because they share these arrays.
     """
 
     precisions = ()  # kept graphs are found by their sizes
@@ -39,14 +40,24 @@ class TorchGraphBackend(TorchBackend):
         steps, order = len(epochs) * plan.steps_per_epoch(len(samples)), None
         sizes = [piece.stop - piece.start for piece in plan.slices(len(samples))]
         if plan.order is not None and len(sizes) > 1:
-            order = torch.as_tensor(plan.order[epochs.start : epochs.stop], dtype=torch.int64, device=self.device)
-        with self._alone, torch.no_grad():
+            order = torch.as_tensor(plan.order[epochs.start : epochs.stop], dtype=torch.int64, device=self._on)
+        # Streams, captures and replays belong to the current device; -1, for steps on a CPU, leaves it as it is.
+        with self._alone, torch.no_grad(), torch.cuda.device(-1 if self._on.index is None else self._on.index):
             run = self._prepared(state, samples, optimizer, order, sizes, steps)
             for size in sizes * len(epochs):
                 run.replay[size]()
-            weights = torch.as_tensor(sizes, dtype=run.losses.dtype, device=self.device) / len(samples)
+            weights = torch.as_tensor(sizes, dtype=run.losses.dtype, device=self._on) / len(samples)
             losses = (run.losses[:steps].reshape(len(epochs), -1) * weights).sum(dim=1)
             return map_arrays(torch.clone, run.state)._replace(step=state.step + steps), losses
+
+    def memory(self) -> dict[str, int] | None:
+        with self._alone:
+            self._kept.clear()
+        return super().memory()
+
+    def working_bytes(self, verb: str, sizes: Sizes, dtype: str) -> int:
+        copies = bytes_of_columns(sizes, dtype) if verb == "train" else 0  # of the data, and an order for each step
+        return super().working_bytes(verb, sizes, dtype) + copies
 
     def record(self, run: "_StaticSteps", size: int) -> Callable[[], None]:
         """Capture a step, after some steps on another stream in which libraries initialise themselves."""
@@ -58,7 +69,9 @@ class TorchGraphBackend(TorchBackend):
                 run.step(size, self.loss_and_grads)
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may use the device meanwhile
+        # Without a stream torch would capture on one that it made once, on whichever device was the first. In the mode
+        # "thread_local", other threads may use the device meanwhile.
+        with torch.cuda.graph(graph, stream=aside, capture_error_mode="thread_local"):
             run.step(size, self.loss_and_grads)
         replay: Callable[[], None] = graph.replay
         return replay
@@ -72,14 +85,19 @@ class TorchGraphBackend(TorchBackend):
         key = type(optimizer), shapes, samples.x.dtype, tuple(sizes), capacity
         table = torch.as_tensor(optimizer.coefficients(state.step, state.step + steps), dtype=samples.x.dtype)
         if key not in self._kept:
-            while len(self._kept) >= KEPT:
-                del self._kept[next(iter(self._kept))]
             batch = 0 if order is None else sizes[0]
+            needed = samples.x.nbytes + samples.y.nbytes + 8 * capacity * batch
+            while self._kept and (len(self._kept) >= KEPT or self._kept_bytes() + needed > KEPT_BYTES):
+                del self._kept[next(iter(self._kept))]
             run = _StaticSteps(state, samples, type(optimizer), capacity, batch, table.shape[1])
             run.replay = {size: self.record(run, size) for size in set(sizes)}
             self._kept[key] = run
         self._kept[key].load(state, samples, order, sizes, table)
         return self._kept[key]
+
+    def _kept_bytes(self) -> int:
+        """Bytes of the arrays of all captured steps that are kept."""
+        return sum(array.nbytes for run in self._kept.values() for array in run.arrays())
 
 
 class TorchReduceOverheadBackend(TorchGraphBackend):

@@ -6,8 +6,11 @@ import pytest
 from bench.measure.backends import load_or_skip
 from bench.recipes import RECIPES, known_names
 from relufit import Params, Sizes, fit
-from relufit.backends import row
+from relufit.backends import required, row
 from relufit.testing import REQUIREMENTS
+
+# A device other than the first is tested where RELUFIT_REQUIRE names it: cupy:1.
+NAMES = list(dict.fromkeys([*known_names(), *sorted(required())]))
 
 
 def _mark(name: str) -> object:
@@ -16,7 +19,7 @@ def _mark(name: str) -> object:
 
 
 @pytest.mark.parametrize("requirement", REQUIREMENTS)
-@pytest.mark.parametrize("name", [_mark(name) for name in known_names()])
+@pytest.mark.parametrize("name", [_mark(name) for name in NAMES])
 def test_backend(name: str, requirement: str) -> None:
     """The backend meets the requirement."""
     backend = load_or_skip(name)
@@ -24,7 +27,7 @@ def test_backend(name: str, requirement: str) -> None:
         REQUIREMENTS[requirement](backend)
 
 
-@pytest.mark.parametrize("name", [_mark(name) for name in known_names()])
+@pytest.mark.parametrize("name", [_mark(name) for name in NAMES])
 def test_the_network_of_a_spline_is_a_network(name: str) -> None:
     """What solver "spline" finds, every backend's forward evaluates: in float64, or in what precision it has."""
     backend, found = load_or_skip(name), fit("sin(3*x) + x**2/10", hidden=64, solver="spline")

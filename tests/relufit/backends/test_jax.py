@@ -51,12 +51,12 @@ def test_only_new_shapes_compile(kind: type[Optimizer]) -> None:
     backend, state, samples = start(kind())
     plan = draw_plan(70, batch=32, epochs=6)
     state, _ = backend.train(state, samples, kind(), plan, range(2))
-    compiled = jax_backend._train._cache_size()
+    compiled = jax_backend.compiled.train._cache_size()
     state, _ = backend.train(state, samples, kind(learning_rate=0.02), plan, range(2, 4))
     backend.train(state, samples, kind(), draw_plan(70, batch=32, epochs=6, seed=1), range(4, 6))
-    assert jax_backend._train._cache_size() == compiled
+    assert jax_backend.compiled.train._cache_size() == compiled
     backend.train(state, samples, kind(), plan, range(3))
-    assert jax_backend._train._cache_size() == compiled + 1
+    assert jax_backend.compiled.train._cache_size() == compiled + 1
 
 
 def test_synchronize_waits_and_train_does_not() -> None:

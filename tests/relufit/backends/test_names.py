@@ -1,7 +1,5 @@
 """The table of backends: what is known, what works, and how what does not work is said."""
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -9,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.measure.backends import load, load_or_skip, unavailable
-from bench.recipes import known_names
+from bench.measure.backends import load, unavailable
 from relufit import BackendUnavailable, RelufitError, backends
 from relufit.backends import PROBE_SECONDS, Row
 
@@ -35,6 +32,7 @@ def _forget() -> None:
         backends.create,
         backends.probe,
         backends._try_out_in_children,
+        backends._given_up,
         unavailable,
         load,
     ):
@@ -61,6 +59,20 @@ def test_any_device_of_torch_is_a_name() -> None:
     assert backends.load("torch-cpu").device == "cpu"
     with pytest.raises(BackendUnavailable, match="no device 'nosuch'"):
         backends.load("torch-nosuch")
+
+
+@pytest.mark.usefixtures("few")
+def test_a_plug_in_for_one_device_refuses_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The class of another package gets the device with its number; one that ignores it would compute elsewhere."""
+    _module(tmp_path, PLANTED.format(body="return super().loss_and_grads(params, samples)"), monkeypatch)
+    _register(tmp_path, "planted-cuda")
+    assert backends.probe("planted-cuda:1") is None
+    assert backends.create("planted-cuda:1").device == "cuda:1"
+    _forget()
+    fixed = PLANTED.replace("super().__init__(name, device)", "super().__init__(name, 'cuda')")
+    _module(tmp_path, fixed.format(body="return super().loss_and_grads(params, samples)"), monkeypatch)
+    assert backends.try_out("planted-cuda") is None
+    assert backends.try_out("planted-cuda:1") == "planted_backend:Planted takes no device number; its device is cuda"
 
 
 @pytest.mark.usefixtures("few")
@@ -265,35 +277,6 @@ def test_a_library_that_does_not_import_is_a_reason(tmp_path: Path, monkeypatch:
     reason = backends.status()["planted"]
     assert reason is not None
     assert "libmissing" in reason
-
-
-@pytest.mark.parametrize("name", known_names())
-def test_skips_turn_into_failures_where_required(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A backend that RELUFIT_REQUIRE names fails the suite where it would be skipped."""
-    monkeypatch.delenv("RELUFIT_REQUIRE", raising=False)
-    if unavailable(name) is None:
-        assert load_or_skip(name).name == name
-        return
-    with pytest.raises(pytest.skip.Exception):
-        load_or_skip(name)
-    monkeypatch.setenv("RELUFIT_REQUIRE", f"numpy, {name}")
-    with pytest.raises(pytest.fail.Exception, match="RELUFIT_REQUIRE"):
-        load_or_skip(name)
-
-
-def test_the_suite_fails_where_a_required_backend_is_missing() -> None:
-    """The real suite fails, seen from outside, where a required backend is missing."""
-    missing = [name for name in known_names() if unavailable(name) is not None]
-    if not missing:
-        pytest.skip("every backend works here")
-    suite = "tests/relufit/backends/test_conformance.py"
-    command = [sys.executable, "-m", "pytest", "-q", suite, "-k", f"{missing[0]}-takes_samples"]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "RELUFIT_REQUIRE": missing[0]})
-    assert done.returncode == 1
-    assert "RELUFIT_REQUIRE names" in done.stdout
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "RELUFIT_REQUIRE": "torch-cdua"})
-    assert done.returncode == 4
-    assert "torch-cdua" in done.stderr
 
 
 def test_what_is_installed_for_the_cpu_works() -> None:
