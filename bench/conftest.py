@@ -55,6 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--profile", default="quick", help="quick (default), full, headline or solvers")
     add("--seconds", type=_positive("seconds", float), help=f"time budget; quick: {QUICK_SECONDS:g}, others: none")
     add("--backend", help="only these backends and recipes")
+    add("--device", help="cuda:N: the GPU of all CUDA backends; default: the first")
     add("--target", help="only these functions, for trajectory, convergence and solvers")
     add("--batch", help="only these batch sizes; other sizes than the grid's are allowed")
     add("--hidden", help="only these widths; other widths than the grid's are allowed")

@@ -21,7 +21,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from bench.analysis import comparison, frames
-from bench.grid.selection import is_backend
+from bench.grid.selection import is_backend, on_device
 from bench.grid.sweep import FIXED, MOST, Sweep
 from bench.hardware import machine
 from bench.journal.reader import Complain
@@ -65,6 +65,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--hidden", type=int, help=f"the width, where the batch size varies (default: {FIXED['hidden']})")
     add("--passes", type=int, default=PASSES, help=f"blocks of each backend at a size ({PASSES})")
     add("--seconds", type=float, default=SECONDS, help=f"time to search for ({SECONDS:g})")
+    add("--device", help="cuda:N: the GPU of the CUDA backends (default: the first)")
     add("--threads", type=int, help="threads of the CPU libraries; default: as installed")
     add("--results", type=Path, default=RESULTS, help="folder for the journal (default: results)")
     return parser.parse_args(arguments)
@@ -95,7 +96,8 @@ def ask(options: argparse.Namespace) -> Sweep:
         if applies:
             raise RelufitError(reason)
     usual = "adam" if sweep.work == "step" else ""
-    return replace(sweep, fixed=fixed, least=least, most=most, optimizer=optimizer or usual)
+    a, b = on_device([sweep.a, sweep.b], options.device)
+    return replace(sweep, a=a, b=b, fixed=fixed, least=least, most=most, optimizer=optimizer or usual)
 
 
 def _answer(options: argparse.Namespace, say: Complain) -> int:

@@ -222,6 +222,7 @@ HEADER: Fields = {
         "instructions": Field(partial(as_list, kind=as_name), []),
         "caches": _table(as_whole),
         "gpus": GPUS,
+        "gpu": {"index": Field(partial(as_whole, least=0), 0), "uuid": TEXT, "name": TEXT},  # that is measured
         "packages": TEXTS,
         "multiply_adds_per_second": Field(as_number, 0.0),  # of a core, where nothing else identifies a machine
     },

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bench.grid import selection
 from bench.hardware import machine
 from bench.recipes import RECIPES
 from relufit import Backend, backends
@@ -26,7 +27,7 @@ def unavailable(name: str) -> str | None:
 
 def runs_on_cuda(name: str) -> bool:
     """Whether the backend runs here on a CUDA device; it is not loaded in this process."""
-    return name not in RECIPES and backends.row(name).device == "cuda" and unavailable(name) is None
+    return selection.is_on_cuda(name) and unavailable(name) is None
 
 
 @lru_cache
@@ -43,7 +44,7 @@ def load_or_skip(name: str) -> Backend:
     reason = unavailable(name)
     if reason is None:
         return load(name)
-    if name in backends.required():
+    if {name, name.partition(":")[0]} & backends.required():
         pytest.fail(f"RELUFIT_REQUIRE names {name}, which cannot run here: {reason}", pytrace=False)
     pytest.skip(f"{name}: {reason}")
 

@@ -45,7 +45,8 @@ def _devices() -> Iterator[str]:
 
 def _cases(usable: list[str], grid_seconds: float) -> Iterator[str]:
     """A line for each kind of work: its cases, sizes and the most memory that separate operations take for one."""
-    option = SimpleNamespace(profile="gpu", backend="numpy", batch=None, hidden=None, dtype=None, target=None)
+    unset = dict.fromkeys(("batch", "hidden", "dtype", "target", "device"))
+    option = SimpleNamespace(profile="gpu", backend="numpy", **unset)
     cases, whole = selection.select(option)[0], Whole()
     for work in WORKLOADS:
         own = [case for case in cases if case.work == work]

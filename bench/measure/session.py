@@ -122,7 +122,7 @@ class Session:
         options.
         """
         path = self.option.resume
-        differences = resume.demand_same_run(path, self.option, conditions(self.option.threads))
+        differences = resume.demand_same_run(path, self.option, conditions(self.option.threads, self.names))
         if not self.option.collectonly:
             journal = self.open_journal()  # which adds a row for the case in which the run was ended
             if differences:
@@ -150,7 +150,7 @@ class Session:
         return self.journal
 
     def _begin(self, keys: Sequence[Key]) -> Journal:
-        settings = {name: getattr(self.option, name) for name in ("profile", "seconds", "threads")}
+        settings = {name: getattr(self.option, name) for name in ("profile", "seconds", "threads", "device")}
         settings |= {"order_seed": ORDER_SEED, "isolated": self.option.isolate}
         settings["selection"] = resume.selection(self.option)
         return begin_journal(Path(self.option.results), self.names, settings, keys)
@@ -184,7 +184,7 @@ def begin_journal(results: Path, names: list[str], settings: dict[str, Any], key
     """
     measured = _ceilings(names, settings["threads"])
     header = {
-        **conditions(settings["threads"]),
+        **conditions(settings["threads"], names),
         "backends": {name: backends.state(name) for name in names},
         "plan": plan.compact(keys),
         "timer_seconds": timing.resolution(),
@@ -198,10 +198,10 @@ def begin_journal(results: Path, names: list[str], settings: dict[str, Any], key
     return Journal.begin(results, header)
 
 
-def conditions(threads: int | None) -> dict[str, Any]:
+def conditions(threads: int | None, names: Sequence[str] = ()) -> dict[str, Any]:
     """What two parts of one run must share: machine, code, and what of the environment changes a speed."""
     settings = {"threads": threads, "environment": machine.environment()}
-    return {"machine": machine.describe(), "code": machine.commit(), "settings": settings}
+    return {"machine": machine.describe(selection.device_index(names)), "code": machine.commit(), "settings": settings}
 
 
 def measure_ceilings_again(journal: Journal, names: list[str], threads: int | None) -> None:
@@ -215,5 +215,5 @@ def measure_ceilings_again(journal: Journal, names: list[str], threads: int | No
 
 
 def _ceilings(names: list[str], threads: int | None) -> dict[str, Any]:
-    device = gpu_peaks.measure() if any(map(backends.runs_on_cuda, names)) else {}
+    device = gpu_peaks.measure(selection.device_index(names)) if any(map(backends.runs_on_cuda, names)) else {}
     return {"ceilings": cpu_peaks.measure(threads), "device_ceilings": device}

@@ -202,7 +202,7 @@ def test_the_ceilings_of_the_device_are_measured_again(
     monkeypatch.setattr(backends, "unavailable", lambda name: None)
     monkeypatch.setattr(backends, "load", lambda name: pytest.fail("nothing is loaded in the process that watches"))
     monkeypatch.setattr(cpu_peaks, "measure", lambda threads: {"one_core": {}})
-    monkeypatch.setattr(gpu_peaks, "measure", lambda: {"copy_bytes_per_second": 4e12})
+    monkeypatch.setattr(gpu_peaks, "measure", lambda index: {"copy_bytes_per_second": 4e12})
     option = SimpleNamespace(resume=None, results=str(tmp_path), passes=1, threads=None)
     session: Any = SimpleNamespace(seconds=None, option=option, names=[name])
     assert isolation.run_each([], session, lambda text: None) == 0

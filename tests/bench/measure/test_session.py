@@ -13,7 +13,7 @@ from bench.measure.trial import Unsuitable
 
 def run(**options: Any) -> Session:
     """A run with these options, of two backends."""
-    usual: dict[str, Any] = dict.fromkeys(("target", "batch", "hidden", "dtype", "seconds", "resume"))
+    usual: dict[str, Any] = dict.fromkeys(("target", "batch", "hidden", "dtype", "seconds", "resume", "device"))
     usual |= {"profile": "quick", "backend": "numpy,textbook-numpy", "passes": 1}
     given = {**usual, "collectonly": False, "resume_anyway": False, **options}
     return Session(SimpleNamespace(**given))
