@@ -18,6 +18,7 @@ import os
 import sys
 from contextlib import closing
 from dataclasses import fields, replace
+from math import inf
 from pathlib import Path
 
 from bench.analysis import comparison, frames
@@ -66,6 +67,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--passes", type=int, default=PASSES, help=f"blocks of each backend at a size ({PASSES})")
     add("--seconds", type=float, default=SECONDS, help=f"time to search for ({SECONDS:g})")
     add("--device", help="cuda:N: the GPU of the CUDA backends (default: the first)")
+    add("--gpu-memory", type=float, default=inf, help="GiB that a backend may hold on a GPU (default: all)")
     add("--threads", type=int, help="threads of the CPU libraries; default: as installed")
     add("--results", type=Path, default=RESULTS, help="folder for the journal (default: results)")
     return parser.parse_args(arguments)
@@ -90,6 +92,7 @@ def ask(options: argparse.Namespace) -> Sweep:
         (threads < 1, f"--threads must be at least 1, not {threads}"),
         (options.passes < LEAST_PASSES, f"--passes must be at least {LEAST_PASSES}, not {options.passes}"),
         (most <= least, f"--most must be above --least, which is {least}, not {most}"),
+        (not options.gpu_memory > 0, f"--gpu-memory must be above 0 GiB, not {options.gpu_memory:g}"),
         (not options.seconds > 0, f"--seconds must be positive, not {options.seconds:g}"),
     ]
     for applies, reason in refusals:
@@ -125,7 +128,7 @@ def _answer(options: argparse.Namespace, say: Complain) -> int:
         return found
 
     with closing(journal):
-        Search(sweep, journal, options.passes, options.seconds, known).run()
+        Search(sweep, journal, options.passes, options.seconds, known, options.gpu_memory * 2**30).run()
         measure_ceilings_again(journal, [sweep.a, sweep.b], options.threads)
     run = replace(frames.read(journal.path), aa=aa)
     terminal.show(run)

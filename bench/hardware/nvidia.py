@@ -86,6 +86,15 @@ def _text(found: Any) -> str:
     return found.decode() if isinstance(found, bytes) else str(found)
 
 
+def alone(device: str | None) -> dict[str, str]:
+    """The variable with which a new process sees this device alone; none for None. Needs no NVML."""
+    if device is None:
+        return {}
+    index = int(device.partition(":")[2] or 0)
+    entries = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    return {"CUDA_VISIBLE_DEVICES": entries[index] if index < len(entries) and entries[0] else str(index)}
+
+
 def identify(device: str) -> dict[str, Any] | None:
     """CUDA's number of a device, its UUID and its name, which of a partition has its profile; None without NVML."""
     if (found := handle(device)) is None:

@@ -242,6 +242,7 @@ HEADER: Fields = {
     "resumed": Field(partial(as_list, kind=as_text), []),  # in what --resume-anyway has found the run to differ
     "warnings": Field(partial(as_list, kind=as_text), []),  # on the machine as a whole
     "timer_seconds": RATE,
+    "ceiling_seconds": DURATION,  # that measuring them took
     "ceilings": {
         **dict.fromkeys(("one_core", "all_cores"), dict.fromkeys(ROOFS, RATE)),
         **dict.fromkeys(("cores", "independent_loops_scaling", "cache_bytes"), RATE),
@@ -249,7 +250,8 @@ HEADER: Fields = {
     },
     "device_ceilings": dict.fromkeys((*ROOFS, *DEVICE_COSTS), RATE),
 }
-BACKEND = {"reason": TEXT, "facts": TEXTS}  # why it cannot run, empty where it can, and what it says of itself
+# Why it cannot run, empty where it can; what it says of itself; from its import to the first kernel, on a GPU.
+BACKEND = {"reason": TEXT, "facts": TEXTS, "context_seconds": DURATION}
 
 CASE_FIELDS = [field.name for field in fields(Case)]
 # What a line may leave out.
