@@ -227,9 +227,9 @@ def begin_journal(results: Path, names: list[str], settings: dict[str, Any], key
     `settings` are those of the command; `threads` must be among them: a number, or None for "as installed". `keys` are
     what is planned. Takes some seconds.
     """
-    start = time.monotonic()
+    start = time.perf_counter()
     measured = _ceilings(names, settings["threads"])
-    ended = time.monotonic()
+    ended = time.perf_counter()
     contexts, states = backends.contexts(names), {name: backends.state(name) for name in names}
     header = {
         **conditions(settings["threads"], names),

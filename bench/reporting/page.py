@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.analysis import regressions
+from bench.analysis.cpu_gpu import has_gpu
 from bench.analysis.frames import Run, runs
 from bench.analysis.learning import is_of_solvers
 from bench.journal.reader import Complain
@@ -46,6 +47,7 @@ TABLES = {
         throughput_tables.ENSEMBLES, learning_tables.CONVERGENCE, learning_tables.AGREEMENT,
         learning_tables.TRAJECTORY, throughput_tables.MEMORY, learning_tables.SOLVERS_TABLE,
         throughput_tables.BACKENDS, verdict_tables.VERDICTS, throughput_tables.SUMMARY_TABLE, crossovers.CROSSOVER,
+        crossovers.CPU_GPU,
     )
 }  # fmt: skip
 PAGE_TITLE: tuple[Element, ...] = (
@@ -116,6 +118,7 @@ def write(out: Path, chosen: list[Run], formats: list[Format]) -> None:
         frames = [table.long(run) for run in sections[name]]
         written |= _write_table(out, name, name.capitalize(), frames, [*sections[name].values()], formats)
     page = [*PAGE_TITLE]
+    without_gpu = {run.machine_slug for run in chosen} - {run.machine_slug for run in chosen if has_gpu(run)}
     for slug, found in _by_slug(chosen).items():
         label = re.sub(r"[^\w.+-]+", "-", slug)  # folders are named by others: it stands in links
         drawn = [path for run in found for path in figures.draw_all(run, out / "figures", label)]
@@ -124,6 +127,9 @@ def write(out: Path, chosen: list[Run], formats: list[Format]) -> None:
         first = [main_table(run) for run in found] + tables  # where no run has its main table, another one
         shown = [sections[name][run] for name in first for run in found if run in sections[name]]
         page += page_section(shown[0], tables, drawn) if shown else []
+        if shown and found[0].machine_slug in without_gpu:
+            page.append(crossovers.NO_GPU)
+            without_gpu.remove(found[0].machine_slug)
     write_text(out / "README.md", markdown(page))
     kept = {path.resolve() for path in written}
     ours = [out / "tables" / f"{name}.{kind.suffix}" for name in TABLES for kind in FORMATS.values()]
