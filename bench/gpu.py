@@ -51,8 +51,8 @@ class Clock:
         return time.monotonic() - self.start
 
     def tests(self) -> float:
-        """Seconds that the tests may take."""
-        return min(TESTS_SHARE * self.budget, self.grid())
+        """Seconds that the tests may take: half of what is left at the most, for the grid comes after them."""
+        return min(TESTS_SHARE * self.budget, self.grid() / 2)
 
     def grid(self) -> float:
         """Seconds left for the grid and all that its processes do: what comes after it is kept."""
@@ -113,7 +113,7 @@ def _run(say: Complain, clock: Clock, options: argparse.Namespace) -> int:
     grid += [] if options.gpu_memory is None else ["--gpu-memory", f"{options.gpu_memory:g}"]
     code, journal = isolation.run(grid, time.monotonic() + clock.grid(), say)
     if journal is None:
-        raise RelufitError("the grid wrote no journal")
+        raise RelufitError(f"the grid wrote no journal; with a short --budget ({clock.budget:g} s) it has no time to")
     if code in process.ENDED_BY_USER.values():
         raise RelufitError(f"ended by the user; {journal} holds what was measured")
     has_fault = _sanitize(say, clock, sanitizer.checked(usable), journal.parent)

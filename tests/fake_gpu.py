@@ -63,6 +63,10 @@ class Sticky(Fake):
             Sticky.dead = True
         self.synchronize()
 
+    def memory(self):
+        self.synchronize()
+        return super().memory()
+
     def synchronize(self):
         if self.dead:
             raise RuntimeError("CUDA error: an illegal memory access was encountered")

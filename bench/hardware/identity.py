@@ -65,7 +65,9 @@ def in_words(machine: Mapping[str, Any], folder: str) -> str:
     if rate := machine.get("multiply_adds_per_second"):
         kind.append(f"{rate / 1e9:.3g} G multiply-adds/s a core")
     cpu = (machine.get("cpu") or folder) + (f" ({', '.join(kind)})" if kind else "")
-    return ", ".join([*map(_name, machine.get("gpus", [])), cpu, _cores_in_words(machine)])
+    measured = (machine.get("gpu") or {}).get("name")  # else all of them: older journals do not say which
+    gpus = [measured] if measured else map(_name, machine.get("gpus", []))
+    return ", ".join([*gpus, cpu, _cores_in_words(machine)])
 
 
 def _cores_in_words(machine: Mapping[str, Any]) -> str:

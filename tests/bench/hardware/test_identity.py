@@ -47,6 +47,10 @@ def test_the_gpu_that_is_measured_names_the_machine() -> None:
     ]
     assert slugs[0] == slugs[1] == identity.slug({**ZEN3, "gpus": ["NVIDIA T4", "NVIDIA T4", "NVIDIA L4"]}, "")
     assert slugs[2].startswith("nvidia-l4-amd-epyc-2-cores-")
+    assert identity.in_words({**ZEN3, "gpus": gpus, "gpu": {"index": 2, **gpus[2]}}, "").startswith(
+        "NVIDIA L4, AMD EPYC"
+    )
+    assert identity.in_words({**ZEN3, "gpus": gpus}, "").startswith("NVIDIA T4, NVIDIA T4, NVIDIA L4, AMD EPYC")
     part = {"index": 0, "uuid": "MIG-1", "name": "NVIDIA T4 MIG 1g.5gb"}
     assert identity.slug({**ZEN3, "gpus": gpus, "gpu": part}, "").startswith("nvidia-t4-mig-1g-5gb-amd-epyc-2-cores-")
     read = {**ZEN3, "gpus": ["NVIDIA T4"], "gpu": {"index": 0, "uuid": "", "name": ""}}  # of a journal without one
