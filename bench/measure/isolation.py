@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.hardware import nvidia
 from bench.journal import plan, reader, resume
 from bench.journal.reader import Complain
-from bench.journal.status import Status
+from bench.journal.status import MORE_TIME, Status, row
 from bench.journal.writer import Journal
 from bench.measure import process
 from bench.measure.process import (
@@ -47,6 +47,7 @@ def run_watched(command: list[str], say: Complain, deadline: float = inf) -> tup
     a case did not end or took the machine's memory, or at `deadline` (time.monotonic). DEVICE_FAILED stays.
     """
     code, journal = process.run(command, lambda child: _watch(child, deadline, say, HANG_SECONDS))
+    skip_rest(journal, deadline)
     if code in (*PYTEST_CODES, *ENDED_BY_USER.values(), DEVICE_FAILED):
         return code, journal
     say("the process of the run ended before the run did" + (f", with {code}" if code != ENDED_EARLY else ""))
@@ -127,9 +128,22 @@ def run(arguments: list[str], deadline: float, say: Complain, journal: Path | No
         resumed = ["--resume", str(journal)] if journal is not None else []
         command = [*PYTEST, *arguments, *_left_until(deadline), *resumed]
         code, journal = process.run(command, lambda child: _watch(child, deadline, say), journal)
+        skip_rest(journal, deadline)
         if code in FINAL or time.monotonic() > deadline or journal is None or _cases(journal) == before:
             return code, journal
         say(f"the process of the run ended with {code}; continuing {journal.name} in a new one")
+
+
+def skip_rest(journal: Path | None, deadline: float) -> None:
+    """After the deadline, add a row with that reason for each case that was planned and not begun."""
+    if journal is None or time.monotonic() < deadline:
+        return
+    header, lines = reader.read_lines(journal)
+    left = plan.unmeasured(header, lines) - {plan.key_of(line) for line in lines}
+    if left:
+        skipped = {"status": Status.SKIPPED, "reason": f"the time of the run was up; {MORE_TIME}"}
+        with closing(Journal.resume(journal)) as opened:
+            opened.write(*({**row(*key), **skipped} for key in sorted(left, key=str)))
 
 
 def _left_until(deadline: float) -> list[str]:

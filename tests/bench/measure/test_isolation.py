@@ -18,7 +18,7 @@ from journals import line, write
 from bench.analysis.frames import read
 from bench.grid.case import Case
 from bench.hardware import cpu_peaks, gpu_peaks
-from bench.journal import resume
+from bench.journal import plan, resume
 from bench.journal.reader import read_lines
 from bench.journal.status import row
 from bench.journal.writer import Journal, in_flight_file
@@ -276,6 +276,26 @@ def test_the_time_of_a_run_ends_it(tmp_path: Path) -> None:
     code, _ = isolation.run(arguments, time.monotonic() + 1, said.append)
     assert code not in isolation.FINAL
     assert said == ["the time is up"]
+
+
+def test_what_the_deadline_left_has_a_row(tmp_path: Path) -> None:
+    """Each case that was planned and not begun is SKIPPED with the reason, and --resume measures it."""
+    cases = [Case("forward", batch, 8) for batch in (33, 40, 50)]
+    journal = Journal.begin(tmp_path, {**HEADER, "plan": plan.compact((case, "numpy", 0) for case in cases)})
+    journal.begin_case(row(cases[0], "numpy"))
+    journal.close()
+    Journal.resume(journal.path, "INTERRUPTED", "was ended with the run, whose time was up").close()
+    isolation.skip_rest(journal.path, time.monotonic() + 100)
+    assert len(read_lines(journal.path)[1]) == 1
+    for _ in range(2):  # nobody has two rows
+        isolation.skip_rest(journal.path, time.monotonic() - 1)
+    header, lines = read_lines(journal.path)
+    assert [(line["batch"], line["status"]) for line in lines] == [
+        (33, "INTERRUPTED"), (40, "SKIPPED"), (50, "SKIPPED"),
+    ]  # fmt: skip
+    assert lines[-1]["reason"].startswith("the time of the run was up; ")
+    assert (header["planned"], header["unmeasured"]) == (3, 1)
+    assert resume.finished(journal.path) == set()
 
 
 HEADER: dict[str, Any] = {"machine": {"slug": "m"}}
