@@ -54,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--backend", help="of --commits: these backends (default: those of numpy, numba and torch-cpu that run here)")
     add("--work", help=f"of --commits: {', '.join(WORKS)} (default: {', '.join(selection.USUAL_WORKS)})")
     add("--batch", help="of --commits: these batch sizes (default: 800; 32 of a step)")
+    add("--device", help="of --commits: cuda:N, the GPU of the CUDA backends (default: the first)")
     add("--threads", type=int, help="of --commits: threads of the CPU libraries (default: as installed)")
     add("--fail-on", type=_limit, metavar="slower:5%", help="1 where A is slower, failed or vanished, 3 if undecided")
     add("--control", type=_names, default=(), metavar="NAMES", help="of two runs: backends that did not change")
@@ -104,7 +105,9 @@ def _names(text: str) -> list[str]:
 
 def _demand_fitting(options: argparse.Namespace) -> None:
     """Raise RelufitError for options that do not go together."""
-    given = [f"--{name}" for name in ("backend", "work", "batch", "threads") if getattr(options, name) is not None]
+    given = [
+        f"--{name}" for name in ("backend", "work", "batch", "device", "threads") if getattr(options, name) is not None
+    ]
     if given and not options.commits:
         raise RelufitError(f"{given[0]} goes with --commits only")
     others = options.which or options.aa or options.run or options.control
@@ -117,7 +120,7 @@ def _demand_fitting(options: argparse.Namespace) -> None:
 def _measure_commits(options: argparse.Namespace, limit: float, say: Complain) -> pd.DataFrame:
     """Time two commits in turns and print the verdicts; returns them."""
     cases = selection.timed_cases(options.work, options.batch)
-    names = selection.backend_names(options.backend)
+    names = selection.on_device(selection.backend_names(options.backend), options.device)
     old, new = (*options.commits, None)[:2]
     of = names or COMMITS_OF
     asked = commits.Commits(old, new, cases, of, bool(names), options.threads, commits.SECONDS)

@@ -12,7 +12,7 @@ Cases run most valuable first; within a case the backends follow each other in a
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -28,13 +28,12 @@ from bench.journal.reader import read_first_line
 from bench.journal.status import Status, row, status_of
 from bench.journal.writer import RESULTS, Unwritable
 from bench.measure import isolation, process, timing
-from bench.measure.backends import has_failed, load_or_skip, unavailable
+from bench.measure.backends import free_memory, has_failed, load_or_skip, unavailable
 from bench.measure.session import (
     QUICK_SECONDS,
     Budget,
     Session,
-    measure_ceilings_again,
-    measure_products,
+    positive,
     unwritable_ends_run,
     usage_errors,
 )
@@ -45,7 +44,6 @@ from relufit import Backend
 IN_THIS_PROCESS = {"help", "version", "collectonly", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow",
                    "setuponly", "setupplan", "usepdb", "trace"}  # fmt: skip
 UNTIMED = {"benchmark_disable", "benchmark_skip"}
-DEVICE_FAILED = 70  # the exit code of a run whose device no longer works in this process
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 TIMER: pytest.StashKey[timing.Replay] = pytest.StashKey()
 
@@ -54,34 +52,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of the harness; all selections are comma-separated lists."""
     add = parser.getgroup("relufit bench").addoption
     add("--profile", default="quick", help="quick (default), full, headline or solvers")
-    add("--seconds", type=_positive("seconds", float), help=f"time budget; quick: {QUICK_SECONDS:g}, others: none")
+    add("--seconds", type=positive("seconds", float), help=f"time budget; quick: {QUICK_SECONDS:g}, others: none")
+    within = "end within so many seconds of the start, with all that is not a case; what does not fit is SKIPPED"
+    add("--within", type=positive("within", float), help=within)
     add("--backend", help="only these backends and recipes")
+    add("--device", help="cuda:N: the GPU of all CUDA backends; default: the first")
+    add("--gpu-memory", type=positive("gpu-memory", float), help="GiB that a backend may hold on a GPU; default: all")
     add("--target", help="only these functions, for trajectory, convergence and solvers")
     add("--batch", help="only these batch sizes; other sizes than the grid's are allowed")
     add("--hidden", help="only these widths; other widths than the grid's are allowed")
     add("--dtype", help="only float32, float64, or products in bfloat16, float16 or tf32")
-    add("--threads", type=_positive("threads", int), help="threads of the CPU libraries; default: as installed")
-    add("--passes", type=_positive("passes", int), default=1, help="passes over the timed cases, for bench.compare; 1")
+    add("--threads", type=positive("threads", int), help="threads of the CPU libraries; default: as installed")
+    add("--passes", type=positive("passes", int), default=1, help="passes over the timed cases, for bench.compare; 1")
     noise = "sampling ends where half the interval of the median is below so many %% of it, or time is up; 3"
-    add("--max-noise", type=_positive("max-noise", float), default=100 * MAX_NOISE, help=noise)
+    add("--max-noise", type=positive("max-noise", float), default=100 * MAX_NOISE, help=noise)
     add("--isolate", action="store_true", help="each backend and pass in its own process, which is watched")
     add("--resume", type=Path, help="continue this journal: cases in it are not measured again")
     anyway = "resume a journal of another machine, version or commit too; the journal and the tables say so"
     add("--resume-anyway", action="store_true", help=anyway)
     add("--results", default=str(RESULTS), help="folder for the journal")
-
-
-def _positive(option: str, kind: type[float]) -> Callable[[str], float]:
-    """Reads the number above 0 that an option is given; raises UsageError, for argparse would print its usage."""
-
-    def read(text: str) -> float:
-        with suppress(ValueError):
-            if (number := kind(text)) > 0:
-                return number
-        what = "an integer >= 1" if kind is int else "a number above 0"
-        raise pytest.UsageError(f"--{option} must be {what}, not {text!r}")
-
-    return read
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -121,7 +110,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
             return isolation.run_each(arguments, Session(option), say)
         if (capture := config.pluginmanager.getplugin("capturemanager")) is not None:
             capture.suspend_global_capture(in_=True)  # the process that measures reads what this one would
-        return isolation.run_pytest(arguments, say)
+        return isolation.run_pytest(arguments, say, option.within)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -167,9 +156,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         if run.journal is not None and exitstatus == pytest.ExitCode.INTERRUPTED:
             content = run.journal.path.read_bytes()
             run.journal.give_up_case(Status.INTERRUPTED, "the user ended the run during this case", content)
-        if has_ended and run.journal is not None and not run.nothing_left:
-            measure_ceilings_again(run.journal, run.names, run.option.threads)
-            measure_products(run.journal, filter(None, map(key_of, session.items)), run.option.threads)
+        if has_ended:
+            run.measure_ceilings_again(filter(None, map(key_of, session.items)))
     process.note(code=int(session.exitstatus))  # to the process that watches
 
 
@@ -192,14 +180,15 @@ def backend(request: pytest.FixtureRequest, run: Session, key: Key) -> Iterator[
     """The backend with its modes pinned; it sets the clock of the `benchmark` fixture, which must come after it."""
     if (name := key[1]) in run.hung:
         pytest.skip(run.hung[name])
-    loaded = load_or_skip(name, key[0].dtype)
+    loaded = run.past.loaded[name] = load_or_skip(name, key[0].dtype)
     if measures(request.config):
         run.open_journal().begin_case(row(*key))
     timer = request.node.stash[TIMER] = timing.Replay(timing.synchronized_clock(loaded))
     request.node.add_marker(pytest.mark.benchmark(timer=timer))
     with loaded.pinned():
         yield loaded
-    loaded.memory()  # gives what its allocator keeps back to the device, where other libraries find it
+    with suppress(Exception):  # each library has errors of its own, and a device that has failed gives nothing back
+        loaded.memory()  # gives what its allocator keeps back to the device, where other libraries find it
 
 
 @pytest.fixture
@@ -218,7 +207,8 @@ def trial(
         write = lambda line: run.open_journal().write(line)  # noqa: E731
         share = budget.next_share(name)
         ready = Trial(case, backend, benchmark, write, share, run.past, budget.round_seconds, number)
-        ready.max_noise, ready.limit_seconds = run.option.max_noise / 100, budget.parts[name]
+        ready.max_noise, ready.limit_seconds = run.option.max_noise / 100, budget.most_seconds(name)
+        ready.gpu_bytes = run.gpu_bytes
         ready.hand_over = partial(request.node.stash[TIMER].hand_over, benchmark)
         demand_support(ready)
     except Unsuitable as error:
@@ -261,9 +251,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             if isinstance(call.excinfo.value, Unwritable):
                 raise call.excinfo.value
             journal.write({**row(*key), "status": status, "reason": reason})
+        if status == Status.OOM:
+            free_memory(run.past.loaded.values(), key[1], call.excinfo.value)
         if status != Status.SKIPPED and has_failed(key[1]):
             journal.end_case()
-            pytest.exit(f"the device failed under {key[1]}; --resume continues in a new process", DEVICE_FAILED)
+            pytest.exit(f"the device failed under {key[1]}; --resume continues in a new process", process.DEVICE_FAILED)
     if call.when == "teardown" and run.journal is not None:
         run.journal.end_case()
     yield

@@ -3,14 +3,18 @@
     python -m bench.crossover numpy torch-cpu                        over the batch size of a gradient
     python -m bench.crossover numpy torch-cpu --over hidden          over the width
     python -m bench.crossover numba numpy --work step --seconds 60   of a training step
+    python -m bench.crossover --cpu-gpu                              the best backend on the CPU, and on the GPU
 
 At each size both backends are gated on agreement, as in every benchmark, and timed in alternating blocks: A B, B A,
 A B and so on, a line of the journal each. The answer is an interval: between the largest size at which one is clearly
 the faster and the smallest at which the other is. It is made from the journal alone; `python -m bench.report` makes it
 again. Inside the clock is what bench/measure/throughput.py says.
 
+With --cpu-gpu both backends are chosen first, by a block of each that is usable here at N = 800; then a gradient and a
+step are searched for, half of the time and a journal each, and one paragraph answers for both.
+
 Exit code 0 with or without a crossover, 1 where a backend disagrees with float64 or ends the process, 2 for what cannot
-be asked or done.
+be asked or done, as --cpu-gpu without a GPU.
 """
 
 import argparse
@@ -18,25 +22,29 @@ import os
 import sys
 from contextlib import closing
 from dataclasses import fields, replace
+from math import inf
 from pathlib import Path
 
 from bench.analysis import comparison, frames
-from bench.grid.selection import is_backend
+from bench.grid.selection import is_backend, is_on_cuda, on_device
 from bench.grid.sweep import FIXED, MOST, Sweep
 from bench.hardware import machine
 from bench.journal.reader import Complain
 from bench.journal.writer import RESULTS
 from bench.measure import backends, isolation, process
-from bench.measure.crossover import Search
+from bench.measure.crossover import Search, fastest
 from bench.measure.session import begin_journal, measure_ceilings_again
+from bench.measure.trial import Past
 from bench.recipes import known_names
-from bench.reporting import figures, number_format, terminal
+from bench.reporting import crossovers, figures, number_format, terminal
 from bench.statistics.bisection import Measured
 from relufit import RelufitError
+from relufit import backends as relufit_backends
 
 PASSES = 16  # one block that a shared machine disturbed does not undo the verdict of so many
 LEAST_PASSES = 10  # fewer could not tell two backends apart in a table of 15 sizes, whatever they take
 SECONDS = 120.0
+CHOSEN_AT = 800  # samples at which --cpu-gpu chooses the backends
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,7 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
         command = [sys.executable, "-m", "bench.crossover", *sys.argv[1:]]
         return terminal.run_command("crossover", lambda say: isolation.run_watched(command, say)[0])
     process.end_with_watcher()
-    code = terminal.run_command("crossover", lambda say: _answer(options, say))
+    answer = _answer_cpu_gpu if options.cpu_gpu else _answer
+    code = terminal.run_command("crossover", lambda say: answer(options, say))
     process.note(code=code)
     return code
 
@@ -59,15 +68,22 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     for item in (item for item in fields(Sweep) if item.metadata):
         words = dict(item.metadata)
+        words |= {"nargs": "?"} if item.name in ("a", "b") else {}  # neither with --cpu-gpu
         add(words.pop("flag"), **words)
     parser.set_defaults(most=None, optimizer=None)  # what is usual depends on --over and --work
+    add("--cpu-gpu", action="store_true", help="the best CPU backend against the best GPU backend, gradient and step")
     add("--batch", type=int, help=f"the batch size, where the width varies (default: {FIXED['batch']})")
     add("--hidden", type=int, help=f"the width, where the batch size varies (default: {FIXED['hidden']})")
     add("--passes", type=int, default=PASSES, help=f"blocks of each backend at a size ({PASSES})")
     add("--seconds", type=float, default=SECONDS, help=f"time to search for ({SECONDS:g})")
+    add("--device", help="cuda:N: the GPU of the CUDA backends (default: the first)")
+    add("--gpu-memory", type=float, default=inf, help="GiB that a backend may hold on a GPU (default: all)")
     add("--threads", type=int, help="threads of the CPU libraries; default: as installed")
     add("--results", type=Path, default=RESULTS, help="folder for the journal (default: results)")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.b is None and not options.cpu_gpu:
+        parser.error("the following arguments are required: A, B, or --cpu-gpu without them")
+    return options
 
 
 def ask(options: argparse.Namespace) -> Sweep:
@@ -89,17 +105,58 @@ def ask(options: argparse.Namespace) -> Sweep:
         (threads < 1, f"--threads must be at least 1, not {threads}"),
         (options.passes < LEAST_PASSES, f"--passes must be at least {LEAST_PASSES}, not {options.passes}"),
         (most <= least, f"--most must be above --least, which is {least}, not {most}"),
+        (not options.gpu_memory > 0, f"--gpu-memory must be above 0 GiB, not {options.gpu_memory:g}"),
         (not options.seconds > 0, f"--seconds must be positive, not {options.seconds:g}"),
     ]
     for applies, reason in refusals:
         if applies:
             raise RelufitError(reason)
     usual = "adam" if sweep.work == "step" else ""
-    return replace(sweep, fixed=fixed, least=least, most=most, optimizer=optimizer or usual)
+    a, b = on_device([sweep.a, sweep.b], options.device)
+    return replace(sweep, a=a, b=b, fixed=fixed, least=least, most=most, optimizer=optimizer or usual)
+
+
+def _answer_cpu_gpu(options: argparse.Namespace, say: Complain) -> int:
+    """Choose the best backend on either side, search for both kinds of work, and print the paragraph on them."""
+    if options.a is not None or options.over != "batch":
+        raise RelufitError("--cpu-gpu chooses the backends and goes over the batch size: leave A, B and --over out")
+    machine.share_gpu_memory()  # before anything asks CUDA for its devices
+    names = [name for name in relufit_backends.table() if ":" not in name]
+    devices = {name: relufit_backends.row(name).device for name in names}
+    on_gpu = on_device([name for name in names if is_on_cuda(name)], options.device or "cuda")
+    sides = {"CPU": [name for name in names if devices[name] == "cpu"], "GPU": on_gpu}
+    reasons = {name: backends.unavailable(name) for name in on_gpu}
+    if None not in reasons.values():
+        alike = {why: [name for name in on_gpu if reasons[name] == why] for why in dict.fromkeys(reasons.values())}
+        said = "; ".join(f"{', '.join(names)} ({why})" for why, names in alike.items())
+        raise RelufitError(f"no GPU can be used here: {said}")
+    machine.limit_threads(options.threads)
+    codes, runs, past = list[int](), list[frames.Run](), Past()
+    for work in ("gradient", "step"):
+        asked = {**vars(options), "a": sides["CPU"][0], "b": on_gpu[0], "work": work, "seconds": options.seconds / 2}
+        asked["optimizer"] = options.optimizer if work == "step" else None
+        case, chosen = ask(argparse.Namespace(**asked)).case(CHOSEN_AT), []
+        for kind, candidates in sides.items():
+            usable = [name for name in candidates if backends.unavailable(name) is None]
+            times = fastest(usable, case, past, options.gpu_memory * 2**30)
+            if not times:
+                raise RelufitError(f"no backend on the {kind} has a time for a {work} of {CHOSEN_AT} samples")
+            said = ", ".join(f"{name} {number_format.duration(seconds)}" for name, seconds in times.items())
+            say(f"{kind}, a {work} at N = {CHOSEN_AT}: {said}")
+            chosen.append(next(iter(times)))
+        code, run = _measure(argparse.Namespace(**{**asked, "a": chosen[0], "b": chosen[1]}), say)
+        codes, runs = [*codes, code], [*runs, run]
+    say(crossovers.cpu_gpu_in_words(*runs))
+    return max(codes)
 
 
 def _answer(options: argparse.Namespace, say: Complain) -> int:
     """Measure, then print and draw what the journal says; returns the exit code."""
+    return _measure(options, say)[0]
+
+
+def _measure(options: argparse.Namespace, say: Complain) -> tuple[int, frames.Run]:
+    """Measure, then print and draw what the journal says; returns the exit code and the run."""
     sweep = ask(options)
     machine.limit_threads(options.threads)
     machine.share_gpu_memory()
@@ -123,7 +180,7 @@ def _answer(options: argparse.Namespace, say: Complain) -> int:
         return found
 
     with closing(journal):
-        Search(sweep, journal, options.passes, options.seconds, known).run()
+        Search(sweep, journal, options.passes, options.seconds, known, options.gpu_memory * 2**30).run()
         measure_ceilings_again(journal, [sweep.a, sweep.b], options.threads)
     run = replace(frames.read(journal.path), aa=aa)
     terminal.show(run)
@@ -134,8 +191,8 @@ def _answer(options: argparse.Namespace, say: Complain) -> int:
     except OSError as error:
         raise RelufitError(f"cannot write to {folder}: {error.strerror}") from None
     if comparison.disagrees(run):
-        return 1
-    return 0 if comparison.measured(run) else 2
+        return 1, run
+    return 0 if comparison.measured(run) else 2, run
 
 
 if __name__ == "__main__":

@@ -45,7 +45,9 @@ def build(text: str, options: tuple[str, ...]) -> Path:
     library = BUILT / f"{name}.so"
     if not library.exists():
         BUILT.mkdir(exist_ok=True)
-        source, unfinished = library.with_suffix(".cpp"), library.with_suffix(f".{os.getpid()}")
+        # Names of this process: another one may be compiling the same.
+        unfinished = library.with_suffix(f".{os.getpid()}")
+        source = unfinished.with_suffix(f".{os.getpid()}.cpp")
         source.write_text(program)
         # Two roundings stay two: what a GPU contracts is written as fmaf.
         flags = ["-std=c++17", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-Wno-unknown-pragmas"]

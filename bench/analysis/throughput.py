@@ -43,7 +43,7 @@ def baselines(*runs: Run) -> dict[str, str]:
         common = set.intersection(*(set(cases.backend[cases.device == device]) for cases in timed))
         if all((cases.backend == asked).any() for cases in timed):
             common.add(asked)
-        wanted = [asked, *MOST_USED.get(device, ()), *in_order(runs[0])]
+        wanted = [asked, *_most_used(device), *in_order(runs[0])]
         if usable := [name for name in wanted if name in common]:
             found[device] = usable[0]
     return found
@@ -52,12 +52,18 @@ def baselines(*runs: Run) -> dict[str, str]:
 def baseline_in_words(run: Run) -> str:
     """Which baseline a run has, where it is neither the usual one nor asked for; else empty."""
     unusual = {
-        MOST_USED[device][0]: name
+        used[0]: name
         for device, name in baselines(run).items()
-        if device in MOST_USED and name not in (MOST_USED[device][0], run.baseline)
+        if (used := _most_used(device)) and name not in (used[0], run.baseline)
     }
     parts = [f"The baseline is {name}, for {usual} has no time in this run" for usual, name in unusual.items()]
     return " ".join(f"{part}; --baseline takes another." for part in parts)
+
+
+def _most_used(device: str) -> list[str]:
+    """The names of MOST_USED of a device, "torch-cuda:1" for "cuda:1"; none of a device that is not in it."""
+    kind, mark, index = device.partition(":")
+    return [name + mark + index for name in MOST_USED.get(kind, ())]
 
 
 @lru_cache
@@ -115,6 +121,7 @@ def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
     median, low, high = median_interval(case["seconds"]) if timed else (np.nan,) * 3
     apart = spread(run, case)
     device = np.median(case["device_seconds"]) if case["device_seconds"] else np.nan
+    kind = case["device"].partition(":")[0]  # "cuda:1" stands under the roof of "cuda"
     return {
         **case,  # so that a table can show any field of the journal
         "samples": Case(case["work"], case["batch"]).samples,
@@ -128,7 +135,7 @@ def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
         # Share of the wall time in which the device waited for the host.
         "launch_bound_share": float(np.maximum(0.0, 1 - device / median)),
         "samples_per_second": case["batch"] * steps / median if timed else np.nan,
-        **roofline.shares(run.header, case, median / steps),
+        **roofline.shares(run.header, {**case, "device": kind}, median / steps),
         "error_share_of_bound": worst_share(case["agreement"]),
         "gradient_error": case["agreement"].get("gradient", {}).get("error", np.nan) if timed else np.nan,
         "rounds": len(case["seconds"]) if timed else 0,

@@ -1,5 +1,6 @@
 """The cases and backends of a run, chosen by the options of the command line."""
 
+import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -10,7 +11,7 @@ from bench.grid.case import MINIBATCH, Case
 from bench.grid.profiles import grid
 from bench.grid.sweep import WORKS
 from bench.grid.workloads import workload
-from bench.recipes import known_names
+from bench.recipes import RECIPES, known_names
 from relufit import backends, targets
 from relufit.errors import RelufitError
 from relufit.params import DTYPES
@@ -40,7 +41,7 @@ def select(option: Any) -> tuple[list[Case], list[str]]:
     names = backend_names(option.backend) or usual
     if missing := sorted(backends.required() - set(names)):
         raise RelufitError(f"RELUFIT_REQUIRE names {', '.join(missing)}, which is not among the backends of this run")
-    return list(dict.fromkeys(cases)), names
+    return list(dict.fromkeys(cases)), on_device(names, option.device)
 
 
 def timed_cases(work: str | None, batch: str | None) -> list[Case]:
@@ -60,6 +61,34 @@ def timed_cases(work: str | None, batch: str | None) -> list[Case]:
 def backend_names(text: str | None) -> list[str]:
     """Parse a list of backends of the command line. Raises RelufitError for an unknown one."""
     return _names("backend", text, is_backend, known_names())
+
+
+def on_device(names: Iterable[str], device: str | None) -> list[str]:
+    """The names with that device in those of CUDA backends: "cupy:1" for "cuda:1"; on the first device they are bare.
+
+    Without a device the names stay. Raises RelufitError for what is no CUDA device, and for a name with another one.
+    """
+    if device is None:
+        return list(names)
+    if (found := re.fullmatch(r"cuda(?::(\d{1,3}))?", device)) is None:
+        raise RelufitError(f"--device must be cuda or cuda:N, as cuda:1 for the second GPU, not {device!r}")
+    index = int(found[1] or 0)
+    for name in names:
+        if ":" in name and device_index([name]) != index:
+            raise RelufitError(f"--device {device} and the backend {name} name two devices; leave one of them out")
+    bare = [name.partition(":")[0] for name in names]
+    return [f"{name}:{index}" if index and is_on_cuda(name) else name for name in bare]
+
+
+def is_on_cuda(name: str) -> bool:
+    """Whether a backend of that name, with or without the number of a device, is for a CUDA device."""
+    bare = name.partition(":")[0]
+    return bare not in RECIPES and backends.row(bare).device.partition(":")[0] == "cuda"
+
+
+def device_index(names: Iterable[str]) -> int:
+    """The number that CUDA gives to the device of these backends: that of the first that names one ("cupy:1"), or 0."""
+    return next((int(end) for _, mark, end in (name.partition(":") for name in names) if mark), 0)
 
 
 def _with_values(case: Case, name: str, values: list[Any]) -> list[Case]:

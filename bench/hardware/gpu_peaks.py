@@ -27,13 +27,15 @@ LAUNCHES, NODES, HELD_SECONDS = 2000, 500, 5e-3
 NUMBERS = {"float32": "float", "float64": "double"}
 
 
-def measure() -> dict[str, Any]:
-    """The ceilings of the current device; `reason` where cupy cannot measure them."""
-    if (reason := probe("cupy")) is not None:
+def measure(index: int = 0) -> dict[str, Any]:
+    """The ceilings of the CUDA device of that number; `reason` where cupy cannot measure them."""
+    if (reason := probe(_cupy_on(index))) is not None:
         return {"reason": f"cupy: {reason}"}
     import cupy as cp
 
+    before = cp.cuda.Device().id
     try:
+        cp.cuda.Device(index).use()
         rates = {f"{mix}_per_second_{dtype}": _rate(cp, mix, dtype) for dtype in DTYPES for mix in MIXES}
         launch, node = _launch_and_node(cp)
         return {
@@ -47,11 +49,20 @@ def measure() -> dict[str, Any]:
         }
     except Exception as error:  # whatever the device raises: a run without its roofs is a run
         return {"reason": f"{type(error).__name__}: {error}"}
+    finally:
+        cp.cuda.Device(before).use()
+
+
+def _cupy_on(index: int) -> str:
+    """The name of the backend whose stream and clock are used."""
+    return f"cupy:{index}" if index else "cupy"
 
 
 def _seconds(work: Callable[[], Any]) -> float:
-    """Device time of the work, the best of several; the device is held until all of it is queued."""
-    backend = create("cupy")
+    """Time of the work on the current device, the best of several; the device is held until all of it is queued."""
+    import cupy as cp
+
+    backend = create(_cupy_on(cp.cuda.Device().id))
     clock = backend.device_clock()
     assert clock is not None
     work()

@@ -37,13 +37,20 @@ MOST_LETTERS = 80  # of a slug's words: it is a part of the names of files
 
 
 def slug(machine: Mapping[str, Any], folder: str) -> str:
-    """The name of a machine: GPU, processor, cores and a hash of FACTS; `folder` if nothing identifies it."""
+    """The name of a machine: the GPU measured, processor, cores and a hash of FACTS; `folder` if nothing identifies it.
+
+    Two GPUs of one model give one name: nothing that tells them apart decides speed.
+    """
     if not any(machine.get(name) for name in IDENTIFYING):
         return folder
     cores = machine.get("usable_cores") or machine.get("cores")
     brand = re.sub(r"\((R|TM)\)|CPU|Processor|@.*", " ", str(machine.get("cpu", "")))
-    words = " ".join([*map(_name, machine.get("gpus", [])[:1]), brand, f"{cores or 'unknown'} cores"])
+    first = [*map(_name, machine.get("gpus", [])[:1])]
+    measured = [name] if (name := (machine.get("gpu") or {}).get("name")) else first
+    words = " ".join([*measured, brand, f"{cores or 'unknown'} cores"])
     facts = {name: _fact(machine, name) for name in FACTS if machine.get(name)}
+    if measured != first:  # another model than the first one, or a partition of it
+        facts["gpu"] = measured
     return re.sub(r"[^a-z0-9]+", "-", f"{words[-MOST_LETTERS:]} {digest(facts)}".lower()).strip("-")
 
 
@@ -58,7 +65,9 @@ def in_words(machine: Mapping[str, Any], folder: str) -> str:
     if rate := machine.get("multiply_adds_per_second"):
         kind.append(f"{rate / 1e9:.3g} G multiply-adds/s a core")
     cpu = (machine.get("cpu") or folder) + (f" ({', '.join(kind)})" if kind else "")
-    return ", ".join([*map(_name, machine.get("gpus", [])), cpu, _cores_in_words(machine)])
+    measured = (machine.get("gpu") or {}).get("name")  # else all of them: older journals do not say which
+    gpus = [measured] if measured else map(_name, machine.get("gpus", []))
+    return ", ".join([*gpus, cpu, _cores_in_words(machine)])
 
 
 def _cores_in_words(machine: Mapping[str, Any]) -> str:

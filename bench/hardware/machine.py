@@ -15,24 +15,38 @@ import cpuinfo
 import psutil
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from bench.hardware import identity
+from bench.hardware import identity, nvidia
 from bench.hardware.identity import KERNEL_VARIABLES, THREAD_VARIABLES
 from relufit.memory import control_groups, free_bytes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("relufit", "numpy", "scipy", "torch", "numba", "jax", "jaxlib", "cupy-cuda12x", "cupy-cuda13x",
             "scikit-learn", "array-api-compat", "pytest", "pytest-benchmark")  # fmt: skip
-PREALLOCATION = "XLA_PYTHON_CLIENT_PREALLOCATE"
+PREALLOCATION, DEVICE_ORDER = "XLA_PYTHON_CLIENT_PREALLOCATE", "CUDA_DEVICE_ORDER"
+# What nvidia-smi is asked of each GPU: a field of the journal for each of its words. Clocks in MHz, limits in W, as
+# it writes them. Older drivers do not know all of them.
+GPU_FACTS = {
+    "name": "name", "driver": "driver_version", "memory": "memory.total", "uuid": "uuid",
+    "mig_mode": "mig.mode.current",
+    "compute_capability": "compute_cap", "max_sm_clock": "clocks.max.sm", "max_memory_clock": "clocks.max.memory",
+    "application_sm_clock": "clocks.applications.graphics", "application_memory_clock": "clocks.applications.memory",
+    "power_limit": "power.limit", "compute_mode": "compute_mode",
+}  # fmt: skip
+OLD_GPU_FACTS = ("name", "driver", "memory")
 ALLOCATOR_VARIABLES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX", "LD_PRELOAD",
                        PREALLOCATION)  # fmt: skip
 PLACING_VARIABLES = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY", "OMP_WAIT_POLICY",
                      "OMP_DYNAMIC", "OMP_THREAD_LIMIT", "GOTO_NUM_THREADS", "BLIS_NUM_THREADS",
-                     "VECLIB_MAXIMUM_THREADS", "CUDA_VISIBLE_DEVICES")  # fmt: skip
+                     "VECLIB_MAXIMUM_THREADS", "CUDA_VISIBLE_DEVICES", DEVICE_ORDER)  # fmt: skip
 available_bytes = free_bytes  # within the limits of a container, without swapping
 
 
-def describe() -> dict[str, Any]:
-    """The machine as hardware and software, without its host name."""
+def describe(index: int = 0) -> dict[str, Any]:
+    """The machine as hardware and software, without its host name; `gpu` is the CUDA device `index`, where NVML has it.
+
+    Its name stands in the slug.
+    """
+    measured = nvidia.identify(f"cuda:{index}")
     found = {
         **_processor(),
         "cores": psutil.cpu_count(logical=False) or psutil.cpu_count(),
@@ -41,6 +55,7 @@ def describe() -> dict[str, Any]:
         "quota_cores": quota_cores(),
         "memory_bytes": psutil.virtual_memory().total,
         "gpus": gpus(),
+        **({} if measured is None else {"gpu": measured}),
         "system": f"{platform.system()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         # Of a package that is installed twice, the first is imported.
@@ -88,13 +103,17 @@ def quota_cores(root: Path = Path("/")) -> float | None:
 
 
 def gpus() -> list[dict[str, str]]:
-    """Name and driver of each NVIDIA GPU, by nvidia-smi; none where there is no driver."""
-    try:
-        found = _output("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
-    except (OSError, subprocess.SubprocessError):
-        return []
-    rows = (line.split(", ") for line in found.splitlines() if line.count(", ") == 2)
-    return [dict(zip(("name", "driver", "memory"), row, strict=True)) for row in rows]
+    """GPU_FACTS of each NVIDIA GPU, by nvidia-smi, as far as it knows them; none where there is no driver."""
+    for names in (GPU_FACTS, OLD_GPU_FACTS):  # one field that a driver does not know costs the whole answer
+        try:
+            asked = ",".join(GPU_FACTS[name] for name in names)
+            found = _output("nvidia-smi", f"--query-gpu={asked}", "--format=csv,noheader")
+        except (OSError, subprocess.SubprocessError):
+            continue
+        rows = [line.split(", ") for line in found.splitlines() if line.count(", ") == len(names) - 1]
+        # What does not apply is "[N/A]", "[Not Supported]" or the like.
+        return [{name: word for name, word in zip(names, row, strict=True) if word[:1] != "["} for row in rows]
+    return []
 
 
 def limit_threads(threads: int | None) -> None:
@@ -105,8 +124,12 @@ def limit_threads(threads: int | None) -> None:
 
 
 def share_gpu_memory() -> None:
-    """Keep jax from taking three quarters of a GPU's memory at its first use; children inherit it."""
+    """Keep jax from taking three quarters of a GPU's memory at its first use, and number devices as nvidia-smi does.
+
+    CUDA would have the fastest device first. Children inherit both.
+    """
     os.environ.setdefault(PREALLOCATION, "false")
+    os.environ.setdefault(DEVICE_ORDER, "PCI_BUS_ID")
 
 
 def threads_in_force() -> dict[str, int]:

@@ -17,7 +17,8 @@ from bench.journal.reader import read_first_line, read_header, read_lines
 from bench.journal.status import MORE_TIME, Status, statuses
 from relufit.errors import RelufitError
 
-SELECTING = ("profile", "batch", "hidden", "dtype", "target", "threads")  # options that say what is measured, and how
+# Options that say what is measured, and how.
+SELECTING = ("profile", "batch", "hidden", "dtype", "target", "threads", "device")
 CEILINGS_APART = 0.2  # relative difference of ceilings above which a machine does not look like its earlier runs
 MOST_HANGS = 2  # of one backend: each costs the run minutes (isolation.CASE_SECONDS), and the next is likely
 

@@ -224,6 +224,7 @@ HEADER: Fields = {
         "instructions": Field(partial(as_list, kind=as_name), []),
         "caches": _table(as_whole),
         "gpus": GPUS,
+        "gpu": {"index": Field(partial(as_whole, least=0), 0), "uuid": TEXT, "name": TEXT},  # that is measured
         "packages": TEXTS,
         "multiply_adds_per_second": Field(as_number, 0.0),  # of a core, where nothing else identifies a machine
     },
@@ -243,6 +244,7 @@ HEADER: Fields = {
     "resumed": Field(partial(as_list, kind=as_text), []),  # in what --resume-anyway has found the run to differ
     "warnings": Field(partial(as_list, kind=as_text), []),  # on the machine as a whole
     "timer_seconds": RATE,
+    "ceiling_seconds": DURATION,  # that measuring them took
     "ceilings": {
         **dict.fromkeys(("one_core", "all_cores"), dict.fromkeys((*ROOFS, *PRODUCTS), RATE)),
         **dict.fromkeys(("cores", "independent_loops_scaling", "cache_bytes"), RATE),
@@ -250,7 +252,8 @@ HEADER: Fields = {
     },
     "device_ceilings": dict.fromkeys((*ROOFS, *PRODUCTS, *DEVICE_COSTS), RATE),
 }
-BACKEND = {"reason": TEXT, "facts": TEXTS}  # why it cannot run, empty where it can, and what it says of itself
+# Why it cannot run, empty where it can; what it says of itself; from its import to the first kernel, on a GPU.
+BACKEND = {"reason": TEXT, "facts": TEXTS, "context_seconds": DURATION}
 
 CASE_FIELDS = [field.name for field in fields(Case)]
 # What a line may leave out.

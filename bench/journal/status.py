@@ -11,6 +11,9 @@ from bench.grid.case import Case
 from relufit.errors import RelufitError
 
 PROCESS_ENDED = "its process ended in this case"  # the reason of a case that is CRASHED without an exception
+# What libraries say that have no exception of their own for it, or more than one: jax, CUDA, cuBLAS, torch on a CPU.
+OUT_OF_MEMORY = ("resource_exhausted", "out of memory", "memoryallocation", "out_of_memory", "alloc_failed",
+                 "can't allocate memory")  # fmt: skip
 MORE_TIME = "--seconds or --profile full gives more"  # what the reason ends with of a case SKIPPED for lack of time
 
 
@@ -76,7 +79,6 @@ def status_of(error: BaseException) -> tuple[str, str]:
         return status, reason
     if name == "Skipped":  # pytest's, which reports need not import
         return Status.SKIPPED, reason
-    # jax has no type of its own for it.
-    if isinstance(error, MemoryError) or "OutOfMemory" in name or "RESOURCE_EXHAUSTED" in reason:
+    if isinstance(error, MemoryError) or "OutOfMemory" in name or any(map(reason.lower().__contains__, OUT_OF_MEMORY)):
         return Status.OOM, reason
     return Status.CRASHED, f"{name}: {reason}"

@@ -82,10 +82,11 @@ class Journal:
         """Remove the record of the case in flight: the case has ended, and its line is written."""
         self._now.unlink(missing_ok=True)
 
-    def write(self, line: dict[str, Any]) -> None:
-        """Append one line and force it to disk. Raises Unwritable."""
-        present = {key: value for key, value in line.items() if value is not None}
-        self._append((json.dumps(_compact(present), separators=(",", ":")) + "\n").encode())
+    def write(self, *lines: dict[str, Any]) -> None:
+        """Append lines, usually one, and force them to disk. Raises Unwritable."""
+        present = [{key: value for key, value in line.items() if value is not None} for line in lines]
+        texts = [json.dumps(_compact(line), separators=(",", ":")) + "\n" for line in present]
+        self._append("".join(texts).encode())
 
     def _append(self, content: bytes) -> None:
         """Write all of it, or nothing: a line that was cut off would cost the next one too."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import inf
+from statistics import median
 from typing import Any
 
 from bench.grid.case import Case
@@ -31,6 +32,7 @@ class Search:
     passes: int  # blocks of each backend at a size
     seconds: float
     known: Callable[[int], list[Measured]]  # called with each size when it is timed: what the journal says of all
+    gpu_bytes: float = inf  # that a backend on a device may hold
     start: float = field(default_factory=lambda: time.monotonic())
     past: Past = field(default_factory=Past)
 
@@ -52,7 +54,7 @@ class Search:
             turn = names[::-1] if number % 2 else names
             for place, name in enumerate(turn):
                 self.journal.begin_case(row(case, name, number))
-                found = time_block(case, name, number, self.past, max_noise=inf)  # there are other blocks
+                found = time_block(case, name, number, self.past, inf, self.gpu_bytes)  # there are other blocks
                 self.journal.write(found)
                 self.journal.end_case()
                 if found["status"] != Status.OK:  # the sizes below are an answer all the same
@@ -66,12 +68,25 @@ class Search:
         raise Ended
 
 
-def time_block(case: Case, name: str, number: int, past: Past, max_noise: float = MAX_NOISE) -> dict[str, Any]:
+def fastest(names: Iterable[str], case: Case, past: Past, gpu_bytes: float) -> dict[str, float]:
+    """The seconds of a gradient or a step of each backend that has a time in a block of the case, the least first."""
+    found = {}
+    for name in names:
+        line = time_block(case, name, 0, past, inf, gpu_bytes)
+        if line["status"] == Status.OK:
+            found[name] = median(line["seconds"]) / line.get("steps", 1)
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def time_block(
+    case: Case, name: str, number: int, past: Past, max_noise: float = MAX_NOISE, gpu_bytes: float = inf
+) -> dict[str, Any]:
     """The row of a case in this pass, gated at its first; with the status and the reason where it has no time."""
     rows = [row(case, name, number)]
     try:
-        backend = backends.load_at(name, case.dtype)
+        backend = past.loaded[name] = backends.load_at(name, case.dtype)
         trial = Trial(case, backend, None, rows.append, BLOCK_SECONDS, past, number=number, max_noise=max_noise)
+        trial.gpu_bytes = gpu_bytes
         try:
             with backend.pinned():
                 demand_support(trial)
@@ -80,5 +95,7 @@ def time_block(case: Case, name: str, number: int, past: Past, max_noise: float 
             backend.memory()  # gives what its allocator keeps back to the device, where other libraries find it
     except Exception as error:  # each library has errors of its own
         status, reason = status_of(error)
+        if status == Status.OOM:
+            backends.free_memory(past.loaded.values(), name, error)
         return {**rows[0], "status": status, "reason": reason}
     return rows[-1]

@@ -14,13 +14,23 @@ from contextlib import closing
 from math import inf
 from pathlib import Path
 
+from bench.hardware import nvidia
 from bench.journal import plan, reader, resume
 from bench.journal.reader import Complain
-from bench.journal.status import Status
+from bench.journal.status import MORE_TIME, Status, row
 from bench.journal.writer import Journal
 from bench.measure import process
-from bench.measure.process import ENDED_BY_USER, ENDED_EARLY, NOTHING_TO_RUN, PYTEST_CODES, WRONG_USAGE, Process, Reason
-from bench.measure.session import Session, measure_ceilings_again
+from bench.measure.process import (
+    DEVICE_FAILED,
+    ENDED_BY_USER,
+    ENDED_EARLY,
+    NOTHING_TO_RUN,
+    PYTEST_CODES,
+    WRONG_USAGE,
+    Process,
+    Reason,
+)
+from bench.measure.session import Session, seconds_since_start
 from relufit.memory import free_bytes
 
 CASE_SECONDS, POLL_SECONDS = 120.0, 0.2
@@ -30,22 +40,27 @@ FINAL = (0, 1, *ENDED_BY_USER.values(), WRONG_USAGE, NOTHING_TO_RUN)  # 1: some 
 PYTEST = [sys.executable, "-m", "pytest"]
 
 
-def run_watched(command: list[str], say: Complain) -> tuple[int, Path | None]:
+def run_watched(command: list[str], say: Complain, deadline: float = inf) -> tuple[int, Path | None]:
     """Run a command in a process of its own, which a backend may end as it likes; returns exit code and journal.
 
     Only the command can end it with success: the code is 1 where its process ended before it did, or was ended because
-    a case did not end or took the machine's memory.
+    a case did not end or took the machine's memory, or at `deadline` (time.monotonic). DEVICE_FAILED stays.
     """
-    code, journal = process.run(command, lambda child: _watch(child, inf, say, HANG_SECONDS))
-    if code in (*PYTEST_CODES, *ENDED_BY_USER.values()):
+    code, journal = process.run(command, lambda child: _watch(child, deadline, say, HANG_SECONDS))
+    skip_rest(journal, deadline)
+    if code in (*PYTEST_CODES, *ENDED_BY_USER.values(), DEVICE_FAILED):
         return code, journal
     say("the process of the run ended before the run did" + (f", with {code}" if code != ENDED_EARLY else ""))
     return 1, journal
 
 
-def run_pytest(arguments: list[str], say: Complain) -> int:
-    """Run pytest, watched; returns its exit code, or 1 where it ended early, a case failed or was not measured."""
-    code, journal = run_watched([*PYTEST, *arguments], say)
+def run_pytest(arguments: list[str], say: Complain, within: float | None = None) -> int:
+    """Run pytest, watched; returns its exit code, or 1 where it ended early, a case failed or was not measured.
+
+    With `within`, its process has so many seconds less those that this one has taken to start.
+    """
+    deadline = inf if within is None else time.monotonic() - seconds_since_start() + within
+    code, journal = run_watched([*PYTEST, *arguments, *_left_until(deadline)], say, deadline)
     return _judge(code, journal, say)
 
 
@@ -69,6 +84,8 @@ def run_each(arguments: list[str], session: Session, say: Complain) -> int:
     the worst of the exit codes, 1 at least where a case failed or was not measured.
     """
     seconds, journal = session.seconds, session.option.resume
+    if session.deadline < inf:
+        seconds = min(inf if seconds is None else seconds, session.deadline - time.monotonic())
     passes, orders = range(session.option.passes), (session.names, session.names[::-1])
     turns = [(number, name) for number in passes for name in orders[number % 2]]
     worst, dead = 0, dict[str, str]()
@@ -79,9 +96,9 @@ def run_each(arguments: list[str], session: Session, say: Complain) -> int:
         # The journal holds the passes before, which are not measured again: the last pass is left.
         own, start = ["--backend", name, "--passes", str(number + 1)], time.monotonic()
         if seconds is not None:
-            share = seconds / (len(turns) - place)
+            share = max(0.1, seconds / (len(turns) - place))
             own += ["--seconds", f"{share:.1f}"]
-        code, journal = run([*arguments, *own], inf, say, journal)
+        code, journal = run([*arguments, *own], session.deadline, say, journal)
         if code in ENDED_BY_USER.values():
             return _judge(code, journal, say)
         if seconds is not None:
@@ -95,8 +112,8 @@ def run_each(arguments: list[str], session: Session, say: Complain) -> int:
             with closing(Journal.resume(journal)) as opened:
                 opened.write({"kind": "backend", "backend": name, "reason": reason})
     if journal is not None:
-        with closing(Journal.resume(journal)) as opened:
-            measure_ceilings_again(opened, session.names, session.option.threads)
+        with closing(Journal.resume(journal)) as session.journal:
+            session.measure_ceilings_again()
     return _judge(worst, journal, say)
 
 
@@ -108,11 +125,30 @@ def run(arguments: list[str], deadline: float, say: Complain, journal: Path | No
     """
     while True:
         before = _cases(journal)
-        command = [*PYTEST, *arguments, *(["--resume", str(journal)] if journal is not None else [])]
+        resumed = ["--resume", str(journal)] if journal is not None else []
+        command = [*PYTEST, *arguments, *_left_until(deadline), *resumed]
         code, journal = process.run(command, lambda child: _watch(child, deadline, say), journal)
+        skip_rest(journal, deadline)
         if code in FINAL or time.monotonic() > deadline or journal is None or _cases(journal) == before:
             return code, journal
         say(f"the process of the run ended with {code}; continuing {journal.name} in a new one")
+
+
+def skip_rest(journal: Path | None, deadline: float) -> None:
+    """After the deadline, add a row with that reason for each case that was planned and not begun."""
+    if journal is None or time.monotonic() < deadline:
+        return
+    header, lines = reader.read_lines(journal)
+    left = plan.unmeasured(header, lines) - {plan.key_of(line) for line in lines}
+    if left:
+        skipped = {"status": Status.SKIPPED, "reason": f"the time of the run was up; {MORE_TIME}"}
+        with closing(Journal.resume(journal)) as opened:
+            opened.write(*({**row(*key), **skipped} for key in sorted(left, key=str)))
+
+
+def _left_until(deadline: float) -> list[str]:
+    """The option that has a process end by itself before it is ended at the deadline; none without one."""
+    return [] if deadline == inf else ["--within", f"{max(0.1, deadline - time.monotonic()):.1f}"]
 
 
 def _cases(journal: Path | None) -> int:
@@ -148,14 +184,16 @@ def _watch(child: Process, deadline: float, say: Complain, most_seconds: float |
     return None
 
 
-def run_tests(tests: Iterable[str], required: Iterable[str], seconds: float) -> int:
+def run_tests(tests: Iterable[str], required: Iterable[str], seconds: float, device: str | None = None) -> int:
     """Run the tests marked `gpu` of these files in a process of their own; required backends fail where they skip.
 
-    Returns pytest's exit code, -1 where they did not end in time.
+    That process sees no other GPU than `device`, so that it is the first one there. Returns pytest's exit code, -1
+    where they did not end in time.
     """
     # The sanitizer takes minutes: a run of its own. A library's warning is no reason to fail on another machine.
     chosen = ["-q", "-m", "gpu", "-k", "not sanitizer", "-W", "default", "-p", "no:cacheprovider"]
-    environment = {**os.environ, "RELUFIT_REQUIRE": ",".join(required)}
+    bare = [name.partition(":")[0] for name in required]
+    environment = {**os.environ, "RELUFIT_REQUIRE": ",".join(bare), **nvidia.alone(device)}
     child = subprocess.Popen([*PYTEST, *tests, *chosen], env=environment, start_new_session=True)
     try:
         return child.wait(seconds)

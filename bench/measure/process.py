@@ -26,6 +26,7 @@ CHILD = "RELUFIT_BENCH_WATCHED"  # set for a process that is watched: the file i
 KILL_SECONDS = 5.0  # after which a process that was asked to end is killed
 PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that a process gets when its parent ends
 INTERRUPTED, WRONG_USAGE, NOTHING_TO_RUN = 2, 4, 5  # exit codes of pytest
+DEVICE_FAILED = 70  # exit code of a run whose device no longer works in its process
 PYTEST_CODES = range(NOTHING_TO_RUN + 1)  # any other code is a crash
 ENDED_EARLY = 255  # in place of one of these codes, of a process that ended before it noted that code
 ENDED_BY_USER = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: 128 + signal.SIGTERM}

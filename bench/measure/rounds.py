@@ -257,7 +257,7 @@ def _seen_from_the_device(trial: Trial, call: timing.Call, seconds: float) -> di
     """Power and clocks just after the rounds; then the device's own time, in a pass of its own."""
     if trial.backend.device == "cpu":
         return {}
-    found: dict[str, Any] = {"gpu": nvidia.state()}
+    found: dict[str, Any] = {"gpu": nvidia.state(trial.backend.device)}
     clock = trial.backend.device_clock()
     if clock is not None:
         found["device_seconds"] = timing.device_seconds(call, clock, trial.backend.synchronize, seconds) or None

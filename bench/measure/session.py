@@ -6,13 +6,14 @@ bench/conftest.py has pytest's hooks, which call this.
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from math import inf
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from math import inf, isnan, nan
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import psutil
 import pytest
 
 from bench.grid import profiles, selection, workloads
@@ -29,6 +30,9 @@ ORDER_SEED = 0
 QUICK_SECONDS = 110.0  # with what is compiled and probed before, under 3 minutes
 CASE_SECONDS = {"full": 0.6, "headline": 3.0, "solvers": 10.0}  # without a limit
 MAX_CASE_SECONDS = 2.0
+# Of a run with --within: to print and end, the row of a case for which no time is left, and to measure ceilings, where
+# the journal does not say how long that took at its begin.
+ENDING_SECONDS, SKIP_SECONDS, CEILING_SECONDS = 4.0, 0.01, 15.0
 KEPT_SHARE = 0.25  # of the first share of each case, whatever other backends take
 
 
@@ -57,6 +61,11 @@ class Budget:
             return timing.ROUND_SECONDS
         return max(timing.ROUND_SECONDS, timing.SHARE_FOR_ROUNDS * self.case_seconds / timing.MAX_ROUNDS)
 
+    def most_seconds(self, name: str) -> float:
+        """Seconds that a case of backend `name` may take: its part of the whole, and no more than is left."""
+        left = inf if self.seconds is None else self.seconds - (time.monotonic() - self.start)
+        return min(self.parts[name], left)
+
     def next_share(self, name: str) -> float:
         """Seconds for the next case, a case of backend `name`. Raises Unsuitable if no time is left."""
         if self.seconds is None:
@@ -75,6 +84,11 @@ class Budget:
         return min(left / cases_left, max(MAX_CASE_SECONDS, self.case_seconds))
 
 
+def seconds_since_start() -> float:
+    """Seconds since this process was started, those of its imports too."""
+    return max(0.0, time.time() - psutil.Process().create_time())
+
+
 class Session:
     """What the options of a run ask for, and what is done of it. Raises RelufitError for options that do not fit."""
 
@@ -85,6 +99,9 @@ class Session:
         self.hung: dict[str, str] = {}  # backends that are not tried again, and why
         self.nothing_left = False  # whether the journal holds all that was asked for
         self.journal: Journal | None = None  # once it is open
+        within = option.within
+        self.deadline = inf if within is None else time.monotonic() - seconds_since_start() + within
+        self.gpu_bytes = inf if option.gpu_memory is None else option.gpu_memory * 2**30
         count = len(self.names)
         self._orders = {case: random.Random(f"{ORDER_SEED} {case}").sample(self.names, count) for case in self.cases}
         self._places = {case: place for place, case in enumerate(self.cases)}
@@ -122,7 +139,27 @@ class Session:
     def budget(self, cases: Mapping[str, int], timed: bool) -> Budget:
         """The time for so many cases of each backend; where nothing is timed every body runs once, without a limit."""
         seconds = self.seconds if timed else None
+        if timed and self.deadline < inf:
+            beside = self.ceiling_seconds + ENDING_SECONDS + SKIP_SECONDS * sum(cases.values())
+            seconds = min(inf if seconds is None else seconds, max(0.0, self.deadline - time.monotonic() - beside))
         return Budget(seconds, cases, CASE_SECONDS.get(self.option.profile, MAX_CASE_SECONDS))
+
+    @property
+    def ceiling_seconds(self) -> float:
+        """What measuring the ceilings took at the begin of the journal, and takes again at its end."""
+        found = nan if self.journal is None else reader.read_first_line(self.journal.path)["ceiling_seconds"]
+        return CEILING_SECONDS if isnan(found) else found
+
+    def measure_ceilings_again(self, keys: Iterable[Key] = ()) -> None:
+        """Add the ceilings of the end to a journal that has begun, where the deadline leaves the time for it.
+
+        The peaks of products, which `keys` may need, take longer: they are measured again where there is no deadline.
+        """
+        has_time = self.deadline - time.monotonic() > self.ceiling_seconds + ENDING_SECONDS
+        if self.journal is not None and not self.nothing_left and has_time:
+            measure_ceilings_again(self.journal, self.names, self.option.threads)
+            if self.deadline == inf:
+                measure_products(self.journal, keys, self.option.threads)
 
     def finished(self) -> set[Key]:
         """What the journal of --resume holds, which is resumed unless cases are only collected.
@@ -131,7 +168,7 @@ class Session:
         options.
         """
         path = self.option.resume
-        differences = resume.demand_same_run(path, self.option, conditions(self.option.threads))
+        differences = resume.demand_same_run(path, self.option, conditions(self.option.threads, self.names))
         if not self.option.collectonly:
             journal = self.open_journal()  # which adds a row for the case in which the run was ended
             if differences:
@@ -160,10 +197,23 @@ class Session:
         return self.journal
 
     def _begin(self, keys: Sequence[Key]) -> Journal:
-        settings = {name: getattr(self.option, name) for name in ("profile", "seconds", "threads")}
+        settings = {name: getattr(self.option, name) for name in ("profile", "seconds", "threads", "device")}
         settings |= {"order_seed": ORDER_SEED, "isolated": self.option.isolate}
         settings["selection"] = resume.selection(self.option)
         return begin_journal(Path(self.option.results), self.names, settings, keys)
+
+
+def positive(option: str, kind: type[float]) -> Callable[[str], float]:
+    """Reads the number above 0 that an option is given; raises UsageError, for argparse would print its usage."""
+
+    def read(text: str) -> float:
+        with suppress(ValueError):
+            if (number := kind(text)) > 0:
+                return number
+        what = "an integer >= 1" if kind is int else "a number above 0"
+        raise pytest.UsageError(f"--{option} must be {what}, not {text!r}")
+
+    return read
 
 
 @contextmanager
@@ -192,15 +242,19 @@ def begin_journal(results: Path, names: list[str], settings: dict[str, Any], key
     `settings` are those of the command; `threads` must be among them: a number, or None for "as installed". `keys` are
     what is planned. Takes some seconds.
     """
+    start = time.perf_counter()
     measured = _ceilings(names, settings["threads"])
+    ended = time.perf_counter()
+    contexts, states = backends.contexts(names), {name: backends.state(name) for name in names}
     header = {
-        **conditions(settings["threads"]),
-        "backends": {name: backends.state(name) for name in names},
+        **conditions(settings["threads"], names),
+        "backends": {name: {**state, **contexts.get(name, {})} for name, state in states.items()},
         "plan": plan.compact(keys),
         "timer_seconds": timing.resolution(),
         "threads_in_force": machine.threads_in_force(),
         "kernels_in_force": machine.kernels_in_force(),
         **measured,
+        "ceiling_seconds": ended - start,
     }
     header["settings"] |= {**settings, "garbage_collector": "off while timing"}
     folder = results / "raw" / header["machine"]["slug"]
@@ -208,10 +262,10 @@ def begin_journal(results: Path, names: list[str], settings: dict[str, Any], key
     return Journal.begin(results, header)
 
 
-def conditions(threads: int | None) -> dict[str, Any]:
+def conditions(threads: int | None, names: Sequence[str] = ()) -> dict[str, Any]:
     """What two parts of one run must share: machine, code, and what of the environment changes a speed."""
     settings = {"threads": threads, "environment": machine.environment()}
-    return {"machine": machine.describe(), "code": machine.commit(), "settings": settings}
+    return {"machine": machine.describe(selection.device_index(names)), "code": machine.commit(), "settings": settings}
 
 
 def measure_ceilings_again(journal: Journal, names: list[str], threads: int | None) -> None:
@@ -237,5 +291,5 @@ def measure_products(journal: Journal, keys: Iterable[Key], threads: int | None)
 
 
 def _ceilings(names: list[str], threads: int | None) -> dict[str, Any]:
-    device = gpu_peaks.measure() if any(map(backends.runs_on_cuda, names)) else {}
+    device = gpu_peaks.measure(selection.device_index(names)) if any(map(backends.runs_on_cuda, names)) else {}
     return {"ceilings": cpu_peaks.measure(threads), "device_ceilings": device}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import relufit
+from bench.grid import selection
 from bench.hardware import machine
 from bench.journal.status import status_of
 from bench.measure import backends, timing
@@ -31,7 +32,7 @@ def introduce(names: list[str], threads: int | None) -> dict[str, Any]:
     """The first line of a journal, with the state of each backend, and `relufit`: the folder that was imported."""
     return {
         "relufit": str(Path(relufit.__file__).resolve().parent),
-        "machine": machine.describe(),
+        "machine": machine.describe(selection.device_index(names)),
         "code": {"content_hash": machine.content_hash()},
         "settings": {"profile": "commits", "threads": threads, "environment": machine.environment()},
         "backends": {name: _state(name) for name in names},

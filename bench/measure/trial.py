@@ -40,9 +40,10 @@ class Unsuitable(RelufitError):
 
 
 class Past:
-    """What a run knows of its backends: what each one's last gradient took at which N, and which cases agreed."""
+    """What a run knows of its backends: those loaded, each one's last gradient and its N, and which cases agreed."""
 
     def __init__(self) -> None:
+        self.loaded: dict[str, Backend] = {}
         self.last: dict[tuple[str, int, str], tuple[int, float]] = {}
         self.agreed: dict[tuple[str, Case], Checks] = {}
 
@@ -87,6 +88,7 @@ class Trial:
     max_noise: float = MAX_NOISE  # half the width of the median's interval, relative, at which sampling ends
     limit_seconds: float = inf  # that the backend has for all its cases
     hand_over: Callable[[list[float], int], None] = lambda seconds, iterations: None  # the rounds, to who shows them
+    gpu_bytes: float = inf  # that a backend on a device may hold at once
     checks: Checks = field(default_factory=dict)
     noted: dict[str, float] = field(default_factory=dict)  # for the row: build_seconds, first_call_seconds, ...
 
@@ -137,27 +139,35 @@ def demand_time(trial: Trial, seconds: float) -> None:
 def _demand_memory(trial: Trial) -> None:
     """Raise Unsuitable where the case would not fit into the free memory."""
     case, backend = trial.case, trial.backend
-    need = backend.working_bytes(workload(case.work).verb, case.sizes, case.stored)
+    need: float = backend.working_bytes(workload(case.work).verb, case.sizes, case.stored)
     if case.batch > data.MANY_SAMPLES:  # the data count too: drawn, repeated for the gate, and on the device
-        need += 3 * case.batch * (case.inputs + case.outputs) * np.dtype(case.stored).itemsize
+        of_data = 3 * case.batch * (case.inputs + case.outputs) * np.dtype(case.stored).itemsize
+        need += of_data
+        if backend.device != "cpu" and of_data > FREE_SHARE * (on_host := machine.available_bytes()):
+            raise Unsuitable(f"needs up to {_gib(of_data)} of the host's memory and {_gib(on_host)} are free")
     free = _free_bytes(trial)
     if need > FREE_SHARE * free and backend.device == "cpu":
         memory.return_free_memory()  # malloc may keep what earlier cases have freed
         free = _free_bytes(trial)
     if need > FREE_SHARE * free:
-        raise Unsuitable(f"needs up to {need / 2**30:.1f} GiB at once and {free / 2**30:.1f} GiB are free")
+        raise Unsuitable(f"needs up to {_gib(need)} at once and {_gib(free)} are free")
+
+
+def _gib(count: float) -> str:
+    return f"{count / 2**30:.1f} GiB"
 
 
 def _free_bytes(trial: Trial) -> float:
-    """Memory that the backend can have; infinite where the device does not report it."""
+    """Memory that the backend can have; infinite where the device does not report it and the trial has no limit."""
     held = trial.backend.memory()
     if held is not None:
-        return held["free"]
+        return min(held["free"], max(0.0, trial.gpu_bytes - held["held"]))
     if trial.backend.device == "cpu":
         return machine.available_bytes()
     if trial.case.work == "memory":
         raise Unsuitable(f"{trial.backend.name} does not report the memory that a call takes on the device")
-    return nvidia.free_bytes() or float("inf")
+    free = nvidia.free_bytes(trial.backend.device)
+    return min(trial.gpu_bytes, inf if free is None else free)
 
 
 def gate(trial: Trial) -> None:

@@ -14,6 +14,7 @@ from bench.analysis.fastest import COLUMNS, TORCH, fastest, nearest
 from bench.analysis.frames import Run, focus, matching, records
 from bench.grid.case import RULES
 from bench.grid.workloads import named
+from bench.reporting.crossovers import cpu_gpu_in_words
 from bench.reporting.document import Words
 from bench.reporting.main_tables import main_columns
 from bench.reporting.number_format import digits, duration, times, whole
@@ -49,7 +50,7 @@ def answer(run: Run) -> list[str]:
     shown = [found[key] for key in wanted if key in found]
     if not shown:
         return []
-    return [*map(in_words, shown), *_hinge(shown), *_first_calls(shown), *_devices(run, shown)]
+    return [*map(in_words, shown), *_hinge(shown), *_first_calls(shown), cpu_gpu_in_words(run)]
 
 
 def in_words(row: Row) -> str:
@@ -97,14 +98,6 @@ def _first_calls(rows: list[Row]) -> list[str]:
             paid = f"paid after {whole(row['calls_to_pay'])} {calls_in_words(row)} against {row['numpy']}"
             found.setdefault((row["fastest"], row["work"]), f"{cost}, {paid}")
     return [f"A first call compiles or loads: {'; '.join(found.values())}."] if found else []
-
-
-def _devices(run: Run, rows: list[Row]) -> list[str]:
-    """Where a GPU is the faster; or that none was measured."""
-    if not run.cases.device.str.startswith("cuda").any():
-        return ["No GPU was measured on this machine."]
-    on_gpu = [calls_in_words(row) for row in rows if row["device"].startswith("cuda")]
-    return [f"A GPU is the fastest for {', '.join(on_gpu) or 'none of these'}."]
 
 
 def advise(run: Run, question: str) -> list[str]:

@@ -52,6 +52,7 @@ TABLES = {
         throughput_tables.ENSEMBLES, learning_tables.CONVERGENCE, learning_tables.AGREEMENT,
         learning_tables.TRAJECTORY, throughput_tables.MEMORY, learning_tables.SOLVERS_TABLE,
         throughput_tables.BACKENDS, verdict_tables.VERDICTS, main_tables.SUMMARY_TABLE, crossovers.CROSSOVER,
+        crossovers.CPU_GPU,
     )
 }  # fmt: skip
 MOST_LINES = 300  # of a file of tables that people read; a longer one is split by machine and setting

@@ -20,7 +20,7 @@ from bench.measure import rounds, timing
 from bench.measure.backends import load, unavailable
 from bench.recipes import RECIPES
 from bench.reporting.crossovers import crossover_in_words
-from relufit import Params, State
+from relufit import Params, State, backends
 from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
 from relufit.data import Plan
@@ -54,6 +54,14 @@ class Steady(Early):
 
     def seconds(self, samples: int) -> float:
         return 0.2
+
+
+class OnGpu(Steady):
+    """Steady, on a device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.device = "cuda"
 
 
 class Behind(Early):
@@ -90,7 +98,7 @@ class Full(Steady):
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Backends by name, seconds that only their calls take, and no ceilings."""
-    for kind in (Early, Steady, Behind, Wrong, Small, Full):
+    for kind in (Early, Steady, OnGpu, Behind, Wrong, Small, Full):
         monkeypatch.setitem(RECIPES, kind.__name__.lower(), (f"{HERE}:{kind.__name__}", "numpy"))
     # The same classes as those that the table of recipes leads to, wherever this file was imported from.
     monkeypatch.setitem(sys.modules, HERE, sys.modules[__name__])
@@ -102,7 +110,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "_reference_clock", lambda: Early.now)  # a fake clock is no slow one
     monkeypatch.setattr(timing, "resolution", lambda: 1e-9)
     monkeypatch.setattr(cpu_peaks, "measure", lambda threads: {})
-    monkeypatch.setattr(crossover.machine, "describe", lambda: MACHINE)
+    monkeypatch.setattr(crossover.machine, "describe", lambda index: MACHINE)
 
 
 @pytest.fixture
@@ -246,9 +254,52 @@ def test_a_step_over_the_width(cross: Callable[..., Any], tmp_path: Path) -> Non
     assert set(cases.hidden) >= {1, 8}
 
 
+@pytest.fixture
+def beside_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of two backends on the CPU and one on a GPU."""
+    rows = {"behind": "cpu", "early": "cpu", "ongpu": "cuda"}
+    table = {name: backends.Row(f"{HERE}:{name}", device, "numpy", "-") for name, device in rows.items()}
+    monkeypatch.setattr(backends, "table", lambda: table)
+    monkeypatch.setattr(crossover, "is_on_cuda", lambda name: name == "ongpu")
+
+
+@pytest.mark.usefixtures("beside_a_gpu")
+def test_the_best_cpu_against_the_best_gpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The best on either side are named, gradient and step have a journal each, and one paragraph answers for both."""
+    words = ["--cpu-gpu", "--hidden", "4", "--passes", "10", "--most", "512", "--results", str(tmp_path)]
+    assert crossover.main(words) == 0
+    asked = [
+        json.loads(path.read_text().splitlines()[0])["settings"]["crossover"] for path in tmp_path.rglob("*.jsonl")
+    ]
+    assert sorted((sweep["a"], sweep["b"], sweep["work"], sweep["optimizer"]) for sweep in asked) == [
+        ("early", "ongpu", "gradient", ""), ("early", "ongpu", "step", "adam"),
+    ]  # fmt: skip
+    said = capsys.readouterr().err
+    assert "CPU, a gradient at N = 800: early 800 ms, behind 2.4 s" in said
+    assert "GPU, a gradient at N = 800: ongpu 200 ms" in said
+    assert "beside A CPU: below N = 20" in said
+    assert "the CPU is faster for a gradient, above the GPU" in said
+    assert "the CPU is faster for an adam step, above the GPU" in said
+
+
+@pytest.mark.usefixtures("beside_a_gpu")
+def test_without_a_gpu_there_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no GPU can be used it is a sentence with the reason, exit code 2, and nothing is measured."""
+    monkeypatch.setattr(crossover.backends, "unavailable", lambda name: "no driver" if name == "ongpu" else None)
+    assert crossover.main(["--cpu-gpu", "--results", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == "bench.crossover: no GPU can be used here: ongpu (no driver)\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["early", "steady", "--cpu-gpu"], "--cpu-gpu chooses the backends and goes over the batch size"),
+        (["--cpu-gpu", "--over", "hidden"], "--cpu-gpu chooses the backends and goes over the batch size"),
+        (["early", "steady", "--gpu-memory", "0"], "--gpu-memory must be above 0 GiB, not 0"),
+        (["early", "steady", "--device", "gpu"], "--device must be cuda or cuda:N"),
         (["early", "nosuch"], "unknown backend 'nosuch'; choose two of numpy,"),
         (["early", "early"], "early cannot overtake itself"),
         (["early", "absent"], "absent cannot run here: nosuchlibrary is not installed"),

@@ -15,7 +15,7 @@ from bench.recipes import known_names
 from relufit import RelufitError
 from relufit.precision import PRECISIONS
 
-NONE: dict[str, Any] = dict.fromkeys(("backend", "target", "batch", "hidden", "dtype"))
+NONE: dict[str, Any] = dict.fromkeys(("backend", "target", "batch", "hidden", "dtype", "device"))
 
 
 def select(**options: Any) -> tuple[list[Case], list[str]]:
@@ -87,6 +87,30 @@ def test_a_required_backend_must_be_among_those_measured(monkeypatch: pytest.Mon
     monkeypatch.setenv("RELUFIT_REQUIRE", "torch-cdua")
     with pytest.raises(RelufitError, match="torch-cdua"):
         select()
+
+
+def test_a_device_is_that_of_all_cuda_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA backends get the number of the device, others and recipes stay; on the first device names are bare."""
+    names = "numpy,cupy,sklearn-recipe,torch-cuda,torch-mps"
+    second = ["numpy", "cupy:1", "sklearn-recipe", "torch-cuda:1", "torch-mps"]
+    assert select(backend=names, device="cuda:1")[1] == second
+    assert select(backend=names, device="cuda:0")[1] == select(backend=names, device="cuda")[1] == names.split(",")
+    assert [selection.device_index(found) for found in (second, ["numpy", "cupy"], [])] == [1, 0, 0]
+    assert selection.on_device(second, "cuda:1") == second  # as --isolate hands them to its processes
+    assert [selection.is_on_cuda(name) for name in second] == [False, True, False, True, False]
+    with pytest.raises(RelufitError, match="--device cuda:2 and the backend cupy:1 name two devices"):
+        selection.on_device(second, "cuda:2")
+    monkeypatch.setitem(selection.backends.TABLE, "cupy:1", selection.backends.TABLE["cupy"])  # names of relufit's
+    selection.backends.table.cache_clear()
+    assert select(backend="cupy:1")[1] == ["cupy:1"]
+    selection.backends.table.cache_clear()
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "cuda:-1", "1", "cpu", "cuda:1,cuda:2"])
+def test_what_is_no_device_is_a_sentence(device: str) -> None:
+    """A device that CUDA does not have is refused with what is valid."""
+    with pytest.raises(RelufitError, match=r"--device must be cuda or cuda:N, as cuda:1 for the second GPU, not '"):
+        select(device=device)
 
 
 @pytest.mark.parametrize(

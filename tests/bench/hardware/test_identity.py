@@ -39,6 +39,24 @@ def test_versions_do_not_name_the_machine() -> None:
     assert identity.slug(old, "") == identity.slug(new, "") == identity.slug({**ZEN3, "gpus": ["NVIDIA T4"]}, "")
 
 
+def test_the_gpu_that_is_measured_names_the_machine() -> None:
+    """The slug has the measured GPU's name and no UUID; another model, or a partition, is another machine."""
+    gpus = [{"name": name, "uuid": f"GPU-{name}"} for name in ("NVIDIA T4", "NVIDIA T4", "NVIDIA L4")]
+    slugs = [
+        identity.slug({**ZEN3, "gpus": gpus, "gpu": {"index": index, **gpu}}, "") for index, gpu in enumerate(gpus)
+    ]
+    assert slugs[0] == slugs[1] == identity.slug({**ZEN3, "gpus": ["NVIDIA T4", "NVIDIA T4", "NVIDIA L4"]}, "")
+    assert slugs[2].startswith("nvidia-l4-amd-epyc-2-cores-")
+    assert identity.in_words({**ZEN3, "gpus": gpus, "gpu": {"index": 2, **gpus[2]}}, "").startswith(
+        "NVIDIA L4, AMD EPYC"
+    )
+    assert identity.in_words({**ZEN3, "gpus": gpus}, "").startswith("NVIDIA T4, NVIDIA T4, NVIDIA L4, AMD EPYC")
+    part = {"index": 0, "uuid": "MIG-1", "name": "NVIDIA T4 MIG 1g.5gb"}
+    assert identity.slug({**ZEN3, "gpus": gpus, "gpu": part}, "").startswith("nvidia-t4-mig-1g-5gb-amd-epyc-2-cores-")
+    read = {**ZEN3, "gpus": ["NVIDIA T4"], "gpu": {"index": 0, "uuid": "", "name": ""}}  # of a journal without one
+    assert identity.slug(read, "") == identity.slug({**ZEN3, "gpus": ["NVIDIA T4"]}, "")
+
+
 def test_a_slug_is_a_name_of_a_folder() -> None:
     """It begins with the GPU, leaves out marks and clock rates, and ends with the hash."""
     machine = {**ZEN3, "cpu": "Intel(R) Xeon(R) Gold 6130 CPU @ 2.10GHz", "gpus": ["NVIDIA H200"]}

@@ -31,6 +31,16 @@ def test_the_guide_says_what_each_status_means() -> None:
         (Unsuitable("no float64"), ("SKIPPED", "no float64")),
         (MemoryError(), ("OOM", "MemoryError")),
         (OutOfMemoryError("2 GiB"), ("OOM", "2 GiB")),
+        *(
+            (RuntimeError(said), ("OOM", said))
+            for said in (
+                "CUDA error: out of memory",
+                "cudaErrorMemoryAllocation: out of memory",
+                "CUDA_ERROR_OUT_OF_MEMORY: out of memory",
+                "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+                "DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes",
+            )
+        ),
         (RuntimeError("RESOURCE_EXHAUSTED: 2 GiB"), ("OOM", "RESOURCE_EXHAUSTED: 2 GiB")),
         (ValueError("first\nsecond"), ("CRASHED", "ValueError: first")),
     ],

@@ -18,11 +18,12 @@ from journals import line, write
 from bench.analysis.frames import read
 from bench.grid.case import Case
 from bench.hardware import cpu_peaks, gpu_peaks
-from bench.journal import resume
+from bench.journal import plan, resume
 from bench.journal.reader import read_lines
 from bench.journal.status import row
 from bench.journal.writer import Journal, in_flight_file
-from bench.measure import backends, isolation, process
+from bench.measure import backends, isolation, process, session
+from bench.measure.session import Session
 from relufit.errors import RelufitError
 
 PLUGIN = """
@@ -173,6 +174,12 @@ def test_a_process_that_exits_with_success_has_crashed(code: int, tmp_path: Path
     assert (header["planned"], header["unmeasured"]) == (4, 0)
 
 
+def session_of(name: str) -> Session:
+    """An isolated run of one backend without a limit."""
+    unset = dict.fromkeys(("seconds", "within", "gpu_memory", "resume", "device", "batch", "hidden", "dtype", "target"))
+    return Session(SimpleNamespace(profile="headline", backend=name, passes=1, threads=None, **unset))
+
+
 @pytest.mark.parametrize(
     ("status", "work", "code"),
     [(status, "gradient", 1) for status in ("CRASHED", "TIMEOUT", "OOM", "DISAGREES", "UNSOUND", "DIVERGED")]
@@ -186,10 +193,8 @@ def test_a_failed_case_fails_the_isolated_run(
     case = line("numpy", work=work, status=status, reason="so it was", **curves)
     path = write(tmp_path / "r.jsonl", case)
     monkeypatch.setattr(isolation, "run", lambda *arguments: (0, path))
-    monkeypatch.setattr(isolation, "measure_ceilings_again", lambda *arguments: None)
-    option = SimpleNamespace(resume=None, results=str(tmp_path), passes=1, threads=None)
-    session: Any = SimpleNamespace(seconds=None, option=option, names=["numpy"])
-    assert isolation.run_each([], session, lambda text: None) == code
+    monkeypatch.setattr(session, "measure_ceilings_again", lambda *arguments: None)
+    assert isolation.run_each([], session_of("numpy"), lambda text: None) == code
 
 
 @pytest.mark.parametrize(("name", "found"), [("torch-cuda", {"copy_bytes_per_second": 4e12}), ("numpy", {})])
@@ -202,10 +207,8 @@ def test_the_ceilings_of_the_device_are_measured_again(
     monkeypatch.setattr(backends, "unavailable", lambda name: None)
     monkeypatch.setattr(backends, "load", lambda name: pytest.fail("nothing is loaded in the process that watches"))
     monkeypatch.setattr(cpu_peaks, "measure", lambda threads: {"one_core": {}})
-    monkeypatch.setattr(gpu_peaks, "measure", lambda: {"copy_bytes_per_second": 4e12})
-    option = SimpleNamespace(resume=None, results=str(tmp_path), passes=1, threads=None)
-    session: Any = SimpleNamespace(seconds=None, option=option, names=[name])
-    assert isolation.run_each([], session, lambda text: None) == 0
+    monkeypatch.setattr(gpu_peaks, "measure", lambda index: {"copy_bytes_per_second": 4e12})
+    assert isolation.run_each([], session_of(name), lambda text: None) == 0
     last = json.loads(path.read_text().splitlines()[-1])
     assert (last["kind"], last["device_ceilings"]) == ("ceilings", found)
 
@@ -273,6 +276,26 @@ def test_the_time_of_a_run_ends_it(tmp_path: Path) -> None:
     code, _ = isolation.run(arguments, time.monotonic() + 1, said.append)
     assert code not in isolation.FINAL
     assert said == ["the time is up"]
+
+
+def test_what_the_deadline_left_has_a_row(tmp_path: Path) -> None:
+    """Each case that was planned and not begun is SKIPPED with the reason, and --resume measures it."""
+    cases = [Case("forward", batch, 8) for batch in (33, 40, 50)]
+    journal = Journal.begin(tmp_path, {**HEADER, "plan": plan.compact((case, "numpy", 0) for case in cases)})
+    journal.begin_case(row(cases[0], "numpy"))
+    journal.close()
+    Journal.resume(journal.path, "INTERRUPTED", "was ended with the run, whose time was up").close()
+    isolation.skip_rest(journal.path, time.monotonic() + 100)
+    assert len(read_lines(journal.path)[1]) == 1
+    for _ in range(2):  # nobody has two rows
+        isolation.skip_rest(journal.path, time.monotonic() - 1)
+    header, lines = read_lines(journal.path)
+    assert [(line["batch"], line["status"]) for line in lines] == [
+        (33, "INTERRUPTED"), (40, "SKIPPED"), (50, "SKIPPED"),
+    ]  # fmt: skip
+    assert lines[-1]["reason"].startswith("the time of the run was up; ")
+    assert (header["planned"], header["unmeasured"]) == (3, 1)
+    assert resume.finished(journal.path) == set()
 
 
 HEADER: dict[str, Any] = {"machine": {"slug": "m"}}

@@ -22,7 +22,9 @@ from relufit.backends.numpy import NumpyBackend
 
 def run(**options: Any) -> Session:
     """A run with these options, of two backends."""
-    usual: dict[str, Any] = dict.fromkeys(("target", "batch", "hidden", "dtype", "seconds", "resume"))
+    usual: dict[str, Any] = dict.fromkeys(
+        ("target", "batch", "hidden", "dtype", "seconds", "resume", "device", "within", "gpu_memory")
+    )
     usual |= {"profile": "quick", "backend": "numpy,textbook-numpy", "passes": 1}
     given = {**usual, "collectonly": False, "resume_anyway": False, **options}
     return Session(SimpleNamespace(**given))
@@ -62,6 +64,51 @@ def test_the_budget_is_shared_over_what_is_left(monkeypatch: pytest.MonkeyPatch)
     assert Budget(1000, {"a": 1}).next_share("a") == MAX_CASE_SECONDS
     assert Budget(None, {"a": 5}, 0.5).next_share("a") == 0.5
     assert Budget(1000, {"a": 1}, 10.0).next_share("a") == 10.0  # what a case has without a limit it may have with one
+
+
+def test_a_deadline_counts_all_that_is_not_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the start of the process: imports and probing are spent, ceilings, skipped rows and the end are kept."""
+    now = 100.0
+    monkeypatch.setattr(session.time, "monotonic", lambda: now)
+    monkeypatch.setattr(session, "seconds_since_start", lambda: 3.0)
+    limited = run(profile="headline", within=60.0)
+    assert limited.deadline == 157.0
+    now = 110.0
+    kept = session.CEILING_SECONDS + session.ENDING_SECONDS + 100 * session.SKIP_SECONDS
+    assert limited.budget({"a": 40, "b": 60}, timed=True).seconds == pytest.approx(47.0 - kept)
+    assert limited.budget({"a": 40, "b": 60}, timed=False).seconds is None
+    assert run(profile="headline", within=60.0, seconds=1.0).budget({"a": 1}, timed=True).seconds == 1.0
+    now = 160.0
+    late = limited.budget({"a": 1}, timed=True)
+    with pytest.raises(Unsuitable, match="the time budget of 0 s was spent"):
+        late.next_share("a")
+    assert run().deadline == session.inf
+
+
+def test_ceilings_are_not_measured_after_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are measured again where they fit, by what they took at the begin."""
+    now = 0.0
+    monkeypatch.setattr(session.time, "monotonic", lambda: now)
+    monkeypatch.setattr(session, "seconds_since_start", lambda: 0.0)
+    again: list[Any] = []
+    monkeypatch.setattr(session, "measure_ceilings_again", lambda *given: again.append(given))
+    limited = run(within=60.0, threads=None)
+    limited.journal = Journal.begin(tmp_path, {"machine": {"slug": "m"}, "ceiling_seconds": 8.0})
+    for now in (60 - 8 - session.ENDING_SECONDS - 1, 60 - 8 - session.ENDING_SECONDS + 1):  # noqa: B007
+        limited.measure_ceilings_again()
+    assert len(again) == 1
+    limited.journal.close()
+
+
+def test_a_case_may_not_take_more_than_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A case is limited by the part of its backend, and at the end by what is left of the whole."""
+    now = 0.0
+    monkeypatch.setattr(session.time, "monotonic", lambda: now)
+    shared = Budget(10, {"a": 1, "b": 1})
+    assert shared.most_seconds("a") == 5
+    now = 8.0
+    assert shared.most_seconds("a") == 2
+    assert Budget(None, {"a": 1}).most_seconds("a") == session.inf
 
 
 def test_a_share_is_kept_for_every_backend(monkeypatch: pytest.MonkeyPatch) -> None:
