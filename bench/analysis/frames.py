@@ -27,6 +27,8 @@ AA = "aa"  # the profile of a run of backends against themselves
 KINDS = ("headline", "solvers")  # profiles whose newest run stands beside that of the others
 # A newer run replaces an older one in a table if it has measured at least this share of what the older one has.
 FULL_SHARE = 0.8
+REDUCED = "reduced"  # the table of products in reduced precision, whatever the kind of work
+SHOWN_IN = (*dict.fromkeys(kind.table for kind in WORKLOADS.values()), REDUCED)  # tables that choose their run
 
 Header = dict[str, Any]  # the first line of a journal
 
@@ -41,7 +43,7 @@ class Run:
     others: "tuple[Run, ...]" = ()  # of the same machine, setting, sources and versions: what else a case has taken
     baseline: str = ""  # the backend that ratios and verdicts are to, where somebody asked for one
     aa: "Run | None" = None  # the newest run of the profile `aa` on the same machine, which says what can be told apart
-    tables: frozenset[str] | None = None  # of grid/workloads.py, that it is shown in; None: in all, as it was named
+    tables: frozenset[str] | None = None  # of SHOWN_IN, that it is shown in; None: in all, as it was named
 
     @property
     def profile(self) -> str:
@@ -105,7 +107,7 @@ class Run:
         return ", ".join([self.threads, self.allocations, *self.kernels])
 
     def shows(self, table: str) -> bool:
-        """Whether a table of grid/workloads.py shows this run."""
+        """Whether a table of SHOWN_IN shows this run."""
         return self.tables is None or table in self.tables
 
     @property
@@ -167,23 +169,29 @@ def _newest(paths: Iterable[Path], header: Callable[[Path], Header], load: Calla
     chosen = []
     for alike in found.values():
         tables: dict[Run, set[str]] = {alike[0]: set()}
-        usual = _fullest(alike, WORKLOADS) or alike[0]
-        for name in dict.fromkeys(kind.table for kind in WORKLOADS.values()):
-            tables.setdefault(_fullest(alike, named(table=name)) or usual, set()).add(name)
+        usual = _fullest(alike) or alike[0]
+        for name in SHOWN_IN:
+            tables.setdefault(_fullest(alike, name) or usual, set()).add(name)
         chosen += [replace(run, tables=frozenset(own)) for run, own in tables.items()]
     return chosen
 
 
-def _fullest(alike: list[Run], works: Iterable[str]) -> Run | None:
-    """The newest run that has measured at least FULL_SHARE of what any other has of this work; None where none has."""
-    extents = [_extent(run, works) for run in alike]  # of the newest first
+def _fullest(alike: list[Run], table: str = "") -> Run | None:
+    """The newest run that has measured at least FULL_SHARE of what any other has for this table, or for all of them.
+
+    None where none has measured anything.
+    """
+    extents = [_extent(run, table) for run in alike]  # of the newest first
     enough = max(1, FULL_SHARE * max(extents))
     return next((run for run, own in zip(alike, extents, strict=True) if own >= enough), None)
 
 
-def _extent(run: Run, works: Iterable[str]) -> int:
-    """How much a run has measured of these kinds of work: its cases that ended well, each as often as it has passes."""
-    rows = run.cases[(run.cases.status == Status.OK) & run.cases.work.isin(works)]
+def _extent(run: Run, table: str) -> int:
+    """How much a run has measured for a table: its cases that ended well, each as often as it has passes."""
+    rows = run.cases[run.cases.status == Status.OK]
+    if table:
+        is_reduced = rows.dtype.isin(PRECISIONS)
+        rows = rows[is_reduced if table == REDUCED else ~is_reduced & rows.work.isin(named(table=table))]
     return int(sum(max(1, len(passes)) for passes in rows.passes))
 
 

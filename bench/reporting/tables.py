@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bench.analysis.frames import Run, absence, in_order, records, sorted_by_backend
+from bench.analysis.frames import SHOWN_IN, Run, absence, in_order, records, sorted_by_backend
 from bench.analysis.learning import is_of_solvers
-from bench.grid.workloads import named
 from bench.reporting.document import NO_CASES, Document, Element, Heading, Table
 from bench.reporting.number_format import power
 
@@ -76,8 +75,8 @@ class TableSpec:
 
     @property
     def source(self) -> str:
-        """The table of grid/workloads.py whose runs it shows: its own, or that of the times that it is made from."""
-        return self.name if named(table=self.name) else "throughput"
+        """The table whose runs it shows: its own, or that of the times that it is made from."""
+        return self.name if self.name in SHOWN_IN else "throughput"
 
     def is_for(self, run: Run) -> bool:
         """Whether the table of a report has a section on this run."""

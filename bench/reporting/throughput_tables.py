@@ -9,7 +9,7 @@ from bench.journal.status import Status
 from bench.reporting import number_format as fmt
 from bench.reporting.document import Document, Heading, Words
 from bench.reporting.provenance import legend, note
-from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, matrix, shown
+from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, is_ordinary, matrix, shown
 
 THROUGHPUT_NOTE = Words("""In square brackets: the share of the roof, which is the least time that the measured
 ceilings allow for the algorithm's instructions, multiply-adds and compulsory bytes (`bench/grid/cost.py`), over the
@@ -120,6 +120,7 @@ REDUCED = TableSpec(
     ),
     lay_out_reduced,
     note=REDUCED_NOTE,
+    applies=lambda run: is_ordinary(run) and not throughput.reduced(run).empty,
 )
 SCALING = TableSpec(
     "scaling",

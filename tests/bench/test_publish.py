@@ -157,3 +157,12 @@ def test_the_main_table_has_the_sizes_asked_for(
     settings = {"profile": "quick", "threads": None, "selection": selection}
     write(tmp_path / "raw" / "m" / "r.jsonl", *timed(*sizes), settings=settings)
     assert list(main_tables.summary(runs(tmp_path)[0]).columns) == ["backend", *found]
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_reduced_precision_is_shown_from_the_run_that_has_it(tmp_path: Path) -> None:
+    """A later run of bfloat16 alone stands in its table, beside the fuller run in the others."""
+    full(tmp_path)
+    write(tmp_path / "raw" / "m" / f"{NEWER}.jsonl", *timed(800, dtype="bfloat16"))
+    report.report(tmp_path)
+    assert (shown_in(tmp_path, "reduced"), shown_in(tmp_path, "throughput")) == ({NEWER}, {FULL})

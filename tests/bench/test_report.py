@@ -30,7 +30,7 @@ def test_every_file_is_written_and_the_main_table_printed(written: tuple[Path, s
     """The report writes tables, figures and a page, and prints the answer, a table and absent backends."""
     folder, printed = written
     names = set(digest(folder))
-    tables = set(TABLES) - {"solvers", "crossover", "cpu_gpu"}
+    tables = set(TABLES) - {"solvers", "crossover", "cpu_gpu", "reduced"}
     assert {f"tables/{name}.{ending}" for name in tables for ending in ("md", "csv")} <= names
     assert {
         f"figures/{n}-a-machine.{e}"

@@ -26,7 +26,7 @@ PARTS: Document = [
 
 
 # The tables of a run over the grid.
-ORDINARY = [name for name in page.TABLES if name not in ("solvers", "crossover", "cpu_gpu")]
+ORDINARY = [name for name in page.TABLES if name not in ("solvers", "crossover", "cpu_gpu", "reduced")]
 
 
 def written(folder: Path, name: str, long: pd.DataFrame = LONG, parts: Document = PARTS) -> Path:

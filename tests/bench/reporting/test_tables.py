@@ -34,9 +34,10 @@ def test_a_planted_column_is_one_entry(table: str, tmp_path: Path, monkeypatch: 
 
 
 def test_a_table_is_for_the_runs_that_it_names(tmp_path: Path) -> None:
-    """A run on a CPU alone has every table but those of solvers, of crossovers, and of CPU against GPU."""
+    """A run in float32 on a CPU has no table of solvers, crossovers, CPU against GPU, or reduced precision."""
     run = make(tmp_path, line())
-    assert {name for name, table in page.TABLES.items() if not table.is_for(run)} == {"solvers", "crossover", "cpu_gpu"}
+    others = {"solvers", "crossover", "cpu_gpu", "reduced"}
+    assert {name for name, table in page.TABLES.items() if not table.is_for(run)} == others
 
 
 def test_a_table_without_rows_says_so(tmp_path: Path) -> None:
