@@ -38,6 +38,7 @@ from bench.measure.session import (
     usage_errors,
 )
 from bench.measure.trial import MAX_NOISE, Trial, Unsuitable, demand_support
+from bench.progress import Progress
 from relufit import Backend
 
 # Options of pytest with which a run stays in one process, and those of pytest-benchmark with which nothing is timed.
@@ -87,10 +88,20 @@ def pytest_configure(config: pytest.Config) -> None:
     # Skips are listed below the run, reason by reason; pytest would list them place by place.
     config.option.reportchars = config.option.reportchars.replace("a", "xXEf")
     config.option.benchmark_disable_gc = True
+    # The tables of pytest-benchmark rank calls, of which a call of `train` makes many steps: they are for -v.
+    if config.option.verbose <= 0:
+        config.option.benchmark_quiet = True
     if not config.option.benchmark_columns:
         config.option.benchmark_columns = ["median", "iqr", "min", "rounds", "iterations"]
     if config.option.benchmark_sort == "min":
         config.option.benchmark_sort = "mean"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Write a line of progress in place of letters."""
+    plugins, option = session.config.pluginmanager, session.config.option
+    if option.verbose <= 0 and not option.collectonly and (reporter := plugins.getplugin("terminalreporter")):
+        plugins.register(Progress(reporter, session.config.stash[SESSION], key_of))
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
