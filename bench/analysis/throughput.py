@@ -121,7 +121,6 @@ def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
     median, low, high = median_interval(case["seconds"]) if timed else (np.nan,) * 3
     apart = spread(run, case)
     device = np.median(case["device_seconds"]) if case["device_seconds"] else np.nan
-    kind = case["device"].partition(":")[0]  # "cuda:1" stands under the roof of "cuda"
     return {
         **case,  # so that a table can show any field of the journal
         "samples": Case(case["work"], case["batch"]).samples,
@@ -135,7 +134,7 @@ def _timed_row(run: Run, case: dict[str, Any]) -> dict[str, Any]:
         # Share of the wall time in which the device waited for the host.
         "launch_bound_share": float(np.maximum(0.0, 1 - device / median)),
         "samples_per_second": case["batch"] * steps / median if timed else np.nan,
-        **roofline.shares(run.header, {**case, "device": kind}, median / steps),
+        **roofline.shares(run.header, case, median / steps),
         "error_share_of_bound": worst_share(case["agreement"]),
         "gradient_error": case["agreement"].get("gradient", {}).get("error", np.nan) if timed else np.nan,
         "rounds": len(case["seconds"]) if timed else 0,

@@ -124,8 +124,7 @@ def unsynchronized(header: Header, row: Case) -> Note | None:
 def above_roof(header: Header, row: Case) -> Note | None:
     """A call took less time than the ceilings of its machine allow."""
     steps = 1 if np.isnan(row["steps"]) else row["steps"]
-    on_kind = {**row, "device": row["device"].partition(":")[0]}  # "cuda:1" stands under the roof of "cuda"
-    share = roofline.shares(header, on_kind, float(np.median(row["seconds"])) / steps)["share_of_roof"]
+    share = roofline.shares(header, row, float(np.median(row["seconds"])) / steps)["share_of_roof"]
     return (
         Note("above the measured ceilings", f"{share:.3g} times as fast as they allow") if share > ROOF_LIMIT else None
     )

@@ -83,7 +83,7 @@ def on_device(names: Iterable[str], device: str | None) -> list[str]:
 def is_on_cuda(name: str) -> bool:
     """Whether a backend of that name, with or without the number of a device, is for a CUDA device."""
     bare = name.partition(":")[0]
-    return bare not in RECIPES and backends.row(bare).device.partition(":")[0] == "cuda"
+    return bare not in RECIPES and backends.row(bare).device_kind == "cuda"
 
 
 def device_index(names: Iterable[str]) -> int:
