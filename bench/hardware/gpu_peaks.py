@@ -33,24 +33,26 @@ def measure(index: int = 0) -> dict[str, Any]:
         return {"reason": f"cupy: {reason}"}
     import cupy as cp
 
-    before = cp.cuda.Device().id
     try:
-        cp.cuda.Device(index).use()
-        rates = {f"{mix}_per_second_{dtype}": _rate(cp, mix, dtype) for dtype in DTYPES for mix in MIXES}
-        launch, node = _launch_and_node(cp)
-        return {
-            "copy_bytes_per_second": _copy_rate(cp),
-            **rates,
-            "launch_seconds": launch,
-            "graph_node_seconds": node,
-            "cache_bytes": cp.cuda.Device().attributes["L2CacheSize"],
-            "processors": cp.cuda.Device().attributes["MultiProcessorCount"],
-            "reason": None,
-        }
+        with cp.cuda.Device(index):
+            return _measure(cp)
     except Exception as error:  # whatever the device raises: a run without its roofs is a run
         return {"reason": f"{type(error).__name__}: {error}"}
-    finally:
-        cp.cuda.Device(before).use()
+
+
+def _measure(cp: Any) -> dict[str, Any]:
+    """The ceilings of the current device."""
+    rates = {f"{mix}_per_second_{dtype}": _rate(cp, mix, dtype) for dtype in DTYPES for mix in MIXES}
+    launch, node = _launch_and_node(cp)
+    return {
+        "copy_bytes_per_second": _copy_rate(cp),
+        **rates,
+        "launch_seconds": launch,
+        "graph_node_seconds": node,
+        "cache_bytes": cp.cuda.Device().attributes["L2CacheSize"],
+        "processors": cp.cuda.Device().attributes["MultiProcessorCount"],
+        "reason": None,
+    }
 
 
 def _cupy_on(index: int) -> str:
