@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from html import escape
 from itertools import chain
 from pathlib import Path
@@ -40,6 +41,7 @@ def assemble(out: Path, page: Document, groups: dict[str, list[Run]], written: C
     )
 
 
+@lru_cache
 def _bundle() -> str:
     """Vega, Vega-Lite and vega-embed as one plain script. Building it takes seconds."""
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")

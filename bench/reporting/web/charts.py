@@ -4,6 +4,7 @@ Colours are data, since they follow the light and dark scheme of the reader; so 
 page.js makes one that fits on a telephone.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import altair as alt
@@ -20,6 +21,7 @@ Layers = alt.LayerChart | alt.FacetChart  # what alt.layer returns
 POWER = "format(datum.value, '.0e')"
 
 
+@lru_cache
 def charts() -> dict[str, dict[str, Any]]:
     """The specification of each chart, by the id of the element that shows it."""
     drawn = {

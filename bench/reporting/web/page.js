@@ -84,8 +84,8 @@ function crossingsOf(rows) {
   const alike = (row) => ["machine", "threads", "work", "optimizer", "hidden", "dtype"].every((name) => row[name] === first[name]);
   const inside = rows.map((row) => row.batch);
   const [least, most] = [Math.min(...inside), Math.max(...inside)];
-  return parts.crossings.filter((row) => row.over === "batch" && row.size !== null && alike(row) && row.low >= least && row.high <= most)
-    .map(({ low, high, size, words }) => ({ low, high, size, words }));
+  const found = parts.crossings.filter((row) => row.over === "batch" && row.size >= least && row.size <= most && alike(row));
+  return found.map(({ low, high, size, words }) => ({ low: Math.max(low, least), high: Math.min(high, most), size, words }));
 }
 
 function againstSize() {
