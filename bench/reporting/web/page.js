@@ -53,9 +53,9 @@ const nothing = (why) => ({ rows: [], shown: why });
 const seconds = (microseconds) => microseconds / 1e6;
 
 function sized() {
-  const timed = parts.cases.filter((row) => row.median !== null && row.median > 0 && row.status === "OK" && !row.detail
-    && data.sized.includes(row.work) && matches(row));
-  return narrowed(timed, ["setting", "work", "optimizer", "hidden", "dtype"]);
+  const isWanted = (row) => matches(row) && (!selection.optimizer || row.optimizer === selection.optimizer);
+  const timed = parts.cases.filter((row) => row.median > 0 && row.status === "OK" && !row.detail && data.sized.includes(row.work));
+  return narrowed(timed.filter(isWanted), ["setting", "work", "optimizer", "hidden", "dtype"]);
 }
 
 function pointOf(row) {

@@ -138,13 +138,13 @@ const fields = new Map();
 
 function makeControls() {
   for (const [name, title] of CONTROLS) {
-    const select = element("select", { id: `select-${name}`, name });
+    const select = element("select", { id: `select-${name}` }); // without a name, which would hide a property of the form
     select.addEventListener("change", () => choose(name, select.value));
     const broad = name === "machine" || name === "setting";
     controls.append(element("label", { className: broad ? "broad" : "", htmlFor: select.id }, [title, select]));
     fields.set(name, select);
   }
-  const search = element("input", { id: "search", type: "search", name: "search" });
+  const search = element("input", { id: "search", type: "search" });
   search.addEventListener("input", () => choose("search", search.value));
   controls.append(element("label", { htmlFor: "search" }, ["backend contains", search]));
   fields.set("search", search);
