@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import NAMES, hostile, made, varied
+from pages import NAMES, Read, hostile, made, varied
+
+from bench.reporting.web.dataset import in_json
 
 MISSING = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
 MISSING += [name for name in ("selenium", "altair", "vl_convert") if find_spec(name) is None]
@@ -308,3 +310,24 @@ def test_the_rows_of_the_table_as_csv(browser: Browser, path: Path) -> None:
     assert head.startswith("backend,work,optimizer,batch,hidden,dtype,threads,median_us,")
     assert len(lines) == len(browser.cells("backend"))
     assert browser.run("return inCsv('=1+1') + inCsv('a,\"b')") == '\'=1+1"a,""b"'
+
+
+def test_ten_thousand_cases(browser: Browser, path: Path, tmp_path: Path) -> None:
+    """The page of 10^4 cases shows the first of them, more when asked, and filters them all."""
+    text = path.read_text(encoding="utf-8")
+    (old,) = Read(text).scripts[:1]
+    found = json.loads(old)
+    length = len(found["cases"]["batch"])
+    times = 10_000 // length + 1
+    longer = {name: values * times if isinstance(values, list) else {**values, "at": values["at"] * times}
+              for name, values in found["cases"].items()}  # fmt: skip
+    (tmp_path / "index.html").write_text(text.replace(old, in_json({**found, "cases": longer})), encoding="utf-8")
+    browser.open(tmp_path / "index.html")
+    assert browser.run("return parts.cases.length") == length * times >= 10_000
+    assert len(browser.cells("backend")) == 50
+    browser.run("document.getElementById('more').click()")
+    assert len(browser.cells("backend")) == 200
+    browser.choose("select-work", "gradient")
+    assert set(browser.cells("work")) == {"gradient", ""}
+    browser.show("time")
+    browser.check_log()

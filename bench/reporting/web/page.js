@@ -26,11 +26,13 @@ function stylesOf(names) {
 
 const styles = stylesOf(new Set([...parts.cases, ...parts.curves, ...parts.history].map((row) => row.backend)));
 const solverStyles = stylesOf(new Set(parts.curves.filter((row) => row.work === "solving").map((row) => row.optimizer)));
-const variable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const COLOURS = ["--text", "--pale", "--rule"];
+let theme = {}; // these colours of the page, read once a scheme: to read them takes a layout
+const readTheme = () => { theme = Object.fromEntries(COLOURS.map((name) => [name, getComputedStyle(document.documentElement).getPropertyValue(name).trim()])); };
 const distinct = (values) => [...new Set(values)];
 
 function styled(row, series = row.backend, style = styles.get(row.backend)) {
-  const hue = style.hue === "text" ? variable("--text") : dark.matches ? (DARK[style.hue] ?? style.hue) : style.hue;
+  const hue = style.hue === "text" ? theme["--text"] : dark.matches ? (DARK[style.hue] ?? style.hue) : style.hue;
   return { series, colour: hue, dash: style.dash, mark: style.mark };
 }
 
@@ -75,7 +77,7 @@ function roofsOf(rows) {
   }
   return [...found].map(([key, median]) => {
     const [series, batch] = key.split("\n");
-    return { series, batch: Number(batch), median, rate: Number(batch) / median, colour: variable("--text"), dash: series.includes("hinge") ? 2 : 1 };
+    return { series, batch: Number(batch), median, rate: Number(batch) / median, colour: theme["--text"], dash: series.includes("hinge") ? 2 : 1 };
   }).sort((a, b) => a.batch - b.batch);
 }
 
@@ -130,7 +132,7 @@ function convergence() {
     return row.seconds.map((time, place) => ({ seconds: time, error: Math.max(row.errors[place], 1e-32), backend: row.backend,
       text: `${digits(row.errors[place])} after ${digits(time)} s`, ...style }));
   });
-  const best = bestOf(rows[0]).map(({ mse }) => ({ mse: Math.max(mse, 1e-32), colour: variable("--text"), text: digits(mse) }));
+  const best = bestOf(rows[0]).map(({ mse }) => ({ mse: Math.max(mse, 1e-32), colour: theme["--text"], text: digits(mse) }));
   return { rows: points, best, shown: `${words}; weights from the scheme spread.${bestInWords(rows[0])}` };
 }
 
@@ -153,10 +155,10 @@ function fitted() {
   const { x, y } = data.functions[rows[0].target];
   const points = rows.flatMap((row) => row.y.map((value, place) => ({ x: x[place], y: value, backend: row.backend,
     difference: value === null ? null : value - y[place], function: y[place], mse: digits(row.mse), ...styled(row) })));
-  const own = { series: "function", colour: variable("--text") };
+  const own = { series: "function", colour: theme["--text"] };
   const [best] = bestOf(rows[0]);
   const limits = best === undefined ? [] : [-1, 1].flatMap((side) => [x[0], x.at(-1)].map((end) => (
-    { x: end, difference: side * Math.sqrt(best.mse), series: `limit ${side}`, colour: variable("--text") })));
+    { x: end, difference: side * Math.sqrt(best.mse), series: `limit ${side}`, colour: theme["--text"] })));
   const errors = rows.map((row) => `${row.backend} ${digits(row.mse)}`).join(", ");
   return { rows: points, function: x.map((value, place) => ({ x: value, y: y[place], ...own })), limits,
     shown: `${words}.${bestInWords(rows[0])} Reached by Adam: ${errors}.` };
@@ -255,7 +257,7 @@ function showData(chart) {
 }
 
 function configuration() {
-  const [text, pale, rule] = ["--text", "--pale", "--rule"].map(variable);
+  const [text, pale, rule] = COLOURS.map((name) => theme[name]);
   const axis = { labelColor: text, titleColor: text, gridColor: rule, domainColor: pale, tickColor: pale, gridOpacity: 0.6 };
   return { background: "transparent", font: "system-ui, sans-serif", axis: { ...axis, labelFontSize: 12, titleFontSize: 13, titleFontWeight: "normal" },
     view: { stroke: null } };
@@ -289,6 +291,7 @@ dark.addEventListener("change", () => {
     chart.embedded = undefined;
     chart.place.replaceChildren();
   }
+  readTheme();
   refreshCharts();
 });
 addEventListener("hashchange", () => {
@@ -298,6 +301,7 @@ addEventListener("hashchange", () => {
   }
 });
 
+readTheme();
 makeControls();
 readAddress();
 CHARTS.forEach(makeChart);

@@ -4,7 +4,7 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const NO_BREAK = "\u00a0";
-const STEP = 200; // rows that are shown at once
+const STEP = 50; // rows that are shown at once: to lay out more takes longer than all else
 const CONTROLS = [
   ["machine", "machine"], ["setting", "run and setting"], ["work", "kind of work"], ["optimizer", "optimizer or solver"],
   ["hidden", "width H"], ["dtype", "dtype"], ["threads", "threads"], ["family", "family of backends"],
@@ -158,16 +158,24 @@ function makeControls() {
   controls.hidden = false;
 }
 
+// What each control offers is found anew where the machine is another one.
+let offers = {};
+
 function fillControls() {
+  const machines = choices("machine");
+  if (!machines.includes(selection.machine)) selection.machine = machines[0] ?? "";
+  const isNew = offers.of !== selection.machine;
+  if (isNew) offers = { of: selection.machine, ...Object.fromEntries(CONTROLS.map(([name]) => [name, choices(name)])) };
   for (const [name] of CONTROLS) {
-    const offered = choices(name);
-    if (!offered.includes(selection[name])) selection[name] = name === "machine" ? (offered[0] ?? "") : "";
-    const all = name === "machine" ? [] : [element("option", { value: "", textContent: "all" })];
-    const options = offered.map((value) => element("option", { value, textContent: labelOf(name, value) }));
-    fields.get(name).replaceChildren(...all, ...options);
+    if (!offers[name].includes(selection[name])) selection[name] = "";
+    if (isNew) {
+      const all = name === "machine" ? [] : [element("option", { value: "", textContent: "all" })];
+      fields.get(name).replaceChildren(...all, ...offers[name].map(
+        (value) => element("option", { value, textContent: labelOf(name, value) })));
+    }
     fields.get(name).value = selection[name];
   }
-  fields.get("search").value = selection.search;
+  if (fields.get("search").value !== selection.search) fields.get("search").value = selection.search;
 }
 
 function choose(name, value) {
@@ -240,7 +248,7 @@ function showTable() {
   document.getElementById("count").textContent = rows.length ? `${rows.length} cases${first}.` : none;
   const more = document.getElementById("more");
   more.hidden = rows.length <= shown;
-  more.textContent = `Show ${Math.min(STEP, rows.length - shown)} more`;
+  more.textContent = `Show ${Math.min(3 * shown, rows.length - shown)} more`;
 }
 
 // A text that a spreadsheet would compute begins with a '.
@@ -259,7 +267,7 @@ function csv() {
 }
 
 document.getElementById("more").addEventListener("click", () => {
-  shown += STEP;
+  shown *= 4;
   showTable();
 });
 const csvLink = document.querySelector("#csv a");
