@@ -86,7 +86,7 @@ def _rank(run: Run) -> tuple[Any, ...]:
 
 
 def _setting(slug: str, runs: list[Run]) -> Row:
-    newest = max(runs, key=lambda run: run.name)
+    newest = max([run for run in runs if run.shows("throughput")] or runs, key=lambda run: run.name)
     kind = newest.sweep.title if newest.sweep else newest.kind
     hidden, dtype = focus(newest)
     return {

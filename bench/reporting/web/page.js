@@ -6,6 +6,7 @@ const DARK = { "#0072b2": "#3d9be0", "#009e73": "#1fc79a" }; // the darkest of t
 const DASHES = data.dashes;
 const PREFERRED = { work: ["gradient", "step", "forward"], optimizer: ["", "adam"], target: ["sin", "square"],
   conditions: ["threads as installed, allocations as installed"], case: ["gradient, N = 800", "step adam, N = 32"] };
+const MOST_POINTS = 1500; // of a chart: to draw more takes seconds
 const MOST_LINES = 500; // of a table behind a chart
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -98,7 +99,10 @@ function againstSize() {
   const legend = crossings.length ? " Grey stripes: where one backend overtakes another." : "";
   const roofs = roofsOf(rows);
   const roof = roofs.length ? " In the colour of the text: the roof, dashed for dense work, dotted for hinge." : "";
-  return { rows: points, roofs, crossings, shown: `${words}.${roof}${legend}` };
+  const each = Math.ceil(points.length / MOST_POINTS);
+  const thinned = points.filter((_, place) => place % each === 0);
+  const thin = each > 1 ? ` ${thinned.length} of ${points.length} points; the table above has all.` : "";
+  return { rows: thinned, roofs: roofs.filter((_, place) => place % each === 0), crossings, shown: `${words}.${roof}${legend}${thin}` };
 }
 
 function devices() {
