@@ -11,6 +11,7 @@
     python -m bench.report --baseline NAME      ratios and verdicts to this backend
     python -m bench.report --format parquet,latex     the tables in these formats too, beside Markdown and CSV
 
+It writes index.html too, one page that works offline and can be filtered, where altair is installed (extra `page`).
 Everything it writes is made again from results/raw alone: the same journals give the same bytes. A run that has
 measured less than an older one replaces it in no table, and a figure or table that shows no run any more is removed.
 """

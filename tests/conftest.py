@@ -12,6 +12,8 @@ from bench.recipes import known_names
 from relufit import backends
 from relufit.testing import Unsupported
 
+BROWSER = "browser"  # in RELUFIT_REQUIRE: tests/bench/test_browser.py fails where it would be skipped
+
 # Times of single examples say nothing on a loaded machine.
 hypothesis.settings.register_profile("relufit", deadline=None)
 hypothesis.settings.load_profile("relufit")
@@ -33,8 +35,13 @@ def pytest_configure() -> None:
     # What tests begin in processes of their own is no worker of this run, in which pytest-benchmark times nothing.
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
         del os.environ[name]
+    required = backends.required()
+    if BROWSER in required:  # what tests begin in processes of their own takes names of backends alone
+        os.environ |= {"RELUFIT_REQUIRE": ",".join(sorted(required - {BROWSER})), "RELUFIT_REQUIRE_BROWSER": "1"}
     # torch-<device> is a name for every device of torch, so a mistyped device is known by the table alone.
-    known = {name for name in backends.required() if name.partition(":")[0] in known_names() and is_backend(name)}
-    unknown = sorted(backends.required() - known)
+    known = {name for name in required if name.partition(":")[0] in known_names() and is_backend(name)}
+    unknown = sorted(required - {*known, BROWSER})
     if unknown:
-        raise pytest.UsageError(f"RELUFIT_REQUIRE names {', '.join(unknown)}; known: {', '.join(known_names())}")
+        raise pytest.UsageError(
+            f"RELUFIT_REQUIRE names {', '.join(unknown)}; known: {', '.join(known_names())}, {BROWSER}"
+        )

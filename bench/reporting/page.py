@@ -24,6 +24,7 @@ from bench.reporting import (
     terminal,
     throughput_tables,
     verdict_tables,
+    web,
 )
 from bench.reporting.answer import ANSWER, answer
 from bench.reporting.document import (
@@ -100,7 +101,7 @@ def report(
         older = runs(results, [against], say)[0] if against is not None else None
         if out is not None:
             try:
-                write(out, chosen, chosen_formats)
+                write(out, chosen, chosen_formats, say)
                 if older is not None:
                     write_against(out, chosen, older, chosen_formats)
             except OSError as error:
@@ -130,7 +131,7 @@ def _by_slug(chosen: list[Run]) -> dict[str, list[Run]]:
     return found
 
 
-def write(out: Path, chosen: list[Run], formats: list[Format]) -> None:
+def write(out: Path, chosen: list[Run], formats: list[Format], say: Complain) -> None:
     """Write every file of the report; tables and figures of an earlier one that show no run any more are removed."""
     for folder in ("tables", "figures"):
         (out / folder).mkdir(parents=True, exist_ok=True)
@@ -162,6 +163,7 @@ def write(out: Path, chosen: list[Run], formats: list[Format]) -> None:
     for path in ours:
         if path.resolve() not in kept:
             path.unlink(missing_ok=True)
+    web.write(out, page, _by_slug(chosen), written, say)
 
 
 Files = dict[str, list[tuple[Run, Document]]]  # by the name of the file: its sections

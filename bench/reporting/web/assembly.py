@@ -1,0 +1,96 @@
+"""The page put together: static HTML, the style sheet, the data as JSON, and the scripts that are allowed to run."""
+
+import base64
+import hashlib
+import os
+from collections.abc import Collection, Iterable
+from functools import lru_cache
+from html import escape
+from itertools import chain
+from pathlib import Path
+from string import Template
+from urllib.parse import quote
+
+import pandas as pd
+import vl_convert
+
+from bench.analysis.frames import Run
+from bench.reporting.document import NO_CASES, Document, Element, Heading, Items, Table, Words, texts
+from bench.reporting.provenance import provenance
+from bench.reporting.web.charts import DASHES, charts
+from bench.reporting.web.dataset import dataset, in_json
+
+FOLDER = Path(__file__).parent
+
+
+def assemble(out: Path, page: Document, groups: dict[str, list[Run]], written: Collection[Path]) -> str:
+    """The text of index.html in `out`; links lead to the files `written`, and to journals that lie below `out`."""
+    runs = [*chain.from_iterable(groups.values())]
+    scripts = [_bundle(), (FOLDER / "table.js").read_text("utf-8"), (FOLDER / "page.js").read_text("utf-8")]
+    allowed = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
+    first = next((place for place, part in enumerate(page) if isinstance(part, Heading) and part.level == 2), 0)
+    return Template((FOLDER / "page.html").read_text("utf-8")).substitute(
+        style=(FOLDER / "page.css").read_text("utf-8"),
+        sources=" ".join(f"'sha256-{found}'" for found in allowed),
+        answer=html(page[first:]),
+        environment="\n".join(map(_environment, runs)),
+        files="\n".join(_links(out, sorted(written))),
+        journals="\n".join(_links(out, dict.fromkeys(run.path for run in runs))),
+        data=in_json({**dataset(groups), "charts": charts(), "dashes": DASHES}),
+        scripts="\n".join(f"<script>{text}</script>" for text in scripts),
+    )
+
+
+@lru_cache
+def _bundle() -> str:
+    """Vega, Vega-Lite and vega-embed as one plain script. Building it takes seconds."""
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    bundle = bundle.replace("</script", r"<\/script").replace("<!--", r"<\!--")
+    return f"(() => {{\n{bundle}\n}})();"  # its names stay its own
+
+
+def html(document: Document) -> str:
+    """A document as HTML, without `Words`, which hold links for README.md."""
+    return "\n".join(_in_html(part) for part in document if not isinstance(part, Words))
+
+
+def _in_html(element: Element) -> str:
+    match element:
+        case Heading(level, text):
+            return f"<h{level + 1}>{escape(text)}</h{level + 1}>"
+        case Items(lines):
+            return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
+        case Table(frame):
+            return _table(frame) if len(frame) else f"<p>{NO_CASES}</p>"
+    return f"<p>{escape(str(element))}</p>"
+
+
+def _table(frame: pd.DataFrame) -> str:
+    """A table that scrolls by itself, also by keys."""
+    cells = texts(frame)
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in cells.columns)
+    body = "".join(
+        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in others)}</tr>\n'
+        for first, *others in cells.itertuples(index=False, name=None)
+    )
+    inner = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(cells.columns[0])}">{inner}</div>'
+
+
+def _environment(run: Run) -> str:
+    """What a run was measured with, folded."""
+    packages = pd.DataFrame({"package": [*run.header["machine"]["packages"]]})
+    packages["version"] = [*run.header["machine"]["packages"].values()]
+    title = f"{run.title}; run {run.name}"
+    return f"<details><summary>{escape(title)}</summary>{html([*provenance(run), Table(packages)])}</details>"
+
+
+def _links(out: Path, paths: Iterable[Path]) -> list[str]:
+    """A list item for each path: a link where it lies below `out`, else its folder and name."""
+    items = []
+    for path in paths:
+        below = path.resolve().is_relative_to(out.resolve())
+        name = path.resolve().relative_to(out.resolve()) if below else Path(path.parent.name, path.name)
+        link = f'<a href="{escape(quote(os.fsencode(name.as_posix())))}">{escape(name.as_posix())}</a>'
+        items.append(f"<li>{link if below else escape(name.as_posix())}</li>")
+    return items
