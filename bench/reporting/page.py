@@ -274,16 +274,20 @@ def page_section(found: list[Run], places: dict[Run, dict[str, list[str]]], draw
     listed = []
     for name, linked in files.items():
         links = ", ".join(f"[{word}](tables/{file}.md)" for file, word in linked.items())
-        listed.append(f"- {links}" if [*linked] == [name] else f"- {name}: {links}")
+        listed.append(links if [*linked] == [name] else f"{name} ({links})")
     every = [path for run in found for path in drawn[run]]
     pictures = ", ".join(f"[{path.stem.replace(f'-{main.machine_slug}', '')}](figures/{path.name})" for path in every)
     code = main.header["code"]
-    made = f"Run {main.name}, profile {main.profile}, commit {(code['commit'] or code['content_hash'])[:12]}."
+    shown = TABLES[table].document(main)
+    if table == "summary":  # tables/summary has what to do about its warnings
+        shown = [*(part for part in shown if isinstance(part, Table)), *main_tables.not_here(main)]
+    commit = (code["commit"] or code["content_hash"])[:12]
+    made = f"{main_tables.focus_in_words(main)}. Run {main.name}, profile {main.profile}, commit {commit}."
     return [
         Heading(2, main.machine),
         f"{main.setting}. {made}",
         *([Items(sentences)] if sentences else []),
-        *TABLES[table].document(main),
+        *shown,
         *map(Words, [f"![{path.stem}](figures/{path.name})" for path in every[:1]]),
-        Words("\n".join(["Tables:", "", *listed, f"- figures: {pictures}"])),
+        Words(f"Tables: {', '.join(listed)}. Figures: {pictures}."),
     ]
