@@ -13,6 +13,7 @@ import pandas as pd
 from bench.analysis import regressions
 from bench.analysis.frames import Run, runs
 from bench.analysis.learning import is_of_solvers
+from bench.journal import plan
 from bench.journal.reader import Complain
 from bench.reporting import (
     changes,
@@ -286,6 +287,7 @@ def page_section(found: list[Run], places: dict[Run, dict[str, list[str]]], draw
     return [
         Heading(2, main.machine),
         f"{main.setting}. {made}",
+        *(f"{run.name}: {ended}." for run in found if (ended := plan.in_words(run.header))),
         *([Items(sentences)] if sentences else []),
         *shown,
         *map(Words, [f"![{path.stem}](figures/{path.name})" for path in every[:1]]),

@@ -68,7 +68,7 @@ def real_lines() -> tuple[list[bytes], list[bytes]]:
         if not head["backends"].keys() >= set(BACKENDS):
             continue
         heads.append({**head, "backends": {name: head["backends"][name] for name in BACKENDS}})
-        for case in lines:
+        for case in (line for line in lines if line["kind"] == "case"):
             cases.setdefault((case["work"], case["status"], case.get("optimizer", "")), case)
     cases.setdefault(("trajectory",), followed())
     for solving in (spline(), solved(), solved("sgd", status="DIVERGED", reason="the loss was nan")):
