@@ -84,9 +84,7 @@ class TableSpec:
 
     def document(self, run: Run, part: str = "") -> Document:
         """The table as people read it; of a table that is split, one value's part of it."""
-        rows, keys = self.rows(run), self.keys.split()
-        if not self.absent and "backend" in rows:
-            rows = rows[[absence(run, name) is None for name in rows.backend]]
+        rows, keys = self._present(run), self.keys.split()
         if part:
             rows = rows[rows[self.split] == part]
         if rows.empty:
@@ -97,6 +95,13 @@ class TableSpec:
             document += [*([Heading(3, title)] if keys else []), *self.lay_out(run, group, self.columns)]
         return _with_footnotes(document) or [NO_CASES]
 
+    def _present(self, run: Run) -> pd.DataFrame:
+        """The rows without those of backends that could not run: the table `backends` has one for each, and why."""
+        rows = self.rows(run)
+        if self.absent or "backend" not in rows:
+            return rows
+        return rows[[absence(run, name) is None for name in rows.backend]]
+
     def parts(self, run: Run) -> list[str]:
         """The values by which the table is split; one empty text where it is not."""
         rows = self.rows(run)
@@ -104,7 +109,7 @@ class TableSpec:
 
     def long(self, run: Run) -> pd.DataFrame:
         """The columns of the .csv, and which run each row is of."""
-        rows = self.rows(run)
+        rows = self._present(run)
         names = [*dict.fromkeys([*self.csv.split(), *(column.name for column in self.columns if column.name)])]
         if names:  # else the columns of the rows
             rows = pd.DataFrame(columns=names) if rows.empty else rows[names]  # without rows columns have no types
