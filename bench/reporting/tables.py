@@ -100,7 +100,7 @@ class TableSpec:
         rows = self.rows(run)
         if self.absent or "backend" not in rows:
             return rows
-        return rows[[absence(run, name) is None for name in rows.backend]]
+        return rows[[absence(run, name) is None for name in rows.backend]].reset_index(drop=True)
 
     def parts(self, run: Run) -> list[str]:
         """The values by which the table is split; one empty text where it is not."""
