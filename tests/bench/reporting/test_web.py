@@ -63,7 +63,6 @@ def test_the_answer_comes_first_and_needs_no_script(tmp_path: Path) -> None:
     for sentence in answer(main):
         assert re.sub(r"\s+", " ", sentence) in text
     assert text.index("Fastest for") < text.index("need JavaScript")
-    assert "On the GPU beside" in text
     assert "gradient, N=800, us" in text
     links = [own["href"] for tag, own in found.elements if tag == "a" and not (own["href"] or "#").startswith("#")]
     assert "tables/answer.csv" in links
