@@ -247,7 +247,7 @@ def test_dark_and_light(browser: Browser, path: Path) -> None:
     for name, (label, back) in colours.items():
         browser.scheme(name)
         browser.show("time")
-        # Charts are drawn anew after the scheme has changed: a chart that keeps the old colour ends the wait in an error.
+        # Charts are drawn anew after the scheme has changed; one that keeps the old colour ends the wait in an error.
         browser.wait(f"document.querySelector('#chart-time .role-axis-label text')?.getAttribute('fill') === '{label}'")
         assert browser.run("return getComputedStyle(document.body).backgroundColor") == back
 
