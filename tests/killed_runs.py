@@ -27,7 +27,7 @@ GRID = ["bench", "--benchmark-only", "-q", *SHORT, "--backend", "numpy", "--batc
 
 
 class Teller:
-    """A plugin that tells through a pipe when the run begins, and of each benchmark as soon as its line is written."""
+    """A plugin that writes to a pipe when the run begins, and after the line of each benchmark is on disk."""
 
     def __init__(self, pipe: int) -> None:
         self.pipe, self.names = pipe, dict[str, str]()

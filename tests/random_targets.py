@@ -30,7 +30,7 @@ class Table(NamedTuple):
 
     @property
     def rounding(self) -> float:
-        """A mean square that is none: of the variance of y, and of the largest y."""
+        """The mean square below which an error counts as rounding, from the variance of y and its largest value."""
         variance = self.mean_square(self.y - np.average(self.y, weights=self.weights))
         return 1e-14 * variance + float(1e-15 * np.abs(self.y).max()) ** 2
 

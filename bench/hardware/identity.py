@@ -39,7 +39,7 @@ MOST_LETTERS = 80  # of a slug's words: it is a part of the names of files
 def slug(machine: Mapping[str, Any], folder: str) -> str:
     """The name of a machine: the GPU measured, processor, cores and a hash of FACTS; `folder` if nothing identifies it.
 
-    Two GPUs of one model give one name: nothing that tells them apart decides speed.
+    Two GPUs of the same model have the same name: their serial numbers do not change their speed.
     """
     if not any(machine.get(name) for name in IDENTIFYING):
         return folder

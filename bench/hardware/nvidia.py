@@ -35,7 +35,7 @@ def _nvml() -> Any:
 
 
 def handle(device: str) -> Any:
-    """NVML's handle of the device that CUDA calls "cuda:1" in this process; None where there is none.
+    """NVML's handle of the device that CUDA calls "cuda:1" in this process; None if NVML does not find it.
 
     CUDA_VISIBLE_DEVICES holds numbers, UUIDs or their beginnings, and ends at the first entry that names no device. Of
     a partitioned GPU without the UUID of a partition CUDA takes the first partition.

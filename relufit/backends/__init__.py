@@ -89,7 +89,7 @@ def table() -> dict[str, Row]:
 def row(name: str) -> Row:
     """The row of a name, which may end with the number of a device; `torch-<device>` is known for every torch device.
 
-    Raises RelufitError for other names, and for a number that is none or that follows a backend of the CPU.
+    Raises RelufitError for an unknown name, for a suffix that is not an integer >= 0, and for one after a CPU backend.
     """
     base, colon, number = name.partition(":") if isinstance(name, str) else ("", "", "")
     found, device = table().get(base), base.removeprefix("torch-")

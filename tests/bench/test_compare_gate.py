@@ -23,7 +23,7 @@ def test_a_case_that_vanished_is_a_finding(
     assert reason in out
     assert "1 within 5 %, 0 slower, 0 failed, 1 vanished, 0 inconclusive" in out
     assert table(tmp_path, "new", "old", capsys=capsys)[0] == 0
-    assert table(tmp_path, "old", "new", "--fail-on", "slower:5%", capsys=capsys)[0] == 0  # a new case is none
+    assert table(tmp_path, "old", "new", "--fail-on", "slower:5%", capsys=capsys)[0] == 0  # a new case is not slower
 
 
 def test_a_backend_that_is_not_installed_any_more_vanished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -106,7 +106,7 @@ def test_long():
 
 
 def test_reasons_to_slow_down_are_words() -> None:
-    """Reasons to slow down are words; idle clocks and a user's own setting are none."""
+    """Reasons to slow down are words; idle clocks and a user's own setting do not count."""
     assert nvidia.throttled(0x1 | 0x2) == ""
     assert nvidia.throttled(0x4 | 0x40) == "software power cap, hardware thermal slowdown"
 

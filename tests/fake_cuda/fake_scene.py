@@ -56,7 +56,7 @@ class Scene:
             raise Failure("cudaErrorIllegalAddress", "an illegal memory access was encountered")
 
     def count(self) -> int:
-        """The number of devices. Raises Failure if there is none, as CUDA does."""
+        """The number of devices. Raises Failure on a machine without a device, as CUDA does."""
         self.call()
         if not self.physical:
             raise Failure("cudaErrorNoDevice", "no CUDA-capable device is detected")

@@ -1,4 +1,4 @@
-"""backprop.py: its two forms agree, parts of a batch add up, and any array namespace will do."""
+"""backprop.py: its two forms agree, parts of a batch add up, and it runs on any array namespace."""
 
 import array_api_strict
 import numpy as np

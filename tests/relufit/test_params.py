@@ -95,7 +95,7 @@ def test_bad_input_is_one_sentence(bad: dict[str, object]) -> None:
 
 
 def test_a_domain_says_how_many_numbers_it_holds() -> None:
-    """One that tells too few places apart is refused with their number; shifted to 0 it is none of these."""
+    """A domain that holds too few floating-point numbers is refused with their count; the same width at 0 is not."""
     with pytest.raises(RelufitError, match="only about 4504 floating-point numbers"):
         check_domain((1, 1 + 1e-12))
     for domain in ((0, 1e-12), (1, 1 + 1e-10), (-1e-139, 1e-139), (-1e139, 1e139), (1.7e9, 1.7e9 + 1)):

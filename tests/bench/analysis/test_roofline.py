@@ -195,7 +195,7 @@ def test_hinge_stands_under_the_roof_of_float64(tmp_path: Path) -> None:
 
 
 def test_reduced_precision_stands_under_its_own_peak(tmp_path: Path) -> None:
-    """Its roof is its multiply-adds over the rate of such products; without that rate there is none, nor of float32."""
+    """Its roof is its multiply-adds over the rate of such products; a run without that rate gives it no share."""
     reduced = case(
         dtype="bfloat16", loss_scale=1.0, agreement={"outputs": {"error": 0.006, "bound": 0.012, "share": 0.5}}
     )

@@ -63,7 +63,7 @@ def test_between_samples_a_close_fit_is_close_too(name: str, hidden: int, seed: 
 
 
 def test_weights_count() -> None:
-    """A sample of weight 3 is three samples, one of weight 0 is none; mse is weighted too."""
+    """A sample of weight 3 is three samples, one of weight 0 is left out; mse is weighted too."""
     rng = np.random.default_rng(0)
     x, y, weight = rng.uniform(-1, 1, 80), rng.normal(size=80), rng.integers(0, 4, 80)
     weighted = spline(x, y, weight=weight, hidden=5, test_fraction=0)
