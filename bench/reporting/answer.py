@@ -41,15 +41,13 @@ Row = dict[str, Any]
 def answer(run: Run) -> list[str]:
     """The sentences that open the terminal, results/README.md and the page: one for each column of the main table.
 
-    Then what first calls cost, and whether a GPU was measured. Empty for a run that timed no case with two backends.
+    Then what first calls cost, and whether a GPU was measured. A case needs two backends with a time.
     """
     hidden, dtype = focus(run)
     rows = matching(fastest(run), hidden=hidden, dtype=dtype)
     wanted = [*((work, column.batch, column.optimizer) for work, column in main_columns(run)), LATENCY]
     found = {(row["work"], row["batch"], row["optimizer"]): row for row in records(rows)}
     shown = [found[key] for key in wanted if key in found]
-    if not shown:
-        return []
     return [*map(in_words, shown), *_hinge(shown), *_first_calls(shown), cpu_gpu_in_words(run)]
 
 

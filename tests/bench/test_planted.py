@@ -56,7 +56,7 @@ def test_a_planted_kind_of_work_is_measured_and_shown(
         timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "test_doubling" in done.stdout
+    assert "numpy, doubling, N = 40" in done.stdout
     cases = lines(tmp_path)[1:]
     assert [(case["work"], case["status"], case.get("pass", 0)) for case in cases] == [
         ("doubling", "OK", 0), ("doubling", "OK", 1)

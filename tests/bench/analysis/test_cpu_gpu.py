@@ -125,7 +125,7 @@ def test_a_machine_without_a_gpu_says_it_once(tmp_path: Path) -> None:
     write(folder / "s.jsonl", timed("numba", "gradient", 800, 1e-3), machine={**HEADER["machine"]}, settings=settings)
     report.report(tmp_path / "cpu")
     page = (tmp_path / "cpu" / "README.md").read_text()
-    assert page.count("\n## ") == 2
+    assert page.count("\n## ") == 1
     assert page.count("No GPU was measured on this machine.") == 1
     assert not (tmp_path / "cpu" / "tables" / "cpu_gpu.md").exists()
     usual(tmp_path / "gpu")

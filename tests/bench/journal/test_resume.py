@@ -125,7 +125,11 @@ def test_a_run_is_resumed_as_it_was_begun(tmp_path: Path) -> None:
     assert len(lines(tmp_path)) == 3
     assert bench(tmp_path, *words, *again, "--resume-anyway").returncode == 0
     assert read_lines(path)[0]["resumed"][0].startswith("numpy was 0")
-    assert [case["status"] for case in read_lines(path)[1]] == ["OK", "SKIPPED", "OK"]
+    statuses: dict[int, list[str]] = {}  # of each N: a loaded machine may spend 0.001 s before the first case
+    for case in read_lines(path)[1]:
+        statuses.setdefault(case["batch"], []).append(case["status"])
+    assert statuses.pop(40) == ["SKIPPED", "OK"]
+    assert statuses[33] in (["OK"], ["SKIPPED", "OK"])
 
 
 def test_what_is_too_slow_is_known_after_a_resume(tmp_path: Path) -> None:
