@@ -26,7 +26,8 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from bench.analysis import frames, regressions
+from bench.analysis import frames
+from bench.analysis.pairs import regressions
 from bench.grid import selection
 from bench.grid.sweep import WORKS
 from bench.journal.reader import Complain

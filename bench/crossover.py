@@ -25,7 +25,8 @@ from dataclasses import fields, replace
 from math import inf
 from pathlib import Path
 
-from bench.analysis import comparison, frames
+from bench.analysis import frames, runs
+from bench.analysis.pairs import comparison
 from bench.grid.selection import is_backend, is_on_cuda, on_device
 from bench.grid.sweep import FIXED, MOST, Sweep
 from bench.hardware import machine
@@ -36,7 +37,8 @@ from bench.measure.crossover import Search, fastest
 from bench.measure.session import begin_journal, measure_ceilings_again
 from bench.measure.trial import Past
 from bench.recipes import known_names
-from bench.reporting import crossovers, figures, number_format, terminal
+from bench.reporting import figures, number_format, terminal
+from bench.reporting.tables import crossovers
 from bench.statistics.bisection import Measured
 from relufit import RelufitError
 from relufit import backends as relufit_backends
@@ -167,7 +169,7 @@ def _measure(options: argparse.Namespace, say: Complain) -> tuple[int, frames.Ru
     settings = {"profile": "crossover", "crossover": sweep.settings()}
     settings |= {"seconds": options.seconds, "threads": options.threads}
     journal = begin_journal(options.results, [sweep.a, sweep.b], settings)
-    aa = frames.newest_aa(journal.path.parent, journal.path.parent.name)
+    aa = runs.newest_aa(journal.path.parent, journal.path.parent.name)
     process.note(journal=str(journal.path.resolve()))
     folder = options.results / "figures"
 

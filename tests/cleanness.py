@@ -9,8 +9,9 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from bench.reporting import answer, learning_tables, page, throughput_tables, verdict_tables
+from bench.reporting import page
 from bench.reporting.document import Words
+from bench.reporting.tables import answer, learning, throughput, verdicts
 
 
 def check_printable(text: str) -> None:
@@ -19,7 +20,7 @@ def check_printable(text: str) -> None:
 
 
 READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
-MODULES = (answer, throughput_tables, learning_tables, verdict_tables)
+MODULES = (answer, throughput, learning, verdicts)
 OUR_WORDS = [value for module in MODULES for value in vars(module).values() if isinstance(value, Words)]
 OUR_WORDS += [block for block in page.PAGE_TITLE if isinstance(block, Words)]
 OUR_LINKS = r"raw|tables/[\w.+-]+\.md|figures/[\w.+-]+\.png|\.\./bench/README\.md#what-is-inside-the-clock"

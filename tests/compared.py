@@ -10,10 +10,10 @@ import pytest
 from journals import line, write
 
 from bench import compare
-from bench.analysis import regressions
-from bench.analysis.frames import runs
-from bench.reporting import verdict_tables
+from bench.analysis.pairs import regressions
+from bench.analysis.runs import runs
 from bench.reporting.changes import changes_in_words
+from bench.reporting.tables.verdicts import with_reasons
 
 PACKAGES = {"numpy": "2.4.6"}
 
@@ -47,7 +47,7 @@ def table(results: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> tup
 
 def reasons(frame: pd.DataFrame) -> list[str]:
     """Why each verdict is not more."""
-    return list(verdict_tables.with_reasons(frame).reason)
+    return list(with_reasons(frame).reason)
 
 
 def changes(results: Path) -> tuple[pd.DataFrame, list[str]]:

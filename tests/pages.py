@@ -7,7 +7,8 @@ from typing import Any
 
 from journals import HEADER, MACHINE, followed, journal, learned, line, solved, spline, write
 
-from bench.analysis.frames import Run, runs
+from bench.analysis.frames import Run
+from bench.analysis.runs import runs
 from bench.grid.sweep import Sweep
 from bench.reporting import page, web
 from bench.reporting.document import Document

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.frames import runs
-from bench.reporting import learning_tables, main_tables
+from bench.analysis.runs import runs
 from bench.reporting.document import markdown
 from bench.reporting.number_format import FASTEST, NO_BREAK
+from bench.reporting.tables.learning import lay_out_reached
+from bench.reporting.tables.summary import SUMMARY_TABLE, headline
 from relufit import Backend
 from relufit.testing import check_backend
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OF_BENCH = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
-LAYOUTS = {"summary": main_tables.SUMMARY_TABLE.document, "reached": learning_tables.lay_out_reached}
+LAYOUTS = {"summary": SUMMARY_TABLE.document, "reached": lay_out_reached}
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
@@ -69,7 +70,7 @@ def test_plain_pytest_finds_the_tests() -> None:
 )
 def test_quoted_ratios_are_those_of_the_headline(text: str, run: str, quoted: dict[str, str]) -> None:
     """The ratios at N = 65536 that the prose quotes stand in the headline table of the run that they are from."""
-    cells = main_tables.headline(runs(ROOT / "results", [run])[0]).set_index("backend")["gradient\nN=65536"]
+    cells = headline(runs(ROOT / "results", [run])[0]).set_index("backend")["gradient\nN=65536"]
     for backend, ratio in quoted.items():
         assert ratio in text
         assert cells[backend].replace(NO_BREAK, " ").removesuffix(f" {FASTEST}").endswith(f", {ratio}x")

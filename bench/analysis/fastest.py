@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.comparison import TABLE, compare_in_one_run
 from bench.analysis.frames import Run, in_order
+from bench.analysis.pairs.comparison import TABLE, compare_in_one_run
 from bench.analysis.throughput import MOST_USED
 from bench.analysis.verdicts import Found, Row, median_seconds, rows_of, table_of
 from bench.grid.workloads import named

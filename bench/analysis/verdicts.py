@@ -1,7 +1,7 @@
 """The table of verdicts: two rows of one case side by side, and whether they can be told apart.
 
-comparison.py compares two backends of a run, regressions.py two runs, commits.py two commits. Each finds its pairs of
-rows; what a pair consists of and how a table of pairs is judged stand here.
+pairs/comparison.py compares two backends of a run, pairs/regressions.py two runs, pairs/commits.py two commits. Each
+finds its pairs of rows; what a pair consists of and how a table of pairs is judged stand here.
 """
 
 from collections.abc import Sequence

@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis import regressions
-from bench.analysis.comparison import USUAL_PASSES
 from bench.analysis.frames import Run, records
-from bench.analysis.regressions import Changes
+from bench.analysis.pairs import regressions
+from bench.analysis.pairs.comparison import USUAL_PASSES
+from bench.analysis.pairs.regressions import Changes
 from bench.analysis.verdicts import Row, rows_of
 from bench.grid.workloads import named
 from bench.journal.status import Status
 from bench.reporting.number_format import digits, ends
 from bench.reporting.provenance import case_in_words
-from bench.reporting.verdict_tables import reason
+from bench.reporting.tables.verdicts import reason
 from bench.statistics.intervals import Comparison
 
 MEASURE_AGAIN = (

@@ -18,16 +18,17 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from bench.analysis import comparison, learning
+from bench.analysis import learning
 from bench.analysis import throughput as timed
 from bench.analysis.frames import Run, focus, in_order, matching, records, sorted_by_backend
+from bench.analysis.pairs import comparison
 from bench.analysis.warnings import under_load
 from bench.grid.case import SOLVERS
 from bench.grid.workloads import WORKLOADS
 from bench.journal.status import Status, statuses
 from bench.reporting import panels
-from bench.reporting.crossovers import crossover_in_words
 from bench.reporting.panels import Style, finish, grid_of, plain, styles_of, title_of
+from bench.reporting.tables.crossovers import crossover_in_words
 from relufit import targets
 
 STYLE: dict[Any, Any] = {

@@ -10,24 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.analysis import regressions
-from bench.analysis.frames import Run, runs
+from bench.analysis.frames import Run
 from bench.analysis.learning import is_of_solvers
+from bench.analysis.pairs import regressions
+from bench.analysis.runs import runs
 from bench.journal import plan
 from bench.journal.reader import Complain
-from bench.reporting import (
-    changes,
-    crossovers,
-    document,
-    figures,
-    learning_tables,
-    main_tables,
-    terminal,
-    throughput_tables,
-    verdict_tables,
-    web,
-)
-from bench.reporting.answer import ANSWER, answer
+from bench.reporting import changes, document, figures, terminal, web
 from bench.reporting.document import (
     FORMATS,
     NO_CASES,
@@ -43,20 +32,14 @@ from bench.reporting.document import (
 )
 from bench.reporting.number_format import FASTEST
 from bench.reporting.provenance import marks, provenance
-from bench.reporting.tables import TableSpec
+from bench.reporting.tables import TABLES
+from bench.reporting.tables.answer import answer
+from bench.reporting.tables.crossovers import crossover_in_words
+from bench.reporting.tables.spec import TableSpec
+from bench.reporting.tables.summary import focus_in_words, not_here
+from bench.reporting.tables.verdicts import COMPARED, loads_of, verdict_table, with_reasons
 from relufit.errors import RelufitError
 
-TABLES = {
-    table.name: table
-    for table in (
-        ANSWER, throughput_tables.THROUGHPUT, main_tables.HEADLINE_TABLE, throughput_tables.REDUCED,
-        throughput_tables.SCALING,
-        throughput_tables.ENSEMBLES, learning_tables.CONVERGENCE, learning_tables.AGREEMENT,
-        learning_tables.TRAJECTORY, throughput_tables.MEMORY, learning_tables.SOLVERS_TABLE,
-        throughput_tables.BACKENDS, verdict_tables.VERDICTS, main_tables.SUMMARY_TABLE, crossovers.CROSSOVER,
-        crossovers.CPU_GPU,
-    )
-}  # fmt: skip
 MOST_LINES = 300  # of a file of tables that people read; a longer one is split by machine and setting
 PAGE_TITLE: tuple[Element, ...] = (
     Heading(1, "Results"),
@@ -209,11 +192,11 @@ def write_against(out: Path, chosen: list[Run], older: Run, formats: list[Format
     frames, sections = [], []
     for run in newer:
         found = regressions.two_runs(run, older)
-        frame = verdict_tables.with_reasons(found.verdicts)
-        table = verdict_tables.table(frame) if len(frame) else NO_CASES
-        loads = verdict_tables.loads_of(frame)
+        frame = with_reasons(found.verdicts)
+        table = verdict_table(frame) if len(frame) else NO_CASES
+        loads = loads_of(frame)
         sections.append(section(run, "verdicts", [*changes.changes_in_words(run, older, found), table, *loads]))
-        frames.append(frame[verdict_tables.COMPARED.split()].assign(run=run.name, against=older.name))
+        frames.append(frame[COMPARED.split()].assign(run=run.name, against=older.name))
     _write_table(out, "against", frames, {"against": sections}, formats)
 
 
@@ -267,7 +250,7 @@ def page_section(found: list[Run], places: dict[Run, dict[str, list[str]]], draw
         (run for run in ordinary if run.setting == MAIN_SETTING and main_table(run) in places[run]), ordinary[0]
     )
     table = main_table(main) if main_table(main) in places[main] else next(iter(places[main]))
-    sentences = answer(main) + [crossovers.crossover_in_words(run) for run in found if run.sweep and run is not main]
+    sentences = answer(main) + [crossover_in_words(run) for run in found if run.sweep and run is not main]
     files: dict[str, dict[str, str]] = {}  # by table: the link of each file and what it is called
     for run in found:
         for name, own in places.get(run, {}).items():
@@ -281,9 +264,9 @@ def page_section(found: list[Run], places: dict[Run, dict[str, list[str]]], draw
     code = main.header["code"]
     shown = TABLES[table].document(main)
     if table == "summary":  # tables/summary has what to do about its warnings
-        shown = [*(part for part in shown if isinstance(part, Table)), *main_tables.not_here(main)]
+        shown = [*(part for part in shown if isinstance(part, Table)), *not_here(main)]
     commit = (code["commit"] or code["content_hash"])[:12]
-    made = f"{main_tables.focus_in_words(main)}. Run {main.name}, profile {main.profile}, commit {commit}."
+    made = f"{focus_in_words(main)}. Run {main.name}, profile {main.profile}, commit {commit}."
     return [
         Heading(2, main.machine),
         f"{main.setting}. {made}",

@@ -10,16 +10,23 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.analysis import commits, comparison, regressions, resolution, throughput
-from bench.analysis.frames import Run, absence, in_order, name_of, newest_aa, newest_ordinary, records, runs
+from bench.analysis import throughput
+from bench.analysis.frames import Run, absence, in_order, name_of, records
 from bench.analysis.learning import is_of_solvers, solvers
+from bench.analysis.pairs import commits, comparison, regressions, resolution
+from bench.analysis.runs import newest_aa, newest_ordinary, runs
 from bench.journal import plan
 from bench.journal.reader import Complain
-from bench.reporting import changes, crossovers, learning_tables, main_tables, throughput_tables, verdict_tables
-from bench.reporting.answer import advise, answer, command
+from bench.reporting import changes
 from bench.reporting.number_format import FASTEST, LOADED, NO_BREAK, ROUGH
 from bench.reporting.provenance import loads_in_words
-from bench.reporting.tables import flat
+from bench.reporting.tables import crossovers
+from bench.reporting.tables.answer import advise, answer, command
+from bench.reporting.tables.learning import SHORT_SOLVERS
+from bench.reporting.tables.spec import flat
+from bench.reporting.tables.summary import focus_in_words, not_here, short_summary
+from bench.reporting.tables.throughput import SHORT_REDUCED
+from bench.reporting.tables.verdicts import loads_of, resolution_in_words, verdict_table
 from relufit.errors import RelufitError
 
 # Stands for a no-break space while rich breaks lines, for rich breaks at that too. No text of a journal holds it.
@@ -55,21 +62,21 @@ LEGEND = (
 
 def show(run: Run) -> None:
     """Print the answer, the main table and why other backends are not in it; of a crossover its sizes and sentence."""
-    lead, notes = list[str](), [*map(str, main_tables.not_here(run))]
+    lead, notes = list[str](), [*map(str, not_here(run))]
     if run.sweep is not None:
-        loads = verdict_tables.loads_of(comparison.crossover(run))
+        loads = loads_of(comparison.crossover(run))
         title, notes = run.sweep.title, [crossovers.crossover_in_words(run), *loads]
         frame = crossovers.crossover_table(run).frame.drop(columns="why not more")
     elif is_of_solvers(run):
-        title, frame = "solvers", flat(solvers(run), learning_tables.SHORT).frame
+        title, frame = "solvers", flat(solvers(run), SHORT_SOLVERS).frame
         notes = [*loads_in_words(records(solvers(run))), *notes]
     else:
-        title, frame = main_tables.focus_in_words(run), main_tables.short_summary(run)
+        title, frame = focus_in_words(run), short_summary(run)
         lead, notes = answer(run), [LEGEND, *notes]
         reduced = throughput.reduced(run)
         if throughput.throughput(run).empty and not reduced.empty:
             title = "products in reduced precision, all else in float32"
-            frame = flat(reduced, throughput_tables.SHORT).frame
+            frame = flat(reduced, SHORT_REDUCED).frame
     note = f"Run {run.name}, load average {run.cases.load_average.median():.2g}; every case is in tables/."
     ended_early = filter(None, [plan.in_words(run.header)])
     print_table(frame, f"{run.title}; {title}", [*notes, note, *ended_early], justify="right", lead=lead)
@@ -110,10 +117,10 @@ def show_comparison(
         chosen = name or newest_ordinary(results)
         run = max(runs(results, [chosen] if chosen else None, say), key=lambda run: run.name)
         _demand_backends(run, a, b)
-        frame, notes = comparison.two_backends(run, a, b), [verdict_tables.resolution_in_words(run)]
+        frame, notes = comparison.two_backends(run, a, b), [resolution_in_words(run)]
         title = f"{a} against {b}, run {run.name}: {run.machine}, {run.setting}"
-    notes = [*verdict_tables.loads_of(frame), *notes, changes.count_findings(frame, limit)]
-    print_table(verdict_tables.table(frame).frame, title, notes)
+    notes = [*loads_of(frame), *notes, changes.count_findings(frame, limit)]
+    print_table(verdict_table(frame).frame, title, notes)
     return frame
 
 
@@ -121,7 +128,7 @@ def show_commits(new: Run, old: Run, names: list[str], limit: float, title: str)
     """Print the verdicts on a newer commit against an older one, for these backends; returns them."""
     frame, control = commits.two_commits(new, old, names)
     titles = {"A": "NEW", "B": "OLD", "A is times faster": "NEW is times faster"}
-    table = verdict_tables.table(frame).frame.rename(columns=titles)
+    table = verdict_table(frame).frame.rename(columns=titles)
     notes = [*changes.control_in_words(new, old, control), changes.count_findings(frame, limit)]
     print_table(table, f"{title}: {new.machine}, {new.setting}", notes)
     return frame
@@ -130,8 +137,8 @@ def show_commits(new: Run, old: Run, names: list[str], limit: float, title: str)
 def show_resolution(results: Path) -> None:
     """Print what the newest A/A run can tell apart."""
     aa = max(filter(None, map(newest_aa, (results / "raw").iterdir())), key=lambda run: run.name)
-    table = verdict_tables.table(resolution.resolution_table(aa))
-    print_table(table.frame, f"A/A: {aa.machine}, {aa.setting}", [verdict_tables.resolution_in_words(aa)])
+    table = verdict_table(resolution.resolution_table(aa))
+    print_table(table.frame, f"A/A: {aa.machine}, {aa.setting}", [resolution_in_words(aa)])
 
 
 def _demand_backends(run: Run, *names: str) -> None:

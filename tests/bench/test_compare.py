@@ -8,8 +8,9 @@ from compared import PACKAGES, changes, journal, reasons, rounds, table
 from journals import HEADER, MACHINE, line, write, write_aa
 
 from bench import report
-from bench.analysis import comparison, regressions
-from bench.analysis.frames import Run, read, runs
+from bench.analysis.frames import Run, read
+from bench.analysis.pairs import comparison, regressions
+from bench.analysis.runs import runs
 
 
 def test_two_backends_of_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,10 @@ import pytest
 from compared import fail_on, journal, reasons, rounds, table
 from journals import HEADER, line, write, write_aa
 
-from bench.analysis import comparison, regressions, resolution
-from bench.analysis.frames import newest_aa, runs
-from bench.reporting import verdict_tables
+from bench.analysis.pairs import comparison, regressions, resolution
+from bench.analysis.runs import newest_aa, runs
 from bench.reporting.document import markdown
+from bench.reporting.tables.verdicts import VERDICTS, resolution_in_words
 
 
 def test_a_faster_machine_does_not_hide_a_slower_backend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,7 +79,7 @@ def test_an_a_a_run_says_what_can_be_told_apart(tmp_path: Path) -> None:
     frame = comparison.two_backends(run, "numba", "numpy")
     assert set(frame.kind) == {"drift"}
     assert "that the A/A run aa resolves" in reasons(frame)[0]
-    text = markdown(verdict_tables.VERDICTS.document(run))
+    text = markdown(VERDICTS.document(run))
     assert "A/A run aa: a difference below" in text or text == "No cases."
     assert newest_aa(tmp_path / "raw" / "nowhere") is None
     assert len(resolution.resolution_table(runs(tmp_path, ["aa"])[0])) == 1
@@ -97,7 +97,7 @@ def test_each_case_has_the_limit_that_the_a_a_run_gave_it(tmp_path: Path) -> Non
     (run,) = runs(tmp_path)
     words = comparison.two_backends(run, "numba", "numpy").set_index("batch").verdict
     assert words.to_dict() == {100: "FASTER", 200: "UNSURE", 400: "UNSURE", 800: "UNSURE"}
-    said = verdict_tables.resolution_in_words(run)
+    said = resolution_in_words(run)
     assert re.fullmatch(f"A/A run {aa}: a difference below 2.* to 50.* %, by its case, is not told apart .*", said)
 
 

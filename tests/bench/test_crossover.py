@@ -13,13 +13,14 @@ from printed import printed
 
 from bench import crossover
 from bench.agreement import gate
-from bench.analysis import comparison, frames
+from bench.analysis import frames
+from bench.analysis.pairs import comparison
 from bench.grid.case import Case
 from bench.hardware import cpu_peaks, interference
 from bench.measure import rounds, timing
 from bench.measure.backends import load, unavailable
 from bench.recipes import RECIPES
-from bench.reporting.crossovers import crossover_in_words
+from bench.reporting.tables.crossovers import crossover_in_words
 from relufit import Params, State, backends
 from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend

@@ -16,8 +16,8 @@ from bench_runs import ROOT, lines
 from journals import line, make, write
 
 from bench import report
-from bench.analysis import regressions
 from bench.analysis.frames import read
+from bench.analysis.pairs import regressions
 from bench.grid.workloads import WORKLOADS, Shown, Workload
 from bench.journal import resume, schema
 from bench.journal.status import Status, status_of, statuses

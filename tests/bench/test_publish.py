@@ -7,8 +7,8 @@ import pytest
 from journals import CURVE, digest, learned, line, write
 
 from bench import compare, report
-from bench.analysis.frames import runs
-from bench.reporting import main_tables
+from bench.analysis.runs import runs
+from bench.reporting.tables.summary import summary
 
 FULL, NEWER = "20260101T000000Z-aaaa", "20260102T000000Z-bbbb"
 SIZES = (32, 100, 800, 5000, 65536)
@@ -156,7 +156,7 @@ def test_the_main_table_has_the_sizes_asked_for(
     """The usual sizes, those of --batch, or else those that the run has: never names without numbers."""
     settings = {"profile": "quick", "threads": None, "selection": selection}
     write(tmp_path / "raw" / "m" / "r.jsonl", *timed(*sizes), settings=settings)
-    assert list(main_tables.summary(runs(tmp_path)[0]).columns) == ["backend", *found]
+    assert list(summary(runs(tmp_path)[0]).columns) == ["backend", *found]
 
 
 @pytest.mark.usefixtures("without_figures")

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from bench.analysis import comparison, learning, throughput
+from bench.analysis import learning, throughput
 from bench.analysis.frames import AA, Run, absence, focus, read, records, worst_share
+from bench.analysis.pairs import comparison
 from bench.grid.case import ALONE
 from bench.grid.cost import is_hinge
 from bench.grid.workloads import WORKLOADS, named, workload
 from bench.journal.reader import read_first_line
 from bench.journal.schema import USUAL
 from bench.journal.status import Status, statuses
-from bench.reporting.crossovers import crossover_in_words
+from bench.reporting.tables.crossovers import crossover_in_words
 from bench.statistics.intervals import median_interval
 from relufit import targets
 

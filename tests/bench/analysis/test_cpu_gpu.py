@@ -9,8 +9,8 @@ from journals import HEADER, line, write
 
 from bench.analysis import cpu_gpu
 from bench.analysis.frames import Run, read
-from bench.reporting import crossovers
 from bench.reporting.number_format import NO_BREAK
+from bench.reporting.tables import crossovers
 
 MACHINE = {"cpu": "A CPU", "gpus": [{"name": "A GPU"}, {"name": "Another"}], "gpu": {"index": 1, "name": "Another"}}
 STATES = {name: {"reason": None, "facts": {}} for name in ("numpy", "numba", "cupy:1", "torch-cuda:1")}

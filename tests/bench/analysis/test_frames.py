@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from journals import BAD_LINES, HEADER, followed, line, write
 
 from bench import report
-from bench.analysis import frames, regressions, warnings
-from bench.analysis.frames import read, runs
+from bench.analysis import frames, warnings
+from bench.analysis.frames import read
+from bench.analysis.pairs import regressions
+from bench.analysis.runs import runs
 from bench.journal.writer import Journal
 from bench.reporting import provenance
 from bench.reporting.document import markdown

@@ -14,8 +14,9 @@ from journals import line, make, solved, spline, write
 from bench import report
 from bench.analysis import learning
 from bench.analysis.frames import read
-from bench.reporting import figures, learning_tables
+from bench.reporting import figures
 from bench.reporting.document import markdown
+from bench.reporting.tables.learning import SOLVERS_TABLE, lay_out_reached
 
 
 def test_seconds_and_steps_are_those_of_the_first_look(tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_a_page_has_room_for_one_table(tmp_path: Path) -> None:
         tmp_path, spline(), solved(), solved(backend="numba", mse=[0.5, 1e-2, 5e-5, 6e-5]),
         solved("sgd", status="DIVERGED", reason="lost"), solved(target="abs", asymptotic_mse=None), solved(hidden=64),
     )  # fmt: skip
-    told, table = learning_tables.lay_out_reached(run)
+    told, table = lay_out_reached(run)
     cells = table.frame.set_index("solver")
     assert "H = 512" in str(told)
     assert list(cells.columns) == ["longest", "sin", "abs"]
@@ -53,7 +54,7 @@ def test_a_page_has_room_for_one_table(tmp_path: Path) -> None:
         "1.6e-10",
     ]
     assert (cells["abs"]["adam"], cells["abs"]["spline"], cells["abs"]["MSE*"]) == ("8.0e-05", "", "")
-    assert learning_tables.lay_out_reached(make(tmp_path, line("numpy"))) == []
+    assert lay_out_reached(make(tmp_path, line("numpy"))) == []
 
 
 def test_the_longest_time_of_a_solver_has_the_mark_of_load(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_the_longest_time_of_a_solver_has_the_mark_of_load(tmp_path: Path) -> No
     loaded = solved(watched_seconds=1.0, cores_of_others=0.8)
     shorter = solved("lbfgs", watched_seconds=1.0, cores_of_others=0.8, train_seconds=[0.0, 0.1, 0.2, 0.4])
     run = make(tmp_path, spline(), loaded, shorter, solved("lbfgs", target="abs"))
-    _, table, loads = learning_tables.lay_out_reached(run)
+    _, table, loads = lay_out_reached(run)
     longest = table.frame.set_index("solver").longest.to_dict()
     assert longest == {"spline": "50 ms", "lbfgs": "4 s", "adam": "4 s*", "MSE*": ""}
     assert loads == "* Measured under load: numpy, solving adam N = 32: other processes had 0.8 cores."
@@ -101,7 +102,7 @@ def test_a_diverged_solver_stands_with_what_it_reached(tmp_path: Path) -> None:
     assert (frame.loc["sgd"]["seconds_to_1e-4"], frame.loc["sgd"].mse) == (2.0, 8e-5)
     assert frame.loc["momentum"].mse == 0.5
     assert frame.loc["lbfgs"][["mse", "steps", "seconds_to_1e-2"]].isna().all()
-    text = markdown(learning_tables.SOLVERS_TABLE.document(run))
+    text = markdown(SOLVERS_TABLE.document(run))
     for word in ("the loss was nan", "at once", "gone", "No spline was looked for"):
         assert word in text
 
@@ -115,11 +116,7 @@ def cells_of(text: str) -> dict[tuple[str, str], list[str]]:
 def test_the_table_as_it_is_read(tmp_path: Path) -> None:
     """The table is blank where an error was never reached, and the words under its heading say so."""
     kink = {"target": "abs", "asymptotic_mse": None}
-    text = markdown(
-        learning_tables.SOLVERS_TABLE.document(
-            make(tmp_path, spline(), solved(), spline(3e-25, **kink), solved(**kink))
-        )
-    )
+    text = markdown(SOLVERS_TABLE.document(make(tmp_path, spline(), solved(), spline(3e-25, **kink), solved(**kink))))
     smooth, _, kinked = text.partition("### abs; H = 512")
     assert "### sin; H = 512\n\nMSE\\* = 1.6e-10, the asymptotic value. The best spline found: 2e-10." in smooth
     assert "blank where it never was" in smooth

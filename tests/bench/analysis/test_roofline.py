@@ -11,8 +11,9 @@ from journals import HEADER, line
 from bench.analysis import throughput
 from bench.analysis.frames import Run, read
 from bench.journal.schema import ROOFS
-from bench.reporting import provenance, throughput_tables
+from bench.reporting import provenance
 from bench.reporting.document import markdown
+from bench.reporting.tables.throughput import SCALING, THROUGHPUT
 
 ONE = {**dict.fromkeys(ROOFS, 1e10), "gradient_instructions_per_second_float32": 9e10, "copy_bytes_per_second": 2e10}
 CEILINGS: dict[str, Any] = {
@@ -54,7 +55,7 @@ def test_instructions_are_the_roof_of_a_gradient(tmp_path: Path) -> None:
     fast = {**CEILINGS, "one_core": {**ONE, "multiply_adds_per_second_float32": 1e12}}
     row = ours(make(tmp_path, case(), ceilings=fast))
     assert row.share_of_roof == pytest.approx(9 * 800 * 512 / 9e10 / 1e-3)
-    assert "[4.1%]" in markdown(throughput_tables.THROUGHPUT.document(make(tmp_path, case(), ceilings=fast)))
+    assert "[4.1%]" in markdown(THROUGHPUT.document(make(tmp_path, case(), ceilings=fast)))
 
 
 def test_a_roof_of_all_cores_is_not_below_what_one_core_and_the_gain_make(tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_without_ceilings_nothing_is_claimed(ceilings: Any, tmp_path: Path) -> N
     assert np.isnan(ours(run).share_of_roof)
     assert np.isnan(ours(run).share_of_copy)
     assert "Ceilings" not in markdown(provenance.provenance(run))
-    assert "[" not in markdown(throughput_tables.THROUGHPUT.document(run))
+    assert "[" not in markdown(THROUGHPUT.document(run))
 
 
 def test_the_ledger_tells_the_ceilings_with_units(tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ def test_hinge_rows_say_what_they_are(tmp_path: Path) -> None:
         case(backend="torch-compile", algorithm="dense, compiled", first_call_seconds=3.1),
         case(backend="torch-cpu", algorithm="autograd", first_call_seconds=2e-3, build_seconds=1e-5),
     )
-    text = markdown(throughput_tables.THROUGHPUT.document(run))
+    text = markdown(THROUGHPUT.document(run))
     assert "(1) no time; (2) no memory; (3) hinge: effective samples, dense up to N = 32; (4) build 12 ms" in text
     assert "| 1, 2, 3, 4 " in text
     assert "first call 3.1 s" in text
@@ -178,14 +179,14 @@ def test_a_step_of_minibatches_names_the_samples_that_were_built(tmp_path: Path)
     run = make(
         tmp_path, case(work="step", optimizer="adam", batch=32, algorithm="hinge", build_seconds=0.012, steps=25)
     )
-    assert "build 12 ms at N = 800" in markdown(throughput_tables.THROUGHPUT.document(run))
+    assert "build 12 ms at N = 800" in markdown(THROUGHPUT.document(run))
 
 
 def test_what_a_long_sum_lost_is_said(tmp_path: Path) -> None:
     """The relative error of a gradient is said where a third of the digits of float32 are gone."""
     checks = {"gradient": {"error": 4e-4, "bound": 1e-3, "share": 0.4}}
     run = make(tmp_path, case(work="scaling", batch=10**6, seconds=[1.0] * 6, agreement=checks))
-    assert "gradient off by 4e-04 at N = 10^6" in markdown(throughput_tables.SCALING.document(run))
+    assert "gradient off by 4e-04 at N = 10^6" in markdown(SCALING.document(run))
 
 
 def test_hinge_stands_under_the_roof_of_float64(tmp_path: Path) -> None:

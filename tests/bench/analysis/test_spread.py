@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 from journals import HEADER, MACHINE, line, write
 
-from bench.analysis import comparison, throughput
-from bench.analysis.frames import Run, runs
-from bench.reporting import main_tables, number_format
+from bench.analysis import throughput
+from bench.analysis.frames import Run
+from bench.analysis.pairs import comparison
+from bench.analysis.runs import runs
+from bench.reporting import number_format
 from bench.reporting.number_format import NO_BREAK
+from bench.reporting.tables.summary import legend_of_summary, summary
 
 OTHER_VERSION = {"machine": {**MACHINE, "packages": {"numpy": "3.0"}}}
 
@@ -45,7 +48,7 @@ def test_runs_that_disagree_stand_beside_the_interval(tmp_path: Path) -> None:
     assert (row["between_low_us"], row["between_high_us"]) == pytest.approx((727, 1860))
     expected = "1 860 (700 to 1 900 in 2 runs)".replace("1 ", f"1{NO_BREAK}")
     assert number_format.time_cell(row) == expected
-    assert expected in main_tables.summary(full(tmp_path)).to_string()
+    assert expected in summary(full(tmp_path)).to_string()
     assert number_format.duration_cell(row) == "1.86 ms (0.7 to 1.9 ms in 2 runs)"
 
 
@@ -106,7 +109,7 @@ def test_a_time_under_load_is_marked_and_claims_nothing(tmp_path: Path) -> None:
     assert number_format.time_cell(row) == "10.0±1%*"
     assert number_format.ratio_cell(row, "times_faster_than_baseline") == "10.0 us*, 51x"
     assert "* Measured under load: numpy, gradient N = 800: other processes had 0.8 cores." in map(
-        str, main_tables.legend_of_summary(run)
+        str, legend_of_summary(run)
     )
     verdict = comparison.against_baseline(run).iloc[0]
     assert (verdict.verdict, verdict.kind, verdict.detail) == (

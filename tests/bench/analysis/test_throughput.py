@@ -8,9 +8,13 @@ from journals import followed, learned, line, make
 
 from bench.analysis import learning, throughput
 from bench.analysis.frames import focus
-from bench.reporting import learning_tables, main_tables, number_format, terminal, throughput_tables, verdict_tables
+from bench.reporting import number_format, terminal
 from bench.reporting.document import markdown
 from bench.reporting.number_format import NO_BREAK
+from bench.reporting.tables.learning import TRAJECTORY
+from bench.reporting.tables.summary import SUMMARY_TABLE, headline, summary
+from bench.reporting.tables.throughput import ENSEMBLES, REDUCED, THROUGHPUT
+from bench.reporting.tables.verdicts import VERDICTS
 
 
 def test_times_rates_and_speed_ups(tmp_path: Path) -> None:
@@ -46,7 +50,7 @@ def test_what_a_gpu_shows_beside_its_time(tmp_path: Path) -> None:
     assert (row.gpu_watts, row.gpu_sm_mhz) == (120.5, 1980)
     assert row.baseline == "torch-cuda"
     assert row.times_faster_than_baseline == pytest.approx(5)
-    text = markdown(throughput_tables.THROUGHPUT.document(run))
+    text = markdown(THROUGHPUT.document(run))
     waits = "the device waits 90 % of the time at N = 800"
     assert f"(1) launch-bound: {waits}; (2) 70 kernels a step; (3) throttled at N = 800" in text
     assert row.unsound.startswith("throttled: software power cap (")
@@ -63,7 +67,7 @@ def test_ensembles_are_networks_in_a_second(tmp_path: Path) -> None:
         line("torch-cpu", work="ensemble", optimizer="adam", batch=32, networks=64, status="SKIPPED", reason="slow"),
     )
     assert throughput.ensembles(run).set_index("backend").loc["numpy"].networks_per_second == pytest.approx(6.4)
-    text = markdown(throughput_tables.ENSEMBLES.document(run))
+    text = markdown(ENSEMBLES.document(run))
     assert "64 at once" in text
     assert "| numpy     | 6.4" in text
     assert "slow" in text
@@ -97,7 +101,7 @@ def test_a_difference_below_its_noise_has_no_number(gradient: list[float], tmp_p
     assert np.isnan([row.median_us, row.low_us, row.samples_per_second, row.times_faster_than_baseline]).all()
     assert row.reason.startswith("below noise: ")
     assert number_format.time_cell(dict(row)) == "below noise"
-    assert "| below noise" in markdown(throughput_tables.THROUGHPUT.document(run))
+    assert "| below noise" in markdown(THROUGHPUT.document(run))
 
 
 def test_thresholds_are_reached_when_first_seen(tmp_path: Path) -> None:
@@ -126,7 +130,7 @@ def test_a_case_without_a_time_shows_its_status(status: str, tmp_path: Path) -> 
     row = throughput.throughput(run).query("backend == 'numpy'").to_dict("records")[0]
     assert number_format.time_cell(row) == status
     assert np.isnan(row["times_faster_than_baseline"])
-    assert status in main_tables.summary(run).to_string()
+    assert status in summary(run).to_string()
 
 
 def test_the_headline_stands_beside_its_baseline(tmp_path: Path) -> None:
@@ -138,7 +142,7 @@ def test_the_headline_stands_beside_its_baseline(tmp_path: Path) -> None:
         line(batch=2**20, seconds=[1.5] * 3),
         line("torch-cpu", batch=2**20, status="SKIPPED", reason="about 40 s a call, the limit is 10 s", seconds=None),
     )
-    frame = main_tables.headline(run).set_index("backend")
+    frame = headline(run).set_index("backend")
     assert list(frame.columns) == ["SGD step\nN=32", "gradient\nN=2^20"]
     assert frame.loc["numpy"].tolist() == ["10 us, 10x ◄", "1.5 s"]
     assert frame.loc["torch-cpu"].tolist() == ["100 us, 1x", "SKIPPED"]
@@ -209,7 +213,7 @@ def test_a_trajectory_as_it_is_read(tmp_path: Path) -> None:
                  distance=[1e-5, 2e-5], flips=[0, 0]),
         followed("jax-cpu", status="DISAGREES", reason="w1 is off", agreement=None, **none),
     )  # fmt: skip
-    text = markdown(learning_tables.TRAJECTORY.document(run)).replace(NO_BREAK, " ")
+    text = markdown(TRAJECTORY.document(run)).replace(NO_BREAK, " ")
     assert "### sin, adam, spread weights; H = 512, float32" in text
     cells = {
         row[0]: row[1:]
@@ -232,15 +236,15 @@ def test_reduced_precision_stands_in_no_column_of_float32(tmp_path: Path) -> Non
     run = make(tmp_path, line(seconds=[2e-3] * 6), *reduced)
     assert focus(run) == (512, "float32")
     assert set(throughput.throughput(run).dtype) == {"float32"}
-    shown = markdown(main_tables.SUMMARY_TABLE.document(run)) + markdown(throughput_tables.THROUGHPUT.document(run))
+    shown = markdown(SUMMARY_TABLE.document(run)) + markdown(THROUGHPUT.document(run))
     assert "bfloat16" not in shown
     assert f"2{NO_BREAK}000" in shown
     frame = throughput.reduced(run).set_index(["backend", "batch"])
     assert sorted(frame.index) == [("numpy", 800), ("numpy", 65536), ("torch-cpu", 800), ("torch-cpu", 65536)]
     assert frame.loc[("numpy", 800)].times_faster_than_float32 == pytest.approx(2000)
     assert np.isnan(frame.loc[("torch-cpu", 800)].times_faster_than_float32)
-    assert "bfloat16" in markdown(throughput_tables.REDUCED.document(run))
-    verdicts = verdict_tables.VERDICTS.rows(run)
+    assert "bfloat16" in markdown(REDUCED.document(run))
+    verdicts = VERDICTS.rows(run)
     assert set(zip(verdicts.dtype, verdicts.a, verdicts.b, strict=True)) <= {("bfloat16", "numpy", "torch-cpu")}
 
 
@@ -250,4 +254,4 @@ def test_a_run_of_reduced_precision_alone_can_be_read(tmp_path: Path, capsys: py
     assert throughput.throughput(run).empty
     terminal.show(run)
     assert "bfloat16" in capsys.readouterr().out
-    assert markdown(throughput_tables.THROUGHPUT.document(run)) == "No cases."
+    assert markdown(THROUGHPUT.document(run)) == "No cases."

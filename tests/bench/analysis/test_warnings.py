@@ -13,17 +13,19 @@ from journals import learned, line, solved, write
 from trials import make
 
 from bench import report
-from bench.analysis import comparison, throughput, warnings
-from bench.analysis.frames import Run, read, runs
+from bench.analysis import throughput, warnings
+from bench.analysis.frames import Run, read
 from bench.analysis.learning import solvers
+from bench.analysis.pairs import comparison
+from bench.analysis.runs import runs
 from bench.grid.case import Case
 from bench.journal.schema import ROOFS
 from bench.journal.status import Unsound
 from bench.measure import rounds, timing
 from bench.measure import throughput as measuring
-from bench.reporting import throughput_tables
 from bench.reporting.document import markdown
 from bench.reporting.provenance import legend
+from bench.reporting.tables.throughput import THROUGHPUT
 from relufit.backends.numpy import NumpyBackend
 
 RNG = np.random.default_rng(0)
@@ -196,7 +198,7 @@ def test_it_stands_in_the_row_and_in_the_report(tmp_path: Path) -> None:
     assert np.isnan(frame.times_faster_than_baseline["numpy"])
     assert frame.unsound["textbook-numpy"].startswith("noisy: the middle half of the rounds spreads by ")
     assert frame.times_faster_than_baseline["textbook-numpy"] == pytest.approx(0.83, abs=0.03)
-    text = markdown(throughput_tables.THROUGHPUT.document(run))
+    text = markdown(THROUGHPUT.document(run))
     assert "unsynchronized: 5" in text
     assert "noisy at N = 800" in text
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from journals import line, write
 
-from bench.analysis.frames import runs
+from bench.analysis.runs import runs
 from bench.journal import identify
 from bench.journal.reader import read_rows
 

@@ -9,8 +9,9 @@ from journals import journal, line, write
 
 from bench import report
 from bench.analysis.frames import read
-from bench.reporting import document, page, throughput_tables
+from bench.reporting import document, page
 from bench.reporting.document import Document, Heading, Table, Words
+from bench.reporting.tables.throughput import THROUGHPUT
 
 NASTY = '<script>x</script> | 50 % of a_b & {c} #1 ~ ^ \\n $d$ `e` "f" [g]'
 LONG = pd.DataFrame({
@@ -46,7 +47,7 @@ def test_the_same_frame_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
 
 def test_parquet_comes_back_as_it_was(tmp_path: Path) -> None:
     """Parquet keeps every number in full, every type and every text, and the columns of an empty table."""
-    for frame in (LONG, LONG[:0], throughput_tables.THROUGHPUT.long(read(journal(tmp_path)))):
+    for frame in (LONG, LONG[:0], THROUGHPUT.long(read(journal(tmp_path)))):
         back = pd.read_parquet(written(tmp_path, "parquet", frame))
         pd.testing.assert_frame_equal(back, frame, check_exact=True)
 

@@ -12,9 +12,9 @@ from journals import journal, line, write
 from pages import HOSTILE, NAMES, Read, hostile, made, varied
 
 from bench import report
-from bench.analysis.frames import runs
+from bench.analysis.runs import runs
 from bench.reporting import web
-from bench.reporting.answer import answer
+from bench.reporting.tables.answer import answer
 
 pytest.importorskip("altair", reason="altair is not installed: there is no page")
 from bench.reporting.web.dataset import columns, in_json

@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from bench.analysis import comparison, resolution
 from bench.analysis.frames import Run, records
+from bench.analysis.pairs import comparison, resolution
 from bench.analysis.throughput import baseline_in_words
 from bench.analysis.verdicts import Row
 from bench.grid.workloads import named
@@ -14,7 +14,7 @@ from bench.journal.schema import CASE_FIELDS
 from bench.reporting.document import Document, Heading, Table, Words
 from bench.reporting.number_format import LOADED, digits, duration, ends
 from bench.reporting.provenance import case_in_words, loads_in_words
-from bench.reporting.tables import Column, Columns, TableSpec, flat, matrix
+from bench.reporting.tables.spec import Column, Columns, TableSpec, flat, matrix
 from bench.statistics.verdicts import DRIFT, LEAST_BLOCKS, MARGIN
 
 VERDICTS_NOTE = Words("""FASTER and SLOWER: by a rank test over passes that alternate, at 5 % for each table (Holm's
@@ -76,7 +76,7 @@ READ = (
 )
 
 
-def table(frame: pd.DataFrame) -> Table:
+def verdict_table(frame: pd.DataFrame) -> Table:
     """Verdicts as people read them: the case in words, times, ratio with its interval, verdict, reason."""
     same = (frame.a == frame.b).all()
     return flat(frame, [*([Column("a", "backend")] if same else []), *READ])
@@ -105,7 +105,7 @@ def lay_out_verdicts(run: Run, frame: pd.DataFrame, columns: Columns) -> Documen
         document += [Heading(3, title), matrix(run, rows, _cell)]
     if run.aa is not None:
         title = f"Each against itself, A/A run {run.aa.name}"
-        document += [Heading(3, title), table(resolution.resolution_table(run.aa))]
+        document += [Heading(3, title), verdict_table(resolution.resolution_table(run.aa))]
     return [*document, *loads_of(frame)]
 
 

@@ -9,7 +9,7 @@ from bench.journal.status import Status
 from bench.reporting import number_format as fmt
 from bench.reporting.document import Document, Heading, Words
 from bench.reporting.provenance import legend, note
-from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, is_ordinary, matrix, shown
+from bench.reporting.tables.spec import Column, Columns, Row, TableSpec, flat, is_ordinary, matrix, shown
 
 THROUGHPUT_NOTE = Words("""In square brackets: the share of the roof, which is the least time that the measured
 ceilings allow for the algorithm's instructions, multiply-adds and compulsory bytes (`bench/grid/cost.py`), over the
@@ -94,7 +94,7 @@ THROUGHPUT = TableSpec(
     lay_out=lay_out_throughput,
     split="work",
 )
-SHORT = (  # what the terminal shows of reduced precision
+SHORT_REDUCED = (  # what the terminal shows of reduced precision
     *shown("backend dtype"),
     Column(title="work", cell=lambda row: f"{row['optimizer']} {row['work']}".strip()),
     Column("batch", "N", fmt.whole),
@@ -111,7 +111,7 @@ REDUCED = TableSpec(
     "high_us float32_us times_faster_than_float32 share_of_roof error_share_of_bound gradient_error rounds "
     "calls_per_round first_call_seconds unsound under_load reason",
     (
-        *SHORT,
+        *SHORT_REDUCED,
         Column("stored", "operands and hidden values in"),
         Column("accumulated", "sums in"),
         Column("loss_scale", "loss scale", fmt.whole),

@@ -16,7 +16,7 @@ from bench.grid.workloads import WORKLOADS, Shown
 from bench.reporting import number_format as fmt
 from bench.reporting.document import Document, Table
 from bench.reporting.provenance import legend, note
-from bench.reporting.tables import Columns, Row, TableSpec
+from bench.reporting.tables.spec import Columns, Row, TableSpec
 
 MICROSECONDS = {"us": 1, "ms": 1e3, "s": 1e6}
 IN_MILLISECONDS = 20_000  # samples from which on a column that a run was asked for is in ms

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from journals import line, write
 
-from bench.analysis import commits, regressions
 from bench.analysis.frames import Run, read
-from bench.reporting import changes, verdict_tables
+from bench.analysis.pairs import commits, regressions
+from bench.reporting import changes
+from bench.reporting.tables.verdicts import with_reasons
 
 
 def commits_of(tmp_path: Path, times: dict[str, tuple[float, float]], drift: float = 1.0) -> list[Run]:
@@ -51,14 +52,14 @@ def test_two_commits_without_a_steady_control(tmp_path: Path) -> None:
     """Without a recipe only what is beyond a machine's drift is claimed; beside a noisy one, what exceeds its noise."""
     frame, control = commits.two_commits(*commits_of(tmp_path, {"numpy": (1.3e-3, 1e-3)}), ["numpy"])
     assert np.isnan(control.ratio)
-    assert "no unchanged recipe" in verdict_tables.with_reasons(frame).reason[0]
+    assert "no unchanged recipe" in with_reasons(frame).reason[0]
     new, old = commits_of(tmp_path, {"numpy": (1.1e-3, 1e-3), "textbook-numpy": (2e-3, 2e-3)})
     for row in new.cases.to_dict("records"):
         if row["backend"] == "textbook-numpy":
             for number, block in row["passes"].items():
                 block[:] = [second * (1.5 if number % 3 else 0.7) for second in block]
     frame, _ = commits.two_commits(new, old, ["numpy"])
-    assert "by which unchanged recipes differ" in verdict_tables.with_reasons(frame).reason[0]
+    assert "by which unchanged recipes differ" in with_reasons(frame).reason[0]
 
 
 def test_a_case_that_fails_at_the_newer_commit(tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ from journals import journal as ordinary
 from printed import printed
 
 from bench import compare, report
-from bench.analysis import comparison
-from bench.analysis.frames import Run, read, runs
+from bench.analysis.frames import Run, read
+from bench.analysis.pairs import comparison
+from bench.analysis.runs import runs
 from bench.grid import sweep
 from bench.grid.sweep import Sweep
-from bench.reporting import verdict_tables
-from bench.reporting.crossovers import crossover_in_words, crossover_table
 from bench.reporting.number_format import NO_BREAK
+from bench.reporting.tables.crossovers import crossover_in_words, crossover_table
+from bench.reporting.tables.verdicts import reason
 
 ASKED = Sweep("numpy", "torch-cpu", "batch", 512, 1, 65536)
 FALLING = {1: 4.1, 8: 3.0, 64: 2.5, 512: 1.5, 724: 1.2, 1024: 0.8, 4096: 0.5, 65536: 1 / 6.2}
@@ -87,7 +88,7 @@ def test_what_the_machine_cannot_tell_apart_is_no_side_of_a_crossover(tmp_path: 
     (run,) = runs(tmp_path)
     frame = comparison.crossover(run).set_index("size")
     assert frame.verdict.loc[[512, 724, 1024, 4096]].tolist() == ["FASTER", "UNSURE", "UNSURE", "SLOWER"]
-    assert f"that the A/A run {name} resolves" in verdict_tables.reason(frame.loc[724].to_dict())
+    assert f"that the A/A run {name} resolves" in reason(frame.loc[724].to_dict())
     assert [(found.low, found.high) for found in comparison.crossings(run)] == [(512, 4096)]
 
 

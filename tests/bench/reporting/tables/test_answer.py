@@ -8,8 +8,8 @@ from journals import line, make, write
 from printed import printed
 
 from bench import report
-from bench.reporting.answer import advise, answer, command
 from bench.reporting.number_format import NO_BREAK
+from bench.reporting.tables.answer import advise, answer, command
 
 SECONDS = [1e-3 * (1 + k / 100) for k in range(8)]
 

@@ -11,7 +11,7 @@ from bench import report
 from bench.reporting import page
 from bench.reporting.document import markdown
 from bench.reporting.number_format import digits
-from bench.reporting.tables import Column
+from bench.reporting.tables.spec import Column
 
 
 def plant(monkeypatch: pytest.MonkeyPatch, table: str, column: Column) -> None:

@@ -13,7 +13,7 @@ from bench.journal.status import Status, statuses
 from bench.reporting.document import Document, Table, Words
 from bench.reporting.number_format import duration, marked, scientific, seconds_cell, times, whole
 from bench.reporting.provenance import loads_in_words
-from bench.reporting.tables import Column, Columns, Row, TableSpec, flat, matrix, shown
+from bench.reporting.tables.spec import Column, Columns, Row, TableSpec, flat, matrix, shown
 from relufit.targets import ZOO
 
 TRAJECTORY_NOTE = Words(f"""One step: the backend's update from 32 states along a float64 run, the largest error as a
@@ -179,7 +179,7 @@ SOLVERS_TABLE = TableSpec(
     sort=False,
     split="hidden",
 )
-SHORT = (  # columns that a terminal has room for
+SHORT_SOLVERS = (  # columns that a terminal has room for
     *shown("target"),
     Column("hidden", "H"),
     *shown("solver backend status"),

@@ -5,15 +5,16 @@ from math import ceil, isfinite, isnan
 
 import pandas as pd
 
-from bench.analysis import comparison, cpu_gpu
+from bench.analysis import cpu_gpu
 from bench.analysis.cpu_gpu import Side
 from bench.analysis.frames import Run, focus
+from bench.analysis.pairs import comparison
 from bench.grid.sweep import Sweep
 from bench.journal.status import Status
 from bench.reporting.document import Document, Table
 from bench.reporting.number_format import digits, duration, whole
-from bench.reporting.tables import Column, Columns, Row, TableSpec, flat
-from bench.reporting.verdict_tables import COMPARED, READ, loads_of, resolution_in_words, with_reasons
+from bench.reporting.tables.spec import Column, Columns, Row, TableSpec, flat
+from bench.reporting.tables.verdicts import COMPARED, READ, loads_of, resolution_in_words, with_reasons
 from bench.statistics.bisection import DECIDED, Crossing, Measured
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.frames import Run
-from bench.analysis.resolution import resolution
+from bench.analysis.pairs.resolution import resolution
 from bench.analysis.throughput import baselines
 from bench.analysis.verdicts import (
     Found,

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.analysis import spread
 from bench.analysis.frames import Run, in_order, matching
-from bench.analysis.resolution import resolution
+from bench.analysis.pairs.resolution import resolution
 from bench.analysis.throughput import baselines
 from bench.analysis.verdicts import Found, Row, load_in_words, paired, round_seconds, rows_of, table_of
 from bench.grid.workloads import workload

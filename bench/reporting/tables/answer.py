@@ -14,11 +14,11 @@ from bench.analysis.fastest import COLUMNS, TORCH, fastest, nearest
 from bench.analysis.frames import Run, focus, matching, records
 from bench.grid.case import RULES
 from bench.grid.workloads import named
-from bench.reporting.crossovers import cpu_gpu_in_words
 from bench.reporting.document import Words
-from bench.reporting.main_tables import main_columns
 from bench.reporting.number_format import digits, duration, times, whole
-from bench.reporting.tables import Column, TableSpec, flat
+from bench.reporting.tables.crossovers import cpu_gpu_in_words
+from bench.reporting.tables.spec import Column, TableSpec, flat
+from bench.reporting.tables.summary import main_columns
 from relufit.errors import RelufitError
 from relufit.params import DTYPES
 from relufit.precision import PRECISIONS
