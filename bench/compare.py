@@ -5,6 +5,7 @@
     python -m bench.compare RUN RUN --fail-on slower:5%  an exit code for CI
     python -m bench.compare RUN RUN --control numpy      backends that did not change: the machine did, where these did
     python -m bench.compare --commits OLD [NEW]         measure two commits in turns (NEW: the working tree)
+    python -m bench.compare --history                   each machine's runs, and what became faster or slower in each
     python -m bench.compare --aa                        measure what this machine can tell apart today
 
 A verdict of weight needs passes: `pytest bench --benchmark-only --passes 12`. The least difference that is claimed is
@@ -40,6 +41,7 @@ from relufit.errors import RelufitError
 FAILED, INCONCLUSIVE = 1, 3  # exit codes; 2 is a wrong command
 AA = "--profile aa --passes 24 --seconds 150 --backend numpy,numba,torch-cpu"  # each backend against itself
 INTERRUPTED = 130  # the exit code after Ctrl-C
+CHOSEN = ("backend", "work", "batch")  # options that choose cases of --commits and --history
 COMMITS_OF = ["numpy", "numba", "torch-cpu"]  # the backends of --commits, where they run
 
 
@@ -51,10 +53,15 @@ def main(arguments: list[str] | None = None) -> int:
     add("--run", help="the run of the two backends (default: the newest)")
     add("--baseline", metavar="NAME", help="of runs of two machines: ratios to this backend (default: torch's)")
     add("--aa", action="store_true", help="measure each backend against itself first")
+    add("--history", action="store_true", help="all runs of each machine: what became faster or slower, and when")
     add("--commits", nargs="+", metavar=("OLD", "NEW"), help="measure two commits in turns (NEW: the working tree)")
-    add("--backend", help="of --commits: these backends (default: those of numpy, numba and torch-cpu that run here)")
-    add("--work", help=f"of --commits: {', '.join(WORKS)} (default: {', '.join(selection.USUAL_WORKS)})")
-    add("--batch", help="of --commits: these batch sizes (default: 800; 32 of a step)")
+    add(
+        "--backend",
+        help="of --commits (default: numpy, numba and torch-cpu, where they run) or --history",
+    )
+    usual = f"default of --commits: {', '.join(selection.USUAL_WORKS)}"
+    add("--work", help=f"of --commits or --history: {', '.join(WORKS)} ({usual})")
+    add("--batch", help="batch sizes of --commits (default: 800; 32 of a step) or --history")
     add("--device", help="of --commits: cuda:N, the GPU of the CUDA backends (default: the first)")
     add("--threads", type=int, help="of --commits: threads of the CPU libraries (default: as installed)")
     add("--fail-on", type=_limit, metavar="slower:5%", help="1 where A is slower, failed or vanished, 3 if undecided")
@@ -74,6 +81,10 @@ def _compare(options: argparse.Namespace, say: Complain) -> int:
             say("ended by the user: nothing was compared")
             return INTERRUPTED
         return 0 if options.fail_on is None else exit_code(frame, limit, say, changes.MORE_QUIET)
+    if options.history:
+        chosen = {name: selection.asked(getattr(options, name)) for name in CHOSEN}
+        terminal.show_history(options.results, chosen, say)
+        return 0
     if options.aa:
         _measure_aa(options.results)
         terminal.show_resolution(options.results)
@@ -106,12 +117,13 @@ def _names(text: str) -> list[str]:
 
 def _demand_fitting(options: argparse.Namespace) -> None:
     """Raise RelufitError for options that do not go together."""
-    given = [
-        f"--{name}" for name in ("backend", "work", "batch", "device", "threads") if getattr(options, name) is not None
-    ]
-    if given and not options.commits:
-        raise RelufitError(f"{given[0]} goes with --commits only")
+    given = [name for name in (*CHOSEN, "device", "threads") if getattr(options, name) is not None]
     others = options.which or options.aa or options.run or options.control
+    if options.history and (others or options.commits or options.fail_on is not None or {*given} - {*CHOSEN}):
+        raise RelufitError("--history goes with --backend, --work, --batch and --results only")
+    if given and not (options.commits or options.history):
+        and_history = " and --history" if given[0] in CHOSEN else ""
+        raise RelufitError(f"--{given[0]} goes with --commits{and_history} only")
     if options.commits and (others or len(options.commits) > 2):
         raise RelufitError("--commits takes one commit or two: python -m bench.compare --commits OLD [NEW]")
     if options.threads is not None and options.threads < 1:

@@ -16,6 +16,7 @@ from relufit.precision import PRECISIONS
 
 # A newer run replaces an older one in a table if it has measured at least this share of what the older one has.
 FULL_SHARE = 0.8
+NO_RUNS = "there are no finished cases under {}; run pytest bench --benchmark-only first"
 
 
 def runs(
@@ -37,9 +38,7 @@ def runs(
     named = [load(found.get(name, Path(name))) for name in dict.fromkeys(names or [])]
     chosen = [run for run in named if not run.cases.empty] if names else _newest(found.values(), header, load)
     if not chosen:
-        raise RelufitError(
-            f"there are no finished cases under {results / 'raw'}; run pytest bench --benchmark-only first"
-        )
+        raise RelufitError(NO_RUNS.format(results / "raw"))
     if baseline is not None and not any((run.cases.backend == baseline).any() for run in chosen):
         known = dict.fromkeys(name for run in chosen for name in in_order(run))
         raise RelufitError(f"--baseline {baseline!r} is in none of these runs; there are {', '.join(known)}")

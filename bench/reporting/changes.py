@@ -1,7 +1,6 @@
 """What two runs or two commits differ in, and what a gate finds of their cases: sentences for the terminal."""
 
 from collections.abc import Collection
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,10 +27,7 @@ MORE_QUIET = "measure again on a quieter machine, or with --threads 1, which oth
 def changes_in_words(new: Run, old: Run, changes: Changes) -> list[str]:
     """What two runs differ in beside their times, and what is to be said of all cases; a sentence each."""
     notes = ["two machines: ratios to the baseline of each run are compared, not times"] if changes.away else []
-    facts, before = _facts(new), _facts(old)
-    for name in {**facts, **before}:
-        now, was = facts.get(name, "none"), before.get(name, "none")
-        notes += [f"{name}: {now}, was {was}"] if now != was else []
+    notes += environment_changes(new, old)
     limits: dict[tuple[str, str], list[str]] = {}
     for name, control in changes.controls.items():
         limits.setdefault((digits(100 * control.least), control.because), []).append(name)
@@ -72,15 +68,33 @@ def control_in_words(new: Run, old: Run, control: Comparison) -> list[str]:
                     "each ratio is divided by that"]  # fmt: skip
 
 
-def _facts(run: Run) -> dict[str, Any]:
-    machine = run.header["machine"]
+def environment_changes(new: Run, old: Run) -> list[str]:
+    """What the journals of two runs say has changed in hardware, settings, sources and versions: "numba: 2, was 1"."""
+    facts, before = _facts(new), _facts(old)
+    if new.header["code"]["content_hash"] == old.header["code"]["content_hash"]:
+        facts["sources"] = before["sources"]  # other commits of the same sources
+    found = {name: (facts.get(name, "none"), before.get(name, "none")) for name in {**facts, **before}}
+    return [f"{name}: {now}, was {was}" for name, (now, was) in found.items() if now != was]
+
+
+def _facts(run: Run) -> dict[str, str]:
+    header, machine = run.header, run.header["machine"]
     return {
         "machine": run.machine,
         "setting": run.setting,
+        "system": machine["system"],
         "Python": machine["python"],
-        "sources": run.header["code"]["content_hash"],
+        "sources": f"{header['code']['content_hash']} ({commit_of(run)})",
+        **{f"threads of {name}": number for name, number in header["threads_in_force"].items()},
+        **{f"kernels of {name}": kernel for name, kernel in header["kernels_in_force"].items()},
         **machine["packages"],
     }
+
+
+def commit_of(run: Run) -> str:
+    """The commit of a run in words."""
+    code = run.header["code"]
+    return f"commit {(code['commit'] or 'unknown')[:12]}" + (" with changes" if code["dirty"] else "")
 
 
 def count_findings(frame: pd.DataFrame, limit: float) -> str:

@@ -1,7 +1,8 @@
 """What the commands print: the main table of a run, and comparisons."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,13 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.analysis import throughput
-from bench.analysis.frames import Run, absence, in_order, name_of, records
+from bench.analysis.frames import Run, absence, in_order, name_of, read, records
 from bench.analysis.learning import is_of_solvers, solvers
 from bench.analysis.pairs import commits, comparison, regressions, resolution
-from bench.analysis.runs import newest_aa, newest_ordinary, runs
+from bench.analysis.pairs.history import histories
+from bench.analysis.runs import NO_RUNS, newest_aa, newest_ordinary, runs
 from bench.journal import plan
 from bench.journal.reader import Complain
-from bench.reporting import changes
+from bench.reporting import changes, history
 from bench.reporting.number_format import FASTEST, LOADED, NO_BREAK, ROUGH
 from bench.reporting.provenance import loads_in_words
 from bench.reporting.tables import crossovers
@@ -132,6 +134,31 @@ def show_commits(new: Run, old: Run, names: list[str], limit: float, title: str)
     notes = [*changes.control_in_words(new, old, control), changes.count_findings(frame, limit)]
     print_table(table, f"{title}: {new.machine}, {new.setting}", notes)
     return frame
+
+
+def show_history(results: Path, chosen: Mapping[str, Collection[str]], say: Complain) -> None:
+    """Print the runs of each machine and setting and what changed in each; of cases that are chosen, their times too.
+
+    Raises RelufitError where there is no run, or none with a time of what is chosen.
+    """
+    found = histories(sorted((results / "raw").glob("*/")), partial(read, complain=say))
+    is_narrowed = any(chosen.values())
+    if not found:
+        raise RelufitError(NO_RUNS.format(results / "raw"))
+    shown = [each for each in (history.narrowed(each, chosen) for each in found) if len(each.times)]
+    if not shown:
+        wanted = ", ".join(f"{name} {' or '.join(values)}" for name, values in chosen.items() if values)
+        raise RelufitError(f"no run has a time of {wanted}; python -m bench.compare --history lists all runs")
+    console = Console(highlight=False, markup=False, emoji=False)
+    for each in shown:
+        changed = [*history.changes_by_run(each)]
+        calm = [] if changed or len(each.runs) == 1 else [history.NO_CHANGES]
+        lines = [history.title_of(each), *(f"  {line}" for line in history.runs_in_words(each).texts), *calm, ""]
+        _print(console, [*map(_held, lines)])
+        for title, table in [*([("times", history.times_by_run(each))] * is_narrowed), *changed]:
+            print_table(table.frame, title, [])
+    if not is_narrowed:
+        _print(console, ["For times over the runs add --backend, --work or --batch."])
 
 
 def show_resolution(results: Path) -> None:

@@ -1,11 +1,12 @@
 """What an A/A run, which measures each backend against itself, says that its machine can tell apart."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bench.analysis.frames import Run, matching
+from bench.analysis.frames import Run
 from bench.analysis.verdicts import Found, Row, block_seconds, rows_of, table_of
 from bench.journal.schema import CASE_FIELDS
 from bench.journal.status import Status
@@ -32,22 +33,25 @@ def resolution(run: Run, row: Row) -> tuple[float, str]:
     It is the far end of the widest interval that the A/A run gave of a backend against itself at that case; of all its
     cases where it did not measure that one.
     """
-    if run.aa is None or (table := resolution_table(run.aa)).empty:
+    widths = _widths(run.aa) if run.aa is not None else {}
+    if run.aa is None or not widths:
         return 0.0, ""
-    here = matching(table, **{name: row[name] for name in CASE_FIELDS})
-    return float(_widths(table if here.empty else here).max()), f"that the A/A run {run.aa.name} resolves"
+    case = tuple(row[name] for name in CASE_FIELDS)
+    return widths.get(case, max(widths.values())), f"that the A/A run {run.aa.name} resolves"
 
 
 def resolutions(aa: Run) -> list[float]:
     """The widest interval of an A/A run at each of its cases, as a share; empty where it has too few passes."""
+    return [*_widths(aa).values()]
+
+
+@lru_cache
+def _widths(aa: Run) -> dict[tuple[Any, ...], float]:
+    """How far from 1 the farther end of the widest interval of each case is."""
     table = resolution_table(aa)
-    by_case = _widths(table).groupby([table[name] for name in CASE_FIELDS], dropna=False)
-    return [] if table.empty else by_case.max().tolist()
-
-
-def _widths(table: pd.DataFrame) -> pd.Series:
-    """How far from 1 the farther end of each interval is."""
-    return pd.Series(np.maximum(table.high, 1 / table.low) - 1)
+    widths = np.maximum(table.high, 1 / table.low) - 1
+    by_case = widths.groupby([table[name] for name in CASE_FIELDS]) if len(table) else []
+    return {case: float(own.max()) for case, own in by_case}
 
 
 def has_pairs(run: Run) -> bool:

@@ -100,7 +100,7 @@ def _lines(field: str, title: str, reference: str) -> Layers:
 
 
 def _history() -> Layers:
-    """Times of one case over the runs of a machine, oldest first."""
+    """Times of one case over the runs of a machine, oldest first; the band is what its A/A run cannot tell apart."""
     label = "slice(datum.label, 0, 4) + '-' + slice(datum.label, 4, 6) + '-' + slice(datum.label, 6, 8)"
     axis = alt.Axis(labelExpr=label, labelAngle=-40, labelOverlap=True)
     x = alt.X("run:O", title="run, by its date", axis=axis)
@@ -108,4 +108,7 @@ def _history() -> Layers:
     bars = _rows("rows").mark_rule().encode(
         x=x, y=_logarithmic("low", "time", SECONDS), y2="high:Q", color=COLOUR, detail="series:N"
     )  # fmt: skip
-    return alt.layer(bars, *_styled(x, y))
+    noise = _rows("rows").mark_area(opacity=0.12).encode(
+        x=x, y=_logarithmic("noise_low", "time", SECONDS), y2="noise_high:Q", color=COLOUR, detail="series:N"
+    )  # fmt: skip
+    return alt.layer(noise, bars, *_styled(x, y))

@@ -8,23 +8,24 @@ from typing import Any
 import numpy as np
 
 from bench.analysis import learning, throughput
-from bench.analysis.frames import AA, Run, absence, focus, read, records, worst_share
+from bench.analysis.frames import Run, absence, focus, read, records, worst_share
 from bench.analysis.pairs import comparison
+from bench.analysis.pairs.history import History, histories, is_main
 from bench.grid.case import ALONE
 from bench.grid.cost import is_hinge
 from bench.grid.workloads import WORKLOADS, named, workload
-from bench.journal.reader import read_first_line
 from bench.journal.schema import USUAL
 from bench.journal.status import Status, statuses
+from bench.reporting.changes import commit_of
+from bench.reporting.history import change_in_words, environment_in_words
+from bench.reporting.provenance import case_in_words
 from bench.reporting.tables.crossovers import crossover_in_words
-from bench.statistics.intervals import median_interval
 from relufit import targets
 
 Row = dict[str, Any]
 TIMED = {"throughput": throughput.throughput, "scaling": throughput.scaling, "ensembles": throughput.ensembles}
 UNTIMED = ("memory", "agreement", "trajectory")
 CASE = ("setting", "backend", "work", "optimizer", "hidden", "dtype")  # what every part is filtered by
-MAIN = {(kind.name, column.batch, column.optimizer) for kind in WORKLOADS.values() for column in kind.columns}
 # A detail is what makes a case another one and has no column: the usual values are left out.
 DETAILS = {"inputs": "D = {}", "outputs": "O = {}", "networks": "{} networks", "target": "{}", "scheme": "{} weights"}
 MOST_LOOKS = 40  # points of a training curve
@@ -45,6 +46,10 @@ def dataset(groups: dict[str, list[Run]]) -> dict[str, Any]:
     named_of = {run.machine_slug: run.machine for _, run in numbered}
     names = [*named_of.values()]
     titles = {slug: name if names.count(name) == 1 else f"{name}, {slug}" for slug, name in named_of.items()}
+    known = {run.path: run for _, shown in numbered for run in (shown, *shown.others)}
+    folders = dict.fromkeys(path.parent for path in known)
+    past = histories(folders, lambda path: known[path] if path in known else read(path))
+    past = [each for each in past if each.runs[0].machine_slug in titles]
     return {
         "machines": [{"slug": slug, "title": title} for slug, title in titles.items()],
         "settings": [_setting(slug, runs) for slug, runs in ordered],
@@ -54,7 +59,8 @@ def dataset(groups: dict[str, list[Run]]) -> dict[str, Any]:
         "functions": {name: _function(name) for name in targets.ZOO},
         "best": columns(row for place, run in numbered for row in _best(place, run)),
         "crossings": columns(row for place, run in numbered for row in _crossings(place, run)),
-        "history": columns(_history([run for _, run in numbered])),
+        "history": columns(_history(past)),
+        "changes": columns(_changes(past)),
         "works": {kind.name: kind.title for kind in WORKLOADS.values()},
         "sized": [*named(timed=True, table="throughput"), *named(table="scaling"), "backward"],
     }
@@ -199,27 +205,29 @@ def _crossings(place: int, run: Run) -> Iterator[Row]:
         yield {"setting": place, **own, **ends, "words": words}
 
 
-def _history(shown: list[Run]) -> Iterator[Row]:
-    """The times of the main cases in every journal that lies beside those shown and is of the same machine."""
-    known = {run.path: run for run in [*shown, *(other for run in shown for other in run.others)]}
-    machines = dict.fromkeys((run.path.parent, run.machine_slug) for run in shown)
-    for folder, machine in sorted(machines):
-        for path in sorted(folder.glob("*.jsonl*"), key=lambda path: path.name):
-            settings = read_first_line(path)["settings"]
-            if settings["profile"] == AA or settings["crossover"]:
-                continue
-            run = known.get(path) or read(path)
-            if run.machine_slug == machine and len(run.cases):
-                yield from _main_times(run)
+def _history(found: list[History]) -> Iterator[Row]:
+    """The main cases over the runs of each machine and setting, with the band that its A/A run does not tell apart."""
+    for each in found:
+        runs = {run.name: run for run in each.runs}
+        for row in records(each.times):
+            if is_main(row):
+                run, least = runs[row["run"]], row["least"]
+                noise = {"noise_low": row["median_us"] / (1 + least), "noise_high": row["median_us"] * (1 + least)}
+                ends = {"median": row["median_us"], "low": row["low_us"], "high": row["high_us"], **noise}
+                own = {name: row[name] for name in (*CASE[1:], "batch", "run")}
+                yield {**_place(run), **own, "commit": commit_of(run), **ends}
 
 
-def _main_times(run: Run) -> Iterator[Row]:
-    code = run.header["code"]
-    commit = (code["commit"] or code["content_hash"])[:12] + (", with changes" if code["dirty"] else "")
-    for case in records(run.cases[run.cases.status == Status.OK]):
-        if (case["work"], case["batch"], case["optimizer"]) in MAIN and (case["inputs"], case["outputs"]) == (1, 1):
-            steps = 1 if np.isnan(case["steps"]) else case["steps"]
-            median, low, high = (second / steps * 1e6 for second in median_interval(case["seconds"]))
-            own = {name: case[name] for name in (*CASE[1:], "batch")}
-            where = {"machine": run.machine_slug, "conditions": run.setting, "threads": run.threads}
-            yield {**where, **own, "run": run.name, "commit": commit, "median": median, "low": low, "high": high}
+def _changes(found: list[History]) -> Iterator[Row]:
+    """What became faster or slower, failed or vanished, newest first, and what changed in the environment beside it."""
+    for each in found:
+        runs = {run.name: run for run in each.runs}
+        for row in records(each.changes.iloc[::-1]):
+            new, old = runs[row["run"]], runs[row["before"]]
+            own = {name: row[name] for name in (*CASE[1:], "batch", "run", "before")}
+            words = {"case": case_in_words(row), "change": change_in_words(row)}
+            yield {**_place(new), **own, **words, "environment": environment_in_words(new, old)}
+
+
+def _place(run: Run) -> Row:
+    return {"machine": run.machine_slug, "conditions": run.setting, "threads": run.threads}
