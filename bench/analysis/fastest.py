@@ -8,7 +8,6 @@ import pandas as pd
 
 from bench.analysis.frames import Run, in_order
 from bench.analysis.pairs.comparison import TABLE, compare_in_one_run
-from bench.analysis.throughput import MOST_USED
 from bench.analysis.verdicts import Found, Row, median_seconds, rows_of, table_of
 from bench.grid.workloads import named
 from bench.journal.schema import CASE_FIELDS
@@ -16,7 +15,7 @@ from bench.journal.status import Status
 from bench.statistics.verdicts import MARGIN
 
 NUMPY_ONLY = ("numpy", "numpy-hinge")  # backends that need no library beside numpy
-TORCH = MOST_USED["cpu"][0]
+TORCH = "torch"  # backends and recipes of torch begin with this
 NAN = float("nan")
 
 Key = tuple[Any, ...]  # the values of CASE_FIELDS
@@ -34,8 +33,8 @@ def fastest(run: Run) -> pd.DataFrame:
     - `next`: the fastest of the others; `ahead`: how many times as fast as it the fastest one is, with its interval;
       empty and nan where all are tied. `doubt` is empty where that is certain by the rules of bench.compare, else why
       it is not: loaded, few or weak;
-    - `torch`, `numpy`: torch-cpu, and the fastest backend that needs numpy alone; `times_torch` and `times_numpy` say
-      how many times as fast as it the fastest is; nan where it has no time;
+    - `torch`, `numpy`: the fastest backend that uses torch, and the fastest that needs numpy alone; `times_torch` and
+      `times_numpy` say how many times as fast as it the fastest is; empty and nan where none has a time;
     - `first_call_seconds`: the longest first call of the fastest backend in this kind of work, which compiles or loads;
     - `calls_to_pay`: the calls, or steps, after which it has taken less time than `numpy`, its first call included.
     """
@@ -80,11 +79,12 @@ def _answer(run: Run, key: Key, rows: list[Row], verdicts: dict[tuple[Key, str],
     behind = against[slower[0]] if slower else {"times_faster": NAN, "low": NAN, "high": NAN, "kind": ""}
     seconds = {row["backend"]: median_seconds(row) for row in rows}
     numpy = next((name for name in seconds if name in NUMPY_ONLY), "")
+    torch = next((name for name in seconds if name.startswith(TORCH)), "")
     name, cost = first["backend"], _first_call(run, first)
     return [
         *key, name, first["device"], seconds[name] * 1e6, ", ".join(tied),
         slower[0] if slower else "", behind["times_faster"], behind["low"], behind["high"], behind["kind"],
-        TORCH, seconds.get(TORCH, NAN) / seconds[name],
+        torch, seconds.get(torch, NAN) / seconds[name],
         numpy, seconds.get(numpy, NAN) / seconds[name],
         cost, _calls_to_pay(cost, seconds[name], seconds.get(numpy, NAN)),
     ]  # fmt: skip

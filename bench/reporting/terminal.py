@@ -57,8 +57,9 @@ def run_command(name: str, command: Callable[[Complain], int]) -> int:
 
 
 LEGEND = (
-    f"{FASTEST} fastest of its column, or not told apart from it; {ROUGH} interval above 10 %, or runs disagree; "
-    f"{LOADED} measured under load: tables/summary has the intervals and what was running."
+    f"certain: the order, by a rank test, and by more than the machine drifts; {FASTEST} fastest of its column, or not "
+    f"told apart from it; {ROUGH} interval above 10 %, or runs disagree; {LOADED} measured under load. tables/summary "
+    "has intervals, what was running, and why a case was SKIPPED."
 )
 
 

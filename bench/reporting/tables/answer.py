@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.fastest import COLUMNS, TORCH, fastest, nearest
+from bench.analysis.fastest import COLUMNS, fastest, nearest
 from bench.analysis.frames import Run, focus, matching, records
 from bench.grid.case import RULES
 from bench.grid.workloads import named
@@ -54,11 +54,12 @@ def answer(run: Run) -> list[str]:
 def in_words(row: Row) -> str:
     """One row of `fastest` as a sentence."""
     names = _names(row)
-    parts = [names + (" (not told apart)" if row["tied"] else ""), *filter(None, [_ahead(row)])]
-    own = {*names.split(" or "), row["next"]}
-    for name, ratio in ((row["torch"], row["times_torch"]), (row["numpy"], row["times_numpy"])):
-        if name not in own and pd.notna(ratio):
-            parts.append(f"{digits(ratio)} times {name}")
+    first = names + (" (not told apart)" if row["tied"] else "")
+    parts = [first, *filter(None, [_ahead(row)])]
+    named = {*names.split(" or "), row["next"]}
+    for kind, best in (("torch", "the best of torch"), ("numpy", "numpy alone")):
+        if row[kind] not in named and pd.notna(row[f"times_{kind}"]):
+            parts.append(f"{digits(row[f'times_{kind}'])} times as fast as {best} ({row[kind]})")
     return f"Fastest for {calls_in_words(row)}: {', '.join(parts)}."
 
 
@@ -84,7 +85,11 @@ def calls_in_words(row: Row) -> str:
 def _hinge(rows: list[Row]) -> list[str]:
     """Which of the fastest backends are for one input only; a line at most."""
     names = dict.fromkeys(row["fastest"] for row in rows if row["fastest"].endswith("-hinge"))
-    return [f"{' and '.join(names)}: gradients by sorted knots, exact, for one input only (D = 1)."] if names else []
+    return (
+        [f"{' and '.join(names)}: exact gradients by a faster algorithm, for networks of one input only (D = 1)."]
+        if names
+        else []
+    )
 
 
 def _first_calls(rows: list[Row]) -> list[str]:
@@ -150,7 +155,7 @@ ANSWER = TableSpec(
         Column("fastest", "fastest", cell=_names),
         Column("median_us", "a call", lambda microseconds: duration(microseconds / 1e6)),
         Column("ahead", "times as fast as the next", cell=_ahead),
-        Column("times_torch", f"as {TORCH}", times),
+        Column("times_torch", "as the fastest of torch", times),
         Column("times_numpy", "as numpy alone", times),
         Column("first_call_seconds", "first call", duration),
         Column("calls_to_pay", "paid after", whole),

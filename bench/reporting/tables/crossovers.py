@@ -108,7 +108,7 @@ CROSSOVER = TableSpec(
 )
 
 
-NO_GPU = "No GPU was measured on this machine."
+NO_GPU = "No GPU was measured on this machine, so what one would change is not known; python -m bench.gpu measures it."
 
 
 def cpu_gpu_in_words(*runs: Run) -> str:

@@ -118,7 +118,7 @@ def test_a_machine_without_a_gpu_says_it_once(tmp_path: Path) -> None:
     from bench import report
 
     run = run_of(tmp_path / "cpu", timed("numba", "gradient", 800, 1e-3), machine={})
-    assert crossovers.cpu_gpu_in_words(run) == "No GPU was measured on this machine."
+    assert crossovers.cpu_gpu_in_words(run) == crossovers.NO_GPU
     assert not crossovers.CPU_GPU.is_for(run)
     folder = tmp_path / "cpu" / "raw" / "m"
     settings = {"profile": "quick", "threads": 1}
@@ -126,7 +126,7 @@ def test_a_machine_without_a_gpu_says_it_once(tmp_path: Path) -> None:
     report.report(tmp_path / "cpu")
     page = (tmp_path / "cpu" / "README.md").read_text()
     assert page.count("\n## ") == 1
-    assert page.count("No GPU was measured on this machine.") == 1
+    assert page.count(crossovers.NO_GPU) == 1
     assert not (tmp_path / "cpu" / "tables" / "cpu_gpu.md").exists()
     usual(tmp_path / "gpu")
     report.report(tmp_path / "gpu")

@@ -10,6 +10,7 @@ from printed import printed
 from bench import report
 from bench.reporting.number_format import NO_BREAK
 from bench.reporting.tables.answer import advise, answer, command
+from bench.reporting.tables.crossovers import NO_GPU
 
 SECONDS = [1e-3 * (1 + k / 100) for k in range(8)]
 
@@ -26,11 +27,8 @@ STEP = {"work": "step", "optimizer": "adam", "batch": 32}
 def test_the_answer_is_a_sentence_for_each_column(tmp_path: Path) -> None:
     """The fastest, how far ahead of the next and of numpy, whether that is certain, and that no GPU was measured."""
     run = make(tmp_path, *lines(**STEP), *lines(batch=800))
-    assert answer(run) == [
-        "Fastest for gradients of 800: numba, 4.0 times as fast as jax-cpu (certain), 40 times numpy.",
-        "Fastest for Adam steps of 32: numba, 4.0 times as fast as jax-cpu (certain), 40 times numpy.",
-        "No GPU was measured on this machine.",
-    ]
+    far = "numba, 4.0 times as fast as jax-cpu (certain), 40 times as fast as numpy alone (numpy)."
+    assert answer(run) == [f"Fastest for gradients of 800: {far}", f"Fastest for Adam steps of 32: {far}", NO_GPU]
 
 
 def test_a_first_call_is_said_with_when_it_is_paid(tmp_path: Path) -> None:
@@ -99,3 +97,15 @@ def test_the_report_prints_the_newest_run_alone(tmp_path: Path, capsys: pytest.C
     assert "Run 2026" not in said
     report.main(["--results", str(tmp_path), "--show"])
     assert "Run 2026" in printed(capsys)
+
+
+def test_torch_is_its_fastest_backend(tmp_path: Path) -> None:
+    """Of several backends of torch the fastest is the measure, and none where a backend of torch is the next."""
+    slow, fast = (
+        line(name, seconds=[n * s for s in SECONDS]) for name, n in (("torch-cpu", 30), ("torch-compile", 20))
+    )
+    said = answer(make(tmp_path, *lines(), slow, fast))[0]
+    assert "20 times as fast as the best of torch (torch-compile)" in said
+    assert "torch" not in answer(make(tmp_path, *lines()))[0]
+    next_one = line("torch-manual", seconds=[2 * second for second in SECONDS])
+    assert "best of torch" not in answer(make(tmp_path, *lines(), slow, next_one))[0]
