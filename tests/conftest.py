@@ -12,7 +12,7 @@ from bench.recipes import known_names
 from relufit import backends
 from relufit.testing import Unsupported
 
-BROWSER = "browser"  # in RELUFIT_REQUIRE: tests/bench/test_browser.py fails where it would be skipped
+BROWSER = "browser"  # in RELUFIT_REQUIRE: tests of the page in a browser fail where they would be skipped
 
 # Times of single examples say nothing on a loaded machine.
 hypothesis.settings.register_profile("relufit", deadline=None)

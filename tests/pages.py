@@ -1,10 +1,14 @@
 """Pages that tests of index.html make of journals, and texts that must be shown as they are."""
 
+import base64
+import hashlib
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from cleanness import check_printable
 from journals import HEADER, MACHINE, followed, journal, learned, line, solved, spline, write
 
 from bench.analysis.frames import Run
@@ -26,13 +30,15 @@ NAMES = [text for text in HOSTILE if text.isprintable()]  # the others are no na
 def hostile(results: Path) -> Path:
     """A journal, in a folder with a hostile name, in which every text that may be hostile is."""
     lines: list[dict[str, Any]] = []
-    for text in HOSTILE:
-        lines += [line("numpy", batch=n, reason=text, algorithm=text) for n in (32, 800)]
+    for place, text in enumerate(HOSTILE):  # a line with a name that is not printable is refused
+        names: dict[str, Any] = {"algorithm": text} if text.isprintable() else {"hidden": 1000 + place}
+        lines += [line("numpy", batch=n, reason=text, **names) for n in (32, 800)]
     for place, name in enumerate(NAMES):
         fields: dict[str, Any] = {"dtype": name, "optimizer": name, "scheme": name, "target": name}
         lines += [line(name, batch=n, seconds=[n * 1e-6] * 8) for n in (32, 800)]
         lines += [line(status=name, reason=name, batch=100 + place), line(work=name, **fields)]
         lines += [learned(backend=name), learned(target=name), solved(solver=name)]
+        lines += [line(dtype=name, batch=100), line(work="step", optimizer=name, batch=100)]
     backends = {**{name: {"reason": name, "facts": {"tf32": name}} for name in NAMES[::2]}, **HEADER["backends"]}
     machine = {**MACHINE, "cpu": "".join(NAMES), "packages": dict.fromkeys(NAMES, "<b>"), "python": "<i>"}
     settings = {"profile": "<b>", "threads": None, "environment": {"OMP_NUM_THREADS": "<script>hacked = 1</script>"}}
@@ -71,7 +77,7 @@ def varied(results: Path) -> None:
 def made(results: Path, chosen: list[Run] | None = None) -> str:
     """The page of all journals, or of these runs, without the other files of a report."""
     found = runs(results) if chosen is None else chosen
-    document: Document = []
+    document: Document = [*page.PAGE_TITLE]
     for machine in dict.fromkeys(run.machine_slug for run in found):
         own = [run for run in found if run.machine_slug == machine]
         places = {run: {name: [name] for name, table in page.TABLES.items() if table.is_for(run)} for run in own}
@@ -111,3 +117,31 @@ class Read(HTMLParser):
         """What is embedded as JSON."""
         found: dict[str, Any] = json.loads(self.scripts[0])
         return found
+
+
+ALLOWED = {  # every element of ours, with the attributes that it may have
+    "html": "lang", "head": "", "meta": "charset name content http-equiv", "title": "", "style": "", "body": "",
+    "main": "", "header": "", "nav": "aria-label", "section": "id", "h1": "", "h2": "", "h3": "", "h4": "",
+    "ul": "class", "li": "", "p": "id role hidden", "a": "href download", "details": "id", "summary": "", "strong": "",
+    "dl": "", "dt": "", "dd": "",
+    "div": "class id tabindex role aria-label", "form": "id hidden aria-label", "button": "type id hidden",
+    "noscript": "", "table": "", "thead": "", "tbody": "", "tr": "", "th": "scope", "td": "", "script": "type id",
+}  # fmt: skip
+
+
+def check_page(text: str) -> Read:
+    """The page, which has no element, attribute, link or script but ours, and no sign that turns a text round."""
+    found = Read(text)
+    check_printable(found.text)
+    for tag, attributes in found.elements:
+        assert attributes.keys() <= set(ALLOWED[tag].split()), (tag, attributes)
+        link = attributes.get("href")
+        assert link is None or re.fullmatch(r"#[\w-]+|(tables|figures|raw)/[\w.+%/-]+", link), link
+    policy = next(own["content"] or "" for tag, own in found.elements if own.get("http-equiv"))
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in found.scripts[1:]]
+    assert re.findall(r"'sha256-(.*?)'", policy) == hashes
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy.partition("style-src")[0]
+    assert len(found.scripts) == 1 + len(hashes) == 6
+    assert not re.search("[<>&\u2028\u2029]", found.scripts[0])
+    return found

@@ -1,8 +1,10 @@
-"""What tests of reports share: to draw the figures of a journal takes longer than all the rest of a report."""
+"""What tests of reports share: reports without figures, which take longer than all the rest, and one browser."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser import MISSING, REQUIRED, Browser
 
 
 @pytest.fixture
@@ -13,3 +15,23 @@ def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
         return []
 
     monkeypatch.setattr("bench.reporting.figures.draw_all", draw_nothing)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One browser for all tests: to start it takes seconds."""
+    if MISSING and REQUIRED:
+        pytest.fail(f"RELUFIT_REQUIRE names browser, but {', '.join(MISSING)} is missing", pytrace=False)
+    if MISSING:
+        pytest.skip(f"no page in a browser: {', '.join(MISSING)} is missing")
+    found = Browser()
+    yield found
+    found.driver.quit()
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Browser:
+    """The browser with a window of usual size in the light scheme, whatever the test before has done."""
+    chromium.size(1200)
+    chromium.scheme("light")
+    return chromium

@@ -1,128 +1,10 @@
-"""The page in a browser without a network: every control does what it says, the address keeps it, in light and dark.
+"""The page in a browser without a network: every control does what it says, the address keeps it, at every width."""
 
-Where Chromium or selenium is missing these tests are skipped; RELUFIT_REQUIRE=browser turns that into a failure.
-"""
-
-import json
-import os
-import shutil
-from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pages import NAMES, Read, hostile, made, varied
-
-from bench.reporting.web.dataset import in_json
-
-MISSING = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
-MISSING += [name for name in ("selenium", "altair", "vl_convert") if find_spec(name) is None]
-REQUIRED = bool(os.environ.get("RELUFIT_REQUIRE_BROWSER"))  # set by tests/conftest.py
-pytestmark = pytest.mark.skipif(bool(MISSING) and not REQUIRED, reason=f"no page in a browser: {MISSING} is missing")
-OPTIONS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-)
-OFFLINE = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
-COLUMNS = ("backend", "work", "optimizer", "batch", "hidden", "dtype", "threads", "median", "roof", "error", "status",
-           "detail", "reason", "run")  # fmt: skip
-
-
-class Browser:
-    """Chromium without a network."""
-
-    def __init__(self) -> None:
-        from selenium import webdriver
-        from selenium.webdriver.chrome.service import Service
-
-        options = webdriver.ChromeOptions()
-        options.binary_location = str(shutil.which("chromium"))
-        for option in OPTIONS:
-            options.add_argument(option)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
-        self.opened = {"about:blank"}
-        self.command("Network.enable")
-        self.command("Network.emulateNetworkConditions", **OFFLINE)
-
-    def command(self, name: str, **values: Any) -> Any:
-        """A command of the DevTools protocol."""
-        return self.driver.execute_cdp_cmd(name, values)
-
-    def size(self, width: int, height: int = 900) -> None:
-        """Make the window so large."""
-        self.command(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
-        )
-
-    def scheme(self, name: str) -> None:
-        """Make the reader prefer a light or a dark scheme."""
-        self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
-
-    def open(self, path: Path, address: str = "") -> None:
-        """Load the page anew."""
-        self.opened.add(path.as_uri())
-        self.driver.get("about:blank")
-        self.driver.get(f"{path.as_uri()}{address}")
-
-    def run(self, script: str, *values: Any) -> Any:
-        """What a script returns."""
-        return self.driver.execute_script(script, *values)
-
-    def choose(self, name: str, value: str) -> None:
-        """Choose an option of a control as a reader does."""
-        change = "const e = document.getElementById(arguments[0]); e.value = arguments[1];"
-        self.run(f"{change} e.dispatchEvent(new Event(e.type === 'search' ? 'input' : 'change'));", name, value)
-
-    def options(self, name: str) -> list[str]:
-        """The values that a control offers."""
-        found: list[str] = self.run("return [...document.getElementById(arguments[0]).options].map(o => o.value)", name)
-        return found
-
-    def cells(self, column: str) -> list[str]:
-        """The texts of a column of the table of cases."""
-        script = "return [...document.querySelectorAll('#table tbody tr')].map(r => r.cells[arguments[0]].textContent)"
-        found: list[str] = self.run(script, COLUMNS.index(column))
-        return found
-
-    def drawn(self, name: str) -> list[dict[str, Any]]:
-        """The rows that a chart shows."""
-        found: list[dict[str, Any]] = self.run("return CHARTS.find(c => c.id === arguments[0]).current.rows", name)
-        return found
-
-    def wait(self, condition: str) -> Any:
-        """Wait until a script returns something true."""
-        from selenium.webdriver.support.ui import WebDriverWait
-
-        return WebDriverWait(self.driver, 20, 0.05).until(lambda _: self.run(f"return {condition}"))
-
-    def show(self, name: str) -> None:
-        """Bring a chart into view, and wait until it is drawn."""
-        self.run("document.getElementById(arguments[0]).scrollIntoView()", f"chart-{name}")
-        self.wait(f"document.querySelector('#chart-{name} .chart svg path') !== null")
-
-    def check_log(self) -> None:
-        """No error was logged, and nothing was asked for but the pages themselves."""
-        assert [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"] == []
-        messages = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        asked = [
-            found["params"]["request"]["url"] for found in messages if found["method"] == "Network.requestWillBeSent"
-        ]
-        assert set(asked) <= self.opened
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests."""
-    if MISSING:
-        pytest.fail(f"RELUFIT_REQUIRE names browser, but {', '.join(MISSING)} is missing", pytrace=False)
-    found = Browser()
-    yield found
-    found.driver.quit()
+from browser import COLUMNS, SETTLED, Browser
+from pages import made, varied
 
 
 @pytest.fixture(scope="module")
@@ -132,13 +14,6 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     varied(folder)
     made(folder)
     return folder / "index.html"
-
-
-@pytest.fixture(autouse=True)
-def usual(browser: Browser) -> None:
-    """A window of usual size in the light scheme, whatever the test before has done."""
-    browser.size(1200)
-    browser.scheme("light")
 
 
 def test_the_page_is_drawn_without_a_network(browser: Browser, path: Path) -> None:
@@ -248,8 +123,66 @@ def test_dark_and_light(browser: Browser, path: Path) -> None:
         browser.scheme(name)
         browser.show("time")
         # Charts are drawn anew after the scheme has changed; one that keeps the old colour ends the wait in an error.
-        browser.wait(f"document.querySelector('#chart-time .role-axis-label text')?.getAttribute('fill') === '{label}'")
+        browser.wait(f"CHARTS[0].embedded?.view.scenegraph().toJSON().includes('{label}')")
         assert browser.run("return getComputedStyle(document.body).backgroundColor") == back
+
+
+def test_charts_are_as_fine_as_the_screen(browser: Browser, path: Path) -> None:
+    """A chart has a pixel for each pixel of the screen, also after the reader has zoomed."""
+    pixels = (
+        "document.querySelector('#chart-time canvas')?.width / document.querySelector('#chart-time canvas').offsetWidth"
+    )
+    browser.open(path)
+    for scale in (1, 2, 3):
+        browser.size(1800 // scale, scale=scale)  # as when a reader zooms
+        browser.show("time")
+        browser.wait(f"Math.abs({pixels} - {scale}) < 0.01")
+
+
+def test_a_chart_fits_after_it_was_hidden(browser: Browser, path: Path) -> None:
+    """A chart that shows nothing while the window becomes narrower fits into it afterwards."""
+    browser.open(path)
+    browser.show("time")
+    browser.choose("search", "no such backend")
+    assert browser.run("return document.querySelector('#chart-time .chart').hidden") is True
+    browser.size(600)
+    browser.choose("search", "")
+    browser.show("time")
+    assert 500 < browser.run("return document.querySelector('#chart-time canvas').offsetWidth") < 600
+
+
+def test_only_charts_with_other_rows_are_drawn(browser: Browser, path: Path) -> None:
+    """A change that concerns training alone leaves the chart of times as it is, and draws that of training."""
+    browser.open(path)
+    browser.show("convergence")
+    browser.run("for (const chart of CHARTS) chart.legend.firstChild?.setAttribute('data-before', '')")
+    browser.choose("select-target", "square")
+    kept = "return document.querySelector(arguments[0]) !== null"
+    assert browser.run(kept, "#chart-time .legend [data-before]") is True
+    assert browser.run(kept, "#chart-convergence .legend [data-before]") is False
+    browser.wait(SETTLED)
+
+
+def test_the_keyboard_reaches_everything(browser: Browser, path: Path) -> None:
+    """By Tab alone a reader comes to every link, control, table and fold, each with a visible outline."""
+    from selenium.webdriver.common.keys import Keys
+
+    browser.open(path)
+    browser.run("document.activeElement.blur()")
+    visited, outlines = set(), set()
+    reachable = "a[href], button:not([hidden]), select, input, summary, .scroll"
+    script = """const e = document.activeElement, all = [...document.querySelectorAll(arguments[0])];
+      return [all.indexOf(e), getComputedStyle(e).outlineStyle, e.getBoundingClientRect().top >= 0];"""
+    number = browser.run("return [...document.querySelectorAll(arguments[0])].filter(e => e.checkVisibility()).length",
+                         reachable)  # fmt: skip
+    for _ in range(number):
+        browser.driver.switch_to.active_element.send_keys(Keys.TAB)
+        place, outline, is_below_top = browser.run(script, reachable)
+        visited.add(place)
+        outlines.add(outline)
+        assert is_below_top
+    assert len(visited - {-1}) == number
+    assert "none" not in outlines
 
 
 @pytest.mark.parametrize("width", [360, 1600])
@@ -262,43 +195,13 @@ def test_no_width_scrolls_sideways(browser: Browser, path: Path, width: int) -> 
         browser.show(name)
     assert browser.run("return document.documentElement.scrollWidth") <= width
     widths = browser.run(
-        "return [...document.querySelectorAll('.chart svg')].map(s => s.getBoundingClientRect().right)"
+        "return [...document.querySelectorAll('.chart canvas')].map(c => c.getBoundingClientRect().right)"
     )
     assert widths
     assert max(widths) <= width
     if width == 360:
         browser.run("document.getElementById('table').scrollIntoView()")  # out of view it is not laid out
         browser.wait("document.getElementById('table').scrollWidth > document.getElementById('table').clientWidth")
-
-
-def test_a_hostile_journal_runs_nothing(browser: Browser, tmp_path: Path) -> None:
-    """Hostile texts are shown as they are in table, controls, legends, tooltips and data of charts; none runs."""
-    hostile(tmp_path)
-    made(tmp_path)
-    path = tmp_path / "index.html"
-    browser.open(path)
-    browser.run("const more = document.getElementById('more'); while (!more.hidden) more.click();")
-    assert set(NAMES) <= set(browser.cells("backend"))
-    browser.run("document.querySelectorAll('details').forEach(d => { d.open = true; })")
-    for name in ("time", "history"):
-        browser.show(name)
-    hover = """const place = (r) => ({ clientX: r.x + r.width / 2, clientY: r.y + r.height / 2, bubbles: true });
-      const send = (mark, kind) => mark.dispatchEvent(new PointerEvent(kind, place(mark.getBoundingClientRect())));
-      for (const mark of document.querySelectorAll("#chart-time .mark-symbol path")) {
-        ["pointerover", "pointermove"].forEach((kind) => send(mark, kind));
-      }"""
-    browser.run(hover)
-    browser.wait("document.querySelector('#vg-tooltip-element tr') !== null")
-    for value in browser.options("select-work"):
-        browser.choose("select-work", value)
-    assert browser.run("return typeof hacked") == "undefined"
-    assert (
-        browser.run("return document.querySelectorAll('img, iframe, object, [onload], [onerror], [onclick]').length")
-        == 0
-    )
-    links = browser.run("return [...document.links].map(a => a.getAttribute('href'))")
-    assert [link for link in links if not link.startswith(("#", "raw/", "tables/"))] == []
-    browser.check_log()
 
 
 def test_the_rows_of_the_table_as_csv(browser: Browser, path: Path) -> None:
@@ -312,24 +215,3 @@ def test_the_rows_of_the_table_as_csv(browser: Browser, path: Path) -> None:
     assert head.startswith("backend,work,optimizer,batch,hidden,dtype,threads,median_us,")
     assert len(lines) == len(browser.cells("backend"))
     assert browser.run("return inCsv('=1+1') + inCsv('a,\"b')") == '\'=1+1"a,""b"'
-
-
-def test_ten_thousand_cases(browser: Browser, path: Path, tmp_path: Path) -> None:
-    """The page of 10^4 cases shows the first of them, more when asked, and filters them all."""
-    text = path.read_text(encoding="utf-8")
-    (old,) = Read(text).scripts[:1]
-    found = json.loads(old)
-    length = len(found["cases"]["batch"])
-    times = 10_000 // length + 1
-    longer = {name: values * times if isinstance(values, list) else {**values, "at": values["at"] * times}
-              for name, values in found["cases"].items()}  # fmt: skip
-    (tmp_path / "index.html").write_text(text.replace(old, in_json({**found, "cases": longer})), encoding="utf-8")
-    browser.open(tmp_path / "index.html")
-    assert browser.run("return parts.cases.length") == length * times >= 10_000
-    assert len(browser.cells("backend")) == 50
-    browser.run("document.getElementById('more').click()")
-    assert len(browser.cells("backend")) == 200
-    browser.choose("select-work", "gradient")
-    assert set(browser.cells("work")) == {"gradient", ""}
-    browser.show("time")
-    browser.check_log()

@@ -1,7 +1,8 @@
 """results/index.html: the whole report as one page that works offline and can be filtered.
 
 The answer and the main table of each machine are plain HTML. Everything that can be filtered is embedded once as JSON
-and shown by page.js; the charts are Vega-Lite, made with Altair. The same journals give the same bytes.
+and shown by the scripts beside this file; the charts are Vega-Lite, made with Altair. The same journals give the same
+bytes.
 """
 
 from collections.abc import Collection

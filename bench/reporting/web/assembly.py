@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import re
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 from html import escape
@@ -21,18 +22,22 @@ from bench.reporting.web.charts import DASHES, charts
 from bench.reporting.web.dataset import dataset, in_json
 
 FOLDER = Path(__file__).parent
+SCRIPTS = ("selection.js", "cases.js", "rows.js", "drawing.js")  # each uses what those before it define
+TERM = re.compile(r"^- \*\*(.+?)\*\*: (.+)$", re.MULTILINE)  # an item of the list of terms in README.md
 
 
 def assemble(out: Path, page: Document, groups: dict[str, list[Run]], written: Collection[Path]) -> str:
     """The text of index.html in `out`; links lead to the files `written`, and to journals that lie below `out`."""
     runs = [*chain.from_iterable(groups.values())]
-    scripts = [_bundle(), (FOLDER / "table.js").read_text("utf-8"), (FOLDER / "page.js").read_text("utf-8")]
+    scripts = [_bundle(), *((FOLDER / name).read_text("utf-8") for name in SCRIPTS)]
     allowed = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
-    first = next((place for place, part in enumerate(page) if isinstance(part, Heading) and part.level == 2), 0)
+    starts = [place for place, part in enumerate(page) if isinstance(part, Heading) and part.level == 2]
+    machines = [page[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
     return Template((FOLDER / "page.html").read_text("utf-8")).substitute(
         style=(FOLDER / "page.css").read_text("utf-8"),
         sources=" ".join(f"'sha256-{found}'" for found in allowed),
-        answer=html(page[first:]),
+        terms=_terms(page[: min(starts, default=0)]),
+        answer=_answer(machines),
         environment="\n".join(map(_environment, runs)),
         files="\n".join(_links(out, sorted(written))),
         journals="\n".join(_links(out, dict.fromkeys(run.path for run in runs))),
@@ -49,6 +54,21 @@ def _bundle() -> str:
     return f"(() => {{\n{bundle}\n}})();"  # its names stay its own
 
 
+def _terms(opening: Document) -> str:
+    """What the signs and words mean, from the list that opens README.md; its links, which lead elsewhere, as text."""
+    found = [pair for part in opening if isinstance(part, Words) for pair in TERM.findall(part.text)]
+    plain = [[escape(re.sub(r"\[(.+?)\]\(.+?\)|\\(.)", r"\1\2", text)) for text in pair] for pair in found]
+    return "\n".join(f"<dt>{term}</dt><dd>{meaning}</dd>" for term, meaning in plain)
+
+
+def _answer(machines: list[Document]) -> str:
+    """The section of each machine; where there are several, links to each come first."""
+    names = [part.text for section in machines for part in section[:1] if isinstance(part, Heading)]
+    links = [f'<a href="#machine-{number}">{escape(name)}</a>' for number, name in enumerate(names, 1)]
+    sections = [f'<div id="machine-{number}">\n{html(own)}\n</div>' for number, own in enumerate(machines, 1)]
+    return "\n".join([f'<nav aria-label="Machines">{" ".join(links)}</nav>'] * (len(links) > 1) + sections)
+
+
 def html(document: Document) -> str:
     """A document as HTML, without `Words`, which hold links for README.md."""
     return "\n".join(_in_html(part) for part in document if not isinstance(part, Words))
@@ -59,10 +79,17 @@ def _in_html(element: Element) -> str:
         case Heading(level, text):
             return f"<h{level + 1}>{escape(text)}</h{level + 1}>"
         case Items(lines):
-            return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
+            return f"<ul>{''.join(map(_item, lines))}</ul>"
         case Table(frame):
             return _table(frame) if len(frame) else f"<p>{NO_CASES}</p>"
     return f"<p>{escape(str(element))}</p>"
+
+
+def _item(line: str) -> str:
+    """An item of a list; what stands before its first colon, the question that it answers, can be found at a glance."""
+    question, colon, answer = line.partition(": ")
+    strong = f"<strong>{escape(question + colon)}</strong>{escape(answer)}"
+    return f"<li>{strong if colon else escape(line)}</li>"
 
 
 def _table(frame: pd.DataFrame) -> str:

@@ -1,7 +1,7 @@
-"""The charts of the page as Vega-Lite, without data: page.js names the rows, and gives each its colour, mark and dash.
+"""The charts of the page as Vega-Lite, without data: rows.js gives the rows, each with its colour, mark and dash.
 
 Colours are data, since they follow the light and dark scheme of the reader; so no chart has a legend of its own, and
-page.js makes one that fits on a telephone.
+drawing.js makes one that fits on a telephone.
 """
 
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """The page index.html: what it consists of, that no text of a journal becomes markup, and that it is reproducible."""
 
-import base64
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -9,7 +7,7 @@ from typing import Any
 
 import pytest
 from journals import journal, line, write
-from pages import HOSTILE, NAMES, Read, hostile, made, varied
+from pages import HOSTILE, NAMES, check_page, hostile, made, varied
 
 from bench import report
 from bench.analysis.runs import runs
@@ -20,29 +18,6 @@ pytest.importorskip("altair", reason="altair is not installed: there is no page"
 from bench.reporting.web.dataset import columns, in_json
 
 MOST_BYTES = 1_600_000
-ALLOWED = {  # every element of ours, with the attributes that it may have
-    "html": "lang", "head": "", "meta": "charset name content http-equiv", "title": "", "style": "", "body": "",
-    "main": "", "header": "", "nav": "aria-label", "section": "id", "h1": "", "h2": "", "h3": "", "h4": "",
-    "ul": "class", "li": "", "p": "id role hidden", "a": "href download", "details": "", "summary": "",
-    "div": "class id tabindex role aria-label", "form": "id hidden aria-label", "button": "type id hidden",
-    "noscript": "", "table": "", "thead": "", "tbody": "", "tr": "", "th": "scope", "td": "", "script": "type id",
-}  # fmt: skip
-
-
-def checked(text: str) -> Read:
-    """The page, which has no element, attribute, link or script but ours."""
-    found = Read(text)
-    for tag, attributes in found.elements:
-        assert attributes.keys() <= set(ALLOWED[tag].split()), (tag, attributes)
-        link = attributes.get("href")
-        assert link is None or re.fullmatch(r"#\w+|(tables|figures|raw)/[\w.+%/-]+", link), link
-    policy = next(own["content"] or "" for tag, own in found.elements if own.get("http-equiv"))
-    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in found.scripts[1:]]
-    assert re.findall(r"'sha256-(.*?)'", policy) == hashes
-    assert policy.startswith("default-src 'none'; script-src 'sha256-")
-    assert "unsafe" not in policy.partition("style-src")[0]
-    assert len(found.scripts) == 4
-    return found
 
 
 def rows_of(table: dict[str, Any]) -> list[dict[str, Any]]:
@@ -55,7 +30,7 @@ def rows_of(table: dict[str, Any]) -> list[dict[str, Any]]:
 def test_the_answer_comes_first_and_needs_no_script(tmp_path: Path) -> None:
     """The sections are in their order, and the answer and main table of each machine are plain HTML."""
     varied(tmp_path)
-    found = checked(made(tmp_path))
+    found = check_page(made(tmp_path))
     sections = [own["id"] for tag, own in found.elements if tag == "section"]
     assert sections == ["answer", "cases", "charts", "environment", "downloads"]
     text = re.sub(r"\s+", " ", found.text)
@@ -72,7 +47,7 @@ def test_the_answer_comes_first_and_needs_no_script(tmp_path: Path) -> None:
 def test_the_data_are_those_of_the_journals(tmp_path: Path) -> None:
     """Cases, curves, fits, crossovers and history hold what was measured, and why other cases have no time."""
     varied(tmp_path)
-    data = checked(made(tmp_path)).data
+    data = check_page(made(tmp_path)).data
     cases = rows_of(data["cases"])
     places = {setting["slug"]: place for place, setting in enumerate(data["settings"])}
     own = [row for row in cases if row["setting"] == places["a-machine"]]
@@ -101,7 +76,7 @@ def test_the_data_are_those_of_the_journals(tmp_path: Path) -> None:
 def test_no_text_of_a_journal_becomes_markup(tmp_path: Path) -> None:
     """Hostile names, reasons, functions, settings and folders are text, and arrive in the data as they are."""
     hostile(tmp_path)
-    found = checked(made(tmp_path))
+    found = check_page(made(tmp_path))
     assert not re.search("[<>&\u2028\u2029]", found.scripts[0])
     cases = rows_of(found.data["cases"])
     assert set(NAMES) <= {row["backend"] for row in cases}
@@ -157,7 +132,7 @@ def test_a_report_has_a_page(tmp_path: Path) -> None:
     """`bench.report` writes the page, whose links lead to files of the report."""
     journal(tmp_path)
     report.main(["--results", str(tmp_path)])
-    found = checked((tmp_path / web.NAME).read_text(encoding="utf-8"))
+    found = check_page((tmp_path / web.NAME).read_text(encoding="utf-8"))
     links = {own["href"] or "" for tag, own in found.elements if tag == "a"}
     assert {"tables/summary.csv", "tables/summary.md"} <= links
     assert all((tmp_path / link).is_file() for link in links if not link.startswith("#"))
@@ -174,7 +149,7 @@ FAILURES = [line(batch=n, status="OOM", seconds=None, reason="too large") for n 
 def test_little_data_has_a_page(lines: list[dict[str, Any]], shown: int, tmp_path: Path) -> None:
     """One case, nothing but failures and one backend each have a page with what there is."""
     write(tmp_path / "raw" / "m" / "20260101T000000Z-aaaa.jsonl", *lines)
-    cases = rows_of(checked(made(tmp_path)).data["cases"])
+    cases = rows_of(check_page(made(tmp_path)).data["cases"])
     assert len([row for row in cases if row["work"] == "gradient"]) == shown
     assert [row["status"] for row in cases if row["backend"] == "cupy"] == ["SKIPPED"]
 
@@ -184,7 +159,7 @@ def test_two_runs_of_one_second_are_two(tmp_path: Path) -> None:
     for name in ("20260101T000000Z-aaaa", "20260101T000000Z-bbbb"):
         write(tmp_path / "raw" / "m" / f"{name}.jsonl", line(), line("torch-cpu"))
     names = ["20260101T000000Z-aaaa", "20260101T000000Z-bbbb"]
-    data = checked(made(tmp_path, runs(tmp_path, names))).data
+    data = check_page(made(tmp_path, runs(tmp_path, names))).data
     assert len({setting["slug"] for setting in data["settings"]}) == 2
     assert {row["run"] for row in rows_of(data["history"])} == set(names)
 

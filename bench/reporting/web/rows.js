@@ -1,5 +1,7 @@
 "use strict";
-// The charts: which rows each shows of what is selected, in which colours, and the table behind it.
+// Which rows each chart shows of what is selected, in which colours, and what is said above them.
+//
+// A function of rows returns what its chart shows: `rows` and what else the specification names, and `shown`, the words.
 
 const OKABE_ITO = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "text", "#f0e442"];
 const DARK = { "#0072b2": "#3d9be0", "#009e73": "#1fc79a" }; // the darkest of them, for a dark background
@@ -7,7 +9,6 @@ const DASHES = data.dashes;
 const PREFERRED = { work: ["gradient", "step", "forward"], optimizer: ["", "adam"], target: ["sin", "square"],
   conditions: ["threads as installed, allocations as installed"], case: ["gradient, N = 800", "step adam, N = 32"] };
 const MOST_POINTS = 1500; // of a chart: to draw more takes seconds
-const MOST_LINES = 500; // of a table behind a chart
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 // Each family of backends has a colour; mark and dash tell its members apart.
@@ -96,18 +97,23 @@ function againstSize() {
   if (!rows.length) return nothing("No time of these values is in the journals.");
   const points = rows.map((row) => ({ ...pointOf(row), ...styled(row) })).sort((a, b) => a.batch - b.batch);
   const crossings = crossingsOf(rows);
-  const legend = crossings.length ? " Grey stripes: where one backend overtakes another." : "";
+  const overtaking = crossings.length ? ` Grey: ${distinct(crossings.map((crossing) => crossing.words)).join(" ")}` : "";
   const roofs = roofsOf(rows);
-  const roof = roofs.length ? " In the colour of the text: the roof, dashed for dense work, dotted for hinge." : "";
+  const roof = roofs.length ? " Roof: the least time that the measured peaks of the machine allow." : "";
   const each = Math.ceil(points.length / MOST_POINTS);
   const thinned = points.filter((_, place) => place % each === 0);
   const thin = each > 1 ? ` ${thinned.length} of ${points.length} points; the table above has all.` : "";
-  return { rows: thinned, roofs: roofs.filter((_, place) => place % each === 0), crossings, shown: `${words}.${roof}${legend}${thin}` };
+  return { rows: thinned, roofs: roofs.filter((_, place) => place % each === 0), crossings, shown: `${words}. Bands: 95 % intervals.${roof}${overtaking}${thin}` };
+}
+
+function throughput() {
+  const found = againstSize();
+  return found.rows.length ? { ...found, shown: "The times of the chart above as samples per second; higher is better." } : found;
 }
 
 function devices() {
   if (!parts.cases.some((row) => row.machine === selection.machine && row.device === "cuda" && row.status === "OK")) {
-    return nothing("No GPU was measured on this machine.");
+    return nothing("No GPU was measured on this machine, so that nothing here says what one would change. On a machine with a GPU, python -m bench.gpu measures it beside the CPU.");
   }
   const { rows, words } = sized();
   const best = new Map();
@@ -136,7 +142,7 @@ function convergence() {
     return row.seconds.map((time, place) => ({ seconds: time, error: Math.max(row.errors[place], 1e-32), backend: row.backend,
       text: `${digits(row.errors[place])} after ${digits(time)} s`, ...style }));
   });
-  const best = bestOf(rows[0]).map(({ mse }) => ({ mse: Math.max(mse, 1e-32), colour: theme["--text"], text: digits(mse) }));
+  const best = bestOf(rows[0]).map(({ mse }) => ({ series: "best spline", mse: Math.max(mse, 1e-32), colour: theme["--text"], dash: 2, text: digits(mse) }));
   return { rows: points, best, shown: `${words}; weights from the scheme spread.${bestInWords(rows[0])}` };
 }
 
@@ -158,14 +164,21 @@ function fitted() {
   if (!rows.length) return nothing("No fit of these values is in the journals.");
   const { x, y } = data.functions[rows[0].target];
   const points = rows.flatMap((row) => row.y.map((value, place) => ({ x: x[place], y: value, backend: row.backend,
-    difference: value === null ? null : value - y[place], function: y[place], mse: digits(row.mse), ...styled(row) })));
-  const own = { series: "function", colour: theme["--text"] };
+    difference: value === null ? null : value - y[place], function: y[place], mse: digits(row.mse), ...styled(row), mark: undefined })));
+  const own = { colour: theme["--text"], dash: 0, pale: true };
   const [best] = bestOf(rows[0]);
   const limits = best === undefined ? [] : [-1, 1].flatMap((side) => [x[0], x.at(-1)].map((end) => (
-    { x: end, difference: side * Math.sqrt(best.mse), series: `limit ${side}`, colour: theme["--text"] })));
+    { x: end, difference: side * Math.sqrt(best.mse), series: `${side < 0 ? "-" : "+"} error of the best spline`, ...own })));
   const errors = rows.map((row) => `${row.backend} ${digits(row.mse)}`).join(", ");
-  return { rows: points, function: x.map((value, place) => ({ x: value, y: y[place], ...own })), limits,
+  return { rows: points, function: x.map((value, place) => ({ series: "function", x: value, y: y[place], ...own })), limits,
     shown: `${words}.${bestInWords(rows[0])} Reached by Adam: ${errors}.` };
+}
+
+function differences() {
+  const found = fitted();
+  if (!found.rows.length) return found;
+  const sizes = found.limits.length ? "Pale: plus and minus the root of the mean squared error of the best spline." : "";
+  return { ...found, shown: `What each network of the chart above gets wrong, in the unit of y. ${sizes}` };
 }
 
 function past() {
@@ -185,128 +198,12 @@ const SIZES = [["series", "backend"], ["batch", "N"], ["time", "time"], ["rate",
 const FITS = [["series", "backend"], ["x", "x"], ["y", "network"], ["function", "function"], ["difference", "difference"], ["mse", "mean squared error"]];
 const CHARTS = [
   { id: "time", title: "Time against N", rows: againstSize, columns: SIZES },
-  { id: "rate", title: "Throughput against N", rows: againstSize, columns: SIZES },
+  { id: "rate", title: "Throughput against N", rows: throughput, columns: SIZES },
   { id: "convergence", title: "Error against seconds of training", rows: convergence,
     columns: [["series", "series"], ["seconds", "seconds"], ["error", "lowest error so far"]] },
   { id: "fits", title: "Fits and the function", rows: fitted, columns: FITS },
-  { id: "differences", title: "Network minus function; pale, the size of the least possible error", rows: fitted, columns: FITS },
+  { id: "differences", title: "Network minus function", rows: differences, columns: FITS },
   { id: "devices", title: "CPU against GPU", rows: devices, columns: [["series", "device"], ["backend", "backend"], ["batch", "N"], ["time", "time"]] },
   { id: "history", title: "History", rows: past,
     columns: [["run", "run"], ["commit", "commit"], ["series", "backend"], ["conditions", "setting"], ["time", "time"]] },
 ];
-
-function makeChart(chart) {
-  chart.names = distinct(data.charts[chart.id].layer.map((layer) => layer.data.name));
-  chart.words = element("p");
-  chart.place = element("div", { className: "chart" });
-  chart.legend = element("ul", { className: "legend" });
-  chart.table = element("div", { className: "scroll", tabIndex: 0 });
-  chart.details = element("details", {}, [element("summary", { textContent: "The data of this chart" }), chart.table]);
-  chart.details.addEventListener("toggle", () => showData(chart));
-  chart.figure = element("figure", { id: `chart-${chart.id}` }, [
-    element("h3", { textContent: chart.title }), chart.words, chart.place, chart.legend, chart.details]);
-  document.getElementById("charts").append(chart.figure);
-  watcher.observe(chart.figure);
-}
-
-// Only charts in view are drawn; the others when they come into view.
-const watcher = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) {
-    const chart = CHARTS.find((each) => each.figure === target);
-    chart.visible = isIntersecting;
-    draw(chart);
-  }
-}, { rootMargin: "100px" });
-
-function refreshCharts() {
-  for (const chart of CHARTS) {
-    chart.current = chart.rows();
-    chart.stale = true;
-    const { rows, shown: words } = chart.current;
-    chart.words.textContent = words;
-    chart.figure.dataset.rows = rows.length;
-    chart.place.hidden = chart.details.hidden = chart.legend.hidden = !rows.length;
-    const series = new Map(rows.map((row) => [row.series, row]));
-    const sorted = [...series.values()].sort((a, b) => (a.series < b.series ? -1 : 1));
-    chart.legend.replaceChildren(...sorted.map((row) => element("li", {}, [swatch(row, chart), row.series])));
-    showData(chart);
-    draw(chart);
-  }
-}
-
-// A line of the legend: the dash and the mark of a series.
-function swatch({ colour, dash, mark }, chart) {
-  const made = (name, attributes) => {
-    const found = document.createElementNS("http://www.w3.org/2000/svg", name);
-    for (const [key, value] of Object.entries(attributes)) found.setAttribute(key, value);
-    return found;
-  };
-  const picture = made("svg", { width: 34, height: 14, viewBox: "-17 -7 34 14", "aria-hidden": "true" });
-  const solid = DASHES[dash][1] ? { "stroke-dasharray": DASHES[dash].join(" ") } : {};
-  picture.append(made("line", { x1: -17, x2: 17, y1: 0, y2: 0, stroke: colour, "stroke-width": 2, ...solid }));
-  const MARKS = ["M4,0A4,4 0 1 1 -4,0A4,4 0 1 1 4,0", "M-4,-4H4V4H-4Z", "M0,-5L5,0L0,5L-5,0Z", "M0,-5L5,4H-5Z",
-    "M-5,-2H-2V-5H2V-2H5V2H2V5H-2V2H-5Z", "M0,5L5,-4H-5Z", "M5,0L-4,5V-5Z"];
-  if (!["fits", "differences"].includes(chart.id)) picture.append(made("path", { d: MARKS[mark], fill: colour }));
-  return picture;
-}
-
-function showData(chart) {
-  if (!chart.details.open) return;
-  const { rows } = chart.current;
-  const text = (value) => (typeof value === "number" ? (Number.isInteger(value) ? String(value) : value.toPrecision(4)) : (value ?? ""));
-  const head = element("tr", {}, chart.columns.map(([, title]) => element("th", { scope: "col", textContent: title })));
-  const lines = rows.slice(0, MOST_LINES).map((row) => element("tr", {}, chart.columns.map(([name]) => element("td", { textContent: text(row[name]) }))));
-  const caption = rows.length > MOST_LINES ? [element("caption", { textContent: `The first ${MOST_LINES} of ${rows.length} rows.` })] : [];
-  chart.table.replaceChildren(element("table", {}, [...caption, element("thead", {}, [head]), element("tbody", {}, lines)]));
-}
-
-function configuration() {
-  const [text, pale, rule] = COLOURS.map((name) => theme[name]);
-  const axis = { labelColor: text, titleColor: text, gridColor: rule, domainColor: pale, tickColor: pale, gridOpacity: 0.6 };
-  return { background: "transparent", font: "system-ui, sans-serif", axis: { ...axis, labelFontSize: 12, titleFontSize: 13, titleFontWeight: "normal" },
-    view: { stroke: null } };
-}
-
-// Draw what is selected now, where it is in view; what is selected meanwhile is drawn afterwards.
-async function draw(chart) {
-  if (!chart.visible || !chart.stale || chart.isDrawing || !chart.current.rows.length) return;
-  chart.isDrawing = true;
-  chart.stale = false;
-  try {
-    if (chart.embedded === undefined) {
-      const options = { mode: "vega-lite", renderer: "svg", actions: false, defaultStyle: false, ast: true, logLevel: 1, config: configuration(),
-        tooltip: { theme: dark.matches ? "dark" : "light" } };
-      const datasets = Object.fromEntries(chart.names.map((name) => [name, chart.current[name]]));
-      const specification = { ...data.charts[chart.id], description: chart.title, datasets };
-      chart.embedded = await vegaEmbed(chart.place, specification, options);
-    }
-    const { view } = chart.embedded;
-    for (const name of chart.names) view.data(name, chart.current[name]);
-    await view.resize().runAsync();
-  } finally {
-    chart.isDrawing = false;
-  }
-  await draw(chart);
-}
-
-dark.addEventListener("change", () => {
-  for (const chart of CHARTS) {
-    if (chart.embedded !== undefined) chart.embedded.finalize();
-    chart.embedded = undefined;
-    chart.place.replaceChildren();
-  }
-  readTheme();
-  refreshCharts();
-});
-addEventListener("hashchange", () => {
-  if (location.hash.includes("=")) {
-    readAddress();
-    apply();
-  }
-});
-
-readTheme();
-makeControls();
-readAddress();
-CHARTS.forEach(makeChart);
-apply();

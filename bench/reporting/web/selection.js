@@ -1,31 +1,13 @@
 "use strict";
-// The data, the selection, which stands in the address, and the table of cases. Texts come from journals that others
-// wrote: they are only ever set as textContent.
+// The data, numbers in words, and the selection: its controls, and the address that keeps it. Texts come from journals
+// that others wrote: they are only ever set as textContent.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const NO_BREAK = "\u00a0";
-const STEP = 50; // rows that are shown at once: to lay out more takes longer than all else
 const CONTROLS = [
   ["machine", "machine"], ["setting", "run and setting"], ["work", "kind of work"], ["optimizer", "optimizer or solver"],
   ["hidden", "width H"], ["dtype", "dtype"], ["threads", "threads"], ["family", "family of backends"],
   ["target", "function (of training)"], ["case", "case (of the history)"],
-];
-const COLUMNS = [
-  // field, title, what is shown; numbers sort as numbers
-  { name: "backend", title: "backend" },
-  { name: "work", title: "kind of work" },
-  { name: "optimizer", title: "optimizer" },
-  { name: "batch", title: "N", number: true, show: (row) => whole(row.batch) },
-  { name: "hidden", title: "H", number: true, show: (row) => whole(row.hidden) },
-  { name: "dtype", title: "dtype" },
-  { name: "threads", title: "threads" },
-  { name: "median", title: "time", number: true, show: (row) => timeInWords(row) },
-  { name: "roof", title: "share of roof", number: true, show: (row) => percent(row.roof) },
-  { name: "error", title: "error, share of bound", number: true, show: (row) => digits(row.error) },
-  { name: "status", title: "status" },
-  { name: "detail", title: "further" },
-  { name: "reason", title: "reason and remarks", words: true },
-  { name: "run", title: "run and setting", words: true },
 ];
 
 function element(name, properties = {}, children = []) {
@@ -189,7 +171,6 @@ function apply() {
   const kept = Object.entries(selection).filter(([name, value]) => value && !(name === "machine" && data.machines.length < 2));
   const text = new URLSearchParams(kept).toString();
   if (text || location.hash.includes("=")) history.replaceState(null, "", text ? `#${text}` : "#");
-  shown = STEP;
   showTable();
   refreshCharts();
 }
@@ -199,80 +180,3 @@ function readAddress() {
   const found = new URLSearchParams(location.hash.slice(1));
   for (const name of Object.keys(selection)) selection[name] = found.get(name) ?? "";
 }
-
-let shown = STEP;
-
-function selectedCases() {
-  const rows = parts.cases.filter(matches);
-  const falls = selection.sort.startsWith("-");
-  const column = COLUMNS.find((known) => known.name === selection.sort.slice(falls ? 1 : 0));
-  if (column === undefined) return rows;
-  const value = (row) => row[column.name] ?? null;
-  const isAbsent = (found) => found === null || found === "";
-  return rows.sort((a, b) => {
-    const [x, y] = [value(a), value(b)];
-    if (isAbsent(x) || isAbsent(y)) return isAbsent(x) - isAbsent(y); // at the end, whichever way it is sorted
-    return (x < y ? -1 : x > y ? 1 : 0) * (falls ? -1 : 1);
-  });
-}
-
-function headerOf(column) {
-  const button = element("button", { type: "button", textContent: column.title });
-  const rising = selection.sort === column.name;
-  const falling = selection.sort === `-${column.name}`;
-  const head = element("th", { scope: "col", className: column.number ? "number" : "" }, [button]);
-  head.setAttribute("aria-sort", rising ? "ascending" : falling ? "descending" : "none");
-  button.addEventListener("click", () => {
-    choose("sort", rising ? `-${column.name}` : column.name);
-    document.querySelectorAll("#table th button")[COLUMNS.indexOf(column)].focus();
-  });
-  return head;
-}
-
-function lineOf(row) {
-  const cells = COLUMNS.map((column, place) => {
-    const text = column.show ? column.show(row) : (row[column.name] ?? "");
-    const style = column.number ? "number" : column.words ? "words" : "";
-    return element(place ? "td" : "th", { className: style, textContent: text, ...(place ? {} : { scope: "row" }) });
-  });
-  return element("tr", {}, cells);
-}
-
-function showTable() {
-  const rows = selectedCases();
-  const head = element("thead", {}, [element("tr", {}, COLUMNS.map(headerOf))]);
-  const body = element("tbody", {}, rows.slice(0, shown).map(lineOf));
-  document.getElementById("table").replaceChildren(element("table", {}, [head, body]));
-  const first = rows.length > shown ? `, the first ${shown} of which are shown` : "";
-  const none = "No case has all of these values; choose all again where there are too many.";
-  document.getElementById("count").textContent = rows.length ? `${rows.length} cases${first}.` : none;
-  const more = document.getElementById("more");
-  more.hidden = rows.length <= shown;
-  more.textContent = `Show ${Math.min(3 * shown, rows.length - shown)} more`;
-}
-
-// A text that a spreadsheet would compute begins with a '.
-function inCsv(value) {
-  const text = value === null || value === undefined ? "" : String(value);
-  const safe = typeof value === "string" && /^[=+\-@]/.test(text) ? `'${text}` : text;
-  return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-}
-
-function csv() {
-  const names = ["backend", "work", "optimizer", "batch", "hidden", "dtype", "threads", "median", "low", "high", "roof", "error",
-    "status", "detail", "reason", "run", "machine"];
-  const units = { median: "median_us", low: "low_us", high: "high_us", roof: "share_of_roof", error: "error_share_of_bound" };
-  const lines = selectedCases().map((row) => names.map((name) => inCsv(row[name])).join(","));
-  return [names.map((name) => units[name] ?? name).join(","), ...lines, ""].join("\n");
-}
-
-document.getElementById("more").addEventListener("click", () => {
-  shown *= 4;
-  showTable();
-});
-const csvLink = document.querySelector("#csv a");
-document.getElementById("csv").hidden = false;
-csvLink.addEventListener("click", () => {
-  if (csvLink.href.startsWith("blob:")) URL.revokeObjectURL(csvLink.href);
-  csvLink.href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
-});
