@@ -67,6 +67,10 @@ class Browser:
         """What a script returns."""
         return self.driver.execute_script(script, *values)
 
+    def wait_for(self, script: str, *values: Any) -> Any:
+        """What a script hands to its last argument, a function, some time later."""
+        return self.driver.execute_async_script(script, *values)
+
     def choose(self, name: str, value: str) -> None:
         """Choose an option of a control as a reader does."""
         change = "const e = document.getElementById(arguments[0]); e.value = arguments[1];"

@@ -30,20 +30,23 @@ const watcher = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "100px" });
 
-// Say and draw what is selected now; a chart that shows the same as before stays as it is.
+// Say, then draw what is selected now: to draw needs a layout of the page, which every change of a text undoes.
 function refreshCharts() {
-  for (const chart of CHARTS) {
-    const found = chart.rows();
-    const text = JSON.stringify(found);
-    if (chart.text === text) continue;
-    Object.assign(chart, { current: found, text, stale: true });
-    chart.words.textContent = found.shown;
-    chart.figure.dataset.rows = found.rows.length;
-    chart.place.hidden = chart.details.hidden = chart.legend.hidden = !found.rows.length;
-    chart.legend.replaceChildren(...legendOf(chart));
-    showData(chart);
-    draw(chart);
-  }
+  CHARTS.forEach(say);
+  CHARTS.forEach(draw);
+}
+
+// A chart that shows the same as before stays as it is.
+function say(chart) {
+  const found = chart.rows();
+  const text = JSON.stringify(found);
+  if (chart.text === text) return;
+  Object.assign(chart, { current: found, text, stale: true });
+  chart.words.textContent = found.shown;
+  chart.figure.dataset.rows = found.rows.length;
+  chart.place.hidden = chart.details.hidden = chart.legend.hidden = !found.rows.length;
+  chart.legend.replaceChildren(...legendOf(chart));
+  showData(chart);
 }
 
 // A line for each series: those of the rows by their names, then the roofs or what the rows are compared with.
