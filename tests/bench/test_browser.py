@@ -31,6 +31,35 @@ def test_the_page_is_drawn_without_a_network(browser: Browser, path: Path) -> No
     browser.check_log()
 
 
+def test_charts_say_what_else_they_show(browser: Browser, path: Path) -> None:
+    """Crossovers stand in words above the chart of times; functions and the errors of best splines in the legends."""
+    legend = "return [...document.querySelectorAll(arguments[0])].map(e => e.textContent)"
+    browser.open(path)
+    shown = browser.run("return document.querySelector('#chart-time p').textContent")
+    assert "Bands: 95 % intervals." in shown
+    assert "Grey: torch-cpu overtakes numpy at N = " in shown
+    assert browser.run(legend, "#chart-fits .legend li")[-1] == "function"
+    assert browser.run(legend, "#chart-convergence .legend li")[-1] == "best spline"
+    assert "+ error of the best spline" in browser.run(legend, "#chart-differences .legend li")
+
+
+def test_controls_and_names_stay_in_view(browser: Browser, path: Path) -> None:
+    """On a large screen the controls stay above the charts, and names of backends stay beside their rows."""
+    top = "return document.getElementById('controls').getBoundingClientRect().top"
+    left = "return document.querySelector('#table tbody th').getBoundingClientRect().left"
+    browser.open(path)
+    browser.show("fits")
+    assert browser.run(top) == 0
+    assert browser.run("return document.querySelector('#chart-fits').getBoundingClientRect().top") > 100
+    browser.run("document.getElementById('table').scrollIntoView()")
+    before = browser.run(left)
+    browser.run("document.getElementById('table').scrollLeft = 500")
+    assert browser.run(left) == before
+    browser.size(360)
+    browser.show("fits")
+    assert browser.run(top) < 0
+
+
 @pytest.mark.parametrize(
     ("name", "column", "value"),
     [

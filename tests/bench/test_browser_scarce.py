@@ -56,6 +56,23 @@ def test_little_data_is_shown(
     browser.check_log()
 
 
+@pytest.mark.parametrize(
+    ("milliseconds", "labels"),
+    [([3.7], ["3.7ms"]), ([3.6, 3.9], ["3.6ms", "3.9ms"]), ([0.3, 30], ["500µs", "1ms", "2ms", "5ms", "10ms", "20ms"])],
+)
+def test_times_of_any_span_have_labels(
+    browser: Browser, tmp_path: Path, milliseconds: list[float], labels: list[str]
+) -> None:
+    """One time, two within a decade and two that are far apart each have numbers at the axis, not digits by chance."""
+    lines = [line(batch=32 * 10**n, seconds=[found * 1e-3] * 8) for n, found in enumerate(milliseconds)]
+    write(tmp_path / "raw" / "m" / "20260101T000000Z-aaaa.jsonl", *lines)
+    made(tmp_path)
+    browser.open(tmp_path / "index.html")
+    browser.show("time")
+    texts = browser.run('return CHARTS[0].embedded.view.scenegraph().toJSON().match(/"text":"[0-9.]+[mµ]?s"/g)')
+    assert set(labels) <= {text.split('"')[3] for text in texts}
+
+
 def test_two_runs_of_one_second_can_be_told_apart(browser: Browser, tmp_path: Path) -> None:
     """Two runs that began in one second are two choices, each with its own times."""
     for place, name in enumerate(("20260101T000000Z-aaaa", "20260101T000000Z-bbbb"), 1):

@@ -15,7 +15,7 @@ HEIGHT = 340
 LOG = alt.Scale(type="log", nice=False, padding=8)  # pixels between the data and the frame
 DASH = alt.StrokeDash("dash:O", scale=alt.Scale(domain=[*range(len(DASHES))], range=DASHES), legend=None)
 COLOUR = alt.Color("colour:N", scale=None)  # the rows hold colours
-PREFIXED = "format(datum.value, '~s')"  # labels such as 10k
+PREFIXED = "format(datum.value, '.3~s')"  # labels such as 10k
 SECONDS = f"{PREFIXED} + 's'"
 Layers = alt.LayerChart | alt.FacetChart  # what alt.layer returns
 POWER = "format(datum.value, '.0e')"
@@ -60,7 +60,12 @@ def _size() -> alt.X:
 
 
 def _logarithmic(field: str, title: str, label: str) -> alt.Y:
-    return alt.Y(f"{field}:Q", scale=LOG, title=title, axis=alt.Axis(labelExpr=label, tickCount=6, labelOverlap=True))
+    """An axis labelled at 1, 2 and 5 times powers of ten; without this Vega labels whatever there is room for.
+
+    Where the data span less than a decade there may be none of these, and every tick has its label.
+    """
+    shown = f"domain('y')[1] < 10 * domain('y')[0] || test(/^[125]/, format(datum.value, '.0e')) ? {label} : ''"
+    return alt.Y(f"{field}:Q", scale=LOG, title=title, axis=alt.Axis(labelExpr=shown, tickCount=6, labelOverlap=True))
 
 
 def _against_size(middle: str, low: str, high: str, title: str, label: str) -> Layers:

@@ -19,7 +19,7 @@ from bench.journal.status import Status, statuses
 from bench.reporting.changes import commit_of
 from bench.reporting.history import change_in_words, environment_in_words
 from bench.reporting.provenance import case_in_words
-from bench.reporting.tables.crossovers import crossover_in_words
+from bench.reporting.tables.crossovers import NO_GPU, crossover_in_words
 from relufit import targets
 
 Row = dict[str, Any]
@@ -61,6 +61,7 @@ def dataset(groups: dict[str, list[Run]]) -> dict[str, Any]:
         "crossings": columns(row for place, run in numbered for row in _crossings(place, run)),
         "history": columns(_history(past)),
         "changes": columns(_changes(past)),
+        "no_gpu": NO_GPU,
         "works": {kind.name: kind.title for kind in WORKLOADS.values()},
         "sized": [*named(timed=True, table="throughput"), *named(table="scaling"), "backward"],
     }

@@ -113,7 +113,7 @@ function throughput() {
 
 function devices() {
   if (!parts.cases.some((row) => row.machine === selection.machine && row.device === "cuda" && row.status === "OK")) {
-    return nothing("No GPU was measured on this machine, so that nothing here says what one would change. On a machine with a GPU, python -m bench.gpu measures it beside the CPU.");
+    return nothing(data.no_gpu);
   }
   const { rows, words } = sized();
   const best = new Map();
