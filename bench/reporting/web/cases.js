@@ -1,5 +1,5 @@
 "use strict";
-// The table of the selected cases, and the same rows as CSV.
+// The table of the selected cases, the same rows as CSV, and what of them became faster or slower.
 
 const STEP = 50; // rows shown at first: to lay out all of them takes longer than everything else
 const COLUMNS = [
@@ -76,6 +76,24 @@ function countInWords(length) {
   const first = length > shown ? `, the first ${whole(shown)} of which are shown` : "";
   return `${length === 1 ? "One case" : `${whole(length)} cases`}${first}.`;
 }
+
+const CHANGED = [["run", "run"], ["before", "compared with"], ["backend", "backend"], ["what", "case"], ["change", "change"],
+  ["environment", "changed in the environment"]];
+const MOST_CHANGES = 200;
+
+function showChanges() {
+  const rows = parts.changes.filter(matches);
+  const head = element("tr", {}, CHANGED.map(([, title]) => element("th", { scope: "col", textContent: title })));
+  const lines = rows.slice(0, MOST_CHANGES).map((row) => element("tr", {}, CHANGED.map(([name]) => element("td", { textContent: row[name] }))));
+  const table = document.getElementById("changed");
+  table.hidden = !rows.length;
+  table.replaceChildren(element("table", {}, [element("thead", {}, [head]), element("tbody", {}, lines)]));
+  const first = rows.length > MOST_CHANGES ? `; the first ${MOST_CHANGES} are shown` : "";
+  const none = "None of the selected cases became faster or slower by more than can be told apart, or has only one run.";
+  document.getElementById("changes-count").textContent = rows.length ? `${changesInWords(rows.length)}, newest first${first}.` : none;
+}
+
+const changesInWords = (length) => (length === 1 ? "One change" : `${length} changes`);
 
 // A text that a spreadsheet would compute begins with a ', as in the CSV files of the report.
 function inCsv(value) {

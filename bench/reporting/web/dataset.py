@@ -226,7 +226,7 @@ def _changes(found: list[History]) -> Iterator[Row]:
         for row in records(each.changes.iloc[::-1]):
             new, old = runs[row["run"]], runs[row["before"]]
             own = {name: row[name] for name in (*CASE[1:], "batch", "run", "before")}
-            words = {"case": case_in_words(row), "change": change_in_words(row)}
+            words = {"what": case_in_words(row), "change": change_in_words(row)}
             yield {**_place(new), **own, **words, "environment": environment_in_words(new, old)}
 
 

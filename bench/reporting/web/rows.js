@@ -189,9 +189,11 @@ function past() {
   const runs = distinct(rows.map((row) => row.run)).length;
   const points = rows.map((row) => ({ ...styled(row), run: row.run, label: row.run, commit: row.commit,
     conditions: row.conditions, time: timeInWords(row), median: seconds(row.median), low: seconds(row.low ?? row.median), high: seconds(row.high ?? row.median),
-    text: `${timeInWords(row)}; run ${row.run}, commit ${row.commit}` }));
+    noise_low: seconds(row.noise_low ?? row.median), noise_high: seconds(row.noise_high ?? row.median),
+    text: `${timeInWords(row)}; run ${row.run}, ${row.commit}` }));
   points.sort((a, b) => (a.run < b.run ? -1 : a.run > b.run ? 1 : 0));
-  return { rows: points, shown: `${words}. ${runs === 1 ? "One run" : `${runs} runs`} of this machine, oldest first.` };
+  const band = rows.some((row) => row.noise_low) ? " Bands: what the newest A/A run of the machine cannot tell apart." : "";
+  return { rows: points, shown: `${words}. ${runs === 1 ? "One run" : `${runs} runs`} of this machine, oldest first.${band}` };
 }
 
 const SIZES = [["series", "backend"], ["batch", "N"], ["time", "time"], ["rate", "samples per second"], ["roof", "share of roof"]];

@@ -41,7 +41,8 @@ function completed(row) {
 
 const PARTS = ["cases", "curves", "fits", "best", "crossings", "history"];
 const parts = Object.fromEntries(PARTS.map((part) => [part, rowsOf(data[part])]));
-for (const row of parts.history) row.case = caseInWords(row);
+parts.changes = rowsOf(data.changes); // no control offers their values: those of the history are more
+for (const row of [...parts.history, ...parts.changes]) row.case = caseInWords(row);
 
 function caseInWords(row) {
   return `${row.work}${row.optimizer ? ` ${row.optimizer}` : ""}, N = ${row.batch}`;
@@ -172,6 +173,7 @@ function apply() {
   const text = new URLSearchParams(kept).toString();
   if (text || location.hash.includes("=")) history.replaceState(null, "", text ? `#${text}` : "#");
   showTable();
+  showChanges();
   refreshCharts();
 }
 
