@@ -72,9 +72,17 @@ def _in_markdown(element: Element) -> str:
         case Items(lines):
             return "\n".join(f"- {plain(line)}" for line in lines)
         case Table(frame):
-            cells = texts(frame).map(plain).rename(columns=plain)
-            return NO_CASES if frame.empty else str(cells.to_markdown(index=False, disable_numparse=True))
+            return NO_CASES if frame.empty else _pipes(texts(frame))
     return plain(element)
+
+
+def _pipes(cells: "pd.DataFrame") -> str:
+    """A table as Markdown. Columns are padded, since people read the text itself too."""
+    title, *rows = ([*map(plain, row)] for row in ([*cells.columns], *cells.itertuples(index=False, name=None)))
+    widths = [max(len(name) + 2, *map(len, column)) for name, column in zip(title, zip(*rows), strict=True)]
+    line = "|".join(":".ljust(width + 2, "-") for width in widths)
+    padded = [" | ".join(map(str.ljust, row, widths)) for row in (title, *rows)]
+    return "\n".join([f"| {padded[0]} |", f"|{line}|", *(f"| {row} |" for row in padded[1:])])
 
 
 def texts(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -95,8 +103,9 @@ def plain(text: str) -> str:
 
 def write_csv(long: "pd.DataFrame", document: Document, path: Path) -> None:
     """Write the long frame, with numbers of six digits; a text that a spreadsheet would compute begins with a '."""
-    safe = long.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell[:1] in FORMULA else cell)
-    safe.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    safe = lambda cell: f"'{cell}" if isinstance(cell, str) and cell[:1] in FORMULA else cell  # noqa: E731
+    words = {name: long[name].map(safe) for name in long.select_dtypes(exclude="number")}
+    long.assign(**words).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
 def write_latex(long: "pd.DataFrame", document: Document, path: Path) -> None:
