@@ -76,19 +76,20 @@ def _in_markdown(element: Element) -> str:
     return plain(element)
 
 
-def _pipes(cells: "pd.DataFrame") -> str:
+def _pipes(cells: list[list[str]]) -> str:
     """A table as Markdown. Columns are padded, since people read the text itself too."""
-    title, *rows = ([*map(plain, row)] for row in ([*cells.columns], *cells.itertuples(index=False, name=None)))
-    widths = [max(len(name) + 2, *map(len, column)) for name, column in zip(title, zip(*rows), strict=True)]
+    title, *rows = ([*map(plain, row)] for row in cells)
+    columns = zip(title, *rows, strict=True)
+    widths = [max(len(name) + 2, *map(len, column)) for name, *column in columns]
     line = "|".join(":".ljust(width + 2, "-") for width in widths)
     padded = [" | ".join(map(str.ljust, row, widths)) for row in (title, *rows)]
     return "\n".join([f"| {padded[0]} |", f"|{line}|", *(f"| {row} |" for row in padded[1:])])
 
 
-def texts(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """The same frame with every cell and title as text in one line; what is absent is empty."""
-    in_one_line = lambda value: str(value).replace("\n", " ")  # noqa: E731
-    return frame.astype(object).where(frame.notna(), "").map(in_one_line).rename(columns=in_one_line)
+def texts(frame: "pd.DataFrame") -> list[list[str]]:
+    """The titles of a frame and its rows, with every cell as text in one line; what is absent is empty."""
+    cells = frame.astype(object).where(frame.notna(), "").to_numpy()
+    return [[str(cell).replace("\n", " ") for cell in row] for row in ([*frame.columns], *cells)]
 
 
 def plain(text: str) -> str:
@@ -130,13 +131,15 @@ def _in_latex(element: Element) -> str:
             items = "\n".join(rf"\item {_escaped(line)}" for line in lines)
             return f"\\begin{{itemize}}\n{items}\n\\end{{itemize}}"
         case Table(frame):
-            return NO_CASES if frame.empty else _tabular(texts(frame))
+            return NO_CASES if frame.empty else _tabular(frame)
     return _escaped(element)
 
 
-def _tabular(cells: "pd.DataFrame") -> str:
-    columns = "".join(r"p{0.4\linewidth}" if name in WIDE_COLUMNS else "l" for name in cells.columns)
-    escaped, long = cells.map(_escaped).rename(columns=_escaped), len(cells) >= LONG_TABLE
+def _tabular(frame: "pd.DataFrame") -> str:
+    title, *rows = texts(frame)
+    columns = "".join(r"p{0.4\linewidth}" if name in WIDE_COLUMNS else "l" for name in title)
+    escaped = type(frame)([[*map(_escaped, row)] for row in rows], columns=[*map(_escaped, title)])
+    long = len(rows) >= LONG_TABLE
     return str(escaped.to_latex(index=False, escape=False, column_format=columns, longtable=long)).rstrip()
 
 

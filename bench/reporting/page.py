@@ -14,9 +14,10 @@ from bench.analysis.frames import Run
 from bench.analysis.learning import is_of_solvers
 from bench.analysis.pairs import regressions
 from bench.analysis.runs import runs
+from bench.hardware.machine import usable_cores
 from bench.journal import plan
 from bench.journal.reader import Complain
-from bench.reporting import changes, document, figures, terminal, web
+from bench.reporting import changes, document, drawing, figures, terminal, web
 from bench.reporting.document import (
     FORMATS,
     NO_CASES,
@@ -119,7 +120,29 @@ def write(out: Path, chosen: list[Run], formats: list[Format], say: Complain) ->
     """Write every file of the report; tables and figures of an earlier one that show no run any more are removed."""
     for folder in ("tables", "figures"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    written, places = set[Path](), dict[Run, dict[str, list[str]]]()
+    # The label is a part of the name; folders are named by others: it stands in links.
+    labels = {run: _in_name(slug) for slug, found in _by_slug(chosen).items() for run in found}
+    made = {run: figures.figures_of(run, out / "figures", label) for run, label in labels.items()}
+    to_draw = {path: figure for own in made.values() for path, figure in own.items()}
+    with drawing.drawn(to_draw, usable_cores()):
+        written, places = _write_tables(out, chosen, formats)
+        written |= {path.with_suffix(suffix) for path in to_draw for suffix in (".png", ".svg")}
+        machines: dict[str, list[Run]] = {}
+        for run in chosen:
+            machines.setdefault(run.machine_slug, []).append(run)
+        drawn = {run: [*own] for run, own in made.items()}
+        page = [*PAGE_TITLE, *chain.from_iterable(page_section(own, places, drawn) for own in machines.values())]
+        write_text(out / "README.md", markdown(page))
+        _remove_others(out, written)
+        web.write(out, page, _by_slug(chosen), written, say)
+
+
+Places = dict[Run, dict[str, list[str]]]  # the names of the files of each run, by the table that they are of
+
+
+def _write_tables(out: Path, chosen: list[Run], formats: list[Format]) -> tuple[set[Path], Places]:
+    """Write every table of these runs that has rows; the files, and which of them show which run."""
+    written, places = set[Path](), Places()
     for table in TABLES.values():
         runs_of_table = [run for run in chosen if table.is_for(run)]
         long = [table.long(run) for run in runs_of_table]
@@ -129,17 +152,11 @@ def write(out: Path, chosen: list[Run], formats: list[Format], say: Complain) ->
         for name, own in files.items():
             for run, _ in own:
                 places.setdefault(run, {}).setdefault(table.name, []).append(name)
-    drawn = {}
-    for slug, found in _by_slug(chosen).items():
-        label = _in_name(slug)  # folders are named by others: it stands in links
-        for run in found:
-            drawn[run] = figures.draw_all(run, out / "figures", label)
-    written |= {path.with_suffix(suffix) for paths in drawn.values() for path in paths for suffix in (".png", ".svg")}
-    machines: dict[str, list[Run]] = {}
-    for run in chosen:
-        machines.setdefault(run.machine_slug, []).append(run)
-    page = [*PAGE_TITLE, *chain.from_iterable(page_section(own, places, drawn) for own in machines.values())]
-    write_text(out / "README.md", markdown(page))
+    return written, places
+
+
+def _remove_others(out: Path, written: set[Path]) -> None:
+    """Remove the tables and figures of an earlier report that show no run any more."""
     kept = {path.resolve() for path in written}
     suffixes = [kind.suffix for kind in FORMATS.values()]
     ours = [path for name in TABLES for end in suffixes for path in (out / "tables").glob(f"{name}*.{end}")]
@@ -147,7 +164,6 @@ def write(out: Path, chosen: list[Run], formats: list[Format], say: Complain) ->
     for path in ours:
         if path.resolve() not in kept:
             path.unlink(missing_ok=True)
-    web.write(out, page, _by_slug(chosen), written, say)
 
 
 Files = dict[str, list[tuple[Run, Document]]]  # by the name of the file: its sections

@@ -4,6 +4,7 @@ scipy.stats has both tests, and the tests compare these with them. A report make
 scipy's takes half a millisecond to check its arguments, and the import a second.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from math import sqrt
@@ -52,8 +53,7 @@ def rank_sum(x: Values, y: Values, limit_of_ties: bool = False) -> float:
 
 def _ties(values: np.ndarray) -> float:
     """The sum of t^3 - t over the values, each of which occurs t times: what ties take from a variance of ranks."""
-    _, times = np.unique(values, return_counts=True)
-    return float(np.sum(times**3.0 - times))
+    return float(sum(times**3 - times for times in Counter(values.tolist()).values()))
 
 
 @lru_cache
@@ -81,7 +81,7 @@ def _rank_sum_tail(m: int, n: int) -> np.ndarray:
 
 
 def _one_way(largest: int) -> np.ndarray:
-    """The numbers of ways to 0, 1, ... `largest`: one to 0, none to others; Python's integers, which do not overflow."""
+    """The ways to 0, 1, ... `largest`: one to 0, and none to others; Python's integers, which do not overflow."""
     return np.array([1] + [0] * largest, dtype=object)
 
 

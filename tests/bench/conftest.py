@@ -9,7 +9,7 @@ import pytest
 def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports have their tables and their page, and draw nothing."""
 
-    def draw_nothing(run: object, folder: Path, label: str) -> list[Path]:
-        return []
+    def no_figures(run: object, folder: Path, label: str) -> dict[Path, object]:
+        return {}
 
-    monkeypatch.setattr("bench.reporting.figures.draw_all", draw_nothing)
+    monkeypatch.setattr("bench.reporting.figures.figures_of", no_figures)

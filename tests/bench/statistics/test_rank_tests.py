@@ -36,7 +36,7 @@ def test_rank_sums_are_those_of_scipy(draw: str, m: int, n: int) -> None:
 
 
 def test_the_limit_knows_of_ties() -> None:
-    """Short samples with ties have scipy's own choice where they are to: the normal limit; without ties the exact one."""
+    """Short samples have scipy's own choice if asked to: with ties the normal limit, without ties the exact one."""
     tied, distinct, others = [1.0, 2.0, 2.0, 5.0], [1.0, 2.0, 4.0, 5.0], [0.0, 0.5, 1.5, 3.0]
     for x in (tied, distinct):
         expected = mannwhitneyu(x, others, alternative="greater").pvalue
