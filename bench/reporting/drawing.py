@@ -5,10 +5,10 @@ matplotlib alone.
 """
 
 import warnings
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -17,32 +17,36 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-MANY = 8  # figures from which on other processes draw: to begin one takes as long as to draw four figures
 DOTS_PER_INCH = 110  # of a .png
+
+Draw = Callable[[Figure, Path], None]
 
 
 @contextmanager
-def drawn(figures: dict[Path, Figure], cores: int) -> Iterator[None]:
-    """Draw each figure as this .png and as an .svg beside it; all are there when the context ends.
+def drawer(processes: int) -> Iterator[Draw]:
+    """A function that draws a figure as `draw` does, which leaves it to so many other processes; to none, if 0.
 
-    All but one of the cores draw while the body of the context runs on the last one. A single core, and few figures,
-    are drawn before the body. Raises OSError where a file cannot be written.
+    All files are there when the context ends. Raises OSError, by then, where one cannot be written.
     """
-    if cores < 2 or len(figures) < MANY:
-        for path, figure in figures.items():
-            draw(figure, path)
-        yield
+    if not processes:
+        yield draw
         return
     # Not by fork, which copies the locks of the threads of numpy and pandas in whatever state they are.
-    pool = ProcessPoolExecutor(min(cores - 1, len(figures)), get_context("spawn"))
+    pool, begun = ProcessPoolExecutor(processes, get_context("spawn")), list[tuple[Figure, Path, Future[None]]]()
+
+    def leave_to_others(figure: Figure, path: Path) -> None:
+        with suppress(BrokenProcessPool):
+            begun.append((figure, path, pool.submit(draw, figure, path)))
+            return
+        draw(figure, path)
+
     try:
-        drawing = {path: pool.submit(draw, figure, path) for path, figure in figures.items()}
-        yield
-        for path, done in drawing.items():
+        yield leave_to_others
+        for figure, path, done in begun:
             try:
                 done.result()
             except BrokenProcessPool:  # the system has ended a process, as where memory is short
-                draw(figures[path], path)
+                draw(figure, path)
     finally:
         pool.shutdown(cancel_futures=True)
 

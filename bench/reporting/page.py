@@ -61,6 +61,7 @@ PAGE_TITLE: tuple[Element, ...] = (
 - **SKIPPED, OOM, TIMEOUT, ...**: why a cell has no time; the tables have each reason."""
     ),
 )
+MANY_RUNS = 3  # whose figures other processes draw; to begin one takes as long as to draw the figures of a run
 MAIN_SETTING = "threads as installed, allocations as installed"
 
 
@@ -120,17 +121,20 @@ def write(out: Path, chosen: list[Run], formats: list[Format], say: Complain) ->
     """Write every file of the report; tables and figures of an earlier one that show no run any more are removed."""
     for folder in ("tables", "figures"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    # The label is a part of the name; folders are named by others: it stands in links.
-    labels = {run: _in_name(slug) for slug, found in _by_slug(chosen).items() for run in found}
-    made = {run: figures.figures_of(run, out / "figures", label) for run, label in labels.items()}
-    to_draw = {path: figure for own in made.values() for path, figure in own.items()}
-    with drawing.drawn(to_draw, usable_cores()):
+    cores, drawn = usable_cores(), dict[Run, list[Path]]()
+    with drawing.drawer(cores if cores > 1 and len(chosen) >= MANY_RUNS else 0) as draw:
+        for slug, found in _by_slug(chosen).items():
+            for run in found:
+                # Folders are named by others, and the label stands in links.
+                made = figures.figures_of(run, out / "figures", _in_name(slug))
+                drawn[run] = [*made]
+                for path, figure in made.items():
+                    draw(figure, path)
         written, places = _write_tables(out, chosen, formats)
-        written |= {path.with_suffix(suffix) for path in to_draw for suffix in (".png", ".svg")}
+        written |= {path.with_suffix(end) for own in drawn.values() for path in own for end in (".png", ".svg")}
         machines: dict[str, list[Run]] = {}
         for run in chosen:
             machines.setdefault(run.machine_slug, []).append(run)
-        drawn = {run: [*own] for run, own in made.items()}
         page = [*PAGE_TITLE, *chain.from_iterable(page_section(own, places, drawn) for own in machines.values())]
         write_text(out / "README.md", markdown(page))
         _remove_others(out, written)
@@ -174,13 +178,12 @@ def _files(table: TableSpec, shown: list[Run]) -> Files:
 
     Then there is one for each part of the table (`TableSpec.split`), or for each part, machine and setting.
     """
-    files: Files = {table.name: [(run, section(run, table.name, table.document(run))) for run in shown]}
-    if table.split and _lines(files[table.name]) > MOST_LINES:
-        files = {}
-        for run in shown:
-            for part in table.parts(run):
-                own = section(run, table.name, table.document(run, part))
-                files.setdefault(f"{table.name}-{_in_name(str(part))}".strip("-"), []).append((run, own))
+    files: Files = {}
+    for run, part in [(run, part) for run in shown for part in table.parts(run)]:
+        own = section(run, table.name, table.document(run, part))
+        files.setdefault(f"{table.name}-{_in_name(str(part))}".strip("-"), []).append((run, own))
+    if table.split and sum(map(_lines, files.values())) <= MOST_LINES:
+        files = {table.name: [(run, section(run, table.name, table.document(run))) for run in shown]}
     for name, sections in [*files.items()]:
         if len({run.slug for run, _ in sections}) > 1 and _lines(sections) > MOST_LINES:
             del files[name]
