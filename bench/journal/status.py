@@ -5,7 +5,6 @@ Nobody else lists statuses: who needs some of them asks `statuses`.
 
 import time
 from enum import StrEnum
-from functools import cache
 from typing import Any, Self
 
 from bench.grid.case import Case
@@ -44,10 +43,9 @@ class Status(StrEnum):
     INTERRUPTED = "INTERRUPTED", "the user ended the run during this case", False, False, True
 
 
-@cache
-def statuses(**wanted: bool) -> tuple[str, ...]:
+def statuses(**wanted: bool) -> list[str]:
     """The statuses with these attributes: `statuses(failed=True)`."""
-    return tuple(status for status in Status if all(getattr(status, key) is value for key, value in wanted.items()))
+    return [status for status in Status if all(getattr(status, key) is value for key, value in wanted.items())]
 
 
 class Disagreement(RelufitError):

@@ -178,12 +178,13 @@ def _files(table: TableSpec, shown: list[Run]) -> Files:
 
     Then there is one for each part of the table (`TableSpec.split`), or for each part, machine and setting.
     """
-    files: Files = {}
-    for run, part in [(run, part) for run in shown for part in table.parts(run)]:
-        own = section(run, table.name, table.document(run, part))
-        files.setdefault(f"{table.name}-{_in_name(str(part))}".strip("-"), []).append((run, own))
-    if table.split and sum(map(_lines, files.values())) <= MOST_LINES:
-        files = {table.name: [(run, section(run, table.name, table.document(run))) for run in shown]}
+    files: Files = {table.name: [(run, section(run, table.name, table.document(run))) for run in shown]}
+    if table.split and _lines(files[table.name]) > MOST_LINES:
+        files = {}
+        for run in shown:
+            for part in table.parts(run):
+                own = section(run, table.name, table.document(run, part))
+                files.setdefault(f"{table.name}-{_in_name(str(part))}".strip("-"), []).append((run, own))
     for name, sections in [*files.items()]:
         if len({run.slug for run, _ in sections}) > 1 and _lines(sections) > MOST_LINES:
             del files[name]

@@ -3,7 +3,7 @@
 There are no minor ticks, and no label is a formula: with both, as matplotlib has them, a figure takes twice the time.
 """
 
-from math import log10
+from math import inf, log10
 
 from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
@@ -27,5 +27,8 @@ def set_ticks(axis: Axis, low: float, high: float) -> None:
 
 
 def power_of_ten(value: float, place: float | None = None) -> str:
-    """The power of ten nearest to a value: "10⁻³". `place` is for matplotlib, which gives that of the tick."""
-    return f"10{str(round(log10(value))).translate(SUPERSCRIPTS)}"
+    """The power of ten nearest to a value: "10⁻³". `place` is for matplotlib, which gives that of the tick.
+
+    Empty of 0 and inf, where matplotlib has ticks beyond the axis that float64 cannot hold.
+    """
+    return f"10{str(round(log10(value))).translate(SUPERSCRIPTS)}" if 0 < value < inf else ""

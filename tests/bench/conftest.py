@@ -1,5 +1,6 @@
 """What tests of reports share: to draw the figures of a journal takes longer than all the rest of a report."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,3 +14,14 @@ def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
         return {}
 
     monkeypatch.setattr("bench.reporting.figures.figures_of", no_figures)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports make their figures, and write them as empty files."""
+
+    def touch(figure: object, path: Path) -> None:
+        path.touch()
+        path.with_suffix(".svg").touch()
+
+    monkeypatch.setattr("bench.reporting.drawing.drawer", lambda processes: nullcontext(touch))

@@ -59,7 +59,7 @@ def test_what_pytest_skips_is_skipped() -> None:
 
 def test_statuses_are_found_by_what_they_are() -> None:
     """A question to the table is answered with words that compare as those of a journal."""
-    assert statuses(has_numbers=True) == ("OK", "DIVERGED")
+    assert statuses(has_numbers=True) == ["OK", "DIVERGED"]
     assert {"DISAGREES", "UNSOUND", "DIVERGED", "TIMEOUT", "OOM", "CRASHED"} == set(statuses(failed=True))
 
 

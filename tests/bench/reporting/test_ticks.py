@@ -28,7 +28,9 @@ def test_linear_axes_stay_as_they_are() -> None:
     assert axes.yaxis.get_major_locator() is locator
 
 
-@pytest.mark.parametrize(("value", "text"), [(1e-3, "10⁻³"), (1.0, "10⁰"), (1e12, "10¹²")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(1e-3, "10⁻³"), (1.0, "10⁰"), (1e12, "10¹²"), (0.0, ""), (float("inf"), "")]
+)
 def test_exponents_are_raised(value: float, text: str) -> None:
-    """A power of ten is written with its exponent raised."""
+    """A power of ten is written with its exponent raised; 0 and inf have no text."""
     assert power_of_ten(value) == text
