@@ -37,7 +37,7 @@ from bench.measure.crossover import Search, fastest
 from bench.measure.session import begin_journal, measure_ceilings_again
 from bench.measure.trial import Past
 from bench.recipes import known_names
-from bench.reporting import figures, number_format, terminal
+from bench.reporting import drawing, figures, number_format, terminal
 from bench.reporting.tables import crossovers
 from bench.statistics.bisection import Measured
 from relufit import RelufitError
@@ -188,7 +188,8 @@ def _measure(options: argparse.Namespace, say: Complain) -> tuple[int, frames.Ru
     terminal.show(run)
     try:
         folder.mkdir(exist_ok=True)
-        for path in figures.draw_all(run, folder, run.slug):
+        for path, figure in figures.figures_of(run, folder, run.slug).items():
+            drawing.draw(figure, path)
             say(f"the figure is {path}")
     except OSError as error:
         raise RelufitError(f"cannot write to {folder}: {error.strerror}") from None

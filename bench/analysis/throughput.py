@@ -69,7 +69,7 @@ def _most_used(device: str) -> list[str]:
 @lru_cache
 def throughput(run: Run) -> pd.DataFrame:
     """Times and rates of forward, gradient, their difference, step, latency and transfer, without reduced precision."""
-    frame = _timed(run, named(table="throughput"))
+    frame = _timed(run, "throughput")
     if frame.empty or (frame := frame[~frame.dtype.isin(PRECISIONS)]).empty:
         return frame
     frame = pd.concat([frame, _backward(frame)], ignore_index=True)
@@ -85,7 +85,7 @@ def throughput(run: Run) -> pd.DataFrame:
 @lru_cache
 def reduced(run: Run) -> pd.DataFrame:
     """Times with products in reduced precision, and their ratio to the float32 rows of the same backend."""
-    frame = _timed(run, named(table="throughput"))
+    frame = _timed(run, "throughput")
     if frame.empty or (own := frame[frame.dtype.isin(PRECISIONS)]).empty:
         return pd.DataFrame()
     keys = ["work", "batch", "hidden", "inputs", "outputs", "optimizer", "target", "scheme", "backend"]
@@ -108,9 +108,10 @@ def _beside(frame: pd.DataFrame, names: pd.Series) -> pd.DataFrame:
     return rows.reindex(at).set_index(frame.index)
 
 
-def _timed(run: Run, works: list[str]) -> pd.DataFrame:
-    """A row of times for each case of these kinds of work."""
-    cases = records(run.cases[run.cases.work.isin(works)])
+@lru_cache
+def _timed(run: Run, table: str) -> pd.DataFrame:
+    """A row of times for each case of the kinds of work of this table."""
+    cases = records(run.cases[run.cases.work.isin(named(table=table))])
     return pd.DataFrame([_timed_row(run, case) for case in cases])
 
 
@@ -189,18 +190,18 @@ def _difference(seconds: list[float], others: list[float]) -> tuple[float, float
 @lru_cache
 def scaling(run: Run) -> pd.DataFrame:
     """Seconds of one full-batch gradient against N, and what building the samples took."""
-    frame = _timed(run, named(table="scaling"))
+    frame = _timed(run, "scaling")
     if frame.empty:
         return frame
-    frame[["median_seconds", "low_seconds", "high_seconds"]] = frame[["median_us", "low_us", "high_us"]] / 1e6
-    return frame.sort_values(["dtype", "hidden", "batch"], kind="stable", ignore_index=True)
+    seconds = {f"{end}_seconds": frame[f"{end}_us"] / 1e6 for end in ("median", "low", "high")}
+    return frame.assign(**seconds).sort_values(["dtype", "hidden", "batch"], kind="stable", ignore_index=True)
 
 
 @lru_cache
 def ensembles(run: Run) -> pd.DataFrame:
     """Many networks trained at once: the time of one step of all of them, and networks trained in a second."""
-    frame = _timed(run, named(table="ensembles"))
+    frame = _timed(run, "ensembles")
     if frame.empty:
         return frame
-    frame["networks_per_second"] = frame.networks / (ENSEMBLE_STEPS * frame.median_us / 1e6)
+    frame = frame.assign(networks_per_second=frame.networks / (ENSEMBLE_STEPS * frame.median_us / 1e6))
     return frame.sort_values(["dtype", "hidden", "optimizer", "networks"], kind="stable")

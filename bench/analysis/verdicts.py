@@ -6,9 +6,10 @@ finds its pairs of rows; what a pair consists of and how a table of pairs is jud
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import isnan
+from statistics import median
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bench.analysis import warnings
@@ -16,7 +17,7 @@ from bench.analysis.frames import Run, key_of, records
 from bench.grid.workloads import named
 from bench.journal.schema import CASE_FIELDS
 from bench.journal.status import Status, statuses
-from bench.statistics.intervals import Comparison
+from bench.statistics.intervals import Comparison, quantile
 from bench.statistics.verdicts import Pair, Verdict, judge
 
 COLUMNS = ("a", "b", *CASE_FIELDS, "a_us", "b_us", "times_faster", "low", "high", "blocks", "verdict", "kind",
@@ -46,7 +47,7 @@ def round_seconds(row: Row) -> list[float]:
 
 def median_seconds(row: Row) -> float:
     """The median seconds of a step; nan for a row without a time."""
-    return float(np.median(round_seconds(row))) if row["status"] == Status.OK and row["seconds"] else float("nan")
+    return median(round_seconds(row)) if row["status"] == Status.OK and row["seconds"] else float("nan")
 
 
 def pass_seconds(row: Row) -> dict[int, list[float]]:
@@ -55,13 +56,13 @@ def pass_seconds(row: Row) -> dict[int, list[float]]:
 
 
 def _step_seconds(row: Row, seconds: list[float]) -> list[float]:
-    steps = 1 if np.isnan(row["steps"]) else row["steps"]
+    steps = 1 if isnan(row["steps"]) else row["steps"]
     return [second / steps for second in seconds]
 
 
 def block_seconds(row: Row, share: float = 0.5) -> dict[int, float]:
     """The median seconds of a step in each pass, or another quantile."""
-    return {number: float(np.quantile(seconds, share)) for number, seconds in pass_seconds(row).items()}
+    return {number: quantile(seconds, share) for number, seconds in pass_seconds(row).items()}
 
 
 def paired(a: Row, b: Row, share: float = 0.5) -> tuple[list[float], list[float]]:

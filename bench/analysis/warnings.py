@@ -5,17 +5,17 @@ time is that of something else than the row says: `judged` makes the row UNSOUND
 """
 
 from collections.abc import Callable, Sequence
+from math import isnan
 from statistics import median
 from typing import Any, NamedTuple
-
-import numpy as np
-from scipy.stats import mannwhitneyu
 
 from bench.analysis import roofline
 from bench.grid.workloads import workload
 from bench.hardware.identity import KERNEL_VARIABLES
 from bench.journal.schema import MEASURED, UNSYNCHRONIZED
 from bench.journal.status import Status, statuses
+from bench.statistics.intervals import quantile
+from bench.statistics.rank_tests import rank_sum
 
 NOISY = 0.1  # the middle half of the rounds, over their median
 DRIFTING = 0.1  # the last third of the rounds against the first
@@ -116,15 +116,15 @@ def words(text: str) -> list[str]:
 
 def unsynchronized(header: Header, row: Case) -> Note | None:
     """A call whose result is read back takes many times as long as the clock said."""
-    times = row["read_back_seconds"] / np.median(row["seconds"])
+    times = row["read_back_seconds"] / median(row["seconds"])
     detail = f"{times:.3g} times as long when results are read back"
     return Note("unsynchronized", detail) if times > UNSYNCHRONIZED else None
 
 
 def above_roof(header: Header, row: Case) -> Note | None:
     """A call took less time than the ceilings of its machine allow."""
-    steps = 1 if np.isnan(row["steps"]) else row["steps"]
-    share = roofline.shares(header, row, float(np.median(row["seconds"])) / steps)["share_of_roof"]
+    steps = 1 if isnan(row["steps"]) else row["steps"]
+    share = roofline.shares(header, row, median(row["seconds"]) / steps)["share_of_roof"]
     return (
         Note("above the measured ceilings", f"{share:.3g} times as fast as they allow") if share > ROOF_LIMIT else None
     )
@@ -158,8 +158,8 @@ def busy_beside(header: Header, row: Case) -> Note | None:
 
 def noisy(header: Header, row: Case) -> Note | None:
     """The rounds spread widely."""
-    low, median, high = np.quantile(row["seconds"], (0.25, 0.5, 0.75))
-    spread = (high - low) / median
+    low, middle, high = (quantile(row["seconds"], share) for share in (0.25, 0.5, 0.75))
+    spread = (high - low) / middle
     return Note("noisy", f"the middle half of the rounds spreads by {100 * spread:.0f} %") if spread > NOISY else None
 
 
@@ -169,14 +169,16 @@ def drifting(header: Header, row: Case) -> Note | None:
     thirds = [(block[: len(block) // 3], block[-(len(block) // 3) :]) for block in blocks]
     changes = [(median(last) / median(first) - 1, first, last) for first, last in thirds]
     by, first, last = max(changes, key=lambda change: abs(change[0]), default=(0.0, [], []))
-    if abs(by) <= DRIFTING or mannwhitneyu(first, last).pvalue >= 0.01 / len(blocks):
+    if abs(by) <= DRIFTING:
         return None
-    return Note("drifting", f"the last third of the rounds took {100 * by:+.0f} % of the first")
+    p_value = 2 * min(rank_sum(first, last, limit_of_ties=True), rank_sum(last, first, limit_of_ties=True))
+    detail = f"the last third of the rounds took {100 * by:+.0f} % of the first"
+    return Note("drifting", detail) if p_value < 0.01 / len(blocks) else None
 
 
 def too_short(header: Header, row: Case) -> Note | None:
     """A round lasts only a few resolutions of the clock."""
-    readings = np.median(row["seconds"]) * row["iterations"] / header["timer_seconds"]
+    readings = median(row["seconds"]) * row["iterations"] / header["timer_seconds"]
     detail = f"a round lasts {readings:.2g} times the resolution of the clock"
     return Note("too short for the timer", detail) if readings < READINGS else None
 
@@ -192,7 +194,7 @@ def throttled(header: Header, row: Case) -> Note | None:
 def loaded(header: Header, row: Case) -> Note | None:
     """Other processes, or other guests of the same host, used the cores."""
     kinds = {"other processes": row["cores_of_others"], "other guests of the host": row["cores_stolen"]}
-    by, cores = max(kinds.items(), key=lambda item: np.nan_to_num(item[1]))
+    by, cores = max(kinds.items(), key=lambda item: 0.0 if isnan(item[1]) else item[1])
     most = max(CORES, CORES_SHARE * header["machine"]["logical_cores"])
     return Note("loaded machine", f"{by} had {cores:.2g} cores") if cores > most and _is_long(row, cores) else None
 
@@ -219,7 +221,7 @@ def subnormals(header: Header, row: Case) -> Note | None:
 def page_faults(header: Header, row: Case) -> Note | None:
     """Page faults of memory that is allocated in each call take a large share of the time."""
     faults = row["minor_faults_per_call"]
-    is_large = faults * FAULT_SECONDS > FAULTS_SHARE * np.median(row["seconds"])
+    is_large = faults * FAULT_SECONDS > FAULTS_SHARE * median(row["seconds"])
     return Note("page faults", f"{faults:.0f} a call") if is_large else None
 
 

@@ -88,7 +88,7 @@ WORKLOADS = {row.name: row for row in (
 
 def workload(name: str) -> Workload:
     """The row of that name; for an unknown name in a journal, a row that is in no table."""
-    return WORKLOADS.get(name, Workload(name, table="", repeated=False))
+    return WORKLOADS.get(name) or Workload(name, table="", repeated=False)
 
 
 def named(**wanted: Any) -> list[str]:

@@ -121,12 +121,13 @@ def as_fields(value: Any, table: Fields, complain: Callable[[str], None] = refus
         if not isinstance(field, Field):
             found[name] = as_fields(given.get(name), field, complain, f"{where}{name}.")
             continue
-        found[name] = copy(field.absent)
-        if given.get(name) is not None:
+        if (value := given.get(name)) is not None:
             try:
-                found[name] = as_named(f"{where}{name}", field.read, given[name])
+                found[name] = as_named(f"{where}{name}", field.read, value)
+                continue
             except ValueError as problem:
                 complain(str(problem))
+        found[name] = copy(field.absent)
     return found
 
 

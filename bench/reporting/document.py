@@ -72,15 +72,24 @@ def _in_markdown(element: Element) -> str:
         case Items(lines):
             return "\n".join(f"- {plain(line)}" for line in lines)
         case Table(frame):
-            cells = texts(frame).map(plain).rename(columns=plain)
-            return NO_CASES if frame.empty else str(cells.to_markdown(index=False, disable_numparse=True))
+            return NO_CASES if frame.empty else _pipes(texts(frame))
     return plain(element)
 
 
-def texts(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """The same frame with every cell and title as text in one line; what is absent is empty."""
-    in_one_line = lambda value: str(value).replace("\n", " ")  # noqa: E731
-    return frame.astype(object).where(frame.notna(), "").map(in_one_line).rename(columns=in_one_line)
+def _pipes(cells: list[list[str]]) -> str:
+    """A table as Markdown. Columns are padded, since people read the text itself too."""
+    title, *rows = ([*map(plain, row)] for row in cells)
+    columns = zip(title, *rows, strict=True)
+    widths = [max(len(name) + 2, *map(len, column)) for name, *column in columns]
+    line = "|".join(":".ljust(width + 2, "-") for width in widths)
+    padded = [" | ".join(map(str.ljust, row, widths)) for row in (title, *rows)]
+    return "\n".join([f"| {padded[0]} |", f"|{line}|", *(f"| {row} |" for row in padded[1:])])
+
+
+def texts(frame: "pd.DataFrame") -> list[list[str]]:
+    """The titles of a frame and its rows, with every cell as text in one line; what is absent is empty."""
+    cells = frame.astype(object).where(frame.notna(), "").to_numpy()
+    return [[str(cell).replace("\n", " ") for cell in row] for row in ([*frame.columns], *cells)]
 
 
 def plain(text: str) -> str:
@@ -95,8 +104,9 @@ def plain(text: str) -> str:
 
 def write_csv(long: "pd.DataFrame", document: Document, path: Path) -> None:
     """Write the long frame, with numbers of six digits; a text that a spreadsheet would compute begins with a '."""
-    safe = long.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell[:1] in FORMULA else cell)
-    safe.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    safe = lambda cell: f"'{cell}" if isinstance(cell, str) and cell[:1] in FORMULA else cell  # noqa: E731
+    words = {name: long[name].map(safe) for name in long.select_dtypes(exclude="number")}
+    long.assign(**words).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
 def write_latex(long: "pd.DataFrame", document: Document, path: Path) -> None:
@@ -121,13 +131,15 @@ def _in_latex(element: Element) -> str:
             items = "\n".join(rf"\item {_escaped(line)}" for line in lines)
             return f"\\begin{{itemize}}\n{items}\n\\end{{itemize}}"
         case Table(frame):
-            return NO_CASES if frame.empty else _tabular(texts(frame))
+            return NO_CASES if frame.empty else _tabular(frame)
     return _escaped(element)
 
 
-def _tabular(cells: "pd.DataFrame") -> str:
-    columns = "".join(r"p{0.4\linewidth}" if name in WIDE_COLUMNS else "l" for name in cells.columns)
-    escaped, long = cells.map(_escaped).rename(columns=_escaped), len(cells) >= LONG_TABLE
+def _tabular(frame: "pd.DataFrame") -> str:
+    title, *rows = texts(frame)
+    columns = "".join(r"p{0.4\linewidth}" if name in WIDE_COLUMNS else "l" for name in title)
+    escaped = type(frame)([[*map(_escaped, row)] for row in rows], columns=[*map(_escaped, title)])
+    long = len(rows) >= LONG_TABLE
     return str(escaped.to_latex(index=False, escape=False, column_format=columns, longtable=long)).rstrip()
 
 

@@ -1,10 +1,8 @@
 """Every figure: throughput against batch, seconds against N, crossovers, training curves, trajectories, fits, solvers.
 
-Figures are made without pyplot, and without dates or random identifiers: the same journal gives the same bytes.
+Figures are made without pyplot; bench/reporting/drawing.py writes them.
 """
 
-import textwrap
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
 
 from bench.analysis import learning
 from bench.analysis import throughput as timed
@@ -31,9 +26,10 @@ from bench.reporting.panels import Style, finish, grid_of, plain, styles_of, tit
 from bench.reporting.tables.crossovers import crossover_in_words
 from relufit import targets
 
+# One font, and titles at a fixed height: to look for fonts, and for ticks above a panel, takes a sixth of the drawing.
 STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "relufit", "axes.grid": True, "grid.alpha": 0.3, "axes.spines.top": False,
-    "axes.spines.right": False,
+    "axes.grid": True, "grid.alpha": 0.3, "axes.spines.top": False, "axes.spines.right": False, "axes.titley": 1.0,
+    "font.family": "DejaVu Sans",
 }  # fmt: skip
 LOWEST = "the lowest so far, and pale the present one"
 LOG: dict[str, Any] = {"xscale": "log", "yscale": "log"}
@@ -43,24 +39,18 @@ MARKS = 6  # on a line of the length of a panel's diagonal, which others may hid
 FLOOR = 1e-13  # lower errors, of splines that are exact, are drawn here: all others would have no room
 
 
-def draw_all(run: Run, folder: Path, label: str) -> list[Path]:
-    """Draw every figure that the run has data for, `label` in its name; returns the .png files, each beside an .svg."""
-    figures = {draw: table for draw, table in FIGURES.items() if (draw is crossover) == (run.sweep is not None)}
-    written = []
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in another script is drawn as boxes
-        for draw, table in figures.items():
-            figure, name = draw(run) if run.shows(table) else None, draw.__name__
-            if figure is not None:
+def figures_of(run: Run, folder: Path, label: str) -> dict[Path, Figure]:
+    """Every figure that the run has data for, by the .png file that it is to be, `label` in its name."""
+    found = {}
+    with mpl.rc_context(STYLE):
+        for make, table in FIGURES.items():
+            is_of_run = (make is crossover) == (run.sweep is not None) and run.shows(table)
+            if is_of_run and (figure := make(run)) is not None:
+                name = make.__name__
                 # The figure `solvers` of a run of the kind `solvers` is named once.
                 path = folder / f"{name}-{label.replace(f'-{run.kind}', '', 1) if run.kind == name else label}.png"
-                # Not by savefig, which draws twice, first without a file: the same bytes in two thirds of the time.
-                figure.set_dpi(110)
-                FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})
-                figure.set_layout_engine("none")  # keep it as laid out: to do it again takes longer than to draw
-                FigureCanvasSVG(figure).print_svg(path.with_suffix(".svg"), metadata={"Date": None, "Creator": None})
-                written.append(path)
-    return written
+                found[path] = figure
+    return found
 
 
 def throughput(run: Run) -> Figure | None:
@@ -116,14 +106,7 @@ def crossover(run: Run) -> Figure | None:
             axes.axvline(crossing.size, color="tab:grey", linewidth=0.8)
     above.set(**LOG, ylabel=plain(f"seconds of one {sweep.work}"))
     below.set(**LOG, xlabel=f"{sweep.over} size {sweep.symbol}", ylabel=plain(f"{sweep.a} is times faster"))
-    below.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=4))
-    below.yaxis.set_major_formatter("{x:g}")
-    below.yaxis.set_minor_formatter("")
-    handles = dict(zip(*reversed(above.get_legend_handles_labels()), strict=True))  # by label: that of load once
-    above.legend(handles.values(), handles.keys(), frameon=False, fontsize=9)
-    title = f"{run.title}\n{textwrap.fill(crossover_in_words(run), 110)}"
-    figure.suptitle(plain(title), fontsize=9)
-    return figure
+    return finish(figure, grid[:, 0], f"{run.title}\n{crossover_in_words(run)}", fontsize=9)
 
 
 def convergence(run: Run) -> Figure | None:
@@ -146,7 +129,7 @@ def convergence(run: Run) -> Figure | None:
         row[1].set(xscale="log", xlabel="seconds of training", title="test error against time")
         row[2].set(xlabel="steps of 32 samples", title="test error against steps")
     title = f"{title_of(run)}, Adam at 1e-3; mean squares: {LOWEST}"
-    return finish(figure, grid[0], title)
+    return finish(figure, grid.flat, title)
 
 
 def trajectory(run: Run) -> Figure | None:
@@ -190,7 +173,7 @@ def fits(run: Run) -> Figure | None:
             panels.draw_line(below, x, curve - target(x), style)
         above.plot(x, target(x), color="black", linewidth=3, alpha=0.3, label="function")
         below.axhline(0, color="black", linewidth=0.8, alpha=0.5)
-    return finish(figure, grid[0], f"{title_of(run)}, 800 samples, Adam from spread weights")
+    return finish(figure, grid.flat, f"{title_of(run)}, 800 samples, Adam from spread weights")
 
 
 def _each_backend(run: Run, cases: pd.DataFrame) -> list[pd.DataFrame]:
@@ -290,4 +273,4 @@ FIGURES: dict[Callable[[Run], Figure | None], str] = {
     solvers: "solvers",
     crossover: "throughput",
 }
-NAMES = [draw.__name__ for draw in FIGURES]
+NAMES = [make.__name__ for make in FIGURES]

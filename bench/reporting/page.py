@@ -14,9 +14,10 @@ from bench.analysis.frames import Run
 from bench.analysis.learning import is_of_solvers
 from bench.analysis.pairs import regressions
 from bench.analysis.runs import runs
+from bench.hardware.machine import usable_cores
 from bench.journal import plan
 from bench.journal.reader import Complain
-from bench.reporting import changes, document, figures, terminal, web
+from bench.reporting import changes, document, drawing, figures, terminal, web
 from bench.reporting.document import (
     FORMATS,
     NO_CASES,
@@ -60,6 +61,7 @@ PAGE_TITLE: tuple[Element, ...] = (
 - **SKIPPED, OOM, TIMEOUT, ...**: why a cell has no time; the tables have each reason."""
     ),
 )
+MANY_RUNS = 3  # whose figures other processes draw; to begin one takes as long as to draw the figures of a run
 MAIN_SETTING = "threads as installed, allocations as installed"
 
 
@@ -119,7 +121,32 @@ def write(out: Path, chosen: list[Run], formats: list[Format], say: Complain) ->
     """Write every file of the report; tables and figures of an earlier one that show no run any more are removed."""
     for folder in ("tables", "figures"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    written, places = set[Path](), dict[Run, dict[str, list[str]]]()
+    cores, drawn = usable_cores(), dict[Run, list[Path]]()
+    with drawing.drawer(cores if cores > 1 and len(chosen) >= MANY_RUNS else 0) as draw:
+        for slug, found in _by_slug(chosen).items():
+            for run in found:
+                # Folders are named by others, and the label stands in links.
+                made = figures.figures_of(run, out / "figures", _in_name(slug))
+                drawn[run] = [*made]
+                for path, figure in made.items():
+                    draw(figure, path)
+        written, places = _write_tables(out, chosen, formats)
+        written |= {path.with_suffix(end) for own in drawn.values() for path in own for end in (".png", ".svg")}
+        machines: dict[str, list[Run]] = {}
+        for run in chosen:
+            machines.setdefault(run.machine_slug, []).append(run)
+        page = [*PAGE_TITLE, *chain.from_iterable(page_section(own, places, drawn) for own in machines.values())]
+        write_text(out / "README.md", markdown(page))
+        _remove_others(out, written)
+        web.write(out, page, _by_slug(chosen), written, say)
+
+
+Places = dict[Run, dict[str, list[str]]]  # the names of the files of each run, by the table that they are of
+
+
+def _write_tables(out: Path, chosen: list[Run], formats: list[Format]) -> tuple[set[Path], Places]:
+    """Write every table of these runs that has rows; the files, and which of them show which run."""
+    written, places = set[Path](), Places()
     for table in TABLES.values():
         runs_of_table = [run for run in chosen if table.is_for(run)]
         long = [table.long(run) for run in runs_of_table]
@@ -129,17 +156,11 @@ def write(out: Path, chosen: list[Run], formats: list[Format], say: Complain) ->
         for name, own in files.items():
             for run, _ in own:
                 places.setdefault(run, {}).setdefault(table.name, []).append(name)
-    drawn = {}
-    for slug, found in _by_slug(chosen).items():
-        label = _in_name(slug)  # folders are named by others: it stands in links
-        for run in found:
-            drawn[run] = figures.draw_all(run, out / "figures", label)
-    written |= {path.with_suffix(suffix) for paths in drawn.values() for path in paths for suffix in (".png", ".svg")}
-    machines: dict[str, list[Run]] = {}
-    for run in chosen:
-        machines.setdefault(run.machine_slug, []).append(run)
-    page = [*PAGE_TITLE, *chain.from_iterable(page_section(own, places, drawn) for own in machines.values())]
-    write_text(out / "README.md", markdown(page))
+    return written, places
+
+
+def _remove_others(out: Path, written: set[Path]) -> None:
+    """Remove the tables and figures of an earlier report that show no run any more."""
     kept = {path.resolve() for path in written}
     suffixes = [kind.suffix for kind in FORMATS.values()]
     ours = [path for name in TABLES for end in suffixes for path in (out / "tables").glob(f"{name}*.{end}")]
@@ -147,7 +168,6 @@ def write(out: Path, chosen: list[Run], formats: list[Format], say: Complain) ->
     for path in ours:
         if path.resolve() not in kept:
             path.unlink(missing_ok=True)
-    web.write(out, page, _by_slug(chosen), written, say)
 
 
 Files = dict[str, list[tuple[Run, Document]]]  # by the name of the file: its sections

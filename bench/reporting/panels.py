@@ -6,26 +6,29 @@ has a colour; mark and line tell its members apart.
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from bench.analysis.frames import Run, focus, in_order
 from bench.grid.cost import is_hinge
+from bench.reporting.ticks import set_ticks
 
 COLOURS = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]
 MARKERS = "osD^vPX"
 LINES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (7, 3)))
-LETTERS_PER_INCH = 8  # of a title, with room for the legend beside it
-SHORT_SPAN = 300  # largest over least value of an axis, up to which it has labels between powers of ten
+LETTERS_PER_INCH, LETTERS_BESIDE_LEGEND = 12, 8  # of a title
+MOST_NAMED = 5  # lines of a panel whose names stand at their ends
+FONT_SIZE, LINE_INCHES = 9, 0.16  # of a name, in points, and the least distance between two
+APART = 0.02  # share of a panel's width up to which ends are on one vertical
 RATE = "samples_per_second"  # the one quantity that is drawn and is no time
+# What a line against the batch size is drawn from, beside its quantity.
+DRAWN = ("backend", "batch", "median_us", "low_us", "high_us", "between_low_us", "between_high_us", "under_load")
 
 Style = dict[str, Any]  # options of Axes.plot
 
@@ -62,28 +65,70 @@ def grid_of(down: int, across: int, width: float, height: float, **options: Any)
 
 
 def finish(figure: Figure, panels: Iterable[Axes], title: str, fontsize: int = 10) -> Figure:
-    """Add the title, ticks that cover the data, and one legend to the right: lines in the order of their right ends."""
-    entries: dict[str, tuple[int, float, Any]] = {}  # by label: the panel, how far from the top its line ends, the line
-    for place, panel in enumerate(panels):
-        for axis, span in ((panel.xaxis, panel.get_xlim()), (panel.yaxis, panel.get_ylim())):
-            _label_short_spans(axis, *span)
-        for line, label in zip(*panel.get_legend_handles_labels(), strict=True):
-            heights = np.asarray(line.get_ydata() if isinstance(line, Line2D) else [], dtype=float)
-            entries.setdefault(label, (place, -float(heights[-1]) if heights.size else np.inf, line))
-    ordered = sorted(entries, key=lambda label: entries[label][:2])
-    lines = [entries[label][2] for label in ordered]
-    figure.legend(lines, ordered, loc="outside right upper", frameon=False, fontsize=9)
-    lines_of_title = textwrap.fill(title, int(LETTERS_PER_INCH * figure.get_figwidth()))
-    figure.suptitle(plain(lines_of_title), fontsize=fontsize)
+    """Add the title, ticks that cover the data, and the names of the lines: at their right ends where they are few.
+
+    Where lines of a panel are many, or end close to each other, one legend to the right has the names, in the order of
+    the ends. What has no line, such as hollow marks, stands in a legend in any case.
+    """
+    panels = [*panels]
+    for panel in panels:
+        set_ticks(panel.xaxis, *panel.get_xlim())
+        set_ticks(panel.yaxis, *panel.get_ylim())
+    named = [sorted(_named(panel), key=lambda own: -own.end[1]) for panel in panels]
+    is_direct = all(_have_room(panel, figure, own) for panel, own in zip(panels, named, strict=True))
+    handles: dict[str, Any] = {}
+    for panel, own in ((panel, own) for panel, found in zip(panels, named, strict=True) for own in found):
+        if is_direct and own.is_line:
+            style: dict[str, Any] = {"color": own.line.get_color(), "fontsize": FONT_SIZE, "va": "center"}
+            panel.annotate(own.label, own.end, (6, 0), textcoords="offset points", **style)
+        else:
+            handles.setdefault(own.label, own.handle)
+    if handles:
+        where: Any = (panels[0], "best") if is_direct else (figure, "outside right upper")
+        where[0].legend(handles.values(), handles, loc=where[1], frameon=False, fontsize=FONT_SIZE)
+    letters = int((LETTERS_PER_INCH if is_direct else LETTERS_BESIDE_LEGEND) * figure.get_figwidth())
+    lines = [textwrap.fill(line, letters) for line in title.splitlines()]
+    figure.suptitle(plain("\n".join(lines)), fontsize=fontsize)
     return figure
 
 
-def _label_short_spans(axis: Axis, low: float, high: float) -> None:
-    """Label 1, 2 and 5 of each power of ten on a logarithmic axis that has few powers of ten."""
-    if axis.get_scale() == "log" and 0 < low < high < SHORT_SPAN * low:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_minor_formatter(NullFormatter())
-        axis.set_major_formatter("{x:.3g}")
+class Named(NamedTuple):
+    """Something in a panel that has a label."""
+
+    label: str
+    handle: Any  # what a legend shows
+    line: Line2D
+
+    @property
+    def is_line(self) -> bool:
+        """Whether it is more than marks."""
+        return self.line.get_linestyle() != "None"
+
+    @property
+    def end(self) -> tuple[float, float]:
+        """The right end, x and y; -inf of an empty line."""
+        points = np.asarray(self.line.get_xydata(), dtype=float)
+        return (float(points[-1, 0]), float(points[-1, 1])) if len(points) else (-np.inf, -np.inf)
+
+
+def _named(panel: Axes) -> list[Named]:
+    handles, labels = panel.get_legend_handles_labels()
+    found: list[Any] = [*handles]  # lines, or lines with error bars, of which the line is the first part
+    return [
+        Named(label, handle, handle if isinstance(handle, Line2D) else handle[0])
+        for handle, label in zip(found, labels, strict=True)
+    ]
+
+
+def _have_room(panel: Axes, figure: Figure, named: list[Named]) -> bool:
+    """Whether there is room for the name of each line at its right end: they are few, on one vertical, and apart."""
+    ends = [own.end for own in named if own.is_line]
+    if not ends:
+        return True
+    shares = (panel.transScale + panel.transLimits).transform(ends)  # of the panel's width and height, (lines, 2)
+    inches = np.sort(shares[:, 1]) * panel.get_position().height * figure.get_figheight()
+    is_vertical = bool(np.ptp(shares[:, 0]) <= APART)
+    return len(ends) <= MOST_NAMED and is_vertical and bool((np.diff(inches) >= LINE_INCHES).all())
 
 
 def title_of(run: Run) -> str:
@@ -97,12 +142,11 @@ def draw_backends(axes: Axes, run: Run, frame: pd.DataFrame, y: str, all_rows: p
 
     The band holds what other runs gave too. `all_rows` say whether a backend's samples are effective ones.
     """
-    style = styles_of(run)
+    style, effective = styles_of(run), {*all_rows.backend[all_rows.algorithm.map(is_hinge)]}
+    by_name = dict(iter(frame[[*DRAWN, y]].sort_values("batch").groupby("backend")))
     for name in in_order(run):
-        rows = frame[frame.backend == name].sort_values("batch")
-        if len(rows):
-            is_effective = any(map(is_hinge, all_rows[all_rows.backend == name].algorithm))
-            label = plain(name) + (" (hinge)" if is_effective else "")
+        if (rows := by_name.get(name)) is not None:
+            label = plain(name) + (" (hinge)" if name in effective else "")
             axes.plot(rows.batch, rows[y], label=label, **style[name])
             ends = [np.fmin(rows.low_us, rows.between_low_us), np.fmax(rows.high_us, rows.between_high_us)]
             reach = (end.fillna(rows.median_us) / rows.median_us for end in ends)

@@ -1,6 +1,7 @@
 """What tests of reports share: reports without figures, which take longer than all the rest, and one browser."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,21 @@ from browser import MISSING, REQUIRED, Browser
 def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports have their tables and their page, and draw nothing."""
 
-    def draw_nothing(run: object, folder: Path, label: str) -> list[Path]:
-        return []
+    def no_figures(run: object, folder: Path, label: str) -> dict[Path, object]:
+        return {}
 
-    monkeypatch.setattr("bench.reporting.figures.draw_all", draw_nothing)
+    monkeypatch.setattr("bench.reporting.figures.figures_of", no_figures)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports make their figures, and write them as empty files."""
+
+    def touch(figure: object, path: Path) -> None:
+        path.touch()
+        path.with_suffix(".svg").touch()
+
+    monkeypatch.setattr("bench.reporting.drawing.drawer", lambda processes: nullcontext(touch))
 
 
 @pytest.fixture(scope="session")

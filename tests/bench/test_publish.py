@@ -113,6 +113,7 @@ def test_journals_and_run_do_not_go_together(tmp_path: Path, capsys: pytest.Capt
     assert "do not go together" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_shows_no_run_any_more_is_removed(tmp_path: Path) -> None:
     """Figures and tables of runs that are gone are removed; files of others in these folders stay."""
     path = full(tmp_path)

@@ -106,6 +106,7 @@ def test_a_run_without_anything_missing_is_reported(tmp_path: Path) -> None:
     assert "cannot run here" not in (tmp_path / "README.md").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_target_that_was_learned_is_drawn(tmp_path: Path) -> None:
     """Every target that was learned is drawn, not only sin and x^2."""
     write(tmp_path / "raw" / "m" / "r.jsonl", learned(target="abs", curve=CURVE))
@@ -114,6 +115,7 @@ def test_every_target_that_was_learned_is_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "figures" / "convergence-m.png").is_file()
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     "work", ["forward", "gradient", "step", "latency", "agreement", "memory", "trajectory", "convergence"]
 )
@@ -130,6 +132,7 @@ def test_a_run_of_one_kind_of_work_is_reported(work: str, tmp_path: Path) -> Non
     assert "numpy" in (tmp_path / "tables" / "summary.md").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_two_runs_of_one_machine_have_figures_of_their_own(tmp_path: Path) -> None:
     """The figures of two runs of one machine are named after the runs, so that none is overwritten."""
     names = ["20260101T000000Z-aaaa", "20260102T000000Z-bbbb"]

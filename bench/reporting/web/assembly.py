@@ -5,11 +5,14 @@ import hashlib
 import os
 import re
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from html import escape
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from string import Template
+from tempfile import NamedTemporaryFile
 from urllib.parse import quote
 
 import pandas as pd
@@ -24,6 +27,7 @@ from bench.reporting.web.dataset import dataset, in_json
 FOLDER = Path(__file__).parent
 SCRIPTS = ("selection.js", "cases.js", "rows.js", "drawing.js")  # each uses what those before it define
 TERM = re.compile(r"^- \*\*(.+?)\*\*: (.+)$", re.MULTILINE)  # an item of the list of terms in README.md
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "relufit"
 
 
 def assemble(out: Path, page: Document, groups: dict[str, list[Run]], written: Collection[Path]) -> str:
@@ -48,10 +52,23 @@ def assemble(out: Path, page: Document, groups: dict[str, list[Run]], written: C
 
 @lru_cache
 def _bundle() -> str:
-    """Vega, Vega-Lite and vega-embed as one plain script. Building it takes seconds."""
+    """Vega, Vega-Lite and vega-embed as one plain script.
+
+    vl_convert ships their sources alone, and takes seconds to make a script of them. So what a version of it has made
+    is kept in the user's cache folder, where that can be written.
+    """
+    kept = CACHE / f"vega-{version('vl-convert-python')}.js"
+    with suppress(OSError, UnicodeDecodeError):
+        return kept.read_bytes().decode()
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     bundle = bundle.replace("</script", r"<\/script").replace("<!--", r"<\!--")
-    return f"(() => {{\n{bundle}\n}})();"  # its names stay its own
+    script = f"(() => {{\n{bundle}\n}})();"  # its names stay its own
+    with suppress(OSError):
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=CACHE, delete=False) as unfinished:
+            unfinished.write(script.encode())
+        Path(unfinished.name).replace(kept)  # at once: another process finds all of it or nothing
+    return script
 
 
 def _terms(opening: Document) -> str:
@@ -94,14 +111,14 @@ def _item(line: str) -> str:
 
 def _table(frame: pd.DataFrame) -> str:
     """A table that scrolls by itself, also by keys."""
-    cells = texts(frame)
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in cells.columns)
+    titles, *rows = texts(frame)
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in titles)
     body = "".join(
         f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in others)}</tr>\n'
-        for first, *others in cells.itertuples(index=False, name=None)
+        for first, *others in rows
     )
     inner = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(cells.columns[0])}">{inner}</div>'
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(titles[0])}">{inner}</div>'
 
 
 def _environment(run: Run) -> str:

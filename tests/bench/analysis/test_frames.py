@@ -198,6 +198,7 @@ def test_variables_that_choose_kernels_are_a_setting(tmp_path: Path) -> None:
     assert note.detail == "OPENBLAS_CORETYPE=Haswell"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_runs_of_other_settings_stand_side_by_side(tmp_path: Path) -> None:
     """The newest runs of each setting and of the profiles headline and solvers stand side by side."""
     kept = {"MALLOC_MMAP_THRESHOLD_": "1", "MALLOC_TRIM_THRESHOLD_": "1"}

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from journals import CURVE, followed, learned, line, solved, spline, write
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from bench.analysis.frames import Run, read
 from bench.grid.sweep import Sweep
@@ -43,14 +44,15 @@ def swept(tmp_path: Path, **at_64: Any) -> Run:
 
 
 def test_times_under_load_are_hollow_in_a_crossover(tmp_path: Path) -> None:
-    """The time at N = 64 and the ratio to it have hollow marks; the legend says what that means, once."""
+    """The time at N = 64 and the ratio to it have hollow marks; the legend says what that means, once, and no more."""
     figure = figures.crossover(swept(tmp_path, **LOAD))
     assert figure is not None
     above, below = figure.axes
     assert hollow(above) == hollow(below) == [[64]]
     legend = above.get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == ["hollow: under load", "numpy", "torch-cpu"]
+    assert [text.get_text() for text in legend.get_texts()] == ["hollow: under load"]
+    assert [text.get_text() for text in above.texts] == ["torch-cpu", "numpy"]
 
 
 def test_an_unsound_time_is_not_in_a_crossover(tmp_path: Path) -> None:
@@ -97,16 +99,57 @@ def test_a_solver_that_diverged_in_tf32_is_unsound(tmp_path: Path) -> None:
     assert figures.solvers(run) is None
 
 
-def test_intervals_are_bands_and_lines_stand_in_the_legend_as_they_end(tmp_path: Path) -> None:
-    """Each backend has a band as high as its interval, and the legend lists the lines from the top to the bottom."""
+def timed(tmp_path: Path, *milliseconds: tuple[str, float], batches: tuple[int, ...] = (32, 800)) -> Figure:
+    """The figure of the throughput of backends that take so long at each of these sizes."""
     rows = [
         line(name, batch=n, seconds=[times * 1e-3 * (1 + k / 20) for k in range(9)])
-        for name, times in (("numpy", 3.0), ("torch-cpu", 1.0), ("numba", 9.0))
-        for n in (32, 800)
+        for name, times in milliseconds
+        for n in batches
     ]
     figure = figures.throughput(read(write(tmp_path / "r.jsonl", *rows)))
     assert figure is not None
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["torch-cpu", "numpy", "numba"]
+    return figure
+
+
+def names_in(figure: Figure) -> tuple[list[str], list[str]]:
+    """The names at the ends of lines, and those in the legend."""
+    at_ends = [text.get_text() for axes in figure.axes for text in axes.texts]
+    return at_ends, [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def test_names_stand_at_the_ends_of_a_few_lines(tmp_path: Path) -> None:
+    """Three lines that end apart have their names there and no legend, each name at the height of its line's end."""
+    figure = timed(tmp_path, ("numpy", 3.0), ("torch-cpu", 1.0), ("numba", 9.0))
+    assert names_in(figure) == (["torch-cpu", "numpy", "numba"], [])
+    ends = {drawn.get_label(): drawn.get_ydata()[-1] for drawn in figure.axes[0].get_lines()}
+    assert {text.get_text(): text.xy[1] for text in figure.axes[0].texts} == ends
+
+
+@pytest.mark.parametrize(
+    "milliseconds",
+    [
+        [("numpy", 1.0), ("torch-cpu", 1.02), ("numba", 9.0)],
+        [(f"numpy-{k}", 4.0**k) for k in range(6)],
+    ],
+    ids=["close", "many"],
+)
+def test_a_legend_has_the_names_of_lines_that_end_close(milliseconds: list[tuple[str, float]], tmp_path: Path) -> None:
+    """Where two lines end close to each other, or lines are many, the legend lists them from the top to the bottom."""
+    in_order = [name for name, _ in sorted(milliseconds, key=lambda item: item[1])]
+    assert names_in(timed(tmp_path, *milliseconds)) == ([], in_order)
+
+
+def test_a_legend_has_the_names_of_lines_of_different_lengths(tmp_path: Path) -> None:
+    """The name of a line that ends before another one would stand on that one."""
+    rows = [line("numpy", batch=32), line("numpy", batch=800), line("numba", batch=32, seconds=[9.0] * 9)]
+    figure = figures.throughput(read(write(tmp_path / "r.jsonl", *rows)))
+    assert figure is not None
+    assert names_in(figure) == ([], ["numpy", "numba"])
+
+
+def test_intervals_are_bands(tmp_path: Path) -> None:
+    """Each backend has a band as high as its interval."""
+    figure = timed(tmp_path, ("numpy", 3.0), ("torch-cpu", 1.0), ("numba", 9.0))
     bands = [band.get_paths()[0].get_extents() for band in figure.axes[0].collections]
     assert len(bands) == 3
     assert all(band.ymax > 1.1 * band.ymin for band in bands)

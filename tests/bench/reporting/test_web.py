@@ -15,6 +15,7 @@ from bench.reporting import web
 from bench.reporting.tables.answer import answer
 
 pytest.importorskip("altair", reason="altair is not installed: there is no page")
+from bench.reporting.web import assembly
 from bench.reporting.web.dataset import columns, in_json
 
 MOST_BYTES = 1_600_000
@@ -87,6 +88,20 @@ def test_no_text_of_a_journal_becomes_markup(tmp_path: Path) -> None:
     assert {"<script>hacked = 1</script>", "__proto__"} <= {row["status"] for row in cases}
     assert "<script>hacked = 1</script>" in found.text
     assert HOSTILE[0] in {row["reason"].partition(";")[0] for row in cases}
+
+
+def test_the_scripts_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was made of the scripts is kept for the next process; where it cannot be kept, it is made again."""
+    made: list[str] = []
+    monkeypatch.setattr(assembly.vl_convert, "javascript_bundle", lambda code: made.append(code) or "a </script> \r\n")
+    monkeypatch.setattr(assembly, "CACHE", tmp_path / "new" / "cache")
+    first, again = (assembly._bundle.__wrapped__() for _ in range(2))
+    assert first == again == "(() => {\na <\\/script> \r\n\n})();"
+    assert len(made) == len(list((tmp_path / "new" / "cache").iterdir())) == 1
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(assembly, "CACHE", tmp_path / "file")
+    assert assembly._bundle.__wrapped__() == first
+    assert len(made) == 2
 
 
 def test_json_ends_no_script() -> None:

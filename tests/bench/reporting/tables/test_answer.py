@@ -88,6 +88,7 @@ def test_advice_is_printed_for_each_run_and_nothing_is_written(
     assert not (tmp_path / "tables").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_report_prints_the_newest_run_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Older runs and other machines are printed when they are asked for."""
     write(tmp_path / "raw" / "m" / "2026.jsonl", *lines(batch=800))

@@ -252,6 +252,7 @@ def test_two_backends_are_compared_in_the_newest_run_of_all(tmp_path: Path, caps
     assert "20260103T000000Z-cccc" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_crossover_is_not_compared_with_an_older_ordinary_run(tmp_path: Path) -> None:
     """A crossover is not compared with an ordinary run that has the same case, for it answers another question."""
     for name in ("20260101T000000Z-aaaa", "20260102T000000Z-bbbb"):
