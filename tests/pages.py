@@ -124,7 +124,7 @@ ALLOWED = {  # every element of ours, with the attributes that it may have
     "main": "", "header": "", "nav": "aria-label", "section": "id", "h1": "", "h2": "", "h3": "", "h4": "",
     "ul": "class", "li": "", "p": "id role hidden", "a": "href download", "details": "id", "summary": "", "strong": "",
     "dl": "", "dt": "", "dd": "",
-    "div": "class id tabindex role aria-label", "form": "id hidden aria-label", "button": "type id hidden",
+    "div": "class id tabindex role aria-label hidden", "form": "id hidden aria-label", "button": "type id hidden",
     "noscript": "", "table": "", "thead": "", "tbody": "", "tr": "", "th": "scope", "td": "", "script": "type id",
 }  # fmt: skip
 

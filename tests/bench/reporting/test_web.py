@@ -33,7 +33,7 @@ def test_the_answer_comes_first_and_needs_no_script(tmp_path: Path) -> None:
     varied(tmp_path)
     found = check_page(made(tmp_path))
     sections = [own["id"] for tag, own in found.elements if tag == "section"]
-    assert sections == ["answer", "cases", "charts", "environment", "downloads"]
+    assert sections == ["answer", "cases", "charts", "changes", "environment", "downloads"]
     text = re.sub(r"\s+", " ", found.text)
     main = next(run for run in runs(tmp_path) if run.name.endswith("aaaa"))
     for sentence in answer(main):
