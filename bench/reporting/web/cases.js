@@ -84,7 +84,8 @@ const MOST_CHANGES = 200;
 function showChanges() {
   const rows = parts.changes.filter(matches);
   const head = element("tr", {}, CHANGED.map(([, title]) => element("th", { scope: "col", textContent: title })));
-  const lines = rows.slice(0, MOST_CHANGES).map((row) => element("tr", {}, CHANGED.map(([name]) => element("td", { textContent: row[name] }))));
+  const cell = (row, name) => element("td", { className: name === "environment" ? "words" : "", textContent: row[name] });
+  const lines = rows.slice(0, MOST_CHANGES).map((row) => element("tr", {}, CHANGED.map(([name]) => cell(row, name))));
   const table = document.getElementById("changed");
   table.hidden = !rows.length;
   table.replaceChildren(element("table", {}, [element("thead", {}, [head]), element("tbody", {}, lines)]));
