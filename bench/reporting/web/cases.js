@@ -77,14 +77,14 @@ function countInWords(length) {
   return `${length === 1 ? "One case" : `${whole(length)} cases`}${first}.`;
 }
 
-const CHANGED = [["run", "run"], ["before", "compared with"], ["backend", "backend"], ["what", "case"], ["change", "change"],
-  ["environment", "changed in the environment"]];
+const CHANGED = [["backend", "backend"], ["what", "case"], ["change", "change"], ["environment", "changed in the environment"],
+  ["run", "run"], ["before", "compared with"]];
 const MOST_CHANGES = 200;
 
 function showChanges() {
   const rows = parts.changes.filter(matches);
   const head = element("tr", {}, CHANGED.map(([, title]) => element("th", { scope: "col", textContent: title })));
-  const cell = (row, name) => element("td", { className: name === "environment" ? "words" : "", textContent: row[name] });
+  const cell = (row, name) => element("td", { className: ["change", "environment"].includes(name) ? "words" : "", textContent: row[name] });
   const lines = rows.slice(0, MOST_CHANGES).map((row) => element("tr", {}, CHANGED.map(([name]) => cell(row, name))));
   const table = document.getElementById("changed");
   table.hidden = !rows.length;

@@ -106,10 +106,7 @@ def _lines(field: str, title: str, reference: str) -> Layers:
 
 def _history() -> Layers:
     """Times of one case over the runs of a machine, oldest first; the band is what its A/A run cannot tell apart."""
-    parts = [
-        f"slice(datum.label, {first}, {first + length})" for first, length in ((0, 4), (4, 2), (6, 2), (9, 2), (11, 2))
-    ]
-    label = "{} + '-' + {} + '-' + {} + ' ' + {} + ':' + {}".format(*parts)  # 2026-11-23 20:40
+    label = "replace(datum.label, regexp('^(....)(..)(..)T(..)(..).*'), '$1-$2-$3 $4:$5')"
     axis = alt.Axis(labelExpr=label, labelAngle=-40, labelOverlap=True)
     x = alt.X("run:O", title="run, by its date", axis=axis)
     y = _logarithmic("median", "time", SECONDS)
