@@ -9,7 +9,6 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import mannwhitneyu
 
 from bench.analysis import roofline
 from bench.grid.workloads import workload
@@ -169,7 +168,11 @@ def drifting(header: Header, row: Case) -> Note | None:
     thirds = [(block[: len(block) // 3], block[-(len(block) // 3) :]) for block in blocks]
     changes = [(median(last) / median(first) - 1, first, last) for first, last in thirds]
     by, first, last = max(changes, key=lambda change: abs(change[0]), default=(0.0, [], []))
-    if abs(by) <= DRIFTING or mannwhitneyu(first, last).pvalue >= 0.01 / len(blocks):
+    if abs(by) <= DRIFTING:
+        return None
+    from scipy.stats import mannwhitneyu  # here, since it takes as long to import as all else that reads journals
+
+    if mannwhitneyu(first, last).pvalue >= 0.01 / len(blocks):
         return None
     return Note("drifting", f"the last third of the rounds took {100 * by:+.0f} % of the first")
 
