@@ -5,6 +5,8 @@ from collections.abc import Generator
 
 import hypothesis
 import pytest
+import scipy.linalg  # noqa: F401  # loads a BLAS of its own, whose threads can be limited from then on
+from threadpoolctl import threadpool_limits
 
 from bench.grid.selection import is_backend
 from bench.hardware import machine
@@ -30,8 +32,11 @@ def pytest_runtest_call() -> Generator[None, None, None]:
 
 
 def pytest_configure() -> None:
-    """A mistyped RELUFIT_REQUIRE must not pass for a fulfilled one; the backends on a GPU share its memory."""
+    """A mistyped RELUFIT_REQUIRE is an error; backends share the memory of a GPU, and workers the cores."""
     machine.share_gpu_memory()
+    # Threads of BLAS wait actively: where there are more of them than cores, small products take ten times as long.
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    threadpool_limits(max(1, machine.usable_cores() // workers))
     # What tests begin in processes of their own is no worker of this run, in which pytest-benchmark times nothing.
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
         del os.environ[name]

@@ -2,12 +2,10 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from bench_runs import ROOT, bench
+from bench_runs import ROOT, bench, reported
 
 MODULE = """
 import os, sys, time, warnings
@@ -61,7 +59,9 @@ def statuses(results: Path) -> dict[tuple[str, int], str]:
     return {(case["backend"], case["batch"]): case["status"] for case in found if case["kind"] == "case"}
 
 
-@pytest.mark.parametrize("how", [(), ("--isolate",)], ids=["watched", "isolated"])
+@pytest.mark.parametrize(
+    "how", [(), pytest.param(("--isolate",), marks=pytest.mark.slow)], ids=["watched", "isolated"]
+)  # what an isolated run does where a backend ends its process has a test in measure/test_isolation.py too
 def test_a_run_beside_hostile_plug_ins(how: tuple[str, ...], hostile: str, tmp_path: Path) -> None:
     """Each has its reason or its row, and the good ones their times.
 
@@ -82,7 +82,6 @@ def test_a_run_beside_hostile_plug_ins(how: tuple[str, ...], hostile: str, tmp_p
         assert "SystemExit" in states["exiting"]["reason"]
         assert "crashed its process" in states["dying"]["reason"]
         assert f"--resume {path} measures them" in done.stderr
-    report = [sys.executable, "-m", "bench.report", "--show", "--results", str(tmp_path / "results")]
-    shown = subprocess.run(report, cwd=ROOT, capture_output=True, text=True, timeout=200)
-    assert shown.returncode == 0, shown.stderr
-    assert "numpy" in shown.stdout
+    code, shown, complaints = reported(tmp_path / "results", "--show")
+    assert code == 0, complaints
+    assert "numpy" in shown

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from bench_runs import ROOT, lines
+from bench_runs import ROOT, SHORT, lines
 from journals import line, make, write
 
 from bench import report
@@ -48,10 +48,9 @@ def test_a_planted_kind_of_work_is_measured_and_shown(
     """A row, a function and a case of a profile: the work is in journal, tables, page and terminal, in each pass."""
     file = tmp_path / "test_planted_work.py"
     file.write_text(PLUGIN)
-    plugins = ["no:cacheprovider", "tests.without_ceilings", "bench.conftest", file.stem]
-    options = ["--benchmark-only", "-q", "--backend", "numpy", "--passes", "2", "--results", str(tmp_path)]
+    words = ["-pbench.conftest", f"-p{file.stem}", str(file), "--benchmark-only", "--backend", "numpy", "--passes", "2"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *(word for name in plugins for word in ("-p", name)), str(file), *options],
+        [sys.executable, "-m", "pytest", "-q", *SHORT, *words, "--results", str(tmp_path)],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}, capture_output=True, text=True,
         timeout=300,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from bench_runs import ROOT, bench, command, lines
+from bench_runs import ROOT, bench, command, lines, reported
 
 from bench import conftest
 
@@ -53,10 +53,8 @@ def test_a_short_run_writes_gated_times(tmp_path: Path) -> None:
     assert {case["order"] for case in timed} == {"shared", "own"}
     refused = [case for case in cases if case["status"] == "SKIPPED"]
     assert {case["reason"] for case in refused} == {"the textbook class has plain gradient descent only"}
-    report = subprocess.run(
-        [sys.executable, "-m", "bench.report", "--results", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
-    )
-    assert report.returncode == 0, report.stderr
+    code, _, said = reported(tmp_path)
+    assert code == 0, said
 
 
 def test_disabled_it_runs_every_body_and_writes_nothing(tmp_path: Path) -> None:
@@ -205,6 +203,7 @@ NumpyBackend.forward = ending
 """
 
 
+@pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize("what", ["os._exit(0)", "pytest.exit('enough', returncode=0)"])
 def test_a_backend_cannot_end_a_run_with_success(what: str, tmp_path: Path) -> None:
     """A process that ends itself with code 0 ends the run with 1; run and report say how many cases are missing."""
@@ -216,12 +215,11 @@ def test_a_backend_cannot_end_a_run_with_success(what: str, tmp_path: Path) -> N
     assert missing is not None, done.stderr
     cases = [str(case["status"]) for case in lines(tmp_path)[1:]]
     assert cases == ["OK"] * (3 - int(missing[1])) + ["CRASHED"]
-    report = [sys.executable, "-m", "bench.report", "--results", str(tmp_path), "--fail-on", "DISAGREES"]
-    reported = subprocess.run(report, cwd=ROOT, capture_output=True, text=True, timeout=200)
-    assert reported.returncode == 1
+    code, printed, complaints = reported(tmp_path, "--fail-on", "DISAGREES")
+    assert code == 1
     sentence = f"{missing[1]} of 3 cases were not measured: the run ended"
-    assert sentence in " ".join(reported.stdout.split())
-    assert sentence in reported.stderr
+    assert sentence in " ".join(printed.split())
+    assert sentence in complaints
     assert sentence in (tmp_path / "README.md").read_text()
 
 
@@ -266,8 +264,9 @@ def test_passes_go_over_the_timed_cases_again(tmp_path: Path) -> None:
             assert all(name in case for name in watched), case
 
 
+@pytest.mark.usefixtures("without_figures")
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGKILL")
-@pytest.mark.parametrize("after", [1, 4])
+@pytest.mark.parametrize("after", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_killed_it_loses_the_case_in_flight_only(after: int, tmp_path: Path) -> None:
     """What had finished before a kill is on disk, whole, and can be reported."""
     child = subprocess.Popen(
@@ -287,7 +286,6 @@ def test_killed_it_loses_the_case_in_flight_only(after: int, tmp_path: Path) -> 
     whole = [json.loads(text) for text in path.read_text().splitlines(keepends=True) if text.endswith("\n")]
     assert len(whole) > after
     assert all(case["status"] == "OK" for case in whole[1:])
-    report = [sys.executable, "-m", "bench.report", "--results", str(tmp_path)]
-    done = subprocess.run(report, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert "numpy" in done.stdout
+    code, printed, complaints = reported(tmp_path)
+    assert code == 0, complaints
+    assert "numpy" in printed

@@ -30,10 +30,17 @@ NumpyBackend.forward = sleeping
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 2), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("how", [(), ("--isolate",)], ids=["watched", "isolated"])
+@pytest.mark.parametrize(
+    ("how", "sent", "code"),
+    [
+        ((), signal.SIGINT, 2),
+        (("--isolate",), signal.SIGTERM, 143),
+        pytest.param((), signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param(("--isolate",), signal.SIGINT, 2, marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_that_is_ended_leaves_nothing_that_measures(
-    sent: int, code: int, how: tuple[str, ...], tmp_path: Path
+    how: tuple[str, ...], sent: int, code: int, tmp_path: Path
 ) -> None:
     """Ctrl-C, and SIGTERM of a cancelled job: the case is a row, no process is left, the last line says --resume."""
     (tmp_path / "sleeping.py").write_text(SLEEPING)
@@ -67,7 +74,7 @@ writer.os.fsync = fsync
 """
 
 
-@pytest.mark.parametrize("how", [(), ("--isolate",)], ids=["watched", "isolated"])
+@pytest.mark.parametrize("how", [(), pytest.param(("--isolate",), marks=pytest.mark.slow)], ids=["watched", "isolated"])
 def test_a_full_disk_is_a_sentence(how: tuple[str, ...], tmp_path: Path) -> None:
     """What was written before is kept, the run ends with a sentence and how to resume it, and then it is measured."""
     (tmp_path / "full.py").write_text(FULL.format(lines=2))
@@ -109,7 +116,7 @@ from relufit.backends.numpy import NumpyBackend
 
 class Slow(NumpyBackend):
     def loss_and_grads(self, params, samples):
-        time.sleep(1 if len(samples) > 2 else 0)
+        time.sleep(0.5 if len(samples) > 2 else 0)
         return super().loss_and_grads(params, samples)
 
 backends.TABLE["slow"] = Row("slow:Slow", "cpu", "numpy", "-")
@@ -120,18 +127,18 @@ def test_a_slow_backend_leaves_the_others_their_time(tmp_path: Path) -> None:
     """What would take longer than a backend has is not begun, and says so; the other backend gets its times."""
     (tmp_path / "slow.py").write_text(SLOW)
     words = ("--benchmark-only", "-p", "slow", "--backend", "slow,numpy", "--hidden", "8", "--batch", "800,32")
-    chosen = ("-k", "gradient or step or convergence", "--seconds", "16")
+    chosen = ("-k", "gradient or step or convergence", "--seconds", "8")
     assert bench(tmp_path, *words, *chosen, PYTHONPATH=str(tmp_path)).returncode == 0
     cases = [case for case in lines(tmp_path) if case["kind"] == "case"]
     slow = [case for case in cases if case["backend"] == "slow"]
     assert {case["status"] for case in slow} == {"SKIPPED"}
     assert {case["work"] for case in slow} == {"gradient", "step", "convergence"}
     reasons = [str(case["reason"]) for case in slow]
-    assert reasons[0].startswith("would take about 12 s, and slow has 8 s for all its cases; --seconds")
+    assert reasons[0].startswith("would take about 6 s, and slow has 4 s for all its cases; --seconds")
     timed = [case["status"] for case in cases if case["backend"] == "numpy" and case["work"] != "convergence"]
     assert timed == ["OK"] * 6
     begun = [float(str(case["at"])) for case in cases]
-    assert max(begun) - min(begun) <= 16
+    assert max(begun) - min(begun) <= 8
 
 
 ENDING = """

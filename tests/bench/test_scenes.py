@@ -37,7 +37,9 @@ def test_a_device_that_cannot_be_used_is_a_reason(scene: str, tmp_path: Path) ->
     assert f"cupy: {TROUBLES[scene]}" in done.stdout
 
 
-@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize(
+    "scene", [pytest.param(scene, marks=[pytest.mark.slow] * (scene != "busy=1")) for scene in TROUBLES]
+)
 def test_a_device_that_is_required_fails_the_run(scene: str, tmp_path: Path) -> None:
     """With RELUFIT_REQUIRE=cupy the same is a failure: exit code 1, with the reason."""
     done = bench(tmp_path, *WORDS, **environment(scene, RELUFIT_REQUIRE="cupy"))

@@ -1,14 +1,13 @@
 """The table and the figure of the solvers, from hand-made numbers, and a run of parts of a second from end to end."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from bench_runs import ROOT, bench, lines
+from bench_runs import bench, lines, reported
+from fixed_shares import SECONDS
 from journals import line, make, solved, spline, write
 
 from bench import report
@@ -206,7 +205,17 @@ def test_the_figure_has_a_panel_for_each_function(tmp_path: Path) -> None:
 
 def test_a_short_run_from_end_to_end(tmp_path: Path) -> None:
     """A run of parts of a second for each solver, as a user types it, is measured and reported."""
-    words = ("--benchmark-only", "--profile", "solvers", "--target", "runge", "--hidden", "8", "--seconds", "4")
+    words = (
+        "--benchmark-only",
+        "--profile",
+        "solvers",
+        "--target",
+        "runge",
+        "--hidden",
+        "8",
+        "-p",
+        "tests.fixed_shares",
+    )
     done = bench(tmp_path, *words, "--backend", "numpy")
     assert done.returncode == 0, done.stdout + done.stderr
     found = {case["optimizer"]: case for case in lines(tmp_path)[1:]}
@@ -214,12 +223,11 @@ def test_a_short_run_from_end_to_end(tmp_path: Path) -> None:
     assert {case["status"] for case in found.values()} == {"OK"}
     for case in found.values():
         assert len(case["mse"]) == len(case["step"]) == len(case["train_seconds"])  # type: ignore[arg-type]
-        assert case["budget_seconds"] < 4  # type: ignore[operator]
+        assert case["budget_seconds"] == SECONDS
         assert case["asymptotic_mse"] > 0  # type: ignore[operator]
         assert all(check["share"] <= 1 for check in case["agreement"].values())  # type: ignore[attr-defined]
-    command = [sys.executable, "-m", "bench.report", "--results", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    code, _, said = reported(tmp_path)
+    assert code == 0, said
     assert "### runge; H = 8" in (tmp_path / "tables" / "solvers.md").read_text()
     assert list((tmp_path / "figures").glob("solvers-*.png"))
     (path,) = tmp_path.rglob("*.jsonl")

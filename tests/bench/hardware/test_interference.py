@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +25,32 @@ def test_what_goes_on_beside_is_measured() -> None:
     assert 0.2 < found["cores_used"] < 1.5
     assert found["cores_of_others"] >= 0
     assert found["minor_faults_per_call"] is None or found["minor_faults_per_call"] >= 0
+
+
+def test_a_thread_left_running_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that asks for nothing uses no core, and one with a busy thread the whole of one."""
+    assert interference.idle_cores() < 0.25
+    ended, spent = threading.Event(), [0.0]
+
+    def run() -> None:
+        while not ended.is_set():
+            spent[0] = time.thread_time()
+
+    def sleep(seconds: float, right: Callable[[float], None] = time.sleep) -> None:
+        until = spent[0] + seconds
+        while spent[0] < until:
+            right(1e-3)
+
+    # On the clock of the thread itself: a loaded machine may give it any share of a core.
+    clock = SimpleNamespace(perf_counter=lambda: spent[0], process_time=time.process_time, sleep=sleep)
+    monkeypatch.setattr(interference, "time", clock)
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        assert interference.idle_cores() == pytest.approx(1, abs=0.5)
+    finally:
+        ended.set()
+        thread.join()
 
 
 def test_every_counter_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

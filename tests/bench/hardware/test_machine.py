@@ -150,20 +150,23 @@ def test_the_peak_is_what_a_call_held_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["numpy", "numpy-hinge", "numba", "numba-hinge", "torch-manual", "torch-cpu", "jax-cpu"]
+    "names", [("numpy", "numpy-hinge"), ("numba", "numba-hinge"), ("torch-manual", "torch-cpu"), ("jax-cpu",)]
 )
-def test_a_backend_needs_no_more_than_it_says(name: str) -> None:
+def test_a_backend_needs_no_more_than_it_says(names: tuple[str, ...]) -> None:
     """A gradient of 65 536 samples holds at once what `working_bytes` says at the most, and a few MiB."""
-    if (reason := unavailable(name)) is not None:
-        pytest.skip(reason)
+    for name in names:
+        if (reason := unavailable(name)) is not None:
+            pytest.skip(reason)
     code = (
         "import numpy as np; from bench.hardware.memory import peak_bytes\n"
         "from relufit import Params, Sizes, backends, init_params\n"
-        f"n, b = 65_536, backends.load({name!r}); p = Params(*map(b.to_device, init_params(512)))\n"
-        "x = np.linspace(-6, 6, n, dtype=np.float32)[:, None]; s = b.samples(x, np.sin(x)); b.loss_and_grads(p, s)\n"
-        "peak, _ = peak_bytes(b, lambda: b.to_host(b.loss_and_grads(p, s)[0]))\n"
-        "stated = b.working_bytes('loss_and_grads', Sizes(n, 1, 512, 1), 'float32')\n"
-        "assert peak < stated + 16 * 2**20, (peak, stated)"
+        f"for name in {names}:\n"
+        "    n, b = 65_536, backends.load(name); p = Params(*map(b.to_device, init_params(512)))\n"
+        "    x = np.linspace(-6, 6, n, dtype=np.float32)[:, None]; s = b.samples(x, np.sin(x))\n"
+        "    b.loss_and_grads(p, s)\n"
+        "    peak, _ = peak_bytes(b, lambda: b.to_host(b.loss_and_grads(p, s)[0]))\n"
+        "    stated = b.working_bytes('loss_and_grads', Sizes(n, 1, 512, 1), 'float32')\n"
+        "    assert peak < stated + 16 * 2**20, (name, peak, stated)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 

@@ -1,4 +1,4 @@
-"""Backends that answer well when they are compared and otherwise when they are timed get no time; honest ones do."""
+"""Backends that answer well when they are compared and otherwise when they are timed get no time."""
 
 import os
 import threading
@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from bench_runs import bench, lines
 from mutants import Planted
+from trials import measured
 
 from bench.grid.case import Case
-from bench.journal.status import Unsound, status_of
-from bench.measure import backends, rounds, throughput
+from bench.journal.status import status_of
+from bench.measure import throughput
 from bench.measure.trial import Trial
 from relufit import Params, Samples, State
 from relufit.backends.numpy import NumpyBackend
@@ -23,23 +24,6 @@ HIDDEN = 16
 FORWARD, GRADIENT = Case("forward", 800, HIDDEN), Case("gradient", 800, HIDDEN)
 STEP = Case("step", 32, HIDDEN, optimizer="adam")
 AFTER = 8  # calls, after which a backend that was compared believes to be timed
-
-
-def measured(case: Case, backend: Any, **options: Any) -> tuple[str, str, dict[str, Any]]:
-    """The status and the reason of the case, and the line that it writes."""
-    written: list[dict[str, Any]] = []
-    shown: list[Any] = []
-    trial = Trial(case, backend, None, written.append, 0.1, **options)
-    trial.hand_over = lambda *rounds: shown.append(rounds)
-    try:
-        getattr(throughput, case.work)(trial)
-    except Exception as error:
-        assert not written
-        assert not shown
-        return (*status_of(error), {})
-    steps = written[0]["steps"]
-    assert shown == [([second / steps for second in written[0]["seconds"]], written[0]["iterations"] * steps)]
-    return written[0]["status"], "", written[0]
 
 
 class Remembers(NumpyBackend):
@@ -243,65 +227,6 @@ def gradient_of(case: Case, backend: Any) -> tuple[str, str]:
     except Exception as error:
         return status_of(error)
     return "OK", ""
-
-
-@pytest.mark.parametrize("pace", [0.5, 0.9])
-def test_a_clock_that_runs_slow_is_seen(pace: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plug-in may replace the clock of the rounds; another one was kept when the harness was loaded."""
-    right = time.perf_counter
-    monkeypatch.setattr(time, "perf_counter", lambda: pace * right())
-    status, reason, _ = measured(GRADIENT, NumpyBackend())
-    assert (status, reason.partition(":")[0]) == ("UNSOUND", "the clock runs slow")
-
-
-def test_a_thread_left_running_is_recorded() -> None:
-    """What this process does while nothing is timed stands in the row of whoever is measured then."""
-    ended = threading.Event()
-
-    def run() -> None:
-        while not ended.is_set():
-            sum(range(1000))
-
-    thread = threading.Thread(target=run)
-    assert measured(GRADIENT, NumpyBackend())[2]["cores_idle"] < 0.25
-    thread.start()
-    try:
-        assert measured(GRADIENT, NumpyBackend())[2]["cores_idle"] > 0.25
-    finally:
-        ended.set()
-        thread.join()
-
-
-HONEST = ("numpy", "numpy-hinge", "numba", "numba-hinge", "torch-cpu", "jax-cpu", "textbook-numpy", "sklearn-recipe",
-          "torch-recipe")  # fmt: skip
-SLOW = ("jax-cpu", "sklearn-recipe", "torch-recipe")  # whose calls may not fit into a second on a loaded machine
-CASES = (FORWARD, GRADIENT, Case("step", 32, HIDDEN, optimizer="sgd"), Case("latency", 1, HIDDEN),
-         Case("to_device", 65536), Case("to_host", 65536))  # fmt: skip
-
-
-@pytest.mark.parametrize("name", HONEST)
-def test_an_honest_backend_gets_its_time(name: str) -> None:
-    """Each kind of work is OK; a fresh call is timed beside each round, of latency beside every eighth call."""
-    if reason := backends.unavailable(name):
-        pytest.skip(reason)
-    backend = backends.load(name)
-    with backend.pinned():
-        for case in CASES:
-            status, reason, line = measured(case, backend)
-            assert (status, reason) == ("OK", ""), case.work
-            rounds, fresh = len(line["seconds"]), len(line["fresh_seconds"])
-            # A loaded machine can make calls so slow that every third round alone has a fresh one.
-            assert fresh == rounds or case.work == "latency" or max(line["seconds"]) > 0.02
-            assert fresh >= 3
-            assert rounds >= (200 if case.work == "latency" and name not in SLOW else 7)
-
-
-def test_load_on_some_fresh_calls_is_no_memory() -> None:
-    """A call that has to compute what the others remember is long every time; load lengthens some calls."""
-    calls = rounds.Calls(run=lambda inputs: None)
-    rounds.Sample(1, [1e-3] * 9, [1e-3] * 2 + [5e-3] * 7).demand_sound(calls, keeps_models=False)
-    with pytest.raises(Unsound, match="remembers results: a call takes 5 times"):
-        rounds.Sample(1, [1e-3] * 9, [5e-3] * 9).demand_sound(calls, keeps_models=False)
 
 
 PLUGIN = """

@@ -38,14 +38,25 @@ USED = re.compile(
 )
 # T4 and RTX 20; A100; RTX 30; L4 and RTX 40; H100 and H200; B200; RTX 50.
 ARCHITECTURES = [75, 80, 86, 89, 90, 100, 120]
+USUAL = {75, 90, 120}  # the oldest, the one that is measured on, and the newest; the others have registers alike
 LARGEST = {"dense": 2048, "step": 2048, "train": 1024, "hinge": 1024}  # units that a kernel takes
 SPILLED = {"hinge_train": 128, "hinge_gradient": 32}  # bytes at H = 1024, where 1024 threads leave 64 registers each
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def seldom(value: object, is_seldom: bool) -> object:
+    """A parameter, slow where others protect the same."""
+    return pytest.param(value, marks=[pytest.mark.slow] * is_seldom)
+
+
+@pytest.mark.parametrize("architecture", [seldom(number, number not in USUAL) for number in ARCHITECTURES])
 @pytest.mark.parametrize(
     ("file", "hidden"),
-    [(file, hidden) for file, largest in LARGEST.items() for hidden in (64, 512, 1024, 2048) if hidden <= largest],
+    [
+        pytest.param(file, hidden, marks=[pytest.mark.slow] * (hidden == 64))
+        for file, largest in LARGEST.items()
+        for hidden in (64, 512, 1024, 2048)
+        if hidden <= largest
+    ],
 )
 def test_compiles_within_its_registers(architecture: int, hidden: int, file: str) -> None:
     """Every kernel compiles for devices from T4 to RTX 50 and B200 without local memory, but for what is said."""
@@ -99,9 +110,11 @@ def test_agrees_with_float64(make: Callable[[str], Backend], name: str, hidden: 
     answers.demand(answers.compare(backend, params, x, y, error_bounds.reference(params, x, y)))
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
+@pytest.mark.parametrize(
+    "rule", [seldom(rule, isinstance(rule, Momentum)) for rule in RULES], ids=lambda rule: type(rule).__name__
+)
 @pytest.mark.parametrize("plan", ["ragged", "groups", "whole"])
-@pytest.mark.parametrize("hidden", [64, 512])
+@pytest.mark.parametrize("hidden", [seldom(64, True), 512])
 @pytest.mark.parametrize(("make", "name"), places("cupy-graph", "cupy-train", "cupy-hinge"))
 def test_trains_as_float64_does(
     make: Callable[[str], Backend], name: str, hidden: int, plan: str, rule: Optimizer
@@ -135,6 +148,7 @@ PLACES = [
     for place in range(len(BARRIER.findall((sources.FOLDER / file).read_text())))
     if (file, place) != UNSEEN
 ]
+FIRST = [next(found for found in PLACES if found[0] == file) for file in USERS]  # for each, a process compiles anew
 # In a process of its own, with the sources of another folder: 3 where a bit is not as it was.
 MUTANT = """
 import sys
@@ -151,7 +165,10 @@ for name, before in zip(sys.argv[4::2], sys.argv[5::2]):
 """
 
 
-@pytest.mark.parametrize(("file", "place"), PLACES)
+@pytest.mark.parametrize(
+    ("file", "place"),
+    [pytest.param(*found, marks=[pytest.mark.slow] * (found not in FIRST)) for found in PLACES],
+)
 def test_a_missing_barrier_is_seen(file: str, place: int, tmp_path: Path) -> None:
     """Each barrier that is deleted changes the bits in some order of the threads, or lets them wait for ever."""
     for original in sources.FOLDER.glob("*.cuh"):

@@ -110,6 +110,7 @@ def test_threads_do_not_share_a_training() -> None:
     train_in_threads(GraphOnHost("torch-graph", "cpu"))
 
 
+@pytest.mark.slow  # only another torch could break it; what it captures trains without a compiler in tests above
 def test_a_step_compiles_whole() -> None:
     """torch-reduce-overhead puts the next batch, gradients and update into one graph for each size of a batch.
 

@@ -1,4 +1,4 @@
-"""What holds for every fit by a spline: of random tables and functions, 100 cases each, and many more where slow.
+"""What holds for every fit by a spline: of random tables and functions, 30 cases each, and many more where slow.
 
 The error is the one that is claimed; it is never that of knots that nothing was searched for, nor of fewer units.
 """
@@ -11,6 +11,8 @@ from random_targets import plain_error, random_function, random_table, sampled
 
 from relufit import Fit, Target, fit
 
+# Of ten random cases each: what is always tested, and what is tested too where slow tests are.
+BLOCKS = [pytest.param(block, marks=[pytest.mark.slow] * (block >= 3)) for block in range(10)]
 UNITS = np.array([1, 2, 3, 5, 8, 12, 16, 24, 25, 32, 48, 64, 99, 100, 101, 128, 160, 200, 256, 400, 512])
 
 
@@ -53,7 +55,7 @@ def none_of(faults: Iterable[str | None], most: int = 0) -> None:
     assert len(found) <= most, "\n".join(found)
 
 
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", BLOCKS)
 def test_a_table_is_fitted_as_claimed_and_better_than_by_plain_knots(block: int) -> None:
     """The reported error is that of `predict`, and at most that of equidistant knots and of quantiles."""
     none_of(faults_of_table(seed, 3.0) for seed in range(10 * block, 10 * block + 10))
@@ -71,7 +73,7 @@ def test_large_tables_are_fitted_as_claimed_and_better_than_by_plain_knots(block
     none_of(faults_of_table(seed, 5.0) for seed in range(1000 + 50 * block, 1050 + 50 * block))
 
 
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", BLOCKS)
 def test_more_units_of_a_function_are_not_worse(block: int) -> None:
     """The error of a function is at most 2 % above the least error with fewer units."""
     none_of(faults_by_units(seed, None, random_function(seed), 2) for seed in range(10 * block, 10 * block + 10))
@@ -85,7 +87,7 @@ def test_many_more_units_of_a_function_are_not_worse(block: int) -> None:
     none_of((faults_by_units(seed, None, random_function(seed), 9) for seed in seeds), most=1)
 
 
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", BLOCKS)
 def test_more_units_of_a_table_are_not_worse(block: int) -> None:
     """The error of a table is at most 2 % above the least error with fewer units, with noise and without."""
     targets = {seed: random_function(seed) for seed in range(10 * block, 10 * block + 10)}

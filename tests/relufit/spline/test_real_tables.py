@@ -69,7 +69,7 @@ def test_one_x_is_fitted_by_a_constant(hidden: int | str | None) -> None:
 
 
 @pytest.mark.parametrize("solver", ["spline", "lbfgs"])
-@pytest.mark.parametrize("size", [1e-320, 1e-200, 1e-160, 1e-150, 1e-30, 1e99])
+@pytest.mark.parametrize("size", [1e-320, 1e-200, 1e-160, 1e-150, pytest.param(1e-30, marks=pytest.mark.slow), 1e99])
 def test_numbers_of_any_size(solver: str, size: float) -> None:
     """Numbers of any size are fitted without warnings or nan, or refused with a sentence if squares underflow."""
     for x, y in ((X * size, Y), (X, Y * size)):
