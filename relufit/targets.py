@@ -107,8 +107,9 @@ class Target:
 def parse(text: str, domain: tuple[float, float] = DOMAIN) -> Target:
     """Parse an expression in x, such as "sin(3*x) + x**2", into a Target over `domain`.
 
-    Allowed: x, numbers, pi, e, + - * / ** %, parentheses and the functions of `FUNCTIONS`; at most 1000 characters,
-    nested at most 50 deep (a long sum is not deep). Raises RelufitError for everything else.
+    Allowed: x, numbers, pi, e, + - * / ** %, parentheses and the functions of `expressions.FUNCTIONS`, among them
+    where(condition, a, b), whose condition is a comparison such as 0 < x <= 1; at most 1000 characters, nested at most
+    50 deep (a long sum is not deep). Raises RelufitError for everything else.
     """
     function = Expression(text)
     return Target(function.text, function, domain, expression=function.text)
@@ -168,4 +169,4 @@ def _named_or_parsed(text: str) -> Target:
     try:
         return ZOO.get(text.strip()) or parse(text)
     except UnknownName as error:
-        raise RelufitError(f"{error}; named targets are {', '.join(ZOO)}") from None
+        raise RelufitError(f"{UnknownName(error.name, ZOO)}; named targets are {', '.join(ZOO)}") from None
