@@ -19,6 +19,7 @@ import relufit
 from relufit import backends
 from relufit.cli import arguments, keeping, prediction, printing, words
 from relufit.errors import RelufitError
+from relufit.targets import resolve
 
 app = typer.Typer(
     help="Fit functions and data with two-layer ReLU networks.",
@@ -117,6 +118,7 @@ def limit_command(
             f"limit takes a function, and {target} is a table; to find how many units reach a mean squared error, use "
             f"relufit fit {target} --x COLUMN --y COLUMN --tolerance NUMBER"
         )
+    printing.print_limits(resolve(target, words.domain(domain)))
     units = words.whole("--hidden", hidden) or 0
     tolerances = words.number("--mse", mse), words.number("--max-error", max_error)
     found = limits(target, units, domain=words.domain(domain), mse=tolerances[0], max_error=tolerances[1])
@@ -207,4 +209,5 @@ def _fit_table(path: str, x: list[str] | None, y: list[str] | None, options: dic
 
 
 def _fit_function(target: str, options: dict[str, Any]) -> relufit.Fit:
+    printing.print_limits(resolve(target, options.get("domain")))
     return relufit.fit(target, **{"solver": "spline" if "tolerance" in options else "adam", **options})

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from relufit.errors import RelufitError, counted
 from relufit.fits import Fit, evaluate
 from relufit.params import Params
 from relufit.solvers.training import reasons_in_words
+from relufit.targets import Target
 
 NOTES = {  # by metrics["status"]
     "interrupted": " (stopped by Ctrl-C: this is the state reached)",
@@ -69,6 +71,15 @@ def in_words(fit: Fit) -> str:
     if m["passed_over"]:
         lines.append(f"backend: {m['backend']} ({reasons_in_words(m['passed_over'])})")
     return "\n".join(lines)
+
+
+def print_limits(target: Target) -> None:
+    """Print a line on stderr if a function has no value at some places, and its limits there are used."""
+    found = target.removable()
+    if found:
+        places, limits = (", ".join(f"{value:.6g}" for value in values) for values in (found, found.values()))
+        one, verb = ("limit", "is") if len(found) == 1 else ("limits", "are")
+        print(f"relufit: {target.name} has no value at x = {places}; its {one} {limits} {verb} used", file=sys.stderr)
 
 
 def _held_out(fit: Fit) -> str:

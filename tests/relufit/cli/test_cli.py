@@ -274,6 +274,17 @@ def test_the_limits_of_a_line_are_told(answer: Answer) -> None:
     assert (found["asymptotic_mse"], found["ratio"]) == (0, None)
 
 
+def test_the_limits_of_a_function_without_a_value_are_told(answer: Answer) -> None:
+    """One line says where a function has no value, and which limit is used; a pole stays an error."""
+    _, out, err = answer("fit", "x*log(x)", "--domain=0,1", "--solver", "spline", "--json")
+    assert err == "relufit: x*log(x) has no value at x = 0; its limit 0 is used\n"
+    assert json.loads(out)["max_error"] < 1e-3
+    _, _, err = answer("limit", "sin(x)/x + (x**2 - 1)/(x - 1)", "--hidden", "8", "--domain=-1,1")
+    assert err.endswith("has no value at x = 0, 1; its limits 2, 2.84147 are used\n")
+    assert "at x = 0" in answer.refusal("fit", "1/x", "--domain=0,1")
+    assert answer("fit", "x", *QUICK)[2] == ""
+
+
 def test_bench_is_handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """`relufit bench` passes its arguments to pytest if a folder `bench` exists, and otherwise prints a sentence."""
     asked: list[list[str]] = []
