@@ -70,7 +70,7 @@ def fit_command(
     try:
         _, failures = keeping.write_files(fit, save, plot)
     finally:  # print the result even if a file cannot be written
-        print(printing.as_json(fit.metrics) if as_json else printing.in_words(fit))
+        print(printing.as_json(dict(fit.metrics)) if as_json else printing.in_words(fit))
     if failures:
         raise RelufitError("; ".join(failures))
 
@@ -204,10 +204,9 @@ def _fit_table(path: str, x: list[str] | None, y: list[str] | None, options: dic
         from relufit.reading.tables import describe_columns
 
         raise RelufitError(f"name the columns of the table by --x and --y; {describe_columns(path)}")
-    default = "spline" if len(x) == len(y) == 1 else "adam"
-    return fit_file(path, x=x, y=y, **{"solver": default, **options})
+    return fit_file(path, x=x, y=y, **options)
 
 
 def _fit_function(target: str, options: dict[str, Any]) -> relufit.Fit:
     printing.print_limits(resolve(target, options.get("domain")))
-    return relufit.fit(target, **{"solver": "spline" if "tolerance" in options else "adam", **options})
+    return relufit.fit(target, **options)

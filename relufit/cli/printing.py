@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from relufit.columns import NUMBER, as_text
+from relufit.deviations import evaluate
 from relufit.errors import RelufitError, counted
-from relufit.fits import Fit, evaluate
+from relufit.fits import Fit
 from relufit.params import Params
 from relufit.solvers.training import reasons_in_words
 from relufit.targets import Target
@@ -59,17 +60,16 @@ def _or_null(value: Any) -> Any:
 def in_words(fit: Fit) -> str:
     """Describe a fit in lines of text: errors, samples, and the cost of the fit."""
     m = fit.metrics
-    lines = [f"mean squared error {m['mse']:.3e}, largest error {m['max_error']:.3e}{NOTES.get(m['status'], '')}"]
+    quality = "" if math.isnan(m.r2) else f", R^2 {m.r2:.6g}"
+    lines = [f"mean squared error {m.mse:.3e}, largest error {m.max_error:.3e}{quality}{NOTES.get(m.status or '', '')}"]
     if fit.target is None or fit.target.noise:  # the samples were fitted, not the function itself
-        lines.append(f"on the samples fitted {m['train_mse']:.3e}{_held_out(fit)}")
-    if m.get("dropped"):
-        lines.append(f"{counted(m['rows'], 'row')}; {left_out(m['dropped'])}")
-    trained = f"{counted(m['epochs'], 'epoch')}, {counted(m['steps'], 'step')}, " if m["epochs"] else ""
-    lines.append(
-        f"{counted(m['hidden'], 'hidden unit')}, {m['solver']} on {m['backend']}: {trained}{m['seconds']:.2g} s"
-    )
-    if m["passed_over"]:
-        lines.append(f"backend: {m['backend']} ({reasons_in_words(m['passed_over'])})")
+        lines.append(f"on the samples fitted {m.train_mse:.3e}{_held_out(fit)}")
+    if m.rows is not None and m.dropped:
+        lines.append(f"{counted(m.rows, 'row')}; {left_out(m.dropped)}")
+    trained = f"{counted(m.epochs, 'epoch')}, {counted(m.steps or 0, 'step')}, " if m.epochs else ""
+    lines.append(f"{counted(m.hidden, 'hidden unit')}, {m.solver} on {m.backend}: {trained}{m.seconds:.2g} s")
+    if m.passed_over:
+        lines.append(f"backend: {m.backend} ({reasons_in_words(m.passed_over)})")
     return "\n".join(lines)
 
 
@@ -84,10 +84,10 @@ def print_limits(target: Target) -> None:
 
 def _held_out(fit: Fit) -> str:
     """The test error in words. Solvers that fit all samples measure it by a second fit without those held out."""
-    error = fit.metrics["test_mse"]
+    error = fit.metrics.test_mse
     if not math.isfinite(error):
         return ""
-    is_second = fit.metrics["solver"] in ("lbfgs", "spline")
+    is_second = fit.metrics.solver in ("lbfgs", "spline")
     return f", on those held out {error:.3e}" + (" (by a second fit, without them)" if is_second else "")
 
 

@@ -14,6 +14,7 @@ from relufit.optim import OPTIMIZERS, Optimizer, State, map_arrays
 from relufit.params import Sizes, check_choice, demand_network
 from relufit.solvers.slices import train_epochs
 
+CHOOSE = "auto"  # the solver that fits the data and the options given
 KNOT_BYTES = 400  # per unit, at the peak of sorting knots and summing slopes
 
 Wanted = str | Backend | Sequence[str | Backend]  # one, or several in order of preference; "auto" stands for AUTO
@@ -147,17 +148,14 @@ def default_box(inputs: np.ndarray) -> tuple[float, float]:
     return low, max(high, low + 1e-6 * max(1.0, abs(low)))  # equal inputs are 0, or rounding of large numbers
 
 
-def choose_optimizer(
-    solver: str | None, optimizer: Optimizer | None, learning_rate: float | None
-) -> tuple[Optimizer, str]:
-    """Return the optimizer and the name of its solver: the given optimizer, or that of `solver`, or adam.
+def choose_optimizer(solver: str, optimizer: Optimizer | None, learning_rate: float | None) -> tuple[Optimizer, str]:
+    """Return the optimizer and the name of its solver: the given optimizer, or that of `solver`; "auto" is Adam.
 
     Raises RelufitError for an unknown solver, for an optimizer that contradicts it, and for two learning rates.
     """
-    if solver is not None:
-        check_choice("solver", solver, OPTIMIZERS)
+    check_choice("solver", solver, (CHOOSE, *OPTIMIZERS))
     if optimizer is None:
-        solver = "adam" if solver is None else solver
+        solver = "adam" if solver == CHOOSE else solver
         return (OPTIMIZERS[solver]() if learning_rate is None else OPTIMIZERS[solver](learning_rate)), solver
     if learning_rate is not None:
         raise RelufitError("give the learning rate to the optimizer, not to fit")
@@ -166,7 +164,7 @@ def choose_optimizer(
             f"an optimizer must be one of {', '.join(c.__name__ for c in OPTIMIZERS.values())}, not {optimizer!r}"
         )
     kind = next(name for name, rule in OPTIMIZERS.items() if isinstance(optimizer, rule))
-    if solver not in (None, kind):
+    if solver not in (CHOOSE, kind):
         raise RelufitError(f"solver={solver!r} and optimizer={optimizer!r} contradict each other; give one of them")
     return optimizer, kind
 

@@ -208,7 +208,7 @@ def test_a_table_for_a_person(answer: Answer, table: Path) -> None:
         (("--x", "t"), "--x and --y"),
         (("--x", "t", "--y", "v", "--hidden", "600"), "different x"),
         (("--x", "t", "--y", "v", "--domain=0,1"), "domain is the interval of a function"),
-        (("--x", "t", "--y", "v", "--learning-rate", "0.1"), "--solver adam"),
+        (("--x", "t", "--y", "v", "--solver", "spline", "--learning-rate", "0.1"), "--solver adam"),
         (("--x", "t", "--y", "v", "--n", "50"), "n is the number of samples of a function"),
         (("--x", "t", "--x", "w", "--y", "v", "--tolerance", "1"), "--solver spline"),
     ],
@@ -245,9 +245,21 @@ def test_a_tolerance_of_noisy_samples_is_told(answer: Answer) -> None:
 
 
 def test_several_inputs_are_trained(answer: Answer, table: Path) -> None:
-    """By the dense solvers: adam without --solver."""
-    words = ("--x", "t", "--x", "w", "--y", "v", "--epochs", "20", "--hidden", "16", "--json")
-    assert json.loads(answer("fit", str(table), *words)[1])["solver"] == "adam"
+    """By L-BFGS without --solver, and by Adam where an option of training is given."""
+    words = ("fit", str(table), "--x", "t", "--x", "w", "--y", "v", "--hidden", "4", "--json")
+    assert json.loads(answer(*words)[1])["solver"] == "lbfgs"
+    assert json.loads(answer(*words, "--epochs", "2")[1])["solver"] == "adam"
+
+
+def test_a_function_is_fitted_by_the_spline(answer: Answer) -> None:
+    """Without options, and with --solver auto; R^2 stands beside the errors, also where the fit is useless."""
+    _, out, _ = answer("fit", "sin(x)")
+    assert "R^2 1\n" in out
+    assert "512 hidden units, spline on numpy: " in out
+    assert "3 hidden units, spline" in answer("fit", "sin(x)", "--solver", "auto", "--hidden", "3")[1]
+    _, out, _ = answer("fit", "sin(99*x)", "--epochs", "1", "--hidden", "4", "--solver", "sgd")
+    assert float(out.split("R^2 ")[1].splitlines()[0]) < 0.1
+    assert "R^2" not in answer("fit", "5")[1]
 
 
 def test_limits_are_told(answer: Answer) -> None:
