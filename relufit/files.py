@@ -17,6 +17,7 @@ from relufit.fitting import fit
 from relufit.options import choose_solver, settle
 from relufit.progress import status_line
 from relufit.reading.tables import Chunk, read_table
+from relufit.solvers.methods import Solver, unpacked
 from relufit.solvers.spline import fit_cells
 from relufit.solvers.training import CHOOSE, Diverged
 from relufit.spline.cells import collect
@@ -30,7 +31,7 @@ def fit_file(
     x: str | Sequence[str],
     y: str | Sequence[str],
     weight: str | None = None,
-    solver: str = CHOOSE,
+    solver: str | Solver = CHOOSE,
     **options: Any,
 ) -> Fit:
     """Fit columns of a csv or parquet file; `x`, `y` and `weight` are their names, `options` those of `fit`.
@@ -45,8 +46,8 @@ def fit_file(
     """
     signature(fit).bind(None, None, **options)
     inputs, outputs = ((given,) if isinstance(given, str) else tuple(given) for given in (x, y))
-    given = {**options, "weight": weight}
-    kind, why = choose_solver(solver, given, len(inputs), len(outputs))
+    named, given = unpacked(solver, {**options, "weight": weight})
+    kind, why = choose_solver(named, given, len(inputs), len(outputs))
     settled = settle(kind, given, of_data=True, reason=why)
     shown = options.get("progress")
     with status_line(sys.stderr.isatty() if shown is None else shown) as show:

@@ -17,10 +17,12 @@ from relufit.progress import progress_bar, progress_line
 from relufit.scaling import Scaling
 from relufit.solvers import lbfgs, spline
 from relufit.solvers.lifting import lifted_sizes
+from relufit.solvers.methods import GradientDescent, Solver, unpacked
 from relufit.solvers.spline import HIDDEN
 from relufit.solvers.training import (
     CHOOSE,
     Wanted,
+    Watch,
     choose_backend,
     choose_optimizer,
     default_box,
@@ -39,7 +41,7 @@ def fit(
     y: Any = None,
     *,
     hidden: int | str | None = None,
-    solver: str = CHOOSE,
+    solver: str | Solver = CHOOSE,
     backend: Wanted | None = None,
     optimizer: Optimizer | None = None,
     learning_rate: float | None = None,
@@ -84,6 +86,9 @@ def fit(
       `epochs`, `batch_size`, `scheme` or `state` means training: with one of these "auto" is "adam", or the solver of
       the `optimizer`.
 
+    A solver is also a value of relufit.solvers: FreeKnotSpline, LBFGS, or GradientDescent, which has a schedule of the
+    learning rate, early stopping and a callback.
+
     A `test_fraction` (0.2) of the samples is held out, and metrics["test_mse"] is the error on them of a fit without
     them. "sgd", "momentum" and "adam" return that fit. "lbfgs" and "spline" return a fit of all samples, with the same
     number of units. Where "spline" fits a function itself, it uses no samples, and errors on them are only reported.
@@ -119,21 +124,23 @@ def fit(
     Raises RelufitError for bad input, BackendUnavailable if the backend cannot run here, and Diverged, with the last
     good fit as `.fit`, if the loss becomes nan, inf or larger than 1e8 (of standardised data).
     """
-    given = {
+    named, given = unpacked(solver, {
         "hidden": hidden, "backend": backend, "optimizer": optimizer, "learning_rate": learning_rate,
         "epochs": epochs, "batch_size": batch_size, "seed": seed, "dtype": dtype, "n": n, "domain": domain,
         "test_fraction": test_fraction, "scheme": scheme, "state": state, "weight": weight, "tolerance": tolerance,
-    }  # fmt: skip
+    })  # fmt: skip
     data = None if y is None else _table(target_or_x, y)
     inputs, outputs = (1, 1) if data is None else (data[0].shape[1], data[1].shape[1])
-    kind, why = choose_solver(solver, given, inputs, outputs)
+    kind, why = choose_solver(named, given, inputs, outputs)
     options = settle(kind, given, of_data=data is not None, reason=why)
-    rule, kind = choose_optimizer(solver, optimizer, learning_rate) if kind in STEPPING else (None, kind)
+    rule = None
+    if kind in STEPPING:
+        rule, kind = choose_optimizer(named, options.get("optimizer"), learning_rate)
     problem = _problem(target_or_x, data, kind, options)
     shown = sys.stderr.isatty() if progress is None else progress
     if kind == "spline":
         with progress_line(shown) as show:
-            return spline.fit_problem(problem, options.get("hidden"), tolerance, show)
+            return spline.fit_problem(problem, options.get("hidden"), options.get("tolerance"), show)
 
     units = options.get("hidden", HIDDEN)
     samples = len(problem.x) if rule is None else len(problem.train_index)  # L-BFGS fits those held out too
@@ -145,7 +152,8 @@ def fit(
     )
     if rule is None:
         return _minimize(problem, sizes, options, shown)
-    return _train(problem, sizes, rule, options, shown)
+    method = solver if isinstance(solver, GradientDescent) else GradientDescent(rule)
+    return _train(problem, sizes, method, options, shown)
 
 
 def _problem(target_or_x: Any, data: Table | None, solver: str, options: dict[str, Any]) -> Problem:
@@ -194,15 +202,17 @@ def _minimize(problem: Problem, sizes: Sizes, options: dict[str, Any], shown: bo
     return fit.with_metrics(test_mse=scored.metrics.test_mse)
 
 
-def _train(problem: Problem, sizes: Sizes, rule: Optimizer, options: dict[str, Any], shown: bool) -> Fit:
+def _train(problem: Problem, sizes: Sizes, method: GradientDescent, options: dict[str, Any], shown: bool) -> Fit:
     """Train by gradients on the first backend that can, from the state given or from initial weights."""
-    epochs, batch_size, seed = options["epochs"], options["batch_size"], options["seed"]
+    rule, epochs, batch_size, seed = method.optimizer, options["epochs"], options["batch_size"], options["seed"]
     state = options["state"] if "state" in options else rule.init(_draw_weights(problem, sizes, options))
     demand_state(state, sizes, options["dtype"], rule)
     plan = draw_plan(sizes.samples, batch=batch_size, seed=seed)
     chosen, passed_over = choose_backend(options["backend"], sizes, options["dtype"], rule, plan)
+    rule = method.scheduled(state.step, epochs * plan.steps_per_epoch(sizes.samples))
     with progress_bar(epochs, shown) as show:
-        return train(problem.on(chosen, passed_over), chosen, state, rule, epochs, batch_size, seed, show)
+        watch = Watch(show, method.callback, method.patience)
+        return train(problem.on(chosen, passed_over), chosen, state, rule, epochs, batch_size, seed, watch)
 
 
 def _table(x: Any, y: Any) -> Table:

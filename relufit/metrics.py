@@ -21,7 +21,7 @@ class Metrics(Mapping[str, Any]):
 
     hidden: int
     solver: str | None = None
-    status: str | None = None  # "finished", "interrupted", "inexact" or "diverged"
+    status: str | None = None  # "finished", "stopped", "interrupted", "inexact" or "diverged"
     mse: float = NAN
     max_error: float = NAN
     r2: float = NAN  # 1 - mse / variance: 1 is perfect, 0 as bad as the best constant; nan if y does not vary

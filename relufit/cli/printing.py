@@ -18,6 +18,7 @@ from relufit.targets import Target
 
 NOTES = {  # by metrics["status"]
     "interrupted": " (stopped by Ctrl-C: this is the state reached)",
+    "stopped": " (stopped early)",
     "inexact": " (rounding adds to the error: some pieces are too steep for float64)",
 }
 

@@ -12,6 +12,7 @@ from relufit.errors import RelufitError
 from relufit.fits import Fit, History, Problem, first_divergence
 from relufit.optim import OPTIMIZERS, Optimizer, State, map_arrays
 from relufit.params import Sizes, check_choice, demand_network
+from relufit.solvers.methods import Callback
 from relufit.solvers.slices import train_epochs
 
 CHOOSE = "auto"  # the solver that fits the data and the options given
@@ -40,9 +41,9 @@ def train(
     epochs: int,
     batch_size: int,
     seed: int,
-    show: Callable[[int, float], None],
+    watch: "Watch",
 ) -> Fit:
-    """Train from `state`, and evaluate after each slice, until the last epoch, divergence or Ctrl-C.
+    """Train from `state`, and evaluate after each slice, until the last epoch, divergence, Ctrl-C or `watch` ends it.
 
     Raises Diverged with the last good fit.
     """
@@ -67,13 +68,47 @@ def train(
             # In float64: the squares of y may be beyond float32.
             losses = part.losses.astype(np.float64) * problem.scaling.loss_unit
             history.record(losses, part.epochs.stop, part.seconds, error)
-            show(part.epochs.stop, history.loss[-1])
+            watch.look(reached, history)
     except KeyboardInterrupt:
         status = "interrupted"
-    fit = problem.fit(reached, history, status)
+    except StopIteration:
+        status = "stopped"
+    fit = problem.fit(watch.chosen(reached), history, status)
     if problem.has_diverged(fit):
         raise diverged(len(history.loss), problem.fit(before, history, "diverged"))
     return fit
+
+
+class Watch:
+    """What happens between slices of training: progress, a callback, and early stopping."""
+
+    def __init__(
+        self,
+        show: Callable[[int, float], None],
+        callback: Callback | None = None,
+        patience: int | None = None,
+    ) -> None:
+        self.show, self.callback, self.patience = show, callback, patience
+        self.best: State | None = None
+        self.least, self.best_epoch = float("inf"), 0
+
+    def look(self, state: State, history: History) -> None:
+        """Note a state at the end of a slice. Raises StopIteration if the training is to end."""
+        epoch, loss, error = history.epoch[-1], history.loss[-1], history.test_mse[-1]
+        self.show(epoch, loss)
+        if self.callback is not None:
+            self.callback(epoch, loss, error)
+        if self.patience is None:
+            return
+        seen = loss if np.isnan(error) else error
+        if seen < self.least:
+            self.least, self.best, self.best_epoch = seen, state, epoch
+        elif epoch - self.best_epoch >= self.patience:
+            raise StopIteration
+
+    def chosen(self, reached: State) -> State:
+        """The state of the least error if there is a patience, else the one reached."""
+        return reached if self.best is None else self.best
 
 
 def check_backend(wanted: Wanted) -> Wanted:
