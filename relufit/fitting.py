@@ -133,9 +133,8 @@ def fit(
     inputs, outputs = (1, 1) if data is None else (data[0].shape[1], data[1].shape[1])
     kind, why = choose_solver(named, given, inputs, outputs)
     options = settle(kind, given, of_data=data is not None, reason=why)
-    rule = None
-    if kind in STEPPING:
-        rule, kind = choose_optimizer(named, options.get("optimizer"), learning_rate)
+    given_rule = options.get("optimizer")
+    rule, kind = choose_optimizer(named, given_rule, learning_rate) if kind in STEPPING else (None, kind)
     problem = _problem(target_or_x, data, kind, options)
     shown = sys.stderr.isatty() if progress is None else progress
     if kind == "spline":
