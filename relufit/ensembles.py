@@ -25,7 +25,7 @@ from relufit.progress import progress_bar
 from relufit.scaling import Scaling
 from relufit.solvers.slices import Slice, train_epochs
 from relufit.solvers.spline import HIDDEN
-from relufit.solvers.training import Wanted, choose_backend, choose_optimizer, default_box, training_bytes
+from relufit.solvers.training import CHOOSE, Wanted, choose_backend, choose_optimizer, default_box, training_bytes
 from relufit.spline.breaks import demand_no_pole
 from relufit.targets import Target, resolve
 
@@ -37,7 +37,7 @@ def fit_many(
     seeds: int | Sequence[int] = 0,
     learning_rates: float | Sequence[float] | None = None,
     hidden: int | None = None,
-    solver: str | None = None,
+    solver: str = CHOOSE,
     backend: Wanted | None = None,
     optimizer: Optimizer | None = None,
     epochs: int | None = None,
@@ -56,12 +56,12 @@ def fit_many(
     targets as `fit` takes them, or data x, (N,) or (N, D), with y (N, M), one column per network. Each of targets,
     `seeds` and `learning_rates` has M elements, or one that holds for all networks.
 
-    All other options are shared. They are those of `fit`, with the same defaults; `solver` is "sgd", "momentum" or
-    "adam". `seed` draws the samples' noise, the split and the order of minibatches. Functions are sampled at the same
-    x, so they need the same domain.
+    All other options are shared. They are those of `fit`, with the same defaults. `solver` is "sgd", "momentum" or
+    "adam"; "auto" is Adam, or the solver of an `optimizer`. `seed` draws the samples' noise, the split and the order of
+    minibatches. Functions are sampled at the same x, so they need the same domain.
 
-    A network that diverges ends with metrics["status"] "diverged" and the last good state; the others continue.
-    metrics["seconds"] is the time of all networks together. `history.test_mse` is only computed at the end. Ctrl-C ends
+    A network that diverges ends with metrics.status "diverged" and the last good state; the others continue.
+    metrics.seconds is the time of all networks together. `history.test_mse` is only computed at the end. Ctrl-C ends
     the training and returns the states reached.
 
     Raises RelufitError for bad input, BackendUnavailable if the backend cannot run here.
@@ -193,7 +193,7 @@ class _Networks:
             if problem.has_diverged(fit):
                 fit = problem.fit(_one(self.before, m), history, "diverged")
         if history.test_mse:
-            history.test_mse[-1] = fit.metrics["test_mse"]
+            history.test_mse[-1] = fit.metrics.test_mse
         return fit
 
 

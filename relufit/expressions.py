@@ -1,16 +1,20 @@
 """A safe parser for expressions in x: a whitelist over Python's own `ast`.
 
-Allowed are x, numbers, pi, e, + - * / ** % and a table of functions. All arithmetic is float64 numpy, never Python
-integers, so `9**9**9**9` answers at once (with inf).
+Allowed are x, numbers, pi, e, + - * / ** %, a table of functions, and comparisons as the condition of `where`. All
+arithmetic is float64 numpy, never Python integers, so `9**9**9**9` answers at once (with inf).
 """
 
 import ast
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from functools import reduce
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from relufit import activations
 from relufit.errors import RelufitError, counted
 
 MAX_CHARACTERS = 1000
@@ -18,7 +22,20 @@ MAX_DEPTH = 50
 
 
 class UnknownName(RelufitError):
-    """An expression holds a name that is neither x nor a constant."""
+    """An expression holds `name`, which is neither x nor a constant."""
+
+    def __init__(self, name: str, known: Iterable[str] = ()) -> None:
+        self.name = name
+        super().__init__(
+            f"unknown name {_shorten(name)!r} in the expression{nearest(name, (*FUNCTIONS, *CONSTANTS, *known))}; "
+            "use x, pi, e and functions such as sin(x)"
+        )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that is most like an unknown one, in parentheses; "" if none is like it."""
+    found = get_close_matches(name.lower(), list(known), n=1)
+    return f" (did you mean {found[0]}?)" if found else ""
 
 
 class Expression:
@@ -69,8 +86,21 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{"asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "sqrt": np.sqrt, "cbrt": np.cbrt},
     **{"abs": np.abs, "sign": np.sign, "floor": np.floor, "ceil": np.ceil, "min": np.minimum, "max": np.maximum},
     **{"relu": lambda x: np.maximum(x, 0.0), "step": lambda x: np.heaviside(x, 1.0)},
+    **{
+        name: getattr(activations, name)
+        for name in ("erf", "sigmoid", "softplus", "gelu", "gelu_tanh", "silu", "hardswish")
+    },
+    "where": np.where,
 }
-_TWO_ARGUMENTS = {"min", "max"}
+ARGUMENTS = dict.fromkeys(FUNCTIONS, "x") | {"min": "x, 1", "max": "x, 1", "where": "x > 0, x, -x"}  # an example
+COMPARISONS: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
 
 
 def _power(base: Any, exponent: Any) -> Any:
@@ -114,11 +144,9 @@ def _check(tree: ast.expr, text: str) -> None:
         match node:
             case ast.Name(id=name):
                 if name in FUNCTIONS:
-                    raise RelufitError(f"{name} is a function: write {name}(x)")
+                    raise RelufitError(f"{name} is a function: write {name}({ARGUMENTS[name]})")
                 if name != "x" and name not in CONSTANTS:
-                    raise UnknownName(
-                        f"unknown name {_shorten(name)!r} in the expression; use x, pi, e and functions such as sin(x)"
-                    )
+                    raise UnknownName(name)
             case ast.Constant(value=value):
                 if type(value) not in (int, float):
                     raise RelufitError(f"{_shorten(repr(value))} is not a real number")
@@ -129,21 +157,38 @@ def _check(tree: ast.expr, text: str) -> None:
                 raise RelufitError("^ is not a power here; write x**2 instead of x^2")
             case ast.UnaryOp(op=op, operand=operand) if type(op) in UNARY:
                 pending.append((operand, depth + 1))
-            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
-                wanted = 2 if name in _TWO_ARGUMENTS else 1
-                if len(arguments) != wanted:
-                    raise RelufitError(f"{name} takes {counted(wanted, 'argument')}, not {len(arguments)}")
-                pending += [(argument, depth + 1) for argument in arguments]
             case ast.Call(func=ast.Name(id=name)) if name in FUNCTIONS:
-                raise RelufitError(f"{name} takes its arguments without names: write {name}(x)")
+                pending += [(argument, depth + 1) for argument in _arguments(name, node)]
             case ast.Call(func=ast.Name(id=name)):
-                raise RelufitError(f"unknown function {_shorten(name)!r}; known: {', '.join(FUNCTIONS)}")
+                raise RelufitError(
+                    f"unknown function {_shorten(name)!r}{nearest(name, FUNCTIONS)}; known: {', '.join(FUNCTIONS)}"
+                )
+            case ast.Compare():
+                raise RelufitError("a comparison is the condition of where, as in where(x > 0, x, -x)")
             case _:
                 part = _shorten(ast.get_source_segment(text, node) or text)
                 raise RelufitError(
                     f"{part!r} is not allowed in an expression; use x, numbers, pi, e, + - * / ** % and the functions "
                     + ", ".join(FUNCTIONS)
                 )
+
+
+def _arguments(name: str, call: ast.Call) -> list[ast.expr]:
+    """The arguments of a call of a known function, and the operands of its condition, to be checked further."""
+    arguments, wanted = call.args, ARGUMENTS[name].count(",") + 1
+    if call.keywords:
+        raise RelufitError(f"{name} takes its arguments without names: write {name}({ARGUMENTS[name]})")
+    if len(arguments) != wanted:
+        raise RelufitError(f"{name} takes {counted(wanted, 'argument')}, not {len(arguments)}")
+    if name != "where":
+        return arguments
+    condition = arguments[0]
+    if not isinstance(condition, ast.Compare) or not all(type(op) in COMPARISONS for op in condition.ops):
+        raise RelufitError("the condition of where is a comparison: < <= > >= == or !=, as in where(0 < x <= 1, x, 0)")
+    operands = [condition.left, *condition.comparators]
+    if any(isinstance(part, ast.Compare) for middle in operands[1:-1] for part in ast.walk(middle)):
+        raise RelufitError("between two comparisons, as in 0 < x < 1, there may be no further where")
+    return [*operands, *arguments[1:]]
 
 
 def left_spine(tree: ast.expr) -> tuple[ast.expr, list[ast.BinOp]]:
@@ -168,6 +213,10 @@ def evaluate(tree: ast.expr, x: np.ndarray) -> Any:
             value = UNARY[type(op)](evaluate(operand, x))
         case ast.Call(func=ast.Name(id=name), args=arguments):
             value = FUNCTIONS[name](*(evaluate(argument, x) for argument in arguments))
+        case ast.Compare(left=left, ops=ops, comparators=rest):
+            values = pairwise(evaluate(operand, x) for operand in (left, *rest))
+            parts = (COMPARISONS[type(op)](*pair) for op, pair in zip(ops, values, strict=True))
+            value = reduce(np.logical_and, parts)
     for node in reversed(spine):
         value = BINARY[type(node.op)](value, evaluate(node.right, x))
     return value

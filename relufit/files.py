@@ -14,11 +14,12 @@ from relufit.columns import Columns
 from relufit.errors import RelufitError, counted
 from relufit.fits import Fit
 from relufit.fitting import fit
-from relufit.options import settle
+from relufit.options import choose_solver, settle
 from relufit.progress import status_line
 from relufit.reading.tables import Chunk, read_table
+from relufit.solvers.methods import Solver, unpacked
 from relufit.solvers.spline import fit_cells
-from relufit.solvers.training import Diverged
+from relufit.solvers.training import CHOOSE, Diverged
 from relufit.spline.cells import collect
 
 ROWS = 2**20  # largest number of rows that are kept as arrays
@@ -30,7 +31,7 @@ def fit_file(
     x: str | Sequence[str],
     y: str | Sequence[str],
     weight: str | None = None,
-    solver: str = "spline",
+    solver: str | Solver = CHOOSE,
     **options: Any,
 ) -> Fit:
     """Fit columns of a csv or parquet file; `x`, `y` and `weight` are their names, `options` those of `fit`.
@@ -44,7 +45,10 @@ def fit_file(
     2^20 rows with another solver; TypeError for an option that `fit` does not have.
     """
     signature(fit).bind(None, None, **options)
-    settled = settle(solver, {**options, "weight": weight}, of_data=True)
+    inputs, outputs = ((given,) if isinstance(given, str) else tuple(given) for given in (x, y))
+    named, given = unpacked(solver, {**options, "weight": weight})
+    kind, why = choose_solver(named, given, len(inputs), len(outputs))
+    settled = settle(kind, given, of_data=True, reason=why)
     shown = options.get("progress")
     with status_line(sys.stderr.isatty() if shown is None else shown) as show:
         chunks, kept, cells = _Counted(read_table(path, x, y, weight), show), [], None
@@ -53,14 +57,13 @@ def fit_file(
             if chunks.rows > ROWS:
                 break
         if chunks.rows > ROWS:
-            if solver != "spline" or kept[0].x.shape[1] != 1 or kept[0].y.shape[1] != 1:
+            if kind != "spline" or len(inputs) != 1 or len(outputs) != 1:
                 raise RelufitError(
                     f"the file has more than {ROWS} rows, which needs solver='spline' with one x and one y"
                 )
             every = chain(kept, chunks)
             kept = []  # so that each chunk is freed once it is summed
             cells = collect(every)
-    inputs, outputs = ((given,) if isinstance(given, str) else tuple(given) for given in (x, y))
     columns = Columns(inputs, outputs, chunks.types)
     try:
         if cells is None:
@@ -73,8 +76,7 @@ def fit_file(
     except Diverged as error:
         error.fit = None if error.fit is None else replace(error.fit, columns=columns)
         raise
-    found.metrics.update(rows=chunks.rows, dropped=chunks.dropped)
-    return replace(found, columns=columns)
+    return replace(found.with_metrics(rows=chunks.rows, dropped=chunks.dropped), columns=columns)
 
 
 class _Counted:

@@ -8,26 +8,20 @@ from typing import Any
 import numpy as np
 
 from relufit.backend import Backend, Samples
-from relufit.backends import load
 from relufit.columns import Columns
-from relufit.errors import counted
+from relufit.deviations import errors_and_variance, evaluate
+from relufit.errors import RelufitError, counted
+from relufit.export.about import About
 from relufit.export.numpy_function import answer
+from relufit.metrics import Metrics, r_squared, variance
 from relufit.optim import State
 from relufit.params import Params
 from relufit.scaling import Scaling
-from relufit.spline.breaks import singularities
-from relufit.spline.functions import PLACES, SHARES
-from relufit.spline.units import knots_of
 from relufit.targets import Target
 from relufit.values import one_line
 
 EVERY = slice(None)  # all samples
-CELLS = 1000  # initial number of cells of the integral of an error against a function, besides cuts at the knots
-HALVINGS = 30  # largest number of halvings of a cell
-MOST_CELLS = 2**16  # largest number of cells that are halved at once
-SETTLED = 1e-6  # relative change of the mean square below which the integral counts as converged
-BISECTIONS = 52  # steps of the bisection for a jump between two places where a function is not smooth
-ROUNDING = 1e-14  # relative change of the function's values that counts as rounding
+CHECKED = 100  # points at which an export is compared with a network without samples
 DIVERGED_LOSS = 1e8  # of standardised data, for which a constant has the loss 1
 
 
@@ -60,19 +54,76 @@ class Fit:
 
     params: Params
     history: History
-    metrics: dict[str, Any]
-    state: State  # continues the training as fit(..., state=this); numpy arrays, in standardised coordinates
-    x: np.ndarray  # (N, D) the samples
+    metrics: Metrics
+    trained: State | None  # the state of training; None for a fit that was read from a file
+    x: np.ndarray  # (N, D) the samples; none of data for a fit that was read from a file
     y: np.ndarray  # (N, O)
     target: Target | None = None  # the function fitted; None for data
     # Names of x and y, and types of x: the network takes times as seconds since 1970 UTC.
     columns: Columns = Columns()  # noqa: RUF009  # a frozen value
+    saved: About | None = None  # what the file says that the fit was read from
+
+    @property
+    def state(self) -> State:
+        """Continues the training as fit(..., state=this): numpy arrays, in standardised coordinates.
+
+        Raises RelufitError for a fit that was read from a file, which does not hold it.
+        """
+        if self.trained is None:
+            raise RelufitError("a fit that was read from a file has no state of training; train it anew")
+        return self.trained
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """The least and the greatest x fitted, (2, D): of a function's domain, or of the samples.
+
+        Raises RelufitError for a fit from a file that does not hold them.
+        """
+        if self.saved is not None:
+            return self.saved.bounds
+        if self.target is not None:
+            return np.array(self.target.domain)[:, None]
+        if not len(self.x):
+            raise RelufitError("the file of this network does not say where it was fitted; it can only predict")
+        return np.stack([self.x.min(axis=0), self.x.max(axis=0)])
+
+    @property
+    def domain(self) -> tuple[float, float]:
+        """The interval fitted, for one input. Raises RelufitError for several inputs, and as `bounds` does."""
+        if self.x.shape[1] != 1:
+            raise RelufitError(f"a fit of {self.x.shape[1]} inputs has no interval; `bounds` has those of each input")
+        low, high = self.bounds[:, 0].tolist()
+        return low, high
 
     def __repr__(self) -> str:
-        name = counted(len(self.x), "sample") if self.target is None else " ".join(self.target.name.split())
         units, metrics = counted(len(self.params.b1), "hidden unit"), self.metrics
-        errors = ", ".join(f"{error} {metrics[error]:.2g}" for error in ("mse", "max_error") if error in metrics)
-        return f"Fit({name:.60}: {units}, {metrics.get('solver')}, {errors})"
+        errors = f"mse {metrics.mse:.2g}, max_error {metrics.max_error:.2g}, R^2 {metrics.r2:.4g}"
+        return f"Fit({self._name():.60}: {units}, {metrics.solver}, {errors})"
+
+    def __str__(self) -> str:
+        """A table of what was fitted, how, and how well."""
+        metrics = self.metrics
+        rows = {
+            "data" if self.target is None else "function": self._name(),
+            "hidden": str(metrics.hidden),
+            "solver": str(metrics.solver),
+            "mse": f"{metrics.mse:.3g}",
+            "max error": f"{metrics.max_error:.3g}",
+            "R^2": f"{metrics.r2:.6g}",
+            "seconds": f"{metrics.seconds:.2g}",
+        }
+        return "\n".join(f"{name:<11}{value}" for name, value in rows.items())
+
+    def _name(self) -> str:
+        """What was fitted, in one line."""
+        if self.target is not None:
+            return " ".join(self.target.name.split())
+        samples = len(self.x) if self.saved is None else self.saved.samples
+        return counted(samples, "sample") if samples else "unknown"
+
+    def with_metrics(self, **changes: Any) -> "Fit":
+        """The same fit with some metrics replaced."""
+        return replace(self, metrics=replace(self.metrics, **changes))
 
     def predict(self, x: Any) -> np.ndarray:
         """The network's output in float64: x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1.
@@ -92,10 +143,18 @@ class Fit:
         return plot_fit(self, path)
 
     def save(self, path: str | Path) -> None:
-        """Write parameters and columns to a .safetensors file. Raises RelufitError if that fails."""
+        """Write the fit to a .safetensors file for `relufit.load`: parameters, columns, metrics, function and bounds.
+
+        Data and the state of training are not saved. Raises RelufitError if the file cannot be written.
+        """
         from relufit.export import save_params
 
-        save_params(self.params, path, self.columns)
+        samples = len(self.x) if self.saved is None else self.saved.samples
+        save_params(self.params, path, self.columns, About(self.metrics, self.bounds, samples, self.target))
+
+    def _places(self) -> np.ndarray:
+        """Points x (n, D) at which an export is compared with the network."""
+        return self.x if len(self.x) else np.linspace(self.bounds[0], self.bounds[1], CHECKED)
 
     def to_torch(self, dtype: str = "float64") -> Any:
         """A torch.nn.Module of fc1, relu1, fc2 with a copy of the parameters in `dtype`, which can be trained further.
@@ -104,7 +163,7 @@ class Fit:
         """
         from relufit.export.torch_module import build_module
 
-        return build_module(self.params, self.x, dtype)
+        return build_module(self.params, self._places(), dtype)
 
     def to_onnx(self, path: str | Path, dtype: str = "float64") -> None:
         """Write an .onnx file, input `x` (N, D), output `y` (N, O) in `dtype`, whose output equals that of predict.
@@ -114,7 +173,7 @@ class Fit:
         """
         from relufit.export.onnx_file import save_onnx
 
-        save_onnx(self.params, self.x, path, dtype)
+        save_onnx(self.params, self._places(), path, dtype)
 
     def to_numpy_function(self) -> Callable[[Any], np.ndarray]:
         """A function of x that gives predict's output, in float64, from a copy of the parameters; it can be pickled."""
@@ -158,16 +217,17 @@ class Problem:
     def fit(self, state: State, history: History, status: str) -> Fit:
         """The Fit of a `state`, which is standardised and on the host."""
         params = self.scaling.unscale(state.params)
-        fit = Fit(params, history, {}, state, self.x, self.y, self.target, self.columns)
         errors = self._errors(params, EVERY)
         if self.target is None:
             mse, largest = self._mean_square(errors, EVERY), float(np.abs(errors).max())
+            spread = variance(self.y, self.weight)
         else:
-            mse, largest = errors_against(self.target, params)
-        fit.metrics.update(
+            mse, largest, spread = errors_and_variance(self.target, params)
+        metrics = Metrics(
             status=status,
             mse=mse,
             max_error=largest,
+            r2=r_squared(mse, spread),
             train_mse=self._mean_square(errors[self.train_index], self.train_index),
             test_mse=self._mean_square(errors[self.test_index], self.test_index),
             seconds=history.seconds[-1] if history.seconds else 0.0,
@@ -178,11 +238,11 @@ class Problem:
             backend=self.backend,
             passed_over=dict(self.passed_over),
         )
-        return fit
+        return Fit(params, history, metrics, state, self.x, self.y, self.target, self.columns)
 
     def has_diverged(self, fit: Fit) -> bool:
         """Whether the last update diverged: losses precede each update, so only the final error shows it."""
-        error = np.asarray([fit.metrics["train_mse"] / self.scaling.loss_unit])
+        error = np.asarray([fit.metrics.train_mse / self.scaling.loss_unit])
         return bool(fit.history.loss) and first_divergence(error) is not None
 
     def mse(self, params: Params, index: np.ndarray) -> float:
@@ -201,70 +261,6 @@ class Problem:
         with np.errstate(over="ignore", invalid="ignore"):
             squares = (errors**2).mean(axis=1)
             return float(np.average(squares, weights=None if self.weight is None else self.weight[index]))
-
-
-def errors_against(target: Target, params: Params) -> tuple[float, float]:
-    """Mean square and maximum of |network - function| over the target's domain, in float64.
-
-    By Gauss points in cells between knots, where the network is a line, and between CELLS + 1 equidistant points; a
-    cell is halved until that no longer changes its part of the mean square. The maximum includes both sides of jumps,
-    which Gauss points do not reach.
-    """
-    low, high = target.domain
-
-    def measure(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, float, float]:
-        """The integral of squares over each cell, the largest error, and the largest value of the function."""
-        x = np.concatenate([(left[:, None] + (right - left)[:, None] * PLACES).ravel(), left, right[-1:]])
-        y = target(x)
-        error = evaluate(params, x[:, None])[:, 0] - y
-        squares = (error[: PLACES.size * len(left)] ** 2).reshape(-1, PLACES.size) @ SHARES
-        return squares * (right - left), float(np.abs(error).max()), float(np.abs(y).max())
-
-    ends = np.union1d(np.linspace(low, high, CELLS + 1), knots_of(params, low, high))
-    left, right = ends[:-1], ends[1:]
-    with np.errstate(over="ignore", invalid="ignore"):
-        whole, largest, scale = measure(left, right)
-        settled, cells = 0.0, len(left)
-        for _ in range(HALVINGS):
-            middle = (left + right) / 2
-            left, right = np.stack([left, middle], axis=1).ravel(), np.stack([middle, right], axis=1).ravel()
-            halves, worst, _ = measure(left, right)
-            both, largest = halves.reshape(-1, 2).sum(axis=1), max(largest, worst)
-            enough = SETTLED * (settled + both.sum()) / cells + (ROUNDING * scale) ** 2 * (right - left)[::2]
-            open_ = np.abs(both - whole) > enough
-            settled += float(both[~open_].sum())
-            if not open_.any() or open_.sum() > MOST_CELLS:
-                settled += float(both[open_].sum())
-                break
-            chosen = np.repeat(open_, 2)
-            left, right, whole = left[chosen], right[chosen], halves[chosen]
-        else:
-            settled += float(whole.sum())
-        sharp = _sharp_places(target)
-        largest = float(np.abs(evaluate(params, sharp[:, None])[:, 0] - target(sharp)).max(initial=largest))
-    return settled / (high - low), largest
-
-
-def _sharp_places(target: Target) -> np.ndarray:
-    """Kinks of a target, and the floats just before and just after each of its jumps: errors are largest there."""
-    places = singularities(target, *target.domain)
-    if not len(places):
-        return places
-    left, right = places[:-1], places[1:]
-    for _ in range(BISECTIONS):
-        middle = (left + right) / 2
-        below, at, above = target(np.stack([left, middle, right]))
-        in_left = np.abs(at - below) > np.abs(above - at)
-        left, right = np.where(in_left, left, middle), np.where(in_left, middle, right)
-    return np.concatenate([places, left, right])
-
-
-def evaluate(params: Params, x: np.ndarray) -> np.ndarray:
-    """The network's output by numpy: by segments for one input (a hundred times faster on a grid), else in blocks.
-
-    Memory is bounded to a few times that of the output.
-    """
-    return load("numpy-hinge" if params.w1.shape[0] == 1 else "numpy").forward(params, x)
 
 
 def first_divergence(losses: np.ndarray) -> int | None:

@@ -11,15 +11,18 @@ from relufit.errors import RelufitError, counted
 from relufit.fits import Fit, Problem
 from relufit.memory import demand_memory
 from relufit.optim import Optimizer, State
-from relufit.options import STEPPING, settle
+from relufit.options import STEPPING, choose_solver, settle
 from relufit.params import Params, Sizes, init_params
 from relufit.progress import progress_bar, progress_line
 from relufit.scaling import Scaling
 from relufit.solvers import lbfgs, spline
 from relufit.solvers.lifting import lifted_sizes
+from relufit.solvers.methods import GradientDescent, Solver, unpacked
 from relufit.solvers.spline import HIDDEN
 from relufit.solvers.training import (
+    CHOOSE,
     Wanted,
+    Watch,
     choose_backend,
     choose_optimizer,
     default_box,
@@ -30,13 +33,15 @@ from relufit.solvers.training import (
 from relufit.spline.breaks import demand_no_pole
 from relufit.targets import Target, resolve
 
+Table = tuple[np.ndarray, np.ndarray, Columns]  # x (N, D), y (N, O)
+
 
 def fit(
     target_or_x: Any,
     y: Any = None,
     *,
     hidden: int | str | None = None,
-    solver: str | None = None,
+    solver: str | Solver = CHOOSE,
     backend: Wanted | None = None,
     optimizer: Optimizer | None = None,
     learning_rate: float | None = None,
@@ -64,7 +69,7 @@ def fit(
     None means that an option is not given. An option that the solver does not use is an error, even at its default
     value. Defaults are in parentheses.
 
-    `hidden` is the number of units (512). `solver` ("adam") is one of
+    `hidden` is the number of units (512). `solver` ("auto") is one of
 
     - "sgd", "momentum", "adam": `epochs` (200) in minibatches of `batch_size` (32), at `learning_rate` (1e-3) or by an
       `optimizer` in place of `solver`, in `dtype` ("float32") on the `backend` ("numpy"). Training starts at initial
@@ -76,7 +81,13 @@ def fit(
       fitted itself, and its samples are only stored in the Fit. For data `hidden` is "auto" by default, which chooses
       the number of units from the data, up to 512. A `tolerance` in place of `hidden` chooses the smallest number of
       units that reaches this mean squared error: metrics["mse"], over the domain, for a function without noise; else
-      metrics["train_mse"], on the samples.
+      metrics["train_mse"], on the samples;
+    - "auto": "spline" for one input and one output, and "lbfgs" for several. A `backend`, `optimizer`, `learning_rate`,
+      `epochs`, `batch_size`, `scheme` or `state` means training: with one of these "auto" is "adam", or the solver of
+      the `optimizer`.
+
+    A solver is also a value of relufit.solvers: FreeKnotSpline, LBFGS, or GradientDescent, which has a schedule of the
+    learning rate, early stopping and a callback.
 
     A `test_fraction` (0.2) of the samples is held out, and metrics["test_mse"] is the error on them of a fit without
     them. "sgd", "momentum" and "adam" return that fit. "lbfgs" and "spline" return a fit of all samples, with the same
@@ -106,35 +117,33 @@ def fit(
     none reaches it; for `hidden` "auto" it is the number of units with the best score so far. Before the first result,
     KeyboardInterrupt is raised.
 
-    Returns a Fit. metrics: `mse` and `max_error` against the function over the domain (against all samples, for
-    data), `train_mse` on the samples fitted, `test_mse` on those held out, `seconds` of solving, epochs, steps, hidden,
-    solver, backend, `passed_over` (the reason of each backend that was preferred and not taken), and `status`:
-    "finished", "interrupted" by Ctrl-C, or "inexact" if the error of a spline's network differs from that of the
-    spline, because pieces are too steep for float64.
+    Returns a Fit; `Metrics` describes its metrics, among them the `solver` that was used. The status is "finished",
+    "interrupted" by Ctrl-C, or "inexact" if the error of a spline's network differs from that of the spline, because
+    pieces are too steep for float64.
 
     Raises RelufitError for bad input, BackendUnavailable if the backend cannot run here, and Diverged, with the last
     good fit as `.fit`, if the loss becomes nan, inf or larger than 1e8 (of standardised data).
     """
-    kind = solver if solver is not None else "adam"
-    options = settle(
-        kind,
-        {
-            "hidden": hidden, "backend": backend, "optimizer": optimizer, "learning_rate": learning_rate,
-            "epochs": epochs, "batch_size": batch_size, "seed": seed, "dtype": dtype, "n": n, "domain": domain,
-            "test_fraction": test_fraction, "scheme": scheme, "state": state, "weight": weight, "tolerance": tolerance,
-        },
-        of_data=y is not None,
-    )  # fmt: skip
-    rule, kind = choose_optimizer(solver, optimizer, learning_rate) if kind in STEPPING else (None, kind)
-    problem = _problem(target_or_x, y, kind, options)
+    named, given = unpacked(solver, {
+        "hidden": hidden, "backend": backend, "optimizer": optimizer, "learning_rate": learning_rate,
+        "epochs": epochs, "batch_size": batch_size, "seed": seed, "dtype": dtype, "n": n, "domain": domain,
+        "test_fraction": test_fraction, "scheme": scheme, "state": state, "weight": weight, "tolerance": tolerance,
+    })  # fmt: skip
+    data = None if y is None else _table(target_or_x, y)
+    inputs, outputs = (1, 1) if data is None else (data[0].shape[1], data[1].shape[1])
+    kind, why = choose_solver(named, given, inputs, outputs)
+    options = settle(kind, given, of_data=data is not None, reason=why)
+    given_rule = options.get("optimizer")
+    rule, kind = choose_optimizer(named, given_rule, learning_rate) if kind in STEPPING else (None, kind)
+    problem = _problem(target_or_x, data, kind, options)
     shown = sys.stderr.isatty() if progress is None else progress
     if kind == "spline":
         with progress_line(shown) as show:
-            return spline.fit_problem(problem, options.get("hidden"), tolerance, show)
+            return spline.fit_problem(problem, options.get("hidden"), options.get("tolerance"), show)
 
     units = options.get("hidden", HIDDEN)
     samples = len(problem.x) if rule is None else len(problem.train_index)  # L-BFGS fits those held out too
-    sizes = Sizes(samples, problem.x.shape[1], units, problem.y.shape[1])
+    sizes = Sizes(samples, inputs, units, outputs)
     demand_memory(
         f"training {counted(units, 'hidden unit')}",
         training_bytes(sizes, np.dtype(options["dtype"]).itemsize, lbfgs.MEMORY if rule is None else rule.moments),
@@ -142,14 +151,15 @@ def fit(
     )
     if rule is None:
         return _minimize(problem, sizes, options, shown)
-    return _train(problem, sizes, rule, options, shown)
+    method = solver if isinstance(solver, GradientDescent) else GradientDescent(rule)
+    return _train(problem, sizes, method, options, shown)
 
 
-def _problem(target_or_x: Any, y: Any, solver: str, options: dict[str, Any]) -> Problem:
+def _problem(target_or_x: Any, data: Table | None, solver: str, options: dict[str, Any]) -> Problem:
     """The samples to fit, their split and their scaling. Raises RelufitError for data that cannot be fitted."""
     seed: int = options["seed"]
     weight = options.get("weight")
-    x, y, target, columns = _data(target_or_x, y, options.get("n", SAMPLES), options.get("domain"), seed)
+    target, (x, y, columns) = (None, data) if data is not None else _sampled(target_or_x, options)
     if weight is not None:
         x, y, weight = weigh(x, y, weight)
     # Solver spline fits a function without noise itself, not its samples.
@@ -181,37 +191,40 @@ def _minimize(problem: Problem, sizes: Sizes, options: dict[str, Any], shown: bo
     problem = problem.on(chosen, passed_over)
     with progress_bar(epochs, shown) as show:
         fit = lbfgs.minimize(problem.on_all_samples(), chosen, start, epochs, show)
-    if not len(problem.test_index) or fit.metrics["status"] == "interrupted":
+    if not len(problem.test_index) or fit.metrics.status == "interrupted":
         return fit
     with progress_bar(epochs, shown) as show:
         scored = lbfgs.minimize(problem, chosen, start, epochs, show)
-    if scored.metrics["status"] != "interrupted":  # an interrupted score is not reported; the fit is complete
-        fit.metrics["test_mse"] = scored.metrics["test_mse"]
-        fit.history.test_mse[-1:] = [scored.metrics["test_mse"]]
-    return fit
+    if scored.metrics.status == "interrupted":  # an interrupted score is not reported; the fit is complete
+        return fit
+    fit.history.test_mse[-1:] = [scored.metrics.test_mse]
+    return fit.with_metrics(test_mse=scored.metrics.test_mse)
 
 
-def _train(problem: Problem, sizes: Sizes, rule: Optimizer, options: dict[str, Any], shown: bool) -> Fit:
+def _train(problem: Problem, sizes: Sizes, method: GradientDescent, options: dict[str, Any], shown: bool) -> Fit:
     """Train by gradients on the first backend that can, from the state given or from initial weights."""
-    epochs, batch_size, seed = options["epochs"], options["batch_size"], options["seed"]
+    rule, epochs, batch_size, seed = method.optimizer, options["epochs"], options["batch_size"], options["seed"]
     state = options["state"] if "state" in options else rule.init(_draw_weights(problem, sizes, options))
     demand_state(state, sizes, options["dtype"], rule)
     plan = draw_plan(sizes.samples, batch=batch_size, seed=seed)
     chosen, passed_over = choose_backend(options["backend"], sizes, options["dtype"], rule, plan)
+    rule = method.scheduled(state.step, epochs * plan.steps_per_epoch(sizes.samples))
     with progress_bar(epochs, shown) as show:
-        return train(problem.on(chosen, passed_over), chosen, state, rule, epochs, batch_size, seed, show)
+        watch = Watch(show, method.callback, method.patience)
+        return train(problem.on(chosen, passed_over), chosen, state, rule, epochs, batch_size, seed, watch)
 
 
-def _data(
-    target_or_x: Any, y: Any, n: int, domain: tuple[float, float] | None, seed: int
-) -> tuple[np.ndarray, np.ndarray, Target | None, Columns]:
-    if y is not None:
-        if isinstance(target_or_x, (str, Target)):
-            raise RelufitError(f"{target_or_x!r:.60} is a function, which needs no y; give data as x and y, or omit y")
-        inputs, outputs, columns = check_columns(target_or_x, y)
-        return inputs, outputs, None, columns
-    if not isinstance(target_or_x, (str, Target)) and not callable(target_or_x):
+def _table(x: Any, y: Any) -> Table:
+    """Data as arrays. Raises RelufitError for data that cannot be fitted."""
+    if isinstance(x, (str, Target)):
+        raise RelufitError(f"{x!r:.60} is a function, which needs no y; give data as x and y, or omit y")
+    return check_columns(x, y)
+
+
+def _sampled(target: Any, options: dict[str, Any]) -> tuple[Target, Table]:
+    """A function and its samples. Raises RelufitError for what is not a function, or has a pole."""
+    if not isinstance(target, (str, Target)) and not callable(target):
         raise RelufitError("data need both x and y; without y, give a Target, a name, an expression or a function")
-    target = resolve(target_or_x, domain)
-    demand_no_pole(target)
-    return *sample(target, n, seed), target, Columns(types=(NUMBER,))
+    found = resolve(target, options.get("domain"))
+    demand_no_pole(found)
+    return found, (*sample(found, options.get("n", SAMPLES), options["seed"]), Columns(types=(NUMBER,)))

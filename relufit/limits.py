@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from relufit import theory
 from relufit.errors import RelufitError, counted
 from relufit.fits import Fit
 from relufit.fitting import fit
+from relufit.metrics import Metrics
 from relufit.params import check_positive
 from relufit.progress import progress_line
 from relufit.spline.breaks import NARROWEST, singularities
@@ -109,12 +110,12 @@ def limits(
         low=function.domain[0],
         high=function.domain[1],
         hidden=hidden,
-        mse=best.metrics["mse"],
-        max_error=best.metrics["max_error"],
-        seconds=best.metrics["seconds"],
+        mse=best.metrics.mse,
+        max_error=best.metrics.max_error,
+        seconds=best.metrics.seconds,
         asymptotic_mse=value,
         exact=asymptotic.exact,
-        ratio=best.metrics["mse"] / value if value else None,
+        ratio=best.metrics.mse / value if value else None,
         bound=bound.value if bound.value < float("inf") else None,
         bound_kind=bound.kind,
         reason=asymptotic.reason or None,
@@ -137,10 +138,10 @@ def _units_by_theory(function: Target, mse: float | None, max_error: float | Non
 
 def _units_for_mse(function: Target, mse: float, best: Fit, shown: bool) -> int:
     """The smallest number of units found whose best spline has at most this mean square; `best` is a known fit."""
-    if best.metrics["mse"] <= mse and best.metrics["hidden"] == 1:
+    if best.metrics.mse <= mse and best.metrics.hidden == 1:
         return 1
-    found: int = fit(function, solver="spline", tolerance=mse, progress=shown).metrics["hidden"]
-    return min(found, best.metrics["hidden"]) if best.metrics["mse"] <= mse else found
+    found: int = fit(function, solver="spline", tolerance=mse, progress=shown).metrics.hidden
+    return min(found, best.metrics.hidden) if best.metrics.mse <= mse else found
 
 
 def _units_for_max_error(function: Target, max_error: float, best: Fit, shown: bool) -> int:
@@ -150,7 +151,7 @@ def _units_for_max_error(function: Target, max_error: float, best: Fit, shown: b
     one that doubling and bisection find are tried too.
     """
     _demand_no_jump(function, max_error)
-    known = {best.metrics["hidden"]: best.metrics}
+    known = {best.metrics.hidden: best.metrics}
     most = max(MOST_UNITS, *known)
 
     with progress_line(shown) as show:
@@ -158,15 +159,15 @@ def _units_for_max_error(function: Target, max_error: float, best: Fit, shown: b
         def keeps(units: int) -> bool:
             if units not in known:
                 known[units] = fit(function, hidden=units, solver="spline", progress=False).metrics
-                show(units, known[units]["max_error"])
-            return bool(known[units]["max_error"] <= max_error)
+                show(units, known[units].max_error)
+            return bool(known[units].max_error <= max_error)
 
         double_and_bisect(keeps, most)
-        enough = [units for units, metrics in known.items() if metrics["max_error"] <= max_error]
+        enough = [units for units, metrics in known.items() if metrics.max_error <= max_error]
         if not enough:
             raise RelufitError(
                 f"no number of units tried fits {function.name!r} with a maximum error of {max_error:.3g}: with {most} "
-                f"units, the largest number, it is {known[most]['max_error']:.3g}; allow a larger error, or give a "
+                f"units, the largest number, it is {known[most].max_error:.3g}; allow a larger error, or give a "
                 "mean square"
             )
         found, tried = min(enough), min(enough) - 1
@@ -175,9 +176,9 @@ def _units_for_max_error(function: Target, max_error: float, best: Fit, shown: b
     return found
 
 
-def _is_hopeless(known: Mapping[int, Mapping[str, Any]], units: int, max_error: float) -> bool:
+def _is_hopeless(known: Mapping[int, Metrics], units: int, max_error: float) -> bool:
     """Whether as many units or more have a mean square above max_error^2, so that the maximum error is too large."""
-    return any(more >= units and metrics["mse"] > max_error**2 for more, metrics in known.items())
+    return any(more >= units and metrics.mse > max_error**2 for more, metrics in known.items())
 
 
 def _demand_no_jump(function: Target, max_error: float) -> None:

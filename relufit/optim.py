@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.params import Params
+from relufit.params import Params, check_count
 from relufit.values import one_line
 
 
@@ -44,10 +44,56 @@ def stack_states(stack: Callable[[list[Any]], Any], states: Sequence[State]) -> 
     return State(stacked(state.params for state in states), tuple(map(stacked, moments)), states[0].step)
 
 
+@dataclass(frozen=True)
+class Cosine:
+    """The learning rate falls to 0 by half a cosine over `steps` updates after the first ones, and stays 0.
+
+    Source: Loshchilov and Hutter (2017), arXiv:1608.03983, without restarts.
+    """
+
+    steps: int
+    first: int = 0
+
+    def __post_init__(self) -> None:
+        check_count("steps", self.steps)
+
+    def factors(self, first: int, last: int) -> np.ndarray:
+        """The factors of the learning rate for updates first + 1 ... last: float64, (last - first,)."""
+        done = np.clip((np.arange(first, last) - self.first) / self.steps, 0.0, 1.0)
+        return (1 + np.cos(np.pi * done)) / 2
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The learning rate is multiplied by `factor` after every `every` updates after the first ones."""
+
+    every: int
+    first: int = 0
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_count("every", self.every)
+        _set_positive(self, "factor")
+
+    def factors(self, first: int, last: int) -> np.ndarray:
+        """The factors of the learning rate for updates first + 1 ... last: float64, (last - first,)."""
+        return self.factor ** (np.maximum(np.arange(first, last) - self.first, 0) // self.every).astype(np.float64)
+
+
+Schedule = Cosine | Steps
+
+
 class _Rule:
     """The base of the optimizers. Each defines its number of moments, its table of coefficients and its formula."""
 
     moments: ClassVar[int]
+    learning_rate: float
+    schedule: Schedule | None
+
+    def rates(self, first: int, last: int) -> np.ndarray:
+        """The learning rate of each of the updates first + 1 ... last, by the schedule: float64, (last - first,)."""
+        factors = np.ones(last - first) if self.schedule is None else self.schedule.factors(first, last)
+        return self.learning_rate * factors
 
     def init(self, params: Params) -> State:
         """The state before the first update: moments of zero."""
@@ -75,6 +121,7 @@ class SGD(_Rule):
     """p <- p - learning_rate * g."""
 
     learning_rate: float = 1e-3
+    schedule: Schedule | None = None
     moments: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
@@ -82,7 +129,7 @@ class SGD(_Rule):
 
     def coefficients(self, first: int, last: int) -> np.ndarray:
         """Rows (learning_rate,)."""
-        return np.full((last - first, 1), self.learning_rate)
+        return self.rates(first, last)[:, None]
 
     @staticmethod
     def updated(
@@ -99,6 +146,7 @@ class Momentum(_Rule):
 
     learning_rate: float = 1e-3
     momentum: float = 0.9
+    schedule: Schedule | None = None
     moments: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
@@ -107,7 +155,8 @@ class Momentum(_Rule):
 
     def coefficients(self, first: int, last: int) -> np.ndarray:
         """Rows (learning_rate, momentum)."""
-        return np.tile([self.learning_rate, self.momentum], (last - first, 1))
+        rates = self.rates(first, last)
+        return np.stack([rates, np.full_like(rates, self.momentum)], axis=1)
 
     @staticmethod
     def updated(
@@ -130,6 +179,7 @@ class Adam(_Rule):
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
+    schedule: Schedule | None = None
     moments: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
@@ -146,7 +196,7 @@ class Adam(_Rule):
         """
         table = np.empty((last - first, 7))
         t = np.arange(first + 1, last + 1, dtype=np.float64)
-        table[:, 0], table[:, 1] = self.learning_rate / (1 - self.beta1**t), 1 / np.sqrt(1 - self.beta2**t)
+        table[:, 0], table[:, 1] = self.rates(first, last) / (1 - self.beta1**t), 1 / np.sqrt(1 - self.beta2**t)
         table[:, 2:] = self.beta1, 1 - self.beta1, self.beta2, 1 - self.beta2, self.eps
         return table
 

@@ -19,11 +19,12 @@ from relufit.params import (
     check_positive,
     check_seed,
 )
-from relufit.solvers.training import check_backend
+from relufit.solvers.training import CHOOSE, check_backend
 
 STEPPING = tuple(OPTIMIZERS)  # trained step by step on minibatches
 TRAINING = (*STEPPING, "lbfgs")
 SOLVERS = (*TRAINING, "spline")
+TRAINED = ("backend", "optimizer", "learning_rate", "epochs", "batch_size", "state", "scheme")  # options of training
 USED_BY = {  # the solvers that use an option; every solver uses the options not listed
     **dict.fromkeys(("optimizer", "learning_rate", "batch_size", "state"), STEPPING),
     **dict.fromkeys(("backend", "epochs", "dtype", "scheme"), TRAINING),
@@ -46,11 +47,29 @@ EXCLUSIVE = {  # pairs of options that exclude each other, and why
 OF_FUNCTIONS = {"n": "is the number of samples of a function", "domain": "is the interval of a function"}
 
 
-def settle(solver: str, given: dict[str, Any], *, of_data: bool) -> dict[str, Any]:
+def choose_solver(solver: str, given: dict[str, Any], inputs: int, outputs: int) -> tuple[str, str]:
+    """The named solver, or the one that "auto" takes, and the reason for that one, for errors of `settle`.
+
+    "auto" is Adam if one of the options TRAINED is given; else the spline for one input and one output, and L-BFGS for
+    several. Raises RelufitError for an unknown solver.
+    """
+    check_choice("solver", solver, (CHOOSE, *SOLVERS))
+    if solver != CHOOSE:
+        return solver, ""
+    training = [name for name in TRAINED if given.get(name) is not None]
+    if training:
+        return "adam", f"because {training[0]} is given"
+    if inputs == outputs == 1:
+        return "spline", "for one input and one output"
+    return "lbfgs", "for several inputs or outputs"
+
+
+def settle(solver: str, given: dict[str, Any], *, of_data: bool, reason: str = "") -> dict[str, Any]:
     """Check the options given and add the defaults of the other options that the solver uses.
 
-    Raises RelufitError for an unknown solver, for an option that the solver does not use or that does not apply to data
-    or to a function (even if its value is the default), for two that exclude each other, and for an invalid value.
+    `reason` is the one of `choose_solver`. Raises RelufitError for an unknown solver, for an option that the solver
+    does not use or that does not apply to data or to a function (even if its value is the default), for two that
+    exclude each other, and for an invalid value.
     """
     check_choice("solver", solver, SOLVERS)
     given = {name: value for name, value in given.items() if value is not None}
@@ -59,7 +78,7 @@ def settle(solver: str, given: dict[str, Any], *, of_data: bool) -> dict[str, An
             raise RelufitError(f"{name} {why}; data have their own x, so leave it out")
     if "weight" in given and not of_data:
         raise RelufitError("weight is a number for each row of x and y; a function has no rows, so leave it out")
-    _demand_use(solver, list(given))
+    _demand_use(solver, list(given), reason)
     for (one, other), why in EXCLUSIVE.items():
         if one in given and other in given:
             raise RelufitError(f"give {one} or {other}, not both: {why}")
@@ -74,11 +93,12 @@ def is_used(name: str, solver: str) -> bool:
     return solver in USED_BY.get(name, SOLVERS)
 
 
-def _demand_use(solver: str, names: list[str]) -> None:
+def _demand_use(solver: str, names: list[str], reason: str) -> None:
     """Raise RelufitError for options that the solver does not use; the message names the solvers that use them all."""
     unused = [name for name in names if not is_used(name, solver)]
     if unused:
         others = [f"solver={other!r}" for other in SOLVERS if all(is_used(name, other) for name in names)]
         pronoun = "it" if len(unused) == 1 else "them"
         instead = f", or use {' or '.join(others)}" if others else ""
-        raise RelufitError(f"solver={solver!r} does not use {', '.join(unused)}; leave {pronoun} out{instead}")
+        why = f", which solver={CHOOSE!r} takes {reason}," if reason else ""
+        raise RelufitError(f"solver={solver!r}{why} does not use {', '.join(unused)}; leave {pronoun} out{instead}")

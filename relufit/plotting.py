@@ -59,9 +59,10 @@ def plot_fit(fit: "Fit", path: str | Path | None = None) -> Any:
 
 def _draw_fit(fit: "Fit", panel: Any, as_shown: Callable[[np.ndarray], np.ndarray]) -> None:
     """Draw data, function, network and knots; `as_shown` converts x, (n,) or (n, 1), for matplotlib."""
-    low, high = float(fit.x.min()), float(fit.x.max())
+    low, high = fit.domain
     grid = np.linspace(low, high, 2001)
-    panel.plot(as_shown(fit.x), fit.y, ".", color="0.6", markersize=3, label=f"data, N = {len(fit.x)}")
+    if len(fit.x):
+        panel.plot(as_shown(fit.x), fit.y, ".", color="0.6", markersize=3, label=f"data, N = {len(fit.x)}")
     if fit.target is not None:
         panel.plot(grid, fit.target(grid), color="black", linewidth=1, label=label_of(fit.target))
     panel.plot(as_shown(grid), fit.predict(grid), color="tab:red", label=f"network, H = {fit.params.b1.shape[0]}")
@@ -69,7 +70,7 @@ def _draw_fit(fit: "Fit", panel: Any, as_shown: Callable[[np.ndarray], np.ndarra
     at_the_foot = panel.get_xaxis_transform()  # x in data, y as a fraction of the panel
     rug = np.full(len(knots), 0.02)
     panel.plot(knots, rug, "|", color="tab:blue", transform=at_the_foot, label=f"{len(knots)} knots inside")
-    title = f"mean squared error {fit.metrics['mse']:.3g}, max {fit.metrics['max_error']:.3g}"
+    title = f"mean squared error {fit.metrics.mse:.3g}, max {fit.metrics.max_error:.3g}"
     panel.set(ylabel=_name_of(fit.columns.y, "y"), title=title)
 
 
@@ -86,9 +87,10 @@ def _draw_residual(fit: "Fit", panel: Any, as_shown: Callable[[np.ndarray], np.n
 
 def _has_dates(fit: "Fit") -> bool:
     """Whether x holds times that matplotlib can show as dates, with the margins of its panels."""
-    margin = (fit.x.max() - fit.x.min()) / 10
-    inside = CALENDAR[0] < fit.x.min() - margin and fit.x.max() + margin < CALENDAR[1]
-    return bool(inside) and not {TIME, ZONED}.isdisjoint(fit.columns.types)
+    low, high = fit.domain
+    margin = (high - low) / 10
+    inside = CALENDAR[0] < low - margin and high + margin < CALENDAR[1]
+    return inside and not {TIME, ZONED}.isdisjoint(fit.columns.types)
 
 
 def _as_times(x: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
     from relufit.sklearn import ReluRegressor
 
     model = ReluRegressor().fit(X, y)
-    model.predict(X), model.score(X, y), model.fit_.metrics["hidden"]
+    model.predict(X), model.score(X, y), model.fit_.metrics.hidden
 
 x and y are standardised inside, so no StandardScaler is needed. All samples are fitted, after the number of units or
 the weight decay has been chosen.
@@ -126,8 +126,8 @@ class ReluRegressor(RegressorMixin, BaseEstimator):
             self.fit_ = self._fitted(X, columns, weight)
         except RelufitError as error:  # scikit-learn's searches and checks ask for a ValueError
             raise ValueError(str(error)) from error
-        self.params_, self.n_iter_ = self.fit_.params, self.fit_.metrics["epochs"]
-        self.alpha_ = self.fit_.metrics.get("alpha")
+        self.params_, self.n_iter_ = self.fit_.params, self.fit_.metrics.epochs
+        self.alpha_ = self.fit_.metrics.alpha
         errors = ((self.fit_.predict(X) - columns) ** 2).mean(axis=1)  # (N,)
         self.loss_ = float(np.average(errors, weights=weight))
         self._of_vector = np.ndim(y) == 1

@@ -9,9 +9,12 @@ import numpy as np
 from relufit.errors import RelufitError
 from relufit.expressions import Expression, UnknownName, syntax_tree
 from relufit.params import DOMAIN, check_domain, check_positive
+from relufit.removable import limit
 
 REPEATED = 65  # points at which a callable is evaluated twice
 REPEATABLE = 1e-9  # difference allowed for rounding, relative to the largest value
+PLACES = 2**13 + 1  # points at which a function is searched for removable singularities
+MOST_LIMITS = 64  # points without a value, from which a function counts as undefined there
 DIFFERENT = 0.1  # share of points that may differ by rounding x across a jump
 
 
@@ -22,6 +25,8 @@ class Target:
     `function` is vectorised: an array of any shape in, real values of the same shape out. `noise` is the standard
     deviation of the normal noise that `sample` adds to it; errors are measured against the function without it.
     `expression` is the function as text for `parse`, from which derivatives are computed; None if it has none.
+
+    Where the function has no value but a limit, as sin(x)/x at 0, the limit is its value.
     """
 
     name: str
@@ -54,6 +59,8 @@ class Target:
             raise RelufitError(
                 f"{self.name!r} gave shape {y.shape} for an x of shape {x.shape}; it must work elementwise on arrays"
             )
+        if y.dtype.kind == "f" and not np.isfinite(y).all():
+            y = self._with_limits(x, y)
         if y.dtype.kind not in "fiub" or not np.isfinite(y).all():
             finite = np.isfinite(y) if y.dtype.kind in "fc" else np.zeros(y.shape, bool)
             where = f" at x = {x[~finite].flat[0]:.6g}" if not finite.all() else ""
@@ -84,6 +91,23 @@ class Target:
                     "random numbers (`noise` of a Target adds noise)"
                 )
 
+    def removable(self) -> dict[float, float]:
+        """The places of PLACES in the domain, its ends and 0 among them, without a value, and the limits used there."""
+        low, high = self.domain
+        x = np.union1d(np.linspace(low, high, PLACES), [0.0] if low < 0 < high else [])
+        places = x[~np.isfinite(self._call(x))]
+        return dict(zip(places.tolist(), self(places).tolist(), strict=True))
+
+    def _with_limits(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Values y (...) at x (...), with the limits of the function at a few places where they are not finite."""
+        missing = ~np.isfinite(y)
+        places, which = np.unique(x[missing], return_inverse=True)
+        if len(places) > MOST_LIMITS:
+            return y
+        y = y.astype(np.float64)
+        y[missing] = np.array([limit(self._call, place, *self.domain) for place in places.tolist()])[which]
+        return y
+
     def _numbers(self, x: Any) -> np.ndarray:
         try:
             given = np.asarray(x)
@@ -107,8 +131,9 @@ class Target:
 def parse(text: str, domain: tuple[float, float] = DOMAIN) -> Target:
     """Parse an expression in x, such as "sin(3*x) + x**2", into a Target over `domain`.
 
-    Allowed: x, numbers, pi, e, + - * / ** %, parentheses and the functions of `FUNCTIONS`; at most 1000 characters,
-    nested at most 50 deep (a long sum is not deep). Raises RelufitError for everything else.
+    Allowed: x, numbers, pi, e, + - * / ** %, parentheses and the functions of `expressions.FUNCTIONS`, among them
+    where(condition, a, b), whose condition is a comparison such as 0 < x <= 1; at most 1000 characters, nested at most
+    50 deep (a long sum is not deep). Raises RelufitError for everything else.
     """
     function = Expression(text)
     return Target(function.text, function, domain, expression=function.text)
@@ -168,4 +193,4 @@ def _named_or_parsed(text: str) -> Target:
     try:
         return ZOO.get(text.strip()) or parse(text)
     except UnknownName as error:
-        raise RelufitError(f"{error}; named targets are {', '.join(ZOO)}") from None
+        raise RelufitError(f"{UnknownName(error.name, ZOO)}; named targets are {', '.join(ZOO)}") from None

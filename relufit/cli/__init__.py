@@ -19,6 +19,7 @@ import relufit
 from relufit import backends
 from relufit.cli import arguments, keeping, prediction, printing, words
 from relufit.errors import RelufitError
+from relufit.targets import resolve
 
 app = typer.Typer(
     help="Fit functions and data with two-layer ReLU networks.",
@@ -69,7 +70,7 @@ def fit_command(
     try:
         _, failures = keeping.write_files(fit, save, plot)
     finally:  # print the result even if a file cannot be written
-        print(printing.as_json(fit.metrics) if as_json else printing.in_words(fit))
+        print(printing.as_json(dict(fit.metrics)) if as_json else printing.in_words(fit))
     if failures:
         raise RelufitError("; ".join(failures))
 
@@ -117,6 +118,7 @@ def limit_command(
             f"limit takes a function, and {target} is a table; to find how many units reach a mean squared error, use "
             f"relufit fit {target} --x COLUMN --y COLUMN --tolerance NUMBER"
         )
+    printing.print_limits(resolve(target, words.domain(domain)))
     units = words.whole("--hidden", hidden) or 0
     tolerances = words.number("--mse", mse), words.number("--max-error", max_error)
     found = limits(target, units, domain=words.domain(domain), mse=tolerances[0], max_error=tolerances[1])
@@ -202,9 +204,9 @@ def _fit_table(path: str, x: list[str] | None, y: list[str] | None, options: dic
         from relufit.reading.tables import describe_columns
 
         raise RelufitError(f"name the columns of the table by --x and --y; {describe_columns(path)}")
-    default = "spline" if len(x) == len(y) == 1 else "adam"
-    return fit_file(path, x=x, y=y, **{"solver": default, **options})
+    return fit_file(path, x=x, y=y, **options)
 
 
 def _fit_function(target: str, options: dict[str, Any]) -> relufit.Fit:
-    return relufit.fit(target, **{"solver": "spline" if "tolerance" in options else "adam", **options})
+    printing.print_limits(resolve(target, options.get("domain")))
+    return relufit.fit(target, **options)

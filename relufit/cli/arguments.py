@@ -10,6 +10,7 @@ import typer
 from relufit import backends, targets
 from relufit.options import SOLVERS
 from relufit.params import DTYPES, SCHEMES
+from relufit.solvers.training import CHOOSE
 
 
 def _complete_backends(incomplete: str) -> list[str]:
@@ -55,9 +56,9 @@ Tolerance = Annotated[
 Solver = Annotated[
     str | None,
     typer.Option(
-        help=f"{', '.join(SOLVERS)}. Default: spline for a table with one --x and one --y, and for a function with "
-        "--tolerance; else adam.",
-        autocompletion=lambda: list(SOLVERS),
+        help=f"auto, {', '.join(SOLVERS)}. auto, the default, is spline for one input and one output, else lbfgs; with "
+        "an option of training, such as --epochs or --backend, adam.",
+        autocompletion=lambda: [CHOOSE, *SOLVERS],
     ),
 ]
 LearningRate = Annotated[

@@ -2,19 +2,23 @@
 
 import json
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from relufit.columns import NUMBER, as_text
+from relufit.deviations import evaluate
 from relufit.errors import RelufitError, counted
-from relufit.fits import Fit, evaluate
+from relufit.fits import Fit
 from relufit.params import Params
 from relufit.solvers.training import reasons_in_words
+from relufit.targets import Target
 
 NOTES = {  # by metrics["status"]
     "interrupted": " (stopped by Ctrl-C: this is the state reached)",
+    "stopped": " (stopped early)",
     "inexact": " (rounding adds to the error: some pieces are too steep for float64)",
 }
 
@@ -57,26 +61,34 @@ def _or_null(value: Any) -> Any:
 def in_words(fit: Fit) -> str:
     """Describe a fit in lines of text: errors, samples, and the cost of the fit."""
     m = fit.metrics
-    lines = [f"mean squared error {m['mse']:.3e}, largest error {m['max_error']:.3e}{NOTES.get(m['status'], '')}"]
+    quality = "" if math.isnan(m.r2) else f", R^2 {m.r2:.6g}"
+    lines = [f"mean squared error {m.mse:.3e}, largest error {m.max_error:.3e}{quality}{NOTES.get(m.status or '', '')}"]
     if fit.target is None or fit.target.noise:  # the samples were fitted, not the function itself
-        lines.append(f"on the samples fitted {m['train_mse']:.3e}{_held_out(fit)}")
-    if m.get("dropped"):
-        lines.append(f"{counted(m['rows'], 'row')}; {left_out(m['dropped'])}")
-    trained = f"{counted(m['epochs'], 'epoch')}, {counted(m['steps'], 'step')}, " if m["epochs"] else ""
-    lines.append(
-        f"{counted(m['hidden'], 'hidden unit')}, {m['solver']} on {m['backend']}: {trained}{m['seconds']:.2g} s"
-    )
-    if m["passed_over"]:
-        lines.append(f"backend: {m['backend']} ({reasons_in_words(m['passed_over'])})")
+        lines.append(f"on the samples fitted {m.train_mse:.3e}{_held_out(fit)}")
+    if m.rows is not None and m.dropped:
+        lines.append(f"{counted(m.rows, 'row')}; {left_out(m.dropped)}")
+    trained = f"{counted(m.epochs, 'epoch')}, {counted(m.steps or 0, 'step')}, " if m.epochs else ""
+    lines.append(f"{counted(m.hidden, 'hidden unit')}, {m.solver} on {m.backend}: {trained}{m.seconds:.2g} s")
+    if m.passed_over:
+        lines.append(f"backend: {m.backend} ({reasons_in_words(m.passed_over)})")
     return "\n".join(lines)
+
+
+def print_limits(target: Target) -> None:
+    """Print a line on stderr if a function has no value at some places, and its limits there are used."""
+    found = target.removable()
+    if found:
+        places, limits = (", ".join(f"{value:.6g}" for value in values) for values in (found, found.values()))
+        one, verb = ("limit", "is") if len(found) == 1 else ("limits", "are")
+        print(f"relufit: {target.name} has no value at x = {places}; its {one} {limits} {verb} used", file=sys.stderr)
 
 
 def _held_out(fit: Fit) -> str:
     """The test error in words. Solvers that fit all samples measure it by a second fit without those held out."""
-    error = fit.metrics["test_mse"]
+    error = fit.metrics.test_mse
     if not math.isfinite(error):
         return ""
-    is_second = fit.metrics["solver"] in ("lbfgs", "spline")
+    is_second = fit.metrics.solver in ("lbfgs", "spline")
     return f", on those held out {error:.3e}" + (" (by a second fit, without them)" if is_second else "")
 
 

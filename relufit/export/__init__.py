@@ -18,10 +18,13 @@ import numpy as np
 
 from relufit.columns import TYPES, Columns
 from relufit.errors import RelufitError, reason
+from relufit.export.about import About
 from relufit.params import Params, demand_network, find_fault
 
 CHECKSUM = "relufit_sha256"  # key of the metadata: the checksum of the four arrays
 COLUMNS = "relufit_columns"  # key of the metadata: Columns as JSON; missing where names and types are unknown
+ABOUT = "relufit_fit"  # key of the metadata: About as JSON; missing in files of weights alone
+ABOUT_CHECKSUM = "relufit_fit_sha256"
 DTYPE_NAMES = ("F32", "F64")  # the dtypes of a network, as safetensors names them
 
 
@@ -52,8 +55,8 @@ def check_writable(path: str | Path) -> None:
         raise RelufitError(f"cannot write {path}: {what}; choose another name")
 
 
-def save_params(params: Params, path: str | Path, columns: Columns | None = None) -> None:
-    """Write `params` (numpy arrays) to `path`, with the names and types of the columns if they are known.
+def save_params(params: Params, path: str | Path, columns: Columns | None = None, about: About | None = None) -> None:
+    """Write `params` (numpy arrays) to `path`, with the names and types of the columns, and what is known of the fit.
 
     Raises RelufitError where the file cannot be written, and for arrays that `load_params` would refuse.
     """
@@ -64,6 +67,9 @@ def save_params(params: Params, path: str | Path, columns: Columns | None = None
     metadata = {CHECKSUM: _checksum(arrays)}
     if columns is not None and columns != Columns():
         metadata[COLUMNS] = json.dumps(asdict(columns))
+    if about is not None:
+        metadata[ABOUT] = about.to_json()
+        metadata[ABOUT_CHECKSUM] = sha256(metadata[ABOUT].encode()).hexdigest()
     try:
         Path(path).write_bytes(_in_order(library.numpy.save(arrays, metadata)))
     except (OSError, library.SafetensorError) as error:
@@ -83,6 +89,11 @@ def load_params(path: str | Path) -> Params:
 
 def load_network(path: str | Path) -> tuple[Params, Columns]:
     """Read arrays as `load_params` does, and the names and types of the columns; `Columns()` where they are unknown."""
+    return load_fit(path)[:2]
+
+
+def load_fit(path: str | Path) -> tuple[Params, Columns, About | None]:
+    """Read what `load_network` does, and what is known of the fit; None for a file of weights alone."""
     if not isinstance(path, (str, PathLike)):
         raise RelufitError(f"cannot read {path!r:.60}: give the name of a .safetensors file")
     if not os.path.isfile(path):
@@ -97,7 +108,20 @@ def load_network(path: str | Path) -> tuple[Params, Columns]:
     columns = _columns(metadata.get(COLUMNS), params)
     if columns is None:
         raise RelufitError(f"cannot use {path}: it is damaged, its column names and types are not valid")
-    return params, columns
+    return params, columns, _about(metadata, params, path)
+
+
+def _about(metadata: dict[str, str], params: Params, path: str | Path) -> About | None:
+    """What the metadata say of the fit. Raises RelufitError for what `save_params` cannot have written."""
+    text = metadata.get(ABOUT)
+    if text is None:
+        return None
+    try:
+        if metadata.get(ABOUT_CHECKSUM) != sha256(text.encode()).hexdigest():
+            raise ValueError("it is not what was saved")
+        return About.from_json(text, len(params.w1))
+    except ValueError as error:
+        raise RelufitError(f"cannot use {path}: it is damaged, what it says of the fit is not valid: {error}") from None
 
 
 def _columns(text: str | None, params: Params) -> Columns | None:

@@ -90,9 +90,7 @@ def minimize_with_decay(
     supported = sizes if weight is None else lifted_sizes(sizes)
     chosen, passed_over = choose_backend(backend, supported, dtype, None, None)
     search = _Search(raw.on(chosen, passed_over), chosen, hidden, epochs, dtype, seed)
-    fit = search.refit(search.choose(alpha))
-    fit.metrics["seconds"] = time.perf_counter() - began
-    return fit
+    return search.refit(search.choose(alpha)).with_metrics(seconds=time.perf_counter() - began)
 
 
 class _Search:
@@ -159,9 +157,8 @@ class _Search:
         factor = self.units * self.problem.scaling.y_scale / self.raw.scaling.y_scale  # (O,)
         w1 = self.rotation @ w1  # (D, H)
         params = self._in_dtype(Params(w1, b1 - self.centre @ w1, w2 * factor, b2 * factor))
-        found = self.raw.fit(State(params, (), fit.state.step), fit.history, fit.metrics["status"])
-        found.metrics["alpha"] = choice.penalty if choice.iterations else float("inf")
-        return found
+        found = self.raw.fit(State(params, (), fit.state.step), fit.history, str(fit.metrics.status))
+        return found.with_metrics(alpha=choice.penalty if choice.iterations else float("inf"))
 
     def _regressions(self, index: np.ndarray) -> Models:
         x, y = self.problem.x[index], self.problem.scaling.scale_y(self.problem.y[index])
@@ -191,7 +188,7 @@ class _Search:
         fit = lbfgs.minimize(
             problem, self.backend, self._in_dtype(start), self.iterations, silent, watch, penalty=penalty
         )
-        if fit.metrics["status"] == "interrupted":  # cross-validation has no fit to return
+        if fit.metrics.status == "interrupted":  # cross-validation has no fit to return
             raise KeyboardInterrupt
         return errors
 

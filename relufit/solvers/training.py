@@ -12,8 +12,10 @@ from relufit.errors import RelufitError
 from relufit.fits import Fit, History, Problem, first_divergence
 from relufit.optim import OPTIMIZERS, Optimizer, State, map_arrays
 from relufit.params import Sizes, check_choice, demand_network
+from relufit.solvers.methods import Callback
 from relufit.solvers.slices import train_epochs
 
+CHOOSE = "auto"  # the solver that fits the data and the options given
 KNOT_BYTES = 400  # per unit, at the peak of sorting knots and summing slopes
 
 Wanted = str | Backend | Sequence[str | Backend]  # one, or several in order of preference; "auto" stands for AUTO
@@ -39,9 +41,9 @@ def train(
     epochs: int,
     batch_size: int,
     seed: int,
-    show: Callable[[int, float], None],
+    watch: "Watch",
 ) -> Fit:
-    """Train from `state`, and evaluate after each slice, until the last epoch, divergence or Ctrl-C.
+    """Train from `state`, and evaluate after each slice, until the last epoch, divergence, Ctrl-C or `watch` ends it.
 
     Raises Diverged with the last good fit.
     """
@@ -66,13 +68,47 @@ def train(
             # In float64: the squares of y may be beyond float32.
             losses = part.losses.astype(np.float64) * problem.scaling.loss_unit
             history.record(losses, part.epochs.stop, part.seconds, error)
-            show(part.epochs.stop, history.loss[-1])
+            watch.look(reached, history)
     except KeyboardInterrupt:
         status = "interrupted"
-    fit = problem.fit(reached, history, status)
+    except StopIteration:
+        status = "stopped"
+    fit = problem.fit(watch.chosen(reached), history, status)
     if problem.has_diverged(fit):
         raise diverged(len(history.loss), problem.fit(before, history, "diverged"))
     return fit
+
+
+class Watch:
+    """What happens between slices of training: progress, a callback, and early stopping."""
+
+    def __init__(
+        self,
+        show: Callable[[int, float], None],
+        callback: Callback | None = None,
+        patience: int | None = None,
+    ) -> None:
+        self.show, self.callback, self.patience = show, callback, patience
+        self.best: State | None = None
+        self.least, self.best_epoch = float("inf"), 0
+
+    def look(self, state: State, history: History) -> None:
+        """Note a state at the end of a slice. Raises StopIteration if the training is to end."""
+        epoch, loss, error = history.epoch[-1], history.loss[-1], history.test_mse[-1]
+        self.show(epoch, loss)
+        if self.callback is not None:
+            self.callback(epoch, loss, error)
+        if self.patience is None:
+            return
+        seen = loss if np.isnan(error) else error
+        if seen < self.least:
+            self.least, self.best, self.best_epoch = seen, state, epoch
+        elif epoch - self.best_epoch >= self.patience:
+            raise StopIteration
+
+    def chosen(self, reached: State) -> State:
+        """The state of the least error if there is a patience, else the one reached."""
+        return reached if self.best is None else self.best
 
 
 def check_backend(wanted: Wanted) -> Wanted:
@@ -147,17 +183,14 @@ def default_box(inputs: np.ndarray) -> tuple[float, float]:
     return low, max(high, low + 1e-6 * max(1.0, abs(low)))  # equal inputs are 0, or rounding of large numbers
 
 
-def choose_optimizer(
-    solver: str | None, optimizer: Optimizer | None, learning_rate: float | None
-) -> tuple[Optimizer, str]:
-    """Return the optimizer and the name of its solver: the given optimizer, or that of `solver`, or adam.
+def choose_optimizer(solver: str, optimizer: Optimizer | None, learning_rate: float | None) -> tuple[Optimizer, str]:
+    """Return the optimizer and the name of its solver: the given optimizer, or that of `solver`; "auto" is Adam.
 
     Raises RelufitError for an unknown solver, for an optimizer that contradicts it, and for two learning rates.
     """
-    if solver is not None:
-        check_choice("solver", solver, OPTIMIZERS)
+    check_choice("solver", solver, (CHOOSE, *OPTIMIZERS))
     if optimizer is None:
-        solver = "adam" if solver is None else solver
+        solver = "adam" if solver == CHOOSE else solver
         return (OPTIMIZERS[solver]() if learning_rate is None else OPTIMIZERS[solver](learning_rate)), solver
     if learning_rate is not None:
         raise RelufitError("give the learning rate to the optimizer, not to fit")
@@ -166,7 +199,7 @@ def choose_optimizer(
             f"an optimizer must be one of {', '.join(c.__name__ for c in OPTIMIZERS.values())}, not {optimizer!r}"
         )
     kind = next(name for name, rule in OPTIMIZERS.items() if isinstance(optimizer, rule))
-    if solver not in (None, kind):
+    if solver not in (CHOOSE, kind):
         raise RelufitError(f"solver={solver!r} and optimizer={optimizer!r} contradict each other; give one of them")
     return optimizer, kind
 

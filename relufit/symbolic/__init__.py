@@ -1,13 +1,15 @@
 """Targets as sympy expressions: exact derivatives, LaTeX labels, and one expression for several array libraries.
 
 Text never reaches sympy's own parser, which evaluates it as Python. translation.py translates the syntax tree that
-relufit.expressions has checked, node by node, to sympy's functions and to our own with kinks and jumps (piecewise.py).
+relufit.expressions has checked, node by node, to sympy's functions and to our own: those with kinks and jumps
+(piecewise.py), and smooth ones that sympy lacks (smooth.py).
 Needs `pip install relufit[symbolic]`; nothing imports this package before it is used.
 """
 
+import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import partial, reduce
 from importlib import import_module
 from itertools import islice
 from typing import Any
@@ -15,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.expressions import MAX_CHARACTERS, syntax_tree
+from relufit.expressions import COMPARISONS, MAX_CHARACTERS, syntax_tree
 from relufit.params import check_count
 from relufit.targets import Target, resolve
 
@@ -25,10 +27,13 @@ try:
 except ImportError:
     raise RelufitError("sympy is not installed: pip install relufit[symbolic]") from None
 
-from relufit.symbolic import piecewise
+from relufit.symbolic import piecewise, smooth
 from relufit.symbolic.translation import X, translate
 
 MODULES = {"numpy": "numpy", "torch": "torch", "jax": "jax.numpy", "cupy": "cupy"}
+SPECIAL = {  # where a library has erf, expit and ndtr
+    "numpy": "scipy.special", "torch": "torch.special", "jax": "jax.scipy.special", "cupy": "cupyx.scipy.special",
+}  # fmt: skip
 PLACES = 4097  # points of a domain at which zeros are searched for
 MAX_PARTS = 2000  # parts of an expression to differentiate: the derivative may have the square of their number
 
@@ -40,7 +45,7 @@ def expression(target: object) -> sympy.Expr:
     without a real, finite value, such as sqrt(-x**2) or 1/0.
     """
     with _one_sentence("express"):
-        return piecewise.to_standard(_own_expression(target))
+        return smooth.to_standard(piecewise.to_standard(_own_expression(target)))
 
 
 def derivative(target: object, order: int = 1) -> Target:
@@ -123,11 +128,11 @@ def _compile(found: Any, library: str) -> Callable[[Any], Any]:
     if library not in MODULES:
         raise RelufitError(f"unknown library {library!r}; choose one of {', '.join(MODULES)}")
     try:
-        xp = import_module(MODULES[library])
+        xp, special = import_module(MODULES[library]), import_module(SPECIAL[library])
     except ImportError:
         raise RelufitError(f"{library} is not installed: see the extras of relufit") from None
     plain = found.replace(_is_irrational_or_long, lambda number: number.evalf(17))
-    function = sympy.lambdify(X, plain, modules=[_names_in(xp)], cse=True)
+    function = sympy.lambdify(X, plain, modules=[_names_in(xp, special)], cse=True)
     if not plain.has(X):
         value = float(plain)
         return lambda x: xp.zeros_like(x) + value
@@ -149,8 +154,8 @@ def _in_float64(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return evaluate_silently
 
 
-def _names_in(xp: Any) -> dict[str, Callable[..., Any]]:
-    """The functions of a library under the names that sympy's Python printer and piecewise.py use.
+def _names_in(xp: Any, special: Any) -> dict[str, Callable[..., Any]]:
+    """The functions of a library under the names that sympy's Python printer, piecewise.py and smooth.py use.
 
     sympy has a printer for each library, but those of torch and jax know no functions other than sympy's.
     """
@@ -160,7 +165,22 @@ def _names_in(xp: Any) -> dict[str, Callable[..., Any]]:
     if xp.__name__ != "torch":
         names |= {"Larger": "maximum", "Smaller": "minimum", "CubeRoot": "cbrt", "Remainder": "mod"}
     found = {name: getattr(xp, verb) for name, verb in names.items()}
+    found |= {"erf": special.erf, "Sigmoid": special.expit, "Gelu": lambda u: u * special.ndtr(u)}
+    found |= {"Softplus": lambda u: xp.logaddexp(u, xp.zeros_like(u)), "Choice": partial(_choose, xp)}
+    found |= {own.__name__: partial(_compare, xp, COMPARISONS[op]) for op, own in piecewise.COMPARISONS.items()}
     return found | (_torch_names(xp) if xp.__name__ == "torch" else {"Step": lambda u: xp.heaviside(u, 1.0)})
+
+
+def _compare(xp: Any, relation: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    """1 where a relation holds, else 0, in the precision of a and b."""
+    return relation(a, b) * xp.ones_like(a - b)
+
+
+def _choose(xp: Any, *arguments: Any) -> Any:
+    """The values of one branch where every test is 1, else of the other; a branch may be a number."""
+    *tests, chosen, otherwise = arguments
+    test = reduce(operator.mul, tests)
+    return xp.where(test != 0, chosen + 0 * test, otherwise + 0 * test)
 
 
 def _torch_names(torch: Any) -> dict[str, Callable[..., Any]]:
@@ -184,6 +204,12 @@ class _TextPrinter(StrPrinter):
         name = getattr(found, "text", None) or found.func.__name__
         arguments = [self._print(argument) for argument in found.args]
         return f"(({arguments[0]}) % ({arguments[1]}))" if name == "%" else f"{name}({', '.join(arguments)})"
+
+    def _print_Choice(self, found: Any) -> str:  # noqa: N802  # sympy's name
+        *tests, chosen, otherwise = found.args
+        operands = (f" {test.text} ({self._print(test.args[1])})" for test in tests)
+        condition = f"({self._print(tests[0].args[0])})" + "".join(operands)
+        return f"where({condition}, {self._print(chosen)}, {self._print(otherwise)})"
 
     def _print_Exp1(self, found: Any) -> str:  # noqa: N802  # sympy's name
         return "e"

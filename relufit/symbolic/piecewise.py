@@ -6,6 +6,7 @@ for |x|**3, whose second derivative 6 |x| is continuous). These are real, follow
 relufit.symbolic instead of this module.
 """
 
+import ast
 from collections.abc import Callable
 from typing import Any
 
@@ -126,11 +127,101 @@ class Remainder(Piecewise):
     text, standard = "%", staticmethod(sympy.Mod)
 
 
+class Comparison(Piecewise):
+    """1 where a relation, `text`, holds between a and b, else 0; a condition of `Choice`."""
+
+    relation: Any = None  # sympy's
+    jumps = 0  # the sign of its step as a - b passes 0 upwards
+
+    @classmethod
+    def standard(cls, a: Any, b: Any) -> Any:
+        return sympy.Integer(bool(cls.relation(a, b)))
+
+    def jump(self, x: Any) -> Any:
+        """The derivative with respect to x. A relation that holds, or fails, at single points has the derivative 0."""
+        gap = self.args[0] - self.args[1]
+        return self.jumps * Impulse(gap) * gap.diff(x)
+
+
+class Below(Comparison):
+    """a < b."""
+
+    text, relation, jumps = "<", sympy.Lt, -1
+
+
+class AtMost(Comparison):
+    """a <= b."""
+
+    text, relation, jumps = "<=", sympy.Le, -1
+
+
+class Above(Comparison):
+    """a > b."""
+
+    text, relation, jumps = ">", sympy.Gt, 1
+
+
+class AtLeast(Comparison):
+    """a >= b."""
+
+    text, relation, jumps = ">=", sympy.Ge, 1
+
+
+class Equal(Comparison):
+    """a == b."""
+
+    text, relation = "==", sympy.Eq
+
+
+class Unequal(Comparison):
+    """a != b."""
+
+    text, relation = "!=", sympy.Ne
+
+
+COMPARISONS = {
+    ast.Lt: Below, ast.LtE: AtMost, ast.Gt: Above, ast.GtE: AtLeast, ast.Eq: Equal, ast.NotEq: Unequal,
+}  # fmt: skip
+
+
+class Choice(Piecewise):
+    """Choice(test, ..., a, b): a where every test, a Comparison or its value, is 1; else b."""
+
+    text = "where"
+
+    @classmethod
+    def eval(cls, *arguments: Any) -> Any:
+        """Leave out tests that are known, and the choice where they decide it or both values are the same."""
+        *tests, chosen, otherwise = arguments
+        open_ = [test for test in tests if not test.is_Number]
+        if 0 in tests or chosen == otherwise:
+            return otherwise
+        if not open_:
+            return chosen
+        return cls(*open_, chosen, otherwise) if len(open_) < len(tests) else None
+
+    @staticmethod
+    def standard(*arguments: Any) -> Any:
+        *tests, chosen, otherwise = arguments
+        return sympy.Piecewise((chosen, sympy.And(*(test.relation(*test.args) for test in tests))), (otherwise, True))
+
+    def _eval_derivative(self, x: Any) -> Any:  # sympy asks this by name; its chain rule would multiply nan by 0
+        *tests, chosen, otherwise = self.args
+        slopes = Choice(*tests, chosen.diff(x), otherwise.diff(x))
+        jumps = [sympy.Mul(*tests[:k], test.jump(x), *tests[k + 1 :]) for k, test in enumerate(tests)]
+        return slopes + (chosen - otherwise) * sympy.Add(*jumps)
+
+
 class Impulse(sympy.Function):
     """Dirac's delta of u. Unlike sympy's, it is never simplified, so that its factor can be inspected."""
 
 
-OWN_FUNCTIONS = (Absolute, Sign, Step, Larger, Smaller, CubeRoot, Floor, Ceiling, Remainder)
+OWN_FUNCTIONS = (Choice, Absolute, Sign, Step, Larger, Smaller, CubeRoot, Floor, Ceiling, Remainder)
+
+
+def hardswish(u: Any) -> Any:
+    """Return u min(max(u + 3, 0), 6) / 6."""
+    return u * Smaller(Larger(u + 3, sympy.Integer(0)), sympy.Integer(6)) / 6
 
 
 def to_own(expression: Any) -> Any:
@@ -162,10 +253,11 @@ def drop_impulses(expression: Any, x: Any, is_never_zero: Callable[[Any], bool])
 
 
 def _vanishes(factor: Any, u: Any, x: Any) -> bool:
-    """Whether a factor is 0 on both sides of u = 0, whatever values its own jumps take there."""
-    for jump in factor.atoms(Sign, Step):
-        factor = factor.xreplace({jump: sympy.Dummy(real=True)})
-    if factor.subs(u, 0).is_zero:
-        return True
+    """Whether a factor is 0 on both sides of u = 0, whatever values those of its jumps take that are there too."""
     slope = u.diff(x)
-    return bool(slope.is_number and slope != 0 and factor.subs(x, x - u / slope).is_zero)
+    place = x - u / slope if slope.is_number and slope != 0 else None
+    for jump in factor.atoms(Sign, Step, Comparison):
+        gap = jump.args[0] if len(jump.args) == 1 else jump.args[0] - jump.args[1]
+        if place is None or gap.subs(x, place).is_zero is not False:
+            factor = factor.xreplace({jump: sympy.Dummy(real=True)})
+    return bool(factor.subs(u, 0).is_zero or (place is not None and factor.subs(x, place).is_zero))

@@ -7,6 +7,7 @@ Import relufit.symbolic instead of this module.
 
 import ast
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import sympy
 
 from relufit.errors import RelufitError
 from relufit.expressions import BINARY, CONSTANTS, FUNCTIONS, UNARY, evaluate, left_spine
-from relufit.symbolic import piecewise
+from relufit.symbolic import piecewise, smooth
 
 X = sympy.Symbol("x", real=True)
 MAX_BITS = 2048  # bits of an exact number: Python refuses to print an integer of more than 4300 digits
@@ -30,6 +31,9 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     },
     **{own.text: own for own in piecewise.OWN_FUNCTIONS if own.text in FUNCTIONS},
     "relu": lambda u: piecewise.Larger(u, sympy.Integer(0)),
+    "erf": sympy.erf,
+    **{own.text: own for own in smooth.OWN_FUNCTIONS},
+    **{"silu": smooth.silu, "gelu_tanh": smooth.gelu_tanh, "hardswish": piecewise.hardswish},
 }
 
 
@@ -52,6 +56,13 @@ def _build(tree: ast.expr, exact: bool) -> Any:
             value = _apply(lambda: _number(number, exact), lambda: evaluate(tree, np.zeros(())))
         case ast.UnaryOp(op=op, operand=operand):
             value = UNARY[type(op)](_build(operand, exact))
+        case ast.Call(func=ast.Name(id="where"), args=[ast.Compare() as condition, chosen, otherwise]):
+            operands = [_build(part, exact) for part in (condition.left, *condition.comparators)]
+            tests = [
+                piecewise.COMPARISONS[type(op)](*pair)
+                for op, pair in zip(condition.ops, pairwise(operands), strict=True)
+            ]
+            value = piecewise.Choice(*tests, _build(chosen, exact), _build(otherwise, exact))
         case ast.Call(func=ast.Name(id=name), args=arguments):
             value = _apply(_FUNCTIONS[name], FUNCTIONS[name], *(_build(argument, exact) for argument in arguments))
     for node in reversed(spine):
@@ -91,6 +102,8 @@ def _bits(tree: ast.expr) -> float:
             bits = _bits(operand)
         case ast.Call(args=arguments):
             bits = sum(map(_bits, arguments))
+        case ast.Compare(left=left, comparators=operands):
+            bits = sum(map(_bits, (left, *operands)))
     for node in reversed(spine):
         power = isinstance(node.op, ast.Pow)
         bits = bits * _largest_exponent(node.right) if power else bits + _bits(node.right)

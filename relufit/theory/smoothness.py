@@ -61,7 +61,8 @@ def second_derivative(target: Target) -> SecondDerivative:
         found = exact(np.linspace(*target.domain, GRID + 1))
         if np.isfinite(found).all():
             return SecondDerivative(found, True, "", None, exact)
-        return SecondDerivative(None, True, "f'' is unbounded on the domain")
+        if not target.removable():  # at a removable singularity the formula of f'' has no value, but differences have
+            return SecondDerivative(None, True, "f'' is unbounded on the domain")
     values = _by_differences(target)
     return SecondDerivative(values, False, "" if values is not None else "f'' is unbounded, or too rough to be found")
 

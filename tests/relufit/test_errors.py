@@ -18,8 +18,7 @@ def test_one_is_singular_wherever_it_is_printed() -> None:
     found = fit("sin", hidden=1, epochs=1, n=10, progress=False)
     assert "1 hidden unit, adam on numpy: 1 epoch, 1 step, " in printing.in_words(found)
     assert "1 hidden unit, adam" in repr(found)
-    found.metrics.update(rows=1, dropped=1)
-    assert "1 row; 1 row with a gap was left out" in printing.in_words(found)
+    assert "1 row; 1 row with a gap was left out" in printing.in_words(found.with_metrics(rows=1, dropped=1))
     with pytest.raises(RelufitError, match="takes 1 column of x, not 2"):
         printing.demand_inputs(init_params(4), 2)
     with pytest.raises(RelufitError, match="sin takes 1 argument, not 2"):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relufit import RelufitError
-from relufit.expressions import FUNCTIONS
+from relufit.expressions import ARGUMENTS, FUNCTIONS
 from relufit.targets import parse
 
 X = np.linspace(-2, 2, 41)
@@ -34,6 +34,10 @@ X = np.linspace(-2, 2, 41)
         ("(x - 1)**3", np.power(X - 1, 3)),
         ("2**3**2 + 0*x", np.full_like(X, 512.0)),
         ("  (x)\t", X),
+        ("where(x > 0, x, 3*x)", np.where(X > 0, X, 3 * X)),
+        ("where(0 < x <= 1, sqrt(x), 0)", np.where((X > 0) & (X <= 1), np.sqrt(np.abs(X)), 0)),
+        ("where(0 < 1 < x, 1, 2) + where(x == 0, 1, 0)", np.where(X > 1, 1, 2) + (X == 0)),
+        ("where(x != 0, sin(x)/x, 1)", np.sinc(X / np.pi)),
     ],
 )
 def test_parse_means_what_python_means(text: str, wanted: np.ndarray) -> None:
@@ -44,7 +48,7 @@ def test_parse_means_what_python_means(text: str, wanted: np.ndarray) -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_function_of_the_table_can_be_called(name: str) -> None:
     """Every function of the table is called elementwise, on any shape."""
-    text = f"{name}(x, x)" if name in ("min", "max") else f"{name}(x)"
+    text = f"{name}({ARGUMENTS[name]})"
     assert parse(text).function(np.full((2, 3), 0.5)).shape == (2, 3)
 
 
@@ -56,7 +60,9 @@ def test_every_function_of_the_table_can_be_called(name: str) -> None:
         "__import__('os')", "'x'", "1j*x", "True", "None", "x @ x", "x // 2", "x & 1", "~x", "not x", "x and x",
         "(x, x)", "{x}", "sin(x=1)", "sin(*x)", "x := 1", "f'{x}'", "...", "x\0", "\ud800", "x; x", "x\nx", "import os",
         "(" * 60 + "x" + ")" * 60, "-" * 60 + "x", "x**" * 60 + "x", "sin(" * 51 + "x" + ")" * 51, "x" + "+x" * 500,
-        "(" * 900, "not " * 200 + "x", "9" * 1001,
+        "(" * 900, "not " * 200 + "x", "9" * 1001, "where", "where(x > 0, x)", "where(x, 1, 2)", "where(x is x, 1, 2)",
+        "where(x > 0 and x < 1, 1, 2)", "where(0 < where(0 < x < 1, 1, 2) < 1, 1, 2)", "max(x > 0, 1)",
+        "where(y > 0, 1, 2)",
     ],
 )  # fmt: skip
 def test_everything_else_is_one_sentence(text: str) -> None:
@@ -96,6 +102,24 @@ def test_no_text_can_do_more_than_fail(text: str) -> None:
     """Random text is an expression or a RelufitError, never another exception."""
     with contextlib.suppress(RelufitError):
         assert parse(text).function(X).shape == X.shape
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("sine(x)", r"unknown function 'sine' \(did you mean sin\?\)"),
+        ("x + arctan(x)", r"'arctan' \(did you mean atan\?\)"),
+        ("PI*x", r"unknown name 'PI' in the expression \(did you mean pi\?\)"),
+        ("qqq(x)", "unknown function 'qqq'; known: sin"),
+        ("x > 0", r"as in where\(x > 0, x, -x\)"),
+        ("where(x, 1, 2)", r"as in where\(0 < x <= 1, x, 0\)"),
+        ("max", r"write max\(x, 1\)"),
+    ],
+)
+def test_a_refusal_says_what_to_write(text: str, sentence: str) -> None:
+    """An unknown name is answered by the nearest one, and a misplaced comparison by an example."""
+    with pytest.raises(RelufitError, match=sentence):
+        parse(text)
 
 
 def test_a_named_argument_is_told_from_an_unknown_function() -> None:

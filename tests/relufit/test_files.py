@@ -53,9 +53,11 @@ def test_a_large_file_is_summed_into_cells(
     with pytest.raises(RelufitError, match="one x"):
         fit_file(path, x=["x", "w"], y="y")
     with pytest.raises(RelufitError, match="'spline' does not use learning_rate"):
-        fit_file(path, x="x", y="y", learning_rate=0.1)
+        fit_file(path, x="x", y="y", solver="spline", learning_rate=0.1)
     with pytest.raises(RelufitError, match="'spline' does not use optimizer"):
-        fit_file(path, x="x", y="y", optimizer=SGD())
+        fit_file(path, x="x", y="y", solver="spline", optimizer=SGD())
+    with pytest.raises(RelufitError, match="more than 100 rows, which needs solver='spline'"):
+        fit_file(path, x="x", y="y", epochs=3)
     assert found.metrics["passed_over"] == {}
     types = {type(value) for name, value in found.metrics.items() if name != "passed_over"}
     assert types == {int, float, str}  # as json wants them
@@ -74,7 +76,9 @@ def test_a_large_file_is_summed_into_cells(
         ({"solver": "nosuch"}, RelufitError, "unknown solver 'nosuch'"),
         ({"domain": (0, 1)}, RelufitError, "domain is the interval of a function"),
         ({"n": 50}, RelufitError, "n is the number of samples of a function"),
-        ({"epochs": 9, "dtype": "float32"}, RelufitError, "'spline' does not use epochs, dtype"),
+        ({"dtype": "float32"}, RelufitError, "'spline', which solver='auto' takes for one .* does not use dtype"),
+        ({"epochs": 9, "tolerance": 1}, RelufitError, "because epochs is given, does not use tolerance"),
+        ({"solver": "spline", "epochs": 9, "dtype": "float32"}, RelufitError, "'spline' does not use epochs, dtype"),
         ({"hidden": 0}, RelufitError, "hidden must be"),
         ({"hidden": 9, "tolerance": 0.1}, RelufitError, "give hidden or tolerance, not both"),
         ({"tolerance": -1}, RelufitError, "must be a positive number"),

@@ -1,17 +1,46 @@
 """The optimizers: torch.optim's numbers, pure values, and a table of coefficients that says the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from relufit import SGD, Adam, Momentum, Params, RelufitError, init_params
-from relufit.optim import Optimizer
+from relufit.optim import Cosine, Optimizer, Schedule, Steps
 
 PAIRS = [
     (SGD(0.1), lambda p: torch.optim.SGD(p, lr=0.1)),
     (Momentum(0.05, 0.8), lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.8)),
     (Adam(0.02, 0.7, 0.95, 1e-6), lambda p: torch.optim.Adam(p, lr=0.02, betas=(0.7, 0.95), eps=1e-6)),
 ]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "make"),
+    [
+        (Cosine(20), lambda rule: torch.optim.lr_scheduler.CosineAnnealingLR(rule, 20)),
+        (Steps(7, factor=0.5), lambda rule: torch.optim.lr_scheduler.StepLR(rule, 7, 0.5)),
+    ],
+)
+def test_schedules_are_those_of_torch(schedule: Schedule, make: object) -> None:
+    """The rate of each update is torch's, also for a table that starts later; the schedule may start later too."""
+    theirs = torch.optim.SGD([torch.zeros(1)], lr=0.3)
+    steps, wanted = make(theirs), []  # type: ignore[operator]
+    for _ in range(20):
+        wanted.append(theirs.param_groups[0]["lr"])
+        theirs.step()
+        steps.step()
+    rates = SGD(0.3, schedule).rates(0, 20)
+    np.testing.assert_allclose(rates, wanted, rtol=1e-12)
+    np.testing.assert_array_equal(SGD(0.3, schedule).rates(5, 20), rates[5:])
+    np.testing.assert_array_equal(SGD(0.3, replace(schedule, first=100)).rates(90, 120)[10:], rates)
+    assert (SGD(0.3, replace(schedule, first=100)).rates(90, 100) == 0.3).all()
+    for rule in (SGD(0.3, schedule), Momentum(0.3, schedule=schedule)):
+        np.testing.assert_array_equal(rule.coefficients(3, 20)[:, 0], rates[3:])
+    adam, plain = Adam(0.3, schedule=schedule).coefficients(3, 20), Adam(0.3).coefficients(3, 20)
+    np.testing.assert_allclose(adam[:, 0], plain[:, 0] * rates[3:] / 0.3, rtol=1e-14)
+    np.testing.assert_array_equal(adam[:, 1:], plain[:, 1:])
 
 
 @pytest.mark.parametrize(("rule", "make"), PAIRS, ids=lambda v: type(v).__name__)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from relufit import SGD, Adam, Momentum, RelufitError, fit, fit_many
-from relufit.options import DEFAULTS, SOLVERS, STEPPING, TRAINING, USED_BY, settle
+from relufit.options import DEFAULTS, SOLVERS, STEPPING, TRAINED, TRAINING, USED_BY, choose_solver, settle
 
 VALUES: dict[str, Any] = {
     "optimizer": Adam(), "learning_rate": 1e-3, "batch_size": 32, "state": object(), "backend": "numpy", "epochs": 200,
@@ -26,6 +26,46 @@ def test_an_option_is_used_or_refused(solver: str, name: str) -> None:
     with pytest.raises(RelufitError, match=f"solver='{solver}' does not use {name}; leave it out, or use") as caught:
         settle(solver, {name: VALUES[name]}, of_data=True)
     assert all(repr(other) in str(caught.value) for other in USED_BY[name])
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_an_option_of_training_means_adam(name: str) -> None:
+    """Without a solver, each option of training chooses Adam, for one input and for several."""
+    for sizes in ((1, 1), (3, 2)):
+        assert choose_solver("auto", {name: VALUES[name], "hidden": 3}, *sizes) == ("adam", f"because {name} is given")
+    assert choose_solver("lbfgs", {name: VALUES[name]}, 1, 1) == ("lbfgs", "")
+
+
+def test_auto_is_the_spline_or_lbfgs() -> None:
+    """Without an option of training, one input and one output get the spline, and several get L-BFGS."""
+    x = np.linspace(0, 3, 40)
+    both = np.stack([x, np.cos(x)], axis=1)
+    quick: dict[str, Any] = {"hidden": 4, "progress": False}
+    assert fit("sin", **quick).metrics.solver == fit(x, x**2, **quick).metrics.solver == "spline"
+    assert fit("noisy_sine", progress=False).metrics.hidden < 40  # chosen from the samples
+    assert fit(both, x, **quick).metrics.solver == fit(x, both, **quick).metrics.solver == "lbfgs"
+    assert fit(both, x, weight=x + 1, dtype="float64", **quick).metrics.solver == "lbfgs"
+    assert fit("sin", optimizer=SGD(), **quick).metrics.solver == "sgd"
+    assert fit("sin", epochs=1, **quick).metrics.solver == "adam"
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "message"),
+    [
+        (("sin",), {"dtype": "float32"}, "'spline', which solver='auto' takes for one input and one output, does not"),
+        (
+            ("sin",),
+            {"epochs": 1, "tolerance": 1},
+            "'adam', which solver='auto' takes because epochs is given, does not",
+        ),
+        ((np.ones((3, 2)), np.ones(3)), {"tolerance": 1}, "'lbfgs', which solver='auto' takes for several inputs or "),
+        (("sin",), {"solver": None}, "unknown solver None; choose one of auto, sgd"),
+    ],
+)
+def test_a_solver_that_was_not_named_says_why_it_was_taken(data: Any, options: dict[str, Any], message: str) -> None:
+    """The error about an option that "auto" cannot use names the solver and the reason for it."""
+    with pytest.raises(RelufitError, match=message):
+        fit(*data, **options)
 
 
 def test_the_table_knows_every_option_of_fit() -> None:
@@ -84,10 +124,10 @@ def test_a_solver_and_an_optimizer_do_not_contradict_each_other(call: Any) -> No
                 call("sin", solver=other, optimizer=rule, **quick)
 
 
-@pytest.mark.parametrize("solver", [None, *TRAINING])
-def test_defaults_may_be_given(solver: str | None) -> None:
+@pytest.mark.parametrize("solver", TRAINING)
+def test_defaults_may_be_given(solver: str) -> None:
     """Giving a default that the solver uses changes nothing."""
-    given = {name: value for name, value in DEFAULTS.items() if solver in (None, *USED_BY.get(name, SOLVERS))}
+    given = {name: value for name, value in DEFAULTS.items() if solver in USED_BY.get(name, SOLVERS)}
     quick: dict[str, Any] = {"hidden": 4, "n": 20, "progress": False, "solver": solver}
     found, wanted = fit("sin", **given, **quick), fit("sin", **quick)
     assert found.params == wanted.params

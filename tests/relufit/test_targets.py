@@ -40,9 +40,9 @@ def test_resolve_takes_what_people_have() -> None:
 
 
 def test_an_unknown_name_is_answered_by_the_known_ones() -> None:
-    """An unknown name of a target is refused with the list of named targets, which parse does not know."""
-    with pytest.raises(RelufitError, match=r"^unknown name .sine. in the expression; .* named targets are sin, "):
-        resolve("sine")
+    """An unknown name is refused with the nearest one and the list of named targets, which parse does not know."""
+    with pytest.raises(RelufitError, match=r"^unknown name .sqare. in the .*\(did you mean square\?\); .* are sin, "):
+        resolve("sqare")
     with pytest.raises(RelufitError, match=r"functions such as sin\(x\)$"):  # not for a domain
         parse("sine")
 

@@ -43,16 +43,15 @@ def fit_function(
             break
         solution = solution_of(choice.found, choice.status)
         fits.append(as_fit(problem, solution))
-        seen = fits[-1].metrics["mse"] / problem.scaling.loss_unit
+        seen = fits[-1].metrics.mse / problem.scaling.loss_unit
         # Integrals across a jump are inaccurate.
         at_jumps = AT_JUMPS * pieces.least / pieces.mass
         if abs(seen - solution.mse) <= SURPRISE * seen + at_jumps + pieces.rounding or choice.status != "finished":
             status = choice.status
             break
     # A fit found with coarse integrals may be worse, but its error is measured.
-    best = fits[-1] if status == "finished" else min(fits, key=lambda fit: fit.metrics["mse"])
-    best.metrics.update(status=status, seconds=time.perf_counter() - start)
-    return recorded(best, best.metrics["test_mse"])
+    best = fits[-1] if status == "finished" else min(fits, key=lambda fit: fit.metrics.mse)
+    return recorded(best, status=status, seconds=time.perf_counter() - start)
 
 
 def function_pieces(target: Target, scaling: Scaling, parts: int = PARTS) -> FunctionPieces:

@@ -1,6 +1,6 @@
 """A spline as the solution of a problem, and the Fit of it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,9 +37,10 @@ def as_fit(problem: Problem, solution: Solution) -> Fit:
     return problem.fit(State(solution.params, (), 0), History(), solution.status)
 
 
-def recorded(fit: Fit, test_mse: float) -> Fit:
-    """Record the single history entry of a fit that was not trained."""
-    error = fit.metrics["train_mse" if fit.target is None or fit.target.noise else "mse"]
-    fit.history.record(np.array([error]), 0, fit.metrics["seconds"], test_mse)
-    fit.metrics.update(test_mse=test_mse, epochs=0)
+def recorded(fit: Fit, **metrics: Any) -> Fit:
+    """The fit with these metrics, and the single entry of the history of a fit that was not trained."""
+    fit = fit.with_metrics(epochs=0, **metrics)
+    found = fit.metrics
+    error = found.train_mse if fit.target is None or fit.target.noise else found.mse
+    fit.history.record(np.array([error]), 0, found.seconds, found.test_mse)
     return fit

@@ -10,6 +10,7 @@ import numpy as np
 from relufit.data import split
 from relufit.errors import RelufitError
 from relufit.fits import Fit, Problem
+from relufit.metrics import r_squared, variance
 from relufit.params import check_hidden, check_positive
 from relufit.progress import progress_line
 from relufit.scaling import Scaling
@@ -39,9 +40,9 @@ def fit_table(problem: Problem, hidden: int | str | None, tolerance: float | Non
 
     table = _Table(cells(slice(None)), cells(problem.train_index) if len(test) else None, problem.scaling, show)
     fit = table.fit(hidden, tolerance, lambda solution: as_fit(every, solution))
-    fit.metrics["seconds"] = time.perf_counter() - start
+    seconds = time.perf_counter() - start
     score = table.score(fit, lambda solution: problem.mse(problem.scaling.unscale(solution.params), test))
-    return recorded(fit, score)
+    return recorded(fit, seconds=seconds, test_mse=score)
 
 
 def fit_cells(
@@ -69,19 +70,20 @@ def fit_cells(
     x, y = cells.x[:, None], cells.y[:, None]
     problem = Problem(x, y, None, scaling, *index, "spline", "numpy", cells.weight).on_all_samples()
 
+    spread = variance(y, cells.weight) + float(cells.syy.sum() / cells.weight.sum())
+
     def made(solution: Solution) -> Fit:
         fit = as_fit(problem, solution)
         # Add the squares of the samples within each cell to those of the cells' means.
-        error = fit.metrics["train_mse"] + _within(solution, cells, scaling)
-        fit.metrics.update(mse=error, train_mse=error)
-        return fit
+        error = fit.metrics.train_mse + _within(solution, cells, scaling)
+        return fit.with_metrics(mse=error, train_mse=error, r2=r_squared(error, spread))
 
     with progress_line(sys.stderr.isatty() if progress is None else progress) as show:
         table = _Table(cells, train if len(test.x) else None, scaling, show)
         fit = table.fit(hidden, tolerance, made)
-        fit.metrics["seconds"] = time.perf_counter() - start
+        seconds = time.perf_counter() - start
         score = table.score(fit, lambda solution: _mean_square(solution, test, scaling))
-    return recorded(fit, score)
+    return recorded(fit, seconds=seconds, test_mse=score)
 
 
 class _Table(NamedTuple):
@@ -109,7 +111,7 @@ class _Table(NamedTuple):
 
     def _constant(self, tolerance: float | None, made: Callable[[Solution], Fit]) -> Fit:
         fit = made(_constant(self.cells, self.scaling))
-        mse = fit.metrics["train_mse"]
+        mse = fit.metrics.train_mse
         if tolerance is not None and mse > check_positive("a tolerance, a mean squared error,", tolerance):
             raise RelufitError(
                 f"no mean squared error of {tolerance:.3g} is reached: all samples share one x, and their mean, "
@@ -126,7 +128,7 @@ class _Table(NamedTuple):
         solution = solution_of(found, status)
 
         def agrees(fit: Fit, solution: Solution) -> bool:
-            seen, claimed = fit.metrics["train_mse"], solution.mse * self.scaling.loss_unit
+            seen, claimed = fit.metrics.train_mse, solution.mse * self.scaling.loss_unit
             steepest = np.abs(np.diff(solution.values) / np.diff(solution.knots)).max()
             of_x = (steepest * pieces.spacing) ** 2 + ROUNDING  # rounding of x, and of standardised y
             rounding = (ROUNDINGS * np.spacing(np.abs(fit.y).max())) ** 2 + of_x * self.scaling.loss_unit
@@ -140,10 +142,8 @@ class _Table(NamedTuple):
         plain = [solution_of(Found(spline, None), status) for spline in plain_splines(pieces, count)]
         plain = [other for other in plain if not is_agreed or other.mse < solution.mse]
         tried = [(fit, solution), *((made(other), other) for other in plain)]
-        fit, solution = min(tried, key=lambda pair: pair[0].metrics["train_mse"])
-        if not agrees(fit, solution):
-            fit.metrics["status"] = "inexact"
-        return fit
+        fit, solution = min(tried, key=lambda pair: pair[0].metrics.train_mse)
+        return fit if agrees(fit, solution) else fit.with_metrics(status="inexact")
 
     def score(self, fit: Fit, error: Callable[[Solution], float]) -> float:
         """The error on the held-out cells of a fit without them, with as many units.
@@ -156,7 +156,7 @@ class _Table(NamedTuple):
             return error(_constant(self.train, self.scaling))
         try:
             pieces = data_pieces(self.train, self.scaling)
-            return error(solution_of(best_spline(pieces, min(fit.metrics["hidden"], pieces.most))))
+            return error(solution_of(best_spline(pieces, min(fit.metrics.hidden, pieces.most))))
         except KeyboardInterrupt:  # the fit itself is complete
             return float("nan")
 

@@ -208,7 +208,7 @@ def test_a_table_for_a_person(answer: Answer, table: Path) -> None:
         (("--x", "t"), "--x and --y"),
         (("--x", "t", "--y", "v", "--hidden", "600"), "different x"),
         (("--x", "t", "--y", "v", "--domain=0,1"), "domain is the interval of a function"),
-        (("--x", "t", "--y", "v", "--learning-rate", "0.1"), "--solver adam"),
+        (("--x", "t", "--y", "v", "--solver", "spline", "--learning-rate", "0.1"), "--solver adam"),
         (("--x", "t", "--y", "v", "--n", "50"), "n is the number of samples of a function"),
         (("--x", "t", "--x", "w", "--y", "v", "--tolerance", "1"), "--solver spline"),
     ],
@@ -245,9 +245,21 @@ def test_a_tolerance_of_noisy_samples_is_told(answer: Answer) -> None:
 
 
 def test_several_inputs_are_trained(answer: Answer, table: Path) -> None:
-    """By the dense solvers: adam without --solver."""
-    words = ("--x", "t", "--x", "w", "--y", "v", "--epochs", "20", "--hidden", "16", "--json")
-    assert json.loads(answer("fit", str(table), *words)[1])["solver"] == "adam"
+    """By L-BFGS without --solver, and by Adam where an option of training is given."""
+    words = ("fit", str(table), "--x", "t", "--x", "w", "--y", "v", "--hidden", "4", "--json")
+    assert json.loads(answer(*words)[1])["solver"] == "lbfgs"
+    assert json.loads(answer(*words, "--epochs", "2")[1])["solver"] == "adam"
+
+
+def test_a_function_is_fitted_by_the_spline(answer: Answer) -> None:
+    """Without options, and with --solver auto; R^2 stands beside the errors, also where the fit is useless."""
+    _, out, _ = answer("fit", "sin(x)")
+    assert "R^2 1\n" in out
+    assert "512 hidden units, spline on numpy: " in out
+    assert "3 hidden units, spline" in answer("fit", "sin(x)", "--solver", "auto", "--hidden", "3")[1]
+    _, out, _ = answer("fit", "sin(99*x)", "--epochs", "1", "--hidden", "4", "--solver", "sgd")
+    assert float(out.split("R^2 ")[1].splitlines()[0]) < 0.1
+    assert "R^2" not in answer("fit", "5")[1]
 
 
 def test_limits_are_told(answer: Answer) -> None:
@@ -272,6 +284,17 @@ def test_the_limits_of_a_line_are_told(answer: Answer) -> None:
     assert "mean square 0: a straight line" in out
     found = json.loads(answer("limit", "x", "--hidden", "1", "--json")[1])
     assert (found["asymptotic_mse"], found["ratio"]) == (0, None)
+
+
+def test_the_limits_of_a_function_without_a_value_are_told(answer: Answer) -> None:
+    """One line says where a function has no value, and which limit is used; a pole stays an error."""
+    _, out, err = answer("fit", "x*log(x)", "--domain=0,1", "--solver", "spline", "--json")
+    assert err == "relufit: x*log(x) has no value at x = 0; its limit 0 is used\n"
+    assert json.loads(out)["max_error"] < 1e-3
+    _, _, err = answer("limit", "sin(x)/x + (x**2 - 1)/(x - 1)", "--hidden", "8", "--domain=-1,1")
+    assert err.endswith("has no value at x = 0, 1; its limits 2, 2.84147 are used\n")
+    assert "at x = 0" in answer.refusal("fit", "1/x", "--domain=0,1")
+    assert answer("fit", "x", *QUICK)[2] == ""
 
 
 def test_bench_is_handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -172,7 +172,8 @@ def test_backends_may_have_spaces_between_them() -> None:
     [
         (["--solver", "spline", "--backend", "nonsense"], "does not use backend"),
         (["--solver", "spline", "--scheme", "he", "--epochs", "9"], "does not use epochs, scheme"),
-        (["--tolerance", "0.1", "--batch-size", "9"], "--solver spline does not use --batch-size"),
+        (["--solver", "spline", "--batch-size", "9"], "--solver spline does not use --batch-size"),
+        (["--tolerance", "0.1", "--batch-size", "9"], "takes because --batch-size is given, does not use tolerance"),
         (["--solver", "spline", "--dtype", "float64"], "does not use dtype"),
         (
             ["--solver", "lbfgs", "--batch-size", "9"],

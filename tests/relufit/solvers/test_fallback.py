@@ -78,7 +78,7 @@ def test_what_was_passed_over_survives_json_and_pickle(monkeypatch: pytest.Monke
     """The metrics are plain values, and each fit has its own."""
     without(("cupy",), monkeypatch)
     first, second = fit_many("sin", seeds=[0, 1], backend=["cupy", "numpy"], **LITTLE)
-    for metrics in (json.loads(json.dumps(first.metrics)), pickle.loads(pickle.dumps(first)).metrics):
+    for metrics in (json.loads(json.dumps(dict(first.metrics))), pickle.loads(pickle.dumps(first)).metrics):
         assert metrics["passed_over"] == {"cupy": "no cupy"}
     first.metrics["passed_over"].clear()
     assert second.metrics["passed_over"] == {"cupy": "no cupy"}

@@ -17,11 +17,13 @@ from relufit import cli, fitting
 signal.signal(signal.SIGINT, signal.default_int_handler)
 original = fitting.train
 def train(*arguments):
-    *others, show = arguments
+    watch = arguments[-1]
+    show = watch.show
     def and_say_so(done, loss):
         print("training", file=sys.stderr, flush=True)
         show(done, loss)
-    return original(*others, and_say_so)
+    watch.show = and_say_so
+    return original(*arguments)
 fitting.train = train
 cli.main()
 """

@@ -26,7 +26,8 @@ def test_a_sine_is_learned(sine: Fit) -> None:
     error = sine.predict(x) - np.sin(x)
     assert np.trapezoid(error**2, x) / (x[-1] - x[0]) == pytest.approx(sine.metrics["mse"], rel=1e-6)
     assert np.abs(error).max() == pytest.approx(sine.metrics["max_error"], rel=1e-3)
-    assert sine.metrics | {"status": "finished", "solver": "adam", "backend": "numpy", "hidden": 512} == sine.metrics
+    expected = {"status": "finished", "solver": "adam", "backend": "numpy", "hidden": 512}
+    assert {**sine.metrics, **expected} == sine.metrics
     assert (sine.metrics["epochs"], sine.metrics["steps"]) == (100, 2500)
 
 

@@ -11,7 +11,7 @@ import pytest
 import sympy
 
 from relufit import RelufitError, Target, symbolic
-from relufit.expressions import FUNCTIONS
+from relufit.expressions import ARGUMENTS, FUNCTIONS
 from relufit.targets import ZOO, parse, resolve
 
 POINTS = np.linspace(0.05, 0.95, 37)
@@ -21,11 +21,26 @@ SMOOTH = [
     "1/(1 + 25*x*x)", "abs(x - 0.51)", "abs(x - 0.51)**3", "relu(x - 0.51)**2", "max(x, 0.51)*min(x**2, 0.33)",
     "abs(log(x) + 0.7)", "sqrt((x - 0.51)**2)", "pi*x + e", "e**x", "3", "0*x", "sqrt(2)*x + sin(1)", "x*relu(x - 2)",
     "(x + 0.001)**1000000", "10**12*x",
+    "erf(3*x)", "sigmoid(5*x - 2)", "softplus(x)", "gelu(x - 0.4)", "gelu_tanh(x)", "silu(-x)", "hardswish(x)",
+    "where(x < 0.51, x**2, 0.2601 + 1.02*(x - 0.51))", "where(0.2 < x <= 0.6, (x - 0.2)**3*(0.6 - x)**3, 0)",
+    "where(x <= 0.2, 0.2, where(x > 0.6, 0.6, x))",
     "1e-12*x", "sin(sin(sin(x)))", "max(min(x, 0.4), 0.2) + relu(0.6 - x)", "x/3 - 0.3",
 ]  # fmt: skip
-KINKED = ["abs(x - 0.51)", "abs(log(x) + 0.7)", "sqrt((x - 0.51)**2)", "x*relu(x - 2)"]
+KINKED = ["abs(x - 0.51)", "abs(log(x) + 0.7)", "sqrt((x - 0.51)**2)", "x*relu(x - 2)", "hardswish(x)"]
+KINKED += ["where(x <= 0.2, 0.2, where(x > 0.6, 0.6, x))"]
 SMOOTH_TWICE = [text for text in SMOOTH if "min(" not in text and "1000000" not in text and text not in KINKED]
-JUMPS = ["step(x - 0.5)", "sign(x - 0.5)", "floor(3*x)", "ceil(3*x)", "x % 0.3", "x*step(x - 0.5) - floor(x + 0.5)"]
+JUMPS = [
+    "where(x >= 0.5, x, 0)",
+    "where(0.3 != x, 1, 2)",
+    "where(0.3 > x, x, 1)",
+    "where(x == 0.2, 1, 2)",
+    "step(x - 0.5)",
+    "sign(x - 0.5)",
+    "floor(3*x)",
+    "ceil(3*x)",
+    "x % 0.3",
+    "x*step(x - 0.5) - floor(x + 0.5)",
+]
 LIBRARIES = [name for name in ("numpy", "torch", "jax") if importlib.util.find_spec(name)]
 
 
@@ -161,6 +176,7 @@ def nested(pattern: str, depth: int = 30) -> str:
         "1.0000001**(100000000 + 0*x)", "floor(exp(exp(exp(9))))", "x**" + "9" * 300, "x" + "%3" * 300,
         "+".join(["x"] * 400), "*".join(f"sin({k}*x)" for k in range(1, 80)),
         nested("max(@,2*x)"), nested("abs(@-1)"), nested("sin(@)"),
+        nested("where(0<x<1,x,@)"), nested("where(@<1,2,x)"),
     ],
 )  # fmt: skip
 def test_no_text_takes_for_ever(text: str) -> None:
@@ -173,9 +189,7 @@ def test_no_text_takes_for_ever(text: str) -> None:
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize(
-    "text", SMOOTH[:-6] + JUMPS + [f"{name}(x)" for name in FUNCTIONS if name not in ("min", "max")]
-)
+@pytest.mark.parametrize("text", SMOOTH[:-6] + JUMPS + [f"{name}({ARGUMENTS[name]})" for name in FUNCTIONS])
 def test_each_library_has_the_same_values(text: str, library: str) -> None:
     """Each library gives the same values, in its own arrays and its own precision."""
     xp = importlib.import_module("jax.numpy" if library == "jax" else library)
@@ -197,6 +211,25 @@ def test_torch_differentiates_what_it_is_given() -> None:
     symbolic.lambdify("relu(x - 0.5) + step(x)*x**2 + cbrt(x)", "torch")(x).sum().backward()
     wanted = symbolic.derivative("relu(x - 0.5) + x**2 + cbrt(x)")(x.detach().numpy())
     np.testing.assert_allclose(x.grad.numpy(), wanted, rtol=1e-14)
+
+
+def test_derivatives_keep_their_digits_far_from_0() -> None:
+    """Where exp(-x) overflows, or 1 - sigmoid(x) is rounded to 0, derivatives are still right."""
+    x = np.array([-800.0, -300, 300, 800])
+    target = parse("sigmoid(x)", (-900, 900))
+    tail = np.exp(-300.0)
+    np.testing.assert_allclose(symbolic.derivative(target)(x), [0, tail, tail, 0], rtol=1e-14)
+    np.testing.assert_allclose(symbolic.derivative(target, 2)(x), [0, tail, -tail, 0], rtol=1e-14)
+    np.testing.assert_array_equal(symbolic.derivative(parse("gelu(x)", (-900, 900)))(x), [0, 0, 1, 1])
+
+
+@pytest.mark.parametrize(
+    "text", ["where(x > 0.5, x, 0)", "where(0 <= x < 1, x, 2)", "where(x > 0, where(x > 1, 1, 0), 0)"]
+)
+def test_a_choice_that_jumps_has_no_derivative(text: str) -> None:
+    """A condition is a jump unless both branches meet where it changes."""
+    with pytest.raises(RelufitError, match="jump"):
+        symbolic.derivative(text)
 
 
 def test_the_zoo_has_expressions() -> None:
