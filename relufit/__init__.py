@@ -11,14 +11,15 @@ from relufit.fits import Fit
 from relufit.fitting import fit
 from relufit.optim import SGD, Adam, Momentum, State
 from relufit.params import Params, Sizes, init_params
+from relufit.pieces import PiecewiseLinear
 from relufit.solvers.training import Diverged
 from relufit.targets import Target
 
 __version__ = "0.1.0"
 __all__ = [
-    "SGD", "Adam", "Backend", "BackendUnavailable", "Diverged", "Fit", "Momentum", "Params", "Plan", "RelufitError",
-    "Samples", "Sizes", "State", "Target", "backends", "draw_plan", "fit", "fit_many", "init_params", "sample",
-    "split", "targets", "theory",
+    "SGD", "Adam", "Backend", "BackendUnavailable", "Diverged", "Fit", "Momentum", "Params", "PiecewiseLinear", "Plan",
+    "RelufitError", "Samples", "Sizes", "State", "Target", "backends", "draw_plan", "fit", "fit_many", "init_params",
+    "sample", "split", "targets", "theory",
 ]  # fmt: skip
 
 _ON_DEMAND = ("export", "files", "sklearn", "symbolic", "testing")  # modules that not every user needs

@@ -2,32 +2,27 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from relufit.backend import Backend, Samples
-from relufit.backends import load
+from relufit.backends.evaluation import Evaluation, evaluate
 from relufit.columns import Columns
-from relufit.errors import counted
-from relufit.export.numpy_function import answer
+from relufit.deviations import errors_against
+from relufit.errors import RelufitError, counted
+from relufit.export.numpy_function import answer, build_function
 from relufit.optim import State
 from relufit.params import Params
+from relufit.pieces import PiecewiseLinear
+from relufit.polyline import Polyline, polyline_of
 from relufit.scaling import Scaling
-from relufit.spline.breaks import singularities
-from relufit.spline.functions import PLACES, SHARES
-from relufit.spline.units import knots_of
 from relufit.targets import Target
 from relufit.values import one_line
 
 EVERY = slice(None)  # all samples
-CELLS = 1000  # initial number of cells of the integral of an error against a function, besides cuts at the knots
-HALVINGS = 30  # largest number of halvings of a cell
-MOST_CELLS = 2**16  # largest number of cells that are halved at once
-SETTLED = 1e-6  # relative change of the mean square below which the integral counts as converged
-BISECTIONS = 52  # steps of the bisection for a jump between two places where a function is not smooth
-ROUNDING = 1e-14  # relative change of the function's values that counts as rounding
 DIVERGED_LOSS = 1e8  # of standardised data, for which a constant has the loss 1
 
 
@@ -56,7 +51,10 @@ class History:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A fitted network. `params` are float64 numpy arrays that act on raw x. Fits compare by identity."""
+    """A fitted network. `params` are float64 arrays that act on raw x and cannot be written to.
+
+    Fits compare by identity.
+    """
 
     params: Params
     history: History
@@ -74,13 +72,41 @@ class Fit:
         errors = ", ".join(f"{error} {metrics[error]:.2g}" for error in ("mse", "max_error") if error in metrics)
         return f"Fit({name:.60}: {units}, {metrics.get('solver')}, {errors})"
 
+    def __post_init__(self) -> None:
+        # So that what is cached of them stays true. These are views; arrays of the caller stay as they are.
+        object.__setattr__(self, "params", Params(*map(_read_only, self.params)))
+
     def predict(self, x: Any) -> np.ndarray:
         """The network's output in float64: x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1.
+
+        With one input it is evaluated by its pieces, in compiled code if numba is installed and there are half a
+        million points at least, or numba was used for that before. An infinite x gives the limit.
 
         If x was fitted as times, it takes times, as `relufit.fit` does, or numbers, as seconds since 1970 UTC. Raises
         RelufitError for an x of another shape or type, and for times if numbers were fitted.
         """
-        return answer(evaluate, self.params, x, self.columns.types)
+        return answer(self._forward, self.params.w1.shape[0], x, self.columns.types)
+
+    def to_piecewise(self) -> PiecewiseLinear:
+        """The network of one input as the piecewise-linear function that it is, in the units of x and y.
+
+        Its breaks begin and end at the ends of the function's domain, or at the least and greatest x of data. Between
+        them it differs from the network by no more than rounding: 8 eps of the largest sum |w2 relu(z)| + |b2|, and
+        the rounding of knots to float64. Beyond them it continues with the slope that the network has there, whose
+        further knots are left out. Times are seconds since 1970 UTC. y is (K + 1,), or (K + 1, O) for several outputs.
+
+        Raises RelufitError for several inputs, if all x are equal, and if a piece is too steep for float64.
+        """
+        low, high = self._domain
+        if self.params.w1.shape[0] > 1:
+            raise RelufitError(f"only a network of one input has pieces, not one of {self.params.w1.shape[0]} inputs")
+        if low == high:
+            raise RelufitError(f"all x are {low}, and pieces need an interval; fit data with different x")
+        line = polyline_of(self.params, low, high) if self._line is None else self._line
+        inside, slopes = slice(line.first, line.last + 1), line.slope[[line.first, line.last + 1]]
+        if len(self.params.b2) == 1:
+            return PiecewiseLinear(line.x[inside], line.y[inside, 0], left_slope=slopes[0, 0], right_slope=slopes[1, 0])
+        return PiecewiseLinear(line.x[inside], line.y[inside], left_slope=slopes[0], right_slope=slopes[1])
 
     def plot(self, path: str | Path | None = None) -> Any:
         """Draw data, fit and residual with matplotlib (D = O = 1), and save them to `path`. Returns the figure.
@@ -118,9 +144,31 @@ class Fit:
 
     def to_numpy_function(self) -> Callable[[Any], np.ndarray]:
         """A function of x that gives predict's output, in float64, from a copy of the parameters; it can be pickled."""
-        from relufit.export.numpy_function import build_function
+        return build_function(self.params, self.columns.types, self._wide_domain)
 
-        return build_function(self.params, self.columns.types)
+    @property
+    def _domain(self) -> tuple[float, float]:
+        """The interval that was fitted, of the first input."""
+        return (float(self.x[:, 0].min()), float(self.x[:, 0].max())) if self.target is None else self.target.domain
+
+    @property
+    def _wide_domain(self) -> tuple[float, float]:
+        """The same, not of length 0."""
+        low, high = self._domain
+        return low, high if low < high else low + max(1.0, abs(low))
+
+    @cached_property
+    def _line(self) -> Polyline | None:
+        """The pieces of a network of one input; None for several, and where float64 cannot hold them."""
+        try:
+            return polyline_of(self.params, *self._wide_domain) if self.params.w1.shape[0] == 1 else None
+        except RelufitError:
+            return None
+
+    @cached_property
+    def _forward(self) -> Callable[[np.ndarray], np.ndarray]:
+        """The output for x (N, D), (N, O)."""
+        return partial(evaluate, self.params) if self._line is None else Evaluation(self._line)
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,68 +251,11 @@ class Problem:
             return float(np.average(squares, weights=None if self.weight is None else self.weight[index]))
 
 
-def errors_against(target: Target, params: Params) -> tuple[float, float]:
-    """Mean square and maximum of |network - function| over the target's domain, in float64.
-
-    By Gauss points in cells between knots, where the network is a line, and between CELLS + 1 equidistant points; a
-    cell is halved until that no longer changes its part of the mean square. The maximum includes both sides of jumps,
-    which Gauss points do not reach.
-    """
-    low, high = target.domain
-
-    def measure(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, float, float]:
-        """The integral of squares over each cell, the largest error, and the largest value of the function."""
-        x = np.concatenate([(left[:, None] + (right - left)[:, None] * PLACES).ravel(), left, right[-1:]])
-        y = target(x)
-        error = evaluate(params, x[:, None])[:, 0] - y
-        squares = (error[: PLACES.size * len(left)] ** 2).reshape(-1, PLACES.size) @ SHARES
-        return squares * (right - left), float(np.abs(error).max()), float(np.abs(y).max())
-
-    ends = np.union1d(np.linspace(low, high, CELLS + 1), knots_of(params, low, high))
-    left, right = ends[:-1], ends[1:]
-    with np.errstate(over="ignore", invalid="ignore"):
-        whole, largest, scale = measure(left, right)
-        settled, cells = 0.0, len(left)
-        for _ in range(HALVINGS):
-            middle = (left + right) / 2
-            left, right = np.stack([left, middle], axis=1).ravel(), np.stack([middle, right], axis=1).ravel()
-            halves, worst, _ = measure(left, right)
-            both, largest = halves.reshape(-1, 2).sum(axis=1), max(largest, worst)
-            enough = SETTLED * (settled + both.sum()) / cells + (ROUNDING * scale) ** 2 * (right - left)[::2]
-            open_ = np.abs(both - whole) > enough
-            settled += float(both[~open_].sum())
-            if not open_.any() or open_.sum() > MOST_CELLS:
-                settled += float(both[open_].sum())
-                break
-            chosen = np.repeat(open_, 2)
-            left, right, whole = left[chosen], right[chosen], halves[chosen]
-        else:
-            settled += float(whole.sum())
-        sharp = _sharp_places(target)
-        largest = float(np.abs(evaluate(params, sharp[:, None])[:, 0] - target(sharp)).max(initial=largest))
-    return settled / (high - low), largest
-
-
-def _sharp_places(target: Target) -> np.ndarray:
-    """Kinks of a target, and the floats just before and just after each of its jumps: errors are largest there."""
-    places = singularities(target, *target.domain)
-    if not len(places):
-        return places
-    left, right = places[:-1], places[1:]
-    for _ in range(BISECTIONS):
-        middle = (left + right) / 2
-        below, at, above = target(np.stack([left, middle, right]))
-        in_left = np.abs(at - below) > np.abs(above - at)
-        left, right = np.where(in_left, left, middle), np.where(in_left, middle, right)
-    return np.concatenate([places, left, right])
-
-
-def evaluate(params: Params, x: np.ndarray) -> np.ndarray:
-    """The network's output by numpy: by segments for one input (a hundred times faster on a grid), else in blocks.
-
-    Memory is bounded to a few times that of the output.
-    """
-    return load("numpy-hinge" if params.w1.shape[0] == 1 else "numpy").forward(params, x)
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """A view of an array that cannot be written to."""
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view
 
 
 def first_divergence(losses: np.ndarray) -> int | None:

@@ -12,7 +12,6 @@ with a loss of 1e-9 gets gradients as good as those of the dense form.
 This is the readable form, in numpy; relufit/backends/numba/hinge.py is the same in compiled loops.
 """
 
-from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -68,19 +67,6 @@ def forward(params: Params, x: np.ndarray) -> np.ndarray:
         segment = np.searchsorted(ends, piece, side="right")
         y[first : first + CHUNK] = (value[:, segment] + slope[:, segment] * (piece - start[segment])).T
     return y
-
-
-def at_infinity(params: Params, sign: int) -> np.ndarray:
-    """The limit (O,) of a network with one input at +inf, or at -inf for a `sign` of -1.
-
-    Beyond its last knot the network is a line. Its limit is infinite, unless the slopes of its units cancel within
-    rounding of the weights: then it is the constant there.
-    """
-    (w1,), b1, w2, b2 = in_float64(params)
-    on = (w1 * sign > 0) | ((w1 == 0) & (b1 > 0))
-    slopes, levels = w2[on] * w1[on, None], w2[on] * b1[on, None]  # (units, O)
-    total, rounding = slopes.sum(axis=0), np.finfo(np.float64).eps * np.abs(slopes).sum(axis=0)
-    return np.where(np.abs(total) > rounding, sign * total * inf, levels.sum(axis=0) + b2)
 
 
 def finite_ends(x: np.ndarray) -> tuple[float, float]:

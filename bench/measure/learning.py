@@ -18,7 +18,8 @@ from bench.hardware import interference
 from bench.journal.status import Diverging
 from bench.measure.trial import Trial, count_subnormals
 from relufit import Backend, Params, Samples, State, backprop, draw_plan, init_params, sample, split, targets, theory
-from relufit.fits import DIVERGED_LOSS, Problem, errors_against, first_divergence
+from relufit.deviations import errors_against
+from relufit.fits import DIVERGED_LOSS, Problem, first_divergence
 from relufit.optim import Optimizer, map_arrays
 from relufit.scaling import Scaling
 from relufit.solvers import lbfgs, slices, spline, training
@@ -126,7 +127,7 @@ class Solving:
     standardised, spread weights, minibatches of 32 at a rate of 1e-3. Unlike there they continue until their seconds
     are spent: `train` in slices of whole epochs, of 0.2 s at most; L-BFGS on all samples at once in float64, until it
     gains no more. The spline solves the function itself in one call, which is repeated. Errors are those of the network
-    against the function over its domain, in float64 (`relufit.fits.errors_against`), and are computed off the clock.
+    against the function over its domain, in float64 (relufit/deviations.py), and are computed off the clock.
     """
 
     def __init__(self, case: Case, backend: Backend, budget_seconds: float) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from relufit.backends.evaluation import evaluate
 from relufit.columns import NUMBER, as_text
 from relufit.errors import RelufitError, counted
-from relufit.fits import Fit, evaluate
+from relufit.fits import Fit
 from relufit.params import Params
 from relufit.solvers.training import reasons_in_words
 

@@ -18,7 +18,7 @@ from bench.measure.learning import SLICES, Convergence, Diverging, Solving, time
 from relufit import SGD, Params, fit
 from relufit.backends.numpy import NumpyBackend
 from relufit.data import draw_plan
-from relufit.fits import errors_against
+from relufit.deviations import errors_against
 from relufit.progress import silent
 from relufit.solvers import lbfgs
 from relufit.targets import ZOO

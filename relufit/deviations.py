@@ -1,0 +1,73 @@
+"""How far a network is from the function it was fitted to: the mean square and the maximum over the domain."""
+
+import numpy as np
+
+from relufit.backends.evaluation import evaluate
+from relufit.params import Params
+from relufit.polyline import knots_of
+from relufit.spline.breaks import singularities
+from relufit.spline.functions import PLACES, SHARES
+from relufit.targets import Target
+
+CELLS = 1000  # initial number of cells of the integral of an error against a function, besides cuts at the knots
+HALVINGS = 30  # largest number of halvings of a cell
+MOST_CELLS = 2**16  # largest number of cells that are halved at once
+SETTLED = 1e-6  # relative change of the mean square below which the integral counts as converged
+BISECTIONS = 52  # steps of the bisection for a jump between two places where a function is not smooth
+ROUNDING = 1e-14  # relative change of the function's values that counts as rounding
+
+
+def errors_against(target: Target, params: Params) -> tuple[float, float]:
+    """Mean square and maximum of |network - function| over the target's domain, in float64.
+
+    By Gauss points in cells between knots, where the network is a line, and between CELLS + 1 equidistant points; a
+    cell is halved until that no longer changes its part of the mean square. The maximum includes both sides of jumps,
+    which Gauss points do not reach.
+    """
+    low, high = target.domain
+
+    def measure(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, float, float]:
+        """The integral of squares over each cell, the largest error, and the largest value of the function."""
+        x = np.concatenate([(left[:, None] + (right - left)[:, None] * PLACES).ravel(), left, right[-1:]])
+        y = target(x)
+        error = evaluate(params, x[:, None])[:, 0] - y
+        squares = (error[: PLACES.size * len(left)] ** 2).reshape(-1, PLACES.size) @ SHARES
+        return squares * (right - left), float(np.abs(error).max()), float(np.abs(y).max())
+
+    ends = np.union1d(np.linspace(low, high, CELLS + 1), knots_of(params, low, high))
+    left, right = ends[:-1], ends[1:]
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole, largest, scale = measure(left, right)
+        settled, cells = 0.0, len(left)
+        for _ in range(HALVINGS):
+            middle = (left + right) / 2
+            left, right = np.stack([left, middle], axis=1).ravel(), np.stack([middle, right], axis=1).ravel()
+            halves, worst, _ = measure(left, right)
+            both, largest = halves.reshape(-1, 2).sum(axis=1), max(largest, worst)
+            enough = SETTLED * (settled + both.sum()) / cells + (ROUNDING * scale) ** 2 * (right - left)[::2]
+            open_ = np.abs(both - whole) > enough
+            settled += float(both[~open_].sum())
+            if not open_.any() or open_.sum() > MOST_CELLS:
+                settled += float(both[open_].sum())
+                break
+            chosen = np.repeat(open_, 2)
+            left, right, whole = left[chosen], right[chosen], halves[chosen]
+        else:
+            settled += float(whole.sum())
+        sharp = _sharp_places(target)
+        largest = float(np.abs(evaluate(params, sharp[:, None])[:, 0] - target(sharp)).max(initial=largest))
+    return settled / (high - low), largest
+
+
+def _sharp_places(target: Target) -> np.ndarray:
+    """Kinks of a target, and the floats just before and just after each of its jumps: errors are largest there."""
+    places = singularities(target, *target.domain)
+    if not len(places):
+        return places
+    left, right = places[:-1], places[1:]
+    for _ in range(BISECTIONS):
+        middle = (left + right) / 2
+        below, at, above = target(np.stack([left, middle, right]))
+        in_left = np.abs(at - below) > np.abs(above - at)
+        left, right = np.where(in_left, left, middle), np.where(in_left, middle, right)
+    return np.concatenate([places, left, right])
