@@ -18,8 +18,11 @@ import numpy as np
 
 from relufit.moments import FAN, FROM, LEAF, OWN, UP_TO, Table
 from relufit.params import Params
+from relufit.polyline import Polyline
 
 CHUNK = 2**20  # samples that forward processes at once
+# Samples from which np.interp is faster, for one output: 2 to 4 times if they are sorted, else 1.1 to 2 times.
+INTERPOLATED = 2**12
 
 
 class Spline(NamedTuple):
@@ -61,9 +64,14 @@ def forward(params: Params, x: np.ndarray) -> np.ndarray:
     knots = np.where(on == (w1 > 0), 0, len(ends) + 1)
     knots[inner] = places + 1
     value, slope = lines(Params(w1[None], b1, w2, b2), start, knots)
+    line = Polyline(ends, value[:, 1:].T, slope.T, 0, len(ends) - 1)
+    is_interpolated = len(b2) == 1 and len(ends) > 0 and len(x) >= INTERPOLATED
     y = np.empty((len(x), len(b2)), x.dtype)
     for first in range(0, len(x), CHUNK):
         piece = x[first : first + CHUNK, 0].astype(np.float64)
+        if is_interpolated:
+            y[first : first + CHUNK] = line.at(piece)
+            continue
         segment = np.searchsorted(ends, piece, side="right")
         y[first : first + CHUNK] = (value[:, segment] + slope[:, segment] * (piece - start[segment])).T
     return y

@@ -13,8 +13,7 @@ from relufit.errors import RelufitError
 from relufit.params import Params
 
 EPS = float(np.finfo(np.float64).eps)
-CLOSE = 4  # distance of breaks, in spacings of floats, up to which they may be one knot that was rounded twice
-VISIBLE = 2 * EPS  # largest change of y, relative to the terms of the output, for which close breaks are merged
+INVISIBLE = 4 * EPS  # change of y, relative to the terms of the output, up to which a break is left out
 
 
 class Polyline(NamedTuple):
@@ -71,9 +70,9 @@ def knots_of(params: Params, low: float, high: float) -> np.ndarray:
 def polyline_of(params: Params, low: float, high: float) -> Polyline:
     """The network with one input as a Polyline with the domain [low, high].
 
-    Its breaks are the ends of the domain and the knots where the slope changes: there is none at units whose changes of
-    slope cancel, and one at knots that differ by rounding only. Raises RelufitError if the output is too large on the
-    domain, or a piece too steep, for float64.
+    Its breaks are the ends of the domain and the knots where the slope changes. There is none at units whose changes of
+    slope cancel, and inside the domain none that changes the output by rounding only. Raises RelufitError if the output
+    is too large on the domain, or a piece too steep, for float64.
     """
     units = _SortedUnits(params)
     x = np.union1d(units.bends(), [low, high])
@@ -82,9 +81,11 @@ def polyline_of(params: Params, low: float, high: float) -> Polyline:
     if not finite[(low <= x) & (x <= high)].all():
         raise RelufitError(f"the output of the network is not finite on [{low:g}, {high:g}]; scale x and y to near 1")
     x, y, terms = x[finite], y[finite], terms[finite]
+    keep = (x < low) | (x > high)
+    inside = np.flatnonzero(~keep)
+    keep[inside[_visible(x[inside], y[inside], INVISIBLE * terms[inside])]] = True
+    x, y = x[keep], y[keep]
     slope = np.concatenate([units.slopes(x, "left"), units.slopes(x[-1:], "right")])  # (K + 2, O)
-    keep = ~_repeated(x, slope, terms) | (x == low) | (x == high)
-    x, y, slope = x[keep], y[keep], slope[np.append(keep, True)]
     first, last = (int(place) for place in np.searchsorted(x, [low, high]))
     slope[first + 1 : last + 1] = slopes_between(x[first : last + 1], y[first : last + 1])
     return Polyline(x, y, slope, first, last)
@@ -103,11 +104,30 @@ def slopes_between(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.asarray(slopes)
 
 
-def _repeated(x: np.ndarray, slope: np.ndarray, terms: np.ndarray) -> np.ndarray:
-    """Mask of the breaks (K + 1,) that are the break before, but for rounding: close, and without a visible step."""
-    gap = np.diff(x, prepend=-np.inf)
-    bend = np.abs(np.diff(slope, axis=0)) * gap[:, None]
-    return (gap <= CLOSE * np.spacing(np.abs(x))) & (bend <= VISIBLE * terms).all(axis=1)
+def _visible(x: np.ndarray, y: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
+    """Indices of some of the points x (n,), y (n, O), the ends among them, such that the others are on lines between.
+
+    Each other point is within its `tolerance` (n, O) of the line. From a point that is kept, the line goes on as long
+    as there is a slope with which it passes all points within their tolerances.
+    """
+    if len(x) < 3 or not _on_line(x, y, tolerance).any():
+        return np.arange(len(x))
+    kept, low, high = [0], np.full(y.shape[1], -np.inf), np.full(y.shape[1], np.inf)
+    for k in range(1, len(x)):
+        run = x[k] - x[kept[-1]]
+        slope = (y[k] - y[kept[-1]]) / run
+        if ((slope < low) | (slope > high)).any():
+            kept.append(k - 1)
+            low, high, run = np.full_like(low, -np.inf), np.full_like(high, np.inf), x[k] - x[k - 1]
+            slope = (y[k] - y[k - 1]) / run
+        low, high = np.maximum(low, slope - tolerance[k] / run), np.minimum(high, slope + tolerance[k] / run)
+    return np.append(kept, len(x) - 1)
+
+
+def _on_line(x: np.ndarray, y: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
+    """Mask of the inner points (n - 2,) that are within their tolerance of the line between their neighbours."""
+    share = ((x[1:-1] - x[:-2]) / (x[2:] - x[:-2]))[:, None]
+    return np.asarray((np.abs(y[:-2] + share * (y[2:] - y[:-2]) - y[1:-1]) <= tolerance[1:-1]).all(axis=1))
 
 
 def _knots(w1: np.ndarray, b1: np.ndarray) -> np.ndarray:

@@ -66,10 +66,10 @@ class PiecewiseLinear:
         return f"PiecewiseLinear({pieces} from {low:.6g} to {high:.6g}{outputs})"
 
     def __str__(self) -> str:
-        shown = {name: values for name, values in self._table().items() if not name.startswith("y")}
+        shown = {name: values for name, values in self.columns().items() if not name.startswith("y")}
         lines = [tables.aligned(tables.as_texts(shown))]
         for side, slope, end in (("left of", self.left_slope, 0), ("right of", self.right_slope, -1)):
-            if not np.array_equal(slope, self.slopes[end]):
+            if not _is_rounding(self.x, self._columns, self._all_slopes, end):
                 lines.append(f"{side} these pieces the slope is {slope}")
         return "\n".join(lines)
 
@@ -143,10 +143,9 @@ class PiecewiseLinear:
         differ by a few roundings.
         """
         places, values, slopes = _without_equal(self.x, self._columns, self._all_slopes)
-        for end, inner in ((0, 1), (-1, -2)) if len(places) > 1 else ():
-            rise = np.abs((slopes[inner] - slopes[end]) * (places[inner] - places[end]))
-            if (rise <= 2 * EPS * (np.abs(values[end]) + np.abs(values[inner]))).all():
-                slopes[inner] = slopes[end]
+        for end in (0, -1):
+            if len(places) > 1 and _is_rounding(places, values, slopes, end):
+                slopes[1 if end == 0 else -2] = slopes[end]
         places, values, slopes = _without_equal(places, values, slopes)
         w1, b1, w2, b2 = turned_at(places, slopes, values, self.x[0], self.x[-1])
         used = (w2 != 0).any(axis=1)
@@ -158,7 +157,7 @@ class PiecewiseLinear:
 
         Raises RelufitError if the file cannot be written.
         """
-        tables.write_csv(self._table(), path)
+        tables.write_csv(self.columns(), path)
 
     def to_frame(self) -> Any:
         """A pandas.DataFrame with a row for each piece: from, to, slope, intercept, y_from and y_to.
@@ -169,10 +168,10 @@ class PiecewiseLinear:
             import pandas as pd
         except ImportError:
             raise RelufitError("pandas is not installed: pip install pandas") from None
-        return pd.DataFrame(self._table())
+        return pd.DataFrame(self.columns())
 
-    def _table(self) -> dict[str, np.ndarray]:
-        """The columns of `to_frame`, (K,) each."""
+    def columns(self) -> dict[str, np.ndarray]:
+        """The columns of `to_frame` by name, (K,) each."""
         of_outputs = {"slope": self.slopes, "intercept": self.intercepts, "y_from": self.y[:-1], "y_to": self.y[1:]}
         return tables.columns_of(self.x, of_outputs)
 
@@ -255,6 +254,13 @@ def _solutions(x: np.ndarray, away: np.ndarray, slopes: np.ndarray) -> np.ndarra
     if at_break[0] and left_slope == 0:
         return np.concatenate([[-np.inf, np.nan], found])
     return np.append(before, found) if signs[0] * np.sign(left_slope) > 0 and np.isfinite(before) else found
+
+
+def _is_rounding(x: np.ndarray, y: np.ndarray, slopes: np.ndarray, end: int) -> bool:
+    """Whether rounding of y (K + 1, O) explains the change of the slopes (K + 2, O) at x[0] or x[-1]."""
+    inner = 1 if end == 0 else -2
+    rise = np.abs((slopes[inner] - slopes[end]) * (x[inner] - x[end]))
+    return bool((rise <= 2 * EPS * (np.abs(y[end]) + np.abs(y[inner]))).all())
 
 
 def _without_equal(

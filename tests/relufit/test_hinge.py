@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relufit import hinge, init_params
+from relufit import Params, hinge, init_params
 from relufit.moments import tabulate
 
 VALUES = (0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 3.0, 1e-30, -1e-30, 1e-300, -1e-300, 1e3, 1e30, -1e30, 3e38, 1e-45)
@@ -36,3 +36,18 @@ def test_the_two_forms_of_the_readable_reference_agree() -> None:
     assert float(loss) == pytest.approx(float(other_loss), rel=1e-13)
     for a, b in zip(grads, others, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-13 * np.abs(b).max())
+
+
+@pytest.mark.parametrize("knots", [[], [0.5], [-2.0, 0.5, 0.5, 3.0]])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_many_samples_get_what_few_get(knots: list[float], dtype: str) -> None:
+    """From INTERPOLATED samples on, one output is interpolated; nan in a weight shows in all outputs either way."""
+    rng = np.random.default_rng(0)
+    w1 = np.append(rng.normal(size=len(knots)), 0.0)
+    w2, b1 = rng.normal(size=(len(w1), 1)), np.append(-w1[:-1] * np.array(knots), 1.0)
+    x = rng.uniform(-6, 6, (hinge.INTERPOLATED, 1)).astype(dtype)
+    params = Params(*(array.astype(dtype) for array in (w1[None], b1, w2, np.ones(1))))
+    few = [hinge.forward(params, part) for part in np.array_split(x, 3)]
+    np.testing.assert_allclose(hinge.forward(params, x), np.concatenate(few), rtol=0, atol=50 * np.finfo(dtype).eps)
+    params.w2[-1] = np.nan
+    assert np.isnan(hinge.forward(params, x)).all()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from random_networks import DOMAIN, exact_outputs, random_network, rounding_of
+from random_networks import DOMAIN, EPS, exact_outputs, random_network, rounding_of
 
 from relufit import Params, RelufitError, fit, hinge
 from relufit.polyline import Polyline, knots_of, polyline_of
@@ -57,7 +57,8 @@ def test_values_at_breaks_do_not_depend_on_how_terms_cancel() -> None:
         (network([1.0, 1.0, 1.0], [1.0, -2.0, 3.0], [1.0, 1.0, 1.0]), [1.0]),  # one knot, three units
         (network([1.0, 2.0], [1.0, 1.0], [0.0, 1.0]), [2.0]),  # a unit without weight
         (network([0.0, 0.0, 0.0], [0.1, 0.2, 0.3], [1.0, 1.0, -1.0]), []),  # 0.1 + 0.2 - 0.3 is rounding
-        (network([0.3, AFTER], [1.0, 1.0], [1.0, 1.0], 1.0), [0.3]),  # equal but for rounding
+        (network([0.3, AFTER], [1.0, 1.0], [1.0, 1.0], 1.0), [AFTER]),  # equal but for rounding
+        (network([0.3, 0.4, 0.5], [1.0, 1.0, 1.0], [1.0, 1e-15, 1.0], 1.0), [0.3, 0.5]),  # invisible
         (network([0.3, AFTER], [1.0, 1.0], [2.0**53, -(2.0**53)]), [0.3, AFTER]),  # a step
         (network([9.0, -9.0], [1.0, 1.0], [1.0, 1.0]), [-9.0, 9.0]),  # outside the domain
         (Params(np.array([[0.0, -0.0, 1e-300]]), np.array([1.0, 1.0, 1e10]), np.ones((3, 1)), np.zeros(1)), []),
@@ -71,6 +72,16 @@ def test_breaks_are_where_the_slope_changes(params: Params, breaks: list[float])
     np.testing.assert_allclose(
         line.at(np.array([-3.0, 3.5])), hinge.forward(params, np.array([[-3.0], [3.5]])), atol=1e-15
     )
+
+
+def test_many_invisible_bends_are_not_lost() -> None:
+    """Breaks are left out only as long as the line passes all of them, so a parabola of invisible bends keeps some."""
+    knots = np.linspace(0.0, 1.0, 4000)
+    params = network(knots.tolist(), [1.0] * 4000, [3e-14] * 4000, 1.0)
+    line = polyline_of(params, 0.0, 1.0)
+    assert 3 < len(line.x) < 2000
+    wanted, terms = exact_outputs(params, knots[::97])
+    assert (np.abs(line.at(knots[::97]) - wanted) <= 5 * EPS * terms).all()
 
 
 def test_knots_far_outside_do_not_disturb() -> None:
