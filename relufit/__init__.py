@@ -12,15 +12,16 @@ from relufit.fitting import fit
 from relufit.metrics import Metrics
 from relufit.optim import SGD, Adam, Momentum, State
 from relufit.params import Params, Sizes, init_params
+from relufit.pieces import PiecewiseLinear
 from relufit.saved import load
 from relufit.solvers.training import Diverged
 from relufit.targets import Target
 
 __version__ = "0.1.0"
 __all__ = [
-    "SGD", "Adam", "Backend", "BackendUnavailable", "Diverged", "Fit", "Metrics", "Momentum", "Params", "Plan",
-    "RelufitError", "Samples", "Sizes", "State", "Target", "backends", "draw_plan", "fit", "fit_many", "init_params",
-    "load", "sample", "split", "targets", "theory",
+    "SGD", "Adam", "Backend", "BackendUnavailable", "Diverged", "Fit", "Metrics", "Momentum", "Params",
+    "PiecewiseLinear", "Plan", "RelufitError", "Samples", "Sizes", "State", "Target", "backends", "draw_plan", "fit",
+    "fit_many", "init_params", "load", "sample", "split", "targets", "theory",
 ]  # fmt: skip
 
 _ON_DEMAND = ("export", "files", "sklearn", "symbolic", "testing")  # modules that not every user needs

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from relufit.backends import load
+from relufit.backends.evaluation import evaluate
 from relufit.params import Params
+from relufit.polyline import knots_of
 from relufit.scaling import VARIES
 from relufit.spline.breaks import singularities
 from relufit.spline.functions import PLACES, SHARES
-from relufit.spline.units import knots_of
 from relufit.targets import Target
 
 CELLS = 1000  # initial number of cells of the integral of an error against a function, besides cuts at the knots
@@ -83,11 +83,3 @@ def _sharp_places(target: Target) -> np.ndarray:
         in_left = np.abs(at - below) > np.abs(above - at)
         left, right = np.where(in_left, left, middle), np.where(in_left, middle, right)
     return np.concatenate([places, left, right])
-
-
-def evaluate(params: Params, x: np.ndarray) -> np.ndarray:
-    """The network's output by numpy: by segments for one input (a hundred times faster on a grid), else in blocks.
-
-    Memory is bounded to a few times that of the output.
-    """
-    return load("numpy-hinge" if params.w1.shape[0] == 1 else "numpy").forward(params, x)

@@ -2,20 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from relufit.backend import Backend, Samples
+from relufit.backends.evaluation import Evaluation, evaluate
 from relufit.columns import Columns
-from relufit.deviations import errors_and_variance, evaluate
+from relufit.deviations import errors_and_variance
 from relufit.errors import RelufitError, counted
 from relufit.export.about import About
-from relufit.export.numpy_function import answer
+from relufit.export.numpy_function import answer, build_function
 from relufit.metrics import Metrics, r_squared, variance
 from relufit.optim import State
-from relufit.params import Params
+from relufit.params import DOMAIN, Params
+from relufit.pieces import PiecewiseLinear
+from relufit.polyline import Polyline, polyline_of
 from relufit.scaling import Scaling
 from relufit.targets import Target
 from relufit.values import one_line
@@ -50,7 +54,10 @@ class History:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A fitted network. `params` are float64 numpy arrays that act on raw x. Fits compare by identity."""
+    """A fitted network. `params` are float64 arrays that act on raw x and cannot be written to.
+
+    Fits compare by identity.
+    """
 
     params: Params
     history: History
@@ -125,13 +132,41 @@ class Fit:
         """The same fit with some metrics replaced."""
         return replace(self, metrics=replace(self.metrics, **changes))
 
+    def __post_init__(self) -> None:
+        # So that what is cached of them stays true. These are views; arrays of the caller stay as they are.
+        object.__setattr__(self, "params", Params(*map(_read_only, self.params)))
+
     def predict(self, x: Any) -> np.ndarray:
         """The network's output in float64: x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1.
+
+        With one input it is evaluated by its pieces, in compiled code if numba is installed and there are half a
+        million points at least, or numba was used for that before. An infinite x gives the limit.
 
         If x was fitted as times, it takes times, as `relufit.fit` does, or numbers, as seconds since 1970 UTC. Raises
         RelufitError for an x of another shape or type, and for times if numbers were fitted.
         """
-        return answer(evaluate, self.params, x, self.columns.types)
+        return answer(self._forward, self.params.w1.shape[0], x, self.columns.types)
+
+    def to_piecewise(self) -> PiecewiseLinear:
+        """The network of one input as the piecewise-linear function that it is, in the units of x and y.
+
+        Its breaks begin and end at the ends of the function's domain, or at the least and greatest x of data. Between
+        them it differs from the network by no more than rounding: 8 eps of the largest sum |w2 relu(z)| + |b2|, and
+        the rounding of knots to float64. Beyond them it continues with the slope that the network has there, whose
+        further knots are left out. Times are seconds since 1970 UTC. y is (K + 1,), or (K + 1, O) for several outputs.
+
+        Raises RelufitError for several inputs, if all x are equal, and if a piece is too steep for float64.
+        """
+        if self.params.w1.shape[0] > 1:
+            raise RelufitError(f"only a network of one input has pieces, not one of {self.params.w1.shape[0]} inputs")
+        low, high = self.domain
+        if low == high:
+            raise RelufitError(f"all x are {low}, and pieces need an interval; fit data with different x")
+        line = polyline_of(self.params, low, high) if self._line is None else self._line
+        inside, slopes = slice(line.first, line.last + 1), line.slope[[line.first, line.last + 1]]
+        if len(self.params.b2) == 1:
+            return PiecewiseLinear(line.x[inside], line.y[inside, 0], left_slope=slopes[0, 0], right_slope=slopes[1, 0])
+        return PiecewiseLinear(line.x[inside], line.y[inside], left_slope=slopes[0], right_slope=slopes[1])
 
     def plot(self, path: str | Path | None = None) -> Any:
         """Draw data, fit and residual with matplotlib (D = O = 1), and save them to `path`. Returns the figure.
@@ -177,9 +212,29 @@ class Fit:
 
     def to_numpy_function(self) -> Callable[[Any], np.ndarray]:
         """A function of x that gives predict's output, in float64, from a copy of the parameters; it can be pickled."""
-        from relufit.export.numpy_function import build_function
+        return build_function(self.params, self.columns.types, self._wide_domain)
 
-        return build_function(self.params, self.columns.types)
+    @property
+    def _wide_domain(self) -> tuple[float, float]:
+        """The interval fitted, of the first input, if it has a length; the usual one for a file that does not say."""
+        try:
+            low, high = self.bounds[:, 0].tolist()
+        except RelufitError:
+            return DOMAIN
+        return low, high if low < high else low + max(1.0, abs(low))
+
+    @cached_property
+    def _line(self) -> Polyline | None:
+        """The pieces of a network of one input; None for several, and where float64 cannot hold them."""
+        try:
+            return polyline_of(self.params, *self._wide_domain) if self.params.w1.shape[0] == 1 else None
+        except RelufitError:
+            return None
+
+    @cached_property
+    def _forward(self) -> Callable[[np.ndarray], np.ndarray]:
+        """The output for x (N, D), (N, O)."""
+        return partial(evaluate, self.params) if self._line is None else Evaluation(self._line)
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,6 +316,13 @@ class Problem:
         with np.errstate(over="ignore", invalid="ignore"):
             squares = (errors**2).mean(axis=1)
             return float(np.average(squares, weights=None if self.weight is None else self.weight[index]))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """A view of an array that cannot be written to."""
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view
 
 
 def first_divergence(losses: np.ndarray) -> int | None:

@@ -12,15 +12,17 @@ with a loss of 1e-9 gets gradients as good as those of the dense form.
 This is the readable form, in numpy; relufit/backends/numba/hinge.py is the same in compiled loops.
 """
 
-from math import inf
 from typing import NamedTuple
 
 import numpy as np
 
 from relufit.moments import FAN, FROM, LEAF, OWN, UP_TO, Table
 from relufit.params import Params
+from relufit.polyline import Polyline
 
 CHUNK = 2**20  # samples that forward processes at once
+# Samples from which np.interp is faster, for one output: 2 to 4 times if they are sorted, else 1.1 to 2 times.
+INTERPOLATED = 2**12
 
 
 class Spline(NamedTuple):
@@ -62,25 +64,17 @@ def forward(params: Params, x: np.ndarray) -> np.ndarray:
     knots = np.where(on == (w1 > 0), 0, len(ends) + 1)
     knots[inner] = places + 1
     value, slope = lines(Params(w1[None], b1, w2, b2), start, knots)
+    line = Polyline(ends, value[:, 1:].T, slope.T, 0, len(ends) - 1)
+    is_interpolated = len(b2) == 1 and len(ends) > 0 and len(x) >= INTERPOLATED
     y = np.empty((len(x), len(b2)), x.dtype)
     for first in range(0, len(x), CHUNK):
         piece = x[first : first + CHUNK, 0].astype(np.float64)
+        if is_interpolated:
+            y[first : first + CHUNK] = line.at(piece)
+            continue
         segment = np.searchsorted(ends, piece, side="right")
         y[first : first + CHUNK] = (value[:, segment] + slope[:, segment] * (piece - start[segment])).T
     return y
-
-
-def at_infinity(params: Params, sign: int) -> np.ndarray:
-    """The limit (O,) of a network with one input at +inf, or at -inf for a `sign` of -1.
-
-    Beyond its last knot the network is a line. Its limit is infinite, unless the slopes of its units cancel within
-    rounding of the weights: then it is the constant there.
-    """
-    (w1,), b1, w2, b2 = in_float64(params)
-    on = (w1 * sign > 0) | ((w1 == 0) & (b1 > 0))
-    slopes, levels = w2[on] * w1[on, None], w2[on] * b1[on, None]  # (units, O)
-    total, rounding = slopes.sum(axis=0), np.finfo(np.float64).eps * np.abs(slopes).sum(axis=0)
-    return np.where(np.abs(total) > rounding, sign * total * inf, levels.sum(axis=0) + b2)
 
 
 def finite_ends(x: np.ndarray) -> tuple[float, float]:

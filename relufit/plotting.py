@@ -13,7 +13,7 @@ import numpy as np
 from relufit.columns import TIME, ZONED
 from relufit.errors import RelufitError, reason
 from relufit.export import check_writable
-from relufit.spline.units import knots_of
+from relufit.polyline import knots_of
 from relufit.targets import Target
 
 if TYPE_CHECKING:

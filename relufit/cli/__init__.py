@@ -53,9 +53,10 @@ def fit_command(
     seed: arguments.Seed = None,
     plot: arguments.Plot = None,
     save: arguments.Save = None,
+    pieces: arguments.Pieces = None,
     as_json: arguments.Json = False,
 ) -> None:
-    """Fit a function of x, or columns of a table, and print how good the fit is."""
+    """Fit a function of x, or columns of a table; print how good the fit is, and its pieces if they are few."""
     given = {
         "hidden": words.hidden_units(hidden), "tolerance": words.number("--tolerance", tolerance),
         "learning_rate": words.number("--learning-rate", learning_rate), "epochs": words.whole("--epochs", epochs),
@@ -65,10 +66,11 @@ def fit_command(
         "domain": words.domain(domain), "weight": weight, "solver": solver,
     }  # fmt: skip
     options = {name: value for name, value in given.items() if value is not None}  # the library has the defaults
-    keeping.check_files(save, plot, len(x or ("x",)), len(y or ("y",)))
-    fit = _fit(target, x, y, options, save, plot)
+    files = keeping.Files(save, plot, pieces)
+    keeping.check_files(files, len(x or ("x",)), len(y or ("y",)))
+    fit = _fit(target, x, y, options, files)
     try:
-        _, failures = keeping.write_files(fit, save, plot)
+        _, failures = keeping.write_files(fit, files)
     finally:  # print the result even if a file cannot be written
         print(printing.as_json(dict(fit.metrics)) if as_json else printing.in_words(fit))
     if failures:
@@ -184,17 +186,16 @@ def _fit(
     x: list[str] | None,
     y: list[str] | None,
     options: dict[str, Any],
-    save: str | None,
-    plot: str | None,
+    files: keeping.Files,
 ) -> relufit.Fit:
-    """Fit; Ctrl-C and divergence end in one sentence, and `save` and `plot` get the last state before a divergence."""
+    """Fit; Ctrl-C and divergence end in one sentence, and the files get the last state before a divergence."""
     try:
         return _fit_table(target, x, y, options) if _is_table(target, x, y) else _fit_function(target, options)
     except KeyboardInterrupt:
         print("relufit: stopped by Ctrl-C, and nothing was fitted yet", file=sys.stderr)
         raise typer.Exit(130) from None
     except relufit.Diverged as error:
-        raise keeping.with_last_state(error, save, plot) from None
+        raise keeping.with_last_state(error, files) from None
 
 
 def _fit_table(path: str, x: list[str] | None, y: list[str] | None, options: dict[str, Any]) -> relufit.Fit:

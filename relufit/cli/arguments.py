@@ -92,6 +92,9 @@ Scheme = Annotated[
 Seed = Annotated[str | None, typer.Option(metavar="INTEGER", help="Seed of all random numbers; default 0.")]
 Plot = Annotated[str | None, typer.Option(help="Draw the fit to this file (.png, .svg, .pdf).")]
 Save = Annotated[str | None, typer.Option(help="Write the weights to this .safetensors file.")]
+Pieces = Annotated[
+    str | None, typer.Option(help="Write the pieces of the fitted function to this .csv file: a row for each line.")
+]
 Network = Annotated[str, typer.Argument(help="A .safetensors file written by fit --save.")]
 Table = Annotated[str | None, typer.Argument(help="A csv or parquet file with the columns named by --x.")]
 At = Annotated[

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from relufit.backends.evaluation import evaluate
 from relufit.columns import NUMBER, as_text
-from relufit.deviations import evaluate
 from relufit.errors import RelufitError, counted
 from relufit.fits import Fit
 from relufit.params import Params
+from relufit.pieces import PiecewiseLinear
+from relufit.pieces.tables import aligned, as_texts
 from relufit.solvers.training import reasons_in_words
 from relufit.targets import Target
 
@@ -21,6 +23,8 @@ NOTES = {  # by metrics["status"]
     "stopped": " (stopped early)",
     "inexact": " (rounding adds to the error: some pieces are too steep for float64)",
 }
+
+FEW_PIECES = 12  # that are printed
 
 
 def demand_inputs(params: Params, columns: int) -> None:
@@ -59,7 +63,7 @@ def _or_null(value: Any) -> Any:
 
 
 def in_words(fit: Fit) -> str:
-    """Describe a fit in lines of text: errors, samples, and the cost of the fit."""
+    """Describe a fit in lines of text: errors, samples, the cost of the fit, and its pieces if they are few."""
     m = fit.metrics
     quality = "" if math.isnan(m.r2) else f", R^2 {m.r2:.6g}"
     lines = [f"mean squared error {m.mse:.3e}, largest error {m.max_error:.3e}{quality}{NOTES.get(m.status or '', '')}"]
@@ -71,7 +75,27 @@ def in_words(fit: Fit) -> str:
     lines.append(f"{counted(m.hidden, 'hidden unit')}, {m.solver} on {m.backend}: {trained}{m.seconds:.2g} s")
     if m.passed_over:
         lines.append(f"backend: {m.backend} ({reasons_in_words(m.passed_over)})")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_few_pieces(fit)])
+
+
+def _few_pieces(fit: Fit) -> list[str]:
+    """The table of at most FEW_PIECES pieces, under a title; nothing for more, and for fits without pieces."""
+    try:
+        pieces = fit.to_piecewise()
+    except RelufitError:  # several inputs, a single x, or too steep
+        return []
+    if len(pieces.slopes) > FEW_PIECES:
+        return []
+    kind = fit.columns.types[0] if fit.columns.types else NUMBER
+    return ["pieces:", str(pieces)] if kind == NUMBER else ["pieces, with slopes per second:", _of_times(pieces, kind)]
+
+
+def _of_times(pieces: PiecewiseLinear, kind: str) -> str:
+    """The table of pieces between times; y where each begins stands for the intercept, which is y in 1970."""
+    texts, shown = as_texts(pieces.columns()), ("y_from", "slope")
+    values = {name: column for name, column in texts.items() if name.startswith(shown)}
+    times = as_text(pieces.x, kind)
+    return aligned({"from": times[:-1], "to": times[1:], **values})
 
 
 def print_limits(target: Target) -> None:

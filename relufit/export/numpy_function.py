@@ -1,4 +1,4 @@
-"""The network as a plain function of x that needs numpy only."""
+"""The network as a plain function of x that needs numpy only: by its pieces for one input."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,62 +9,78 @@ import numpy as np
 from relufit import backprop
 from relufit.columns import NUMBER, convert
 from relufit.errors import RelufitError, counted
-from relufit.hinge import at_infinity
 from relufit.params import Params, demand_network
+from relufit.polyline import knots_of, polyline_of
 
 BLOCK_ELEMENTS = 2**17  # of the (rows, H) arrays, which bounds memory to a few times that of the output
 
 
-def build_function(params: Params, types: tuple[str, ...] = ()) -> Callable[[Any], np.ndarray]:
+def build_function(
+    params: Params, types: tuple[str, ...] = (), domain: tuple[float, float] | None = None
+) -> Callable[[Any], np.ndarray]:
     """The function f(x) of a network, in float64, on a copy of its weights.
 
     x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1; a number gives a number. `types` are those of the
-    columns of x (see relufit.columns): f takes times except in columns of type "number". f pickles by reference:
+    columns of x (see relufit.columns): f takes times except in columns of type "number". A network with one input is
+    evaluated by its pieces, fastest on its `domain`, by default the middle half of its knots. f pickles by reference:
     unpickling needs relufit and numpy, and loads no framework. Raises RelufitError for arrays that are not a network; f
     raises it for an x that the network does not take.
     """
     demand_network(params)
-    return partial(answer, forward, Params(*(np.array(p, np.float64) for p in params)), types=types)
+    params = Params(*(np.array(p, np.float64) for p in params))
+    return partial(answer, forward_of(params, domain), params.w1.shape[0], types=types)
+
+
+def forward_of(params: Params, domain: tuple[float, float] | None) -> Callable[[np.ndarray], np.ndarray]:
+    """The output of a network in float64, (N, D) -> (N, O), by numpy: by its pieces, if it has one input."""
+    if params.w1.shape[0] > 1:
+        return partial(forward, params)
+    try:
+        return polyline_of(params, *(_middle(params) if domain is None else domain)).at
+    except RelufitError:  # too steep, or too large
+        return partial(forward, params)
+
+
+def _middle(params: Params) -> tuple[float, float]:
+    """The interval with the middle half of the knots, widened if these are equal or none."""
+    knots = knots_of(params, -np.inf, np.inf)
+    low, high = np.quantile(knots, (0.25, 0.75)).tolist() if len(knots) else (0.0, 1.0)
+    return low, max(high, low + max(1.0, abs(low)))
 
 
 def answer(
-    forward: Callable[[Params, np.ndarray], np.ndarray], params: Params, x: Any, types: tuple[str, ...] = ()
+    forward: Callable[[np.ndarray], np.ndarray], columns: int, x: Any, types: tuple[str, ...] = ()
 ) -> np.ndarray:
-    """Evaluate `forward`, (N, D) -> (N, O), for any x that `as_inputs` takes.
+    """Evaluate `forward`, (N, D) -> (N, O), for any x that `as_inputs` takes. There are no warnings.
 
-    A vector gives a vector, and a number a number, where O = 1. An infinite x gives the limit of a network with one
-    input; with several inputs it gives the floating-point result, in general nan. nan gives nan. There are no warnings.
+    A vector gives a vector, and a number a number, where O = 1. By pieces, an infinite x gives the limit; with several
+    inputs it gives the floating-point result, in general nan. nan gives nan.
     """
-    inputs = as_inputs(params, x, types)
+    inputs = as_inputs(columns, x, types)
     with np.errstate(over="ignore", invalid="ignore"):
-        outputs = forward(params, inputs)
-        for sign in (-1, 1) if inputs.shape[1] == 1 else ():
-            rows = inputs[:, 0] == sign * np.inf
-            if rows.any():
-                outputs[rows] = at_infinity(params, sign)
+        outputs = forward(inputs)
     return outputs.reshape(np.shape(x)) if np.ndim(x) <= 1 and outputs.shape[1] == 1 else outputs
 
 
-def as_inputs(params: Params, x: Any, types: tuple[str, ...] = ()) -> np.ndarray:
+def as_inputs(columns: int, x: Any, types: tuple[str, ...] = ()) -> np.ndarray:
     """Return x, (N, D), or (N,) or a number for D = 1, as float64 (N, D); times as seconds since 1970 UTC.
 
-    Integers beyond 2^53 are rounded, which does not change the output. Raises RelufitError for anything else, and for
-    times in a column that was fitted as numbers according to `types`.
+    D is the number of `columns`. Integers beyond 2^53 are rounded, which does not change the output. Raises
+    RelufitError for anything else, and for times in a column that was fitted as numbers according to `types`.
     """
     try:
         values, given = convert("x", x)
     except RelufitError as error:
         raise RelufitError(f"predict takes real numbers and times, not {_shown(x)}: {error}") from None
     inputs = values.reshape(-1, 1) if values.ndim <= 1 else values
-    if inputs.ndim != 2 or inputs.shape[1] != params.w1.shape[0]:
-        raise RelufitError(f"the network takes {counted(params.w1.shape[0], 'column')} of x, not shape {values.shape}")
+    if inputs.ndim != 2 or inputs.shape[1] != columns:
+        raise RelufitError(f"the network takes {counted(columns, 'column')} of x, not shape {values.shape}")
     for fitted, found in zip(types or given, given, strict=True):
         if fitted == NUMBER != found:
             raise RelufitError(f"predict takes real numbers, as the fit did, and not times: {_shown(x)}")
-    objects = np.asarray(x) if np.isnan(inputs).any() else inputs
-    if objects.dtype.kind == "O" and any(
-        value is None for value in objects.flat
-    ):  # nan and NaT are allowed and give nan
+    # nan and NaT are allowed and give nan. Arrays of numbers hold no None, and are not looked through.
+    may_hold_none = getattr(getattr(x, "dtype", None), "kind", "O") == "O" and np.isnan(inputs).any()
+    if may_hold_none and any(value is None for value in np.asarray(x).flat):
         raise RelufitError(f"predict takes real numbers and times, not {_shown(x)}: x holds None")
     return inputs
 

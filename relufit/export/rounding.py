@@ -18,7 +18,7 @@ LOST = 1e-3  # largest error allowed, relative to the largest output; for x and 
 
 def pick_points(params: Params, x: Any) -> np.ndarray:
     """Some rows of x (N, D), evenly spread, in float64: (n, D). Raises RelufitError for an x of another shape."""
-    inputs = as_inputs(params, x)
+    inputs = as_inputs(params.w1.shape[0], x)
     return inputs[:: max(1, len(inputs) // POINTS)]
 
 

@@ -21,13 +21,6 @@ FAR = 1024  # distance of the knot of a line of one unit, in lengths of the line
 FLATTEST = 2  # number of flattest pieces for which the set of all turns to their left is tried
 
 
-def knots_of(params: Params, low: float, high: float) -> np.ndarray:
-    """The knots -b1 / w1 of a network with one input inside an interval, sorted."""
-    w1, b1 = params.w1[0], params.b1
-    knots = -b1[w1 != 0] / w1[w1 != 0]
-    return np.sort(knots[(knots > low) & (knots < high)])
-
-
 def closures(slopes: np.ndarray, most: int = SETS) -> list[np.ndarray]:
     """At most `most` sets of turns that nearly close a spline with these slopes (K,): masks (K - 1,) of them."""
     turns = np.diff(slopes)
@@ -108,19 +101,28 @@ def to_params(knots: np.ndarray, values: np.ndarray, left: np.ndarray | None = N
         place = knots[0] - FAR * (knots[-1] - knots[0])
         constant = values[0] - slopes[0] * (knots[0] - place)
         return Params(np.ones((1, 1)), np.array([-place]), slopes[:, None], np.array([constant]))
-    # Units left of one knot face left, those right of it face right; at the knot there is one of each.
-    k = _pivot(knots, slopes)
-    places, facing = np.insert(inner, k, inner[k]), np.where(np.arange(len(slopes)) <= k, -1.0, 1.0)
-    weights = np.concatenate([turns[:k], [-slopes[k], slopes[k + 1]], turns[k + 1 :]])
-    return Params(facing[None], -facing * places, weights[:, None], values[k + 1 : k + 2].copy())
+    return turned_at(inner, slopes[:, None], values[1:-1, None], knots[0], knots[-1])
 
 
-def _pivot(knots: np.ndarray, slopes: np.ndarray) -> int:
-    """The index of the inner knot from which units face away: the one with the least rounding at the ends.
+def turned_at(places: np.ndarray, slopes: np.ndarray, values: np.ndarray, low: float, high: float) -> Params:
+    """The network with slopes (n + 1, O) before, between and after places (n,), where it has the values (n, O).
+
+    It has n + 1 units, and w1 of 1 and -1. Rounding is kept small on [low, high].
+    """
+    # Units left of one place face left, those right of it face right; at the place there is one of each.
+    k, turns = _pivot(places, slopes, low, high), np.diff(slopes, axis=0)
+    facing = np.where(np.arange(len(slopes)) <= k, -1.0, 1.0)
+    weights = np.concatenate([turns[:k], -slopes[k : k + 1], slopes[k + 1 : k + 2], turns[k + 1 :]])
+    return Params(facing[None], -facing * np.insert(places, k, places[k]), weights, values[k].copy())
+
+
+def _pivot(places: np.ndarray, slopes: np.ndarray, low: float, high: float) -> int:
+    """The index of the place from which units face away: the one with the least rounding at the ends.
 
     The rounding of a unit is proportional to its output, which is largest at the end that it faces.
     """
-    turns, to_left, to_right = np.abs(np.diff(slopes)), knots[1:-1] - knots[0], knots[-1] - knots[1:-1]
+    turns, sizes = np.abs(np.diff(slopes, axis=0)).sum(axis=1), np.abs(slopes).sum(axis=1)
+    to_left, to_right = places - low, high - places
     left, right = np.cumsum(turns * to_left) - turns * to_left, np.cumsum((turns * to_right)[::-1])[::-1]
-    own = np.abs(slopes[:-1]) * to_left + (np.abs(slopes[1:]) - turns) * to_right
+    own = sizes[:-1] * to_left + (sizes[1:] - turns) * to_right
     return int(np.argmin(left + right + own))

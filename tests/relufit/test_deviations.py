@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from relufit import Params, fit, init_params, targets
-from relufit.deviations import errors_against, evaluate
+from relufit.backends.evaluation import evaluate
+from relufit.deviations import errors_against
 
 EXACT_HAT = Params(np.array([[1.0, -1.0]]), np.array([0.0, 0.0]), np.array([[1.0], [1.0]]), np.array([0.0]))  # |x|
 

@@ -1,4 +1,4 @@
-"""Sorted knots in numpy: the masks of the dense form, two ways to sum, and limits at infinity."""
+"""Sorted knots in numpy: the masks of the dense form, and two ways to sum."""
 
 import numpy as np
 import pytest
@@ -38,23 +38,16 @@ def test_the_two_forms_of_the_readable_reference_agree() -> None:
         np.testing.assert_allclose(a, b, atol=1e-13 * np.abs(b).max())
 
 
-@pytest.mark.parametrize(
-    ("w1", "b1", "w2", "b2", "limits"),
-    [
-        ([1.0], [0.0], [[2.0, -2.0]], [0.0, 1.0], ([0, 1], [np.inf, -np.inf])),
-        ([1.0, -1.0], [0.0, 0.0], [[1.0], [1.0]], [0.0], ([np.inf], [np.inf])),  # |x|
-        ([1.0, 1.0, 0.0], [0.0, -1.0, 3.0], [[1.0], [-1.0], [2.0]], [0.5], ([6.5], [7.5])),  # two constants
-        ([0.1, 0.2, 0.3], [0.0, 0.0, 0.0], [[1.0], [1.0], [-1.0]], [5.0], ([5], [5])),  # 0.1 + 0.2 - 0.3 is rounding
-        ([0.0], [-1.0], [[4.0]], [2.0], ([2], [2])),
-    ],
-)
-def test_the_limits_at_infinity(
-    w1: list[float], b1: list[float], w2: list[list[float]], b2: list[float], limits: tuple[list[float], list[float]]
-) -> None:
-    """The limit is infinite where the outermost slope is not 0, and else the constant there."""
-    params = Params(np.array([w1]), np.array(b1), np.array(w2), np.array(b2))
-    with np.errstate(invalid="ignore"):
-        for sign, limit in zip((-1, 1), limits, strict=True):
-            np.testing.assert_array_equal(hinge.at_infinity(params, sign), limit)
-    far = hinge.forward(params, np.array([[-1e9], [1e9]]))
-    np.testing.assert_allclose(np.where(np.abs(far) > 1e8, np.copysign(np.inf, far), far), limits, atol=1e-6)
+@pytest.mark.parametrize("knots", [[], [0.5], [-2.0, 0.5, 0.5, 3.0]])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_many_samples_get_what_few_get(knots: list[float], dtype: str) -> None:
+    """From INTERPOLATED samples on, one output is interpolated; nan in a weight shows in all outputs either way."""
+    rng = np.random.default_rng(0)
+    w1 = np.append(rng.normal(size=len(knots)), 0.0)
+    w2, b1 = rng.normal(size=(len(w1), 1)), np.append(-w1[:-1] * np.array(knots), 1.0)
+    x = rng.uniform(-6, 6, (hinge.INTERPOLATED, 1)).astype(dtype)
+    params = Params(*(array.astype(dtype) for array in (w1[None], b1, w2, np.ones(1))))
+    few = [hinge.forward(params, part) for part in np.array_split(x, 3)]
+    np.testing.assert_allclose(hinge.forward(params, x), np.concatenate(few), rtol=0, atol=50 * np.finfo(dtype).eps)
+    params.w2[-1] = np.nan
+    assert np.isnan(hinge.forward(params, x)).all()

@@ -131,7 +131,7 @@ class NumbaHingeBackend(NumbaBackend):
 
     algorithm = "hinge"
     # Measured at H = 512: minibatches, and forward passes, below which the dense form is faster.
-    dense_samples, dense_forward_samples = 300, 1500
+    dense_samples, dense_forward_samples = 300, 600
 
     def __init__(self, name: str = "numba-hinge", device: str = "cpu") -> None:
         super().__init__(name, device)
@@ -156,7 +156,8 @@ class NumbaHingeBackend(NumbaBackend):
         demand_one_input(self.name, x.shape[1])
         known = sort_samples(self.to_device(x), self.to_device(y))
         guide: np.ndarray = np.empty(len(known) // knots.SAMPLES_PER_CELL + 2, index_type(len(known)))
-        knots.fill_guide(known.table.x, guide)
+        x = known.table.x
+        knots.fill_guide(x, x[0], knots.cells_per_unit(x, len(guide) - 1), guide)
         return GuidedSamples(known.x, known.y, known.table, known.order, None, guide)
 
     def forward(self, params: Params, x: Array) -> Array:

@@ -9,11 +9,12 @@ import numpy as np
 from numba import njit
 
 from relufit.backends.numba.dense import EXACT, OPTIONS, parts
-from relufit.backends.numba.knots import find_ranks, find_segments, sorted_inner
+from relufit.backends.numba.knots import cells_per_unit, fill_guide, find_ranks, find_segments, sorted_inner
+from relufit.backends.numba.pieces import evaluate
 from relufit.backends.numba.residuals import add_each, add_places, add_segments, prefetch_ends
 from relufit.backends.numba.training import update
 
-CHUNK = 2**16  # samples whose segments forward finds at once
+FEW_CELLS, MANY_CELLS = 4, 16  # cells per knot in forward, for few samples and many; measured at 512 knots
 SAMPLES_PER_UNIT = 4  # up to this ratio, a segment for each sample is faster than sorting the ranks
 
 
@@ -163,17 +164,15 @@ def forward(x, h, o, flat, y):
     for k in range(count):
         start[k + 1] = positions[inner[k]]
         knots[inner[k]] = k + 1
-    value, slope = np.empty((2, o, count + 2))
+    marks = np.append(start[1 : count + 1], np.nan)
+    guide = np.empty(1 + max(1, count) * (MANY_CELLS if len(x) > MANY_CELLS * count else FEW_CELLS), np.int32)
+    scale = cells_per_unit(marks[:count], len(guide) - 1) if count > 0 else 0.0
+    fill_guide(marks[:count], marks[0], scale, guide)
+    value, slope, rows = np.empty(count + 2), np.empty(count + 2), np.empty((count + 2, 3))
     for out in range(o):
-        lines(w1[0], b1, w2[out], b2[out], start, knots, value[out], slope[out])
-    segments = np.empty(min(CHUNK, len(x)), np.int32)
-    for first in range(0, len(x), CHUNK):
-        piece = x[first : first + CHUNK]
-        find_segments(start[1:-1], piece, segments[: len(piece)])
-        for i in range(len(piece)):
-            k = segments[i]
-            for out in range(o):
-                y[first + i, out] = value[out, k] + slope[out, k] * (np.float64(piece[i]) - start[k])
+        lines(w1[0], b1, w2[out], b2[out], start, knots, value, slope)
+        rows[:, 0], rows[:, 1], rows[:, 2] = start, value, slope
+        evaluate(x, marks, guide, marks[0], scale, rows, y, out)
 
 
 @njit(**OPTIONS)

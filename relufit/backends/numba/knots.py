@@ -16,14 +16,13 @@ FAR_SAMPLES = 2**15  # size from which a table does not fit into the nearest cac
 DIGIT = 8  # bits per pass of the radix sort
 
 
-@njit(**OPTIONS)
-def fill_guide(x, guide):
-    """Write the first index in sorted x (N,) of each of C cells of equal length on [x[0], x[-1]]: guide (C + 1,)."""
+@njit(**EXACT)
+def fill_guide(x, low, scale, guide):
+    """Write the first index in sorted x (N,) of each of C cells, `scale` per unit of x from `low` on: (C + 1,)."""
     cells, cell = len(guide) - 1, 0
-    scale = cells_per_unit(x, cells)
     guide[0] = 0
     for i in range(len(x)):
-        while cell < cell_of(x[i], x[0], scale, cells):
+        while cell < cell_of(x[i], low, scale, cells):
             cell += 1
             guide[cell] = i
     guide[cell + 1 :] = len(x)
@@ -31,16 +30,17 @@ def fill_guide(x, guide):
 
 @njit(**OPTIONS)
 def cells_per_unit(x, cells):
-    """The number of cells per unit of x; 0 if all samples are equal."""
+    """The number of cells per unit of sorted x if they divide [x[0], x[-1]]; 0 if all samples are equal."""
     width = np.float64(x[-1]) - np.float64(x[0])
     return cells / width if width > 0 else 0.0
 
 
-@njit(**OPTIONS)
+@njit(**EXACT)
 def cell_of(x, low, scale, cells):
-    """The cell that contains x, or the nearest one; any cell if x is nan."""
+    """The cell that contains x, or the nearest one; the first if x is nan. Rounding is monotone, and so is this."""
     place = (np.float64(x) - np.float64(low)) * scale
-    return int(place) if 0 < place < cells else (cells - 1 if place > 0 else 0)
+    place = place if place > 0.0 else 0.0
+    return np.int64(place if place < cells - 1.0 else cells - 1.0)
 
 
 @njit(**EXACT)
@@ -99,9 +99,7 @@ def find_cells(x, cells, w1, b1, places):
     """Write the cell of the guide to x that contains each unit's knot, or the nearest: places (H,); a vector loop."""
     scale, low = cells_per_unit(x, cells), np.float64(x[0])
     for j in range(len(places)):
-        place = (-np.float64(b1[j]) / np.float64(w1[j]) - low) * scale
-        place = place if place > 0 else 0.0  # nan becomes 0 too
-        places[j] = np.int64(place if place < cells - 1 else cells - 1.0)
+        places[j] = cell_of(-np.float64(b1[j]) / np.float64(w1[j]), low, scale, cells)
 
 
 @njit(**OPTIONS)
@@ -147,7 +145,7 @@ def find_segments(ends, values, segments):
         return
     cells = 2 * len(ends)
     guide, scale = np.empty(cells + 1, np.int32), cells_per_unit(ends, cells)
-    fill_guide(ends, guide)
+    fill_guide(ends, ends[0], scale, guide)
     for i in range(len(values)):
         cell = cell_of(values[i], ends[0], scale, cells)
         low, high = guide[cell], guide[cell + 1]

@@ -311,3 +311,49 @@ def test_bench_is_handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert asked[0][1:] == ["-m", "pytest", "bench", "--benchmark-only", "--profile", "full", "-q"]
     monkeypatch.chdir(tmp_path)
     assert isinstance(CliRunner().invoke(cli.app, ["bench"]).exception, RelufitError)
+
+
+def test_fit_writes_its_pieces(answer: Answer, tmp_path: Path) -> None:
+    """The file has a row for each piece; few pieces are printed too, and none with --json."""
+    path = tmp_path / "pieces.csv"
+    given = ("fit", "abs(x - 1)", "--solver", "spline", "--hidden", "2", "--domain=-3,2", "--pieces", str(path))
+    code, out, err = answer(*given)
+    assert (code, err) == (0, "")
+    assert path.read_text().splitlines()[0] == "from,to,slope,intercept,y_from,y_to"
+    found = np.genfromtxt(path, delimiter=",", names=True)
+    np.testing.assert_allclose(found["from"], [-3, 1], atol=1e-9)
+    np.testing.assert_allclose(found["slope"], [-1, 1], atol=1e-9)
+    assert out.splitlines()[-3].split() == ["from", "to", "slope", "intercept"]
+    assert "pieces" not in answer(*given, "--json")[1]
+
+
+def test_many_pieces_are_not_printed(answer: Answer) -> None:
+    """Twelve pieces are printed, and more are too many for the terminal."""
+    for hidden, printed in (("11", True), ("13", False)):
+        _, out, _ = answer("fit", "x**2", "--solver", "spline", "--hidden", hidden)
+        assert ("pieces:" in out) == printed
+
+
+def test_pieces_of_times_are_between_times(answer: Answer, tmp_path: Path) -> None:
+    """The table of a fit of times shows times, and y where each piece begins."""
+    path = tmp_path / "days.csv"
+    path.write_text("t,v\n2024-01-01,1\n2024-01-02,3\n2024-01-03,5\n2024-01-04,4\n2024-01-05,3\n")
+    _, out, _ = answer("fit", str(path), "--x", "t", "--y", "v", "--hidden", "2")
+    title, names, *rows = out.splitlines()[-4:]
+    assert title == "pieces, with slopes per second:"
+    assert names.split() == ["from", "to", "slope", "y_from"]
+    assert rows[0].split()[:2] == ["2024-01-01T00:00:00", "2024-01-03T00:00:00"]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (("fit", "sin", "--pieces", "pieces.txt"), "must end in .csv"),
+        (("fit", "a.csv", "--x", "a", "--x", "b", "--y", "v", "--pieces", "pieces.csv"), "--pieces needs one --x"),
+    ],
+)
+def test_pieces_that_cannot_be_written_are_refused_before_the_fit(
+    answer: Answer, given: tuple[str, ...], sentence: str
+) -> None:
+    """The name of the file, and several inputs, are seen at once."""
+    assert sentence in answer.refusal(*given)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from relufit import Params, RelufitError, backprop, init_params, theory
-from relufit.deviations import evaluate
+from relufit.backends.evaluation import evaluate
 from relufit.theory.hessian import hessian_vector_product
 
 

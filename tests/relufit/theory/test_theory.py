@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from relufit import RelufitError, backprop, theory
-from relufit.deviations import evaluate
+from relufit.backends.evaluation import evaluate
 from relufit.targets import resolve
 from relufit.theory import smoothness
 
