@@ -139,15 +139,6 @@ def backends_command(as_json: arguments.Json = False) -> None:
         print(f"{name:<{width}}  {why or 'ready'}")
 
 
-@app.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def bench_command(context: typer.Context) -> None:
-    """Run the benchmarks: pytest bench --benchmark-only, with any further arguments."""
-    if not Path("bench", "conftest.py").is_file():
-        raise RelufitError("there is no folder bench here; run this at the top of relufit's repository")
-    command = [sys.executable, "-m", "pytest", "bench", "--benchmark-only", *context.args]
-    sys.exit(subprocess.run(command, check=False).returncode)
-
-
 def main(given: Sequence[str] | None = None) -> None:
     """Run the command line; every error that a user can cause ends in one sentence and exit code 2."""
     given = sys.argv[1:] if given is None else given

@@ -297,22 +297,6 @@ def test_the_limits_of_a_function_without_a_value_are_told(answer: Answer) -> No
     assert answer("fit", "x", *QUICK)[2] == ""
 
 
-def test_bench_is_handed_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`relufit bench` passes its arguments to pytest if a folder `bench` exists, and otherwise prints a sentence."""
-    asked: list[list[str]] = []
-
-    def run(command: list[str], check: bool) -> object:
-        asked.append(command)
-        return subprocess.CompletedProcess(command, 5)
-
-    monkeypatch.setattr(cli.subprocess, "run", run)
-    done = CliRunner().invoke(cli.app, ["bench", "--profile", "full", "-q"])
-    assert done.exit_code == 5
-    assert asked[0][1:] == ["-m", "pytest", "bench", "--benchmark-only", "--profile", "full", "-q"]
-    monkeypatch.chdir(tmp_path)
-    assert isinstance(CliRunner().invoke(cli.app, ["bench"]).exception, RelufitError)
-
-
 def test_fit_writes_its_pieces(answer: Answer, tmp_path: Path) -> None:
     """The file has a row for each piece; few pieces are printed too, and none with --json."""
     path = tmp_path / "pieces.csv"
