@@ -7,7 +7,6 @@ prediction evaluates a saved network.
 """
 
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
