@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.analysis.runs import runs
-from bench.reporting.document import markdown
+from bench.reporting.document import Items, markdown
 from bench.reporting.number_format import FASTEST, NO_BREAK
+from bench.reporting.tables.answer import answer
 from bench.reporting.tables.learning import lay_out_reached
 from bench.reporting.tables.summary import SUMMARY_TABLE, headline
 from relufit import Backend
@@ -18,37 +20,38 @@ from relufit.testing import check_backend
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OF_BENCH = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
-LAYOUTS = {"summary": SUMMARY_TABLE.document, "reached": lay_out_reached}
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+LAYOUTS = {
+    "answer": lambda run: [Items(answer(run))],
+    "summary": SUMMARY_TABLE.document,
+    "reached": lay_out_reached,
+}
+GUIDE = (ROOT / "relufit" / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every block runs, in order, and prints what stands beside it."""
-    names: dict[str, object] = {}
-    for snippet in SNIPPETS:
-        exec(snippet, names)
-    spline, first, second, is_good = capsys.readouterr().out.splitlines()
-    assert [float(number) for number in spline.split()] == pytest.approx([1.6e-10, 3.2e-5], rel=0.02)
-    assert is_good == "True"
-    mse, largest = (float(number) for number in first.split())
-    assert mse < 3e-4  # what the comment says, with room for another BLAS
-    assert largest < 0.1
-    assert [float(number) for number in second.strip("[]").split()] == pytest.approx([2**0.5, 2], abs=0.05)
+def test_the_first_fit_prints_its_pieces(capsys: pytest.CaptureFixture[str]) -> None:
+    """The block of the README prints the table of pieces that stands below it, up to rounding."""
+    code, printed = re.search(r"```python\n(.*?)```\n\n((?:    [^\n]+\n)+)", README, flags=re.DOTALL).groups()  # type: ignore[union-attr]
+    exec(code, {})
+    (title, *rows), (wanted_title, *wanted) = ([line.split() for line in text.splitlines()]
+                                              for text in (capsys.readouterr().out, printed))  # fmt: skip
+    assert title == wanted_title
+    np.testing.assert_allclose(np.array(rows, float), np.array(wanted, float), rtol=1e-4, atol=1e-4)
 
 
 def test_the_example_backend_conforms() -> None:
     """The example of a backend meets every requirement of the suite."""
     names: dict[str, object] = {}
-    exec(next(snippet for snippet in SNIPPETS if "class Einsum" in snippet), names)
+    snippets = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
+    exec(next(snippet for snippet in snippets if "class Einsum" in snippet), names)
     backend = names["Einsum"]("einsum", "cpu")  # type: ignore[operator]
     assert isinstance(backend, Backend)
     check_backend(backend)
 
 
 def test_the_tables_are_those_of_the_runs_they_name() -> None:
-    """The README's tables are those that the raw journals give, line by line."""
-    found = re.findall(r"<!-- (\w+): run (\S+) -->\n(.*?)\n<!-- end of table -->", README, flags=re.DOTALL)
-    assert {"summary", "reached"} == {kind for kind, _, _ in found}
+    """The tables of the guides are those that the raw journals give, line by line."""
+    found = re.findall(r"<!-- (\w+): run (\S+) -->\n(.*?)\n<!-- end of table -->", README + GUIDE, flags=re.DOTALL)
+    assert LAYOUTS.keys() == {kind for kind, _, _ in found}
     for kind, name, table in found:
         assert table.strip() == markdown(LAYOUTS[kind](runs(ROOT / "results", [name])[0]))
 
@@ -76,7 +79,7 @@ def test_quoted_ratios_are_those_of_the_headline(text: str, run: str, quoted: di
         assert cells[backend].replace(NO_BREAK, " ").removesuffix(f" {FASTEST}").endswith(f", {ratio}x")
 
 
-@pytest.mark.parametrize("folder", [".", "bench"])
+@pytest.mark.parametrize("folder", [".", "bench", "relufit", "relufit/backends/cuda"])
 def test_every_link_leads_somewhere(folder: str) -> None:
     """Files that a README links to or shows exist, and so do the headings."""
     text = (ROOT / folder / "README.md").read_text(encoding="utf-8")
