@@ -28,7 +28,7 @@ from bench.journal.status import Status, row
 from bench.journal.writer import SCHEMA, Journal
 from bench.measure.isolation import CASE_SECONDS
 from bench.measure.timing import Clock
-from bench.recipes import RECIPES
+from bench.recipes import FORWARD_ONLY, RECIPES
 from bench.statistics.verdicts import LEAST_BLOCKS
 from relufit.errors import RelufitError
 
@@ -75,7 +75,7 @@ def measure(asked: Commits, folder: Path, say: Callable[[str], None]) -> tuple[P
             side = Side(commit or WORKING_TREE, root, folder / f"{word}.jsonl", asked.threads)
             sides.append(stack.enter_context(closing(side)))
         old, new = sides
-        controls = [name for name in RECIPES if name not in asked.names]
+        controls = [name for name in RECIPES if name not in asked.names and name not in FORWARD_ONLY]
         for side in sides:  # both load their libraries at the same time
             side.ask_for_state([*asked.names, *controls])
         for side in sides:

@@ -19,7 +19,7 @@ from bench.grid.workloads import workload
 from bench.hardware import machine, memory, nvidia
 from bench.journal.status import MORE_TIME, Status, row
 from bench.measure.timing import ROUND_SECONDS
-from bench.recipes import order_of
+from bench.recipes import lack_of, order_of
 from relufit import Backend, Plan, RelufitError, draw_plan
 from relufit.precision import PRECISIONS, loss_scale
 
@@ -115,7 +115,8 @@ def demand_support(trial: Trial) -> None:
     """Raise Unsuitable where the backend refuses the case, its memory is not free, or a call would take too long."""
     case, backend = trial.case, trial.backend
     plan = draw_call(case) if case.optimizer else None
-    reason = backend.supports(case.sizes, case.stored, case.rule(), plan)
+    reason = lack_of(backend, workload(case.work).verb)
+    reason = reason or backend.supports(case.sizes, case.stored, case.rule(), plan)
     if reason is not None:
         raise Unsuitable(reason)
     if case.networks > MOST_NETWORKS and type(backend).train_many is Backend.train_many:

@@ -1,7 +1,8 @@
-"""Training code as people usually write it, compared with the backends in the same tables.
+"""Code as people usually write it to train or evaluate the network, compared with the backends in the same tables.
 
 A recipe is a Backend whose `train` runs its own code, with its own loader and its own order of samples, and whose
 `supports` refuses what such code does not do. Its result of one step on a given full batch must agree, as a backend's.
+One that evaluates only names the verbs that it has not in `lacks`, each with the reason.
 """
 
 from collections.abc import Callable
@@ -19,10 +20,13 @@ RECIPES: dict[str, tuple[str, str]] = {  # name -> ("module:Class", the library 
     "textbook-numpy": ("bench.recipes.textbook:TextbookNumpy", "numpy"),
     "sklearn-recipe": ("bench.recipes.sklearn_mlp:SklearnRecipe", "sklearn"),
     "torch-recipe": ("bench.recipes.torch_loop:TorchRecipe", "torch"),
+    "np-interp": ("bench.recipes.interpolation:NumpyInterp", "numpy"),
+    "scipy-spline": ("bench.recipes.interpolation:ScipySpline", "scipy"),
 }
+FORWARD_ONLY = frozenset({"np-interp", "scipy-spline"})
 # Recipes that are faster for weights seen before although they remember no results: they keep the framework's model,
 # which people build once, but which a harness with weights as values would make them build for each set of weights.
-KEEP_MODELS = frozenset({"sklearn-recipe", "torch-recipe"})
+KEEP_MODELS = frozenset({"sklearn-recipe", "torch-recipe", *FORWARD_ONLY})
 
 
 def known_names() -> list[str]:
@@ -33,6 +37,12 @@ def known_names() -> list[str]:
 def order_of(backend: Backend) -> str:
     """The order of samples in training: "shared" with all backends, or a recipe's "own"."""
     return getattr(backend, "order", "shared")
+
+
+def lack_of(backend: Backend, verb: str) -> str | None:
+    """Why a recipe has no such verb; None where it has, and for every backend."""
+    reasons: dict[str, str] = getattr(backend, "lacks", {})
+    return reasons.get(verb)
 
 
 class HostRecipe(Backend):

@@ -1,4 +1,7 @@
-"""The conformance suite: every backend, every requirement; what cannot run here is skipped with its reason."""
+"""The conformance suite: every backend, every requirement; what cannot run here is skipped with its reason.
+
+Recipes that evaluate only are tested in tests/bench/recipes/test_interpolation.py.
+"""
 
 import re
 
@@ -6,13 +9,14 @@ import numpy as np
 import pytest
 
 from bench.measure.backends import load_or_skip
-from bench.recipes import RECIPES, known_names
+from bench.recipes import FORWARD_ONLY, RECIPES, known_names
 from relufit import Params, Sizes, fit
 from relufit.backends import required, row
 from relufit.testing import REQUIREMENTS
 
 # A device other than the first is tested where RELUFIT_REQUIRE names it: cupy:1.
 NAMES = list(dict.fromkeys([*known_names(), *sorted(required())]))
+TRAINING = [name for name in NAMES if name not in FORWARD_ONLY]
 
 
 # For torch-compile, each further combination of sizes, dtype and optimizer takes seconds to compile. One in float32 and
@@ -35,7 +39,9 @@ def _mark_both(name: str, requirement: str) -> object:
     return pytest.param(name, requirement, marks=marks)
 
 
-@pytest.mark.parametrize(("name", "requirement"), [_mark_both(name, each) for name in NAMES for each in REQUIREMENTS])
+@pytest.mark.parametrize(
+    ("name", "requirement"), [_mark_both(name, each) for name in TRAINING for each in REQUIREMENTS]
+)
 def test_backend(name: str, requirement: str) -> None:
     """The backend meets the requirement."""
     backend = load_or_skip(name)
