@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LONGEST = 40  # characters of a target's name in the legend, which has two columns across the figure
 CALENDAR = -62135596800.0, 253402300799.0  # seconds: matplotlib has dates of the years 1 to 9999
+MOST_MARKS = 60  # knots that are marked one by one; more would merge into a bar
+STRIP = 0.06  # height of the strip of more knots than that, as a fraction of the panel
 WIDEST = 250  # points, the width of a formula in the legend: that of a name of LONGEST characters
 
 
@@ -66,12 +68,25 @@ def _draw_fit(fit: "Fit", panel: Any, as_shown: Callable[[np.ndarray], np.ndarra
     if fit.target is not None:
         panel.plot(grid, fit.target(grid), color="black", linewidth=1, label=label_of(fit.target))
     panel.plot(as_shown(grid), fit.predict(grid), color="tab:red", label=f"network, H = {fit.params.b1.shape[0]}")
-    knots = as_shown(knots_of(fit.params, low, high))
-    at_the_foot = panel.get_xaxis_transform()  # x in data, y as a fraction of the panel
-    rug = np.full(len(knots), 0.02)
-    panel.plot(knots, rug, "|", color="tab:blue", transform=at_the_foot, label=f"{len(knots)} knots inside")
+    _draw_knots(panel, knots_of(fit.params, low, high), low, high, as_shown)
     title = f"mean squared error {fit.metrics.mse:.3g}, max {fit.metrics.max_error:.3g}"
     panel.set(ylabel=_name_of(fit.columns.y, "y"), title=title)
+
+
+def _draw_knots(
+    panel: Any, knots: np.ndarray, low: float, high: float, as_shown: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    """Mark each knot (K,) at the foot of the panel; of more than MOST_MARKS draw how many lie where."""
+    at_the_foot = panel.get_xaxis_transform()  # x in data, y as a fraction of the panel
+    label = f"{len(knots)} knots inside"
+    if len(knots) <= MOST_MARKS:
+        rug = np.full(len(knots), 0.02)
+        panel.plot(as_shown(knots), rug, "|", color="tab:blue", transform=at_the_foot, label=label)
+        return
+    counts, edges = np.histogram(knots, MOST_MARKS, (low, high))
+    heights = STRIP * counts / counts.max()
+    panel.stairs(heights, as_shown(edges), fill=True, color="tab:blue", alpha=0.5, transform=at_the_foot,
+                 label=f"{label}: how many lie where")  # fmt: skip
 
 
 def _draw_residual(fit: "Fit", panel: Any, as_shown: Callable[[np.ndarray], np.ndarray]) -> None:

@@ -68,10 +68,13 @@ def fit_command(
     files = keeping.Files(save, plot, pieces)
     keeping.check_files(files, len(x or ("x",)), len(y or ("y",)))
     fit = _fit(target, x, y, options, files)
+    written: list[str] = []
     try:
-        _, failures = keeping.write_files(fit, files)
+        written, failures = keeping.write_files(fit, files)
     finally:  # print the result even if a file cannot be written
         print(printing.as_json(dict(fit.metrics)) if as_json else printing.in_words(fit))
+    if written and not as_json:
+        print(f"wrote {', '.join(written)}")
     if failures:
         raise RelufitError("; ".join(failures))
 

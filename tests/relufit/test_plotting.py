@@ -110,3 +110,13 @@ def test_the_residual_is_that_of_what_was_fitted() -> None:
         assert (below.get_ylabel(), below.get_xlabel()) == (label, "x")
     above, below = fit([1, 2], [1, 2], hidden=1, solver="spline", test_fraction=0).plot().axes
     assert (above.get_ylabel(), below.get_ylabel()) == ("y", "network - data")
+
+
+def test_many_knots_are_drawn_as_their_density() -> None:
+    """Up to 60 knots have a mark each; of more the strip at the foot says how many lie where."""
+    few, many = (fit("sin(x)", hidden=hidden).plot() for hidden in (32, 512))
+    assert [line.get_marker() for line in few.axes[0].lines].count("|") == 1
+    assert [line.get_marker() for line in many.axes[0].lines].count("|") == 0
+    (strip,) = many.axes[0].patches
+    assert strip.get_label() == "512 knots inside: how many lie where"
+    assert strip.get_data().values.max() == pytest.approx(0.06)
