@@ -307,7 +307,8 @@ def test_fit_writes_its_pieces(answer: Answer, tmp_path: Path) -> None:
     found = np.genfromtxt(path, delimiter=",", names=True)
     np.testing.assert_allclose(found["from"], [-3, 1], atol=1e-9)
     np.testing.assert_allclose(found["slope"], [-1, 1], atol=1e-9)
-    assert out.splitlines()[-3].split() == ["from", "to", "slope", "intercept"]
+    assert out.splitlines()[-4].split() == ["from", "to", "slope", "intercept"]
+    assert out.splitlines()[-1] == f"wrote {path}"
     assert "pieces" not in answer(*given, "--json")[1]
 
 
