@@ -18,7 +18,7 @@ from bench.journal.writer import Journal
 from bench.measure.session import conditions
 from relufit import RelufitError
 
-SLOW = line(batch=10_000, seconds=[8.0, 8.0])
+SLOW = line(batch=100, hidden=8, seconds=[8.0, 8.0])
 
 
 def begun(tmp_path: Path, *rows: Any, **changes: dict[str, Any]) -> Path:
@@ -133,11 +133,11 @@ def test_a_run_is_resumed_as_it_was_begun(tmp_path: Path) -> None:
 
 
 def test_what_is_too_slow_is_known_after_a_resume(tmp_path: Path) -> None:
-    """A gradient that the journal shows to be slow is not begun at ten times the samples."""
-    words = ("--benchmark-only", "--backend", "numpy", "-k", "test_gradient", "--batch", "20000")
+    """A gradient that the journal shows to be slow is not begun at twice the samples."""
+    words = ("--benchmark-only", "--backend", "numpy", "-k", "test_gradient", "--batch", "200", "--hidden", "8")
     path = begun(tmp_path, SLOW)
     header, *rows = path.read_text().splitlines()
-    selection = {"profile": "quick", "batch": "20000"}
+    selection = {"profile": "quick", "batch": "200", "hidden": "8"}
     first = json.loads(header)
     first["settings"]["selection"] = selection
     path.write_text("\n".join([json.dumps(first), *rows]) + "\n")

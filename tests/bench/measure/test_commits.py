@@ -209,7 +209,7 @@ def test_a_case_is_unsound_if_it_is_so_again_and_again(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--backend", "numpy"], "--backend goes with --commits only"),
+        (["--backend", "numpy"], "--backend goes with --commits and --history only"),
         (["--commits", "a", "b", "c"], "--commits takes one commit or two"),
         (["--commits", "a", "--aa"], "--commits takes one commit or two"),
         (["--commits", "a", "--backend", "cuda"], "--backend: unknown 'cuda'"),

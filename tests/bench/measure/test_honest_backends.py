@@ -39,13 +39,19 @@ CASES = (FORWARD, GRADIENT, Case("step", 32, HIDDEN, optimizer="sgd"), Case("lat
 
 @pytest.mark.parametrize("name", HONEST)
 def test_an_honest_backend_gets_its_time(name: str) -> None:
-    """Each kind of work is OK; a fresh call is timed beside each round, of latency beside every eighth call."""
+    """Each kind of work is OK; a fresh call is timed beside each round, of latency beside every eighth call.
+
+    As in bench.compare, what a loaded machine has made look unsound is measured again, up to three times.
+    """
     if reason := backends.unavailable(name):
         pytest.skip(reason)
     backend = backends.load(name)
     with backend.pinned():
         for case in CASES:
-            status, reason, line = measured(case, backend)
+            for _ in range(3):
+                status, reason, line = measured(case, backend)
+                if status != "UNSOUND":
+                    break
             assert (status, reason) == ("OK", ""), case.work
             rounds, fresh = len(line["seconds"]), len(line["fresh_seconds"])
             # A loaded machine can make calls so slow that every third round alone has a fresh one.

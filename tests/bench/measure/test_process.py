@@ -49,8 +49,9 @@ import os, sys
 from pathlib import Path
 from bench.journal.writer import Journal
 from bench.measure import process
-journal = Path(sys.argv[-1])
-journal = Journal.resume(journal) if journal.is_file() else Journal.begin(journal, {"machine": {"slug": "m"}})
+is_first = "--resume" not in sys.argv
+given = Path(sys.argv[1 if is_first else -1])
+journal = Journal.begin(given, {"machine": {"slug": "m"}}) if is_first else Journal.resume(given)
 journal.write({"kind": "plan", "plan": []})
 process.note(journal=str(journal.path))
 os._exit(9)
