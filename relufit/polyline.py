@@ -83,7 +83,7 @@ def polyline_of(params: Params, low: float, high: float) -> Polyline:
     x, y, terms = x[finite], y[finite], terms[finite]
     keep = (x < low) | (x > high)
     inside = np.flatnonzero(~keep)
-    keep[inside[_visible(x[inside], y[inside], INVISIBLE * terms[inside])]] = True
+    keep[inside] = _visible(x[inside], y[inside], INVISIBLE * terms[inside])
     x, y = x[keep], y[keep]
     slope = np.concatenate([units.slopes(x, "left"), units.slopes(x[-1:], "right")])  # (K + 2, O)
     first, last = (int(place) for place in np.searchsorted(x, [low, high]))
@@ -105,23 +105,35 @@ def slopes_between(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _visible(x: np.ndarray, y: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
-    """Indices of some of the points x (n,), y (n, O), the ends among them, such that the others are on lines between.
+    """Mask of points (n,) among x (n,), y (n, O), the ends included, such that the others are on lines between them.
 
-    Each other point is within its `tolerance` (n, O) of the line. From a point that is kept, the line goes on as long
-    as there is a slope with which it passes all points within their tolerances.
+    Each of the others is within its `tolerance` (n, O) of the line.
     """
-    if len(x) < 3 or not _on_line(x, y, tolerance).any():
-        return np.arange(len(x))
-    kept, low, high = [0], np.full(y.shape[1], -np.inf), np.full(y.shape[1], np.inf)
+    keep = np.ones(len(x), bool)
+    keep[1:-1] = ~_on_line(x, y, tolerance)
+    kept = np.flatnonzero(keep)
+    for k in np.flatnonzero(np.diff(kept) > 2):  # several in a row: one line need not pass all of them
+        run = slice(kept[k], kept[k + 1] + 1)
+        keep[kept[k] + _corners(x[run], y[run], tolerance[run])] = True
+    return keep
+
+
+def _corners(x: np.ndarray, y: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
+    """Indices of points, the first included, at which a line from the first to the last point has to turn.
+
+    The line may be off by `tolerance`. From a corner it goes on as long as there is a slope with which it passes all
+    points within their tolerances.
+    """
+    corners, low, high = [0], np.full(y.shape[1], -np.inf), np.full(y.shape[1], np.inf)
     for k in range(1, len(x)):
-        run = x[k] - x[kept[-1]]
-        slope = (y[k] - y[kept[-1]]) / run
+        run = x[k] - x[corners[-1]]
+        slope = (y[k] - y[corners[-1]]) / run
         if ((slope < low) | (slope > high)).any():
-            kept.append(k - 1)
+            corners.append(k - 1)
             low, high, run = np.full_like(low, -np.inf), np.full_like(high, np.inf), x[k] - x[k - 1]
             slope = (y[k] - y[k - 1]) / run
         low, high = np.maximum(low, slope - tolerance[k] / run), np.minimum(high, slope + tolerance[k] / run)
-    return np.append(kept, len(x) - 1)
+    return np.array(corners)
 
 
 def _on_line(x: np.ndarray, y: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
