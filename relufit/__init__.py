@@ -3,17 +3,17 @@
 from importlib import import_module
 
 from relufit import backends, targets, theory
-from relufit.backend import Backend, BackendUnavailable, Samples
-from relufit.data import Plan, draw_plan, sample, split
-from relufit.ensembles import fit_many
+from relufit.backends.base import Backend, BackendUnavailable, Samples
 from relufit.errors import RelufitError
-from relufit.fits import Fit
-from relufit.fitting import fit
-from relufit.metrics import Metrics
-from relufit.optim import SGD, Adam, Momentum, State
-from relufit.params import Params, Sizes, init_params
-from relufit.pieces import PiecewiseLinear
-from relufit.saved import load
+from relufit.fits.pieces import PiecewiseLinear
+from relufit.fits.result import Fit
+from relufit.fits.saved import load
+from relufit.fitting.fit import fit
+from relufit.fitting.many import fit_many
+from relufit.network.data import Plan, draw_plan, sample, split
+from relufit.network.metrics import Metrics
+from relufit.network.optim import SGD, Adam, Momentum, State
+from relufit.network.params import Params, Sizes, init_params
 from relufit.solvers.training import Diverged
 from relufit.targets import Target
 

@@ -23,13 +23,12 @@ try:
 except ImportError as error:
     raise ImportError("scikit-learn is not installed: pip install relufit[sklearn]") from error
 
-from relufit.data import check_weight, weigh
-from relufit.errors import RelufitError, counted
-from relufit.fits import Fit
-from relufit.fitting import fit
-from relufit.options import SOLVERS, is_used, settle
-from relufit.params import check_choice, check_positive
-from relufit.scaling import Scaling
+from relufit.errors import RelufitError, check_choice, check_positive, counted
+from relufit.fits.result import Fit
+from relufit.fitting.fit import fit
+from relufit.fitting.options import SOLVERS, is_used, settle
+from relufit.network.data import check_weight, weigh
+from relufit.network.scaling import Scaling
 from relufit.solvers.decay import minimize_with_decay
 from relufit.solvers.spline import distinct
 from relufit.spline.cells import merge_sorted

@@ -6,7 +6,7 @@ import numpy as np
 from cuda_on_host import HostFused, HostGraph, HostHinge, HostTrain
 
 from relufit import Params, Plan, draw_plan, init_params
-from relufit.optim import Adam
+from relufit.network.optim import Adam
 
 HOST = {"cupy-fused": HostFused, "cupy-graph": HostGraph, "cupy-train": HostTrain, "cupy-hinge": HostHinge}
 

@@ -11,10 +11,11 @@ from bench.agreement import answers
 from bench.grid.case import Case
 from bench.grid.data import draw
 from bench.journal.status import Disagreement
-from relufit import Params, State, optim
+from relufit import Params, State
 from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
-from relufit.data import draw_plan
+from relufit.network import optim
+from relufit.network.data import draw_plan
 from relufit.testing import REQUIREMENTS, error_bounds
 
 

@@ -59,7 +59,7 @@ def test_the_tables_are_those_of_the_runs_they_name() -> None:
 def test_plain_pytest_finds_the_tests() -> None:
     """`pytest tests` works, although unlike `python -m pytest` it does not put this folder on the path."""
     assert "pytest tests " in README
-    command = [Path(sys.executable).with_name("pytest"), "tests/relufit/test_progress.py", "-q"]
+    command = [Path(sys.executable).with_name("pytest"), "tests/relufit/solvers/test_progress.py", "-q"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
 
 

@@ -16,7 +16,7 @@ from bench.journal.status import Disagreement
 from bench.recipes import lack_of, order_of
 from relufit import Adam, Backend, Params, Plan, State
 from relufit.backends.numpy import NumpyBackend
-from relufit.optim import Optimizer, map_arrays, stack_states
+from relufit.network.optim import Optimizer, map_arrays, stack_states
 from relufit.testing.error_bounds import Reference, as_float64, distance, limit_of_rounding, norm
 from relufit.testing.rounded import rounded_backends
 

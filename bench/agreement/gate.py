@@ -17,7 +17,7 @@ from bench.grid.data import MANY_SAMPLES, draw
 from bench.grid.workloads import workload
 from relufit import Adam, Backend, Params, Plan, Samples, State
 from relufit.backends.numpy import NumpyBackend
-from relufit.optim import Optimizer
+from relufit.network.optim import Optimizer
 from relufit.testing.error_bounds import Reference, reference
 
 DISTINCT_SAMPLES = range(1000, 250_001)  # what the gate repeats where the reference over all of N is out of reach

@@ -19,8 +19,8 @@ from bench.journal.status import Status
 from bench.recipes import order_of
 from relufit import Backend, Params, Plan, State, draw_plan
 from relufit.backends.numpy import NumpyBackend
-from relufit.fits import first_divergence
-from relufit.optim import Optimizer, map_arrays
+from relufit.fits.problem import first_divergence
+from relufit.network.optim import Optimizer, map_arrays
 from relufit.solvers.slices import train_in_slices
 from relufit.testing.error_bounds import Reference, as_float64, distance, reference
 

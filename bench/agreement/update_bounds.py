@@ -17,7 +17,7 @@ and (1 - beta1) g cancel, their rounding does not.
 import numpy as np
 
 from relufit import Adam, Params, State
-from relufit.optim import Optimizer, map_arrays
+from relufit.network.optim import Optimizer, map_arrays
 
 # Of a weight, in Adam's formula: 3 of m' (a coefficient, a product, the sum), half of the 4 of v' (whose g is squared
 # first), 5 more of the divisor (root, scale, product, eps, sum), 4 of rate, product, quotient and difference; 2 spare.

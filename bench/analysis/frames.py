@@ -19,7 +19,7 @@ from bench.grid.workloads import WORKLOADS
 from bench.hardware import identity
 from bench.journal.reader import Complain, read_rows
 from bench.journal.schema import CASE_FIELDS
-from relufit.precision import PRECISIONS
+from relufit.network.precision import PRECISIONS
 
 AA = "aa"  # the profile of a run of backends against themselves
 KINDS = ("headline", "solvers")  # profiles whose newest run stands beside that of the others

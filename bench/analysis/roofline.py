@@ -20,8 +20,8 @@ import numpy as np
 
 from bench.grid import cost
 from bench.grid.workloads import workload
-from relufit.params import DTYPES, Sizes
-from relufit.precision import PRECISIONS
+from relufit.network.params import DTYPES, Sizes
+from relufit.network.precision import PRECISIONS
 
 DEVICES = ("cpu", "cuda")
 NAN = float("nan")

@@ -12,7 +12,7 @@ from bench.hardware import identity
 from bench.journal.reader import Complain, read_first_line
 from bench.journal.status import Status
 from relufit.errors import RelufitError
-from relufit.precision import PRECISIONS
+from relufit.network.precision import PRECISIONS
 
 # A newer run replaces an older one in a table if it has measured at least this share of what the older one has.
 FULL_SHARE = 0.8

@@ -17,7 +17,7 @@ from bench.grid.cost import is_hinge
 from bench.grid.workloads import named
 from bench.journal.status import Status
 from bench.statistics.intervals import median_interval, reach
-from relufit.precision import PRECISIONS
+from relufit.network.precision import PRECISIONS
 
 # Of each device what most people use, the first of which that a run has timed is its baseline.
 MOST_USED = {

@@ -4,9 +4,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from bench.grid.workloads import workload
-from relufit.optim import OPTIMIZERS, SGD, Adam, Optimizer
-from relufit.params import Sizes
-from relufit.precision import PRECISIONS
+from relufit.network.optim import OPTIMIZERS, SGD, Adam, Optimizer
+from relufit.network.params import Sizes
+from relufit.network.precision import PRECISIONS
 
 MINIBATCH = 32
 TRAIN_SAMPLES = 800  # of the 1000 that a target is sampled at
@@ -44,7 +44,7 @@ class Case:
 
     @property
     def precision(self) -> str:
-        """The reduced precision of the products (relufit/precision.py); empty where they are in the arrays' own."""
+        """The reduced precision of the products (network/precision.py); empty where they are in the arrays' own."""
         return self.dtype if self.dtype in PRECISIONS else ""
 
     @property

@@ -36,10 +36,10 @@ from math import log2
 
 import numpy as np
 
-from relufit.params import Sizes
+from relufit.network.params import Sizes
 
 RANK_OPERATIONS, PROBES = 9, 2  # operations and samples read per unit, for the rank in hinge
-# Per parameter (relufit/optim.py), constant factors folded: operations; the least number of instructions; moments,
+# Per parameter (network/optim.py), constant factors folded: operations; the least number of instructions; moments,
 # which are read and written as the parameter is. The gradient need not leave the kernel.
 UPDATES = {"": (0, 0, 0), "sgd": (2, 1, 0), "momentum": (4, 2, 1), "adam": (13, 9, 2)}
 

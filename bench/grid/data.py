@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.grid.case import Case
 from relufit import init_params, sample, targets
-from relufit.params import Params
+from relufit.network.params import Params
 
 MANY_SAMPLES = 10**6  # above this, data are drawn in pieces, and the gate repeats distinct samples
 PIECE = 2**20  # samples drawn at once

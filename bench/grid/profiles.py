@@ -9,9 +9,9 @@ from typing import Any
 
 from bench.grid.case import MINIBATCH, RULES, SOLVERS, TRAIN_SAMPLES, Case
 from relufit.errors import RelufitError
-from relufit.optim import OPTIMIZERS
-from relufit.params import DTYPES, SCHEMES
-from relufit.precision import PRECISIONS
+from relufit.network.optim import OPTIMIZERS
+from relufit.network.params import DTYPES, SCHEMES
+from relufit.network.precision import PRECISIONS
 
 QUICK = "quick"  # the default profile
 BATCHES = (800, 32, 8192, 65536)

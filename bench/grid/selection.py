@@ -14,8 +14,8 @@ from bench.grid.workloads import workload
 from bench.recipes import RECIPES, known_names
 from relufit import backends, targets
 from relufit.errors import RelufitError
-from relufit.params import DTYPES
-from relufit.precision import PRECISIONS
+from relufit.network.params import DTYPES
+from relufit.network.precision import PRECISIONS
 
 USUAL: dict[str, Any] = {"batch": 800, "hidden": 512, "dtype": "float32", "target": "sin"}
 USUAL_WORKS = ["gradient", "step"]  # of a comparison of two commits

@@ -9,7 +9,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from bench.grid.case import MINIBATCH, RULES, Case
-from relufit.params import DTYPES
+from relufit.network.params import DTYPES
 
 SYMBOLS = {"batch": "N", "hidden": "H"}
 FIXED = {"batch": 800, "hidden": 512}  # default of the size that does not vary

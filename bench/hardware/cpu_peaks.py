@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.hardware import machine
-from relufit.params import DTYPES
+from relufit.network.params import DTYPES
 
 
 class Mix(NamedTuple):

@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.hardware.cpu_peaks import MIXES
 from relufit.backends import create, probe
-from relufit.params import DTYPES
+from relufit.network.params import DTYPES
 
 SOURCE = Path(__file__).with_name("gpu_peaks.cuh")
 COPY_BYTES, REPEATS = 2**30, 5

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from bench.hardware import identity, nvidia
 from bench.hardware.identity import KERNEL_VARIABLES, THREAD_VARIABLES
-from relufit.memory import control_groups, free_bytes
+from relufit.network.memory import control_groups, free_bytes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("relufit", "numpy", "scipy", "torch", "numba", "jax", "jaxlib", "cupy-cuda12x", "cupy-cuda13x",

@@ -23,7 +23,7 @@ import sys
 import numpy as np
 from relufit import Adam, Plan, draw_plan, init_params
 from relufit.backends import create
-from relufit.optim import map_arrays
+from relufit.network.optim import map_arrays
 rule, params = Adam(1e-3), init_params(100)
 x = np.linspace(-6, 6, 130, dtype=np.float32)[:, None]
 for name in sys.argv[1:]:

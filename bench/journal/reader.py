@@ -19,7 +19,7 @@ from bench.journal import plan, schema
 from bench.journal.schema import CASE_FIELDS, PRODUCTS, ROOFS, as_fields, as_named, in_one_line
 from bench.journal.status import Status, statuses
 from relufit.errors import RelufitError
-from relufit.precision import PRECISIONS
+from relufit.network.precision import PRECISIONS
 
 Complain = Callable[[str], None]
 Row = dict[str, Any]

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple, Union
 
 from bench.grid import sweep
 from bench.grid.case import Case
-from relufit.params import DTYPES
-from relufit.precision import PRECISIONS
+from relufit.network.params import DTYPES
+from relufit.network.precision import PRECISIONS
 
 UNSYNCHRONIZED = 3.0  # read_back_seconds over the clock's seconds, above which a call was not waited for
 NAME_LENGTH, TEXT_LENGTH = 200, 500  # characters: a longer name is refused, a longer text is cut

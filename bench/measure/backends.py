@@ -21,7 +21,7 @@ from bench.grid import selection
 from bench.hardware import machine
 from bench.recipes import RECIPES
 from relufit import Backend, RelufitError, backends
-from relufit.precision import PRECISIONS
+from relufit.network.precision import PRECISIONS
 
 CONTEXT_SECONDS = 60.0  # after which a process that measures the seconds of a context is given up
 CONTEXT = """

@@ -31,7 +31,7 @@ from bench.measure.process import (
     Reason,
 )
 from bench.measure.session import Session, seconds_since_start
-from relufit.memory import free_bytes
+from relufit.network.memory import free_bytes
 
 CASE_SECONDS, POLL_SECONDS = 120.0, 0.2
 HANG_SECONDS = 600.0  # the same for a run that ends with its process: its longest cases take minutes

@@ -17,11 +17,12 @@ from bench.grid.data import draw
 from bench.hardware import interference
 from bench.journal.status import Diverging
 from bench.measure.trial import Trial, count_subnormals
-from relufit import Backend, Params, Samples, State, backprop, draw_plan, init_params, sample, split, targets, theory
-from relufit.deviations import errors_against
-from relufit.fits import DIVERGED_LOSS, Problem, first_divergence
-from relufit.optim import Optimizer, map_arrays
-from relufit.scaling import Scaling
+from relufit import Backend, Params, Samples, State, draw_plan, init_params, sample, split, targets, theory
+from relufit.fits.deviations import errors_against
+from relufit.fits.problem import DIVERGED_LOSS, Problem, first_divergence
+from relufit.network import dense
+from relufit.network.optim import Optimizer, map_arrays
+from relufit.network.scaling import Scaling
 from relufit.solvers import lbfgs, slices, spline, training
 from relufit.testing import error_bounds
 
@@ -109,7 +110,7 @@ class Convergence:
     def predict(self, x: np.ndarray) -> np.ndarray:
         """The network's output, evaluated in float64 by numpy for every backend."""
         params = Params(*(self.backend.to_host(p).astype(np.float64) for p in self.state.params))
-        return backprop.forward(params, x.astype(np.float64), xp=np)
+        return dense.forward(params, x.astype(np.float64), xp=np)
 
     def result(self) -> dict[str, Any]:
         """What the journal keeps: the curves, and the function that was learned."""
@@ -127,7 +128,7 @@ class Solving:
     standardised, spread weights, minibatches of 32 at a rate of 1e-3. Unlike there they continue until their seconds
     are spent: `train` in slices of whole epochs, of 0.2 s at most; L-BFGS on all samples at once in float64, until it
     gains no more. The spline solves the function itself in one call, which is repeated. Errors are those of the network
-    against the function over its domain, in float64 (relufit/deviations.py), and are computed off the clock.
+    against the function over its domain, in float64 (relufit/fits/deviations.py), and are computed off the clock.
     """
 
     def __init__(self, case: Case, backend: Backend, budget_seconds: float) -> None:

@@ -21,7 +21,7 @@ from bench.measure import timing
 from bench.measure.rounds import Calls, call_first, demand_short, measure, time_rounds
 from bench.measure.trial import LEAST_CALLS, Trial, count_subnormals, draw_call
 from relufit import Params, Plan, Samples, State, init_params, targets
-from relufit.optim import map_arrays, stack_states
+from relufit.network.optim import map_arrays, stack_states
 
 TRAIN_SECONDS, MOST_EPOCHS = 5e-3, 256  # a timed call of `train` lasts at least so long, or has so many epochs
 WARM_UP_SAMPLES = 64  # built before the build is timed

@@ -21,7 +21,7 @@ from bench.journal.status import MORE_TIME, Status, row
 from bench.measure.timing import ROUND_SECONDS
 from bench.recipes import lack_of, order_of
 from relufit import Backend, Plan, RelufitError, draw_plan
-from relufit.precision import PRECISIONS, loss_scale
+from relufit.network.precision import PRECISIONS, loss_scale
 
 CALL_SECONDS_LIMIT = 10.0  # a gradient that would take longer is skipped
 FREE_SHARE = 0.9  # of the free memory, that a case may need

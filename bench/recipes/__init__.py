@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from relufit import Backend, Params, Plan, Sizes, State, backends
-from relufit.optim import Optimizer
-from relufit.params import Array
+from relufit.network.optim import Optimizer
+from relufit.network.params import Array
 
 Trained = tuple[State, Array]  # what `train` returns: the state, and the loss of each epoch
 

@@ -12,10 +12,10 @@ from scipy.interpolate import make_interp_spline
 
 from bench.recipes import HostRecipe, Kept, Trained
 from relufit import Params, Plan, RelufitError, Samples, Sizes, State
-from relufit.backend import bytes_of_columns
-from relufit.checks import check_input
-from relufit.optim import Optimizer
-from relufit.params import Array
+from relufit.backends.base import bytes_of_columns
+from relufit.network.checks import check_input
+from relufit.network.optim import Optimizer
+from relufit.network.params import Array
 
 Curve = Callable[[Array], Array]  # of x (N,): (N, O)
 

@@ -15,9 +15,9 @@ from sklearn.utils import check_random_state
 
 from bench.recipes import HostRecipe, Kept, Trained
 from relufit import SGD, Momentum, Params, Plan, Samples, State
-from relufit.checks import check_input, check_shapes, check_training
-from relufit.optim import Optimizer
-from relufit.params import Array
+from relufit.network.checks import check_input, check_shapes, check_training
+from relufit.network.optim import Optimizer
+from relufit.network.params import Array
 
 
 class SklearnRecipe(HostRecipe):

@@ -4,9 +4,9 @@ import numpy as np
 
 from bench.recipes import HostRecipe, Trained
 from relufit import SGD, Params, Plan, Samples, State
-from relufit.checks import check_input, check_shapes, check_training
-from relufit.optim import Optimizer
-from relufit.params import Array
+from relufit.network.checks import check_input, check_shapes, check_training
+from relufit.network.optim import Optimizer
+from relufit.network.params import Array
 
 
 class TwoLayerNet:

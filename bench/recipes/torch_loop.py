@@ -8,9 +8,9 @@ from torch.utils.data import DataLoader, TensorDataset, random_split
 from bench.recipes import Kept, Trained
 from relufit import SGD, Adam, Momentum, Params, Plan, Samples, State
 from relufit.backends.torch import TorchBackend
-from relufit.checks import check_input, check_shapes, check_training
-from relufit.optim import Optimizer
-from relufit.params import Array
+from relufit.network.checks import check_input, check_shapes, check_training
+from relufit.network.optim import Optimizer
+from relufit.network.params import Array
 
 # Names of torch's moments, in the order of State.moments.
 MOMENTS: dict[type, tuple[str, ...]] = {SGD: (), Momentum: ("momentum_buffer",), Adam: ("exp_avg", "exp_avg_sq")}

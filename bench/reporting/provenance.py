@@ -23,7 +23,7 @@ from bench.journal.schema import USUAL
 from bench.journal.status import Status
 from bench.reporting.document import Document
 from bench.reporting.number_format import LOADED, duration, power
-from relufit.precision import PRECISIONS
+from relufit.network.precision import PRECISIONS
 
 # Inside the clock of tables that show several kinds of work.
 ROUNDS = (

@@ -18,12 +18,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.backend import Backend, BackendUnavailable, Samples
 from relufit.backends import child
-from relufit.data import Plan
+from relufit.backends.base import Backend, BackendUnavailable, Samples
 from relufit.errors import RelufitError
-from relufit.optim import SGD, stack_states
-from relufit.params import Params, Sizes, init_params
+from relufit.network.data import Plan
+from relufit.network.optim import SGD, stack_states
+from relufit.network.params import Params, Sizes, init_params
 
 MARK = "relufit-probe"
 # For each backend: compiling its first kernels takes seconds on a cold machine, and a plug-in may never answer.

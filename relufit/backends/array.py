@@ -3,12 +3,12 @@
 from math import prod
 from typing import Any, NamedTuple
 
-from relufit import backprop
-from relufit.backend import Backend, Samples, bytes_of_columns
-from relufit.checks import check_input, check_shapes, check_training
-from relufit.data import Plan
-from relufit.optim import Optimizer, State
-from relufit.params import Array, Params, Sizes
+from relufit.backends.base import Backend, Samples, bytes_of_columns
+from relufit.network import dense
+from relufit.network.checks import check_input, check_shapes, check_training
+from relufit.network.data import Plan
+from relufit.network.optim import Optimizer, State
+from relufit.network.params import Array, Params, Sizes
 
 
 class _Flat(NamedTuple):
@@ -51,7 +51,7 @@ class _FlatRule:
 
 
 class ArrayBackend(Backend):
-    """relufit/backprop.py over the namespace `xp`.
+    """relufit/dense.py over the namespace `xp`.
 
     With `block_elements`, a batch is processed in blocks of rows whose (rows, H) arrays have at most that many
     elements, so that they stay in the processor's cache; losses and gradients of the blocks are added.
@@ -66,19 +66,19 @@ class ArrayBackend(Backend):
         check_input(params, x)
         rows = self._rows_per_block(params)
         if rows is None or x.shape[0] <= rows:
-            return backprop.forward(params, x, xp=self.xp)
+            return dense.forward(params, x, xp=self.xp)
         blocks = (x[start : start + rows] for start in range(0, x.shape[0], rows))
-        return self.xp.concat([backprop.forward(params, block, xp=self.xp) for block in blocks], axis=0)
+        return self.xp.concat([dense.forward(params, block, xp=self.xp) for block in blocks], axis=0)
 
     def loss_and_grads(self, params: Params, samples: Samples) -> tuple[Array, Params]:
         check_shapes(params, samples)
         x, y, rows, count = samples.x, samples.y, self._rows_per_block(params), len(samples)
         if rows is None or count <= rows:
-            return backprop.loss_and_grads(params, x, y, xp=self.xp)
+            return dense.loss_and_grads(params, x, y, xp=self.xp)
         loss, grads = 0.0, None
         for start in range(0, count, rows):
             block = slice(start, start + rows)
-            part, more = backprop.loss_and_grads(params, x[block], y[block], xp=self.xp, count=count)
+            part, more = dense.loss_and_grads(params, x[block], y[block], xp=self.xp, count=count)
             loss = loss + part
             grads = more if grads is None else Params(*(a + b for a, b in zip(grads, more, strict=True)))
         assert grads is not None

@@ -10,10 +10,10 @@ from uuid import UUID
 import cupy as cp
 import numpy as np
 
-from relufit.backend import BackendUnavailable, device_index
 from relufit.backends.array import ArrayBackend
+from relufit.backends.base import BackendUnavailable, device_index
 from relufit.backends.cuda import FusedBackend, GraphBackend, HingeBackend, Kernel, TrainBackend
-from relufit.params import Array, Params
+from relufit.network.params import Array, Params
 
 # Verbs that allocate, launch or wait: those of a few microseconds, which take (params, data), and the others.
 SHORT_VERBS = "forward", "loss_and_grads"
@@ -217,7 +217,7 @@ class _CupyDevice:
 
 
 class CupyBackend(_CupyDevice, ArrayBackend):
-    """relufit/backprop.py over cupy, in blocks of rows."""
+    """relufit/network/dense.py over cupy, in blocks of rows."""
 
     # Large enough that a launch is short beside the pass over memory that it begins, and that every thread of a GPU has
     # hundreds of elements; small enough that the five arrays of a gradient take 1.3 GB in float32 and not 43 GB, as

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from relufit.backend import BackendUnavailable
 from relufit.backends import create, load
-from relufit.params import Params
-from relufit.polyline import Polyline
+from relufit.backends.base import BackendUnavailable
+from relufit.network.params import Params
+from relufit.network.polyline import Polyline
 
 LOOP = "relufit.backends.numba.pieces"
 # Number of points from which numba is imported. This takes about a second, once in a process; numpy evaluates as many

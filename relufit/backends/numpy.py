@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from relufit import hinge
-from relufit.backend import Samples
 from relufit.backends.array import ArrayBackend
+from relufit.backends.base import Samples
 from relufit.backends.sorted import SortedSamples, demand_one_input, refusal, sort_samples, table_bytes
-from relufit.checks import check_input, check_samples, check_shapes
-from relufit.data import Plan
-from relufit.optim import Optimizer
-from relufit.params import Array, Params, Sizes
+from relufit.network import hinge
+from relufit.network.checks import check_input, check_samples, check_shapes
+from relufit.network.data import Plan
+from relufit.network.optim import Optimizer
+from relufit.network.params import Array, Params, Sizes
 
 
 class NumpyBackend(ArrayBackend):
-    """relufit/backprop.py over numpy."""
+    """relufit/network/dense.py over numpy."""
 
     # Half a megabyte of float32 fits in the L2 cache of today's cores, and is allocated without page faults: at H =
     # 512 a gradient of 8192 samples takes half as long as in one piece, and one of 800 a quarter to a half.
@@ -39,7 +39,7 @@ class NumpyBackend(ArrayBackend):
 
 
 class NumpyHingeBackend(NumpyBackend):
-    """relufit/hinge.py: exact gradients for one input by sorted knots; small batches in the dense form, if faster."""
+    """network/hinge.py: exact gradients for one input by sorted knots; small batches in the dense form, if faster."""
 
     algorithm = "hinge"
     # Measured at H = 512: the dense form is faster below the first, a segment for each sample up to the second.

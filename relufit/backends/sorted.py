@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from relufit.backend import Samples
+from relufit.backends.base import Samples
 from relufit.errors import RelufitError
-from relufit.memory import demand_memory
-from relufit.moments import FAN, LEAF, Table, tabulate
+from relufit.network.memory import demand_memory
+from relufit.network.moments import FAN, LEAF, Table, tabulate
 
 
 @dataclass(frozen=True, eq=False, repr=False)

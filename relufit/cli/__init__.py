@@ -115,7 +115,7 @@ def limit_command(
     as_json: arguments.Json = False,
 ) -> None:
     """Show how well a function can be fitted: the best spline found, its asymptotic value and the theorem's bound."""
-    from relufit.limits import limits
+    from relufit.fitting.limits import limits
 
     if _is_table(target, None, None):
         raise RelufitError(
@@ -192,7 +192,7 @@ def _fit(
 
 
 def _fit_table(path: str, x: list[str] | None, y: list[str] | None, options: dict[str, Any]) -> relufit.Fit:
-    from relufit.files import fit_file
+    from relufit.fitting.file import fit_file
 
     if not x or not y:
         from relufit.reading.tables import describe_columns

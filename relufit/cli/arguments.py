@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from relufit import backends, targets
-from relufit.options import SOLVERS
-from relufit.params import DTYPES, SCHEMES
+from relufit.fitting.options import SOLVERS
+from relufit.network.params import DTYPES, SCHEMES
 from relufit.solvers.training import CHOOSE
 
 

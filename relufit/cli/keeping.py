@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from relufit.errors import RelufitError
 from relufit.export import check_can_save, check_path
-from relufit.fits import Fit
+from relufit.fits.result import Fit
 from relufit.solvers.training import Diverged
 
 
@@ -22,7 +22,7 @@ def check_files(files: Files, inputs: int, outputs: int) -> None:
     if files.save is not None:
         check_can_save(files.save)
     if files.plot is not None:
-        from relufit.plotting import check_can_plot
+        from relufit.fits.plotting import check_can_plot
 
         check_can_plot(files.plot, inputs, outputs)
     if files.pieces is not None:

@@ -8,10 +8,10 @@ from datetime import datetime
 import numpy as np
 
 from relufit.cli import printing, words
-from relufit.columns import NUMBER, ZONED, Columns, convert
 from relufit.errors import RelufitError
 from relufit.export import load_network
-from relufit.params import Params
+from relufit.network.params import Params
+from relufit.reading.columns import NUMBER, ZONED, Columns, convert
 
 DATE = re.compile(r"\s*\d{4}-\d{1,2}-\d{1,2}\b")  # also a valid expression, the difference of three numbers
 MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from relufit.backends.evaluation import evaluate
-from relufit.columns import NUMBER, as_text
 from relufit.errors import RelufitError, counted
-from relufit.fits import Fit
-from relufit.params import Params
-from relufit.pieces import PiecewiseLinear
-from relufit.pieces.tables import aligned, as_texts
+from relufit.fits.piece_tables import aligned, as_texts
+from relufit.fits.pieces import PiecewiseLinear
+from relufit.fits.result import Fit
+from relufit.network.params import Params
+from relufit.reading.columns import NUMBER, as_text
 from relufit.solvers.training import reasons_in_words
 from relufit.targets import Target
 

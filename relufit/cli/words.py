@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.expressions import Expression, syntax_tree
+from relufit.targets.expressions import Expression, syntax_tree
 
 WITHOUT_VALUE = ("--json", "--help")  # options that take no value
 # Options in error messages of the library.

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from relufit.columns import TYPES, Columns
 from relufit.errors import RelufitError, reason
 from relufit.export.about import About
-from relufit.params import Params, demand_network, find_fault
+from relufit.network.params import Params, demand_network, find_fault
+from relufit.reading.columns import TYPES, Columns
 
 CHECKSUM = "relufit_sha256"  # key of the metadata: the checksum of the four arrays
 COLUMNS = "relufit_columns"  # key of the metadata: Columns as JSON; missing where names and types are unknown

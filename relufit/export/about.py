@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.expressions import Expression
-from relufit.metrics import Metrics
+from relufit.network.metrics import Metrics
 from relufit.targets import Target
+from relufit.targets.expressions import Expression
 
 
 class About(NamedTuple):

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from relufit import backprop
-from relufit.columns import NUMBER, convert
 from relufit.errors import RelufitError, counted
-from relufit.params import Params, demand_network
-from relufit.polyline import knots_of, polyline_of
+from relufit.network import dense
+from relufit.network.params import Params, demand_network
+from relufit.network.polyline import knots_of, polyline_of
+from relufit.reading.columns import NUMBER, convert
 
 BLOCK_ELEMENTS = 2**17  # of the (rows, H) arrays, which bounds memory to a few times that of the output
 
@@ -21,7 +21,7 @@ def build_function(
     """The function f(x) of a network, in float64, on a copy of its weights.
 
     x (N,) or (N, D) -> (N, O), or (N,) for a vector and O = 1; a number gives a number. `types` are those of the
-    columns of x (see relufit.columns): f takes times except in columns of type "number". A network with one input is
+    columns of x (see reading.columns): f takes times except in columns of type "number". A network with one input is
     evaluated by its pieces, fastest on its `domain`, by default the middle half of its knots. f pickles by reference:
     unpickling needs relufit and numpy, and loads no framework. Raises RelufitError for arrays that are not a network; f
     raises it for an x that the network does not take.
@@ -95,5 +95,5 @@ def forward(params: Params, x: np.ndarray) -> np.ndarray:
     rows = max(1, BLOCK_ELEMENTS // len(params.b1))
     for first in range(0, len(x), rows):
         block = slice(first, first + rows)
-        y[block] = backprop.forward(params, x[block], xp=np)
+        y[block] = dense.forward(params, x[block], xp=np)
     return y

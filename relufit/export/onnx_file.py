@@ -13,7 +13,7 @@ from relufit.errors import RelufitError, reason
 from relufit.export import check_path
 from relufit.export.numpy_function import forward
 from relufit.export.rounding import pick_points, round_params
-from relufit.params import Params
+from relufit.network.params import Params
 
 OPSET, IR_VERSION = 17, 8  # ONNX 1.12, of 2022: sufficient, and older runtimes read it too
 LARGEST_BYTES = 2**31 - 2**16  # of weights: protobuf is limited to 2 GiB, names and shapes included

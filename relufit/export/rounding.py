@@ -10,7 +10,7 @@ import numpy as np
 
 from relufit.errors import RelufitError
 from relufit.export.numpy_function import as_inputs, forward
-from relufit.params import Params, check_dtype, demand_network
+from relufit.network.params import Params, check_dtype, demand_network
 
 POINTS = 100  # samples at which outputs are compared; below twice as many, all of them
 LOST = 1e-3  # largest error allowed, relative to the largest output; for x and y near 1, float32 costs about 1e-6

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from relufit.errors import RelufitError
 from relufit.export.rounding import round_params
-from relufit.params import Params
+from relufit.network.params import Params
 
 if TYPE_CHECKING:
     import torch

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from relufit.columns import NUMBER, TIME, ZONED, fractions, seconds
 from relufit.errors import RelufitError
+from relufit.reading.columns import NUMBER, TIME, ZONED, fractions, seconds
 
 GAPS = (
     "",
@@ -66,7 +66,7 @@ def exact(cells: Any, kind: Any) -> np.ndarray | None:
 
 
 def column_type(kind: Any) -> str:
-    """The type of a column of cells of this kind, one of relufit.columns.TYPES."""
+    """The type of a column of cells of this kind, one of relufit.reading.columns.TYPES."""
     if not is_time(kind):
         return NUMBER
     return ZONED if getattr(kind, "tz", None) is not None else TIME

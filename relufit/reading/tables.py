@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from relufit.columns import EXACT, demand_distinct
 from relufit.errors import RelufitError, reason
 from relufit.reading import arrow, delimited, faults
 from relufit.reading.arrow import load_pyarrow
+from relufit.reading.columns import EXACT, demand_distinct
 from relufit.reading.sources import Source, Table, find_source
 
 HEAD = 2**20  # bytes of a csv read for its header
@@ -28,7 +28,7 @@ class Chunk(NamedTuple):
     y: np.ndarray  # (n, O)
     weight: np.ndarray | None  # (n,), at least 0
     dropped: int  # rows left out
-    types: tuple[str, ...] = ()  # (D,) types of the columns of x, see relufit.columns; valid for n > 0
+    types: tuple[str, ...] = ()  # (D,) types of the columns of x, see relufit.reading.columns; valid for n > 0
 
 
 def read_table(

@@ -11,17 +11,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.backend import Backend
-from relufit.data import weigh
-from relufit.errors import counted
-from relufit.fits import Fit, History, Problem
-from relufit.memory import demand_memory
-from relufit.optim import State
-from relufit.params import Params, Sizes, check_count, check_dtype, check_positive, check_seed
-from relufit.progress import silent
-from relufit.scaling import Scaling
+from relufit.backends.base import Backend
+from relufit.errors import check_count, check_positive, check_seed, counted
+from relufit.fits.problem import Problem
+from relufit.fits.result import Fit, History
+from relufit.network.data import weigh
+from relufit.network.memory import demand_memory
+from relufit.network.optim import State
+from relufit.network.params import Params, Sizes, check_dtype
+from relufit.network.scaling import Scaling
 from relufit.solvers import lbfgs
 from relufit.solvers.lifting import lifted_sizes
+from relufit.solvers.progress import silent
 from relufit.solvers.ridge import carry, ridge_regressions
 from relufit.solvers.training import Wanted, choose_backend, training_bytes
 

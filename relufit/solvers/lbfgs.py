@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from relufit.backend import Backend
-from relufit.fits import Fit, History, Problem
-from relufit.optim import State
-from relufit.params import Params
+from relufit.backends.base import Backend
+from relufit.fits.problem import Problem
+from relufit.fits.result import Fit, History
+from relufit.network.optim import State
+from relufit.network.params import Params
 from relufit.solvers.lifting import lifted, lifted_samples, lowered
 
 MEMORY = 20  # pairs of steps and gradients that approximate the Hessian

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from relufit.backend import Backend, Samples
-from relufit.fits import Problem
-from relufit.params import Params, Sizes
+from relufit.backends.base import Backend, Samples
+from relufit.fits.problem import Problem
+from relufit.network.params import Params, Sizes
 
 
 def lifted_sizes(sizes: Sizes) -> Sizes:

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from relufit.errors import RelufitError
-from relufit.optim import Adam, Cosine, Optimizer, Schedule, Steps
-from relufit.params import check_choice, check_count
+from relufit.errors import RelufitError, check_choice, check_count
+from relufit.network.optim import Adam, Cosine, Optimizer, Schedule, Steps
 
 SCHEDULES = ("constant", "cosine", "step")
 STAGES = 3  # equal parts of the training in schedule "step", each at a tenth of the rate before

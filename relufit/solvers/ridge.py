@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from relufit.params import Params
+from relufit.network.params import Params
 
 PENALTIES = np.logspace(2, -6, 17)  # for standardised x: from nearly the mean of y to nearly least squares
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.backend import Backend, Samples
-from relufit.data import Plan, draw_plan
-from relufit.optim import Optimizer, State
-from relufit.params import Array
+from relufit.backends.base import Backend, Samples
+from relufit.network.data import Plan, draw_plan
+from relufit.network.optim import Optimizer, State
+from relufit.network.params import Array
 
 Train = Callable[[State, Samples, Optimizer, Plan, range], tuple[State, Array]]  # Backend.train, or one of many
 

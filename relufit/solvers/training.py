@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from relufit.backend import Backend, BackendUnavailable
 from relufit.backends import load, row
-from relufit.checks import check_state
-from relufit.data import Plan
-from relufit.errors import RelufitError
-from relufit.fits import Fit, History, Problem, first_divergence
-from relufit.optim import OPTIMIZERS, Optimizer, State, map_arrays
-from relufit.params import Sizes, check_choice, demand_network
+from relufit.backends.base import Backend, BackendUnavailable
+from relufit.errors import RelufitError, check_choice
+from relufit.fits.problem import Problem, first_divergence
+from relufit.fits.result import Fit, History
+from relufit.network.checks import check_state
+from relufit.network.data import Plan
+from relufit.network.optim import OPTIMIZERS, Optimizer, State, map_arrays
+from relufit.network.params import Sizes, demand_network
 from relufit.solvers.methods import Callback
 from relufit.solvers.slices import train_epochs
 

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.errors import RelufitError, counted
-from relufit.params import check_count, check_positive
-from relufit.scaling import Scaling
+from relufit.errors import RelufitError, check_count, check_positive, counted
+from relufit.network.scaling import Scaling
 from relufit.spline.cells import Cells, join_evenly
 from relufit.spline.closing import Found
 from relufit.spline.criterion import Criterion

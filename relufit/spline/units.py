@@ -13,7 +13,7 @@ exact, at a small cost in error.
 
 import numpy as np
 
-from relufit.params import Params
+from relufit.network.params import Params
 
 ALL_SETS = 12  # largest number of turns for which every set is tried
 SETS = 4  # default number of sets that `closures` returns

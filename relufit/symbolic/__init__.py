@@ -1,7 +1,7 @@
 """Targets as sympy expressions: exact derivatives, LaTeX labels, and one expression for several array libraries.
 
 Text never reaches sympy's own parser, which evaluates it as Python. translation.py translates the syntax tree that
-relufit.expressions has checked, node by node, to sympy's functions and to our own: those with kinks and jumps
+relufit.targets.expressions has checked, node by node, to sympy's functions and to our own: those with kinks and jumps
 (piecewise.py), and smooth ones that sympy lacks (smooth.py).
 Needs `pip install relufit[symbolic]`; nothing imports this package before it is used.
 """
@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from relufit.errors import RelufitError
-from relufit.expressions import COMPARISONS, MAX_CHARACTERS, syntax_tree
-from relufit.params import check_count
+from relufit.errors import RelufitError, check_count
 from relufit.targets import Target, resolve
+from relufit.targets.expressions import COMPARISONS, MAX_CHARACTERS, syntax_tree
 
 try:
     import sympy

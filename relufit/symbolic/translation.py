@@ -1,6 +1,6 @@
 """From the checked syntax of an expression in x to sympy, in bounded time.
 
-Expressions that relufit.expressions evaluates at once must not hang here, where integers are exact: 9**9**9, or
+Expressions that relufit.targets.expressions evaluates at once must not hang here, where integers are exact: 9**9**9, or
 (2*x)**64 nested. So numbers have the values that numpy gives them, and are exact only if no integer can grow large.
 Import relufit.symbolic instead of this module.
 """
@@ -14,8 +14,8 @@ import numpy as np
 import sympy
 
 from relufit.errors import RelufitError
-from relufit.expressions import BINARY, CONSTANTS, FUNCTIONS, UNARY, evaluate, left_spine
 from relufit.symbolic import piecewise, smooth
+from relufit.targets.expressions import BINARY, CONSTANTS, FUNCTIONS, UNARY, evaluate, left_spine
 
 X = sympy.Symbol("x", real=True)
 MAX_BITS = 2048  # bits of an exact number: Python refuses to print an integer of more than 4300 digits

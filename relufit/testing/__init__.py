@@ -7,9 +7,9 @@ check_estimator. Nothing here needs pytest.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from relufit.backend import Backend
+from relufit.backends.base import Backend
 from relufit.errors import RelufitError
-from relufit.params import Sizes
+from relufit.network.params import Sizes
 from relufit.testing import answers, refusals, training
 from relufit.testing.problems import DTYPES, RULES, SIZES, Unsupported
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from relufit.backend import Backend
-from relufit.data import Plan
-from relufit.optim import SGD
-from relufit.params import Params, Sizes
+from relufit.backends.base import Backend
+from relufit.network.data import Plan
+from relufit.network.optim import SGD
+from relufit.network.params import Params, Sizes
 from relufit.testing.error_bounds import norm, reference
 from relufit.testing.problems import demand_support, exact_gradient, on_device, on_host, problem, require
 

@@ -1,13 +1,13 @@
 """Loss, gradients and training from the definitions, sample by sample, in float64: what the suite compares with.
 
-Written on its own: a mistake in relufit/backprop.py or relufit/optim.py cannot hide by being on both sides.
+Written on its own: a mistake in network/dense.py or network/optim.py cannot hide by being on both sides.
 """
 
 import numpy as np
 
-from relufit.data import Plan
-from relufit.optim import SGD, Momentum, Optimizer
-from relufit.params import Params
+from relufit.network.data import Plan
+from relufit.network.optim import SGD, Momentum, Optimizer
+from relufit.network.params import Params
 
 
 def exact_loss(params: Params, x: np.ndarray, y: np.ndarray) -> float:

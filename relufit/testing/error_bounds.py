@@ -7,7 +7,7 @@ below 4e-8 a term where rounding errors are as good as independent (Higham and M
 A2815-A2835, theorem 2.4 with lambda = 6). Rounding of z carries through relu, output, residual and gradient; where |z|
 is below its own rounding error the mask may rightly flip, and that unit's whole contribution is allowed for.
 
-Products in reduced precision (relufit/precision.py) round their operands besides, and may round a bias or a result. The
+Products in reduced precision (network/precision.py) round their operands besides, and may round a bias or a result. The
 bounds of the elements allow for the worst case of each, which is far from what many roundings do together. So output
 and gradient are also bounded as a whole, each as one vector: by ROUNDED times the larger error of the two backends of
 relufit/testing/rounded.py, and by the masks that may flip. Rounding the weights to 6 bits in place of the 8
@@ -22,9 +22,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.backend import Samples
-from relufit.params import Params
-from relufit.precision import PRECISIONS, Precision, loss_scale
+from relufit.backends.base import Samples
+from relufit.network.params import Params
+from relufit.network.precision import PRECISIONS, Precision, loss_scale
 from relufit.testing.rounded import rounded_backends
 
 CHUNK_ELEMENTS = 2**20  # of the hidden layer, evaluated at once

@@ -7,11 +7,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from relufit.backend import Backend
-from relufit.data import Plan, draw_plan
+from relufit.backends.base import Backend
 from relufit.errors import RelufitError
-from relufit.optim import SGD, Adam, Momentum, Optimizer, State
-from relufit.params import Params, Sizes, init_params
+from relufit.network.data import Plan, draw_plan
+from relufit.network.optim import SGD, Adam, Momentum, Optimizer, State
+from relufit.network.params import Params, Sizes, init_params
 from relufit.testing.definitions import exact_grads, exact_loss, exact_training
 
 SIZES = [  # N, D, H, O

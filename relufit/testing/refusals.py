@@ -4,10 +4,10 @@ from typing import cast
 
 import numpy as np
 
-from relufit.backend import Backend
-from relufit.data import Plan, draw_plan
-from relufit.optim import SGD, Adam, Momentum, State, stack_states
-from relufit.params import Sizes
+from relufit.backends.base import Backend
+from relufit.network.data import Plan, draw_plan
+from relufit.network.optim import SGD, Adam, Momentum, State, stack_states
+from relufit.network.params import Sizes
 from relufit.testing.problems import RULES, broken_networks, demand_support, on_device, problem, refused
 
 

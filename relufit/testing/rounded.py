@@ -10,9 +10,9 @@ from math import log2
 
 import numpy as np
 
-from relufit.backend import Backend, Samples
-from relufit.params import Array, Params
-from relufit.precision import PRECISIONS, loss_scale
+from relufit.backends.base import Backend, Samples
+from relufit.network.params import Array, Params
+from relufit.network.precision import PRECISIONS, loss_scale
 
 CHUNK_ELEMENTS = 2**20  # of the hidden layer, evaluated at once
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from relufit.backend import Backend, Samples
-from relufit.data import Plan, draw_plan
-from relufit.optim import SGD, Optimizer, stack_states
-from relufit.params import Params, Sizes
+from relufit.backends.base import Backend, Samples
+from relufit.network.data import Plan, draw_plan
+from relufit.network.optim import SGD, Optimizer, stack_states
+from relufit.network.params import Params, Sizes
 from relufit.testing.definitions import exact_training
 from relufit.testing.error_bounds import as_float64, distance, limit_of_rounding
 from relufit.testing.problems import demand_support, exact_run, leaves, on_device, on_host, problem, require

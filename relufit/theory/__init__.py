@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.errors import RelufitError, counted
-from relufit.params import Params, check_count, check_positive
+from relufit.errors import RelufitError, check_count, check_positive, counted
+from relufit.network.params import Params
 from relufit.targets import Target, resolve
 from relufit.theory.hessian import largest_curvature, largest_stable_learning_rate
 from relufit.theory.smoothness import has_jumps, integral_of_power, modulus_of_continuity, second_derivative
@@ -130,7 +130,7 @@ def units_for(
     """The number of units that theory gives for an error, in the units of y; for both errors, if both are given.
 
     For `max_error` the number is sufficient, by the bound on the interpolating network; the best spline needs far fewer
-    (relufit.limits searches for it). For `mse` it is an estimate for the best spline, by the asymptotic value MSE*;
+    (`relufit limit` searches for it). For `mse` it is an estimate for the best spline, by the asymptotic value MSE*;
     training may need more. Raises RelufitError for an error that is not positive, if none is given, if the target has
     no MSE* or no bound, and beyond 2^18 units.
     """

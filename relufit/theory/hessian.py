@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from relufit.data import check_table
 from relufit.errors import RelufitError, counted
-from relufit.params import Params, demand_network
+from relufit.network.data import check_table
+from relufit.network.params import Params, demand_network
 
 BLOCK = 2**20  # hidden values in memory at once
 TOLERANCE = 1e-6  # relative error of the largest curvature

@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.errors import RelufitError
-from relufit.params import check_positive
+from relufit.errors import RelufitError, check_positive
+from relufit.network.values import by_value, one_line
 from relufit.spline.breaks import find_pole, singularities
 from relufit.targets import Target, resolve
-from relufit.values import by_value, one_line
 
 GRID = 2**18  # cells of the grid for second derivatives
 MODULUS_GRID = 2**17  # least number of cells of the grid for a modulus of continuity,

@@ -24,7 +24,7 @@ from bench.reporting.tables.crossovers import crossover_in_words
 from relufit import Params, State, backends
 from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
-from relufit.data import Plan
+from relufit.network.data import Plan
 
 HERE = "test_crossover"
 

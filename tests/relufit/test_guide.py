@@ -1,6 +1,6 @@
 """relufit/README.md: every block of the lesson and the guide runs, prints what stands below it, and draws its picture.
 
-The pictures in relufit/pictures are made anew by `python tests/relufit/test_guide.py relufit/pictures`.
+The pictures in .github/pictures are made anew by `python tests/relufit/test_guide.py .github/pictures`.
 """
 
 import os
@@ -13,7 +13,7 @@ import pytest
 GUIDE = Path(__file__).parents[2] / "relufit" / "README.md"
 TEXT = GUIDE.read_text("utf-8")
 BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n((?:    [^\n]+\n)+))?", flags=re.DOTALL)  # and what it prints
-PICTURE = re.compile(r"!\[.+?\]\(pictures/(.+?)\)")
+PICTURE = re.compile(r"!\[.+?\]\(../.github/pictures/(.+?)\)")
 PARTS = re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:]
 
 
@@ -41,7 +41,7 @@ def test_every_block_runs(
         assert capsys.readouterr().out.splitlines() == [line[4:] for line in printed.splitlines()], code
     for picture in PICTURE.findall(part):
         assert (tmp_path / picture).stat().st_size > 5000
-        assert (GUIDE.parent / "pictures" / picture).is_file()
+        assert (GUIDE.parents[1] / ".github" / "pictures" / picture).is_file()
     plt.close("all")
 
 

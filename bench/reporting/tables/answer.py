@@ -20,8 +20,8 @@ from bench.reporting.tables.crossovers import cpu_gpu_in_words
 from bench.reporting.tables.spec import Column, TableSpec, flat
 from bench.reporting.tables.summary import main_columns
 from relufit.errors import RelufitError
-from relufit.params import DTYPES
-from relufit.precision import PRECISIONS
+from relufit.network.params import DTYPES
+from relufit.network.precision import PRECISIONS
 
 CALLS = {  # kinds of work in the plural
     "forward": "forward passes", "gradient": "gradients", "step": "steps", "latency": "forward passes, host to host,",

@@ -16,7 +16,7 @@ ceilings allow for the algorithm's instructions, multiply-adds and compulsory by
 measured time. Columns of the .csv: `share_of_copy` is the bandwidth that going through (N, H) arrays implies
 over the copy rate, above 1 where they stay in a cache; `samples_per_second` counts *effective* samples where the
 algorithm is hinge.""")
-REDUCED_NOTE = Words("""Products with operands rounded to bfloat16, float16 or tf32 (`relufit/precision.py`). Weights,
+REDUCED_NOTE = Words("""Products with operands rounded to bfloat16, float16 or tf32 (`network/precision.py`). Weights,
 moments, data, losses, gradients and the update are float32; the errors are those of rounded products, so these rows
 stand in no table of float32. The roof is the multiply-adds of the algorithm at the fastest rate of such products that
 a library of the run was measured at, or the copy of its float32 arrays. An error above 1 of its bound disagrees: the

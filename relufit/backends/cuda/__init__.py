@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from relufit.backend import Backend, Samples, bytes_of_columns
+from relufit.backends.base import Backend, Samples, bytes_of_columns
 from relufit.backends.cuda.packing import (
     LANES,
     Batches,
@@ -26,11 +26,11 @@ from relufit.backends.cuda.packing import (
 )
 from relufit.backends.cuda.sources import MOST_THREADS, UNITS_PER_THREAD, sizes, source, threads_for
 from relufit.backends.sorted import demand_one_input, sort_samples, table_bytes
-from relufit.checks import beyond_32_bits, check_input, check_many, check_samples, check_shapes, check_training
-from relufit.data import Plan
 from relufit.errors import RelufitError
-from relufit.optim import SGD, Adam, Momentum, Optimizer, State, map_arrays, uncompiled
-from relufit.params import Array, Params, Sizes
+from relufit.network.checks import beyond_32_bits, check_input, check_many, check_samples, check_shapes, check_training
+from relufit.network.data import Plan
+from relufit.network.optim import SGD, Adam, Momentum, Optimizer, State, map_arrays, uncompiled
+from relufit.network.params import Array, Params, Sizes
 
 MOST_HIDDEN = MOST_THREADS * UNITS_PER_THREAD
 FORWARD_THREADS = 256  # as in dense.cuh

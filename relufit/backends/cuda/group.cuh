@@ -3,7 +3,7 @@
 // Thread t owns the units t, t + THREADS, ...; their weights live in its registers, and hidden values never leave them.
 // Each warp evaluates its own units at all 32 samples; the warps' shares of the outputs are added in shared memory, at
 // the only barrier. Then each lane has one sample's residual, and each unit needs two sums over the samples
-// (relufit/backprop.py): S0 = sum of dy and S1 = sum of dy x where it is on.
+// (relufit/network/dense.py): S0 = sum of dy and S1 = sum of dy x where it is on.
 #pragma once
 #include "warp.cuh"
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from relufit.data import Plan
-from relufit.optim import Adam, Optimizer, State
-from relufit.params import Array, Params
+from relufit.network.data import Plan
+from relufit.network.optim import Adam, Optimizer, State
+from relufit.network.params import Array, Params
 
 LANES = 32  # threads of a warp
 

@@ -53,7 +53,7 @@ __device__ __forceinline__ Units weights_of(const Network &network) {
     return units;
 }
 
-// The gradients from the masked sums (relufit/backprop.py, loss_and_grads_one_output), and the update.
+// The gradients from the masked sums (relufit/network/dense.py, loss_and_grads_one_output), and the update.
 __device__ __forceinline__ void step(
     Network &network, const Units &units, const MaskedSums &sums, float db2, float2 row, const Constants &constants) {
     #pragma unroll

@@ -1,4 +1,4 @@
-// One update of one parameter, by the formulas of relufit/optim.py.
+// One update of one parameter, by the formulas of relufit/network/optim.py.
 #pragma once
 
 #define SGD 0

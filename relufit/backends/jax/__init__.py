@@ -19,13 +19,13 @@ import jax.numpy as jnp
 import jaxlib.version
 import numpy as np
 
-from relufit.backend import Backend, BackendUnavailable, Samples, device_index
+from relufit.backends.base import Backend, BackendUnavailable, Samples, device_index
 from relufit.backends.jax import compiled
-from relufit.checks import beyond_32_bits, check_input, check_many, check_shapes, check_training
-from relufit.data import Plan
 from relufit.errors import RelufitError
-from relufit.optim import Optimizer, State, uncompiled
-from relufit.params import Array, Params, Sizes
+from relufit.network.checks import beyond_32_bits, check_input, check_many, check_shapes, check_training
+from relufit.network.data import Plan
+from relufit.network.optim import Optimizer, State, uncompiled
+from relufit.network.params import Array, Params, Sizes
 
 Moments = compiled.Moments
 

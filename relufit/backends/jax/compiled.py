@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from relufit.optim import Optimizer
-from relufit.params import Array, Params
-from relufit.precision import loss_scale
+from relufit.network.optim import Optimizer
+from relufit.network.params import Array, Params
+from relufit.network.precision import loss_scale
 
 HIGHEST = lax.Precision.HIGHEST
 NARROW = {"bfloat16": jnp.bfloat16, "float16": jnp.float16}  # what operands are converted to

@@ -143,7 +143,7 @@ def gradient_one_to_one(x, t, count, w1, b1, w2, b2, grads):
 
 @njit(**OPTIONS)
 def unit_gradients(w1, b1, w2, s0, s1, grads):
-    """Write the gradients of w1, b1 and w2 from the masked sums: relufit/backprop.py, loss_and_grads_one_output."""
+    """Write the gradients of w1, b1 and w2 from the masked sums: network/dense.py, loss_and_grads_one_output."""
     h = len(w1)
     for j in range(h):
         grads[j] = w2[j] * s1[j]

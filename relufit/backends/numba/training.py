@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 from relufit.backends.numba.dense import OPTIONS, gradient
-from relufit.optim import SGD, Adam, Momentum, Optimizer
+from relufit.network.optim import SGD, Adam, Momentum, Optimizer
 
 RULES: dict[type, int] = {SGD: 0, Momentum: 1, Adam: 2}
 
@@ -16,7 +16,7 @@ def compiled(optimizer: Optimizer, step: int, steps: int, dtype: np.dtype) -> tu
 
 @njit(**OPTIONS)
 def update(rule, row, flat, moments, grads):
-    """One update in place, by the formulas of relufit/optim.py: flat (P,), moments (number, P), grads (P,).
+    """One update in place, by the formulas of relufit/network/optim.py: flat (P,), moments (number, P), grads (P,).
 
     `row` is the step's row of the optimizer's coefficients, in the dtype of the parameters.
     """

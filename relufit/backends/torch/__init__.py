@@ -1,7 +1,7 @@
 """torch on any of its devices: by autograd, as it is usually used, and by the hand-written backprop for comparison.
 
 `torch-cpu`, `torch-cuda`, `torch-mps`, `torch-xpu`, ... record a graph and differentiate it; `torch-manual` runs
-relufit/backprop.py on torch tensors through array_api_compat. compiled.py uses torch.compile, graphs.py captures a
+relufit/network/dense.py on torch tensors through array_api_compat. compiled.py uses torch.compile, graphs.py captures a
 whole step as one CUDA graph.
 """
 
@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from relufit.backend import Backend, BackendUnavailable, Samples, device_index
 from relufit.backends.array import ArrayBackend
-from relufit.checks import check_input, check_shapes
-from relufit.data import Plan
-from relufit.optim import Optimizer, State
-from relufit.params import Array, Params, Sizes
-from relufit.precision import loss_scale
+from relufit.backends.base import Backend, BackendUnavailable, Samples, device_index
+from relufit.network.checks import check_input, check_shapes
+from relufit.network.data import Plan
+from relufit.network.optim import Optimizer, State
+from relufit.network.params import Array, Params, Sizes
+from relufit.network.precision import loss_scale
 
 NARROW = {"bfloat16": torch.bfloat16, "float16": torch.float16}  # what operands are converted to
 
@@ -174,7 +174,7 @@ class TorchBackend(_TorchDevice):
 
 
 class TorchManualBackend(_TorchDevice, ArrayBackend):
-    """relufit/backprop.py over torch; the difference in time to TorchBackend is the cost of autograd."""
+    """relufit/network/dense.py over torch; the difference in time to TorchBackend is the cost of autograd."""
 
     algorithm = "dense"
 

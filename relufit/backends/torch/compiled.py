@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from relufit.backend import BackendUnavailable, Samples
+from relufit.backends.base import BackendUnavailable, Samples
 from relufit.backends.torch import TorchBackend, network
-from relufit.checks import check_input, check_shapes, check_training
-from relufit.data import Plan
-from relufit.optim import Optimizer, State, uncompiled
-from relufit.params import Array, Params, Sizes
+from relufit.network.checks import check_input, check_shapes, check_training
+from relufit.network.data import Plan
+from relufit.network.optim import Optimizer, State, uncompiled
+from relufit.network.params import Array, Params, Sizes
 
 VARIANTS = 128  # limit of compiled variants of a function, far more than the sizes, dtypes and strides of a run need
 

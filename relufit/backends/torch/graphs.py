@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 
-from relufit.backend import Samples, bytes_of_columns
+from relufit.backends.base import Samples, bytes_of_columns
 from relufit.backends.torch import TorchBackend
 from relufit.backends.torch.compiled import VARIANTS, loss_and_grads
-from relufit.checks import check_training
-from relufit.data import Plan
-from relufit.optim import Optimizer, State, map_arrays, uncompiled
-from relufit.params import Array, Params, Sizes
+from relufit.network.checks import check_training
+from relufit.network.data import Plan
+from relufit.network.optim import Optimizer, State, map_arrays, uncompiled
+from relufit.network.params import Array, Params, Sizes
 
 WARM_UPS = 3  # steps before a capture
 KEPT, KEPT_BYTES = 4, 2**28  # captured steps that are kept, one for each set of sizes, and bytes of their arrays

@@ -9,8 +9,9 @@ function fits functions and table fits data; solution is what they share.
 from importlib import import_module
 
 from relufit.errors import RelufitError
-from relufit.fits import Fit, Problem
-from relufit.progress import silent
+from relufit.fits.problem import Problem
+from relufit.fits.result import Fit
+from relufit.solvers.progress import silent
 from relufit.solvers.spline.function import HIDDEN, fit_function, function_pieces
 from relufit.solvers.spline.table import distinct, fit_cells, fit_table
 from relufit.spline.selection import Show

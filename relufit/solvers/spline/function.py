@@ -4,8 +4,9 @@ import time
 
 import numpy as np
 
-from relufit.fits import Fit, Problem
-from relufit.scaling import Scaling
+from relufit.fits.problem import Problem
+from relufit.fits.result import Fit
+from relufit.network.scaling import Scaling
 from relufit.solvers.spline.solution import as_fit, recorded, solution_of
 from relufit.spline.breaks import singularities
 from relufit.spline.density import by_density, even_nodes

@@ -4,9 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from relufit.fits import Fit, History, Problem
-from relufit.optim import State
-from relufit.params import Params
+from relufit.fits.problem import Problem
+from relufit.fits.result import Fit, History
+from relufit.network.optim import State
+from relufit.network.params import Params
 from relufit.spline.closing import Found, placed
 from relufit.spline.units import to_params
 

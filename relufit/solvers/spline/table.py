@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.data import split
-from relufit.errors import RelufitError
-from relufit.fits import Fit, Problem
-from relufit.metrics import r_squared, variance
-from relufit.params import check_hidden, check_positive
-from relufit.progress import progress_line
-from relufit.scaling import Scaling
+from relufit.errors import RelufitError, check_positive
+from relufit.fits.problem import Problem
+from relufit.fits.result import Fit
+from relufit.network.data import split
+from relufit.network.metrics import r_squared, variance
+from relufit.network.params import check_hidden
+from relufit.network.scaling import Scaling
+from relufit.solvers.progress import progress_line
 from relufit.solvers.spline.solution import Solution, as_fit, recorded, solution_of
 from relufit.spline.cells import Cells, join_places, merge_sorted
 from relufit.spline.closing import Found

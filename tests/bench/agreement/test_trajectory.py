@@ -17,8 +17,8 @@ from bench.recipes.textbook import TextbookNumpy
 from relufit import Params
 from relufit.backend import Backend, Samples
 from relufit.backends.numpy import NumpyBackend
-from relufit.data import Plan
-from relufit.optim import Optimizer, State
+from relufit.network.data import Plan
+from relufit.network.optim import Optimizer, State
 from relufit.testing import error_bounds
 
 CASE = Case("trajectory", 32, hidden=24, optimizer="adam", epochs=4)  # 100 steps

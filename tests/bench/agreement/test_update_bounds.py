@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.agreement.update_bounds import bound_update
 from relufit import SGD, Adam, Momentum, Params, State
-from relufit.optim import Optimizer, map_arrays
+from relufit.network.optim import Optimizer, map_arrays
 
 RULES = [SGD(1.0), Momentum(1.0), Adam(1.0), Adam(1e-3, beta1=0.5, beta2=0.6, eps=1e-3)]
 WEIGHTS = 200  # of each of the four arrays

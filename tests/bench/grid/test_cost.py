@@ -8,7 +8,7 @@ import pytest
 
 from bench.grid.cost import cost, is_fused, is_hinge, parameters, unfused_bytes
 from relufit import Params, Sizes, init_params
-from relufit.optim import OPTIMIZERS
+from relufit.network.optim import OPTIMIZERS
 from relufit.testing.definitions import exact_grads
 from relufit.testing.problems import problem
 

@@ -13,7 +13,7 @@ from bench.grid.profiles import grid
 from bench.grid.workloads import workload
 from bench.recipes import known_names
 from relufit import RelufitError
-from relufit.precision import PRECISIONS
+from relufit.network.precision import PRECISIONS
 
 NONE: dict[str, Any] = dict.fromkeys(("backend", "target", "batch", "hidden", "dtype", "device"))
 

@@ -17,10 +17,10 @@ from bench.measure import learning
 from bench.measure.learning import SLICES, Convergence, Diverging, Solving, time_learning
 from relufit import SGD, Params, fit
 from relufit.backends.numpy import NumpyBackend
-from relufit.data import draw_plan
-from relufit.deviations import errors_against
-from relufit.progress import silent
+from relufit.fits.deviations import errors_against
+from relufit.network.data import draw_plan
 from relufit.solvers import lbfgs
+from relufit.solvers.progress import silent
 from relufit.targets import ZOO
 
 CASE = Case("convergence", 32, 8, optimizer="adam", epochs=100)

@@ -22,7 +22,7 @@ from bench.measure.backends import load_or_skip
 from relufit import Backend, Plan, Sizes, draw_plan, init_params
 from relufit.backends.cuda import sources
 from relufit.backends.cuda.sources import sizes, source
-from relufit.optim import SGD, Adam, Momentum, Optimizer
+from relufit.network.optim import SGD, Adam, Momentum, Optimizer
 from relufit.testing import REQUIREMENTS, error_bounds
 
 pytestmark = pytest.mark.cuda_source
@@ -192,7 +192,7 @@ import sys
 from cuda_runs import adversarial
 from relufit import Adam, Plan, draw_plan
 from relufit.backends import create
-from relufit.optim import map_arrays
+from relufit.network.optim import map_arrays
 backend, rule = create(sys.argv[1]), Adam(1e-3)
 params, x, y = adversarial(100, 130)
 samples, start = backend.samples(x, y), map_arrays(backend.to_device, rule.init(params))

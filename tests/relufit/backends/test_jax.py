@@ -8,7 +8,7 @@ import pytest
 import relufit
 from relufit import SGD, Adam, Backend, BackendUnavailable, Momentum, Sizes, State, draw_plan
 from relufit.backend import Samples
-from relufit.optim import Optimizer, map_arrays
+from relufit.network.optim import Optimizer, map_arrays
 from relufit.testing.problems import on_device, problem
 
 jax_backend = pytest.importorskip("relufit.backends.jax", reason="jax is not installed")

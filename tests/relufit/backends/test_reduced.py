@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.measure.backends import load_or_skip
-from relufit.params import Sizes
+from relufit.network.params import Sizes
 from relufit.testing import REQUIREMENTS
 from relufit.testing.answers import agrees_with_float64
 from relufit.testing.problems import problem

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from relufit import cli
-from relufit.columns import NUMBER, TIME, ZONED, Columns
 from relufit.export import save_params
 from relufit.files import fit_file
-from relufit.params import init_params
+from relufit.network.params import init_params
+from relufit.reading.columns import NUMBER, TIME, ZONED, Columns
 
 DAYS = np.datetime64("2026-10-01") + np.arange(40)
 CELLS = {  # of each type of x, and of no type that was saved

@@ -13,9 +13,9 @@ import pytest
 import safetensors.numpy
 
 from relufit import RelufitError, fit, init_params
-from relufit.columns import Columns
 from relufit.errors import reason
 from relufit.export import COLUMNS, check_can_save, load_network, load_params, save_params
+from relufit.reading.columns import Columns
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:

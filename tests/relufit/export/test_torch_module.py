@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from relufit import Fit, RelufitError, fit, init_params
-from relufit.backprop import loss_and_grads
 from relufit.export.torch_module import build_module
+from relufit.network.dense import loss_and_grads
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 

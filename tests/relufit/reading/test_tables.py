@@ -11,7 +11,7 @@ import pytest
 from table_files import message, parquet_of, whole, written
 
 from relufit import RelufitError
-from relufit.columns import NUMBER, TIME, ZONED
+from relufit.reading.columns import NUMBER, TIME, ZONED
 from relufit.reading.tables import describe_columns, read_columns, read_table
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed: tables cannot be read")

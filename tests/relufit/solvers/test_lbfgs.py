@@ -6,10 +6,10 @@ from interrupted import Interrupted
 
 from relufit import SGD, RelufitError, fit, init_params
 from relufit.backends.numpy import NumpyBackend
-from relufit.fits import Problem
-from relufit.progress import silent
-from relufit.scaling import Scaling
+from relufit.fits.problem import Problem
+from relufit.network.scaling import Scaling
 from relufit.solvers.lbfgs import minimize
+from relufit.solvers.progress import silent
 
 
 def test_it_is_far_ahead_of_adam_for_the_same_time() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from relufit import Params, RelufitError, backends, fit, init_params
-from relufit.fits import Problem
-from relufit.scaling import Scaling
+from relufit.fits.problem import Problem
+from relufit.network.scaling import Scaling
 from relufit.solvers.lifting import lifted, lifted_samples, lowered
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from relufit import SGD, Adam, Momentum, RelufitError, backends, fit
 from relufit.files import fit_file
-from relufit.optim import Cosine, Optimizer, Steps
+from relufit.network.optim import Cosine, Optimizer, Steps
 from relufit.solvers import LBFGS, FreeKnotSpline, GradientDescent
 
 QUICK: dict[str, Any] = {"hidden": 8, "n": 50, "progress": False}

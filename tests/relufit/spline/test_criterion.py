@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from relufit.scaling import Scaling
+from relufit.network.scaling import Scaling
 from relufit.spline.cells import join_evenly, merge_sorted
 from relufit.spline.criterion import Criterion, has_lone_peak, overshoots, price
 from relufit.spline.samples import DataPieces

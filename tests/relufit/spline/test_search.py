@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from relufit import targets
-from relufit.scaling import Scaling
+from relufit.network.scaling import Scaling
 from relufit.solvers.spline import function_pieces
 from relufit.spline.cells import merge_sorted
 from relufit.spline.functions import FunctionPieces

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from relufit import fit
-from relufit.progress import silent
-from relufit.scaling import Scaling
+from relufit.network.scaling import Scaling
+from relufit.solvers.progress import silent
 from relufit.spline import selection
 from relufit.spline.cells import Cells, join_evenly, merge_sorted
 from relufit.spline.criterion import Criterion

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from relufit import backprop
+from relufit.network import dense
 from relufit.spline.units import closure_of, closures, to_params
 
 
 def network(params: tuple[np.ndarray, ...], x: np.ndarray) -> np.ndarray:
-    return backprop.forward(params, x[:, None], xp=np)[:, 0]  # type: ignore[arg-type]
+    return dense.forward(params, x[:, None], xp=np)[:, 0]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 3, 8, 65])

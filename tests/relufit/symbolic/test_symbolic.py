@@ -11,8 +11,8 @@ import pytest
 import sympy
 
 from relufit import RelufitError, Target, symbolic
-from relufit.expressions import ARGUMENTS, FUNCTIONS
 from relufit.targets import ZOO, parse, resolve
+from relufit.targets.expressions import ARGUMENTS, FUNCTIONS
 
 POINTS = np.linspace(0.05, 0.95, 37)
 SMOOTH = [

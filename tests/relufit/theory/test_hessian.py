@@ -5,8 +5,9 @@ import contextlib
 import numpy as np
 import pytest
 
-from relufit import Params, RelufitError, backprop, init_params, theory
+from relufit import Params, RelufitError, init_params, theory
 from relufit.backends.evaluation import evaluate
+from relufit.network import dense
 from relufit.theory.hessian import hessian_vector_product
 
 
@@ -27,7 +28,7 @@ def shift(params: Params, direction: np.ndarray, size: float) -> Params:
 
 def flat_gradient(params: Params, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The gradient in the textbook form, as one vector."""
-    return np.concatenate([g.ravel() for g in backprop.loss_and_grads_textbook(params, x, y, xp=np)[1]])
+    return np.concatenate([g.ravel() for g in dense.loss_and_grads_textbook(params, x, y, xp=np)[1]])
 
 
 def dense_hessian(params: Params, x: np.ndarray, y: np.ndarray) -> np.ndarray:

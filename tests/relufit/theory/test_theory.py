@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from relufit import RelufitError, backprop, theory
+from relufit import RelufitError, theory
 from relufit.backends.evaluation import evaluate
+from relufit.network import dense
 from relufit.targets import resolve
 from relufit.theory import smoothness
 
@@ -34,7 +35,7 @@ def test_the_network_interpolates(target: str, hidden: int) -> None:
     assert set(np.abs(params.w1[0])) == {1.0}
     knots = np.linspace(*domain, hidden + 1)
     wanted = resolve(target)(knots)
-    for found in (evaluate(params, knots[:, None]), backprop.forward(params, knots[:, None], xp=np)):
+    for found in (evaluate(params, knots[:, None]), dense.forward(params, knots[:, None], xp=np)):
         np.testing.assert_allclose(found[:, 0], wanted, rtol=0, atol=1e-12 * np.abs(wanted).max())
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from relufit import RelufitError, Target, fit, sample, split, targets
-from relufit.scaling import Scaling
+from relufit.network.scaling import Scaling
 from relufit.solvers.spline import fit_cells
 from relufit.spline import selection
 from relufit.spline.cells import merge_sorted

@@ -1,0 +1,1 @@
+"""The network as mathematics: weights, forward and gradients, optimizers, data and scaling, in any array namespace."""
