@@ -69,11 +69,13 @@ def control_in_words(new: Run, old: Run, control: Comparison) -> list[str]:
 
 
 def environment_changes(new: Run, old: Run) -> list[str]:
-    """What the journals of two runs say has changed in hardware, settings, sources and versions: "numba: 2, was 1"."""
+    """What the journals of two runs say has changed in hardware, settings, code and versions: "numba: 2, was 1"."""
     facts, before = _facts(new), _facts(old)
-    if new.header["code"]["content_hash"] == old.header["code"]["content_hash"]:
-        facts["sources"] = before["sources"]  # other commits of the same sources
     found = {name: (facts.get(name, "none"), before.get(name, "none")) for name in {**facts, **before}}
+    code, code_before = (run.header["code"]["content_hash"] for run in (new, old))
+    if code != code_before:
+        commits = commit_of(new), commit_of(old)
+        found = {"code of relufit or bench": commits if len({*commits}) > 1 else (code, code_before), **found}
     return [f"{name}: {now}, was {was}" for name, (now, was) in found.items() if now != was]
 
 
@@ -84,7 +86,6 @@ def _facts(run: Run) -> dict[str, str]:
         "setting": run.setting,
         "system": machine["system"],
         "Python": machine["python"],
-        "sources": f"{header['code']['content_hash']} ({commit_of(run)})",
         **{f"threads of {name}": number for name, number in header["threads_in_force"].items()},
         **{f"kernels of {name}": kernel for name, kernel in header["kernels_in_force"].items()},
         **machine["packages"],

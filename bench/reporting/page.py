@@ -270,7 +270,8 @@ def page_section(found: list[Run], places: dict[Run, dict[str, list[str]]], draw
         (run for run in ordinary if run.setting == MAIN_SETTING and main_table(run) in places[run]), ordinary[0]
     )
     table = main_table(main) if main_table(main) in places[main] else next(iter(places[main]))
-    sentences = answer(main) + [crossover_in_words(run) for run in found if run.sweep and run is not main]
+    searched = [run for run in found if run.sweep and run is not main]
+    sentences = answer(main) + [f"Crossover, from run {run.name}: {crossover_in_words(run)}" for run in searched]
     files: dict[str, dict[str, str]] = {}  # by table: the link of each file and what it is called
     for run in found:
         for name, own in places.get(run, {}).items():

@@ -28,6 +28,7 @@ CALLS = {  # kinds of work in the plural
     "to_device": "transfers to the device", "to_host": "transfers to the host",
 }  # fmt: skip
 DOUBTS = {"loaded": "one was measured under load", "few": "too few rounds", "weak": "too few passes"}
+HINGE = "Names that end in -hinge: exact gradients by a faster algorithm, for networks of one input only (D = 1)."
 LATENCY = ("latency", 1, "")  # that the answer names beside the columns of the main table
 ANSWER_NOTE = Words("""The fastest backend of each case; joined by "or" where a difference is below what can be told
 apart. `paid after`: the calls, or steps, after which its first call, which compiles or loads, has paid for itself
@@ -39,16 +40,17 @@ Row = dict[str, Any]
 
 
 def answer(run: Run) -> list[str]:
-    """The sentences that open the terminal, results/README.md and the page: one for each column of the main table.
+    """The sentences that open the terminal, results/README.md and the page.
 
-    Then what first calls cost, and whether a GPU was measured. A case needs two backends with a time.
+    What hinge is, one for each column of the main table, what first calls cost, and whether a GPU was measured. A case
+    needs two backends with a time.
     """
     hidden, dtype = focus(run)
     rows = matching(fastest(run), hidden=hidden, dtype=dtype)
     wanted = [*((work, column.batch, column.optimizer) for work, column in main_columns(run)), LATENCY]
     found = {(row["work"], row["batch"], row["optimizer"]): row for row in records(rows)}
     shown = [found[key] for key in wanted if key in found]
-    return [*map(in_words, shown), *_hinge(shown), *_first_calls(shown), cpu_gpu_in_words(run)]
+    return [*_hinge(shown), *map(in_words, shown), *_first_calls(shown), cpu_gpu_in_words(run)]
 
 
 def in_words(row: Row) -> str:
@@ -83,13 +85,9 @@ def calls_in_words(row: Row) -> str:
 
 
 def _hinge(rows: list[Row]) -> list[str]:
-    """Which of the fastest backends are for one input only; a line at most."""
-    names = dict.fromkeys(row["fastest"] for row in rows if row["fastest"].endswith("-hinge"))
-    return (
-        [f"{' and '.join(names)}: exact gradients by a faster algorithm, for networks of one input only (D = 1)."]
-        if names
-        else []
-    )
+    """That some of the backends named are for one input only; a line at most."""
+    named = [name for row in rows for name in (*_names(row).split(" or "), row["next"], row["numpy"])]
+    return [HINGE] if any(name.endswith("-hinge") for name in named) else []
 
 
 def _first_calls(rows: list[Row]) -> list[str]:

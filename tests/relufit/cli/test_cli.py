@@ -220,7 +220,7 @@ def test_bad_tables_are_a_sentence(answer: Answer, table: Path, words: tuple[str
 
 def test_what_cannot_be_drawn_is_not_trained_first(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The result would be lost: two inputs or outputs are refused before the file is read."""
-    monkeypatch.setattr("relufit.files.fit_file", lambda *_, **__: pytest.fail("it was trained"))
+    monkeypatch.setattr("relufit.fitting.file.fit_file", lambda *_, **__: pytest.fail("it was trained"))
     for columns in (["--x", "t", "--x", "w", "--y", "v"], ["--x", "t", "--y", "v", "--y", "w"]):
         done = CliRunner().invoke(cli.app, ["fit", str(table), *columns, "--plot", str(table.with_suffix(".png"))])
         assert isinstance(done.exception, RelufitError)

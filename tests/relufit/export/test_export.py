@@ -123,7 +123,7 @@ def test_the_same_network_is_the_same_file(tmp_path: Path) -> None:
     """The same network is the same file byte for byte, in another process too."""
     names = [tmp_path / f"{i}.safetensors" for i in range(3)]
     code = (
-        "import sys; from relufit import columns, export, init_params; "
+        "import sys; from relufit import export, init_params; from relufit.reading import columns; "
         "export.save_params(init_params(9), sys.argv[1], columns.Columns(('t',), ('v',), ('time',)))"
     )
     for name in names:

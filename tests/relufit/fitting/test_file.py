@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from relufit import SGD, Diverged, RelufitError, files, fit
+from relufit import SGD, Diverged, RelufitError, fit
 from relufit.files import fit_file
+from relufit.fitting import file
 from relufit.reading.columns import Columns
 
 
@@ -42,7 +43,7 @@ def test_a_large_file_is_summed_into_cells(
     """Where more rows come than are kept: nearly the same network, errors of all rows, weights and options kept."""
     path, _, _ = samples
     whole = fit_file(path, x="x", y="y", weight="w", hidden=9, test_fraction=0)
-    monkeypatch.setattr(files, "ROWS", 100)
+    monkeypatch.setattr(file, "ROWS", 100)
     found = fit_file(path, x="x", y="y", weight="w", hidden=9, test_fraction=0)
     assert found.metrics["rows"] == 5000
     assert found.metrics["mse"] == pytest.approx(whole.metrics["mse"], rel=1e-6)
@@ -63,7 +64,7 @@ def test_a_large_file_is_summed_into_cells(
     assert types == {int, float, str}  # as json wants them
 
 
-@pytest.mark.parametrize("rows", [100, files.ROWS])
+@pytest.mark.parametrize("rows", [100, file.ROWS])
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -94,16 +95,16 @@ def test_options_are_checked_before_the_file_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Be it large or small: those that `fit` knows, with values that it takes."""
-    monkeypatch.setattr(files, "ROWS", rows)
-    monkeypatch.setattr(files, "read_table", lambda *_: pytest.fail("the file was read"))
+    monkeypatch.setattr(file, "ROWS", rows)
+    monkeypatch.setattr(file, "read_table", lambda *_: pytest.fail("the file was read"))
     with pytest.raises(error, match=message):
         fit_file(samples[0], x="x", y="y", **options)
 
 
-@pytest.mark.parametrize("most", [20, files.ROWS])
+@pytest.mark.parametrize("most", [20, file.ROWS])
 def test_a_fit_knows_the_columns_of_its_file(tmp_path: Path, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fit of a small or a large table has the names of its columns, and their types."""
-    monkeypatch.setattr(files, "ROWS", most)
+    monkeypatch.setattr(file, "ROWS", most)
     days = np.datetime64("2024-01-01") + np.arange(50)
     for end, types in (("", ("time",)), ("T00:00Z", ("time with zone",))):
         (tmp_path / "a.csv").write_text("day,load\n" + "".join(f"{day}{end},{i}\n" for i, day in enumerate(days)))
@@ -124,14 +125,14 @@ PEAKS = """
 import sys
 import pyarrow, pyarrow.parquet, scipy.linalg.lapack
 from pathlib import Path
-from relufit import files
+from relufit.fitting import file
 
 def resident():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
-files.ROWS, before = 2**17, resident()
-metrics = files.fit_file(sys.argv[1], x="x", y="y", hidden=20).metrics
+file.ROWS, before = 2**17, resident()
+metrics = file.fit_file(sys.argv[1], x="x", y="y", hidden=20).metrics
 print(resident() - before, pyarrow.default_memory_pool().max_memory(), metrics["rows"], metrics["mse"])
 """
 
@@ -158,7 +159,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     assert more_of_arrow < 1.5 * of_arrow
 
 
-@pytest.mark.parametrize("most", [100, files.ROWS])
+@pytest.mark.parametrize("most", [100, file.ROWS])
 def test_reading_shows_its_rows(
     most: int,
     samples: tuple[Path, np.ndarray, np.ndarray],
@@ -166,7 +167,7 @@ def test_reading_shows_its_rows(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """In one line, before that of the search, where it is wanted; be the table large or small."""
-    monkeypatch.setattr(files, "ROWS", most)
+    monkeypatch.setattr(file, "ROWS", most)
     fit_file(samples[0], x="x", y="y", tolerance=0.1, progress=True)
     shown = [part.rstrip() for part in capsys.readouterr().err.split("\r")]
     assert shown[:3] == ["", "5000 rows read", ""]

@@ -5,7 +5,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from relufit import RelufitError, fit, memory
+from relufit import RelufitError, fit
+from relufit.network import memory
 
 GIB = 2**30
 

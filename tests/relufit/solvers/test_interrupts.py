@@ -11,11 +11,12 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 
 TRAINING_SAYS_SO = """
 import signal, sys
-from relufit import cli, fitting
+from relufit import cli
+from relufit.fitting import fit
 # A job in the background, as CI may be, has inherited that SIGINT is ignored. (Set here and not between fork and exec:
 # jax, which other tests have loaded, warns of every fork.)
 signal.signal(signal.SIGINT, signal.default_int_handler)
-original = fitting.train
+original = fit.train
 def train(*arguments):
     watch = arguments[-1]
     show = watch.show
@@ -24,7 +25,7 @@ def train(*arguments):
         show(done, loss)
     watch.show = and_say_so
     return original(*arguments)
-fitting.train = train
+fit.train = train
 cli.main()
 """
 
@@ -80,13 +81,14 @@ def test_a_search_prints_the_best_spline_so_far(words: list[str], tmp_path: Path
 
 READING_SAYS_SO = """
 import signal, sys, time
-from relufit import cli, files
+from relufit import cli
+from relufit.fitting import file
 signal.signal(signal.SIGINT, signal.default_int_handler)  # as above
 def read_table(*_):
     print("reading", file=sys.stderr, flush=True)
     time.sleep(600)
     yield
-files.read_table = read_table
+file.read_table = read_table
 cli.main()
 """
 
