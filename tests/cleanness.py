@@ -9,7 +9,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from bench.reporting import page
+from bench.reporting import readme
 from bench.reporting.document import Words
 from bench.reporting.tables import answer, learning, throughput, verdicts
 
@@ -22,7 +22,7 @@ def check_printable(text: str) -> None:
 READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 MODULES = (answer, throughput, learning, verdicts)
 OUR_WORDS = [value for module in MODULES for value in vars(module).values() if isinstance(value, Words)]
-OUR_WORDS += [block for block in page.PAGE_TITLE if isinstance(block, Words)]
+OUR_WORDS += [block for block in readme.PAGE_TITLE if isinstance(block, Words)]
 OUR_LINKS = r"raw|tables/[\w.+-]+\.md|figures/[\w.+-]+\.png|\.\./bench/README\.md#what-is-inside-the-clock"
 
 

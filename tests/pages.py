@@ -14,7 +14,7 @@ from journals import HEADER, MACHINE, followed, journal, learned, line, solved, 
 from bench.analysis.frames import Run
 from bench.analysis.runs import runs
 from bench.grid.sweep import Sweep
-from bench.reporting import page, web
+from bench.reporting import page, readme, web
 from bench.reporting.document import Document
 
 HOSTILE = [
@@ -77,11 +77,11 @@ def varied(results: Path) -> None:
 def made(results: Path, chosen: list[Run] | None = None) -> str:
     """The page of all journals, or of these runs, without the other files of a report."""
     found = runs(results) if chosen is None else chosen
-    document: Document = [*page.PAGE_TITLE]
+    document: Document = [*readme.PAGE_TITLE]
     for machine in dict.fromkeys(run.machine_slug for run in found):
         own = [run for run in found if run.machine_slug == machine]
         places = {run: {name: [name] for name, table in page.TABLES.items() if table.is_for(run)} for run in own}
-        document += page.page_section(own, places, {run: [] for run in own})
+        document += readme.page_section(own, places, {run: [] for run in own})
     groups = page._by_slug(found)
     said: list[str] = []
     web.write(results, document, groups, [results / "tables" / "answer.csv"], said.append)
