@@ -31,7 +31,7 @@ from relufit.network.data import check_weight, weigh
 from relufit.network.scaling import Scaling
 from relufit.solvers.decay import minimize_with_decay
 from relufit.solvers.spline import distinct
-from relufit.spline.cells import merge_sorted
+from relufit.spline.moments.cells import merge_sorted
 from relufit.spline.selection import MOST_UNITS
 
 OPTIONS = ("backend", "batch_size", "dtype", "epochs", "learning_rate", "tolerance")  # of relufit.fit too

@@ -6,8 +6,8 @@ from relufit.backends.evaluation import evaluate
 from relufit.network.params import Params
 from relufit.network.polyline import knots_of
 from relufit.network.scaling import VARIES
-from relufit.spline.breaks import singularities
-from relufit.spline.functions import PLACES, SHARES
+from relufit.spline.moments.breaks import singularities
+from relufit.spline.moments.functions import PLACES, SHARES
 from relufit.targets import Target
 
 CELLS = 1000  # initial number of cells of the integral of an error against a function, besides cuts at the knots

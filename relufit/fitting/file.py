@@ -20,7 +20,7 @@ from relufit.solvers.methods import Solver, unpacked
 from relufit.solvers.progress import status_line
 from relufit.solvers.spline import fit_cells
 from relufit.solvers.training import CHOOSE, Diverged
-from relufit.spline.cells import collect
+from relufit.spline.moments.cells import collect
 
 ROWS = 2**20  # largest number of rows that are kept as arrays
 

@@ -31,7 +31,7 @@ from relufit.solvers.training import (
     train,
     training_bytes,
 )
-from relufit.spline.breaks import demand_no_pole
+from relufit.spline.moments.breaks import demand_no_pole
 from relufit.targets import Target, resolve
 
 Table = tuple[np.ndarray, np.ndarray, Columns]  # x (N, D), y (N, O)

@@ -13,7 +13,7 @@ from relufit.fits.result import Fit
 from relufit.fitting.fit import fit
 from relufit.network.metrics import Metrics
 from relufit.solvers.progress import progress_line
-from relufit.spline.breaks import NARROWEST, singularities
+from relufit.spline.moments.breaks import NARROWEST, singularities
 from relufit.spline.selection import double_and_bisect
 from relufit.targets import Target, resolve
 

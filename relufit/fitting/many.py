@@ -27,7 +27,7 @@ from relufit.solvers.progress import progress_bar
 from relufit.solvers.slices import Slice, train_epochs
 from relufit.solvers.spline import HIDDEN
 from relufit.solvers.training import CHOOSE, Wanted, choose_backend, choose_optimizer, default_box, training_bytes
-from relufit.spline.breaks import demand_no_pole
+from relufit.spline.moments.breaks import demand_no_pole
 from relufit.targets import Target, resolve
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from relufit.spline.least_squares import Spline, solve
 from relufit.spline.lines import Lines
+from relufit.spline.moments.pieces import Pieces, placed_knots
 from relufit.spline.neighbours import exchanged
 from relufit.spline.newton import STEPS, improve, improve_all
-from relufit.spline.pieces import Pieces, placed_knots
 from relufit.spline.units import closure_of, closures, nearest_sets
 
 SMALL_SPLINE = 32  # largest number of turns for which several sets are tried,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from relufit.spline.least_squares import Spline
-from relufit.spline.samples import DataPieces
+from relufit.spline.moments.samples import DataPieces
 
 NEGLIGIBLE = 1e-13  # mean square of standardised y that rounding leaves of a table fitted exactly by steep pieces
 PER_UNIT, PER_PLACE = 6.0, 2.0  # price of a unit, and of each factor e in the number of places for its knot

@@ -6,7 +6,7 @@ error, so that knots have the density |f''|^(2/5).
 
 import numpy as np
 
-from relufit.spline.pieces import Moments, Pieces
+from relufit.spline.moments.pieces import Moments, Pieces
 
 ROUNDS = 12  # largest number of rounds
 EVEN = 1.1  # ratio of the largest error to the mean at which the rounds end

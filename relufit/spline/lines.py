@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from relufit.spline.density import even_nodes, is_jump
-from relufit.spline.pieces import Moments, Pieces, within_jumps
-from relufit.spline.ranges import join
+from relufit.spline.moments.pieces import Moments, Pieces, within_jumps
+from relufit.spline.moments.ranges import join
 
 NODES_PER_PIECE = 3
 NODES_PER_FEW = 8  # nodes per piece, for up to FEW_PIECES pieces

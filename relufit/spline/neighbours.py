@@ -9,7 +9,7 @@ the knots that help least moves into a piece where another knot helps most.
 import numpy as np
 
 from relufit.spline.least_squares import solve
-from relufit.spline.pieces import Pieces
+from relufit.spline.moments.pieces import Pieces
 
 HALVES = np.array([-1.0, -0.5, 0.5, 1.0])  # pieces by which bounds move; bounds at held knots move by whole pieces
 SHORTEST = 0.5  # least length of a stretch after a shift, in pieces

@@ -21,9 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from relufit.spline.banded import definite, indefinite
-from relufit.spline.least_squares import Spline, by_knot, dot, ridge_of, solve
-from relufit.spline.pieces import Moments
+from relufit.spline.least_squares import Spline, by_knot, definite, dot, indefinite, ridge_of, solve
+from relufit.spline.moments.pieces import Moments
 
 STEPS = 80  # largest number of steps
 DAMPING = 1e-2  # of the first step
@@ -125,7 +124,7 @@ def _chosen(mask: np.ndarray, first: Spline, second: Spline) -> Spline:
 
 @dataclass(frozen=True)
 class _Equations:
-    """The system of Newton's step from a spline, in (v_0, t_0, v_1, t_1, ...), stored as in banded.definite."""
+    """The system of Newton's step from a spline, in (v_0, t_0, v_1, t_1, ...), stored as in least_squares.definite."""
 
     spline: Spline
     free: np.ndarray  # (..., K + 1): the knots that move

@@ -20,9 +20,9 @@ from relufit.spline.lines import (
     inflections,
     lines_between,
 )
+from relufit.spline.moments.pieces import Pieces
 from relufit.spline.neighbours import exchanged, lowest, shifted
 from relufit.spline.newton import STEPS, improve, improve_all
-from relufit.spline.pieces import Pieces
 from relufit.spline.starts import (
     FEW_SAMPLES,
     best_of,

@@ -12,10 +12,10 @@ from relufit.spline import knots
 from relufit.spline.closing import NEAR, SMALL_SPLINE, Found, close, squares_of
 from relufit.spline.least_squares import Spline, solve
 from relufit.spline.lines import Lines, lines_for
+from relufit.spline.moments.pieces import Pieces
 from relufit.spline.neighbours import nudged
 from relufit.spline.newton import improve
 from relufit.spline.open_splines import RIVAL, better_plain_ones, open_splines, released
-from relufit.spline.pieces import Pieces
 from relufit.spline.starts import (
     FEW_SAMPLES,
     VERY_FEW_SAMPLES,

@@ -8,11 +8,11 @@ import numpy as np
 
 from relufit.errors import RelufitError, check_count, check_positive, counted
 from relufit.network.scaling import Scaling
-from relufit.spline.cells import Cells, join_evenly
 from relufit.spline.closing import Found
 from relufit.spline.criterion import Criterion
-from relufit.spline.pieces import Pieces
-from relufit.spline.samples import DataPieces
+from relufit.spline.moments.cells import Cells, join_evenly
+from relufit.spline.moments.pieces import Pieces
+from relufit.spline.moments.samples import DataPieces
 from relufit.spline.search import best_spline, rough_splines
 
 MOST_UNITS = 2**13  # largest number of units for a tolerance

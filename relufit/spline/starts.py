@@ -8,7 +8,7 @@ import numpy as np
 from relufit.spline import knots
 from relufit.spline.least_squares import Spline, solve
 from relufit.spline.lines import Lines, lines_between, lines_by_turns, reach
-from relufit.spline.pieces import Pieces, placed_knots
+from relufit.spline.moments.pieces import Pieces, placed_knots
 
 SAMPLES_PER_PIECE, FEW_SAMPLES = 6, 400  # largest numbers of samples for which lines that join samples are a start,
 VERY_FEW_SAMPLES = 128  # and a start of a rough spline

@@ -11,7 +11,7 @@ import numpy as np
 
 from relufit.errors import RelufitError, check_positive
 from relufit.network.values import by_value, one_line
-from relufit.spline.breaks import find_pole, singularities
+from relufit.spline.moments.breaks import find_pole, singularities
 from relufit.targets import Target, resolve
 
 GRID = 2**18  # cells of the grid for second derivatives

@@ -8,9 +8,9 @@ from relufit.fits.problem import Problem
 from relufit.fits.result import Fit
 from relufit.network.scaling import Scaling
 from relufit.solvers.spline.solution import as_fit, recorded, solution_of
-from relufit.spline.breaks import singularities
 from relufit.spline.density import by_density, even_nodes
-from relufit.spline.functions import PARTS, FunctionPieces
+from relufit.spline.moments.breaks import singularities
+from relufit.spline.moments.functions import PARTS, FunctionPieces
 from relufit.spline.selection import Show, choose_spline
 from relufit.targets import Target
 

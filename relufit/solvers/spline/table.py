@@ -16,9 +16,9 @@ from relufit.network.params import check_hidden
 from relufit.network.scaling import Scaling
 from relufit.solvers.progress import progress_line
 from relufit.solvers.spline.solution import Solution, as_fit, recorded, solution_of
-from relufit.spline.cells import Cells, join_places, merge_sorted
 from relufit.spline.closing import Found
-from relufit.spline.pieces import Pieces
+from relufit.spline.moments.cells import Cells, join_places, merge_sorted
+from relufit.spline.moments.pieces import Pieces
 from relufit.spline.search import best_spline
 from relufit.spline.selection import Show, choose_for_table, choose_spline, data_pieces, squares_on, take
 from relufit.spline.starts import plain_splines

@@ -9,7 +9,7 @@ import pytest
 from relufit import Metrics, fit, fit_many
 from relufit.network.metrics import r_squared, variance
 from relufit.solvers.spline import fit_cells
-from relufit.spline.cells import merge_sorted
+from relufit.spline.moments.cells import merge_sorted
 
 
 def test_a_metric_is_an_attribute_and_an_item() -> None:

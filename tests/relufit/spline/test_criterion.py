@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from relufit.network.scaling import Scaling
-from relufit.spline.cells import join_evenly, merge_sorted
 from relufit.spline.criterion import Criterion, has_lone_peak, overshoots, price
-from relufit.spline.samples import DataPieces
+from relufit.spline.moments.cells import join_evenly, merge_sorted
+from relufit.spline.moments.samples import DataPieces
 from relufit.spline.search import best_spline
 from relufit.spline.selection import data_pieces
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from relufit.spline.density import by_density, even_nodes
-from relufit.spline.functions import FunctionPieces
-from relufit.spline.samples import DataPieces
+from relufit.spline.moments.functions import FunctionPieces
+from relufit.spline.moments.samples import DataPieces
 
 NONE = np.empty(0)
 

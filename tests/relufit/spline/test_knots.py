@@ -4,11 +4,11 @@ from itertools import combinations, product
 
 import numpy as np
 
-from relufit.spline.functions import FunctionPieces
 from relufit.spline.knots import by_joined_lines, by_lines
 from relufit.spline.lines import lines_between, lines_for
-from relufit.spline.pieces import Pieces
-from relufit.spline.samples import DataPieces
+from relufit.spline.moments.functions import FunctionPieces
+from relufit.spline.moments.pieces import Pieces
+from relufit.spline.moments.samples import DataPieces
 
 NONE = np.empty(0)
 

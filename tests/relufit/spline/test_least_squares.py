@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from relufit.spline.banded import indefinite
-from relufit.spline.functions import FunctionPieces
-from relufit.spline.least_squares import solve
+from relufit.spline.least_squares import indefinite, solve
+from relufit.spline.moments.functions import FunctionPieces
+from relufit.spline.moments.pieces import Pieces
+from relufit.spline.moments.samples import DataPieces
 from relufit.spline.newton import _equations, _newton_step, improve, improve_all
-from relufit.spline.pieces import Pieces
-from relufit.spline.samples import DataPieces
 from relufit.spline.units import closure_of
 
 LOW, HIGH = -2.0, 2.0

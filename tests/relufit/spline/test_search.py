@@ -8,12 +8,12 @@ import pytest
 from relufit import targets
 from relufit.network.scaling import Scaling
 from relufit.solvers.spline import function_pieces
-from relufit.spline.cells import merge_sorted
-from relufit.spline.functions import FunctionPieces
 from relufit.spline.least_squares import solve
+from relufit.spline.moments.cells import merge_sorted
+from relufit.spline.moments.functions import FunctionPieces
+from relufit.spline.moments.pieces import Pieces
+from relufit.spline.moments.samples import DataPieces
 from relufit.spline.newton import improve
-from relufit.spline.pieces import Pieces
-from relufit.spline.samples import DataPieces
 from relufit.spline.search import best_spline
 from relufit.spline.selection import data_pieces
 from relufit.spline.units import closure_of, closures

@@ -11,8 +11,8 @@ from relufit import fit
 from relufit.network.scaling import Scaling
 from relufit.solvers.progress import silent
 from relufit.spline import selection
-from relufit.spline.cells import Cells, join_evenly, merge_sorted
 from relufit.spline.criterion import Criterion
+from relufit.spline.moments.cells import Cells, join_evenly, merge_sorted
 from relufit.spline.search import best_spline, rough_splines
 from relufit.spline.selection import MOST_SCORED, choose_for_table, choose_spline, data_pieces, squares_on, take
 

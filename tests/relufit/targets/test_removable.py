@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from relufit import RelufitError, fit, theory
-from relufit.spline.breaks import demand_no_pole
+from relufit.spline.moments.breaks import demand_no_pole
 from relufit.targets import parse
 
 

@@ -10,7 +10,7 @@ from relufit import RelufitError, Target, fit, sample, split, targets
 from relufit.network.scaling import Scaling
 from relufit.solvers.spline import fit_cells
 from relufit.spline import selection
-from relufit.spline.cells import merge_sorted
+from relufit.spline.moments.cells import merge_sorted
 from relufit.spline.search import best_spline
 from relufit.spline.selection import data_pieces
 

@@ -4,9 +4,9 @@ from functools import cached_property
 
 import numpy as np
 
-from relufit.spline.breaks import float_spacing, jumps, kinks, narrowest_piece
-from relufit.spline.pieces import Moments
-from relufit.spline.ranges import RangeMoments
+from relufit.spline.moments.breaks import float_spacing, jumps, kinks, narrowest_piece
+from relufit.spline.moments.pieces import Moments
+from relufit.spline.moments.ranges import RangeMoments
 
 ROOM = 2.5  # ratio of a value's distance from nearby samples to its explanation, above which it is an artefact
 FIRM = 1e-2  # weight of the interpolated value at an artefact, relative to that of a sample

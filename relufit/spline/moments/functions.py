@@ -5,9 +5,9 @@ from functools import cached_property
 
 import numpy as np
 
-from relufit.spline.breaks import float_spacing, narrowest_piece
-from relufit.spline.pieces import Moments, within_jumps
-from relufit.spline.samples import DataPieces
+from relufit.spline.moments.breaks import float_spacing, narrowest_piece
+from relufit.spline.moments.pieces import Moments, within_jumps
+from relufit.spline.moments.samples import DataPieces
 
 PARTS = 64  # parts of integrals over the interval, if pieces are fewer
 FINE = 128  # least number of stretches in which a function is sampled

@@ -6,10 +6,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from relufit.spline.functions import FunctionPieces
 from relufit.spline.least_squares import solve
-from relufit.spline.pieces import Moments
-from relufit.spline.samples import DataPieces
+from relufit.spline.moments.functions import FunctionPieces
+from relufit.spline.moments.pieces import Moments
+from relufit.spline.moments.samples import DataPieces
 
 KNOTS = np.array([-2.0, -1.1, -0.3, 0.05, 0.9, 2.0])
 

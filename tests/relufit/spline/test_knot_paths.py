@@ -5,7 +5,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from relufit.spline.paths import beginnings, forbidden, shortest_paths
+from relufit.spline.knots import beginnings, forbidden, shortest_paths
 
 NODES = 8
 

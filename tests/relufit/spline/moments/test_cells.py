@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relufit import RelufitError
-from relufit.spline import cells
-from relufit.spline.cells import Cells, collect, merge_sorted
+from relufit.spline.moments import cells
+from relufit.spline.moments.cells import Cells, collect, merge_sorted
 
 FIELDS = ("x", "y", "weight", "sxx", "sxy", "syy")
 Sample = tuple[float, float, float]

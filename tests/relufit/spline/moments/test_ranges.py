@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from relufit.spline.ranges import BLOCK, RangeMoments
+from relufit.spline.moments.ranges import BLOCK, RangeMoments
 
 
 def samples(n: int, kind: str, rng: np.random.Generator) -> np.ndarray:

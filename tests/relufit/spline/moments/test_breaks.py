@@ -8,7 +8,7 @@ import pytest
 from scipy.special import gamma
 
 from relufit import RelufitError, fit, theory
-from relufit.spline.breaks import NARROWEST, find_pole, jumps, kinks, singularities
+from relufit.spline.moments.breaks import NARROWEST, find_pole, jumps, kinks, singularities
 from relufit.targets import parse
 
 ENDS = -2 * np.pi, 2 * np.pi
