@@ -9,14 +9,14 @@ import numpy as np
 from relufit.backends.base import Samples
 from relufit.errors import RelufitError
 from relufit.network.memory import demand_memory
-from relufit.network.moments import FAN, LEAF, Table, tabulate
+from relufit.network.moments import FAN, LEAF, MomentTree, tabulate
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SortedSamples(Samples):
     """Data x (N, 1), y (N, O) in the given order, and the position of each sample in the sorted table."""
 
-    table: Table
+    table: MomentTree
     order: np.ndarray | None  # (N,) indices that sort the samples; None if they were sorted already
     chosen: np.ndarray | None = None  # (n,) positions of the samples in the table; None if they are the whole table
 

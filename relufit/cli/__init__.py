@@ -82,7 +82,7 @@ def fit_command(
 @app.command("predict")
 def predict_command(
     network: arguments.Network,
-    table: arguments.Table = None,
+    table: arguments.TableFile = None,
     x: arguments.Inputs = None,
     at: arguments.At = None,
     as_json: arguments.JsonLines = False,

@@ -96,7 +96,7 @@ Pieces = Annotated[
     str | None, typer.Option(help="Write the pieces of the fitted function to this .csv file: a row for each line.")
 ]
 Network = Annotated[str, typer.Argument(help="A .safetensors file written by fit --save.")]
-Table = Annotated[str | None, typer.Argument(help="A csv or parquet file with the columns named by --x.")]
+TableFile = Annotated[str | None, typer.Argument(help="A csv or parquet file with the columns named by --x.")]
 At = Annotated[
     str | None,
     typer.Option(

@@ -34,7 +34,7 @@ from relufit.solvers.training import (
 from relufit.spline.moments.breaks import demand_no_pole
 from relufit.targets import Target, resolve
 
-Table = tuple[np.ndarray, np.ndarray, Columns]  # x (N, D), y (N, O)
+Data = tuple[np.ndarray, np.ndarray, Columns]  # x (N, D), y (N, O)
 
 
 def fit(
@@ -156,7 +156,7 @@ def fit(
     return _train(problem, sizes, method, options, shown)
 
 
-def _problem(target_or_x: Any, data: Table | None, solver: str, options: dict[str, Any]) -> Problem:
+def _problem(target_or_x: Any, data: Data | None, solver: str, options: dict[str, Any]) -> Problem:
     """The samples to fit, their split and their scaling. Raises RelufitError for data that cannot be fitted."""
     seed: int = options["seed"]
     weight = options.get("weight")
@@ -215,14 +215,14 @@ def _train(problem: Problem, sizes: Sizes, method: GradientDescent, options: dic
         return train(problem.on(chosen, passed_over), chosen, state, rule, epochs, batch_size, seed, watch)
 
 
-def _table(x: Any, y: Any) -> Table:
+def _table(x: Any, y: Any) -> Data:
     """Data as arrays. Raises RelufitError for data that cannot be fitted."""
     if isinstance(x, (str, Target)):
         raise RelufitError(f"{x!r:.60} is a function, which needs no y; give data as x and y, or omit y")
     return check_columns(x, y)
 
 
-def _sampled(target: Any, options: dict[str, Any]) -> tuple[Target, Table]:
+def _sampled(target: Any, options: dict[str, Any]) -> tuple[Target, Data]:
     """A function and its samples. Raises RelufitError for what is not a function, or has a pole."""
     if not isinstance(target, (str, Target)) and not callable(target):
         raise RelufitError("data need both x and y; without y, give a Target, a name, an expression or a function")

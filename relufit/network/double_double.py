@@ -27,7 +27,7 @@ class DoubleDouble(NamedTuple):
         total = product(self.high, factor)
         return _renormalised(total.high, total.low + self.low * factor)
 
-    def take(self, rows: slice | np.ndarray) -> "DoubleDouble":
+    def at(self, rows: slice | np.ndarray) -> "DoubleDouble":
         """Some of the rows."""
         return DoubleDouble(self.high[rows], self.low[rows])
 
@@ -51,7 +51,7 @@ def running_sums(terms: DoubleDouble) -> DoubleDouble:
     sums = DoubleDouble(*(np.concatenate([zero, part]) for part in terms))
     step = 1
     while step < len(sums.high):
-        added = sums.take(slice(step, None)).plus(sums.take(slice(-step)))
+        added = sums.at(slice(step, None)).plus(sums.at(slice(-step)))
         sums = DoubleDouble(*(np.concatenate([part[:step], more]) for part, more in zip(sums, added, strict=True)))
         step *= 2
     return sums

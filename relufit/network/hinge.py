@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.network.moments import FAN, FROM, LEAF, OWN, UP_TO, Table
+from relufit.network.moments import FAN, FROM, LEAF, OWN, UP_TO, MomentTree
 from relufit.network.params import Params
 from relufit.network.polyline import Polyline
 
@@ -25,7 +25,7 @@ CHUNK = 2**20  # samples that forward processes at once
 INTERPOLATED = 2**12
 
 
-class Spline(NamedTuple):
+class Segments(NamedTuple):
     """The network over a table's samples: from edges[k] up to edges[k + 1] it is a line, segment k."""
 
     edges: np.ndarray  # (K + 1,) integers from 0 to N
@@ -63,7 +63,7 @@ def forward(params: Params, x: np.ndarray) -> np.ndarray:
         on = w1 * middle + b1 > 0
     knots = np.where(on == (w1 > 0), 0, len(ends) + 1)
     knots[inner] = places + 1
-    value, slope = lines(Params(w1[None], b1, w2, b2), start, knots)
+    value, slope = segment_lines(Params(w1[None], b1, w2, b2), start, knots)
     line = Polyline(ends, value[:, 1:].T, slope.T, 0, len(ends) - 1)
     is_interpolated = len(b2) == 1 and len(ends) > 0 and len(x) >= INTERPOLATED
     y = np.empty((len(x), len(b2)), x.dtype)
@@ -84,7 +84,7 @@ def finite_ends(x: np.ndarray) -> tuple[float, float]:
     return (0.0, 0.0) if np.isnan(low) else (max(low, -largest), min(high, largest))
 
 
-def loss_and_grads(params: Params, table: Table, places: np.ndarray | None = None) -> tuple[np.ndarray, Params]:
+def loss_and_grads(params: Params, table: MomentTree, places: np.ndarray | None = None) -> tuple[np.ndarray, Params]:
     """Loss (0-d) and gradients over the samples at the indices `places` of the table, or over all by their moments."""
     ranks = find_ranks(params.w1[0], params.b1, table.x)
     edges, knots = np.unique(np.concatenate([ranks, [0, len(table.x)]]), return_inverse=True)
@@ -98,7 +98,7 @@ def loss_and_grads(params: Params, table: Table, places: np.ndarray | None = Non
     return _rounded(params, *gradients(exact, spline, sums, count))
 
 
-def loss_and_grads_by_sample(params: Params, table: Table) -> tuple[np.ndarray, Params]:
+def loss_and_grads_by_sample(params: Params, table: MomentTree) -> tuple[np.ndarray, Params]:
     """Loss and gradients over all samples, with a segment for each sample, which is faster for few samples."""
     ranks, exact = find_ranks(params.w1[0], params.b1, table.x), in_float64(params)
     spline = network_as_spline(exact, table.x, np.arange(len(table.x) + 1), ranks)
@@ -157,13 +157,13 @@ def _bisect(w1: np.ndarray, b1: np.ndarray, x: np.ndarray) -> np.ndarray:
     return low
 
 
-def network_as_spline(params: Params, x: np.ndarray, edges: np.ndarray, knots: np.ndarray) -> Spline:
+def network_as_spline(params: Params, x: np.ndarray, edges: np.ndarray, knots: np.ndarray) -> Segments:
     """The network, in float64, over sorted x (N,) cut at `edges`: unit j turns on or off as segment knots[j] begins."""
     start = x.take(edges, mode="clip").astype(np.float64)
-    return Spline(edges, start, knots, *lines(params, start, knots))
+    return Segments(edges, start, knots, *segment_lines(params, start, knots))
 
 
-def lines(params: Params, start: np.ndarray, knots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def segment_lines(params: Params, start: np.ndarray, knots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Value at its start and slope of each segment, (O, K), of a network in float64."""
     (w1,), b1, w2, b2 = params
     rising, segments, step = w1 > 0, len(start) - 1, start[1:-1] - start[:-2]
@@ -184,7 +184,7 @@ def lines(params: Params, start: np.ndarray, knots: np.ndarray) -> tuple[np.ndar
     return value, slope
 
 
-def sums_by_sample(spline: Spline, table: Table, places: np.ndarray, segment: np.ndarray) -> Sums:
+def sums_by_sample(spline: Segments, table: MomentTree, places: np.ndarray, segment: np.ndarray) -> Sums:
     """Residual sums over the samples at `places` (n,) of the table, whose segments (n,) are given."""
     segments, squares, x = len(spline.start) - 1, 0.0, table.x[places]
     dx = x - spline.start[segment]
@@ -197,7 +197,7 @@ def sums_by_sample(spline: Spline, table: Table, places: np.ndarray, segment: np
     return Sums(sums[0], sums[1], sums[2], squares)
 
 
-def sums_by_moments(spline: Spline, table: Table) -> Sums:
+def sums_by_moments(spline: Segments, table: MomentTree) -> Sums:
     """Residual sums over all samples: by the moments of runs inside each segment, and sample by sample at its ends."""
     first, last = spline.edges[:-1], spline.edges[1:]
     low, high = -(-first // LEAF), last // LEAF  # leaves from low up to high lie wholly inside
@@ -224,7 +224,7 @@ def sums_by_moments(spline: Spline, table: Table) -> Sums:
     return total._replace(squares=squares)
 
 
-def _add_runs(total: Sums, spline: Spline, moments: np.ndarray, size: int | np.ndarray, segment: np.ndarray) -> float:
+def _add_runs(total: Sums, spline: Segments, moments: np.ndarray, size: int | np.ndarray, segment: np.ndarray) -> float:
     """Add the sums over runs of `size` samples with these moments (n, 2 + 3 O) to `total`; return that of squares."""
     mean_x, sxx, *of_outputs = moments.T
     dx, squares = mean_x - spline.start[segment], 0.0
@@ -247,7 +247,7 @@ def _ragged(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.arange(len(owner)) + (first - np.cumsum(lengths) + lengths)[owner], owner
 
 
-def gradients(params: Params, spline: Spline, sums: Sums, count: int) -> tuple[float, Params]:
+def gradients(params: Params, spline: Segments, sums: Sums, count: int) -> tuple[float, Params]:
     """Loss and gradients from the residual sums of each segment, as means over `count` samples; all in float64."""
     (w1,), b1, w2, _ = params
     edges, outputs = len(spline.start), len(sums.e)

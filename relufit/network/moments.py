@@ -15,7 +15,7 @@ CHUNK = 2**20  # samples processed at once
 OWN, UP_TO, FROM = 0, 1, 2  # which run a row of the table describes
 
 
-class Table(NamedTuple):
+class MomentTree(NamedTuple):
     """Samples sorted by x, and moments of runs of them.
 
     Node i of level l is the run of LEAF FAN^l samples from i times as many on, and stands in row offsets[l] + i: at OWN
@@ -30,7 +30,7 @@ class Table(NamedTuple):
     offsets: np.ndarray  # (levels + 1,) integers
 
 
-def tabulate(x: np.ndarray, y: np.ndarray) -> Table:
+def tabulate(x: np.ndarray, y: np.ndarray) -> MomentTree:
     """Compute the table of samples sorted by x, x (N,), y (O, N): about 8 bytes per sample for one output."""
     counts = [len(x) // LEAF]
     while counts[-1] >= FAN:
@@ -45,7 +45,7 @@ def tabulate(x: np.ndarray, y: np.ndarray) -> Table:
         _accumulate(nodes[rows], LEAF * FAN**level)
         if level + 1 < len(counts):  # the moments of a parent are those up to its last node
             nodes[offsets[level + 1] : offsets[level + 2], OWN] = nodes[rows][FAN - 1 : count : FAN, UP_TO]
-    return Table(x, y, nodes, offsets)
+    return MomentTree(x, y, nodes, offsets)
 
 
 def _leaves(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -171,7 +171,7 @@ class _SortedUnits:
         start = [np.concatenate([constant[None], -changes.high[~self.rising], changes.high])]
         start.append(np.concatenate([np.zeros_like(constant)[None], -changes.low[~self.rising], changes.low]))
         sums = running_sums(DoubleDouble(*start))
-        return sums.take(slice(1 + np.count_nonzero(~self.rising), None))
+        return sums.at(slice(1 + np.count_nonzero(~self.rising), None))
 
     def bends(self) -> np.ndarray:
         """The knots where the slope of an output changes by more than rounding: increasing."""
@@ -186,7 +186,7 @@ class _SortedUnits:
     def values(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The outputs at x (n,), and the sums of the magnitudes of their terms: (n, O) each. They may overflow."""
         after = np.searchsorted(self.knots, x, side="right")
-        both = self.slope.take(after).times(x[:, None]).plus(self.intercept.take(after)).high
+        both = self.slope.at(after).times(x[:, None]).plus(self.intercept.at(after)).high
         outputs = self.w2.shape[1]
         return both[:, :outputs], both[:, outputs:]
 

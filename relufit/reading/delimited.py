@@ -13,14 +13,14 @@ from typing import Any
 from relufit.errors import RelufitError
 from relufit.reading.arrow import GAPS, load_pyarrow
 from relufit.reading.rows import Row, split_rows
-from relufit.reading.sources import Source, Table
+from relufit.reading.sources import OpenTable, Source
 
 NAME = 2**17  # largest number of characters in the name of a column
 OPEN_QUOTE = "; is a quote in it never closed?"
 SEPARATOR = re.compile(r'"?sep=([!#-/:-@\[-`{-~]|\t)"?\r?\n')  # the sep= line that Excel reads and writes
 
 
-def read_header(source: Source, head: bytes, names: list[str]) -> Table:
+def read_header(source: Source, head: bytes, names: list[str]) -> OpenTable:
     """Read the column names from the first row that is not empty.
 
     The delimiter is that of a sep= line; without one, the delimiter that finds most of `names`.
@@ -40,10 +40,10 @@ def read_header(source: Source, head: bytes, names: list[str]) -> Table:
     return found
 
 
-def _cut(source: Source, text: str, delimiter: str, is_declared: bool) -> tuple[Table, str]:
+def _cut(source: Source, text: str, delimiter: str, is_declared: bool) -> tuple[OpenTable, str]:
     """Split the head of a file by a delimiter. Return the table, and why its first row is no header, or ""."""
     spaced = re.search(rf'(^|[\r\n{re.escape(delimiter)}]) +"', text) is not None
-    table = Table(source, [], delimiter, int(is_declared), spaced)
+    table = OpenTable(source, [], delimiter, int(is_declared), spaced)
     row = next(_rows(io.StringIO(text, newline=""), table), Row(1, [], True))
     if not row.is_whole:
         return table._replace(columns=row.cells), "a quote in its first row is never closed"
@@ -51,7 +51,7 @@ def _cut(source: Source, text: str, delimiter: str, is_declared: bool) -> tuple[
     return table._replace(columns=row.cells), f"its first row has a name of more than {NAME} characters" * is_long
 
 
-def read_batches(table: Table, names: list[str]) -> Iterator[Any]:
+def read_batches(table: OpenTable, names: list[str]) -> Iterator[Any]:
     """Record batches with the columns `names` as text. Raises RelufitError for rows that do not fit."""
     library, misfits = load_pyarrow().csv, []
 
@@ -92,7 +92,7 @@ def read_batches(table: Table, names: list[str]) -> Iterator[Any]:
         raise RelufitError(f"{row_name(table, rows)}: a quote is never closed, and all that follows is in its cell")
 
 
-def row_name(table: Table, row: int) -> str:
+def row_name(table: OpenTable, row: int) -> str:
     """The source, the row and its line in the file, for errors: quoted line ends and empty lines shift lines."""
     line = None if table.delimiter is None else _line(table, row)
     return f"{table.source}: row {row}" + ("" if line is None else f" (line {line})")
@@ -129,17 +129,17 @@ class Unspaced(io.RawIOBase):
         return content
 
 
-def _opened(table: Table) -> Any:
+def _opened(table: OpenTable) -> Any:
     path = str(table.source.path)
     return Unspaced(load_pyarrow().input_stream(path), table.delimiter or ",") if table.spaced else path
 
 
-def _block_bytes(table: Table) -> int:
+def _block_bytes(table: OpenTable) -> int:
     """Bytes that pyarrow reads at once, more for many columns; a row must not be longer."""
     return max(2**20, 64 * len(table.columns), 4 * sum(len(name) + 3 for name in table.columns))
 
 
-def _rows(lines: Iterable[str], table: Table) -> Iterator[Row]:
+def _rows(lines: Iterable[str], table: OpenTable) -> Iterator[Row]:
     """Rows of a csv below the skipped lines, each with the line on which it begins; slow, as it runs in Python.
 
     Lines that are empty or blank are skipped, as in `read_batches`.
@@ -151,13 +151,13 @@ def _rows(lines: Iterable[str], table: Table) -> Iterator[Row]:
             yield row
 
 
-def _ragged(table: Table, row: Any, blank: int) -> RelufitError:
+def _ragged(table: OpenTable, row: Any, blank: int) -> RelufitError:
     hint = OPEN_QUOTE if "\n" in row.text.strip() else ""
     place = row_name(table, row.number - 1 - blank)
     return RelufitError(f"{place}: {row.actual_columns} cells, not {row.expected_columns}{hint}")
 
 
-def _endless(table: Table, rows: int) -> RelufitError:
+def _endless(table: OpenTable, rows: int) -> RelufitError:
     """The error for a row longer than a block of pyarrow; at least `rows` rows are above it."""
     row = _broken(table)
     if row is None:
@@ -165,18 +165,18 @@ def _endless(table: Table, rows: int) -> RelufitError:
     return RelufitError(f"{row_name(table, row)}: a cell of more than a megabyte{OPEN_QUOTE}")
 
 
-def _broken(table: Table) -> int | None:
+def _broken(table: OpenTable) -> int | None:
     """The number of the first row that is not whole, if any."""
     with _text(table) as text:
         return next((number for number, row in enumerate(_rows(text, table)) if not row.is_whole), None)
 
 
-def _line(table: Table, row: int) -> int | None:
+def _line(table: OpenTable, row: int) -> int | None:
     with _text(table) as text:
         return next((found.line for found in islice(_rows(text, table), row, None)), None)
 
 
-def _text(table: Table) -> io.TextIOWrapper:
+def _text(table: OpenTable) -> io.TextIOWrapper:
     """The file as text, after its skipped lines."""
     stream = load_pyarrow().input_stream(str(table.source.path))
     text = io.TextIOWrapper(stream, "utf-8-sig", errors="replace", newline="")

@@ -26,7 +26,7 @@ class Source(NamedTuple):
         return self.name
 
 
-class Table(NamedTuple):
+class OpenTable(NamedTuple):
     """A source, and its columns and delimiter, as its first lines give them."""
 
     source: Source

@@ -14,7 +14,7 @@ from relufit.errors import RelufitError, reason
 from relufit.reading import arrow, delimited, faults
 from relufit.reading.arrow import load_pyarrow
 from relufit.reading.columns import EXACT, demand_distinct
-from relufit.reading.sources import Source, Table, find_source
+from relufit.reading.sources import OpenTable, Source, find_source
 
 HEAD = 2**20  # bytes of a csv read for its header
 HEADS = 64  # largest number of heads read, if the first lines are longer than one
@@ -72,7 +72,7 @@ def describe_columns(path: str | Path) -> str:
     return f"{table.source} has {_listed(table.columns)}"
 
 
-def _chunks(table: Table, inputs: list[str], outputs: list[str], weight: str | None) -> Iterator[Chunk]:
+def _chunks(table: OpenTable, inputs: list[str], outputs: list[str], weight: str | None) -> Iterator[Chunk]:
     names = [*inputs, *outputs, *([] if weight is None else [weight])]
     kinds: dict[str, Any] = {}  # by column; in a column of text, the first cell decides
     rows = kept = 0
@@ -105,7 +105,7 @@ def _stack(columns: dict[str, np.ndarray], names: list[str], rows: np.ndarray) -
     return table
 
 
-def _open(path: str | Path, names: list[str]) -> Table:
+def _open(path: str | Path, names: list[str]) -> OpenTable:
     """Read the head of a file. Raises RelufitError unless it is a table with the columns `names`, each once."""
     source, pyarrow = find_source(path), load_pyarrow()
     try:
@@ -116,7 +116,7 @@ def _open(path: str | Path, names: list[str]) -> Table:
                 head += more
         if head[:4] == b"PAR1":
             with pyarrow.parquet.ParquetFile(source.path) as file:
-                table = Table(source, file.schema_arrow.names, None)
+                table = OpenTable(source, file.schema_arrow.names, None)
         else:
             table = delimited.read_header(source, head, names)
     except (pyarrow.ArrowException, OSError) as error:
@@ -138,7 +138,7 @@ def _listed(columns: list[str]) -> str:
     return ", ".join(map(_short, columns[:20])) + (", ..." if len(columns) > 20 else "")
 
 
-def _batches(table: Table, names: list[str]) -> Iterator[Any]:
+def _batches(table: OpenTable, names: list[str]) -> Iterator[Any]:
     """Record batches with the columns `names`, those of a csv as text."""
     pyarrow = load_pyarrow()
     try:
@@ -152,13 +152,13 @@ def _batches(table: Table, names: list[str]) -> Iterator[Any]:
         raise _unreadable(table.source, error) from None
 
 
-def _number_kind(table: Table, columns: list[Any]) -> Any:
+def _number_kind(table: OpenTable, columns: list[Any]) -> Any:
     """Whether numbers in text have a decimal comma: in the whole table, so that 1.234 beside 3,14 is an error."""
     has_comma = any(arrow.is_text(cells) and arrow.contains(cells, ",") for cells in columns)
     return arrow.COMMA if table.delimiter == ";" and has_comma else load_pyarrow().float64()
 
 
-def _kind(table: Table, name: str, cells: Any, number: Any, may_be_time: bool) -> Any:
+def _kind(table: OpenTable, name: str, cells: Any, number: Any, may_be_time: bool) -> Any:
     """The type of cells (n,); for text, the kind of the first cell that is not a gap, or None if all are gaps.
 
     Raises RelufitError if a column of parquet does not hold numbers.
@@ -178,7 +178,7 @@ def _kind(table: Table, name: str, cells: Any, number: Any, may_be_time: bool) -
     return cells.type
 
 
-def _numbers(table: Table, rows: int, name: str, cells: Any, kind: Any, may_be_time: bool) -> np.ndarray:
+def _numbers(table: OpenTable, rows: int, name: str, cells: Any, kind: Any, may_be_time: bool) -> np.ndarray:
     """Cells (n,) below `rows` rows as float64, nan for a gap. Raises RelufitError for text that is not of this kind."""
     try:
         return arrow.parse(cells, kind)
@@ -192,7 +192,7 @@ def _numbers(table: Table, rows: int, name: str, cells: Any, kind: Any, may_be_t
         raise RelufitError(f"{place}, column {name!r} holds {_short(text)!r}, {fault}") from None
 
 
-def _check(table: Table, rows: int, name: str, values: np.ndarray, is_weight: bool) -> None:
+def _check(table: OpenTable, rows: int, name: str, values: np.ndarray, is_weight: bool) -> None:
     """Raise RelufitError for infinite values (n,), and for weights below 0."""
     bad = np.isinf(values) | (values < 0 if is_weight else False)
     if bad.any():
@@ -202,7 +202,7 @@ def _check(table: Table, rows: int, name: str, values: np.ndarray, is_weight: bo
         raise RelufitError(f"{place}, column {name!r} holds {float(values[first])!r}, {why}")
 
 
-def _demand_distinct(table: Table, name: str, cells: Any, kind: Any, values: np.ndarray) -> None:
+def _demand_distinct(table: OpenTable, name: str, cells: Any, kind: Any, values: np.ndarray) -> None:
     """Raise RelufitError where different integers or times in cells (n,) are equal as float64 `values` (n,)."""
     chosen = ~np.isnan(values) if arrow.is_time(kind) else np.abs(values) >= EXACT
     if len(np.unique(values[chosen])) < chosen.sum():  # in most tables all are distinct

@@ -21,7 +21,7 @@ RANDOM_KNOTS = 12  # for which random knots are tried too,
 EXHAUSTIVE = 6  # and for which all this is done even if the first set closes the best open spline
 CLOSED = 1e-4  # relative increase of the error from an open spline to a closed one with its knots that ends the search
 NEAR = 1e-3  # the same after some steps
-HOPELESS = 10.0  # ratio of these errors above which a closed spline of many turns is not improved
+HOPELESS_RATIO = 10.0  # ratio of these errors above which a closed spline of many turns is not improved
 STEPS_OF_MANY = 4  # Newton steps for many turns
 RIVALS = 8  # number of open splines that are closed
 RANDOM = 256  # sets of random knots, fewer for more turns,
@@ -53,7 +53,7 @@ def close(rivals: list[Spline], lines: Lines) -> Found:
     tried.sort(key=squares_of)
     if turns > EXHAUSTIVE and tried[0].spline.squares <= best.squares * (1 + CLOSED):
         return tried[0]
-    if turns > SMALL_SPLINE and tried[0].spline.squares > HOPELESS * best.squares:
+    if turns > SMALL_SPLINE and tried[0].spline.squares > HOPELESS_RATIO * best.squares:
         return tried[0]
     first = _improved(tried[0], STEPS if turns <= SMALL_SPLINE else STEPS_OF_MANY)
     if turns > SMALL_SPLINE or (turns > EXHAUSTIVE and first.spline.squares <= best.squares * (1 + NEAR)):

@@ -27,7 +27,7 @@ from relufit.spline.moments.pieces import Moments
 STEPS = 80  # largest number of steps
 DAMPING = 1e-2  # of the first step
 STRONG = 2.0  # damping above which the curvature is reduced if the Hessian is not positive definite
-HOPELESS = 1e5  # damping at which the method ends
+LAST_DAMPING = 1e5  # damping at which the method ends
 LEAST_SHARE = 0.1  # least share of the curvature that is used, besides none
 ENOUGH = 1e-5  # relative gain below which a second step in a row is the last
 PATIENCE = 4  # steps, tried or taken,
@@ -68,7 +68,7 @@ def improve(spline: Spline, held: np.ndarray, steps: int = STEPS) -> Spline:
             squares.append(spline.squares)
             if len(squares) > PATIENCE and squares[-1 - PATIENCE] - squares[-1] < LITTLE * squares[-1]:
                 return replace(spline, is_converged=True)
-        if damping > HOPELESS:
+        if damping > LAST_DAMPING:
             return replace(spline, is_converged=True)
     return spline
 

@@ -219,7 +219,7 @@ class _Search:
         self.show(units, found.spline.mse * self.loss_unit)
 
 
-def take(cells: Cells, chosen: np.ndarray) -> Cells:
+def chosen_cells(cells: Cells, chosen: np.ndarray) -> Cells:
     """The chosen cells, each counted as one sample."""
     x, y, weight, sxx, sxy, syy = (column[chosen] for column in cells[:6])
     return Cells(x, y, weight, sxx, sxy, syy, len(x))

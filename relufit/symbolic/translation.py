@@ -15,7 +15,7 @@ import sympy
 
 from relufit.errors import RelufitError
 from relufit.symbolic import piecewise, smooth
-from relufit.targets.expressions import BINARY, CONSTANTS, FUNCTIONS, UNARY, evaluate, left_spine
+from relufit.targets.expressions import BINARY, CONSTANTS, FUNCTIONS, UNARY, evaluate_tree, left_spine
 
 X = sympy.Symbol("x", real=True)
 MAX_BITS = 2048  # bits of an exact number: Python refuses to print an integer of more than 4300 digits
@@ -46,14 +46,14 @@ def translate(tree: ast.expr) -> Any:
 
 
 def _build(tree: ast.expr, exact: bool) -> Any:
-    """The sympy expression of a checked tree, built as expressions.evaluate evaluates it."""
+    """The sympy expression of a checked tree, built as expressions.evaluate_tree evaluates it."""
     tree, spine = left_spine(tree)
     value: Any
     match tree:
         case ast.Name(id=name):
             value = {"x": X, "pi": sympy.pi, "e": sympy.E}[name]
         case ast.Constant(value=number):
-            value = _apply(lambda: _number(number, exact), lambda: evaluate(tree, np.zeros(())))
+            value = _apply(lambda: _number(number, exact), lambda: evaluate_tree(tree, np.zeros(())))
         case ast.UnaryOp(op=op, operand=operand):
             value = UNARY[type(op)](_build(operand, exact))
         case ast.Call(func=ast.Name(id="where"), args=[ast.Compare() as condition, chosen, otherwise]):
@@ -114,7 +114,7 @@ def _largest_exponent(tree: ast.expr) -> float:
     """A bound on an exponent: the value of a constant; else a bound from its bits, as x may cancel."""
     if not any(isinstance(node, ast.Name) and node.id not in CONSTANTS for node in ast.walk(tree)):
         with np.errstate(all="ignore"):
-            value = abs(float(evaluate(tree, np.zeros(()))))
+            value = abs(float(evaluate_tree(tree, np.zeros(()))))
         return max(value, 1.0) if np.isfinite(value) else float("inf")
     bits = _bits(tree)
     return 2.0**bits if bits < 1000 else float("inf")

@@ -49,7 +49,7 @@ class Expression:
         """Evaluate at x (any shape) in float64; values may be nan or inf."""
         x = np.asarray(x, dtype=np.float64)
         with np.errstate(all="ignore"):
-            y: np.ndarray = np.zeros_like(x) + evaluate(self.tree, x)  # so that a constant is a function of x
+            y: np.ndarray = np.zeros_like(x) + evaluate_tree(self.tree, x)  # so that a constant is a function of x
         return y
 
     def __eq__(self, other: object) -> bool:
@@ -200,7 +200,7 @@ def left_spine(tree: ast.expr) -> tuple[ast.expr, list[ast.BinOp]]:
     return tree, spine
 
 
-def evaluate(tree: ast.expr, x: np.ndarray) -> Any:
+def evaluate_tree(tree: ast.expr, x: np.ndarray) -> Any:
     """Evaluate a checked tree at x."""
     tree, spine = left_spine(tree)
     value: Any
@@ -210,15 +210,15 @@ def evaluate(tree: ast.expr, x: np.ndarray) -> Any:
         case ast.Constant(value=number):
             value = _as_float(number)
         case ast.UnaryOp(op=op, operand=operand):
-            value = UNARY[type(op)](evaluate(operand, x))
+            value = UNARY[type(op)](evaluate_tree(operand, x))
         case ast.Call(func=ast.Name(id=name), args=arguments):
-            value = FUNCTIONS[name](*(evaluate(argument, x) for argument in arguments))
+            value = FUNCTIONS[name](*(evaluate_tree(argument, x) for argument in arguments))
         case ast.Compare(left=left, ops=ops, comparators=rest):
-            values = pairwise(evaluate(operand, x) for operand in (left, *rest))
+            values = pairwise(evaluate_tree(operand, x) for operand in (left, *rest))
             parts = (COMPARISONS[type(op)](*pair) for op, pair in zip(ops, values, strict=True))
             value = reduce(np.logical_and, parts)
     for node in reversed(spine):
-        value = BINARY[type(node.op)](value, evaluate(node.right, x))
+        value = BINARY[type(node.op)](value, evaluate_tree(node.right, x))
     return value
 
 

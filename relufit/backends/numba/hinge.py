@@ -10,7 +10,7 @@ from numba import njit
 
 from relufit.backends.numba.dense import EXACT, OPTIONS, parts
 from relufit.backends.numba.knots import cells_per_unit, fill_guide, find_ranks, find_segments, sorted_inner
-from relufit.backends.numba.pieces import evaluate
+from relufit.backends.numba.pieces import evaluate_pieces
 from relufit.backends.numba.residuals import add_each, add_places, add_segments, prefetch_ends
 from relufit.backends.numba.training import update
 
@@ -34,7 +34,7 @@ def cut(x, ranks, inner, edges, start, knots):
 
 
 @njit(**OPTIONS)
-def lines(w1, b1, w2, b2, start, knots, value, slope):
+def segment_lines(w1, b1, w2, b2, start, knots, value, slope):
     """Write value at its start and slope of each segment, (K + 1,); the last element is not used."""
     value[:] = 0
     slope[:] = 0
@@ -100,7 +100,7 @@ def add_unit_gradients(w1, b1, w2, start, knots, both, scale, dw1, db1, dw2):
 def gradient(x, y, nodes, offsets, guide, places, h, o, flat, grads):
     """Return the loss over the samples at `places`, or over all if `places` is empty, and write the flat gradient.
 
-    x (N,) sorted, y (O, N), nodes and offsets: see relufit.network.moments.Table; guide: see knots.fill_guide.
+    x (N,) sorted, y (O, N), nodes and offsets: see relufit.network.moments.MomentTree; guide: see knots.fill_guide.
     """
     n, whole = len(x), len(places) == 0
     by_sample = whole and n <= SAMPLES_PER_UNIT * h
@@ -127,7 +127,7 @@ def gradient(x, y, nodes, offsets, guide, places, h, o, flat, grads):
     count, squares = n if whole else len(places), 0.0
     scale = 2.0 / (count * o)
     for out in range(o):
-        lines(w1[0], b1, w2[out], b2[out], start, knots, value, slope)
+        segment_lines(w1[0], b1, w2[out], b2[out], start, knots, value, slope)
         if by_sample:
             squares += add_each(x, y[out], value, sums)
         elif whole:
@@ -170,9 +170,9 @@ def forward(x, h, o, flat, y):
     fill_guide(marks[:count], marks[0], scale, guide)
     value, slope, rows = np.empty(count + 2), np.empty(count + 2), np.empty((count + 2, 3))
     for out in range(o):
-        lines(w1[0], b1, w2[out], b2[out], start, knots, value, slope)
+        segment_lines(w1[0], b1, w2[out], b2[out], start, knots, value, slope)
         rows[:, 0], rows[:, 1], rows[:, 2] = start, value, slope
-        evaluate(x, marks, guide, marks[0], scale, rows, y, out)
+        evaluate_pieces(x, marks, guide, marks[0], scale, rows, y, out)
 
 
 @njit(**OPTIONS)

@@ -31,12 +31,12 @@ class PieceTable:
         """The values at x, (N,) or (N, 1) in float64, equal to those of Polyline.at: (N, O)."""
         x, y = x.ravel(), np.empty((x.size, len(self.rows)))  # a view where x is contiguous
         for output, rows in enumerate(self.rows):
-            evaluate(x, self.marks, self.guide, self.low, self.scale, rows, y, output)
+            evaluate_pieces(x, self.marks, self.guide, self.low, self.scale, rows, y, output)
         return y
 
 
 @njit(**EXACT)
-def evaluate(x, marks, guide, low, scale, rows, y, output):
+def evaluate_pieces(x, marks, guide, low, scale, rows, y, output):
     """Write y[:, output], the values at x (N,), by the expression of np.interp.
 
     marks (K + 2,) are the breaks, followed by nan; guide and `scale`, from `low` on: see knots.fill_guide; rows (K + 2,

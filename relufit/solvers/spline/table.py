@@ -20,7 +20,7 @@ from relufit.spline.closing import Found
 from relufit.spline.moments.cells import Cells, join_places, merge_sorted
 from relufit.spline.moments.pieces import Pieces
 from relufit.spline.search import best_spline
-from relufit.spline.selection import Show, choose_for_table, choose_spline, data_pieces, squares_on, take
+from relufit.spline.selection import Show, choose_for_table, choose_spline, chosen_cells, data_pieces, squares_on
 from relufit.spline.starts import plain_splines
 
 CLAIM = 1e-3  # relative difference of the errors of a network and its spline, above which other splines are tried
@@ -67,7 +67,7 @@ def fit_cells(
     scaling.demand_spread(cells.x[:, None], cells.y[:, None])
     cells = distinct(cells, scaling)
     index = split(len(cells.x), test_fraction=test_fraction, seed=seed)
-    train, test = (take(cells, np.sort(part)) for part in index)
+    train, test = (chosen_cells(cells, np.sort(part)) for part in index)
     x, y = cells.x[:, None], cells.y[:, None]
     problem = Problem(x, y, None, scaling, *index, "spline", "numpy", cells.weight).on_all_samples()
 

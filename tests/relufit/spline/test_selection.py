@@ -14,7 +14,7 @@ from relufit.spline import selection
 from relufit.spline.criterion import Criterion
 from relufit.spline.moments.cells import Cells, join_evenly, merge_sorted
 from relufit.spline.search import best_spline, rough_splines
-from relufit.spline.selection import MOST_SCORED, choose_for_table, choose_spline, data_pieces, squares_on, take
+from relufit.spline.selection import MOST_SCORED, choose_for_table, choose_spline, chosen_cells, data_pieces, squares_on
 
 
 def test_a_tolerance_takes_the_fewest_units() -> None:
@@ -178,7 +178,7 @@ def test_squares_on_other_cells_count_their_spread() -> None:
     x, y = np.round(rng.uniform(-1, 1, 500), 1), rng.normal(size=500)
     scaling = Scaling.of(x[:, None], y[:, None])
     cells = merge_sorted(x, y)
-    inner = take(cells, np.abs(cells.x) < 0.75)
+    inner = chosen_cells(cells, np.abs(cells.x) < 0.75)
     spline = best_spline(data_pieces(inner, scaling), 4).spline
     at = (x - scaling.x_shift[0]) / scaling.x_scale[0]
     piece = np.searchsorted(spline.knots[1:-1], at, side="right")
