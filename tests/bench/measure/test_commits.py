@@ -155,7 +155,7 @@ def test_a_commit_that_does_not_exist(repository: Path, word: str, capsys: pytes
 
 def test_a_commit_that_cannot_be_driven(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A relufit without what this bench imports is named, with exit code 2."""
-    (repository / "relufit" / "optim.py").write_text("")
+    (repository / "relufit" / "network" / "optim.py").write_text("")
     git(repository, "tag", "other", commit(repository))
     assert compare.main(["--commits", "other", "clean", "--backend", "numpy"]) == 2
     said = capsys.readouterr().err
