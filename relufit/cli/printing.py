@@ -25,6 +25,7 @@ NOTES = {  # by metrics["status"]
 }
 
 FEW_PIECES = 12  # that are printed
+OVERFITTED = 4.0  # ratio of the error on samples held out to that on those fitted, above which a fit is warned of
 
 
 def demand_inputs(params: Params, columns: int) -> None:
@@ -69,6 +70,7 @@ def in_words(fit: Fit) -> str:
     lines = [f"mean squared error {m.mse:.3e}, largest error {m.max_error:.3e}{quality}{NOTES.get(m.status or '', '')}"]
     if fit.target is None or fit.target.noise:  # the samples were fitted, not the function itself
         lines.append(f"on the samples fitted {m.train_mse:.3e}{_held_out(fit)}")
+        lines += _overfitted(fit)
     if m.rows is not None and m.dropped:
         lines.append(f"{counted(m.rows, 'row')}; {left_out(m.dropped)}")
     trained = f"{counted(m.epochs, 'epoch')}, {counted(m.steps or 0, 'step')}, " if m.epochs else ""
@@ -79,13 +81,13 @@ def in_words(fit: Fit) -> str:
 
 
 def _few_pieces(fit: Fit) -> list[str]:
-    """The table of at most FEW_PIECES pieces, under a title; nothing for more, and for fits without pieces."""
+    """The table of at most FEW_PIECES pieces, under a title; of more their number; nothing for fits without pieces."""
     try:
         pieces = fit.to_piecewise()
     except RelufitError:  # several inputs, a single x, or too steep
         return []
     if len(pieces.slopes) > FEW_PIECES:
-        return []
+        return [f"{len(pieces.slopes)} pieces; --pieces FILE.csv writes them"]
     kind = fit.columns.types[0] if fit.columns.types else NUMBER
     return ["pieces:", str(pieces)] if kind == NUMBER else ["pieces, with slopes per second:", _of_times(pieces, kind)]
 
@@ -114,6 +116,15 @@ def _held_out(fit: Fit) -> str:
         return ""
     is_second = fit.metrics.solver in ("lbfgs", "spline")
     return f", on those held out {error:.3e}" + (" (by a second fit, without them)" if is_second else "")
+
+
+def _overfitted(fit: Fit) -> list[str]:
+    """What to do where a spline of data is far worse on the samples held out; a line at most."""
+    times = fit.metrics.test_mse / fit.metrics.train_mse if fit.metrics.train_mse > 0 else 0.0
+    if fit.metrics.solver != "spline" or not times > OVERFITTED:
+        return []
+    advice = "take fewer by --hidden, or, if the noise is not the same everywhere, weight rows by 1/variance (--weight)"
+    return [f"the error on those held out is {times:.0f} times as large: the units follow noise; {advice}"]
 
 
 def left_out(rows: int) -> str:
