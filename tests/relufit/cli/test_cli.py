@@ -21,11 +21,6 @@ def relufit(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "relufit", *words], capture_output=True, text=True, timeout=120)
 
 
-@pytest.fixture
-def answer(capsys: pytest.CaptureFixture[str]) -> Answer:
-    return Answer(capsys)
-
-
 def test_fit_prints_a_sentence() -> None:
     """Errors, sizes, seconds; nothing on stderr where it is no terminal."""
     done = relufit("fit", "sin(x)", *QUICK)

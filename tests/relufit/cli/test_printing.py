@@ -7,12 +7,6 @@ import pytest
 from command_line import Answer
 
 
-@pytest.fixture
-def answer(capsys: pytest.CaptureFixture[str]) -> Answer:
-    """Run a command; return its exit code and what it printed."""
-    return Answer(capsys)
-
-
 def test_fit_writes_its_pieces(answer: Answer, tmp_path: Path) -> None:
     """The file has a row for each piece; few pieces are printed too, and none with --json."""
     path = tmp_path / "pieces.csv"

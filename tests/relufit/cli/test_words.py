@@ -15,11 +15,6 @@ from relufit.export import load_params, save_params
 
 
 @pytest.fixture
-def answer(capsys: pytest.CaptureFixture[str]) -> Answer:
-    return Answer(capsys)
-
-
-@pytest.fixture
 def network(tmp_path: Path) -> str:
     """A file with a network of one input, whose output overflows far outside the data."""
     path = tmp_path / "net.safetensors"
