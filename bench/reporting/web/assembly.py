@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import lru_cache
 from html import escape
 from importlib.metadata import version
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from string import Template
 from tempfile import NamedTemporaryFile
@@ -36,7 +36,7 @@ def assemble(out: Path, page: Document, groups: dict[str, list[Run]], written: C
     scripts = [_bundle(), *((FOLDER / name).read_text("utf-8") for name in SCRIPTS)]
     allowed = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
     starts = [place for place, part in enumerate(page) if isinstance(part, Heading) and part.level == 2]
-    machines = [page[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
+    machines = [page[start:end] for start, end in pairwise([*starts, len(page)])]
     return Template((FOLDER / "page.html").read_text("utf-8")).substitute(
         style=(FOLDER / "page.css").read_text("utf-8"),
         sources=" ".join(f"'sha256-{found}'" for found in allowed),
