@@ -75,7 +75,7 @@ class LosesTheDtypeOfNothing(NumpyBackend):
 
 
 class FailsAtNothing(NumpyBackend):
-    """It joins blocks of rows, of which there are none without samples."""
+    """Its forward joins one block for each row, which fails for a batch of 0 rows."""
 
     def forward(self, params: Params, x: Any) -> Any:
         return np.concatenate([super(FailsAtNothing, self).forward(params, row) for row in x[:, None]])

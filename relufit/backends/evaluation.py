@@ -13,7 +13,7 @@ import numpy as np
 from relufit.backends import create, load
 from relufit.backends.base import BackendUnavailable
 from relufit.network.params import Params
-from relufit.network.polyline import Polyline
+from relufit.network.sorted.polyline import Polyline
 
 LOOP = "relufit.backends.numba.pieces"
 # Number of points from which numba is imported. This takes about a second, once in a process; numpy evaluates as many

@@ -10,11 +10,11 @@ import numpy as np
 from relufit.backends.array import ArrayBackend
 from relufit.backends.base import Samples
 from relufit.backends.sorted import SortedSamples, demand_one_input, refusal, sort_samples, table_bytes
-from relufit.network import hinge
 from relufit.network.checks import check_input, check_samples, check_shapes
 from relufit.network.data import Plan
 from relufit.network.optim import Optimizer
 from relufit.network.params import Array, Params, Sizes
+from relufit.network.sorted import hinge
 
 
 class NumpyBackend(ArrayBackend):
@@ -39,7 +39,7 @@ class NumpyBackend(ArrayBackend):
 
 
 class NumpyHingeBackend(NumpyBackend):
-    """network/hinge.py: exact gradients for one input by sorted knots; small batches in the dense form, if faster."""
+    """sorted/hinge.py: exact gradients for one input by sorted knots; small batches in the dense form, if faster."""
 
     algorithm = "hinge"
     # Measured at H = 512: the dense form is faster below the first, a segment for each sample up to the second.

@@ -9,7 +9,7 @@ import numpy as np
 from relufit.backends.base import Samples
 from relufit.errors import RelufitError
 from relufit.network.memory import demand_memory
-from relufit.network.moments import FAN, LEAF, MomentTree, tabulate
+from relufit.network.sorted.moments import FAN, LEAF, MomentTree, tabulate
 
 
 @dataclass(frozen=True, eq=False, repr=False)

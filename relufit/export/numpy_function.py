@@ -9,7 +9,7 @@ import numpy as np
 from relufit.errors import RelufitError, counted
 from relufit.network import dense
 from relufit.network.params import Params, demand_network
-from relufit.network.polyline import knots_of, polyline_of
+from relufit.network.sorted.polyline import knots_of, polyline_of
 from relufit.reading.columns import NUMBER, convert
 
 BLOCK_ELEMENTS = 2**17  # of the (rows, H) arrays, which bounds memory to a few times that of the output

@@ -4,8 +4,8 @@ import numpy as np
 
 from relufit.backends.evaluation import evaluate
 from relufit.network.params import Params
-from relufit.network.polyline import knots_of
 from relufit.network.scaling import VARIES
+from relufit.network.sorted.polyline import knots_of
 from relufit.spline.moments.breaks import singularities
 from relufit.spline.moments.functions import PLACES, SHARES
 from relufit.targets import Target

@@ -14,7 +14,7 @@ from relufit.backends.evaluation import Evaluation
 from relufit.errors import RelufitError, counted
 from relufit.fits import piece_tables
 from relufit.network.params import Params
-from relufit.network.polyline import EPS, Polyline, slopes_between
+from relufit.network.sorted.polyline import EPS, Polyline, slopes_between
 from relufit.network.values import by_value
 from relufit.reading.columns import convert
 from relufit.spline.units import turned_at

@@ -12,7 +12,7 @@ import numpy as np
 
 from relufit.errors import RelufitError, reason
 from relufit.export import check_writable
-from relufit.network.polyline import knots_of
+from relufit.network.sorted.polyline import knots_of
 from relufit.reading.columns import TIME, ZONED
 from relufit.targets import Target
 

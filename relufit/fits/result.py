@@ -16,7 +16,7 @@ from relufit.fits.pieces import PiecewiseLinear
 from relufit.network.metrics import Metrics
 from relufit.network.optim import State
 from relufit.network.params import Params
-from relufit.network.polyline import Polyline, polyline_of
+from relufit.network.sorted.polyline import Polyline, polyline_of
 from relufit.reading.columns import Columns
 from relufit.targets import DOMAIN, Target
 

@@ -20,9 +20,10 @@ from relufit.solvers.methods import Solver, unpacked
 from relufit.solvers.progress import status_line
 from relufit.solvers.spline import fit_cells
 from relufit.solvers.training import CHOOSE, Diverged
-from relufit.spline.moments.cells import collect
+from relufit.spline.moments.cells import Cells, collect
 
 ROWS = 2**20  # largest number of rows that are kept as arrays
+OF_CELLS = ("hidden", "tolerance", "test_fraction", "seed", "progress")  # options of a fit of cells
 
 
 def fit_file(
@@ -51,19 +52,8 @@ def fit_file(
     settled = settle(kind, given, of_data=True, reason=why)
     shown = options.get("progress")
     with status_line(sys.stderr.isatty() if shown is None else shown) as show:
-        chunks, kept, cells = _Counted(read_table(path, x, y, weight), show), [], None
-        for chunk in chunks:
-            kept.append(chunk)
-            if chunks.rows > ROWS:
-                break
-        if chunks.rows > ROWS:
-            if kind != "spline" or len(inputs) != 1 or len(outputs) != 1:
-                raise RelufitError(
-                    f"the file has more than {ROWS} rows, which needs solver='spline' with one x and one y"
-                )
-            every = chain(kept, chunks)
-            kept = []  # so that each chunk is freed once it is summed
-            cells = collect(every)
+        chunks = _Counted(read_table(path, x, y, weight), show)
+        kept, cells = _read(chunks, kind == "spline" and len(inputs) == len(outputs) == 1)
     columns = Columns(inputs, outputs, chunks.types)
     try:
         if cells is None:
@@ -71,12 +61,30 @@ def fit_file(
             weights = None if weight is None else np.concatenate([chunk.weight for chunk in kept])
             found = fit(*arrays, weight=weights, solver=solver, **options)
         else:
-            known = ("hidden", "tolerance", "test_fraction", "seed", "progress")
-            found = fit_cells(cells, **{name: settled[name] for name in known if name in settled})
+            found = fit_cells(cells, **{name: settled[name] for name in OF_CELLS if name in settled})
     except Diverged as error:
         error.fit = None if error.fit is None else replace(error.fit, columns=columns)
         raise
     return replace(found.with_metrics(rows=chunks.rows, dropped=chunks.dropped), columns=columns)
+
+
+def _read(chunks: "_Counted", may_sum: bool) -> tuple[list[Chunk], Cells | None]:
+    """All chunks of a table of at most ROWS rows; of a larger one its cells, in memory that does not grow with it.
+
+    Raises RelufitError for a larger table unless its rows may be summed.
+    """
+    kept: list[Chunk] = []
+    for chunk in chunks:
+        kept.append(chunk)
+        if chunks.rows > ROWS:
+            break
+    if chunks.rows <= ROWS:
+        return kept, None
+    if not may_sum:
+        raise RelufitError(f"the file has more than {ROWS} rows, which needs solver='spline' with one x and one y")
+    every = chain(kept, chunks)
+    kept = []  # so that each chunk is freed once it is summed
+    return kept, collect(every)
 
 
 class _Counted:

@@ -177,27 +177,35 @@ def stream_on(device: Any = None) -> Any:
     return SimpleNamespace(on=SCENE.do("stream", index_of(device)), wait_stream=lambda other: None)
 
 
+def makes(function: Any) -> Any:
+    """A function that makes a tensor, on a device where one is asked for."""
+
+    def make(*args: Any, device: Any = None, **kwargs: Any) -> Any:
+        data = args[0] if args and isinstance(args[0], CudaTensor) else None
+        return data if data is not None else placed(function(*args, **kwargs), device)
+
+    return make
+
+
+def properties(device: Any) -> Any:
+    """What torch says of a device."""
+    on, (major, minor) = SCENE.do("query", index_of(device)), SCENE.capability
+    return SimpleNamespace(name="Fake GPU", uuid=SCENE.uuid(on), major=major, minor=minor)
+
+
+def is_available() -> bool:
+    """Whether the scene has a device."""
+    SCENE.call()
+    return bool(SCENE.physical)
+
+
+def bytes_of(device: Any) -> int:
+    """The bytes in use on a device: nothing is counted."""
+    return SCENE.do("query", index_of(device)) * 0
+
+
 def install(module: Any) -> None:
     """Replace what relufit calls of torch.cuda, and the functions that make tensors on a device."""
-
-    def makes(function: Any) -> Any:
-        def make(*args: Any, device: Any = None, **kwargs: Any) -> Any:
-            data = args[0] if args and isinstance(args[0], CudaTensor) else None
-            return data if data is not None else placed(function(*args, **kwargs), device)
-
-        return make
-
-    def properties(device: Any) -> Any:
-        on, (major, minor) = SCENE.do("query", index_of(device)), SCENE.capability
-        return SimpleNamespace(name="Fake GPU", uuid=SCENE.uuid(on), major=major, minor=minor)
-
-    def is_available() -> bool:
-        SCENE.call()
-        return bool(SCENE.physical)
-
-    def bytes_of(device: Any) -> int:
-        return SCENE.do("query", index_of(device)) * 0  # of the memory nothing is counted
-
     replaced = {
         "is_available": is_available,
         "device_count": lambda: len(SCENE.physical),

@@ -1,8 +1,8 @@
-// The exact full-batch gradient for one input without touching every sample: relufit/network/hinge.py, in one block.
+// The exact full-batch gradient for one input without touching every sample: relufit/network/sorted/hinge.py, in one block.
 //
-// The samples are sorted, with the table of their moments (relufit/network/moments.py). Thread j owns unit j, and position j of
+// The samples are sorted, with the table of their moments (relufit/network/sorted/moments.py). Thread j owns unit j, and position j of
 // the sorted knots: the segment that begins at knot j, and thread 0 also the one before all knots. All computation
-// between the weights and their gradients is in float64, as in relufit/network/hinge.py, with the same names.
+// between the weights and their gradients is in float64, as in relufit/network/sorted/hinge.py, with the same names.
 #pragma once
 #include "update.cuh"
 #include "warp.cuh"
@@ -14,7 +14,7 @@
 constexpr int BLOCK = (HIDDEN + LANES - 1) / LANES * LANES;  // threads; those from HIDDEN on pad the last warp
 constexpr int BLOCK_WARPS = BLOCK / LANES;
 constexpr int UNIT_BITS = 10;
-constexpr int LEAF = 16, FAN = 16;          // of relufit/network/moments.py
+constexpr int LEAF = 16, FAN = 16;          // of relufit/network/sorted/moments.py
 constexpr int OWN = 0, UP_TO = 1, FROM = 2;  // the rows of a node there
 constexpr int RUN_COLUMNS = 5, NODE = 3 * RUN_COLUMNS;
 static_assert(HIDDEN <= 1 << UNIT_BITS, "one thread a unit, 1024 threads a block");

@@ -17,11 +17,11 @@ import numpy as np
 from relufit.backends.base import Backend, Samples, bytes_of_columns
 from relufit.backends.numba import dense, hinge, knots, training
 from relufit.backends.sorted import SortedSamples, demand_one_input, index_type, refusal, sort_samples, table_bytes
-from relufit.network import moments
 from relufit.network.checks import DHO, check_input, check_many, check_samples, check_shapes, check_training
 from relufit.network.data import Plan
 from relufit.network.optim import Optimizer, State, map_arrays, stack_states, uncompiled
 from relufit.network.params import Array, Params, Sizes
+from relufit.network.sorted import moments
 
 ELEMENTS_PER_THREAD = 2**19  # samples times units below which waking a thread costs more than it saves
 
@@ -127,7 +127,7 @@ class GuidedSamples(SortedSamples):
 
 
 class NumbaHingeBackend(NumbaBackend):
-    """network/hinge.py in compiled loops, on one core; small batches in the dense form, which is faster for them."""
+    """sorted/hinge.py in compiled loops, on one core; small batches in the dense form, which is faster for them."""
 
     algorithm = "hinge"
     # Measured at H = 512: minibatches, and forward passes, below which the dense form is faster.

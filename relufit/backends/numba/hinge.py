@@ -1,4 +1,4 @@
-"""Compiled loops for network/hinge.py: the exact gradient for one input in some ten microseconds, however many samples.
+"""Compiled loops for sorted/hinge.py: the exact gradient for one input in some ten microseconds, however many samples.
 
 The steps are those of the readable form: ranks (knots.py), lines, residual sums of each segment (residuals.py), running
 sums, and from these the gradient of each unit. All sums are in float64; parameters and gradients are flat vectors as in
@@ -100,7 +100,7 @@ def add_unit_gradients(w1, b1, w2, start, knots, both, scale, dw1, db1, dw2):
 def gradient(x, y, nodes, offsets, guide, places, h, o, flat, grads):
     """Return the loss over the samples at `places`, or over all if `places` is empty, and write the flat gradient.
 
-    x (N,) sorted, y (O, N), nodes and offsets: see relufit.network.moments.MomentTree; guide: see knots.fill_guide.
+    x (N,) sorted, y (O, N), nodes and offsets: see sorted.moments.MomentTree; guide: see knots.fill_guide.
     """
     n, whole = len(x), len(places) == 0
     by_sample = whole and n <= SAMPLES_PER_UNIT * h
@@ -145,7 +145,7 @@ def gradient(x, y, nodes, offsets, guide, places, h, o, flat, grads):
 
 @njit(**OPTIONS)
 def forward(x, h, o, flat, y):
-    """Write y (N, O) for x (N,), by the segment that each sample lies in; see relufit.network.hinge.forward."""
+    """Write y (N, O) for x (N,), by the segment that each sample lies in; see relufit.network.sorted.hinge.forward."""
     w1, b1, w2, b2 = parts(flat, 1, h, o)
     low, high = finite_ends(x)
     middle = low / 2 + high / 2
@@ -177,7 +177,7 @@ def forward(x, h, o, flat, y):
 
 @njit(**OPTIONS)
 def finite_ends(x):
-    """See relufit.network.hinge.finite_ends."""
+    """See relufit.network.sorted.hinge.finite_ends."""
     largest = np.finfo(np.float64).max
     low, high = np.inf, -np.inf
     for value in x:

@@ -1,4 +1,4 @@
-"""Compiled searches of network/hinge.py: the position of each knot among sorted samples, and the order of the knots.
+"""Compiled searches of sorted/hinge.py: the position of each knot among sorted samples, and the order of the knots.
 
 A guide to the sorted samples lets the search for each knot begin a few samples away from it.
 """

@@ -8,7 +8,7 @@ from numba import njit
 
 from relufit.backends.numba.dense import EXACT
 from relufit.backends.numba.knots import cell_of, fill_guide
-from relufit.network.polyline import Polyline
+from relufit.network.sorted.polyline import Polyline
 
 CELLS_PER_PIECE, MOST_CELLS = 16, 2**20
 FEW = np.uint32(8)  # breaks of a cell that are compared in turn; more are bisected

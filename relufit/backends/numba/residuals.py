@@ -1,6 +1,6 @@
-"""Compiled sums of the residual e = output - y over the samples of each segment: see relufit.network.hinge.Sums.
+"""Compiled sums of the residual e = output - y over the samples of each segment: see relufit.network.sorted.hinge.Sums.
 
-Short segments are summed sample by sample, long ones by the moments of runs of samples (relufit/network/moments.py).
+Short segments are summed sample by sample, long ones by the moments of runs of samples (sorted/moments.py).
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ from numba import njit
 
 from relufit.backends.numba.dense import EXACT, OPTIONS
 from relufit.backends.numba.knots import prefetch
-from relufit.network.moments import FAN, FROM, LEAF, OWN, UP_TO
+from relufit.network.sorted.moments import FAN, FROM, LEAF, OWN, UP_TO
 
 LEAF_BITS, FAN_BITS = LEAF.bit_length() - 1, FAN.bit_length() - 1
 

@@ -12,7 +12,7 @@ from relufit import BackendUnavailable, PiecewiseLinear
 from relufit.backends import evaluation
 from relufit.backends.evaluation import Evaluation
 from relufit.network.params import Sizes
-from relufit.network.polyline import Polyline, polyline_of
+from relufit.network.sorted.polyline import Polyline, polyline_of
 from relufit.testing.problems import problem
 
 GEOMETRIC = np.geomspace(1e-9, 1, 300)  # nearly all breaks in one cell

@@ -89,7 +89,7 @@ def test_what_has_no_square_is_refused(y: np.ndarray) -> None:
 
 @pytest.mark.parametrize("unit", [1e-160, 1e-300, 5e-324])
 def test_what_varies_by_too_little_is_refused(unit: float) -> None:
-    """It is no constant; a true one, and one but for rounding, are none of it, nor is one wide output of two."""
+    """Values that vary, but too little for float64, are an error; constants, exact or up to rounding, are not."""
     x = np.linspace(-2, 2, 9)[:, None]
     for found, match in (((x * unit, x), "^x varies"), ((x, x * unit), "^y varies")):
         with pytest.raises(RelufitError, match=match):

@@ -1,4 +1,4 @@
-"""Targets: what people have becomes a function of x, and what is none is refused."""
+"""Targets: names, expressions and callables become functions of x; anything else is refused."""
 
 import copy
 import math

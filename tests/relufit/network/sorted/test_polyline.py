@@ -5,8 +5,8 @@ import pytest
 from random_networks import DOMAIN, EPS, exact_outputs, random_network, rounding_of
 
 from relufit import Params, RelufitError, fit
-from relufit.network import hinge
-from relufit.network.polyline import Polyline, knots_of, polyline_of
+from relufit.network.sorted import hinge
+from relufit.network.sorted.polyline import Polyline, knots_of, polyline_of
 
 AFTER = float(np.nextafter(0.3, 1))
 

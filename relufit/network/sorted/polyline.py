@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from relufit.errors import RelufitError
-from relufit.network.double_double import DoubleDouble, product, running_sums
 from relufit.network.params import Params
+from relufit.network.sorted.double_double import DoubleDouble, product, running_sums
 
 EPS = float(np.finfo(np.float64).eps)
 INVISIBLE = 4 * EPS  # change of y, relative to the terms of the output, up to which a break is left out
@@ -70,9 +70,9 @@ def knots_of(params: Params, low: float, high: float) -> np.ndarray:
 def polyline_of(params: Params, low: float, high: float) -> Polyline:
     """The network with one input as a Polyline with the domain [low, high].
 
-    Its breaks are the ends of the domain and the knots where the slope changes. There is none at units whose changes of
-    slope cancel, and inside the domain none that changes the output by rounding only. Raises RelufitError if the output
-    is too large on the domain, or a piece too steep, for float64.
+    Its breaks are the ends of the domain and the knots where the slope changes. Knots whose changes of slope cancel are
+    left out, and inside the domain so are those that change the output by rounding only. Raises RelufitError if the
+    output is too large on the domain, or a piece too steep, for float64.
     """
     units = _SortedUnits(params)
     x = np.union1d(units.bends(), [low, high])

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from relufit.network.double_double import DoubleDouble, product, running_sums
+from relufit.network.sorted.double_double import DoubleDouble, product, running_sums
 
 
 def test_a_product_is_exact() -> None:

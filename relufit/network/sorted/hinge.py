@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relufit.network.moments import FAN, FROM, LEAF, OWN, UP_TO, MomentTree
 from relufit.network.params import Params
-from relufit.network.polyline import Polyline
+from relufit.network.sorted.moments import FAN, FROM, LEAF, OWN, UP_TO, MomentTree
+from relufit.network.sorted.polyline import Polyline
 
 CHUNK = 2**20  # samples that forward processes at once
 # Samples from which np.interp is faster, for one output: 2 to 4 times if they are sorted, else 1.1 to 2 times.

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relufit import Params, init_params
-from relufit.network import hinge
-from relufit.network.moments import tabulate
+from relufit.network.sorted import hinge
+from relufit.network.sorted.moments import tabulate
 
 VALUES = (0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 3.0, 1e-30, -1e-30, 1e-300, -1e-300, 1e3, 1e30, -1e30, 3e38, 1e-45)
 

@@ -1,4 +1,4 @@
-"""Moments of runs of sorted samples, as a tree, for relufit/network/hinge.py; they depend on the data only.
+"""Moments of runs of sorted samples, as a tree, for relufit/network/sorted/hinge.py; they depend on the data only.
 
 Moments are centred on the means of the run that they describe, so that a sum over any stretch of samples is made of
 numbers of similar size: nothing is subtracted from a total. Beside the moments of each node stand those of all that its

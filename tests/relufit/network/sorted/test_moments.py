@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from relufit.network.moments import FAN, FROM, LEAF, OWN, UP_TO, tabulate
+from relufit.network.sorted.moments import FAN, FROM, LEAF, OWN, UP_TO, tabulate
 
 
 def moments(x: np.ndarray, y: np.ndarray) -> list[float]:
